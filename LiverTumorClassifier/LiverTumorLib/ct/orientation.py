@@ -1,0 +1,108 @@
+"""Bring any volume to axial order, and bring results back to exactly the grid they came from.
+
+Every pipeline works on arrays whose k axis runs from feet to head, j from front to back and i from the patient's right to
+left (the usual radiological picture). Most scans get there by swapping and flipping axes, which loses nothing. Only scans
+tilted by more than `MAX_TILT_DEG` are resampled, since the networks were trained on slices within about that tilt.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .volume import CTVolume
+
+MAX_TILT_DEG = 20.0
+AIR_HU = -1000.0
+
+# Rows: the RAS directions in which i, j and k grow in axial order (left, posterior, superior).
+_AXIAL_DIRECTIONS = np.array([[-1.0, 0.0, 0.0], [0.0, -1.0, 0.0], [0.0, 0.0, 1.0]])
+
+
+@dataclass(frozen=True)
+class AxialView:
+    """A volume in axial order together with the way back to the grid it came from.
+
+    Attributes:
+        volume: the CT in axial order.
+        original_shape: (k, j, i) shape of the input grid.
+        axes: for each axial axis (k, j, i), the input array axis it came from; None when the view was resampled.
+        flips: for each axial axis (k, j, i), whether it runs against the input.
+        axial_from_original: 4x4 matrix from input (i, j, k) to axial (i, j, k) voxel coordinates.
+    """
+
+    volume: CTVolume
+    original_shape: tuple[int, int, int]
+    axes: tuple[int, int, int] | None
+    flips: tuple[bool, bool, bool]
+    axial_from_original: np.ndarray
+
+    def restore(self, array: np.ndarray, order: int = 0) -> np.ndarray:
+        """Bring an axial (k, j, i) array back to the input grid.
+
+        Args:
+            array: values on the axial grid.
+            order: interpolation where the view was resampled: 0 for labels, 1 for probabilities. Permuted views are exact.
+        """
+        if self.axes is not None:
+            flipped = array[tuple(slice(None, None, -1) if flip else slice(None) for flip in self.flips)]
+            return np.ascontiguousarray(flipped.transpose(np.argsort(self.axes)))
+        from scipy.ndimage import affine_transform
+
+        matrix = self.axial_from_original[::-1, ::-1][1:, 1:]  # (i, j, k) matrix turned round for (k, j, i) arrays
+        offset = self.axial_from_original[2::-1, 3]
+        return affine_transform(array, matrix, offset, output_shape=self.original_shape, order=order, mode="constant", cval=0)
+
+
+def to_axial(volume: CTVolume) -> AxialView:
+    """Bring a volume to axial order (k to superior, j to posterior, i to left)."""
+    directions = volume.ijk_to_ras[:3, :3] / volume.spacing
+    source = _closest_axes(directions)
+    alignment = np.einsum("ar,ra->a", _AXIAL_DIRECTIONS, directions[:, source])
+    if np.degrees(np.arccos(np.clip(np.abs(alignment).min(), 0, 1))) > MAX_TILT_DEG:
+        return _resampled_view(volume)
+    flips_ijk = alignment < 0
+    matrix = np.eye(4)  # axial (i, j, k) -> input (i, j, k)
+    matrix[:3, :3] = 0
+    for axis, (origin, flip) in enumerate(zip(source, flips_ijk, strict=True)):
+        matrix[origin, axis] = -1 if flip else 1
+        matrix[origin, 3] = volume.shape[2 - origin] - 1 if flip else 0
+    axes = tuple(2 - source[2 - axis] for axis in range(3))  # the same choice, said in (k, j, i) array axes
+    flips = tuple(bool(flips_ijk[2 - axis]) for axis in range(3))
+    array = volume.array.transpose(axes)[tuple(slice(None, None, -1) if flip else slice(None) for flip in flips)]
+    axial = CTVolume(array, volume.ijk_to_ras @ matrix, volume.name, volume.notes)
+    return AxialView(axial, volume.shape, axes, flips, np.linalg.inv(matrix))
+
+
+def _closest_axes(directions: np.ndarray) -> tuple[int, int, int]:
+    """For each axial axis (i, j, k), the input axis whose direction is closest to it; each input axis is used once."""
+    from itertools import permutations
+
+    score = np.abs(_AXIAL_DIRECTIONS @ directions)
+    return max(permutations(range(3)), key=lambda order: sum(score[axis, origin] for axis, origin in enumerate(order)))
+
+
+def _resampled_view(volume: CTVolume) -> AxialView:
+    """Resample a strongly tilted volume onto an upright axial grid that holds all of it; outside is air."""
+    from scipy.ndimage import affine_transform
+
+    spacing = np.full(3, float(np.clip(volume.spacing.min(), 1.0, 3.0)))
+    corners_ijk = np.array(np.meshgrid(*[(0, n - 1) for n in volume.shape[::-1]], indexing="ij")).reshape(3, -1).T
+    along = volume.ras(corners_ijk) @ _AXIAL_DIRECTIONS.T  # corner positions along left, posterior, superior
+    size = np.ceil((along.max(0) - along.min(0)) / spacing).astype(int) + 1
+    to_ras = np.eye(4)
+    to_ras[:3, :3] = _AXIAL_DIRECTIONS.T * spacing
+    to_ras[:3, 3] = _AXIAL_DIRECTIONS.T @ along.min(0)
+    original_from_axial = np.linalg.inv(volume.ijk_to_ras) @ to_ras
+    array = affine_transform(
+        volume.array.astype(np.float32, copy=False),
+        original_from_axial[::-1, ::-1][1:, 1:],
+        original_from_axial[2::-1, 3],
+        output_shape=tuple(size[::-1]),
+        order=1,
+        mode="constant",
+        cval=AIR_HU,
+    )
+    axial = CTVolume(array, to_ras, volume.name, volume.notes)
+    return AxialView(axial, volume.shape, None, (False,) * 3, np.linalg.inv(original_from_axial))

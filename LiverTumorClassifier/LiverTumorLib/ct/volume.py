@@ -1,0 +1,57 @@
+"""CTVolume: the one image type of the library, an array with its place in the patient."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class CTVolume:
+    """A CT volume in Hounsfield units.
+
+    Attributes:
+        array: voxels in (k, j, i) order, int16 or float32, HU.
+        ijk_to_ras: 4x4 float64 matrix that takes (i, j, k, 1) to RAS millimetres, as Slicer's IJKToRAS.
+        name: what the user calls the case; used in messages and file names.
+        notes: sentences on repairs made while reading (for example an interpolated missing slice).
+    """
+
+    array: np.ndarray
+    ijk_to_ras: np.ndarray
+    name: str = "CT"
+    notes: tuple[str, ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        if self.array.ndim != 3:
+            raise ValueError(f"a CTVolume needs a 3-D array, not one of shape {self.array.shape}")
+        matrix = np.asarray(self.ijk_to_ras, dtype=np.float64)
+        if matrix.shape != (4, 4) or not np.isfinite(matrix).all() or abs(np.linalg.det(matrix[:3, :3])) < 1e-9:
+            raise ValueError(f"ijk_to_ras must be an invertible 4x4 matrix, not {matrix.tolist()}")
+        object.__setattr__(self, "ijk_to_ras", matrix)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Number of voxels along (k, j, i)."""
+        return self.array.shape
+
+    @property
+    def spacing(self) -> np.ndarray:
+        """Voxel size in mm along (i, j, k)."""
+        return np.linalg.norm(self.ijk_to_ras[:3, :3], axis=0)
+
+    @property
+    def voxel_ml(self) -> float:
+        """Volume of one voxel in ml; the determinant, so it holds for sheared grids (gantry tilt) too."""
+        return abs(float(np.linalg.det(self.ijk_to_ras[:3, :3]))) / 1000.0
+
+    def ras(self, ijk: np.ndarray) -> np.ndarray:
+        """Take voxel coordinates (..., 3) in (i, j, k) order to RAS mm."""
+        return np.asarray(ijk, dtype=np.float64) @ self.ijk_to_ras[:3, :3].T + self.ijk_to_ras[:3, 3]
+
+    def with_array(self, array: np.ndarray) -> CTVolume:
+        """The same grid with other voxels; `array` must have this volume's shape."""
+        if array.shape != self.array.shape:
+            raise ValueError(f"array of shape {array.shape} does not fit the grid {self.array.shape}")
+        return CTVolume(array, self.ijk_to_ras, self.name, self.notes)

@@ -1,0 +1,86 @@
+"""What a user may choose for a run; the same records serve the panels, the console, the command line and the job file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, fields
+
+import numpy as np
+
+from ..errors import UsageError
+from .results import CaseResult
+
+# Called with (stage, fraction of the whole run, message). Raises `Cancelled` when the user has stopped the run.
+Progress = Callable[[str, float, str], None]
+
+
+def no_progress(stage: str, fraction: float, message: str) -> None:
+    """The progress receiver of callers that want none."""
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """Choices of one run.
+
+    Attributes:
+        liver_model, tumor_model, slice_model: bundle ids, or paths of bundle folders.
+        tumor: run stage 2 (tumour); without it only the liver is segmented.
+        slices: run the slice classifier.
+        roi: look for tumour inside the liver region found by stage 1; False segments tumour straight from the abdomen.
+        roi_margin_mm: how far beyond the predicted liver tumour is believed, since lesions at its border are often missed by stage 1.
+        liver_threshold, tumor_threshold, slice_threshold: probabilities; None takes the bundle's own.
+        min_lesion_ml: smaller connected tumour regions are dropped.
+        keep_probabilities: return the liver and tumour probability maps too.
+        threads: CPU threads for the networks; None uses all the process may run on.
+    """
+
+    liver_model: str = "liver-roi"
+    tumor_model: str = "liver-tumor"
+    slice_model: str = "tumor-slice"
+    tumor: bool = True
+    slices: bool = True
+    roi: bool = True
+    roi_margin_mm: float = 5.0
+    liver_threshold: float | None = None
+    tumor_threshold: float | None = None
+    slice_threshold: float | None = None
+    min_lesion_ml: float = 0.05
+    keep_probabilities: bool = False
+    threads: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("liver_threshold", "tumor_threshold", "slice_threshold"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < 1:
+                raise UsageError(f"{name} is {value}; it must lie between 0 and 1.")
+        for name in ("roi_margin_mm", "min_lesion_ml"):
+            if getattr(self, name) < 0:
+                raise UsageError(f"{name} is {getattr(self, name)}; it cannot be negative.")
+        if self.threads is not None and self.threads < 1:
+            raise UsageError(f"threads is {self.threads}; it must be at least 1.")
+
+    def to_dict(self) -> dict:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: dict) -> RunOptions:
+        """Raises UsageError for a name that is no option."""
+        unknown = set(data) - {f.name for f in fields(cls)}
+        if unknown:
+            raise UsageError(f"Unknown option {sorted(unknown)[0]!r}; known are {', '.join(f.name for f in fields(cls))}.")
+        return cls(**data)
+
+
+@dataclass
+class CaseOutput:
+    """Everything a run gives back for one case.
+
+    Attributes:
+        result: the figures.
+        labels: uint8 (k, j, i) on exactly the input's grid, 0 background, 1 liver, 2 tumour; None when nothing was segmented.
+        probabilities: "liver" and "tumor" float16 maps on the input's grid, when asked for.
+    """
+
+    result: CaseResult
+    labels: np.ndarray | None = None
+    probabilities: dict[str, np.ndarray] = field(default_factory=dict)

@@ -1,0 +1,79 @@
+"""What a run finds, as plain records that travel through JSON unchanged and that tables, reports and panels read."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+
+LIVER = 1
+TUMOR = 2
+
+
+@dataclass
+class Lesion:
+    """One connected tumour region. Diameters are axial, RECIST style; slices are axial indices (0 = most inferior)."""
+
+    id: int
+    volume_ml: float
+    longest_diameter_mm: float
+    perpendicular_diameter_mm: float
+    diameter_slice: int
+    mean_hu: float
+    sd_hu: float
+    centroid_ras: tuple[float, float, float]
+    first_slice: int
+    last_slice: int
+    distance_to_surface_mm: float
+    mean_probability: float | None = None
+
+
+@dataclass
+class SliceRecord:
+    """One axial slice: `index` counts from the most inferior slice, `ras_s` is its S coordinate in mm.
+
+    `probability` is the calibrated probability that the slice holds tumour; None where the classifier did not run.
+    `field` says whether the slice is one the classifier was trained for: "liver", "no liver" (gated by the segmentation:
+    probability 0 by rule) or "unknown" (the segmentation did not run).
+    """
+
+    index: int
+    ras_s: float
+    field: str
+    probability: float | None = None
+    liver_mm2: float | None = None
+    tumor_mm2: float | None = None
+
+
+@dataclass
+class CaseSummary:
+    """Volumes in ml, burden in percent of the liver (tumour included); None where the segmentation did not run."""
+
+    liver_ml: float | None = None
+    tumor_ml: float | None = None
+    tumor_burden_percent: float | None = None
+    lesion_count: int | None = None
+    largest_diameter_mm: float | None = None
+    suspicious_slices: list[int] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass
+class CaseResult:
+    """All figures of one case. The label volume and the probability maps travel beside it as arrays."""
+
+    name: str
+    summary: CaseSummary
+    lesions: list[Lesion] = field(default_factory=list)
+    slices: list[SliceRecord] = field(default_factory=list)
+    models: list[dict] = field(default_factory=list)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def to_dict(self) -> dict:
+        """Plain dictionaries and lists, ready for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: dict) -> CaseResult:
+        """The inverse of `to_dict`, also after a trip through JSON."""
+        lesions = [Lesion(**{**lesion, "centroid_ras": tuple(lesion["centroid_ras"])}) for lesion in data["lesions"]]
+        slices = [SliceRecord(**record) for record in data["slices"]]
+        return cls(data["name"], CaseSummary(**data["summary"]), lesions, slices, data["models"], data["seconds"])

@@ -1,0 +1,1 @@
+"""Labelled CT as training data: cases, patient-wise splits, cached network slices, augmentation."""

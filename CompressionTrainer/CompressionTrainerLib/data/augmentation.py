@@ -1,0 +1,92 @@
+"""Random changes of a training sample: what differs between patients, scanners and protocols, and nothing that does not.
+
+No flips by default: a liver on the left is another disease.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.ndimage import affine_transform, gaussian_filter
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Strengths; 0 switches a change off. Intensities are fractions of the window, lengths canvas pixels."""
+
+    rotation_deg: float = 15.0
+    scale: float = 0.2
+    shift_px: float = 20.0
+    gain: float = 0.2
+    offset: float = 0.1
+    gamma: float = 0.25
+    noise: float = 0.06
+    blur_px: float = 1.2
+    liver_offset: float = 0.2
+    tumor_contrast: float = 0.6
+    probability: float = 0.5
+
+
+def augment(
+    image: np.ndarray, masks: np.ndarray, size: tuple[int, int], strength: Augmentation | None, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """One training sample from a cached canvas.
+
+    Args:
+        image: float32 (rows, columns, 3) in 0..1, larger than `size`.
+        masks: float32 (rows, columns, 2) liver and tumour in 0..1.
+        size: (rows, columns) of the network's input, cut from the middle.
+        strength: None cuts the middle out unchanged.
+        rng: source of all randomness.
+
+    Returns:
+        image and masks at `size`, still in 0..1.
+    """
+    if strength is None:
+        return _middle(image, size), _middle(masks, size)
+    image, masks = _moved(image, masks, size, strength, rng)
+    return np.clip(_intensity(image, masks, strength, rng), 0, 1), masks
+
+
+def _middle(array: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    top, left = ((have - want) // 2 for have, want in zip(array.shape, size, strict=False))
+    return array[top : top + size[0], left : left + size[1]]
+
+
+def _moved(image, masks, size, strength, rng):
+    angle = np.radians(rng.uniform(-1, 1) * strength.rotation_deg)
+    zoom = np.exp(rng.uniform(-1, 1, 2) * strength.scale * 0.35 + rng.uniform(-1, 1) * strength.scale)
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    matrix = turn / zoom[:, None]
+    middle_in = (np.array(image.shape[:2]) - 1) / 2
+    middle_out = (np.array(size) - 1) / 2
+    offset = middle_in + rng.uniform(-1, 1, 2) * strength.shift_px - matrix @ middle_out
+    planes = [*np.moveaxis(image, -1, 0), *np.moveaxis(masks, -1, 0)]
+    moved = [affine_transform(plane, matrix, offset, output_shape=size, order=1, mode="constant", cval=0) for plane in planes]
+    return np.stack(moved[: image.shape[-1]], -1), np.stack(moved[image.shape[-1] :], -1)
+
+
+def _intensity(image, masks, strength, rng):
+    def happens() -> bool:
+        return rng.random() < strength.probability
+
+    if happens() and strength.liver_offset:  # fatty liver, iron, another contrast phase
+        image = image + masks[..., :1] * np.float32(rng.normal() * strength.liver_offset / 2)
+    if happens() and strength.tumor_contrast:  # fainter or clearer lesions, at their own shape
+        liver_only = masks[..., :1] * (1 - masks[..., 1:])
+        level = (image * liver_only).sum() / max(float(liver_only.sum()) * 3, 1.0)
+        image = image + masks[..., 1:] * (image - level) * np.float32(rng.uniform(-strength.tumor_contrast, strength.tumor_contrast))
+    if happens():
+        image = image * np.float32(1 + rng.uniform(-1, 1) * strength.gain) + np.float32(rng.uniform(-1, 1) * strength.offset)
+    if happens():
+        image = np.clip(image, 0, 1) ** np.float32(np.exp(rng.uniform(-1, 1) * strength.gamma))
+    if happens() and strength.blur_px:  # soft kernels and thick slices
+        sigma = rng.uniform(0.3, strength.blur_px)
+        image = gaussian_filter(image, (sigma, sigma, 0))
+    if happens() and strength.noise:  # low dose; the grain of a reconstruction is not white
+        grain = rng.normal(size=image.shape).astype(np.float32)
+        sigma = rng.uniform(0, 1.0)
+        grain = gaussian_filter(grain, (sigma, sigma, 0))
+        image = image + grain * np.float32(rng.uniform(0, strength.noise) / max(float(grain.std()), 1e-6))
+    return image

@@ -1,0 +1,72 @@
+"""Batches for training: which slice comes next, and what is done to it, decided by (seed, epoch, position) alone.
+
+Since nothing else decides, a run that is resumed at an epoch's start sees exactly the data it would have seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from LiverTumorLib.ct.frame import neighbour_channels
+
+from .augmentation import Augmentation, augment
+from .slices import CaseSlices, InputSpec
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How an epoch is drawn: slices per epoch, and the shares with tumour and without liver (the rest: healthy liver)."""
+
+    slices: int
+    tumor_share: float
+    background_share: float
+
+
+@dataclass(frozen=True)
+class Position:
+    """One slice of one case."""
+
+    case: int
+    k: int
+
+
+def plan_epoch(cases: Sequence[CaseSlices], sampling: Sampling, seed: int, epoch: int) -> list[Position]:
+    """Draw an epoch's slices. Within each share every patient has a weight near the root of its slices: neither a patient
+    with one huge tumour nor the number of slices alone decides what is learnt."""
+    rng = np.random.default_rng([seed, epoch, 0])
+    kinds = {
+        "tumor": [np.flatnonzero(c.has_tumor) for c in cases],
+        "background": [np.flatnonzero(~c.has_liver) for c in cases],
+        "healthy": [np.flatnonzero(c.has_liver & ~c.has_tumor) for c in cases],
+    }
+    shares = {"tumor": sampling.tumor_share, "background": sampling.background_share}
+    shares["healthy"] = 1 - sum(shares.values())
+    plan = []
+    for kind, slices in kinds.items():
+        weights = np.sqrt([len(ks) for ks in slices])
+        if not weights.sum():
+            continue
+        chosen = rng.choice(len(cases), size=round(sampling.slices * shares[kind]), p=weights / weights.sum())
+        plan += [Position(int(c), int(rng.choice(slices[c]))) for c in chosen]
+    rng.shuffle(plan)
+    return plan
+
+
+def every_slice(cases: Sequence[CaseSlices], step: int = 1) -> list[Position]:
+    """All slices of all cases in order (every `step`-th), for validation."""
+    return [Position(c, k) for c, case in enumerate(cases) for k in range(0, len(case.image), step)]
+
+
+def load_sample(case: CaseSlices, k: int, spec: InputSpec, strength: Augmentation | None, rng: np.random.Generator):
+    """Image float32 (rows, columns, 3) in [-1, 1] and masks float32 (rows, columns, 2), liver and tumour, in [0, 1]."""
+    offset = spec.neighbour_mm / case.slice_mm
+    if strength is not None:
+        offset *= rng.uniform(0.6, 1.4)  # scanners' slice distances and thicknesses differ
+        if rng.random() < 0.1:
+            offset = 0.0  # the ends of a scan, and single slices
+    image = neighbour_channels(case.image, k, offset).astype(np.float32) / 255
+    masks = np.stack([case.liver[k], case.tumor[k]], -1).astype(np.float32) / 255
+    image, masks = augment(image, masks, spec.size, strength, rng)
+    return image * 2 - 1, masks

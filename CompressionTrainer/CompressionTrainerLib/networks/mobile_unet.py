@@ -1,0 +1,44 @@
+"""Mobile U-Net: a U-Net (Ronneberger et al., MICCAI 2015) whose encoder and decoder are depthwise-separable.
+
+The encoder is MobileNetV2 up to 1/16 resolution (inverted residuals with linear bottlenecks), so that ImageNet weights fit;
+the decoder upsamples, joins the encoder's features of that resolution and mixes them by a depthwise 3x3 and a pointwise 1x1
+convolution. Only Conv - BatchNorm - ReLU6 chains, bilinear upsampling and concatenation: all of it quantizes to int8.
+"""
+
+from __future__ import annotations
+
+from .mobilenet_v2 import backbone
+
+# Encoder outputs at 1/8, 1/4 and 1/2 resolution, joined on the way up.
+_SKIPS = ("block_5_add", "block_2_add", "expanded_conv_project_BN")
+
+
+def mobile_unet(keras, size: tuple[int, int], width: float = 1.0, decoder: tuple[int, int, int] = (64, 48, 32), outputs: int = 1):
+    """Per-pixel probabilities (rows, columns, outputs) for (rows, columns, 3) inputs scaled to [-1, 1].
+
+    Args:
+        keras: the keras module to build with.
+        size: (rows, columns), multiples of 16.
+        width: width multiplier of the encoder; 1.0 takes ImageNet weights.
+        decoder: channels at 1/8, 1/4 and 1/2 resolution.
+        outputs: independent (sigmoid) outputs.
+    """
+    if any(length % 16 for length in size):
+        raise ValueError(f"the input size must be a multiple of 16, not {size}")
+    layers = keras.layers
+    encoder = backbone(keras, size, width)
+    x = encoder.get_layer("block_12_add").output
+    for level, (skip, channels) in enumerate(zip(_SKIPS, decoder, strict=True)):
+        x = layers.UpSampling2D(2, interpolation="bilinear", name=f"up_{level}")(x)
+        x = layers.Concatenate(name=f"join_{level}")([x, encoder.get_layer(skip).output])
+        x = layers.DepthwiseConv2D(3, padding="same", use_bias=False, name=f"decoder_{level}_depthwise")(x)
+        x = layers.BatchNormalization(name=f"decoder_{level}_depthwise_BN")(x)
+        x = layers.ReLU(6.0, name=f"decoder_{level}_depthwise_relu")(x)
+        x = layers.Conv2D(channels, 1, use_bias=False, name=f"decoder_{level}_pointwise")(x)
+        x = layers.BatchNormalization(name=f"decoder_{level}_pointwise_BN")(x)
+        x = layers.ReLU(6.0, name=f"decoder_{level}_pointwise_relu")(x)
+    # A start at probability 0.1 keeps the first steps from being spent on learning that most pixels are background.
+    bias = keras.initializers.Constant(-2.2)
+    x = layers.Conv2D(outputs, 1, bias_initializer=bias, name="logits")(x)
+    x = layers.UpSampling2D(2, interpolation="bilinear", name="logits_up")(x)
+    return keras.Model(encoder.input, layers.Activation("sigmoid", name="probability")(x), name="mobile_unet")

@@ -1,0 +1,132 @@
+"""One training run: from a configuration, a split and labelled CT to float weights, with all that a reader needs beside them."""
+
+from __future__ import annotations
+
+import json
+import math
+import platform
+import subprocess
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+from LiverTumorLib.errors import InputError
+
+from ..data.samples import load_sample
+from ..data.slices import cached_slices
+from ..data.splits import load_split
+from ..networks.keras_module import keras, tf
+from ..networks.mobile_unet import mobile_unet
+from ..networks.mobilenet_v2 import load_imagenet, mobilenet_v2_classifier, reestimate_batch_norm
+from .batches import TrainBatches, ValidationBatches
+from .config import TrainConfig
+from .losses import BatchDice, bce_dice
+
+
+def build_network(config: TrainConfig):
+    """The untrained network of a configuration."""
+    if config.task == "slice":
+        return mobilenet_v2_classifier(keras, config.input.size, config.network.width, config.network.dropout)
+    return mobile_unet(keras, config.input.size, config.network.width, config.network.decoder)
+
+
+def train(config: TrainConfig, data: Path, split_file: Path, out: Path, cache: Path, imagenet: Path | None, start: Path | None = None) -> None:
+    """Train and write into `out`: best.weights.h5, last.weights.h5, log.csv, run.json.
+
+    Args:
+        data: folder with the CT and mask files of the split.
+        split_file: frozen patient-wise split; training sees its train patients, choices its val patients.
+        out: the run's folder, made anew.
+        cache: folder for network slices, shared between runs.
+        imagenet: .npz with ImageNet weights of MobileNetV2, or None for random weights.
+        start: weights of an earlier run of the same network, loaded by layer name (warm start), or None.
+
+    Raises:
+        InputError: a data file is missing or not the frozen one; the run's folder exists.
+    """
+    split = load_split(split_file, data)
+    cases = {subset: split.cases[subset] for subset in ("train", "val")}
+    split.verify([case for subset in cases.values() for case in subset])
+    if (out / "run.json").exists():
+        raise InputError(f"{out} holds a run already; choose another folder or remove it.")
+    out.mkdir(parents=True, exist_ok=True)
+    slices = {subset: [cached_slices(case, config.input, cache) for case in cases[subset]] for subset in cases}
+    _write_record(out, config, split, imagenet, start)
+
+    keras.utils.set_random_seed(config.seed)
+    batches = TrainBatches(config, slices["train"])
+    model = build_network(config)
+    if imagenet:
+        load_imagenet(model, imagenet)
+        reestimate_batch_norm(keras, model, _calibration_batch(config, slices["train"]))
+    if start:
+        model.load_weights(start, by_name=True, skip_mismatch=True)
+    steps = len(batches)
+    schedule = WarmupCosine(config.optimizer.learning_rate, int(config.optimizer.warmup_epochs * steps), config.optimizer.epochs * steps)
+    optimizer = keras.optimizers.Adam(schedule, clipnorm=config.optimizer.clip_norm)
+    if config.task == "slice":
+        loss, metrics = keras.losses.SparseCategoricalCrossentropy(), ["accuracy"]
+        best = ("val_accuracy", "max")
+    else:
+        loss, metrics = bce_dice, [BatchDice()]
+        best = ("val_dice", "max")
+    model.compile(optimizer, loss, metrics)
+    monitor, mode = best
+    model.fit(
+        batches,
+        validation_data=ValidationBatches(config, slices["val"]),
+        epochs=config.optimizer.epochs,
+        shuffle=False,
+        workers=1,
+        max_queue_size=8,
+        verbose=2,
+        callbacks=[
+            keras.callbacks.CSVLogger(str(out / "log.csv")),
+            keras.callbacks.ModelCheckpoint(str(out / "best.weights.h5"), monitor, save_best_only=True, mode=mode, save_weights_only=True),
+            keras.callbacks.ModelCheckpoint(str(out / "last.weights.h5"), save_weights_only=True),
+            keras.callbacks.TerminateOnNaN(),
+        ],
+    )
+
+
+def _calibration_batch(config: TrainConfig, cases) -> np.ndarray:
+    rng = np.random.default_rng([config.seed, 2])
+    images = []
+    for case in cases:
+        for k in rng.choice(np.flatnonzero(case.has_liver), 3, replace=False):
+            images.append(load_sample(case, int(k), config.input, None, rng)[0])
+    return np.stack(images)
+
+
+def _write_record(out: Path, config: TrainConfig, split, imagenet: Path | None, start: Path | None) -> None:
+    """Everything needed to make this run again, beside its weights."""
+    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True).stdout.strip()
+    record = {
+        "config": config.to_dict(),
+        "split": split.name,
+        "cases": {subset: [case.id for case in split.cases[subset]] for subset in ("train", "val")},
+        "sha256": split.sha256,
+        "commit": commit or None,
+        "imagenet": bool(imagenet),
+        "start": start and str(start),
+        "versions": {name: version(name) for name in ("tensorflow-cpu", "tf_keras", "numpy", "scipy")},
+        "machine": platform.processor() or platform.machine(),
+    }
+    (out / "run.json").write_text(json.dumps(record, indent=1), encoding="utf-8")
+
+
+@keras.utils.register_keras_serializable("livertumor")
+class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
+    """Learning rate that rises linearly for `warmup` steps and falls as a half cosine to 0 at `total` steps."""
+
+    def __init__(self, peak: float, warmup: int, total: int) -> None:
+        self.peak, self.warmup, self.total = peak, warmup, total
+
+    def __call__(self, step):
+        step = tf.cast(step, tf.float32)
+        rising = self.peak * (step + 1) / max(self.warmup, 1)
+        done = tf.clip_by_value((step - self.warmup) / max(self.total - self.warmup, 1), 0.0, 1.0)
+        return tf.where(step < self.warmup, rising, self.peak * 0.5 * (1 + tf.cos(math.pi * done)))
+
+    def get_config(self) -> dict:
+        return {"peak": self.peak, "warmup": self.warmup, "total": self.total}

@@ -1,0 +1,126 @@
+"""The picture a network sees: windowed, resampled to a fixed spacing on a canvas of fixed size, eight bits deep.
+
+Training and inference both come through this file, so that a network meets at the user's desk what it met in training.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .volume import CTVolume
+
+BODY_HU = 0.0  # soft tissue lies above, fat and air below
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A canvas laid over every axial slice of a volume.
+
+    Attributes:
+        size: (rows, columns) of the canvas in pixels.
+        spacing_mm: pixel size of the canvas, the same in both directions.
+        centre: (j, i) voxel coordinates of the volume under the middle of the canvas.
+        voxel_mm: (j, i) voxel size of the volume.
+    """
+
+    size: tuple[int, int]
+    spacing_mm: float
+    centre: tuple[float, float]
+    voxel_mm: tuple[float, float]
+
+    def sample(self, slices: np.ndarray) -> np.ndarray:
+        """Resample (n, j, i) images whose outside is 0 onto the canvas: (n, rows, columns) float32.
+
+        Coarser canvases average (triangle filter as wide as a canvas pixel), so that noise does not alias.
+        """
+        rows, columns = (self._weights(axis, slices.shape[axis + 1]) for axis in (0, 1))
+        return np.matmul(np.matmul(rows, slices.astype(np.float32, copy=False)), columns.T)
+
+    def restore(self, maps: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+        """Bring (n, rows, columns) maps back to slices of `shape` (j, i) by linear interpolation; 0 off the canvas."""
+        rows, columns = (self._back_weights(axis, shape[axis]) for axis in (0, 1))
+        return np.matmul(np.matmul(rows, maps.astype(np.float32, copy=False)), columns.T)
+
+    def _positions(self, axis: int) -> np.ndarray:
+        """Voxel coordinate under each canvas pixel of one axis."""
+        offsets = np.arange(self.size[axis]) - (self.size[axis] - 1) / 2
+        return self.centre[axis] + offsets * self.spacing_mm / self.voxel_mm[axis]
+
+    def _weights(self, axis: int, length: int) -> np.ndarray:
+        width = max(1.0, self.spacing_mm / self.voxel_mm[axis])
+        distance = np.abs(self._positions(axis)[:, None] - np.arange(length)[None, :])
+        return (np.clip(1 - distance / width, 0, None) / width).astype(np.float32)
+
+    def _back_weights(self, axis: int, length: int) -> np.ndarray:
+        scale = self.voxel_mm[axis] / self.spacing_mm
+        pixel = (np.arange(length) - self.centre[axis]) * scale + (self.size[axis] - 1) / 2
+        return np.clip(1 - np.abs(pixel[:, None] - np.arange(self.size[axis])[None, :]), 0, None).astype(np.float32)
+
+
+def body_frame(volume: CTVolume, size: tuple[int, int], spacing_mm: float) -> Frame:
+    """The canvas centred on the patient's soft tissue, wherever the patient lies in the scan."""
+    step = max(1, volume.shape[0] // 40)
+    tissue = volume.array[::step] > BODY_HU
+    centre = tuple(_centroid(tissue.sum(axis=(0, other))) for other in (2, 1))
+    return Frame(tuple(size), spacing_mm, centre, _in_plane(volume))
+
+
+def region_frame(volume: CTVolume, region: np.ndarray, size: tuple[int, int], spacing_mm: float, margin_mm: float) -> Frame:
+    """The canvas centred on a region (k, j, i), coarser than `spacing_mm` where region and margin would not fit."""
+    voxel_mm = _in_plane(volume)
+    centre, extents = [], []
+    for axis, other in ((1, 2), (2, 1)):
+        used = np.flatnonzero(region.any(axis=(0, other)))
+        centre.append((used[0] + used[-1]) / 2)
+        extents.append((used[-1] - used[0] + 1) * voxel_mm[axis - 1] + 2 * margin_mm)
+    needed = max(extent / pixels for extent, pixels in zip(extents, size, strict=True))
+    return Frame(tuple(size), max(spacing_mm, needed), tuple(centre), voxel_mm)
+
+
+def network_slices(volume: CTVolume, frame: Frame, window_hu: tuple[float, float], ks: np.ndarray | None = None) -> np.ndarray:
+    """Axial slices as a network sees them, one channel: uint8 (n, rows, columns), 0 = window's low end and off the scan.
+
+    Args:
+        volume: CT in axial order.
+        frame: the canvas.
+        window_hu: HU shown as 0 and as 255.
+        ks: which slices; all when None.
+    """
+    low, high = window_hu
+    ks = np.arange(volume.shape[0]) if ks is None else ks
+    out = np.empty((len(ks), *frame.size), np.uint8)
+    for start in range(0, len(ks), 16):  # small blocks: a float copy of a whole scan would not fit an ordinary computer
+        block = volume.array[ks[start : start + 16]].astype(np.float32)
+        windowed = np.clip((block - low) * (255.0 / (high - low)), 0, 255)
+        out[start : start + 16] = np.rint(np.clip(frame.sample(windowed), 0, 255))
+    return out
+
+
+def neighbour_channels(slices: np.ndarray, k: float, offset: float) -> np.ndarray:
+    """Three channels (rows, columns, 3), the slice at `k` between those `offset` slices below and above it.
+
+    Positions between slices are interpolated and those beyond the scan repeat its end, so the network sees the same
+    millimetres of neighbourhood whatever the slice spacing.
+    """
+    return np.stack([_slice_at(slices, k - offset), _slice_at(slices, k), _slice_at(slices, k + offset)], axis=-1)
+
+
+def _slice_at(slices: np.ndarray, k: float) -> np.ndarray:
+    k = min(max(k, 0.0), len(slices) - 1.0)
+    below = int(k)
+    part = k - below
+    if part < 1e-3:
+        return slices[below]
+    mixed = slices[below] * np.float32(1 - part) + slices[below + 1] * np.float32(part)
+    return np.rint(mixed).astype(slices.dtype)
+
+
+def _centroid(counts: np.ndarray) -> float:
+    total = counts.sum()
+    return float((counts * np.arange(len(counts))).sum() / total) if total else (len(counts) - 1) / 2
+
+
+def _in_plane(volume: CTVolume) -> tuple[float, float]:
+    return float(volume.spacing[1]), float(volume.spacing[0])

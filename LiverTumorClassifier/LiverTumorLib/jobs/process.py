@@ -1,0 +1,252 @@
+"""Start a worker with subprocess, listen to it without blocking anybody, and stop it with all of its children."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+import queue
+import shutil
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from ..ct import CTVolume
+from ..errors import Cancelled, LiverTumorError, OutputError, WorkerError
+from ..pipelines.options import CaseOutput, RunOptions
+from .protocol import JobState, crash_error, load_output, worker_command, worker_environment, write_job
+
+# After a stop: closed stdin, then terminate, then kill. All of it fits into the two seconds that a user is promised.
+TERMINATE_AFTER_S = 1.0
+KILL_AFTER_S = 0.3
+LOG_TAIL_BYTES = 20_000
+
+_running: set[Job] = set()
+
+
+def start_job(
+    task: str,
+    volume: CTVolume,
+    options: RunOptions,
+    *,
+    python: list[str] | None = None,
+    on_event: Callable[[dict], None] | None = None,
+    entry: str | None = None,
+) -> Job:
+    """Run a task ("segment" or "classify") in a child process.
+
+    Args:
+        python: the interpreter and its own arguments, by default the running one; it needs numpy, scipy and the inference runtime.
+        on_event: called with each event, on the thread that polls or waits.
+        entry: "module:function" instead of the task's own, see `protocol.write_job`.
+
+    Raises UsageError, OutputError (no room for the pixels in the temporary folder) or WorkerError (the child cannot be started).
+    """
+    try:
+        folder = Path(tempfile.mkdtemp(prefix="livertumor-job-"))  # private to this user: mode 0700
+    except OSError as error:
+        raise OutputError(f"No temporary folder can be made for the run: {error.strerror or error}.") from error
+    try:
+        command = worker_command(write_job(folder, task, volume, options, entry=entry), python)
+        return Job(command, folder, on_event)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+class Job:
+    """A running worker. `poll` and `wait` are for one thread, the caller's; `cancel` may come from any.
+
+    A thread of its own reads the events, loads the results and removes the job folder, whether anybody polls or not.
+    """
+
+    def __init__(self, command: Sequence[str], folder: Path, on_event: Callable[[dict], None] | None = None) -> None:
+        self._folder = folder
+        self._on_event = on_event
+        self._state = JobState()
+        self._queue: queue.SimpleQueue[dict] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._cancelled = False
+        self._ended = threading.Event()
+        self._outcome: CaseOutput | LiverTumorError | None = None
+        try:
+            with open(folder / "worker.log", "wb") as log:
+                self._process = _spawn(command, log)
+        except OSError as error:
+            raise WorkerError(f"The analysis process {command[0]} cannot be started: {error.strerror or error}.") from error
+        _running.add(self)
+        threading.Thread(target=self._supervise, name="job events", daemon=True).start()
+
+    @property
+    def events(self) -> list[dict]:
+        """Every event received so far, oldest first."""
+        return self._state.events
+
+    @property
+    def stage(self) -> str:
+        """The stage of the latest progress event, "" before the first."""
+        return self._state.stage
+
+    @property
+    def fraction(self) -> float:
+        """How much of the run is done, 0 to 1."""
+        return self._state.fraction
+
+    @property
+    def message(self) -> str:
+        """The sentence of the latest progress event."""
+        return self._state.message
+
+    @property
+    def remaining_s(self) -> float | None:
+        """Estimated seconds left; None while it cannot be told."""
+        return self._state.remaining_s
+
+    def poll(self) -> bool:
+        """Take in the events that have come, without waiting; True when the run is over and `output` has its answer."""
+        ended = self._ended.is_set()  # asked first: events that come before the end are in the queue by then
+        with contextlib.suppress(queue.Empty):
+            while True:
+                event = self._queue.get_nowait()
+                if self._state.take(event) and self._on_event is not None:
+                    self._on_event(event)
+        return ended
+
+    def output(self) -> CaseOutput:
+        """The results of a run that is over. Raises the error it ended with, WorkerError while it still runs."""
+        if not self._ended.is_set():
+            raise WorkerError("The run is not over yet.")
+        if isinstance(self._outcome, LiverTumorError):
+            raise self._outcome
+        return self._outcome
+
+    def wait(self, timeout: float | None = None, serve: Callable[[], object] | None = None) -> CaseOutput:
+        """Wait for the end and answer with the results.
+
+        Args:
+            timeout: seconds; TimeoutError after that, and the run goes on.
+            serve: called again and again while waiting, to keep a window alive (Qt's processEvents).
+
+        Raises the LiverTumorError the run ended with. Ctrl-C stops the run and raises Cancelled; any other exception that
+        comes from `serve` or from the event receiver stops it too.
+        """
+        deadline = None if timeout is None else time.monotonic() + timeout
+        try:
+            while not self.poll() and (deadline is None or time.monotonic() < deadline):
+                if serve is not None:
+                    serve()
+                self._ended.wait(0.02)
+        except BaseException as error:
+            self.cancel()
+            self._ended.wait()
+            if isinstance(error, KeyboardInterrupt):
+                raise Cancelled("The run was stopped.") from None
+            raise
+        if not self._ended.is_set():
+            raise TimeoutError(f"The run is not over after {timeout} s.")
+        return self.output()
+
+    def cancel(self) -> None:
+        """Stop the run; returns at once, and within two seconds neither a process nor a file of it is left."""
+        with self._lock:
+            if self._cancelled or self._ended.is_set():
+                return
+            self._cancelled = True
+        with contextlib.suppress(OSError):
+            self._process.stdin.close()
+        threading.Thread(target=self._enforce_stop, name="job stop", daemon=True).start()
+
+    def _enforce_stop(self) -> None:
+        if not self._ended.wait(TERMINATE_AFTER_S):
+            self._signal_tree(terminate=True)
+        if not self._ended.wait(KILL_AFTER_S):
+            self._signal_tree(terminate=False)
+
+    def _supervise(self) -> None:
+        """Read events until the worker closes its stdout, then settle the outcome and remove the folder."""
+        reader = JobState()
+        try:
+            try:
+                while data := self._process.stdout.read1(65536):
+                    for event in reader.feed(data):
+                        self._queue.put(event)
+            finally:
+                exit_code = self._reap()
+            outcome = self._settle(reader, exit_code)
+        except LiverTumorError as error:
+            outcome = error
+        except Exception as error:  # a lost outcome would leave the caller waiting for ever
+            outcome = WorkerError(f"The analysis process could not be followed: {type(error).__name__}: {error}.")
+        shutil.rmtree(self._folder, ignore_errors=True)
+        self._outcome = outcome
+        _running.discard(self)
+        self._ended.set()
+
+    def _settle(self, reader: JobState, exit_code: int) -> CaseOutput | LiverTumorError:
+        if self._cancelled:
+            return Cancelled("The run was stopped.")
+        if reader.result_folder is not None:
+            return load_output(reader.result_folder)
+        log = self._read_log()
+        error = reader.error or crash_error(exit_code, log)
+        if isinstance(error, WorkerError) and log:
+            error.add_note(f"The worker's log:\n{log}")  # for log files; what a user reads is the sentence
+        return error
+
+    def _read_log(self) -> str:
+        with contextlib.suppress(OSError), open(self._folder / "worker.log", "rb") as log:
+            log.seek(max(0, log.seek(0, os.SEEK_END) - LOG_TAIL_BYTES))
+            return log.read().decode("utf-8", errors="replace")
+        return ""
+
+    def _reap(self) -> int:
+        """End what is left of the tree, now that the worker has nothing more to say, and collect the exit code."""
+        if os.name == "nt":  # killing would set the exit code there, and taskkill /T finds the tree only while its root lives
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(KILL_AFTER_S)
+        self._signal_tree(terminate=False)
+        with self._lock:
+            exit_code = self._process.wait()
+        with contextlib.suppress(OSError):
+            self._process.stdin.close()
+        self._process.stdout.close()
+        return exit_code
+
+    def _signal_tree(self, terminate: bool) -> None:
+        """End the worker and everything it or a launcher before it started."""
+        with self._lock:
+            if self._process.returncode is not None:  # reaped: its number may belong to somebody else by now
+                return
+            if os.name == "nt":
+                subprocess.run(["taskkill", "/F", "/T", "/PID", str(self._process.pid)], capture_output=True, check=False)
+            else:
+                with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS says no permission for a group of zombies
+                    os.killpg(self._process.pid, signal.SIGTERM if terminate else signal.SIGKILL)
+
+
+def _spawn(command: Sequence[str], log) -> subprocess.Popen:
+    """Start the worker at the head of a group of its own, so that Ctrl-C in a terminal reaches only us, and we reach all of it."""
+    flags = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW if os.name == "nt" else 0
+    return subprocess.Popen(
+        list(command),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=log,
+        env=worker_environment(),
+        start_new_session=os.name != "nt",
+        creationflags=flags,
+    )
+
+
+@atexit.register
+def _stop_all() -> None:
+    """Leave neither a process nor a folder behind when the program ends while jobs run."""
+    jobs = list(_running)
+    for job in jobs:
+        job.cancel()
+    for job in jobs:
+        job._ended.wait(TERMINATE_AFTER_S + KILL_AFTER_S + 0.5)

@@ -1,0 +1,227 @@
+"""What travels between a program and its worker: the job folder, the event lines, the result files. Starts nothing itself.
+
+A job folder holds `job.json`, the pixels as an uncompressed .npy that the worker maps into memory, and `output/`. The worker
+answers with one JSON object a line:
+
+    {"event": "progress", "stage": str, "fraction": 0..1, "message": str, "remaining_s": float or null}
+    {"event": "result", "folder": path of the output folder}            the last line of a run that went well
+    {"event": "error", "kind": name of a class of errors.py, "message": str}   the last line of one that did not
+
+Closing the worker's stdin stops it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from .. import errors
+from ..ct import CTVolume
+from ..pipelines.options import CaseOutput, RunOptions
+from ..pipelines.results import CaseResult
+
+SCHEMA = 1
+TASKS = {
+    "segment": "LiverTumorLib.pipelines.segmentation:segment_case",
+    "classify": "LiverTumorLib.pipelines.classification:classify_case",
+}
+RESULT_FILE = "result.json"
+
+# The worker's thread count is RunOptions.threads; a count left in the environment by another program would silently overrule it.
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+
+
+@dataclass(frozen=True)
+class JobRecord:
+    """A job file as the worker reads it.
+
+    Attributes:
+        entry: "module:function" of the task, called with (volume, options, progress), answering with a CaseOutput.
+        volume: the CT; its array is read-only and mapped from the file.
+        output: the folder for the results.
+        temporary: the job folder belongs to this run alone, so the worker removes it when it is stopped.
+    """
+
+    entry: str
+    volume: CTVolume
+    options: RunOptions
+    output: Path
+    temporary: bool
+
+
+def write_job(folder: str | Path, task: str, volume: CTVolume, options: RunOptions, *, entry: str | None = None) -> Path:
+    """Write a job into an existing private folder made for this run alone; answers with the path of its job file.
+
+    Args:
+        entry: "module:function" to run instead of the one `TASKS` gives for `task`; the tests use it for tasks of their own.
+            It opens no door: whoever can write into the private job folder can run code as this user anyway.
+
+    Raises UsageError for an unknown task, OutputError when the folder cannot be written.
+    """
+    if entry is None and task not in TASKS:
+        raise errors.UsageError(f"Unknown task {task!r}; known are {', '.join(TASKS)}.")
+    folder = Path(folder)
+    job = {
+        "schema": SCHEMA,
+        "task": task,
+        "entry": entry or TASKS[task],
+        "array": "volume.npy",
+        "ijk_to_ras": volume.ijk_to_ras.tolist(),
+        "name": volume.name,
+        "notes": list(volume.notes),
+        "options": options.to_dict(),
+        "output": "output",
+        "temporary": True,
+    }
+    path = folder / "job.json"
+    try:
+        (folder / job["output"]).mkdir()
+        np.save(folder / job["array"], volume.array, allow_pickle=False)
+        path.write_text(json.dumps(job), encoding="utf-8")
+    except OSError as error:
+        raise errors.OutputError(f"The temporary folder {folder} cannot be written: {error.strerror or error}.") from error
+    return path
+
+
+def read_job(path: str | Path) -> JobRecord:
+    """Read a job file; relative paths in it start at its own folder. Raises UsageError when it is not one this version knows."""
+    path = Path(path)
+    try:
+        job = json.loads(path.read_text(encoding="utf-8"))
+        schema = job["schema"]
+        if schema != SCHEMA:
+            raise errors.UsageError(f"The job file {path} has schema {schema}; this version reads {SCHEMA}.")
+        array = np.load(path.parent / job["array"], mmap_mode="r", allow_pickle=False).view(np.ndarray)
+        volume = CTVolume(array, np.array(job["ijk_to_ras"]), job["name"], tuple(job["notes"]))
+        return JobRecord(job["entry"], volume, RunOptions.from_dict(job["options"]), path.parent / job["output"], job["temporary"] is True)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise errors.UsageError(f"The job file {path} cannot be read: {type(error).__name__}: {error}.") from error
+
+
+def save_output(output: CaseOutput, folder: Path) -> None:
+    """Write a run's results; `result.json` comes last and in one step, so that its presence means all of it is there."""
+    arrays = {f"probability-{name}": array for name, array in output.probabilities.items()}
+    if output.labels is not None:
+        arrays["labels"] = output.labels
+    try:
+        for name, array in arrays.items():
+            np.save(folder / f"{name}.npy", array, allow_pickle=False)
+        data = {"result": output.result.to_dict(), "labels": output.labels is not None, "probabilities": list(output.probabilities)}
+        unfinished = folder / f"{RESULT_FILE}.tmp"
+        unfinished.write_text(json.dumps(data), encoding="utf-8")
+        os.replace(unfinished, folder / RESULT_FILE)
+    except OSError as error:
+        raise errors.OutputError(f"The results cannot be written to {folder}: {error.strerror or error}.") from error
+
+
+def load_output(folder: str | Path) -> CaseOutput:
+    """Read what `save_output` wrote, all of it into memory. Raises WorkerError when it is not there or damaged."""
+    folder = Path(folder)
+    try:
+        data = json.loads((folder / RESULT_FILE).read_text(encoding="utf-8"))
+        labels = np.load(folder / "labels.npy", allow_pickle=False) if data["labels"] else None
+        probabilities = {name: np.load(folder / f"probability-{name}.npy", allow_pickle=False) for name in data["probabilities"]}
+        return CaseOutput(CaseResult.from_dict(data["result"]), labels, probabilities)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise errors.WorkerError(f"The results of the run cannot be read from {folder}: {error}.") from error
+
+
+def worker_command(job_file: str | Path, python: Sequence[str] | None = None) -> list[str]:
+    """The command line of the child; `python` is the interpreter with its own arguments, by default the running one."""
+    return [*(python or [sys.executable]), "-m", "LiverTumorLib.jobs.worker", str(job_file)]
+
+
+def worker_environment(base: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The child's environment, made from `base` (default: this process's): it finds this library and no thread count of others."""
+    environment = {name: value for name, value in (os.environ if base is None else base).items() if name not in THREAD_VARIABLES}
+    library = str(Path(__file__).resolve().parents[2])
+    paths = [library, *filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))]
+    environment["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(paths))
+    environment["PYTHONSAFEPATH"] = "1"  # or a numpy.py that lies in the user's current folder would be imported
+    environment["PYTHONIOENCODING"] = "utf-8"
+    return environment
+
+
+@dataclass
+class JobState:
+    """What is known of a running worker, from the bytes it has printed so far.
+
+    Attributes:
+        stage, fraction, message, remaining_s: the latest progress; remaining_s is None while it cannot be told.
+        events: every event so far, oldest first.
+        result_folder: where the results lie, once the worker has said so.
+        error: what the worker reported as its end, if it failed.
+    """
+
+    stage: str = ""
+    fraction: float = 0.0
+    message: str = ""
+    remaining_s: float | None = None
+    events: list[dict] = field(default_factory=list)
+    result_folder: Path | None = None
+    error: errors.LiverTumorError | None = None
+    _rest: bytes = b""
+
+    def feed(self, data: bytes) -> list[dict]:
+        """Take bytes from the worker's stdout, in any portions; answers with the events completed by them."""
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        return [event for line in lines if (event := parse_event(line)) and self.take(event)]
+
+    def take(self, event: dict) -> bool:
+        """Note one event; False when it is none of the protocol."""
+        kind = event.get("event")
+        if kind == "progress":
+            self.stage, self.fraction, self.message = event["stage"], event["fraction"], event["message"]
+            self.remaining_s = event["remaining_s"]
+        elif kind == "result":
+            self.fraction, self.remaining_s, self.result_folder = 1.0, 0.0, Path(event["folder"])
+        elif kind == "error":
+            self.error = error_from_event(event)
+        else:
+            return False
+        self.events.append(event)
+        return True
+
+
+def parse_event(line: bytes) -> dict | None:
+    """One line of the worker's stdout; None for anything that is not an event (a launcher may print there too)."""
+    try:
+        event = json.loads(line)
+    except ValueError:
+        return None
+    return event if isinstance(event, dict) and "event" in event else None
+
+
+def error_from_event(event: dict) -> errors.LiverTumorError:
+    """The exception an error event stands for; WorkerError where its kind is not one of errors.py."""
+    kind = getattr(errors, str(event.get("kind")), None)
+    if not (isinstance(kind, type) and issubclass(kind, errors.LiverTumorError)):
+        kind = errors.WorkerError
+    return kind(str(event.get("message")))
+
+
+def crash_error(exit_code: int, log: str) -> errors.WorkerError:
+    """The error for a worker that ended without a last event; `log` is what it wrote to stderr."""
+    message = f"The analysis process ended without a result ({_describe_exit(exit_code)})"
+    last = " / ".join([line.strip() for line in log.splitlines() if line.strip()][-3:])
+    return errors.WorkerError(f"{message}; its last words: {last[-400:]}" if last else f"{message}.")
+
+
+def _describe_exit(code: int) -> str:
+    number = -code if code < 0 else code - 128  # a shell or a launcher passes a signal on as 128 + its number
+    try:
+        name = signal.Signals(number).name if number > 0 else None
+    except ValueError:
+        name = None
+    if name == "SIGKILL":
+        return "it was killed from outside, most often because memory ran out"
+    if name:
+        return f"signal {name}"
+    return f"exit code {code:#x}" if code > 255 else f"exit code {code}"  # Windows' crash codes are known by their hexadecimal form

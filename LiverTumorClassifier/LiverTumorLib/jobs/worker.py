@@ -1,0 +1,143 @@
+"""The child process: `python -m LiverTumorLib.jobs.worker JOBFILE` runs one job and prints events (see `protocol`).
+
+A closed stdin, which is also what a dead parent looks like, stops it: the next progress call raises Cancelled, and if none
+comes in time the process ends itself. Where stdin is no pipe (a terminal, a cluster's /dev/null) it is not watched.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import json
+import os
+import shutil
+import stat
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+from ..errors import Cancelled, LiverTumorError, UsageError, WorkerError
+from .protocol import JobRecord, read_job, save_output
+from .remaining import RemainingTime
+
+STOP_GRACE_S = 1.5
+
+
+class EventChannel:
+    """The worker's real stdout, kept for events alone: from its making on, whatever else prints to stdout lands on stderr."""
+
+    def __init__(self) -> None:
+        sys.stdout.flush()
+        self._stream = os.fdopen(os.dup(1), "wb", buffering=0)
+        os.dup2(2, 1)
+        self._lock = threading.Lock()
+
+    def send(self, **event: object) -> None:
+        """Write one event; raises OSError when nobody listens any more."""
+        with self._lock:
+            self._stream.write(json.dumps(event).encode("ascii") + b"\n")
+
+
+class ProgressReporter:
+    """The `Progress` that a pipeline calls: sends events with never falling fractions, and is where a stop takes effect."""
+
+    def __init__(self, channel: EventChannel, stopped: threading.Event) -> None:
+        self._channel = channel
+        self._stopped = stopped
+        self._fraction = 0.0
+        self._remaining = RemainingTime(time.monotonic())
+
+    def __call__(self, stage: str, fraction: float, message: str) -> None:
+        self.check()
+        self._fraction = max(self._fraction, min(1.0, float(fraction)))
+        remaining = self._remaining.update(time.monotonic(), self._fraction)
+        try:
+            self._channel.send(event="progress", stage=stage, fraction=self._fraction, message=message, remaining_s=remaining)
+        except OSError:
+            raise Cancelled("The run was stopped.") from None
+
+    def check(self) -> None:
+        """Raise Cancelled when the run has been stopped."""
+        if self._stopped.is_set():
+            raise Cancelled("The run was stopped.")
+
+
+def main(arguments: list[str]) -> int:
+    """Run the job file named by the only argument; answers with the exit code."""
+    channel = EventChannel()
+    stopped = threading.Event()
+    if len(arguments) != 1:
+        return _fail(channel, UsageError("The worker takes one argument, the path of a job file."))
+    folder = Path(arguments[0]).resolve().parent
+    job: JobRecord | None = None
+
+    def discard() -> None:
+        if job is not None and job.temporary:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    try:
+        job = read_job(arguments[0])
+        _watch_stdin(stopped, discard)
+        progress = ProgressReporter(channel, stopped)
+        output = _find_task(job.entry)(job.volume, job.options, progress)
+        progress.check()
+        save_output(output, job.output)
+        progress.check()
+        channel.send(event="result", folder=str(job.output))
+        return 0
+    except LiverTumorError as error:
+        return _fail(channel, error)
+    except KeyboardInterrupt:
+        return _fail(channel, Cancelled("The run was stopped."))
+    except MemoryError:
+        traceback.print_exc()
+        return _fail(channel, WorkerError("The analysis ran out of memory; close other programs, or crop the CT to the abdomen."))
+    except BaseException as error:
+        traceback.print_exc()
+        return _fail(channel, WorkerError(f"The analysis failed unexpectedly: {type(error).__name__}: {error}"))
+    finally:
+        if stopped.is_set():
+            discard()
+
+
+def _find_task(entry: str) -> Callable:
+    module, _, function = entry.partition(":")
+    return getattr(importlib.import_module(module), function)
+
+
+def _fail(channel: EventChannel, error: LiverTumorError) -> int:
+    with contextlib.suppress(OSError):  # nobody listens any more
+        channel.send(event="error", kind=type(error).__name__, message=str(error))
+    return error.exit_code
+
+
+def _watch_stdin(stopped: threading.Event, discard: Callable[[], None]) -> None:
+    """Set `stopped` when stdin closes, and end the process when that is not obeyed in time."""
+    try:
+        mode = os.fstat(0).st_mode
+    except OSError:
+        return
+    if not (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)):
+        return
+    control = os.dup(0)
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)  # on Windows a thread that waits on fd 0 blocks whoever else touches it, a starting grandchild for one
+    os.close(null)
+
+    def watch() -> None:
+        with contextlib.suppress(OSError):
+            while os.read(control, 4096):
+                pass
+        stopped.set()
+        time.sleep(STOP_GRACE_S)
+        discard()
+        os._exit(Cancelled.exit_code)
+
+    threading.Thread(target=watch, name="stdin watcher", daemon=True).start()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,26 @@
+"""How good a result is: overlap, surface distances, lesion detection, slice classification, and intervals by patient.
+
+Everything takes plain arrays. A figure that is not defined (a Dice of two empty masks, an AUC of one class) is NaN, never 0 or 1.
+"""
+
+from .intervals import Interval, bootstrap, wilson
+from .lesions import SIZE_BINS_ML, LesionDetection, TruthLesion, detect_lesions, size_bin
+from .overlap import Counts
+from .slices import SliceScores, score_slices
+from .surface import SurfaceDistances, surface_distances
+
+__all__ = [
+    "SIZE_BINS_ML",
+    "Counts",
+    "Interval",
+    "LesionDetection",
+    "SliceScores",
+    "SurfaceDistances",
+    "TruthLesion",
+    "bootstrap",
+    "detect_lesions",
+    "score_slices",
+    "size_bin",
+    "surface_distances",
+    "wilson",
+]

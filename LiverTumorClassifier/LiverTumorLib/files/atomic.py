@@ -1,0 +1,50 @@
+"""Write a file whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from ..errors import OutputError
+
+
+@contextmanager
+def atomic_path(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; it takes the place of `path` when the block ends well, and is removed otherwise.
+
+    Missing folders are made. The temporary name keeps the ending (`.nii.gz`, `.seg.nrrd`), since writers choose the format by it.
+    An existing `path` stays as it was until the new file is complete; whether it may be replaced is the caller's decision.
+
+    Raises:
+        OutputError: the file cannot be written (permission, no space, name taken by a folder, ...); also for OSErrors of the block.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{secrets.token_hex(6)}{''.join(path.suffixes[-2:])}")
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, "there is a folder of that name")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        with open(temporary, "rb+") as file:
+            os.fsync(file.fileno())  # a full disk may show only now
+        os.replace(temporary, path)
+    except OSError as error:
+        raise OutputError(f"{path} cannot be written: {_reason(error)}.") from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink()
+
+
+def _reason(error: OSError) -> str:
+    """What went wrong and what to do, as half a sentence."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return "there is no space left; free some or choose another folder"
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return "no permission, or another program has it open; choose another folder"
+    if error.errno in (errno.ENOTDIR, errno.EEXIST):
+        return "a part of its folder's name is a file; choose another folder"
+    return f"{error.strerror or error}; choose another file name or folder"

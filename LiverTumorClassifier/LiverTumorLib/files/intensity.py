@@ -1,0 +1,126 @@
+"""Voxel values at the door: any number type becomes int16 or float32 HU, and what is no CT is told apart."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..ct.volume import CTVolume
+from ..errors import InputError
+
+AIR_HU = -1000.0
+OFFSET_HU = 1024
+_INT16 = np.iinfo(np.int16)
+_SAMPLES = 500_000
+
+
+class HUBuffer:
+    """A (k, j, i) volume that is filled slice by slice: int16 as long as all HU are whole numbers, float32 from then on.
+
+    Memory stays at one volume of the final type, whatever type the file has.
+    """
+
+    def __init__(self, shape: tuple[int, int, int]) -> None:
+        self.array = np.zeros(shape, np.int16)
+
+    def put(self, k: int, stored: np.ndarray, slope: float = 1.0, intercept: float = 0.0) -> None:
+        """Set slice k to stored * slope + intercept."""
+        whole = stored.dtype.kind in "bui" and float(slope).is_integer() and float(intercept).is_integer()
+        if whole and stored.dtype.itemsize <= 4:
+            hu = stored.astype(np.int64) * int(slope) + int(intercept)
+        else:
+            with np.errstate(invalid="ignore", over="ignore"):
+                hu = stored.astype(np.float64) * slope + intercept
+                whole = bool((hu == np.rint(hu)).all())
+        if self.array.dtype == np.int16 and not (whole and hu.min() >= _INT16.min and hu.max() <= _INT16.max):
+            self.array = self.array.astype(np.float32)
+        with np.errstate(invalid="ignore", over="ignore"):
+            self.array[k] = hu
+
+
+def hu_array(stored: np.ndarray) -> np.ndarray:
+    """A (k, j, i) array of any number type as int16 (whole numbers within its range) or float32; int16 passes through untouched.
+
+    Raises:
+        ValueError: complex, colour or other values that are no plain numbers.
+    """
+    if stored.dtype.kind not in "buif":
+        raise ValueError(f"values of type {stored.dtype} are no plain numbers")
+    if stored.dtype == np.int16:
+        return stored
+    buffer = HUBuffer(stored.shape)
+    for k, plane in enumerate(stored):
+        buffer.put(k, plane)
+    return buffer.array
+
+
+def check_ct(volume: CTVolume) -> CTVolume:
+    """Make sure that a volume can be a CT in HU; every door (files, MRML) lets volumes through here.
+
+    Some voxels that are not finite become air, with a note. The intensity check is a plain one: it knows values that cannot be HU
+    (normalised pictures, CT stored with an offset, most MR) and lets windowed CT pass.
+
+    Returns:
+        The volume with an int16 or float32 array.
+
+    Raises:
+        InputError: no voxels, no finite values, one value throughout, an impossible voxel size, or values that are not HU.
+    """
+    name = volume.name
+    if volume.array.size == 0:
+        raise InputError(f"{name} holds no voxels; export it again.")
+    if volume.array.dtype.kind not in "buif":
+        raise InputError(f"{name} holds {volume.array.dtype} values, not plain numbers; a CT in Hounsfield units is needed.")
+    if volume.spacing.min() < 0.01 or volume.spacing.max() > 100:
+        size = " x ".join(f"{value:g}" for value in volume.spacing)
+        raise InputError(f"{name} has voxels of {size} mm, which no CT has; its header is damaged or not in millimetres.")
+    array, notes = _finite(hu_array(volume.array), name)
+    low, high = float(array.min()), float(array.max())
+    if low == high:
+        raise InputError(f"{name} has the same value ({low:g}) in every voxel; it holds no picture.")
+    _refuse_other_units(array.ravel()[:: max(1, array.size // _SAMPLES)], array.dtype == np.int16, name)
+    return CTVolume(array, volume.ijk_to_ras, name, volume.notes + notes)
+
+
+def _finite(array: np.ndarray, name: str) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Replace NaN and infinities by air, and say so; refuse a volume of nothing else."""
+    if array.dtype == np.int16:
+        return array, ()
+    bad = sum(int(np.count_nonzero(~np.isfinite(plane))) for plane in array)
+    if bad == 0:
+        return array, ()
+    if bad == array.size:
+        raise InputError(f"{name} holds no numbers at all (every voxel is NaN or infinite); export it again.")
+    note = f"{bad} voxels without a finite value were set to air ({AIR_HU:g} HU)."
+    return np.nan_to_num(array, nan=AIR_HU, posinf=AIR_HU, neginf=AIR_HU), (note,)
+
+
+def looks_offset(values: np.ndarray) -> bool:
+    """Whether values look like CT stored as HU + 1024: nothing negative, and soft tissue and fat where 1024 would put them."""
+    dense = values[values > 500]
+    return bool(np.percentile(values, 0.1) >= 0 and dense.size > 0.05 * values.size and np.mean((dense > 874) & (dense < 1274)) > 0.6)
+
+
+def _refuse_other_units(values: np.ndarray, whole: bool, name: str) -> None:
+    """Refuse values that cannot be HU. A windowed CT has negative values, or piles of voxels at the top of its window."""
+    bottom, top = np.percentile(values, (0.1, 99.9))
+    if top - bottom < 20 and not whole:
+        raise InputError(
+            f"{name} has values from {values.min():.3g} to {values.max():.3g} only, so its intensities were normalised; "
+            "a CT in Hounsfield units is needed."
+        )
+    if looks_offset(values):
+        raise InputError(
+            f"{name} looks like a CT stored with an offset of {OFFSET_HU} (nothing below 0, soft tissue near {OFFSET_HU}); "
+            f"subtract {OFFSET_HU} from its values and try again."
+        )
+    if np.mean(values < -1500) > 0.05 and np.mean(values > -200) < 0.01 and looks_offset(values + 2.0 * OFFSET_HU):
+        raise InputError(f"{name} looks like a CT from which {OFFSET_HU} was subtracted twice; add {OFFSET_HU} and try again.")
+    if np.mean(values < 0) > 0.02:
+        return
+    if whole and values.min() == 0 and values.max() == 255:
+        raise InputError(f"{name} has grey values from 0 to 255, so it is a picture, not a CT in Hounsfield units; export the CT.")
+    background = np.mean(values <= 0.05 * top)
+    windowed = np.mean(values >= values.max()) > 0.001
+    tissue = np.median(values[values > 0.05 * top])
+    if background > 0.2 and not windowed and top < 12 * tissue:
+        raise InputError(f"{name} has no negative values, as MR images have, so it cannot be a CT in Hounsfield units; choose the CT.")

@@ -1,0 +1,120 @@
+"""CSV tables and JSON."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..pipelines.results import CaseResult
+from .atomic import atomic_path
+
+LESION_COLUMNS = {
+    "id": "lesion",
+    "volume_ml": "volume (ml)",
+    "longest_diameter_mm": "longest axial diameter (mm)",
+    "perpendicular_diameter_mm": "perpendicular diameter (mm)",
+    "diameter_slice": "diameter slice (axial index)",
+    "mean_hu": "mean (HU)",
+    "sd_hu": "SD (HU)",
+    "centroid_r": "centroid R (mm)",
+    "centroid_a": "centroid A (mm)",
+    "centroid_s": "centroid S (mm)",
+    "first_slice": "first slice (axial index)",
+    "last_slice": "last slice (axial index)",
+    "distance_to_surface_mm": "distance to liver surface (mm)",
+    "mean_probability": "mean probability (0-1)",
+}
+SLICE_COLUMNS = {
+    "index": "slice (axial index)",
+    "ras_s": "S (mm)",
+    "field": "field",
+    "probability": "tumor probability (0-1)",
+    "liver_mm2": "liver area (mm2)",
+    "tumor_mm2": "tumor area (mm2)",
+}
+SUMMARY_COLUMNS = {
+    "name": "case",
+    "liver_ml": "liver volume incl. tumor (ml)",
+    "tumor_ml": "tumor volume (ml)",
+    "tumor_burden_percent": "tumor burden (%)",
+    "lesion_count": "lesions",
+    "largest_diameter_mm": "largest diameter (mm)",
+    "suspicious_slices": "most suspicious slices (axial index)",
+    "notes": "notes",
+}
+
+
+def lesion_rows(result: CaseResult) -> list[dict]:
+    """One row per lesion, keyed by the column headers."""
+    rows = []
+    for lesion in result.lesions:
+        record = vars(lesion) | dict(zip(("centroid_r", "centroid_a", "centroid_s"), lesion.centroid_ras, strict=True))
+        rows.append(_headed(record, LESION_COLUMNS))
+    return rows
+
+
+def slice_rows(result: CaseResult) -> list[dict]:
+    """One row per axial slice, keyed by the column headers."""
+    return [_headed(vars(record), SLICE_COLUMNS) for record in result.slices]
+
+
+def summary_row(result: CaseResult) -> dict:
+    """The case in one row, keyed by the column headers."""
+    return _headed({"name": result.name} | vars(result.summary), SUMMARY_COLUMNS)
+
+
+def write_table(path: str | Path, rows: list[dict], columns: list[str] | None = None) -> None:
+    """Write rows as CSV (UTF-8, comma, decimal point); None and NaN become empty cells, lists are joined by semicolons.
+
+    Args:
+        path: the file to write; replaced as a whole.
+        rows: dictionaries from column header (with its unit) to value.
+        columns: headers in order; needed where `rows` may be empty. By default all keys in the order met.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    columns = columns or list(dict.fromkeys(key for row in rows for key in row))
+    with atomic_path(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, columns)
+        writer.writeheader()
+        writer.writerows({key: _cell(value) for key, value in row.items()} for row in rows)
+
+
+def write_json(path: str | Path, data: Any) -> None:
+    """Write data as indented UTF-8 JSON; numpy values become plain ones, NaN and infinities null.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    text = json.dumps(_plain(data), indent=2, ensure_ascii=False, allow_nan=False)
+    with atomic_path(path) as temporary:
+        temporary.write_text(text + "\n", encoding="utf-8")
+
+
+def _headed(record: dict, columns: dict[str, str]) -> dict:
+    return {header: record[key] for key, header in columns.items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, (np.ndarray, np.generic)):
+        return _plain(value.tolist())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return str(value) if isinstance(value, Path) else value
+
+
+def _cell(value: Any) -> Any:
+    value = _plain(value)
+    if isinstance(value, list):
+        return "; ".join(str(item) for item in value)
+    return f"{value:.6g}" if isinstance(value, float) else value

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from LiverTumorLib.ct.frame import neighbour_channels
+from LiverTumorLib.models.manifest import InputSpec
 
 from .augmentation import Augmentation, augment
-from .slices import CaseSlices, InputSpec
+from .slices import CaseSlices
 
 
 @dataclass(frozen=True)

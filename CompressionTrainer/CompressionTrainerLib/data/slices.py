@@ -10,33 +10,13 @@ from pathlib import Path
 import numpy as np
 from LiverTumorLib.ct import CTVolume, to_axial
 from LiverTumorLib.ct.frame import Frame, body_frame, network_slices, region_frame
+from LiverTumorLib.models.manifest import InputSpec
 from LiverTumorLib.pipelines.results import TUMOR
 
 from .splits import Case
 
 # Cached canvases are wider than the network's by this many pixels, so that shifted and rotated crops show real anatomy.
 BORDER = 32
-
-
-@dataclass(frozen=True)
-class InputSpec:
-    """What a network is shown; the bundle's manifest carries the same fields to inference.
-
-    Attributes:
-        size: (rows, columns) in pixels.
-        spacing_mm: canvas pixel size.
-        region: "body" (canvas on the soft tissue's centre) or "liver" (canvas on the liver, all of it).
-        window_hu: HU shown as the darkest and the brightest value.
-        neighbour_mm: distance of the slices shown as first and third channel.
-        margin_mm: room kept around the liver where region is "liver".
-    """
-
-    size: tuple[int, int]
-    spacing_mm: float
-    region: str = "body"
-    window_hu: tuple[float, float] = (-40.0, 160.0)
-    neighbour_mm: float = 5.0
-    margin_mm: float = 10.0
 
 
 @dataclass(frozen=True)

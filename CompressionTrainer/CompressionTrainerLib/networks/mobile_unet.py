@@ -7,7 +7,7 @@ convolution. Only Conv - BatchNorm - ReLU6 chains, bilinear upsampling and conca
 
 from __future__ import annotations
 
-from .mobilenet_v2 import backbone
+from .mobilenet_v2 import BATCH_NORM_MOMENTUM, backbone
 
 # Encoder outputs at 1/8, 1/4 and 1/2 resolution, joined on the way up.
 _SKIPS = ("block_5_add", "block_2_add", "expanded_conv_project_BN")
@@ -32,10 +32,10 @@ def mobile_unet(keras, size: tuple[int, int], width: float = 1.0, decoder: tuple
         x = layers.UpSampling2D(2, interpolation="bilinear", name=f"up_{level}")(x)
         x = layers.Concatenate(name=f"join_{level}")([x, encoder.get_layer(skip).output])
         x = layers.DepthwiseConv2D(3, padding="same", use_bias=False, name=f"decoder_{level}_depthwise")(x)
-        x = layers.BatchNormalization(name=f"decoder_{level}_depthwise_BN")(x)
+        x = layers.BatchNormalization(momentum=BATCH_NORM_MOMENTUM, name=f"decoder_{level}_depthwise_BN")(x)
         x = layers.ReLU(6.0, name=f"decoder_{level}_depthwise_relu")(x)
         x = layers.Conv2D(channels, 1, use_bias=False, name=f"decoder_{level}_pointwise")(x)
-        x = layers.BatchNormalization(name=f"decoder_{level}_pointwise_BN")(x)
+        x = layers.BatchNormalization(momentum=BATCH_NORM_MOMENTUM, name=f"decoder_{level}_pointwise_BN")(x)
         x = layers.ReLU(6.0, name=f"decoder_{level}_pointwise_relu")(x)
     # A start at probability 0.1 keeps the first steps from being spent on learning that most pixels are background.
     bias = keras.initializers.Constant(-2.2)

@@ -8,10 +8,10 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
 from LiverTumorLib.errors import UsageError
+from LiverTumorLib.models.manifest import InputSpec
 
 from ..data.augmentation import Augmentation
 from ..data.samples import Sampling
-from ..data.slices import InputSpec
 
 TASKS = ("liver", "tumor", "slice")
 

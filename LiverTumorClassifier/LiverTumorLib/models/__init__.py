@@ -1,0 +1,1 @@
+"""Model bundles: what they are, where they lie, and how their networks are run."""

@@ -1,0 +1,102 @@
+"""A model bundle: a folder with manifest.json, model.tflite and card.md. Nothing in it is ever executed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import ModelError
+from .manifest import SCHEMA, Manifest
+
+MANIFEST = "manifest.json"
+MODEL = "model.tflite"
+CARD = "card.md"
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle on disk, its manifest read; `verify` before its weights are used."""
+
+    folder: Path
+    manifest: Manifest
+
+    @property
+    def id(self) -> str:
+        return self.manifest.id
+
+    @property
+    def title(self) -> str:
+        return self.manifest.title
+
+    @property
+    def card(self) -> str:
+        """The model card, Markdown; empty where the bundle has none."""
+        path = self.folder / CARD
+        return path.read_text(encoding="utf-8") if path.is_file() else ""
+
+    @property
+    def model(self) -> Path:
+        return self.folder / MODEL
+
+    def describe(self) -> dict:
+        """What a result says of the model it came from."""
+        return {"id": self.id, "version": self.manifest.version, "sha256": self.manifest.files[MODEL]["sha256"]}
+
+    def verify(self) -> None:
+        """Raises ModelError where a file is missing or is not the one the manifest names."""
+        for name, entry in self.manifest.files.items():
+            path = self.folder / name
+            if not path.is_file():
+                raise ModelError(f"Model '{self.id}' in {self.folder} lacks its file {name}; install the model again.")
+            if hashlib.sha256(path.read_bytes()).hexdigest() != entry["sha256"]:
+                raise ModelError(f"Model '{self.id}': {path} is damaged (its checksum differs from the manifest's); install the model again.")
+
+
+def load_bundle(folder: str | Path) -> Bundle:
+    """Read a bundle's manifest.
+
+    Raises:
+        ModelError: no bundle there, an unreadable manifest, or one of a newer schema.
+    """
+    folder = Path(folder)
+    path = folder / MANIFEST
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ModelError(f"{folder} is no model bundle: it has no {MANIFEST}.") from None
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{path} cannot be read ({error}); install the model again.") from error
+    if not isinstance(data, dict) or not isinstance(data.get("schema"), int):
+        raise ModelError(f"{path} is no model manifest; install the model again.")
+    if data["schema"] > SCHEMA:
+        raise ModelError(f"{path} has schema {data['schema']}, newer than this software knows ({SCHEMA}); update LiverTumor.")
+    try:
+        manifest = Manifest.from_dict(data)
+        manifest.files[MODEL]["sha256"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"{path} is no valid model manifest ({error}); install the model again.") from error
+    return Bundle(folder, manifest)
+
+
+def write_bundle(folder: Path, manifest: Manifest, files: dict[str, bytes]) -> Bundle:
+    """Write a bundle: `files` by name (weights and card); sizes and checksums of the weights go into the manifest.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    from dataclasses import replace
+
+    folder.mkdir(parents=True, exist_ok=True)
+    entries = {
+        name: {**manifest.files.get(name, {}), "sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+        for name, content in files.items()
+        if name != CARD
+    }
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+    manifest = replace(manifest, files=entries)
+    text = json.dumps(manifest.to_dict(), indent=1, ensure_ascii=False) + "\n"
+    (folder / MANIFEST).write_text(text, encoding="utf-8")
+    return Bundle(folder, manifest)

@@ -1,0 +1,96 @@
+"""A bundle's manifest: everything inference needs to know of a network, and everything a reader asks."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+SCHEMA = 1
+TASKS = ("liver", "tumor", "slice")
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """What a network is shown. Training reads it from its configuration, inference from the manifest.
+
+    Attributes:
+        size: (rows, columns) in pixels.
+        spacing_mm: canvas pixel size.
+        region: "body" (canvas on the soft tissue's centre) or "liver" (canvas on the liver, all of it).
+        window_hu: HU shown as the darkest and the brightest value.
+        neighbour_mm: distance of the slices shown as first and third channel.
+        margin_mm: room kept around the liver where region is "liver".
+    """
+
+    size: tuple[int, int]
+    spacing_mm: float
+    region: str = "body"
+    window_hu: tuple[float, float] = (-40.0, 160.0)
+    neighbour_mm: float = 5.0
+    margin_mm: float = 10.0
+
+    def __post_init__(self) -> None:
+        if self.region not in ("body", "liver"):
+            raise ValueError(f"region is {self.region!r}; it must be 'body' or 'liver'")
+        if self.spacing_mm <= 0 or self.neighbour_mm < 0 or self.margin_mm < 0 or self.window_hu[1] <= self.window_hu[0]:
+            raise ValueError("lengths must be positive and the window's high end above its low end")
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Platt scaling: p = sigmoid(slope * logit(raw) + intercept) (Platt, 1999), fitted on validation patients."""
+
+    slope: float = 1.0
+    intercept: float = 0.0
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Content of a bundle's manifest.json.
+
+    Attributes:
+        id, version, title: how users name and see the model.
+        task: "liver" or "tumor" (a probability per pixel), "slice" (two softmax outputs: no tumour, tumour).
+        input: what the network is shown.
+        threshold: probability from which a pixel or a slice counts as positive, chosen on validation patients.
+        calibration: of the raw output, for task "slice".
+        files: by file name, its "sha256", "bytes" and "quantization".
+        labels: the structures found, with SNOMED codes.
+        training: cases, split, seed, configuration, commit, command.
+        metrics: measured figures and how they were measured.
+        licence: of the weights.
+    """
+
+    id: str
+    version: str
+    title: str
+    task: str
+    input: InputSpec
+    threshold: float
+    files: dict[str, dict[str, Any]]
+    licence: str
+    labels: list[dict[str, Any]] = field(default_factory=list)
+    calibration: Calibration = field(default_factory=Calibration)
+    training: dict[str, Any] = field(default_factory=dict)
+    metrics: dict[str, Any] = field(default_factory=dict)
+    schema: int = SCHEMA
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Manifest:
+        """Raises ValueError, KeyError or TypeError where the content is not a manifest of this schema."""
+        data = dict(data)
+        unknown = set(data) - {f.name for f in fields(cls)}
+        if unknown:
+            raise ValueError(f"unknown field {sorted(unknown)[0]!r}")
+        spec = {key: tuple(value) if isinstance(value, list) else value for key, value in data.pop("input").items()}
+        manifest = cls(input=InputSpec(**spec), calibration=Calibration(**data.pop("calibration", {})), **data)
+        if manifest.task not in TASKS:
+            raise ValueError(f"unknown task {manifest.task!r}")
+        if not 0 < manifest.threshold < 1:
+            raise ValueError(f"threshold {manifest.threshold} is not between 0 and 1")
+        if any("/" in name or "\\" in name or name.startswith(".") for name in manifest.files):
+            raise ValueError("a file name points outside the bundle")
+        return manifest

@@ -1,0 +1,90 @@
+"""Run a slice network along a volume: which slices, which neighbours, in small steps that can be stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..ct import CTVolume
+from ..ct.frame import Frame, network_slices, neighbour_channels
+from ..models.session import Session
+
+# Slices closer than this are not all shown to a network; what lies between is interpolated.
+SLICE_STEP_MM = 2.0
+# Slices a step: a step must stay well under the two seconds in which a run has to stop.
+STEP = 8
+
+
+@dataclass(frozen=True)
+class SliceMaps:
+    """Probability maps of consecutive axial slices on a canvas.
+
+    Attributes:
+        first: axial index of the first slice.
+        maps: float32 (n, rows, columns) in 0..1.
+        frame: the canvas.
+    """
+
+    first: int
+    maps: np.ndarray
+    frame: Frame
+
+    @property
+    def slice_range(self) -> range:
+        return range(self.first, self.first + len(self.maps))
+
+
+def map_slices(session: Session, volume: CTVolume, frame: Frame, ks: range, report: Callable[[float], None]) -> SliceMaps:
+    """Probability maps of the axial slices `ks` (consecutive) of a volume in axial order.
+
+    `report` is called with the done fraction and may raise to stop the run.
+    """
+    shown = _shown_slices(ks, volume.spacing[2])
+    maps = np.empty((len(shown), *frame.size), np.float32)
+    for start, output in _predictions(session, volume, frame, shown, report):
+        maps[start : start + len(output)] = output[..., 0]
+    if len(shown) < len(ks):
+        maps = _between(maps, shown, ks)
+    return SliceMaps(ks.start, maps, frame)
+
+
+def score_slices(session: Session, volume: CTVolume, frame: Frame, ks: np.ndarray, report: Callable[[float], None]) -> np.ndarray:
+    """Calibrated probability of tumour, float32, for each axial slice in `ks`."""
+    scores = np.empty(len(ks), np.float32)
+    calibration = session.bundle.manifest.calibration
+    for start, output in _predictions(session, volume, frame, ks, report):
+        raw = np.clip(output[:, 1], 1e-4, 1 - 1e-4)
+        logit = np.log(raw / (1 - raw))
+        scores[start : start + len(output)] = 1 / (1 + np.exp(-(calibration.slope * logit + calibration.intercept)))
+    return scores
+
+
+def _shown_slices(ks: range, slice_mm: float) -> np.ndarray:
+    """Every n-th slice, both ends among them, no more than SLICE_STEP_MM apart where slices are thinner than that."""
+    step = max(1, int(SLICE_STEP_MM / slice_mm + 1e-6))
+    shown = np.arange(ks.start, ks.stop, step)
+    return shown if shown[-1] == ks.stop - 1 else np.append(shown, ks.stop - 1)
+
+
+def _predictions(session: Session, volume: CTVolume, frame: Frame, ks: np.ndarray, report: Callable[[float], None]):
+    """Yield (position in ks, raw outputs) a few slices at a time."""
+    spec = session.bundle.manifest.input
+    offset = spec.neighbour_mm / float(volume.spacing[2])
+    reach = int(np.ceil(offset))
+    first = max(0, int(ks[0]) - reach)
+    last = min(volume.shape[0] - 1, int(ks[-1]) + reach)
+    canvas = network_slices(volume, frame, spec.window_hu, np.arange(first, last + 1))
+    for start in range(0, len(ks), STEP):
+        report(start / len(ks))
+        yield start, session.predict([neighbour_channels(canvas, k - first, offset) for k in ks[start : start + STEP]])
+
+
+def _between(maps: np.ndarray, shown: np.ndarray, ks: range) -> np.ndarray:
+    """Linear interpolation of the maps of the slices `shown` to all slices `ks`."""
+    wanted = np.arange(ks.start, ks.stop)
+    right = np.clip(np.searchsorted(shown, wanted), 1, len(shown) - 1)
+    left = right - 1
+    part = ((wanted - shown[left]) / (shown[right] - shown[left])).astype(np.float32)[:, None, None]
+    return maps[left] * (1 - part) + maps[right] * part

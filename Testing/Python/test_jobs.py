@@ -11,6 +11,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import LiverTumorLib
 import numpy as np
 import pytest
 from LiverTumorLib.ct import CTVolume
@@ -30,7 +31,7 @@ def temp(tmp_path, monkeypatch) -> Path:
     folder.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
     monkeypatch.setenv("JOB_TEST_TEMP", str(folder))
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent), prepend=os.pathsep)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(Path(__file__).parent), str(Path(LiverTumorLib.__file__).parents[1])]))
     yield folder
     assert list(folder.iterdir()) == []
 
@@ -348,7 +349,7 @@ def test_the_worker_by_hand_without_a_pipe_for_stdin(tmp_path, monkeypatch):
 
 def test_bytes_may_come_in_any_portions():
     lines = b'launcher says hi\n{"event": "progress", "stage": "s", "fraction": 0.5, "message": "m", "remaining_s": null}\n'
-    lines += b'{"event": "later"}\n'{"event": "error", "kind": "os", "message": "no class of ours"}\n'
+    lines += b'{"event": "later"}\n{"event": "error", "kind": "os", "message": "no class of ours"}\n'
     for size in (1, 7, 1000):
         state = JobState()
         events = [event for at in range(0, len(lines), size) for event in state.feed(lines[at : at + size])]

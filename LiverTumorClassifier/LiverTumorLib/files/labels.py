@@ -40,12 +40,10 @@ def read_labels(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
     return labels, matrix
 
 
-def write_segmentation(
-    path: str | Path, labels: np.ndarray, ijk_to_ras: np.ndarray, segments: Iterable[Segment] = SEGMENTS
-) -> None:
+def write_segmentation(path: str | Path, labels: np.ndarray, ijk_to_ras: np.ndarray, segments: Iterable[Segment] = SEGMENTS) -> None:
     """Write labels as a segmentation that Slicer opens with names, colours and terminology; the path ends in .seg.nrrd.
 
-    All segments share one layer, and each is listed even where it has no voxel, so that results of a batch have the same segments.
+    The CT's grid goes along as Slicer's reference geometry. All segments share one layer, and each is listed even where it has no voxel, so that results of a batch have the same segments.
 
     Args:
         path: file to write; replaced as a whole.
@@ -62,6 +60,8 @@ def write_segmentation(
     image.SetMetaData("Segmentation_ContainedRepresentationNames", "Binary labelmap|")
     image.SetMetaData("Segmentation_ReferenceImageExtentOffset", "0 0 0")
     extent = " ".join(f"0 {n - 1}" for n in labels.shape[::-1])
+    geometry = ";".join((*map(repr, np.asarray(ijk_to_ras, float).ravel().tolist()), *extent.split()))
+    image.SetMetaData("Segmentation_ConversionParameters", f"Reference image geometry|{geometry};|Grid of the CT.&")
     for number, segment in enumerate(segments):
         fields = {
             "ID": segment.id,

@@ -44,9 +44,7 @@ def _terminology(category: str, kind: str, region: str = _NO_CODE) -> str:
 
 
 SEGMENTS: tuple[Segment, ...] = (
-    Segment(
-        LIVER, "Liver", "Liver", (221, 130, 101), _terminology("SCT^123037004^Anatomical Structure", "SCT^10200004^Liver")
-    ),
+    Segment(LIVER, "Liver", "Liver", (221, 130, 101), _terminology("SCT^123037004^Anatomical Structure", "SCT^10200004^Liver")),
     Segment(
         TUMOR,
         "Lesion",

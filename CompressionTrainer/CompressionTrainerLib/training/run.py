@@ -30,7 +30,9 @@ def build_network(config: TrainConfig):
     return mobile_unet(keras, config.input.size, config.network.width, config.network.decoder)
 
 
-def train(config: TrainConfig, data: Path, split_file: Path, out: Path, cache: Path, imagenet: Path | None, start: Path | None = None) -> None:
+def train(
+    config: TrainConfig, data: Path, split_file: Path, out: Path, cache: Path, imagenet: Path | None, start: Path | None = None
+) -> None:
     """Train and write into `out`: best.weights.h5, last.weights.h5, log.csv, run.json.
 
     Args:

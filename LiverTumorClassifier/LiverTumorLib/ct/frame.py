@@ -43,6 +43,10 @@ class Frame:
         rows, columns = (self._back_weights(axis, shape[axis]) for axis in (0, 1))
         return np.matmul(np.matmul(rows, maps.astype(np.float32, copy=False)), columns.T)
 
+    def pixel(self, axis: int, voxels: np.ndarray) -> np.ndarray:
+        """Canvas coordinate along `axis` (0 rows, 1 columns) of voxel coordinates (j or i)."""
+        return (voxels - self.centre[axis]) * self.voxel_mm[axis] / self.spacing_mm + (self.size[axis] - 1) / 2
+
     def _positions(self, axis: int) -> np.ndarray:
         """Voxel coordinate under each canvas pixel of one axis."""
         offsets = np.arange(self.size[axis]) - (self.size[axis] - 1) / 2
@@ -54,8 +58,7 @@ class Frame:
         return (np.clip(1 - distance / width, 0, None) / width).astype(np.float32)
 
     def _back_weights(self, axis: int, length: int) -> np.ndarray:
-        scale = self.voxel_mm[axis] / self.spacing_mm
-        pixel = (np.arange(length) - self.centre[axis]) * scale + (self.size[axis] - 1) / 2
+        pixel = self.pixel(axis, np.arange(length))
         return np.clip(1 - np.abs(pixel[:, None] - np.arange(self.size[axis])[None, :]), 0, None).astype(np.float32)
 
 

@@ -38,6 +38,12 @@ class AxialView:
     flips: tuple[bool, bool, bool]
     axial_from_original: np.ndarray
 
+    def bring(self, array: np.ndarray, order: int = 0) -> np.ndarray:
+        """Bring another array on the input grid to the axial grid; `order` as in `restore`, outside is 0."""
+        if self.axes is not None:
+            return array.transpose(self.axes)[_flipping(self.flips)]
+        return _resample(array, np.linalg.inv(self.axial_from_original), self.volume.shape, order)
+
     def restore(self, array: np.ndarray, order: int = 0) -> np.ndarray:
         """Bring an axial (k, j, i) array back to the input grid.
 
@@ -46,13 +52,8 @@ class AxialView:
             order: interpolation where the view was resampled: 0 for labels, 1 for probabilities. Permuted views are exact.
         """
         if self.axes is not None:
-            flipped = array[tuple(slice(None, None, -1) if flip else slice(None) for flip in self.flips)]
-            return np.ascontiguousarray(flipped.transpose(np.argsort(self.axes)))
-        from scipy.ndimage import affine_transform
-
-        matrix = self.axial_from_original[::-1, ::-1][1:, 1:]  # (i, j, k) matrix turned round for (k, j, i) arrays
-        offset = self.axial_from_original[2::-1, 3]
-        return affine_transform(array, matrix, offset, output_shape=self.original_shape, order=order, mode="constant", cval=0)
+            return np.ascontiguousarray(array[_flipping(self.flips)].transpose(np.argsort(self.axes)))
+        return _resample(array, self.axial_from_original, self.original_shape, order)
 
 
 def to_axial(volume: CTVolume) -> AxialView:
@@ -70,7 +71,7 @@ def to_axial(volume: CTVolume) -> AxialView:
         matrix[origin, 3] = volume.shape[2 - origin] - 1 if flip else 0
     axes = tuple(2 - source[2 - axis] for axis in range(3))  # the same choice, said in (k, j, i) array axes
     flips = tuple(bool(flips_ijk[2 - axis]) for axis in range(3))
-    array = volume.array.transpose(axes)[tuple(slice(None, None, -1) if flip else slice(None) for flip in flips)]
+    array = volume.array.transpose(axes)[_flipping(flips)]
     axial = CTVolume(array, volume.ijk_to_ras @ matrix, volume.name, volume.notes)
     return AxialView(axial, volume.shape, axes, flips, np.linalg.inv(matrix))
 
@@ -83,10 +84,20 @@ def _closest_axes(directions: np.ndarray) -> tuple[int, int, int]:
     return max(permutations(range(3)), key=lambda order: sum(score[axis, origin] for axis, origin in enumerate(order)))
 
 
-def _resampled_view(volume: CTVolume) -> AxialView:
-    """Resample a strongly tilted volume onto an upright axial grid that holds all of it; outside is air."""
+def _flipping(flips: tuple[bool, bool, bool]) -> tuple[slice, ...]:
+    return tuple(slice(None, None, -1) if flip else slice(None) for flip in flips)
+
+
+def _resample(array: np.ndarray, source_from_target: np.ndarray, shape, order: int, outside: float = 0.0) -> np.ndarray:
+    """Resample a (k, j, i) array; the matrix takes target to source voxel coordinates in (i, j, k) order."""
     from scipy.ndimage import affine_transform
 
+    matrix = source_from_target[:3, :3][::-1, ::-1]
+    return affine_transform(array, matrix, source_from_target[2::-1, 3], output_shape=shape, order=order, mode="constant", cval=outside)
+
+
+def _resampled_view(volume: CTVolume) -> AxialView:
+    """Resample a strongly tilted volume onto an upright axial grid that holds all of it; outside is air."""
     spacing = np.full(3, float(np.clip(volume.spacing.min(), 1.0, 3.0)))
     corners_ijk = np.array(np.meshgrid(*[(0, n - 1) for n in volume.shape[::-1]], indexing="ij")).reshape(3, -1).T
     along = volume.ras(corners_ijk) @ _AXIAL_DIRECTIONS.T  # corner positions along left, posterior, superior
@@ -95,14 +106,8 @@ def _resampled_view(volume: CTVolume) -> AxialView:
     to_ras[:3, :3] = _AXIAL_DIRECTIONS.T * spacing
     to_ras[:3, 3] = _AXIAL_DIRECTIONS.T @ along.min(0)
     original_from_axial = np.linalg.inv(volume.ijk_to_ras) @ to_ras
-    array = affine_transform(
-        volume.array.astype(np.float32, copy=False),
-        original_from_axial[::-1, ::-1][1:, 1:],
-        original_from_axial[2::-1, 3],
-        output_shape=tuple(size[::-1]),
-        order=1,
-        mode="constant",
-        cval=AIR_HU,
-    )
+    # Interpolating integers would truncate towards zero.
+    values = volume.array.astype(np.float32, copy=False)
+    array = _resample(values, original_from_axial, tuple(size[::-1]), order=1, outside=AIR_HU)
     axial = CTVolume(array, to_ras, volume.name, volume.notes)
     return AxialView(axial, volume.shape, None, (False,) * 3, np.linalg.inv(original_from_axial))

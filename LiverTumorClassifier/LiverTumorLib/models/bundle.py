@@ -51,7 +51,9 @@ class Bundle:
             if not path.is_file():
                 raise ModelError(f"Model '{self.id}' in {self.folder} lacks its file {name}; install the model again.")
             if hashlib.sha256(path.read_bytes()).hexdigest() != entry["sha256"]:
-                raise ModelError(f"Model '{self.id}': {path} is damaged (its checksum differs from the manifest's); install the model again.")
+                raise ModelError(
+                    f"Model '{self.id}': {path} is damaged (its checksum is not the manifest's); install the model again."
+                )
 
 
 def load_bundle(folder: str | Path) -> Bundle:

@@ -30,7 +30,7 @@ class Session:
             from ai_edge_litert.interpreter import Interpreter
         except ImportError as error:
             raise RequirementError(
-                f"The package ai-edge-litert, which runs the models, cannot be loaded ({error}); install it with 'pip install ai-edge-litert'."
+                f"The package ai-edge-litert, which runs the models, cannot be loaded ({error}); run 'pip install ai-edge-litert'."
             ) from error
         bundle.verify()
         self.bundle = bundle

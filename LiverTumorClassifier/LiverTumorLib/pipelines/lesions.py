@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from ..ct import CTVolume, to_axial
-from .results import LIVER, TUMOR, CaseSummary, Lesion
+from ..ct.region import bounding_box
+from .results import TUMOR, CaseSummary, Lesion
+
+# Gives the tumour probability at axial voxel coordinates (n, 3) in (k, j, i) order.
+ProbabilityAt = Callable[[np.ndarray], np.ndarray]
 
 
-def measure(
-    labels: np.ndarray, volume: CTVolume, tumor_probability: np.ndarray | None = None, min_lesion_ml: float = 0.0
-) -> tuple[list[Lesion], CaseSummary]:
+def measure(labels: np.ndarray, volume: CTVolume, tumor_probability: np.ndarray | None = None) -> tuple[list[Lesion], CaseSummary]:
     """Measure every lesion and the case, on the volume's own grid.
 
     Args:
         labels: uint8 (k, j, i) on the volume's grid; 1 liver, 2 tumour. Liver volume includes the tumour in it.
         volume: the CT, for HU statistics and geometry.
         tumor_probability: map on the same grid, for each lesion's mean probability.
-        min_lesion_ml: smaller connected regions are not listed (nor counted in the tumour volume).
 
     Returns:
         lesions, largest first and numbered from 1, and the summary. Regions that touch by a face, edge or corner are one lesion.
@@ -28,37 +31,29 @@ def measure(
     if labels.shape != volume.shape:
         raise ValueError(f"labels of shape {labels.shape} are not on the volume's grid {volume.shape}")
     view = to_axial(volume)
-    axial_labels = _to_view(labels, view)
-    axial_probability = None if tumor_probability is None else _to_view(tumor_probability, view)
-    return measure_axial(axial_labels, view.volume, axial_probability, min_lesion_ml)
+    if tumor_probability is None:
+        return measure_axial(view.bring(labels), view.volume)
+    axial = view.bring(tumor_probability.astype(np.float32), order=1)
+    return measure_axial(view.bring(labels), view.volume, lambda kji: axial[tuple(kji.T)])
 
 
-def measure_axial(
-    labels: np.ndarray, volume: CTVolume, tumor_probability: np.ndarray | None = None, min_lesion_ml: float = 0.0
-) -> tuple[list[Lesion], CaseSummary]:
+def measure_axial(labels: np.ndarray, volume: CTVolume, probability_at: ProbabilityAt | None = None) -> tuple[list[Lesion], CaseSummary]:
     """`measure` for a volume that is in axial order already."""
     from scipy.ndimage import find_objects, label
 
-    tumor_total = 0
     lesions = []
-    inside = labels > 0
-    box = _bounding_box(labels == TUMOR)
+    box = bounding_box(labels == TUMOR)
     if box is not None:
         components, _ = label(labels[box] == TUMOR, np.ones((3, 3, 3)))
-        surface = _surface_mm(inside, volume)
+        surface = _surface_mm(labels > 0, volume)
         for number, region in enumerate(find_objects(components), start=1):
-            own = components[region] == number
-            voxels = int(own.sum())
-            if voxels * volume.voxel_ml < min_lesion_ml:
-                continue
-            tumor_total += voxels
-            start = [outer.start + inner.start for outer, inner in zip(box, region, strict=True)]
-            lesions.append(_lesion(own, start, volume, tumor_probability, surface))
+            corner = [outer.start + inner.start for outer, inner in zip(box, region, strict=True)]
+            lesions.append(_lesion(components[region] == number, corner, volume, probability_at, surface))
     lesions.sort(key=lambda lesion: -lesion.volume_ml)
     for number, lesion in enumerate(lesions, start=1):
         lesion.id = number
-    liver_ml = (np.count_nonzero(labels == LIVER) + tumor_total) * volume.voxel_ml
-    tumor_ml = tumor_total * volume.voxel_ml
+    liver_ml = np.count_nonzero(labels) * volume.voxel_ml
+    tumor_ml = np.count_nonzero(labels == TUMOR) * volume.voxel_ml
     return lesions, CaseSummary(
         liver_ml=round(liver_ml, 3),
         tumor_ml=round(tumor_ml, 3),
@@ -91,14 +86,14 @@ def axial_diameters(mask: np.ndarray, voxel_mm: tuple[float, float]) -> tuple[fl
     return float(distances[a, b]) + size, float(across.max() - across.min()) + size
 
 
-def _lesion(own, start, volume: CTVolume, tumor_probability, surface) -> Lesion:
-    where = tuple(slice(first, first + length) for first, length in zip(start, own.shape, strict=True))
+def _lesion(own: np.ndarray, corner: list[int], volume: CTVolume, probability_at: ProbabilityAt | None, surface) -> Lesion:
+    """Measure the lesion `own`, a mask whose first voxel is at `corner` (k, j, i) of the volume."""
+    kji = np.argwhere(own) + corner
+    ras = volume.ras(kji[:, ::-1])
+    hu = volume.array[tuple(kji.T)].astype(np.float64)
     voxel_mm = (float(volume.spacing[1]), float(volume.spacing[0]))
-    diameters = [(*axial_diameters(plane, voxel_mm), start[0] + k) for k, plane in enumerate(own) if plane.any()]
+    diameters = [(*axial_diameters(plane, voxel_mm), corner[0] + k) for k, plane in enumerate(own) if plane.any()]
     longest, perpendicular, diameter_slice = max(diameters)
-    hu = volume.array[where][own].astype(np.float64)
-    kji = np.argwhere(own) + start
-    centroid = volume.ras(kji.mean(axis=0)[::-1])
     return Lesion(
         id=0,
         volume_ml=round(len(kji) * volume.voxel_ml, 4),
@@ -107,11 +102,11 @@ def _lesion(own, start, volume: CTVolume, tumor_probability, surface) -> Lesion:
         diameter_slice=int(diameter_slice),
         mean_hu=round(float(hu.mean()), 2),
         sd_hu=round(float(hu.std()), 2),
-        centroid_ras=tuple(round(float(x), 2) for x in centroid),
+        centroid_ras=tuple(round(float(x), 2) for x in ras.mean(axis=0)),
         first_slice=int(kji[:, 0].min()),
         last_slice=int(kji[:, 0].max()),
-        distance_to_surface_mm=round(float(surface.query(volume.ras(kji[:, ::-1]))[0].min()), 2) if surface else 0.0,
-        mean_probability=None if tumor_probability is None else round(float(tumor_probability[where][own].mean(dtype=np.float64)), 4),
+        distance_to_surface_mm=round(float(surface.query(ras)[0].min()), 2) if surface else None,
+        mean_probability=None if probability_at is None else round(float(probability_at(kji).mean(dtype=np.float64)), 4),
     )
 
 
@@ -120,32 +115,10 @@ def _surface_mm(inside: np.ndarray, volume: CTVolume):
     from scipy.ndimage import binary_erosion
     from scipy.spatial import cKDTree
 
-    box = _bounding_box(inside)
+    box = bounding_box(inside)
     if box is None:
         return None
     # A scan's border cuts the liver there; that cut is no surface.
     shell = inside[box] & ~binary_erosion(np.pad(inside[box], 1, mode="edge"))[1:-1, 1:-1, 1:-1]
     kji = np.argwhere(shell) + [part.start for part in box]
     return cKDTree(volume.ras(kji[:, ::-1])) if len(kji) else None
-
-
-def _bounding_box(mask: np.ndarray) -> tuple[slice, slice, slice] | None:
-    ks = np.flatnonzero(mask.any(axis=(1, 2)))
-    if not len(ks):
-        return None
-    inner = mask[ks[0] : ks[-1] + 1]
-    js, is_ = np.flatnonzero(inner.any(axis=(0, 2))), np.flatnonzero(inner.any(axis=(0, 1)))
-    return slice(ks[0], ks[-1] + 1), slice(js[0], js[-1] + 1), slice(is_[0], is_[-1] + 1)
-
-
-def _to_view(array: np.ndarray, view) -> np.ndarray:
-    """An array on the input grid in the axial order of `view`."""
-    if view.axes is None:
-        from scipy.ndimage import affine_transform
-
-        inverse = np.linalg.inv(view.axial_from_original)
-        order = 0 if array.dtype == np.uint8 else 1
-        shape = view.volume.shape
-        return affine_transform(array, inverse[::-1, ::-1][1:, 1:], inverse[2::-1, 3], output_shape=shape, order=order, cval=0)
-    flipped = tuple(slice(None, None, -1) if flip else slice(None) for flip in view.flips)
-    return array.transpose(view.axes)[flipped]

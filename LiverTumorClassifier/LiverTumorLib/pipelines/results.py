@@ -10,7 +10,10 @@ TUMOR = 2
 
 @dataclass
 class Lesion:
-    """One connected tumour region. Diameters are axial, RECIST style; slices are axial indices (0 = most inferior)."""
+    """One connected tumour region. Diameters are axial, RECIST style; slices are axial indices (0 = most inferior).
+
+    `distance_to_surface_mm` is 0 for a lesion at the liver's surface; None when the scan shows no surface at all.
+    """
 
     id: int
     volume_ml: float
@@ -22,7 +25,7 @@ class Lesion:
     centroid_ras: tuple[float, float, float]
     first_slice: int
     last_slice: int
-    distance_to_surface_mm: float
+    distance_to_surface_mm: float | None
     mean_probability: float | None = None
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
 import numpy as np
 
 from ..ct import CTVolume
-from ..ct.frame import Frame, network_slices, neighbour_channels
+from ..ct.frame import Frame, neighbour_channels, network_slices
 from ..models.session import Session
+from .run import Report
+from .slicemaps import SliceMaps
 
 # Slices closer than this are not all shown to a network; what lies between is interpolated.
 SLICE_STEP_MM = 2.0
@@ -17,26 +16,7 @@ SLICE_STEP_MM = 2.0
 STEP = 8
 
 
-@dataclass(frozen=True)
-class SliceMaps:
-    """Probability maps of consecutive axial slices on a canvas.
-
-    Attributes:
-        first: axial index of the first slice.
-        maps: float32 (n, rows, columns) in 0..1.
-        frame: the canvas.
-    """
-
-    first: int
-    maps: np.ndarray
-    frame: Frame
-
-    @property
-    def slice_range(self) -> range:
-        return range(self.first, self.first + len(self.maps))
-
-
-def map_slices(session: Session, volume: CTVolume, frame: Frame, ks: range, report: Callable[[float], None]) -> SliceMaps:
+def map_slices(session: Session, volume: CTVolume, frame: Frame, ks: range, report: Report) -> SliceMaps:
     """Probability maps of the axial slices `ks` (consecutive) of a volume in axial order.
 
     `report` is called with the done fraction and may raise to stop the run.
@@ -50,7 +30,7 @@ def map_slices(session: Session, volume: CTVolume, frame: Frame, ks: range, repo
     return SliceMaps(ks.start, maps, frame)
 
 
-def score_slices(session: Session, volume: CTVolume, frame: Frame, ks: np.ndarray, report: Callable[[float], None]) -> np.ndarray:
+def score_slices(session: Session, volume: CTVolume, frame: Frame, ks: np.ndarray, report: Report) -> np.ndarray:
     """Calibrated probability of tumour, float32, for each axial slice in `ks`."""
     scores = np.empty(len(ks), np.float32)
     calibration = session.bundle.manifest.calibration
@@ -68,7 +48,7 @@ def _shown_slices(ks: range, slice_mm: float) -> np.ndarray:
     return shown if shown[-1] == ks.stop - 1 else np.append(shown, ks.stop - 1)
 
 
-def _predictions(session: Session, volume: CTVolume, frame: Frame, ks: np.ndarray, report: Callable[[float], None]):
+def _predictions(session: Session, volume: CTVolume, frame: Frame, ks: np.ndarray, report: Report):
     """Yield (position in ks, raw outputs) a few slices at a time."""
     spec = session.bundle.manifest.input
     offset = spec.neighbour_mm / float(volume.spacing[2])

@@ -1,0 +1,54 @@
+"""What the stages of one run share: progress over all stages, their clocks, and the models used."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from ..errors import UsageError
+from ..models.catalogue import get_bundle
+from ..models.session import Session, open_session
+from .options import Progress
+
+# Name of each stage: (share of a run's time on a 512x512x129 CT, what the user reads).
+STAGES = {
+    "liver": (5.0, "Finding the liver"),
+    "tumor": (3.0, "Looking for tumor in the liver"),
+    "slices": (2.0, "Scoring slices"),
+    "measure": (1.0, "Measuring"),
+}
+
+Report = Callable[[float], None]
+
+
+class Run:
+    """One run through some of the stages."""
+
+    def __init__(self, stages: list[str], threads: int | None, progress: Progress) -> None:
+        self.stages, self.threads, self.progress = stages, threads, progress
+        self.seconds: dict[str, float] = {}
+        self.models: list[dict] = []
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[Report]:
+        """Time a stage; yields the function that reports the stage's own fraction."""
+        total = sum(STAGES[stage][0] for stage in self.stages)
+        before = sum(STAGES[stage][0] for stage in self.stages[: self.stages.index(name)])
+        share, message = STAGES[name]
+
+        def report(fraction: float) -> None:
+            self.progress(name, (before + share * fraction) / total, message)
+
+        report(0.0)
+        start = time.perf_counter()
+        yield report
+        self.seconds[name] = round(time.perf_counter() - start, 3)
+
+    def session(self, model: str, task: str) -> Session:
+        """A session of a model made for `task`; raises ModelError, RequirementError or UsageError."""
+        bundle = get_bundle(model)
+        if bundle.manifest.task != task:
+            raise UsageError(f"Model '{bundle.id}' is for task '{bundle.manifest.task}', not for '{task}'; choose another model.")
+        self.models.append(bundle.describe())
+        return open_session(bundle, self.threads)

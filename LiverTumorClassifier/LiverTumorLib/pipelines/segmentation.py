@@ -1,0 +1,70 @@
+"""Liver, then tumour inside it, then slices and measurements: the whole analysis of one CT."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..ct import to_axial
+from ..ct.volume import CTVolume
+from .classification import score_records, slice_records
+from .lesions import measure_axial
+from .liver import find_liver
+from .options import CaseOutput, Progress, RunOptions, no_progress
+from .results import LIVER, TUMOR, CaseResult
+from .run import Run
+from .tumor import drop_small, find_tumor
+
+
+def segment_case(volume: CTVolume, options: RunOptions | None = None, progress: Progress = no_progress) -> CaseOutput:
+    """Segment liver and tumour of a CT, score its slices and measure its lesions.
+
+    Args:
+        volume: any orientation; results come back on exactly its grid.
+        options: see `RunOptions`.
+        progress: called with (stage, fraction, message); may raise `Cancelled`.
+
+    Raises:
+        ModelError, RequirementError, UsageError: a model is missing, damaged, of another task, or cannot be run.
+    """
+    options = options or RunOptions()
+    stages = ["liver", *(["tumor"] if options.tumor else []), *(["slices"] if options.slices else []), "measure"]
+    run = Run(stages, options.threads, progress)
+    view = to_axial(volume)
+    axial = view.volume
+    labels = np.zeros(axial.shape, np.uint8)
+
+    with run.stage("liver") as report:
+        session = run.session(options.liver_model, "liver")
+        threshold = options.liver_threshold or session.bundle.manifest.threshold
+        liver = find_liver(session, axial, threshold, report)
+        if liver is not None:
+            liver.paint(labels, threshold, LIVER)
+    tumor = None
+    if options.tumor:
+        with run.stage("tumor") as report:
+            session = run.session(options.tumor_model, "tumor")
+            if labels.any():
+                threshold = options.tumor_threshold or session.bundle.manifest.threshold
+                tumor = find_tumor(session, axial, labels, options.roi, options.roi_margin_mm, report)
+                tumor.paint(labels, threshold, TUMOR)
+                drop_small(labels, axial, options.min_lesion_ml)
+    records = slice_records(axial, labels)
+    suspicious = []
+    if options.slices:
+        with run.stage("slices") as report:
+            session = run.session(options.slice_model, "slice")
+            suspicious = score_records(session, axial, records, options.slice_threshold, report)
+    with run.stage("measure"):
+        lesions, summary = measure_axial(labels, axial, tumor and tumor.at)
+        summary.suspicious_slices = suspicious
+        summary.notes = [*volume.notes, *(["No liver found."] if liver is None else [])]
+        if not options.tumor:
+            summary.tumor_ml = summary.tumor_burden_percent = summary.lesion_count = None
+        output = CaseOutput(CaseResult(volume.name, summary, lesions, records, run.models, run.seconds), view.restore(labels))
+        if options.keep_probabilities:
+            found = {"liver": liver, **({"tumor": tumor} if options.tumor else {})}
+            for name, maps in found.items():
+                full = np.zeros(axial.shape, np.float16) if maps is None else maps.full(axial.shape)
+                output.probabilities[name] = view.restore(full, order=1)
+    progress("done", 1.0, "Done")
+    return output

@@ -1,0 +1,71 @@
+"""Output nodes: made once, used again on the next run, kept beside their CT, and taken away again when a run fails."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+def output_node(scene, class_name: str, name: str, given=None):
+    """The node for an output: `given` while it is in the scene, else a new one whose name starts with `name`."""
+    if given is not None and given.GetScene() is scene:
+        return given
+    return scene.AddNewNodeByClass(class_name, scene.GenerateUniqueName(name))
+
+
+def companion_node(owner, role: str, class_name: str, name: str):
+    """The node that belongs to `owner` under the reference `role`, made when it is missing; saved scenes keep the reference."""
+    node = output_node(owner.GetScene(), class_name, name, owner.GetNodeReference(role))
+    owner.SetNodeReferenceID(role, node.GetID())
+    return node
+
+
+def place_beside(node, reference) -> None:
+    """Put a node into the subject-hierarchy study (or folder) of another one, without which DICOM export knows no patient.
+
+    Does nothing where the reference is in no subject hierarchy, as without the Slicer application.
+    """
+    hierarchy = subject_hierarchy(reference.GetScene())
+    if hierarchy is None or not (beside := hierarchy.GetItemByDataNode(reference)):
+        return
+    parent = hierarchy.GetItemParent(beside)
+    if item := hierarchy.GetItemByDataNode(node):
+        hierarchy.SetItemParent(item, parent)
+    else:
+        hierarchy.CreateItem(parent, node)
+
+
+def subject_hierarchy(scene):
+    """The scene's subject hierarchy; None where there is none. Slicer's own call would add one to the scene."""
+    import slicer
+
+    if scene is None or scene.GetFirstNodeByClass("vtkMRMLSubjectHierarchyNode") is None:
+        return None
+    return slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
+
+
+@contextmanager
+def no_leftovers(scene) -> Iterator[None]:
+    """Remove the nodes that were added inside the block when it fails."""
+    before = set(_nodes(scene))
+    try:
+        yield
+    except BaseException:
+        for node in _nodes(scene):
+            if node not in before:
+                scene.RemoveNode(node)
+        raise
+
+
+@contextmanager
+def one_update(node) -> Iterator[None]:
+    """Let a node's observers (views, plots) know of all changes inside the block at once."""
+    state = node.StartModify()
+    try:
+        yield
+    finally:
+        node.EndModify(state)
+
+
+def _nodes(scene) -> list:
+    return [scene.GetNthNode(index) for index in range(scene.GetNumberOfNodes())]

@@ -1,0 +1,117 @@
+"""What a run has found, as nodes: the segmentation with its tables, or the slice table with its plot."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..errors import InputError
+from ..pipelines.options import CaseOutput
+from ..pipelines.results import CaseResult, CaseSummary, Lesion
+from .nodes import companion_node, no_leftovers, output_node, place_beside
+from .plots import plot_probability
+from .segmentations import labels_from_segmentation, labels_to_segmentation
+from .tables import fill_lesion_table, fill_slice_table, fill_summary_table
+from .volumes import ct_from_node
+
+LESIONS_ROLE = "LiverTumor.lesions"
+SUMMARY_ROLE = "LiverTumor.summary"
+SLICES_ROLE = "LiverTumor.slices"
+
+
+@dataclass(frozen=True)
+class CaseNodes:
+    """The nodes of one case and the figures in them; None for what the run did not make.
+
+    Attributes:
+        result: the figures as records (lesions, slices, models, seconds).
+        segmentationNode: vtkMRMLSegmentationNode with the segments Liver and Lesion.
+        lesionTable, summaryTable, sliceTable: vtkMRMLTableNode.
+        plotChart: vtkMRMLPlotChartNode of the tumor probability over the slices.
+    """
+
+    result: CaseResult
+    segmentationNode: object = None
+    lesionTable: object = None
+    summaryTable: object = None
+    sliceTable: object = None
+    plotChart: object = None
+
+    @property
+    def summary(self) -> CaseSummary:
+        """Volumes in ml, tumor burden in percent, number of lesions, suspicious slices, notes."""
+        return self.result.summary
+
+
+def show_segmentation(output: CaseOutput, ct_node, segmentation_node=None) -> CaseNodes:
+    """Nodes of a "segment" run.
+
+    The tables belong to the segmentation node: with a given one, those of its last run are filled again. When something goes
+    wrong, no new node stays in the scene.
+
+    Raises:
+        InputError: the CT has left the scene or changed its size since the run began.
+    """
+    _check_present(ct_node)
+    with no_leftovers(ct_node.GetScene()):
+        segmentation = labels_to_segmentation(output.labels, ct_node, segmentation_node)
+        lesions, summary = _show_measurements(segmentation, ct_node, output.result.name, output.result.lesions, output.result.summary)
+        slices = chart = None
+        if output.result.slices:
+            slices, chart = _show_slices(output, ct_node, _table(segmentation, SLICES_ROLE, ct_node, "slices"))
+        return CaseNodes(output.result, segmentation, lesions, summary, slices, chart)
+
+
+def show_slices(output: CaseOutput, ct_node, table_node=None) -> CaseNodes:
+    """Nodes of a "classify" run: the slice table, and the plot that belongs to it.
+
+    Raises:
+        InputError: the CT has left the scene since the run began.
+    """
+    _check_present(ct_node)
+    with no_leftovers(ct_node.GetScene()):
+        table = output_node(ct_node.GetScene(), "vtkMRMLTableNode", f"{ct_node.GetName()} slices", table_node)
+        slices, chart = _show_slices(output, ct_node, table)
+        return CaseNodes(output.result, sliceTable=slices, plotChart=chart)
+
+
+def measure_again(segmentation_node, ct_node) -> CaseNodes:
+    """Fill the lesion and summary tables of a segmentation anew from what its segments hold now, after a user's corrections.
+
+    Notes and suspicious slices of the run are not part of it, nor is the mean probability of lesions.
+
+    Raises:
+        InputError: see `ct_from_node` and `labels_from_segmentation`.
+    """
+    from ..pipelines.lesions import measure
+
+    volume = ct_from_node(ct_node)
+    lesions, summary = measure(labels_from_segmentation(segmentation_node, ct_node), volume)
+    result = CaseResult(volume.name, summary, lesions)
+    with no_leftovers(ct_node.GetScene()):
+        tables = _show_measurements(segmentation_node, ct_node, volume.name, lesions, summary)
+        return CaseNodes(result, segmentation_node, *tables)
+
+
+def _show_measurements(segmentation_node, ct_node, name: str, lesions: list[Lesion], summary: CaseSummary) -> tuple:
+    lesion_table = _table(segmentation_node, LESIONS_ROLE, ct_node, "lesions")
+    fill_lesion_table(lesion_table, lesions)
+    summary_table = _table(segmentation_node, SUMMARY_ROLE, ct_node, "summary")
+    fill_summary_table(summary_table, name, summary)
+    return lesion_table, summary_table
+
+
+def _show_slices(output: CaseOutput, ct_node, table) -> tuple:
+    fill_slice_table(table, output.result.slices)
+    place_beside(table, ct_node)
+    return table, plot_probability(table, ct_node)
+
+
+def _table(owner, role: str, ct_node, what: str):
+    table = companion_node(owner, role, "vtkMRMLTableNode", f"{ct_node.GetName()} {what}")
+    place_beside(table, ct_node)
+    return table
+
+
+def _check_present(ct_node) -> None:
+    if ct_node.GetScene() is None:
+        raise InputError(f"{ct_node.GetName()} was removed while it was analysed, so its results were dropped; load it again.")

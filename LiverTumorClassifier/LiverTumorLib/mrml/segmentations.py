@@ -1,0 +1,177 @@
+"""Label volumes into segmentation nodes and back, on exactly the CT's grid."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from ..errors import InputError
+from ..files.segments import SEGMENTS, Segment
+from .nodes import one_update, output_node, place_beside
+from .volumes import local_ijk_to_ras, transform_between
+
+_LABELMAP = "Binary labelmap"
+_SURFACE = "Closed surface"
+
+
+def labels_to_segmentation(labels: np.ndarray, ct_node, segmentation_node=None, segments: Iterable[Segment] = SEGMENTS):
+    """Show labels as a segmentation with the names, colours and terminology of `segments`.
+
+    A given segmentation keeps its other segments, its display and its name; of ours, what was in it is replaced. All segments are
+    there even where they are empty, share one layer (they do not overlap) and lie under the CT's parent transform.
+
+    Args:
+        labels: uint8 (k, j, i) on the CT node's grid.
+        ct_node: the volume node the labels belong to.
+        segmentation_node: vtkMRMLSegmentationNode to write to; a new one is made without it.
+
+    Returns:
+        The segmentation node.
+
+    Raises:
+        InputError: the labels do not fit the CT node, or the given segmentation cannot hold label maps.
+    """
+    if labels.shape != ct_node.GetImageData().GetDimensions()[::-1]:
+        raise InputError(f"{ct_node.GetName()} has changed its size since it was analysed; run the analysis again.")
+    node = output_node(ct_node.GetScene(), "vtkMRMLSegmentationNode", f"{ct_node.GetName()} segmentation", segmentation_node)
+    with one_update(node):
+        if node.GetDisplayNode() is None:
+            node.CreateDefaultDisplayNodes()
+        segmentation = node.GetSegmentation()
+        had_surface = segmentation.ContainsRepresentation(_SURFACE)
+        _make_labelmap_source(node)
+        node.SetAndObserveTransformNodeID(ct_node.GetTransformNodeID())
+        node.SetReferenceImageGeometryParameterFromVolumeNode(ct_node)
+        image = _oriented_image(labels, local_ijk_to_ras(ct_node))
+        for segment in segments:
+            _set_segment(segmentation, segment, image)
+        if had_surface:  # what is shown in 3D was dropped with the old labels
+            node.CreateClosedSurfaceRepresentation()
+    place_beside(node, ct_node)
+    return node
+
+
+def labels_from_segmentation(segmentation_node, ct_node, segments: Iterable[Segment] = SEGMENTS) -> np.ndarray:
+    """Labels of a segmentation on the CT's grid, for example after a user's corrections.
+
+    Segments are found by their identifier, their name or their terminology. Where they overlap, the later of `segments` (the
+    lesion) counts. Another grid or another linear parent transform is resampled to the nearest voxel; missing segments are empty.
+
+    Returns:
+        uint8 (k, j, i).
+
+    Raises:
+        InputError: the segmentation has none of the segments, or a nonlinear transform lies between it and the CT.
+    """
+    import slicer
+    import vtk
+    from vtk.util.numpy_support import vtk_to_numpy
+
+    segmentation = segmentation_node.GetSegmentation()
+    segments = tuple(segments)
+    found = [(segment.label, identifier) for segment in segments if (identifier := _find_segment(segmentation, segment))]
+    if not found:
+        names = " nor ".join(segment.name for segment in segments)
+        raise InputError(f"{segmentation_node.GetName()} has no segment named {names}; rename the one you mean.")
+    if not segmentation.CreateRepresentation(_LABELMAP):
+        raise InputError(f"The segments of {segmentation_node.GetName()} cannot be turned into voxels; draw them again.")
+    geometry = slicer.vtkOrientedImageData()
+    geometry.SetExtent(*(bound for size in ct_node.GetImageData().GetDimensions() for bound in (0, size - 1)))
+    _set_geometry(geometry, transform_between(ct_node, segmentation_node) @ local_ijk_to_ras(ct_node))
+    identifiers, values = vtk.vtkStringArray(), vtk.vtkIntArray()
+    for label, identifier in found:
+        identifiers.InsertNextValue(identifier)
+        values.InsertNextValue(label)
+    merged = slicer.vtkOrientedImageData()
+    mode = slicer.vtkSegmentation.EXTENT_REFERENCE_GEOMETRY
+    if not segmentation_node.GenerateMergedLabelmapForAllSegments(merged, mode, geometry, identifiers, values):
+        raise InputError(f"The segments of {segmentation_node.GetName()} cannot be brought onto the grid of {ct_node.GetName()}.")
+    return vtk_to_numpy(merged.GetPointData().GetScalars()).reshape(merged.GetDimensions()[::-1]).astype(np.uint8)
+
+
+def _set_segment(segmentation, segment: Segment, image) -> None:
+    """Replace one segment's voxels, or add the segment; a name or colour that the user has given it stays."""
+    import slicer
+
+    existing = segmentation.GetSegment(segment.id)
+    if existing is not None:
+        segmentation.ClearSegment(segment.id)  # it may share its label map with segments that must stay as they are
+        existing.SetLabelValue(segment.label)
+        existing.AddRepresentation(_LABELMAP, image)
+        return
+    new = slicer.vtkSegment()
+    new.SetName(segment.name)
+    new.SetNameAutoGenerated(False)
+    new.SetColor(*segment.color)
+    new.SetColorAutoGenerated(False)
+    new.SetTag(slicer.vtkSegment.GetTerminologyEntryTagName(), segment.terminology)
+    new.SetLabelValue(segment.label)
+    new.AddRepresentation(_LABELMAP, image)
+    segmentation.AddSegment(new, segment.id)
+
+
+def _find_segment(segmentation, segment: Segment) -> str:
+    """Identifier of the segment that is meant; "" where there is none."""
+    if segmentation.GetSegment(segment.id) is not None:
+        return segment.id
+    if identifier := segmentation.GetSegmentIdBySegmentName(segment.name):
+        return identifier
+    for identifier in segmentation.GetSegmentIDs():
+        if _meaning(_terminology(segmentation.GetSegment(identifier))) == _meaning(segment.terminology):
+            return identifier
+    return ""
+
+
+def _terminology(vtk_segment) -> str:
+    import slicer
+    import vtk
+
+    value = vtk.reference("")
+    return str(value) if vtk_segment.GetTag(slicer.vtkSegment.GetTerminologyEntryTagName(), value) else ""
+
+
+def _meaning(terminology: str) -> tuple[str, ...]:
+    """Type and region codes of a terminology tag, which say what a segment is whatever list they were picked from."""
+    fields = terminology.split("~")
+    return tuple("^".join(field.split("^")[:2]) for field in (fields[2], fields[5])) if len(fields) == 7 else ()
+
+
+def _make_labelmap_source(node) -> None:
+    segmentation = node.GetSegmentation()
+    if segmentation.GetNumberOfSegments() and not segmentation.CreateRepresentation(_LABELMAP):
+        raise InputError(f"{node.GetName()} holds segments that cannot be turned into label maps; choose another output.")
+    if segmentation.GetSourceRepresentationName() != _LABELMAP:
+        segmentation.SetSourceRepresentationName(_LABELMAP)
+
+
+def _oriented_image(labels: np.ndarray, ijk_to_ras: np.ndarray):
+    """The labels' bounding box as an image in place, which is smaller to keep and faster to make surfaces of."""
+    import slicer
+    import vtk
+    from vtk.util.numpy_support import numpy_to_vtk
+
+    box = _bounding_box(labels)
+    image = slicer.vtkOrientedImageData()
+    image.SetExtent(*(bound for part in box[::-1] for bound in (part.start, part.stop - 1)))
+    scalars = numpy_to_vtk(labels[box].astype(np.uint8).ravel(), deep=True, array_type=vtk.VTK_UNSIGNED_CHAR)
+    image.GetPointData().SetScalars(scalars)
+    _set_geometry(image, ijk_to_ras)
+    return image
+
+
+def _bounding_box(labels: np.ndarray) -> tuple[slice, ...]:
+    """The part of the array that holds labels; a single voxel where there are none, since an image needs one."""
+    box = []
+    for axis in range(3):
+        used = np.flatnonzero(labels.any(axis=tuple(other for other in range(3) if other != axis)))
+        box.append(slice(int(used[0]), int(used[-1]) + 1) if used.size else slice(0, 1))
+    return tuple(box)
+
+
+def _set_geometry(image, ijk_to_ras: np.ndarray) -> None:
+    import vtk
+
+    matrix = vtk.vtkMatrix4x4()
+    matrix.DeepCopy(ijk_to_ras.ravel().tolist())
+    image.SetGeometryFromImageToWorldMatrix(matrix)

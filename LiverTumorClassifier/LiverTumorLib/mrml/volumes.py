@@ -1,0 +1,105 @@
+"""From a volume node to a CTVolume, with everything refused that cannot be a CT."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..ct import CTVolume
+from ..errors import InputError
+from ..files import check_ct
+from .nodes import subject_hierarchy
+
+
+def ct_from_node(node) -> CTVolume:
+    """Copy a scalar volume node's voxels and their place in the patient.
+
+    The matrix is IJK to world RAS: a linear parent transform (also a chain of them) is part of it.
+
+    Args:
+        node: vtkMRMLScalarVolumeNode.
+
+    Returns:
+        The CT in HU, named after the node; its array is a copy, so the node may change while it is analysed.
+
+    Raises:
+        InputError: no volume, no voxels, a label map, a vector volume, MR or other non-CT, or a nonlinear parent transform.
+    """
+    name = _check_kind(node)
+    _check_quantity(node, name)
+    matrix = ijk_to_world(node)
+    image = node.GetImageData()
+    from vtk.util.numpy_support import vtk_to_numpy
+
+    array = vtk_to_numpy(image.GetPointData().GetScalars()).reshape(image.GetDimensions()[::-1])
+    return check_ct(CTVolume(array.copy(), matrix, name))
+
+
+def local_ijk_to_ras(node) -> np.ndarray:
+    """A volume node's own 4x4 IJKToRAS matrix, parent transforms left out."""
+    import vtk
+
+    matrix = vtk.vtkMatrix4x4()
+    node.GetIJKToRASMatrix(matrix)
+    return _as_array(matrix)
+
+
+def ijk_to_world(node) -> np.ndarray:
+    """A volume node's 4x4 matrix from voxels to world RAS. Raises InputError under a nonlinear transform."""
+    return transform_between(node, None) @ local_ijk_to_ras(node)
+
+
+def transform_between(node, other) -> np.ndarray:
+    """4x4 matrix from the coordinates of one transformable node to those of another; None stands for the world.
+
+    Raises:
+        InputError: a transform on the way is not linear.
+    """
+    import slicer
+    import vtk
+
+    for each in (node, other):
+        transform = each.GetParentTransformNode() if each is not None else None
+        if transform is not None and not transform.IsTransformToWorldLinear():
+            raise InputError(
+                f"{each.GetName()} is under the nonlinear transform {transform.GetName()}; "
+                "harden that transform on it (Data module, right click) or take it off, and try again."
+            )
+    matrix = vtk.vtkMatrix4x4()
+    slicer.vtkMRMLTransformNode.GetMatrixTransformBetweenNodes(
+        node.GetParentTransformNode(), other.GetParentTransformNode() if other is not None else None, matrix
+    )
+    return _as_array(matrix)
+
+
+def _check_kind(node) -> str:
+    """The node's name, when it is a plain volume with voxels."""
+    if node is None or not node.IsA("vtkMRMLVolumeNode"):
+        raise InputError("No volume is selected; choose the CT to analyse.")
+    name = node.GetName() or "The volume"
+    if node.IsA("vtkMRMLLabelMapVolumeNode"):
+        raise InputError(f"{name} is a label map, not a CT; choose the CT it was drawn on.")
+    image = node.GetImageData()
+    if image is None or image.GetNumberOfPoints() == 0 or image.GetPointData().GetScalars() is None:
+        raise InputError(f"{name} has no voxels; load it again.")
+    if not node.IsA("vtkMRMLScalarVolumeNode") or node.IsA("vtkMRMLTensorVolumeNode") or image.GetNumberOfScalarComponents() != 1:
+        raise InputError(f"{name} has several values in each voxel (a colour picture or vectors), so it is not a CT; choose the CT.")
+    return name
+
+
+def _check_quantity(node, name: str) -> None:
+    """Refuse what DICOM says is not CT; volumes without such information pass, their values are looked at later."""
+    import slicer
+
+    modality = None
+    hierarchy = subject_hierarchy(node.GetScene())
+    if hierarchy is not None and (item := hierarchy.GetItemByDataNode(node)):
+        modality = hierarchy.GetItemAttribute(item, slicer.vtkMRMLSubjectHierarchyConstants.GetDICOMSeriesModalityAttributeName())
+    if modality and modality != "CT":
+        raise InputError(f"{name} is a {modality} image; a CT is needed.")
+    quantity = node.GetVoxelValueQuantity()
+    if quantity is not None and quantity.GetCodingSchemeDesignator() == "DCM" and quantity.GetCodeValue() not in ("", "112031"):
+        raise InputError(f"{name} holds {quantity.GetCodeMeaning()}, not CT values in Hounsfield units; choose the CT.")
+
+
+def _as_array(matrix) -> np.ndarray:
+    return np.array([[matrix.GetElement(row, column) for column in range(4)] for row in range(4)])

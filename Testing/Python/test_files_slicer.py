@@ -91,7 +91,7 @@ def test_what_slicer_saves_is_read_back(tmp_path):
     write_segmentation(tmp_path / "ours.seg.nrrd", labels, OBLIQUE)
     scene, node = _open_in_slicer(tmp_path / "ours.seg.nrrd")
     geometry = node.GetSegmentation().GetConversionParameter("Reference image geometry").split(";")
-    assert np.allclose(np.array(geometry[:16], float).reshape(4, 4), OBLIQUE) and geometry[16:22] == "0 10 0 8 0 5".split()
+    assert np.allclose(np.array(geometry[:16], float).reshape(4, 4), OBLIQUE) and geometry[16:22] == ["0", "10", "0", "8", "0", "5"]
     storage = scene.AddNewNodeByClass("vtkMRMLSegmentationStorageNode")
     storage.SetFileName(str(tmp_path / "slicer.seg.nrrd"))
     storage.SetCropToMinimumExtent(False)

@@ -89,11 +89,15 @@ def _flipping(flips: tuple[bool, bool, bool]) -> tuple[slice, ...]:
 
 
 def _resample(array: np.ndarray, source_from_target: np.ndarray, shape, order: int, outside: float = 0.0) -> np.ndarray:
-    """Resample a (k, j, i) array; the matrix takes target to source voxel coordinates in (i, j, k) order."""
+    """Resample a (k, j, i) array; the matrix takes target to source voxel coordinates in (i, j, k) order.
+
+    Voxels have an extent, so the outermost ones count one voxel further out: a single slice shows, and the corners of a grid
+    do not fall off it by rounding.
+    """
     from scipy.ndimage import affine_transform
 
-    matrix = source_from_target[:3, :3][::-1, ::-1]
-    return affine_transform(array, matrix, source_from_target[2::-1, 3], output_shape=shape, order=order, mode="constant", cval=outside)
+    matrix, offset = source_from_target[:3, :3][::-1, ::-1], source_from_target[2::-1, 3] + 1
+    return affine_transform(np.pad(array, 1, "edge"), matrix, offset, output_shape=shape, order=order, mode="constant", cval=outside)
 
 
 def _resampled_view(volume: CTVolume) -> AxialView:

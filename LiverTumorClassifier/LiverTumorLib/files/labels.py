@@ -43,7 +43,8 @@ def read_labels(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
 def write_segmentation(path: str | Path, labels: np.ndarray, ijk_to_ras: np.ndarray, segments: Iterable[Segment] = SEGMENTS) -> None:
     """Write labels as a segmentation that Slicer opens with names, colours and terminology; the path ends in .seg.nrrd.
 
-    The CT's grid goes along as Slicer's reference geometry. All segments share one layer, and each is listed even where it has no voxel, so that results of a batch have the same segments.
+    The CT's grid goes along as Slicer's reference geometry. All segments share one layer, and each is listed even where it has
+    no voxel, so that all results of a batch have the same segments.
 
     Args:
         path: file to write; replaced as a whole.

@@ -1,7 +1,4 @@
-"""Lesions, slices and the case summary as table nodes: typed columns with titles, units and descriptions.
-
-Column names are those of the CSV and JSON files of the command line; the titles are what a user reads.
-"""
+"""Lesions, slices and the case summary as table nodes: typed columns with units and descriptions, titled as in the CSV files."""
 
 from __future__ import annotations
 
@@ -9,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ..files import tables
 from ..pipelines.results import CaseSummary, Lesion, SliceRecord
 from .nodes import one_update
 
@@ -18,53 +16,51 @@ class Column:
     """One column of a table node.
 
     Attributes:
-        name: its name in files.
-        title: what the user reads, without the unit.
+        name: its name in the records, and in JSON files.
         kind: float, int or str.
         unit: "" for plain numbers and text.
-        description: one sentence, shown by Slicer where it explains columns.
+        description: one sentence that explains it, where the title does not.
     """
 
     name: str
-    title: str
     kind: type
     unit: str = ""
     description: str = ""
 
 
 LESION_COLUMNS = (
-    Column("id", "Lesion", int, description="Number of the lesion, 1 is the largest."),
-    Column("volume_ml", "Volume", float, "ml"),
-    Column("longest_diameter_mm", "Longest diameter", float, "mm", "Longest diameter in any axial slice, as in RECIST."),
-    Column("perpendicular_diameter_mm", "Perpendicular diameter", float, "mm", "Longest diameter perpendicular to it in that slice."),
-    Column("diameter_slice", "Diameter slice", int, description="Axial slice of the longest diameter; 0 is the most inferior one."),
-    Column("mean_hu", "Mean", float, "HU"),
-    Column("sd_hu", "SD", float, "HU", "Standard deviation of the voxels."),
-    Column("centroid_r", "Centroid R", float, "mm"),
-    Column("centroid_a", "Centroid A", float, "mm"),
-    Column("centroid_s", "Centroid S", float, "mm"),
-    Column("first_slice", "First slice", int, description="Most inferior axial slice of the lesion."),
-    Column("last_slice", "Last slice", int, description="Most superior axial slice of the lesion."),
-    Column("distance_to_surface_mm", "Distance to surface", float, "mm", "Shortest distance to the surface of the liver."),
-    Column("mean_probability", "Mean probability", float, description="Mean of the network's tumor probability in the lesion."),
+    Column("id", int, description="1 is the largest."),
+    Column("volume_ml", float, "ml"),
+    Column("longest_diameter_mm", float, "mm", "Longest diameter in any axial slice, as in RECIST."),
+    Column("perpendicular_diameter_mm", float, "mm", "Longest diameter perpendicular to it in the same slice."),
+    Column("diameter_slice", int, description="Axial slice of the longest diameter; 0 is the most inferior one."),
+    Column("mean_hu", float, "HU"),
+    Column("sd_hu", float, "HU"),
+    Column("centroid_r", float, "mm"),
+    Column("centroid_a", float, "mm"),
+    Column("centroid_s", float, "mm"),
+    Column("first_slice", int, description="Most inferior axial slice of the lesion."),
+    Column("last_slice", int, description="Most superior axial slice of the lesion."),
+    Column("distance_to_surface_mm", float, "mm", "Shortest distance from the lesion to the surface of the liver."),
+    Column("mean_probability", float, description="Mean of the network's tumor probability in the lesion."),
 )
 SLICE_COLUMNS = (
-    Column("index", "Slice", int, description="Axial slice; 0 is the most inferior one."),
-    Column("ras_s", "S", float, "mm", "RAS S coordinate of the slice."),
-    Column("field", "Field", str, description="Whether the slice is one the classifier was trained for: one that shows liver."),
-    Column("probability", "Tumor probability", float, description="Calibrated probability that the slice shows tumor."),
-    Column("liver_mm2", "Liver area", float, "mm2"),
-    Column("tumor_mm2", "Tumor area", float, "mm2"),
+    Column("index", int, description="0 is the most inferior slice."),
+    Column("ras_s", float, "mm", "RAS S coordinate of the slice."),
+    Column("field", str, description="Whether the slice is one the classifier was trained for, one that shows liver."),
+    Column("probability", float, description="Calibrated probability that the slice shows tumor."),
+    Column("liver_mm2", float, "mm2"),
+    Column("tumor_mm2", float, "mm2"),
 )
 SUMMARY_COLUMNS = (
-    Column("name", "Case", str),
-    Column("liver_ml", "Liver volume", float, "ml", "Liver with the tumor in it."),
-    Column("tumor_ml", "Tumor volume", float, "ml"),
-    Column("tumor_burden_percent", "Tumor burden", float, "%", "Tumor volume as a part of the liver volume."),
-    Column("lesion_count", "Lesions", int),
-    Column("largest_diameter_mm", "Largest diameter", float, "mm", "Longest axial diameter of all lesions."),
-    Column("suspicious_slices", "Suspicious slices", str, description="Axial slices most likely to show tumor."),
-    Column("notes", "Notes", str),
+    Column("name", str),
+    Column("liver_ml", float, "ml"),
+    Column("tumor_ml", float, "ml"),
+    Column("tumor_burden_percent", float, "%", "Tumor volume as a part of the liver volume."),
+    Column("lesion_count", int),
+    Column("largest_diameter_mm", float, "mm", "Longest axial diameter of all lesions."),
+    Column("suspicious_slices", str, description="Axial slices most likely to show tumor, likeliest first; 0 is the most inferior slice."),
+    Column("notes", str),
 )
 
 
@@ -74,12 +70,12 @@ def fill_lesion_table(node, lesions: Sequence[Lesion]) -> None:
     for lesion in lesions:
         r, a, s = lesion.centroid_ras
         rows.append({**vars(lesion), "centroid_r": r, "centroid_a": a, "centroid_s": s})
-    fill_table(node, LESION_COLUMNS, rows)
+    fill_table(node, LESION_COLUMNS, rows, tables.LESION_COLUMNS)
 
 
 def fill_slice_table(node, slices: Sequence[SliceRecord]) -> None:
     """Replace a table node's content by the slices, one a row, from inferior to superior."""
-    fill_table(node, SLICE_COLUMNS, [vars(record) for record in slices])
+    fill_table(node, SLICE_COLUMNS, [vars(record) for record in slices], tables.SLICE_COLUMNS)
 
 
 def fill_summary_table(node, name: str, summary: CaseSummary) -> None:
@@ -89,11 +85,14 @@ def fill_summary_table(node, name: str, summary: CaseSummary) -> None:
         "suspicious_slices": ", ".join(str(index) for index in summary.suspicious_slices),
         "notes": " ".join(summary.notes),
     }
-    fill_table(node, SUMMARY_COLUMNS, [{**vars(summary), **texts}])
+    fill_table(node, SUMMARY_COLUMNS, [{**vars(summary), **texts}], tables.SUMMARY_COLUMNS)
 
 
-def fill_table(node, columns: Sequence[Column], rows: Sequence[dict]) -> None:
+def fill_table(node, columns: Sequence[Column], rows: Sequence[dict], titles: dict[str, str]) -> None:
     """Replace a vtkMRMLTableNode's content.
+
+    Args:
+        titles: what the user reads above a column, unit included, by its name.
 
     A column without a value in any row is left out (the step that would have made it did not run). Single missing numbers are NaN
     in columns of fractions; columns of whole numbers must be complete.
@@ -108,7 +107,8 @@ def fill_table(node, columns: Sequence[Column], rows: Sequence[dict]) -> None:
         node.SetAndObserveSchema(None)
         node.SetAndObserveTable(table)
         for column in shown:
-            node.SetColumnTitle(column.name, f"{column.title} ({column.unit})" if column.unit else column.title)
+            title = titles[column.name]
+            node.SetColumnTitle(column.name, title[0].upper() + title[1:])
             node.SetColumnType(column.name, _vtk_type(column.kind))
             if column.unit:
                 node.SetColumnUnitLabel(column.name, column.unit)

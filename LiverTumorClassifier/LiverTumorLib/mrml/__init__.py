@@ -1,0 +1,25 @@
+"""MRML: volume nodes in; segmentations, tables and plots out. The only part of the library that knows Slicer's nodes.
+
+Works in Slicer and with the slicer-core package alone. Nodes go to the scene of the CT node.
+"""
+
+from .batch import process_folder
+from .gate import gate_slices
+from .results import CaseNodes, measure_again, show_segmentation, show_slices
+from .runs import CaseRun, options_from
+from .segmentations import labels_from_segmentation, labels_to_segmentation
+from .volumes import ct_from_node
+
+__all__ = [
+    "CaseNodes",
+    "CaseRun",
+    "ct_from_node",
+    "gate_slices",
+    "labels_from_segmentation",
+    "labels_to_segmentation",
+    "measure_again",
+    "options_from",
+    "process_folder",
+    "show_segmentation",
+    "show_slices",
+]

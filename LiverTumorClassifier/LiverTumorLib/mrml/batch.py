@@ -1,0 +1,76 @@
+"""Folders of CT without nodes: the command line's batch, called from Python."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..cli.batch import TABLE, Batch
+from ..cli.inputs import find_cases
+from ..cli.progress import Display
+from ..pipelines.options import Progress, RunOptions, no_progress
+from .runs import application
+
+
+def process_folder(
+    task: str,
+    inputs: str | Path | Sequence[str | Path],
+    output_dir: str | Path,
+    options: RunOptions,
+    *,
+    nifti: bool = False,
+    picture: bool = True,
+    series: str | None = None,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> Path:
+    """Do what `livertumor segment` or `livertumor classify` does, in the same code: finished cases are not done again.
+
+    Args:
+        task: "segment" or "classify".
+        inputs: files, folders (searched with their sub-folders) or patterns, or one of them.
+        output_dir: each case gets a folder in it.
+        nifti, picture, series, overwrite: as on the command line.
+        progress: called with (stage, fraction of the whole batch, message); may raise Cancelled to stop.
+
+    Returns:
+        Path of `cases.csv`, the table of all cases.
+
+    Raises:
+        SomeCasesFailed: some of several cases have no result, its message says which and why; the error itself for a single case.
+        UsageError, ModelError, RequirementError, OutputError, Cancelled: the batch as a whole cannot be done, or was stopped.
+    """
+    given = [inputs] if isinstance(inputs, (str, Path)) else inputs
+    out = Path(os.path.abspath(os.path.expanduser(output_dir)))
+    found = find_cases([str(path) for path in given], exclude=out, whole_folders=series is not None)
+    for reason in found.skipped:
+        logging.info("Skipped %s", reason)
+    batch = Batch(task, options, out, nifti=nifti, picture=picture, series=series, overwrite=overwrite)
+    batch.run(found.cases, _Reporter(progress or no_progress))
+    return out / TABLE
+
+
+class _Reporter(Display):
+    """Progress to a callback, results to Slicer's log, and a window that stays alive."""
+
+    def __init__(self, progress: Progress) -> None:
+        super().__init__(quiet=True)
+        self._receiver = progress
+        self._case = ""
+        self._done, self._total = 0, 1
+
+    def begin(self, number: int, total: int, name: str) -> None:
+        self._case, self._done, self._total = name, number - 1, total
+
+    def progress(self, stage: str, fraction: float | None = None, message: str = "", remaining_s: float | None = None) -> None:
+        self._receiver(stage, (self._done + (fraction or 0.0)) / self._total, f"{self._case}: {message or stage}")
+        if app := application():
+            app.processEvents()
+
+    def say(self, text: str) -> None:
+        logging.info(text)
+
+    def warn(self, text: str) -> None:
+        logging.warning(text)

@@ -79,7 +79,12 @@ def load_config(path: str | Path) -> TrainConfig:
         content = tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, tomllib.TOMLDecodeError) as error:
         raise UsageError(f"{path} cannot be read as a training configuration: {error}.") from error
-    sections = {name: _section(path, kind, name, content.pop(name)) for name, kind in _SECTIONS.items() if name in content}
+    return config_from_dict(content, path)
+
+
+def config_from_dict(content: dict, path: str | Path = "configuration") -> TrainConfig:
+    """The inverse of `TrainConfig.to_dict`, also after a trip through JSON; raises as `load_config` does, naming `path`."""
+    sections = {name: _section(path, kind, name, content[name]) for name, kind in _SECTIONS.items() if name in content}
     config = _section(path, TrainConfig, None, {**content, **sections})
     if config.task not in TASKS:
         raise UsageError(f"{path}: task is {config.task!r}; it must be one of {', '.join(TASKS)}.")

@@ -1,0 +1,1 @@
+"""From trained weights to a bundle that inference can use."""

@@ -1,0 +1,100 @@
+"""A trained run as a bundle: int8 network, operating point, manifest and card, all from the run's own records."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from LiverTumorLib.models.bundle import CARD, MODEL, Bundle, load_bundle, write_bundle
+from LiverTumorLib.models.manifest import Manifest
+from LiverTumorLib.models.session import open_session
+
+from ..data.samples import load_sample
+from ..data.slices import cached_slices
+from ..data.splits import load_split
+from ..training.config import TrainConfig, config_from_dict
+from ..training.run import build_network
+from .card import model_card
+from .tflite import float_tflite, int8_tflite
+from .thresholds import segmentation_threshold, slice_calibration
+
+LICENCE = "Research use only, non-commercial: trained on a subset of LiTS17 (CC BY-NC-ND 4.0). Not covered by the code's Apache-2.0."
+LIVER_LABEL = {"value": 1, "name": "Liver", "code": "SCT 10200004", "meaning": "Liver, tumor included"}
+TUMOR_LABEL = {"value": 2, "name": "Lesion", "code": "SCT 52988006", "meaning": "Lesion of the liver"}
+LABELS = {"liver": [LIVER_LABEL], "tumor": [TUMOR_LABEL], "slice": [{**TUMOR_LABEL, "meaning": "Slice holds tumor"}]}
+TITLES = {"liver": "Liver (Mobile U-Net)", "tumor": "Liver tumor (Mobile U-Net)", "slice": "Tumor in slice (MobileNetV2)"}
+# Slices shown to the quantizer, spread over the training patients.
+CALIBRATION_SLICES = 160
+
+
+def export_run(run: Path, data: Path, split_file: Path, cache: Path, out: Path, version: str, weights: str = "best") -> Bundle:
+    """Write the int8 bundle `out` and, beside the run's weights, its float twin `RUN/float/<id>`.
+
+    Args:
+        run: folder of a finished training run.
+        data, split_file, cache: as in training.
+        out: the bundle's folder; its name is the bundle's id.
+        version: the bundle's version.
+        weights: "best" (by validation) or "last".
+
+    Raises:
+        InputError: data that the split needs are missing.
+        ModelError: the network does not convert to int8.
+    """
+    record = json.loads((run / "run.json").read_text(encoding="utf-8"))
+    config = config_from_dict(record["config"])
+    split = load_split(split_file, data)
+    slices = {subset: [cached_slices(case, config.input, cache) for case in split.cases[subset]] for subset in ("train", "val")}
+    model = build_network(config)
+    model.load_weights(run / f"{weights}.weights.h5")
+    quantized = int8_tflite(model, _calibration_slices(config, slices["train"]))
+    plain = float_tflite(model)
+    manifest = Manifest(
+        id=out.name,
+        version=version,
+        title=TITLES[config.task],
+        task=config.task,
+        input=config.input,
+        threshold=0.5,
+        files={},
+        licence=LICENCE,
+        labels=LABELS[config.task],
+        training={**record, "weights": weights, "log": _best_epoch(run)},
+    )
+    entry = {MODEL: {"quantization": "int8, post-training"}}
+    bundle = write_bundle(out, replace(manifest, files=entry), {MODEL: quantized})
+    manifest = _with_operating_point(bundle, config, slices["val"])
+    twin = replace(manifest, files={MODEL: {"quantization": "none (float32)"}})
+    write_bundle(run / "float" / out.name, twin, {MODEL: plain})
+    manifest = replace(manifest, files=entry)
+    write_bundle(out, manifest, {MODEL: quantized, CARD: model_card(manifest, len(quantized)).encode()})
+    return load_bundle(out)
+
+
+def _with_operating_point(bundle: Bundle, config: TrainConfig, cases) -> Manifest:
+    session = open_session(bundle)
+    if config.task == "slice":
+        calibration, threshold, figures = slice_calibration(session, cases)
+        return replace(bundle.manifest, calibration=calibration, threshold=threshold, metrics={"validation": figures})
+    threshold, scores = segmentation_threshold(session, cases, config.task)
+    figures = {"mean_dice_by_threshold": scores, "grid": "the network's canvas, threshold chosen here"}
+    return replace(bundle.manifest, threshold=threshold, metrics={"validation": figures})
+
+
+def _calibration_slices(config: TrainConfig, cases) -> np.ndarray:
+    rng = np.random.default_rng([config.seed, 3])
+    each = -(-CALIBRATION_SLICES // len(cases))
+    chosen = [(case, int(k)) for case in cases for k in rng.choice(len(case.image), min(each, len(case.image)), replace=False)]
+    return np.stack([load_sample(case, k, config.input, None, rng)[0] for case, k in chosen])
+
+
+def _best_epoch(run: Path) -> dict[str, str]:
+    """The row of the training log with the best validation metric."""
+    import csv
+
+    with open(run / "log.csv", newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    key = "val_dice" if "val_dice" in rows[0] else "val_accuracy"
+    return {"epochs_run": str(len(rows)), **max(rows, key=lambda row: float(row[key]))}

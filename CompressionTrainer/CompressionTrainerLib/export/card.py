@@ -1,0 +1,58 @@
+"""The model card: what a bundle is, what it was trained on and how it was measured, from the manifest alone."""
+
+from __future__ import annotations
+
+from LiverTumorLib.models.manifest import Manifest
+
+PURPOSE = {
+    "liver": "Segments the liver, tumors included, on axial slices of abdominal CT. Stage 1 of the two-stage pipeline.",
+    "tumor": "Segments tumor on axial slices of abdominal CT. Stage 2 of the two-stage pipeline.",
+    "slice": "Gives the probability that an axial slice of abdominal CT holds liver tumor.",
+}
+
+
+def model_card(manifest: Manifest, size: int) -> str:
+    """Markdown text of the card."""
+    spec, training = manifest.input, manifest.training
+    config, rows, columns = training["config"], *spec.size
+    network = "MobileNetV2" if manifest.task == "slice" else "Mobile U-Net (MobileNetV2 encoder to 1/16, depthwise-separable decoder)"
+    start = "ImageNet weights of MobileNetV2" if training["imagenet"] else "random weights"
+    if training["start"]:
+        start += ", then the weights of an earlier run"
+    versions = ", ".join(f"{name} {number}" for name, number in training["versions"].items())
+    commit, name = training["commit"], config["name"]
+    width, seed, batch = config["network"]["width"], config["seed"], config["optimizer"]["batch"]
+    trained, chosen = _list(training["cases"]["train"]), _list(training["cases"]["val"])
+    epochs, slices = training["log"]["epochs_run"], config["sampling"]["slices"]
+    return f"""# {manifest.id} {manifest.version}
+
+{PURPOSE[manifest.task]}
+
+**Not a medical device. Research use only.** Licence of the weights: {manifest.licence}
+
+## Network
+- {network}, width {width}, int8 throughout, {size / 1e6:.2f} MB.
+- Input: {rows} x {columns} pixels of {spec.spacing_mm} mm, canvas centred on the {spec.region}; three channels are the slice and its
+  neighbours {spec.neighbour_mm} mm below and above; HU {spec.window_hu[0]:.0f} to {spec.window_hu[1]:.0f} shown.
+- Threshold {manifest.threshold:.2f}, chosen on the validation patients.
+
+## Training
+- Data: LiTS17 subset (Bilic et al., Medical Image Analysis 2023), split by patient. Trained on cases {trained};
+  weights, threshold and calibration chosen on cases {chosen}. No other case was seen.
+- Start: {start}.
+- {epochs} epochs of {slices} slices, batch {batch}, seed {seed}.
+- Commit {commit}; `livertumor train {name}.toml`, then `livertumor export`.
+- {versions}.
+
+## Measured
+Figures on test patients, with intervals, are in `Testing/evaluation-log.jsonl` and in the README; made by `livertumor evaluate`.
+
+## Limits
+- Trained on 13 patients, portal-venous contrast for the most part. Chest and pelvis, other phases, children and livers after
+  surgery were not in the training data; small and faint lesions are often missed.
+- A lesion is anything that LiTS readers marked as tumor. The network cannot tell a metastasis from a primary tumor or a cyst.
+"""
+
+
+def _list(cases: list[int]) -> str:
+    return ", ".join(str(case) for case in sorted(cases))

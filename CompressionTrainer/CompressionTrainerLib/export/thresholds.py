@@ -1,0 +1,73 @@
+"""Operating points, chosen on validation patients only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from LiverTumorLib.ct.frame import neighbour_channels
+from LiverTumorLib.models.manifest import Calibration
+from LiverTumorLib.models.session import Session
+
+from ..data.slices import BORDER, CaseSlices
+
+CANDIDATES = np.round(np.arange(0.2, 0.81, 0.05), 2)
+# Without tumour there is no Dice; a threshold that invents this much tumour (ml) in such a patient costs as much as missing one.
+FALSE_TUMOR_ML = 5.0
+
+
+def predictions(session: Session, case: CaseSlices) -> np.ndarray:
+    """Raw outputs of the network for every slice of a case."""
+    inner = (slice(None), slice(BORDER, -BORDER), slice(BORDER, -BORDER))
+    image, offset = case.image[inner], session.bundle.manifest.input.neighbour_mm / case.slice_mm
+    return session.predict([neighbour_channels(image, k, offset) for k in range(len(image))])
+
+
+def segmentation_threshold(session: Session, cases: Sequence[CaseSlices], task: str) -> tuple[float, dict[str, float]]:
+    """Threshold with the best mean Dice over cases, and that Dice by threshold (on the network's canvas).
+
+    For tumour only the liver's truth counts as searched region, as in inference; a case without tumour scores
+    1 for none found, falling to 0 at FALSE_TUMOR_ML.
+    """
+    scores = {float(t): [] for t in CANDIDATES}
+    spec = session.bundle.manifest.input
+    for case in cases:
+        inner = (slice(None), slice(BORDER, -BORDER), slice(BORDER, -BORDER))
+        truth = (case.liver if task == "liver" else case.tumor)[inner] >= 128
+        output = predictions(session, case)[..., 0]
+        if task == "tumor":
+            output = output * (case.liver[inner] >= 128)
+        voxel_ml = spec.spacing_mm**2 * case.slice_mm / 1000
+        for threshold, values in scores.items():
+            found = output >= threshold
+            if truth.any():
+                values.append(2 * np.count_nonzero(found & truth) / (np.count_nonzero(found) + np.count_nonzero(truth)))
+            else:
+                values.append(max(0.0, 1 - np.count_nonzero(found) * voxel_ml / FALSE_TUMOR_ML))
+    means = {threshold: float(np.mean(values)) for threshold, values in scores.items()}
+    best = max(means, key=lambda threshold: means[threshold])
+    return best, means
+
+
+def slice_calibration(session: Session, cases: Sequence[CaseSlices]) -> tuple[Calibration, float, dict[str, float]]:
+    """Platt scaling and the threshold with the best balanced accuracy, over the slices that hold liver.
+
+    Returns:
+        calibration, threshold on the calibrated probability, and the validation figures.
+    """
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.metrics import roc_auc_score, roc_curve
+
+    logits, truth = [], []
+    for case in cases:
+        raw = np.clip(predictions(session, case)[:, 1], 1e-4, 1 - 1e-4)
+        logits.append(np.log(raw / (1 - raw))[case.has_liver])
+        truth.append(case.has_tumor[case.has_liver])
+    x, y = np.concatenate(logits)[:, None], np.concatenate(truth)
+    fit = LogisticRegression(C=1e3).fit(x, y)
+    probability = fit.predict_proba(x)[:, 1]
+    false_alarms, found, thresholds = roc_curve(y, probability)
+    best = int(np.argmax(found[1:] - false_alarms[1:])) + 1
+    threshold = float(np.clip(thresholds[best], 0.02, 0.98))
+    figures = {"auc": float(roc_auc_score(y, probability)), "slices": len(y), "tumor_slices": int(y.sum())}
+    return Calibration(float(fit.coef_[0, 0]), float(fit.intercept_[0])), threshold, figures

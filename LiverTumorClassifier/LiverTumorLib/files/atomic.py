@@ -28,6 +28,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, "there is a folder of that name")
         path.parent.mkdir(parents=True, exist_ok=True)
+        open(temporary, "xb").close()  # tells permission from space: some writers (SimpleITK) do not
         yield temporary
         with open(temporary, "rb+") as file:
             os.fsync(file.fileno())  # a full disk may show only now

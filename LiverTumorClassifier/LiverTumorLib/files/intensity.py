@@ -113,7 +113,7 @@ def _refuse_other_units(values: np.ndarray, whole: bool, name: str) -> None:
             f"{name} looks like a CT stored with an offset of {OFFSET_HU} (nothing below 0, soft tissue near {OFFSET_HU}); "
             f"subtract {OFFSET_HU} from its values and try again."
         )
-    if np.mean(values < -1500) > 0.05 and np.mean(values > -200) < 0.01 and looks_offset(values + 2.0 * OFFSET_HU):
+    if np.mean(values < -1500) > 0.05 and np.mean(values > -200) < 0.03 and looks_offset(values + 2.0 * OFFSET_HU):
         raise InputError(f"{name} looks like a CT from which {OFFSET_HU} was subtracted twice; add {OFFSET_HU} and try again.")
     if np.mean(values < 0) > 0.02:
         return

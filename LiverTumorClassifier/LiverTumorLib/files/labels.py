@@ -80,8 +80,8 @@ def write_segmentation(path: str | Path, labels: np.ndarray, ijk_to_ras: np.ndar
     with atomic_path(path) as temporary:
         try:
             sitk.WriteImage(image, str(temporary), useCompression=True)
-        except RuntimeError as error:  # SimpleITK does not say which of the system's errors it was
-            raise OSError(errno.EIO, "the disk may be full or read-only") from error
+        except RuntimeError as error:  # SimpleITK does not say which of the system's errors it was; this is the likely one
+            raise OSError(errno.ENOSPC, "no space") from error
 
 
 def write_label_nifti(path: str | Path, labels: np.ndarray, ijk_to_ras: np.ndarray) -> None:

@@ -1,0 +1,65 @@
+"""Makes small DICOM CT series for the tests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
+from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
+
+AXIAL = (1, 0, 0, 0, 1, 0)
+
+
+def write_slice(path: Path, hu: np.ndarray, position, orientation=AXIAL, **tags) -> Dataset:
+    """Write one CT slice of (rows, columns) HU, stored unsigned with an intercept of -1024; a tag given as None is left out."""
+    meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID = tags.get("SOPClassUID", CTImageStorage)
+    meta.MediaStorageSOPInstanceUID = generate_uid()
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    dataset = FileDataset(str(path), {}, file_meta=meta, preamble=b"\0" * 128)
+    values = {
+        "SOPClassUID": CTImageStorage,
+        "SOPInstanceUID": meta.MediaStorageSOPInstanceUID,
+        "Modality": "CT",
+        "ImageType": ["ORIGINAL", "PRIMARY", "AXIAL"],
+        "PatientID": "P1",
+        "PatientName": "Test^Patient",
+        "SeriesDescription": "Body",
+        "SeriesNumber": "2",
+        "ImagePositionPatient": [round(float(value), 4) for value in position],
+        "ImageOrientationPatient": [float(value) for value in orientation],
+        "PixelSpacing": [0.8, 0.7],
+        "SliceThickness": "2.5",
+        "Rows": hu.shape[0],
+        "Columns": hu.shape[1],
+        "SamplesPerPixel": 1,
+        "PhotometricInterpretation": "MONOCHROME2",
+        "BitsAllocated": 16,
+        "BitsStored": 16,
+        "HighBit": 15,
+        "PixelRepresentation": 0,
+        "RescaleSlope": "1",
+        "RescaleIntercept": "-1024",
+        "RescaleType": "HU",
+        "PixelData": (hu.astype(int) + 1024).astype("<u2").tobytes(),
+    } | tags
+    for key, value in values.items():
+        if value is not None:
+            setattr(dataset, key, value)
+    dataset.save_as(path, enforce_file_format=True)
+    return dataset
+
+
+def write_series(
+    folder: Path, hu: np.ndarray, first=(-100.0, -90.0, -300.0), step=(0, 0, 2.5), leave_out=(), uid=None, **tags
+) -> list[Path]:
+    """Write (k, j, i) HU as one series, names in an order that is not the slices'; returns the files in order of k."""
+    folder.mkdir(parents=True, exist_ok=True)
+    uid = uid or generate_uid()
+    paths = []
+    for k, plane in enumerate(hu):
+        paths.append(folder / f"IM{(k * 7919) % 10007:05d}_{uid[-4:]}.dcm")
+        if k not in leave_out:
+            write_slice(paths[-1], plane, np.add(first, np.multiply(step, k)), **({"SeriesInstanceUID": uid} | tags))
+    return paths

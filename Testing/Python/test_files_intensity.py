@@ -1,0 +1,118 @@
+"""The intensity check lets CT of any window pass, mends single bad voxels, and refuses what cannot be Hounsfield units."""
+
+import numpy as np
+import pytest
+from LiverTumorLib.ct import CTVolume
+from LiverTumorLib.errors import InputError
+from LiverTumorLib.files import check_ct
+from scipy.ndimage import gaussian_filter
+
+GRID = np.diag([-0.8, -0.8, 3.0, 1.0])
+
+
+def body(shape=(12, 64, 64)) -> np.ndarray:
+    """Float HU of a round body in air: fat, soft tissue, lung, bone, with noise."""
+    k, j, i = np.indices(shape)
+    r = np.hypot(j - shape[1] / 2, i - shape[2] / 2) / (shape[1] / 2)
+    hu = np.where(r < 0.85, -100.0, -1000.0)
+    hu[r < 0.75] = 60
+    hu[(r < 0.3) & (k < 4)] = -850
+    hu[np.hypot(j - 48, i - 32) < 4] = 900
+    return hu + np.random.default_rng(1).normal(0, 15, shape)
+
+
+def mr(shape=(12, 64, 64), scale=1.0) -> np.ndarray:
+    """Magnitude values as of MR: dark noisy background, tissue with a smooth bias, bright fat."""
+    rng = np.random.default_rng(2)
+    signal = np.where(body(shape) < -500, 0.0, np.where(body(shape) < 0, 900.0, 400.0)) * (0.7 + 0.6 * np.linspace(0, 1, shape[2]))
+    signal += 150 * gaussian_filter(rng.normal(size=shape), 2)
+    return np.abs(signal + 1j * rng.normal(0, 12, shape) + rng.normal(0, 12, shape)) * scale
+
+
+def checked(array: np.ndarray) -> CTVolume:
+    return check_ct(CTVolume(array, GRID, "case 7"))
+
+
+def refused(array: np.ndarray, word: str) -> None:
+    with pytest.raises(InputError, match=word) as caught:
+        checked(array)
+    assert "case 7" in str(caught.value) and str(caught.value).endswith(".")
+
+
+@pytest.mark.parametrize("dtype", [np.int16, np.int32, np.float32, np.float64, ">i2"])
+def test_ct_of_any_type_passes(dtype):
+    array = np.rint(body()).astype(dtype)
+    volume = checked(array)
+    assert volume.array.dtype == np.int16 and volume.array.dtype.isnative
+    assert np.array_equal(volume.array, array) and volume.notes == ()
+
+
+@pytest.mark.parametrize("window", [(-40, 161), (-160, 240), (-1000, 1000), (0, 200), (0, 400), (0, 3000), (-200, 0)])
+@pytest.mark.parametrize("dtype", [np.int16, np.float32])
+def test_windowed_ct_passes(window, dtype):
+    array = np.clip(np.rint(body()), *window).astype(dtype)
+    assert np.array_equal(checked(array).array, array)
+
+
+def test_a_cut_out_of_soft_tissue_passes():
+    array = body()[5:, 24:36, 20:30]
+    assert checked(array).array.min() > -50
+
+
+def test_padding_outside_the_scanned_circle_passes():
+    array = np.rint(body()).astype(np.int16)
+    array[:, :8] = -3024
+    assert checked(array).array.min() == -3024
+
+
+def test_metal_passes():
+    array = np.rint(body()).astype(np.int16)
+    array[5, 30:33, 30:33] = 30000
+    checked(array)
+
+
+def test_some_voxels_without_a_number_become_air():
+    array = body().astype(np.float32)
+    array[2, 3, 4], array[5, 6, 7], array[0, 0, 0] = np.nan, np.inf, -np.inf
+    volume = checked(array)
+    assert volume.array[2, 3, 4] == volume.array[5, 6, 7] == volume.array[0, 0, 0] == -1000
+    assert volume.notes == ("3 voxels without a finite value were set to air (-1000 HU).",)
+    assert np.isnan(array[2, 3, 4])  # the caller's array is left alone
+
+
+def test_nothing_but_nan_is_refused():
+    refused(np.full((3, 4, 5), np.nan, np.float32), "no numbers")
+
+
+@pytest.mark.parametrize("value", [0, -1000, 37])
+def test_a_constant_volume_is_refused(value):
+    refused(np.full((3, 4, 5), value, np.int16), "same value")
+
+
+def test_no_voxels_and_complex_values_are_refused():
+    refused(np.zeros((0, 4, 5), np.int16), "no voxels")
+    refused(np.zeros((3, 4, 5), np.complex64), "complex64")
+
+
+@pytest.mark.parametrize("scale", [0.1, 0.3, 1, 2.6])
+@pytest.mark.parametrize("dtype", [np.int16, np.uint16, np.float32])
+def test_mr_is_refused(scale, dtype):
+    refused(mr(scale=scale).astype(dtype), "HU|Hounsfield|offset")
+
+
+def test_normalised_values_are_refused():
+    hu = body()
+    refused((hu - hu.min()) / np.ptp(hu), "normalised")
+    refused((hu - hu.mean()) / hu.std(), "normalised")
+    refused(np.rint((np.clip(hu, -160, 240) + 160) / 400 * 255).astype(np.uint8), "0 to 255")
+
+
+def test_an_offset_of_1024_is_told():
+    refused(np.clip(np.rint(body()) + 1024, 0, 4095).astype(np.uint16), "offset of 1024")
+    refused(np.rint(body()[5:, 24:36, 20:30] + 1024).astype(np.uint16), "offset of 1024")
+    refused(np.rint(body() - 1024).astype(np.int16), "subtracted twice")
+
+
+def test_earlier_notes_are_kept():
+    volume = check_ct(CTVolume(np.rint(body()).astype(np.int16), GRID, "a", ("read somehow",)))
+    assert volume.notes == ("read somehow",)

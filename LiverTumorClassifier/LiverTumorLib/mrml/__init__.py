@@ -8,12 +8,13 @@ from .gate import gate_slices
 from .results import CaseNodes, measure_again, show_segmentation, show_slices
 from .runs import CaseRun, options_from
 from .segmentations import labels_from_segmentation, labels_to_segmentation
-from .volumes import ct_from_node
+from .volumes import ct_from_node, ct_to_node
 
 __all__ = [
     "CaseNodes",
     "CaseRun",
     "ct_from_node",
+    "ct_to_node",
     "gate_slices",
     "labels_from_segmentation",
     "labels_to_segmentation",

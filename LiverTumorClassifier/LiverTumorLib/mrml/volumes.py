@@ -1,4 +1,4 @@
-"""From a volume node to a CTVolume, with everything refused that cannot be a CT."""
+"""Volume nodes and CTVolume, there and back; what cannot be a CT is refused."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from ..ct import CTVolume
 from ..errors import InputError
 from ..files import check_ct
 from .nodes import subject_hierarchy
+
+SOFT_TISSUE = (400.0, 40.0)  # window and level, HU
 
 
 def ct_from_node(node) -> CTVolume:
@@ -32,6 +34,23 @@ def ct_from_node(node) -> CTVolume:
 
     array = vtk_to_numpy(image.GetPointData().GetScalars()).reshape(image.GetDimensions()[::-1])
     return check_ct(CTVolume(array.copy(), matrix, name))
+
+
+def ct_to_node(volume: CTVolume, scene):
+    """A new scalar volume node with a CT's voxels and grid, in a soft-tissue window."""
+    import slicer
+    import vtk
+
+    node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", scene.GenerateUniqueName(volume.name))
+    slicer.util.updateVolumeFromArray(node, volume.array)
+    matrix = vtk.vtkMatrix4x4()
+    matrix.DeepCopy(volume.ijk_to_ras.ravel().tolist())
+    node.SetIJKToRASMatrix(matrix)
+    node.CreateDefaultDisplayNodes()
+    display = node.GetDisplayNode()
+    display.SetAutoWindowLevel(False)
+    display.SetWindowLevel(*SOFT_TISSUE)
+    return node
 
 
 def local_ijk_to_ras(node) -> np.ndarray:

@@ -1,0 +1,277 @@
+"""Slicer module: liver and tumor segmentation of a CT, with lesion measurements."""
+
+import importlib.util
+
+import slicer
+import vtk
+from slicer import vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode
+from slicer.i18n import tr as _
+from slicer.i18n import translate
+from slicer.parameterNodeWrapper import parameterNodeWrapper
+from slicer.ScriptedLoadableModule import (
+    ScriptedLoadableModule,
+    ScriptedLoadableModuleLogic,
+    ScriptedLoadableModuleTest,
+    ScriptedLoadableModuleWidget,
+)
+from slicer.util import VTKObservationMixin
+
+# LiverTumorLib lies in the folder of the LiverTumorClassifier module; it is imported where it is used, when all folders are known.
+
+
+class LiverSegmentationMobileUNet(ScriptedLoadableModule):
+    """What Slicer shows of the module before it is opened."""
+
+    def __init__(self, parent):
+        ScriptedLoadableModule.__init__(self, parent)
+        self.parent.title = _("Liver Segmentation (Mobile U-Net)")
+        self.parent.categories = [translate("qSlicerAbstractCoreModule", "Segmentation")]
+        self.parent.dependencies = ["LiverTumorClassifier"]
+        self.parent.contributors = ["LiverTumor developers"]
+        self.parent.helpText = _(
+            "Segments the liver and tumors in it on a CT of the abdomen, measures every lesion, and gives each axial slice its "
+            "probability of showing tumor. Two small networks (Mobile U-Net) find the liver first and look for tumor inside it. "
+            "For research; not a medical device."
+        )
+        self.parent.acknowledgementText = _(
+            "Follows two papers: the two-stage Mobile U-Net for liver and liver tumor segmentation on LiTS17, and "
+            "'Quantization-Aware Pruned MobileNetV2 for Real-Time Liver Tumor Classification on CT Images' (Jaafaru et al.). "
+            "The networks were trained on a subset of LiTS17, the Liver Tumor Segmentation Benchmark (Bilic et al., Medical Image "
+            "Analysis 2023); their weights are for non-commercial research."
+        )
+
+
+@parameterNodeWrapper
+class LiverSegmentationMobileUNetParameterNode:
+    """What the user has chosen; saved with the scene.
+
+    inputVolume: the CT to segment.
+    outputSegmentation: the segmentation to write to; a new one is made when none is chosen.
+    tumor: segment tumor too, not only the liver.
+    slices: give each slice its probability of showing tumor.
+    """
+
+    inputVolume: vtkMRMLScalarVolumeNode
+    outputSegmentation: vtkMRMLSegmentationNode
+    tumor: bool = True
+    slices: bool = True
+
+
+class LiverSegmentationMobileUNetWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
+    """The panel. It starts runs and shows how they go; the logic does the work."""
+
+    def __init__(self, parent=None) -> None:
+        ScriptedLoadableModuleWidget.__init__(self, parent)
+        VTKObservationMixin.__init__(self)
+        self.logic = None
+        self._parameterNode = None
+        self._parameterNodeGuiTag = None
+        self._runControl = None
+
+    def setup(self) -> None:
+        """Called once, when the module is opened for the first time."""
+        ScriptedLoadableModuleWidget.setup(self)
+        uiWidget = slicer.util.loadUI(self.resourcePath("UI/LiverSegmentationMobileUNet.ui"))
+        self.layout.addWidget(uiWidget)
+        self.ui = slicer.util.childWidgetVariables(uiWidget)
+        uiWidget.setMRMLScene(slicer.mrmlScene)
+        from LiverTumorLib.panel import RunControl
+
+        self.logic = LiverSegmentationMobileUNetLogic()
+        self._runControl = RunControl(self.ui, self._showResults, self._updateButtons)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
+        self.ui.applyButton.connect("clicked(bool)", self.onApplyButton)
+        self.initializeParameterNode()
+
+    def cleanup(self) -> None:
+        """Called when the application closes or the module is reloaded."""
+        if self._runControl:
+            self._runControl.abandon()
+        self.removeObservers()
+
+    def enter(self) -> None:
+        """Called each time the user opens the module."""
+        self.initializeParameterNode()
+
+    def exit(self) -> None:
+        """Called each time the user leaves the module; a run goes on."""
+        if self._parameterNode:
+            self._parameterNode.disconnectGui(self._parameterNodeGuiTag)
+            self._parameterNodeGuiTag = None
+            self.removeObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self._updateButtons)
+
+    def onSceneStartClose(self, caller, event) -> None:
+        """The nodes of the run and the parameter node are about to go."""
+        self._runControl.abandon()
+        self.setParameterNode(None)
+
+    def onSceneEndClose(self, caller, event) -> None:
+        """Start anew when the module is shown."""
+        if self.parent.isEntered:
+            self.initializeParameterNode()
+
+    def initializeParameterNode(self) -> None:
+        """Make sure that there is a parameter node; the first volume is chosen when there is no choice yet."""
+        self.setParameterNode(self.logic.getParameterNode())
+        if not self._parameterNode.inputVolume:
+            firstVolume = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLScalarVolumeNode")
+            if firstVolume:
+                self._parameterNode.inputVolume = firstVolume
+
+    def setParameterNode(self, parameterNode: LiverSegmentationMobileUNetParameterNode | None) -> None:
+        """Show another parameter node, and follow its changes."""
+        if self._parameterNode:
+            self._parameterNode.disconnectGui(self._parameterNodeGuiTag)
+            self.removeObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self._updateButtons)
+        self._parameterNode = parameterNode
+        if self._parameterNode:
+            self._parameterNodeGuiTag = self._parameterNode.connectGui(self.ui)
+            self.addObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self._updateButtons)
+            self._updateButtons()
+
+    def onApplyButton(self) -> None:
+        """Start the run in the background."""
+        self._runControl.start(self._launch)
+
+    def _launch(self, progressCallback, finishedCallback):
+        from LiverTumorLib.panel import ensure_requirements
+
+        ensure_requirements(self.resourcePath("LiverSegmentationMobileUNetRequirements.txt"), self.moduleName)
+        return self.logic.process(
+            self._parameterNode.inputVolume,
+            self._parameterNode.outputSegmentation,
+            wait=False,
+            progressCallback=progressCallback,
+            finishedCallback=finishedCallback,
+            tumor=self._parameterNode.tumor,
+            slices=self._parameterNode.slices,
+        )
+
+    def _showResults(self, nodes) -> str:
+        self._parameterNode.outputSegmentation = nodes.segmentationNode
+        summary = nodes.summary
+        if not summary.liver_ml:
+            return _("No liver found.")
+        if summary.tumor_ml is None:
+            return _("Liver {liver:.0f} ml").format(liver=summary.liver_ml)
+        return _("Liver {liver:.0f} ml; {count} lesions, {tumor:.1f} ml").format(
+            liver=summary.liver_ml, count=summary.lesion_count, tumor=summary.tumor_ml
+        )
+
+    def _updateButtons(self, caller=None, event=None) -> None:
+        ready = bool(self._parameterNode and self._parameterNode.inputVolume)
+        running = self._runControl is not None and self._runControl.running
+        self.ui.applyButton.enabled = ready and not running
+        self.ui.applyButton.toolTip = _("Segment the CT") if ready else _("Choose a CT volume first")
+
+
+class LiverSegmentationMobileUNetLogic(ScriptedLoadableModuleLogic):
+    """Segmentation from Python; also what the panel uses. Needs no window."""
+
+    def __init__(self) -> None:
+        ScriptedLoadableModuleLogic.__init__(self)
+
+    def getParameterNode(self):
+        """The choices saved in the scene."""
+        return LiverSegmentationMobileUNetParameterNode(super().getParameterNode())
+
+    def process(self, volumeNode, outputSegmentation=None, *, wait=True, progressCallback=None, finishedCallback=None, **options):
+        """Segment liver and tumor on a CT, measure the lesions and classify the slices.
+
+        :param volumeNode: vtkMRMLScalarVolumeNode, a CT in HU.
+        :param outputSegmentation: vtkMRMLSegmentationNode to write to; its Liver and Lesion segments and its tables are replaced,
+          all else in it stays. A new one is made without it.
+        :param wait: wait for the end while Slicer's event loop is served. False returns at once; in Slicer the nodes then appear
+          when the run is over, in plain Python when ``wait()`` is called on what is returned.
+        :param progressCallback: called with (stage, fraction, message).
+        :param finishedCallback: called with the run when it is over; its ``result()`` answers or raises.
+        :param options: ``liverModel``, ``tumorModel``, ``sliceModel`` (ids or folders of bundles), ``tumor``, ``slices``, ``roi``
+          (bool), ``roiMarginMm``, ``liverThreshold``, ``tumorThreshold``, ``sliceThreshold``, ``minLesionMl``, ``threads``; see
+          LiverTumorLib.pipelines.options.RunOptions.
+        :return: LiverTumorLib.mrml.CaseNodes (``segmentationNode``, ``lesionTable``, ``summaryTable``, ``sliceTable``,
+          ``plotChart``, ``summary``), or a LiverTumorLib.mrml.CaseRun (``wait()``, ``cancel()``, ``result()``) where wait is False.
+        :raises LiverTumorLib.errors.LiverTumorError: the volume is no CT, a model or package is missing, the run was stopped, ...
+        """
+        from LiverTumorLib.mrml import CaseRun, ct_from_node, options_from, show_segmentation
+
+        run = CaseRun(
+            "segment",
+            ct_from_node(volumeNode),
+            options_from(options),
+            lambda output: show_segmentation(output, volumeNode, outputSegmentation),
+            progressCallback,
+            finishedCallback,
+        )
+        if wait:
+            return run.wait()
+        run.serve()
+        return run
+
+    def updateTables(self, volumeNode, segmentationNode):
+        """Measure the segments as they are now, for example after corrections in the Segment Editor.
+
+        :return: LiverTumorLib.mrml.CaseNodes with the lesion and summary tables of the segmentation, filled anew.
+        """
+        from LiverTumorLib.mrml import measure_again
+
+        return measure_again(segmentationNode, volumeNode)
+
+    def processFolder(
+        self, inputs, outputDir, *, nifti=False, picture=True, series=None, overwrite=False, progressCallback=None, **options
+    ):
+        """Segment many CTs without loading them into the scene; the same as ``livertumor segment INPUT... --out DIR``.
+
+        :param inputs: a file, folder or pattern, or a list of them.
+        :param outputDir: each case gets a folder in it; cases that are done are not done again.
+        :param nifti: also write a NIfTI label map.
+        :param picture: write a one-page picture of each case (needs matplotlib).
+        :param series: which DICOM series of a folder.
+        :param overwrite: replace results of other inputs or options.
+        :param progressCallback: called with (stage, fraction, message).
+        :param options: as in :py:meth:`process`.
+        :return: path of ``cases.csv``, the table of all cases.
+        :raises LiverTumorLib.errors.SomeCasesFailed: some cases have no result; the message says which and why.
+        """
+        from LiverTumorLib.mrml import options_from, process_folder
+
+        return process_folder(
+            "segment",
+            inputs,
+            outputDir,
+            options_from(options),
+            nifti=nifti,
+            picture=picture,
+            series=series,
+            overwrite=overwrite,
+            progress=progressCallback,
+        )
+
+
+class LiverSegmentationMobileUNetTest(ScriptedLoadableModuleTest):
+    """Self test; Slicer runs it from its own test driver and from the module's developer menu."""
+
+    def setUp(self):
+        slicer.mrmlScene.Clear()
+
+    def test_phantomIsSegmented(self):
+        if importlib.util.find_spec("ai_edge_litert") is None:  # Slicer installs nothing while it is tested
+            self.skipTest("ai-edge-litert is not installed in this Python")
+        from LiverTumorLib.mrml import ct_to_node
+        from LiverTumorLib.phantom import make_phantom
+
+        volume, truth = make_phantom(seed=1)
+        volumeNode = ct_to_node(volume, slicer.mrmlScene)
+        nodes = LiverSegmentationMobileUNetLogic().process(volumeNode)
+        segmentation = nodes.segmentationNode.GetSegmentation()
+        self.assertEqual([segmentation.GetNthSegment(i).GetName() for i in range(2)], ["Liver", "Lesion"])
+        trueLiverMl = (truth > 0).sum() * volume.voxel_ml
+        self.assertLess(abs(nodes.summary.liver_ml - trueLiverMl), 0.2 * trueLiverMl)
+        self.assertEqual(nodes.sliceTable.GetNumberOfRows(), volume.shape[0])
+
+    def test_labelMapIsRefused(self):
+        from LiverTumorLib.errors import InputError
+
+        labelMap = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", "labels")
+        with self.assertRaises(InputError):
+            LiverSegmentationMobileUNetLogic().process(labelMap)

@@ -8,12 +8,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from LiverTumorLib.models.manifest import InputSpec
 from scipy.ndimage import affine_transform, gaussian_filter
+
+from .synthetic import paint_lesions
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Strengths; 0 switches a change off. Intensities are fractions of the window, lengths canvas pixels."""
+    """Strengths; 0 switches a change off. Intensities are fractions of the window, lengths canvas pixels.
+
+    `probability` is that of each change of intensity, `synthetic_lesions` that of painting lesions into a sample.
+    """
 
     rotation_deg: float = 15.0
     scale: float = 0.2
@@ -26,26 +32,29 @@ class Augmentation:
     liver_offset: float = 0.2
     tumor_contrast: float = 0.6
     probability: float = 0.5
+    synthetic_lesions: float = 0.0
 
 
 def augment(
-    image: np.ndarray, masks: np.ndarray, size: tuple[int, int], strength: Augmentation | None, rng: np.random.Generator
+    image: np.ndarray, masks: np.ndarray, spec: InputSpec, strength: Augmentation | None, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     """One training sample from a cached canvas.
 
     Args:
-        image: float32 (rows, columns, 3) in 0..1, larger than `size`.
+        image: float32 (rows, columns, 3) in 0..1, larger than the network's input.
         masks: float32 (rows, columns, 2) liver and tumour in 0..1.
-        size: (rows, columns) of the network's input, cut from the middle.
+        spec: the network's input.
         strength: None cuts the middle out unchanged.
         rng: source of all randomness.
 
     Returns:
-        image and masks at `size`, still in 0..1.
+        image and masks of the input's size, still in 0..1.
     """
     if strength is None:
-        return _middle(image, size), _middle(masks, size)
-    image, masks = _moved(image, masks, size, strength, rng)
+        return _middle(image, spec.size), _middle(masks, spec.size)
+    image, masks = _moved(image, masks, spec.size, strength, rng)
+    if strength.synthetic_lesions and rng.random() < strength.synthetic_lesions:
+        image, masks = paint_lesions(image, masks, spec.spacing_mm, spec.neighbour_mm, rng)
     return np.clip(_intensity(image, masks, strength, rng), 0, 1), masks
 
 

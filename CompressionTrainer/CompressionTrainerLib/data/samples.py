@@ -69,5 +69,5 @@ def load_sample(case: CaseSlices, k: int, spec: InputSpec, strength: Augmentatio
             offset = 0.0  # the ends of a scan, and single slices
     image = neighbour_channels(case.image, k, offset).astype(np.float32) / 255
     masks = np.stack([case.liver[k], case.tumor[k]], -1).astype(np.float32) / 255
-    image, masks = augment(image, masks, spec.size, strength, rng)
+    image, masks = augment(image, masks, spec, strength, rng)
     return image * 2 - 1, masks

@@ -60,5 +60,5 @@ def _batch(config: TrainConfig, cases: Sequence[CaseSlices], plan: list[Position
 
 def _target(task: str, case: CaseSlices, k: int, masks: np.ndarray):
     if task == "slice":
-        return np.int32(case.has_tumor[k])
+        return np.int32(case.has_tumor[k] or masks[..., 1].max() > 0.5)  # a painted lesion counts
     return masks[..., :1] if task == "liver" else masks[..., 1:]

@@ -54,8 +54,12 @@ class Frame:
 
     def _weights(self, axis: int, length: int) -> np.ndarray:
         width = max(1.0, self.spacing_mm / self.voxel_mm[axis])
-        distance = np.abs(self._positions(axis)[:, None] - np.arange(length)[None, :])
-        return (np.clip(1 - distance / width, 0, None) / width).astype(np.float32)
+        positions = self._positions(axis)[:, None]
+        reach = int(np.ceil(width)) + 1
+        around = np.floor(positions) + np.arange(-reach, reach + 2)[None, :]  # voxels off the scan too: they count as 0
+        total = np.clip(1 - np.abs(positions - around) / width, 0, None).sum(axis=1, keepdims=True)
+        weights = np.clip(1 - np.abs(positions - np.arange(length)[None, :]) / width, 0, None)
+        return (weights / total).astype(np.float32)
 
     def _back_weights(self, axis: int, length: int) -> np.ndarray:
         pixel = self.pixel(axis, np.arange(length))

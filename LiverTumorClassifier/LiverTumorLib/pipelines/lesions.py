@@ -52,8 +52,8 @@ def measure_axial(labels: np.ndarray, volume: CTVolume, probability_at: Probabil
     lesions.sort(key=lambda lesion: -lesion.volume_ml)
     for number, lesion in enumerate(lesions, start=1):
         lesion.id = number
-    liver_ml = np.count_nonzero(labels) * volume.voxel_ml
-    tumor_ml = np.count_nonzero(labels == TUMOR) * volume.voxel_ml
+    liver_ml = int(np.count_nonzero(labels)) * volume.voxel_ml
+    tumor_ml = int(np.count_nonzero(labels == TUMOR)) * volume.voxel_ml
     return lesions, CaseSummary(
         liver_ml=round(liver_ml, 3),
         tumor_ml=round(tumor_ml, 3),

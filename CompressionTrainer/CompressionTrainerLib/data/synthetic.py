@@ -1,0 +1,63 @@
+"""Made-up lesions painted into real liver, for training only.
+
+Thirteen patients show few lesions; blobs of plausible size, shape and contrast in healthy parenchyma teach what else a lesion
+may look like (after Hu et al., Label-Free Liver Tumor Segmentation, CVPR 2023, much simplified).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+RADIUS_MM = (2.5, 16.0)
+DARKER = (0.05, 0.35)  # share of the window by which a lesion is darker than its surroundings
+BRIGHTER = (0.08, 0.25)
+BRIGHTER_SHARE = 0.15
+LEAST_LIVER_PX = 400
+
+
+def paint_lesions(
+    image: np.ndarray, masks: np.ndarray, pixel_mm: float, neighbour_mm: float, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Paint one to three lesions into healthy liver.
+
+    Args:
+        image: float32 (rows, columns, 3) in 0..1; the channels are slices `neighbour_mm` apart, the middle one labelled.
+        masks: float32 (rows, columns, 2) liver and tumour in 0..1.
+        pixel_mm, neighbour_mm: pixel size and distance of the channels.
+        rng: source of all randomness.
+
+    Returns:
+        image and masks with the lesions; the inputs themselves where there is too little healthy liver.
+    """
+    healthy = (masks[..., 0] > 0.9) & (masks[..., 1] < 0.1)
+    places = np.argwhere(healthy)
+    if len(places) < LEAST_LIVER_PX:
+        return image, masks
+    image, masks = image.copy(), masks.copy()
+    rows, columns = np.indices(healthy.shape, dtype=np.float32)
+    for _ in range(rng.integers(1, 4)):
+        row, column = places[rng.integers(len(places))]
+        radius = float(np.exp(rng.uniform(*np.log(RADIUS_MM))))
+        y, x = (rows - row) * pixel_mm, (columns - column) * pixel_mm
+        outline = _outline(np.arctan2(y, x), rng) * radius
+        distance = np.hypot(y, x * np.float32(np.exp(rng.normal() * 0.2)))
+        contrast = rng.uniform(*BRIGHTER) if rng.random() < BRIGHTER_SHARE else -rng.uniform(*DARKER)
+        edge_mm = rng.uniform(1.0, 4.0)
+        height = rng.uniform(-0.6, 0.6) * radius  # of the lesion's centre above the labelled slice
+        for channel in range(3):
+            section = 1 - (((channel - 1) * neighbour_mm - height) / radius) ** 2
+            if section <= 0:
+                continue
+            inside = np.clip((outline * np.float32(np.sqrt(section)) - distance) / np.float32(edge_mm) + 0.5, 0, 1) * masks[..., 0]
+            image[..., channel] += inside * np.float32(contrast)
+            if channel == 1:
+                masks[..., 1] = np.maximum(masks[..., 1], inside)
+    return np.clip(image, 0, 1), masks
+
+
+def _outline(angle: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Distance of a lumpy outline from its centre, by direction, near 1."""
+    outline = np.ones_like(angle)
+    for wave in range(2, 6):
+        outline += np.float32(rng.normal() * 0.25 / wave) * np.cos(wave * angle + np.float32(rng.uniform(0, 2 * np.pi)))
+    return outline

@@ -1,0 +1,72 @@
+"""The canvas that networks see: no ripple, no shift, air outside, and the way back."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from LiverTumorLib.ct import CTVolume
+from LiverTumorLib.ct.frame import Frame, body_frame, neighbour_channels, network_slices, region_frame
+
+
+@pytest.mark.parametrize("voxel", [0.3, 0.7, 0.977, 2.0, 3.0])
+def test_a_uniform_image_stays_uniform(voxel):
+    frame = Frame((32, 48), 2.0, (255.3, 255.7), (voxel, voxel * 1.1))
+    canvas = frame.sample(np.full((1, 512, 512), 100.0, np.float32))
+    assert canvas == pytest.approx(np.full((1, 32, 48), 100.0), abs=1e-3)
+
+
+def test_off_the_scan_is_zero():
+    canvas = Frame((64, 64), 2.0, (10, 10), (1.0, 1.0)).sample(np.ones((1, 21, 21), np.float32))
+    assert canvas[0, 0].max() == 0 and canvas[0, 32, 32] == pytest.approx(1)
+
+
+@settings(deadline=None, max_examples=25)
+@given(
+    voxel=st.tuples(st.floats(0.4, 2.5), st.floats(0.4, 2.5)),
+    spacing=st.floats(1.0, 2.5),
+    shift=st.tuples(st.floats(-8, 8), st.floats(-8, 8)),
+)
+def test_a_smooth_shape_goes_there_and_back(voxel, spacing, shift):
+    """A soft disc is where it was after sampling and restoring, whatever the two grids."""
+    j, i = np.indices((120, 140)).astype(np.float32)
+    middle = (60 + shift[0], 70 + shift[1])
+    radius = np.hypot((j - middle[0]) * voxel[0], (i - middle[1]) * voxel[1])
+    disc = np.clip((14 - radius) / 6 + 0.5, 0, 1)[None].astype(np.float32)
+    frame = Frame((96, 96), spacing, (59.5, 69.5), voxel)
+    back = frame.restore(frame.sample(disc), disc.shape[1:])
+    total = back.sum()
+    assert total == pytest.approx(disc.sum(), rel=0.05)
+    assert (back * j).sum() / total == pytest.approx(middle[0], abs=0.3)
+    assert (back * i).sum() / total == pytest.approx(middle[1], abs=0.3)
+
+
+def test_body_frame_is_centred_on_the_patient():
+    array = np.full((5, 200, 200), -1000, np.int16)
+    array[:, 40:120, 100:180] = 60
+    frame = body_frame(CTVolume(array, np.eye(4)), (64, 64), 2.0)
+    assert frame.centre == pytest.approx((79.5, 139.5))
+
+
+def test_region_frame_holds_all_of_a_large_region():
+    array = np.zeros((4, 300, 300), np.int16)
+    region = np.zeros(array.shape, bool)
+    region[1:3, 20:280, 60:200] = True
+    frame = region_frame(CTVolume(array, np.eye(4)), region, (128, 128), 1.25, margin_mm=10)
+    assert frame.spacing_mm == pytest.approx((260 + 20) / 128)
+    seen = frame.sample(region.astype(np.float32))
+    assert seen[1].sum() * frame.spacing_mm**2 == pytest.approx(260 * 140, rel=0.01)
+
+
+def test_network_slices_window_and_chosen_slices():
+    array = np.stack([np.full((64, 64), hu, np.int16) for hu in (-1000, -40, 60, 160, 3000)])
+    frame = Frame((16, 16), 2.0, (31.5, 31.5), (1.0, 1.0))
+    shown = network_slices(CTVolume(array, np.eye(4)), frame, (-40, 160), np.array([0, 2, 4]))
+    assert shown.dtype == np.uint8
+    assert [int(plane[8, 8]) for plane in shown] == [0, 128, 255]
+
+
+def test_neighbours_are_interpolated_and_repeat_at_the_ends():
+    slices = np.stack([np.full((2, 2), value, np.uint8) for value in (0, 100, 200)])
+    assert neighbour_channels(slices, 1, 0.5)[0, 0].tolist() == [50, 100, 150]
+    assert neighbour_channels(slices, 0, 2.0)[0, 0].tolist() == [0, 0, 200]
+    assert neighbour_channels(slices, 2, 1.0)[0, 0].tolist() == [100, 200, 200]

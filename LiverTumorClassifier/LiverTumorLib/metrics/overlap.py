@@ -30,6 +30,15 @@ class Counts:
         positive, true = int(np.count_nonzero(prediction)), int(np.count_nonzero(truth))
         return cls(tp, positive - tp, true - tp, prediction.size - positive - true + tp)
 
+    def __add__(self, other: Counts) -> Counts:
+        """The counts of two sets of voxels or slices together."""
+        return Counts(self.tp + other.tp, self.fp + other.fp, self.fn + other.fn, self.tn + other.tn)
+
+    @property
+    def total(self) -> int:
+        """How many voxels or slices were compared."""
+        return self.tp + self.fp + self.fn + self.tn
+
     @property
     def dice(self) -> float:
         """2 |A and B| / (|A| + |B|); NaN when both are empty. Over slices this is the F1 score."""
@@ -53,7 +62,7 @@ class Counts:
     @property
     def accuracy(self) -> float:
         """Share of all voxels (or slices) that are right; over voxels the background dominates it."""
-        return _ratio(self.tp + self.tn, self.tp + self.fp + self.fn + self.tn)
+        return _ratio(self.tp + self.tn, self.total)
 
     @property
     def efficiency(self) -> float:

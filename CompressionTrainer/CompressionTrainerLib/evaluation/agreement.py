@@ -1,0 +1,47 @@
+"""How closely an int8 model follows its float twin through the whole pipeline."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from LiverTumorLib.metrics import Counts
+from LiverTumorLib.pipelines.options import CaseOutput
+from LiverTumorLib.pipelines.results import TUMOR
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Of two runs on one case: Dice between their masks (NaN where both are empty) and the largest differences of probability.
+
+    The maps are compared where the pipeline believes them, on the CT's grid; `slice_dp` is of the slice classifier (NaN without it).
+    """
+
+    liver_dice: float
+    tumor_dice: float
+    liver_dp: float
+    tumor_dp: float
+    slice_dp: float
+
+
+def compare_runs(run: CaseOutput, twin: CaseOutput) -> Agreement:
+    """Compare two outputs of `segment_case` with kept probabilities on one CT."""
+    slices = [
+        abs(ours.probability - theirs.probability)
+        for ours, theirs in zip(run.result.slices, twin.result.slices, strict=True)
+        if ours.probability is not None and theirs.probability is not None
+    ]
+    return Agreement(
+        liver_dice=Counts.of(run.labels > 0, twin.labels > 0).dice,
+        tumor_dice=Counts.of(run.labels == TUMOR, twin.labels == TUMOR).dice,
+        liver_dp=_largest_difference(run, twin, "liver"),
+        tumor_dp=_largest_difference(run, twin, "tumor"),
+        slice_dp=max(slices, default=float("nan")),
+    )
+
+
+def _largest_difference(run: CaseOutput, twin: CaseOutput, name: str) -> float:
+    ours, theirs = run.probabilities.get(name), twin.probabilities.get(name)
+    if ours is None or theirs is None:
+        return float("nan")
+    return float(max((np.abs(a.astype(np.float32) - b).max() for a, b in zip(ours, theirs, strict=True)), default=float("nan")))

@@ -1,0 +1,161 @@
+"""`livertumor evaluate`: the models that users run, on labelled CT."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+SPLIT = Path(__file__).parents[1] / "data" / "splits" / "lits17-subset.json"
+TASKS = ("liver", "tumor", "slice")
+
+
+def add_parser(subparsers) -> None:
+    """Add the command."""
+    from LiverTumorLib.cli.options import add_run_options
+
+    parser = subparsers.add_parser(
+        "evaluate",
+        help="measure the models on labelled CT",
+        description="Run the pipeline on labelled CT and measure it: per case, per lesion and per slice, with 95 %% intervals by patient. "
+        "An evaluation on a split's test patients is appended to the log in the source tree, so that every look at them is on record.",
+    )
+    parser.add_argument("data", nargs="?", type=Path, metavar="DATA", help="folder with the CT and mask files of the split")
+    parser.add_argument(
+        "--split", type=Path, default=SPLIT, metavar="FILE", help="frozen patient-wise split (default: the LiTS17 subset's)"
+    )
+    parser.add_argument("--subset", choices=("train", "val", "test"), default="val", help="which patients (default: val)")
+    pair = "a CT (file or DICOM folder) and its mask (1 liver, 2 tumor), instead of DATA; may be repeated"
+    parser.add_argument("--pair", nargs=2, action="append", type=Path, metavar=("CT", "MASK"), help=pair)
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for cases.csv, evaluation.json and evaluation.md")
+    parser.add_argument("--overwrite", action="store_true", help="replace an evaluation that is in the folder already")
+    parser.add_argument("--log", type=Path, metavar="FILE", help="append the key figures to this file (JSON lines), whatever was evaluated")
+    for task in TASKS:
+        text = f"float twin of the {task} model: the run is repeated with it and compared"
+        parser.add_argument(f"--float-{task}-model", dest=f"float_{task}_model", metavar="MODEL", help=text)
+    add_run_options(parser, "segment")
+    parser.set_defaults(func=run)
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """A CT and its mask on disk. Without a split's word for it, a mask without label 2 is one in which tumor was not labelled."""
+
+    ct: Path
+    mask: Path
+    patient: str
+    complete: bool
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Evaluate, print the tables, write the files, log a look at test patients."""
+    from LiverTumorLib.cli.options import run_options
+    from LiverTumorLib.errors import OutputError
+    from LiverTumorLib.models.catalogue import get_bundle
+
+    from .provenance import append_log, checkout_log, provenance
+    from .report import FILES, write_report
+    from .summary import summarize
+
+    title, cases = _cases(arguments)
+    existing = [arguments.out / name for name in FILES if (arguments.out / name).exists()]
+    if existing and not arguments.overwrite:
+        raise OutputError(f"{existing[0]} exists; choose another --out, or --overwrite.")
+    options = run_options(arguments)
+    twins = {f"{task}_model": model for task in TASKS if (model := getattr(arguments, f"float_{task}_model"))}
+    twin = replace(options, **twins) if twins else None
+    scored = []
+    for number, case in enumerate(cases, start=1):
+        print(f"[{number}/{len(cases)}] {case.ct.name}", file=sys.stderr, flush=True)
+        scored.append(_evaluate(case, options, twin))
+    threshold = options.slice_threshold or get_bundle(options.slice_model).manifest.threshold if options.slices else math.nan
+    summary = summarize(scored, threshold)
+    models = scored[0].models + [get_bundle(model).describe() for model in twins.values()]
+    origin = provenance(_command(arguments), models)
+    print(write_report(arguments.out, title, scored, summary, origin))
+    log = arguments.log or (checkout_log() if not arguments.pair and arguments.subset == "test" else None)
+    if log:
+        append_log(log, origin | {"evaluated": title, "figures": key_figures(summary)})
+        print(f"Logged in {log}.", file=sys.stderr)
+    print(f"Results are in {arguments.out}.", file=sys.stderr)
+
+
+def key_figures(summary: dict) -> dict:
+    """The figures that go into the log, rounded; null where not defined."""
+
+    def plain(figure: dict) -> list[float | None]:
+        return [_rounded(figure[name]) for name in ("value", "low", "high")]
+
+    figures = {"cases": summary["cases"], "liver_mean_dice": plain(summary["liver"]["mean_dice"])}
+    figures["liver_worst_dice"] = _rounded(summary["liver"]["worst_dice"])
+    if "tumor" in summary:
+        figures |= {f"tumor_{name}": plain(summary["tumor"][name]) for name in ("mean_dice", "median_dice")}
+        false_positives = summary["tumor"]["false_positive_ml_without_tumor"]
+        figures["false_positive_ml_without_tumor"] = {name: _rounded(ml) for name, ml in false_positives.items()}
+        figures["lesions"] = {name: summary["lesions"][name] for name in ("true", "found", "touched", "extra")}
+    for name in ("slices_with_liver", "slices_all"):
+        if name in summary:
+            figures[f"{name}_auc"] = plain(summary[name]["auc"])
+    if "int8_against_float" in summary:
+        figures["int8_against_float"] = {name: _rounded(value) for name, value in summary["int8_against_float"].items()}
+    return figures
+
+
+def _cases(arguments: argparse.Namespace) -> tuple[str, list[Labelled]]:
+    from LiverTumorLib.errors import UsageError
+
+    from ..data.splits import load_split
+
+    if bool(arguments.pair) == bool(arguments.data):
+        raise UsageError("Give either the folder DATA of a split, or --pair CT MASK.")
+    if arguments.pair:
+        pairs = [Labelled(ct, mask, _short(ct), False) for ct, mask in arguments.pair]
+        return f"Pairs: {', '.join(pair.patient for pair in pairs)}", pairs
+    split = load_split(arguments.split, arguments.data)
+    cases = split.cases[arguments.subset]
+    if not cases:
+        raise UsageError(f"The split '{split.name}' has no patients in '{arguments.subset}'.")
+    split.verify(cases)
+    return f"{split.name}, {arguments.subset} patients", [Labelled(case.ct, case.mask, str(case.patient), True) for case in cases]
+
+
+def _evaluate(case: Labelled, options, twin):
+    from LiverTumorLib.files import read_ct, read_labels
+    from LiverTumorLib.pipelines.segmentation import segment_case
+
+    from .agreement import compare_runs
+    from .case import place_truth, score_case
+
+    volume = read_ct(case.ct)
+    truth = place_truth(*read_labels(case.mask), volume)
+    agreement = None
+    output = segment_case(volume, replace(options, keep_probabilities=True) if twin else options)
+    if twin:
+        agreement = compare_runs(output, segment_case(volume, replace(twin, keep_probabilities=True)))
+    labelled = options.tumor and (case.complete or bool((truth == 2).any()))
+    return score_case(output, truth, volume, case.patient, tumor_labelled=labelled, agreement=agreement)
+
+
+def _command(arguments: argparse.Namespace) -> str:
+    """The command without folder names, which say something about the machine (and perhaps a patient) only."""
+    words = ["livertumor evaluate"]
+    if arguments.pair:
+        words += [f"--pair {_short(ct)} {_short(mask)}" for ct, mask in arguments.pair]
+    else:
+        words += [arguments.data.resolve().name, f"--split {arguments.split.name} --subset {arguments.subset}"]
+    plumbing = {"data", "split", "subset", "pair", "out", "overwrite", "log", "func"}
+    for name, value in sorted(vars(arguments).items()):
+        if name not in plumbing and value is not None:
+            flag = "--margin-mm" if name == "roi_margin_mm" else f"--{name.replace('_', '-')}"
+            words.append(f"--no-{name}" if value is False else f"{flag} {Path(value).name if isinstance(value, str) else value}")
+    return " ".join(words)
+
+
+def _short(path: Path) -> str:
+    return "/".join(path.resolve().parts[-2:])
+
+
+def _rounded(value: float) -> float | None:
+    return round(value, 4) if math.isfinite(value) else None

@@ -1,0 +1,162 @@
+"""The evaluation as files: one CSV row per case, everything as JSON, and Markdown tables to read."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict
+from pathlib import Path
+
+from LiverTumorLib.files import atomic_path, write_json, write_table
+
+from .case import CaseScores, Structure
+
+FILES = ("cases.csv", "evaluation.json", "evaluation.md")
+FIGURES = ("dice", "sensitivity", "specificity", "accuracy", "precision", "efficiency", "voe", "rvd")
+
+
+def case_row(case: CaseScores) -> dict:
+    """The case in one flat row; a figure that is not defined is NaN."""
+    row = {"case": case.name, "patient": case.patient}
+    for name, structure in (("liver", case.liver), ("tumor", case.tumor)):
+        if structure is not None:
+            row |= _structure_row(name, structure)
+    if case.lesions is not None:
+        row |= {f"lesions_{what}": getattr(case.lesions, what) for what in ("found", "touched", "missed", "extra")}
+        row |= {"lesions_true": len(case.lesions.lesions), "lesions_extra_ml": sum(case.lesions.extra_ml)}
+    if case.agreement is not None:
+        row |= {f"float_{name}": value for name, value in asdict(case.agreement).items()}
+    return row | {"seconds": case.seconds}
+
+
+def write_report(folder: Path, title: str, cases: list[CaseScores], summary: dict, provenance: dict) -> str:
+    """Write the three files of `FILES` into a folder and return the Markdown text."""
+    rows = [case_row(case) for case in cases]
+    write_table(folder / "cases.csv", rows)
+    write_json(folder / "evaluation.json", {"title": title, "provenance": provenance, "summary": summary, "cases": rows})
+    text = markdown(title, rows, summary, provenance)
+    with atomic_path(folder / "evaluation.md") as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    return text
+
+
+def markdown(title: str, rows: list[dict], summary: dict, provenance: dict) -> str:
+    """Tables per case and over all cases."""
+    parts = [f"# {title}", _provenance(provenance), "## Liver (tumor included)", _structure_table("liver", rows)]
+    liver = summary["liver"]
+    parts.append(f"Mean Dice {_interval(liver['mean_dice'])}, worst {_number(liver['worst_dice'])}; {_basis(liver['mean_dice'], summary)}")
+    if "tumor" in summary:
+        parts += [
+            "## Tumor",
+            _structure_table("tumor", rows),
+            _tumor_text(summary["tumor"]),
+            "## Lesions",
+            _lesion_text(summary["lesions"]),
+        ]
+    if "slices_with_liver" in summary:
+        parts += ["## Slices", _slice_table(summary)]
+    if "int8_against_float" in summary:
+        parts += ["## int8 against float", _table([{name: _number(value) for name, value in summary["int8_against_float"].items()}])]
+    parts.append("Efficiency is the seed papers' (sensitivity + specificity + accuracy) / 3, which the background dominates.")
+    return "\n\n".join(parts) + "\n"
+
+
+def _structure_row(name: str, structure: Structure) -> dict:
+    row = {f"{name}_{figure}": getattr(structure.counts, figure) for figure in FIGURES}
+    row |= {f"{name}_hd95_mm": structure.surface.hd95, f"{name}_assd_mm": structure.surface.assd}
+    return row | {f"{name}_{volume}": getattr(structure, volume) for volume in ("truth_ml", "predicted_ml", "false_positive_ml")}
+
+
+def _structure_table(name: str, rows: list[dict]) -> str:
+    shown = {
+        "Dice": "dice",
+        "sensitivity": "sensitivity",
+        "specificity": "specificity",
+        "accuracy": "accuracy",
+        "efficiency": "efficiency",
+        "HD95 (mm)": "hd95_mm",
+        "ASSD (mm)": "assd_mm",
+        "true (ml)": "truth_ml",
+        "predicted (ml)": "predicted_ml",
+        "false positive (ml)": "false_positive_ml",
+    }
+    table = []
+    for row in rows:
+        if f"{name}_dice" in row:
+            line = {"case": row["case"]} | {header: _number(row[f"{name}_{key}"]) for header, key in shown.items()}
+            if name == "tumor":
+                line["lesions found / true (extra)"] = f"{row['lesions_found']} / {row['lesions_true']} ({row['lesions_extra']})"
+            table.append(line)
+    return _table(table)
+
+
+def _tumor_text(tumor: dict) -> str:
+    lines = [
+        f"Over the {tumor['cases_with_tumor']} cases with tumor: mean Dice {_interval(tumor['mean_dice'])}, "
+        f"median {_interval(tumor['median_dice'])}; share of them whose tumor was touched at all "
+        f"{_interval(tumor['cases_with_tumor_touched'])} (Wilson)."
+    ]
+    for name, ml in tumor["false_positive_ml_without_tumor"].items():
+        lines.append(f"Case {name} has no tumor: {ml:.2f} ml of false positives.")
+    return "\n".join(lines)
+
+
+def _lesion_text(lesions: dict) -> str:
+    rule = (
+        f"Found: intersection over union of overlapping lesions, and the share of the lesion covered, both at least "
+        f"{lesions['min_overlap']:g}; touched: any overlap. Share found {_interval(lesions['share_found'])}; "
+        f"{lesions['extra']} extra ({lesions['extra_ml']:.1f} ml)."
+    )
+    by_size = [{"size": size} | counts for size, counts in lesions["by_size"].items()]
+    by_size.append({"size": "all"} | {what: lesions[what] for what in ("true", "found", "touched")})
+    return f"{_table(by_size)}\n\n{rule}"
+
+
+def _slice_table(summary: dict) -> str:
+    names = {
+        "auc": "AUC",
+        "accuracy": "accuracy",
+        "precision": "precision",
+        "sensitivity": "recall",
+        "specificity": "specificity",
+        "dice": "F1",
+    }
+    table = []
+    for title, key in (("that hold liver", "slices_with_liver"), ("all", "slices_all")):
+        slices = summary[key]
+        table.append({"slices": f"{title} ({slices['slices']})"} | {header: _interval(slices[name]) for name, header in names.items()})
+    first = summary["slices_with_liver"]
+    counts = first["confusion"]
+    confusion = (
+        f"Threshold {first['threshold']:.3g}; slices that hold liver: {counts['tp']} true and {counts['fp']} false positives, "
+        f"{counts['fn']} false and {counts['tn']} true negatives."
+    )
+    return f"{_table(table)}\n\n{confusion} {_basis(first['auc'], summary)}"
+
+
+def _basis(interval: dict, summary: dict) -> str:
+    skipped = f", {interval['skipped']} without a value left out" if interval["skipped"] else ""
+    return f"95 % intervals: {interval['method']}, {summary['patients']} patients, {interval['resamples']} resamples{skipped}."
+
+
+def _provenance(provenance: dict) -> str:
+    models = "; ".join(f"{model['id']} {model['version']} (sha256 {model['sha256'][:12]})" for model in provenance["models"])
+    changed = " with changes" if provenance["uncommitted_changes"] else ""
+    return f"`{provenance['command']}`, {provenance['date']}, commit {provenance['commit']}{changed}. Models: {models}."
+
+
+def _interval(interval: dict) -> str:
+    if not math.isfinite(interval["low"]):
+        return _number(interval["value"])
+    return f"{_number(interval['value'])} ({_number(interval['low'])}–{_number(interval['high'])})"
+
+
+def _number(value: float) -> str:
+    if not math.isfinite(value):
+        return "–"
+    return f"{value:.3f}" if abs(value) < 10 else f"{value:.1f}"
+
+
+def _table(rows: list[dict]) -> str:
+    header = list(rows[0])
+    lines = ["| " + " | ".join(header) + " |", "|" + " --- |" * len(header)]
+    return "\n".join(lines + ["| " + " | ".join(str(row[name]) for name in header) + " |" for row in rows])

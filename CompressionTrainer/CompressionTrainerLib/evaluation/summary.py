@@ -1,0 +1,136 @@
+"""Figures over all cases, with 95 % intervals that resample patients."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+
+import numpy as np
+from LiverTumorLib.metrics import Counts, bootstrap, score_slices, size_bin, wilson
+
+from .case import CaseScores
+
+SLICE_FIGURES = ("accuracy", "precision", "sensitivity", "specificity", "dice")
+
+
+def summarize(cases: list[CaseScores], slice_threshold: float) -> dict:
+    """The figures of a set of cases, as plain dictionaries; every interval is one of `Interval`'s as a dictionary.
+
+    Args:
+        cases: scored cases.
+        slice_threshold: probability from which a slice counts as called tumor.
+    """
+    patients: dict[str, list[CaseScores]] = {}
+    for case in cases:
+        patients.setdefault(case.patient, []).append(case)
+    groups = list(patients.values())
+    labelled = [case for case in cases if case.tumor is not None]
+    summary = {"cases": len(cases), "patients": len(groups), "liver": _liver(groups)}
+    if labelled:
+        groups = [[case for case in group if case.tumor is not None] for group in groups]
+        groups = [group for group in groups if group]
+        summary |= {"tumor": _tumor(groups), "lesions": _lesions(groups)}
+        if all(case.slices is not None for case in labelled):
+            summary["slices_with_liver"] = _slices(groups, slice_threshold, liver_only=True)
+            summary["slices_all"] = _slices(groups, slice_threshold, liver_only=False)
+    agreements = [case.agreement for case in cases if case.agreement is not None]
+    if agreements:
+        summary["int8_against_float"] = _agreement(agreements)
+    return summary
+
+
+def _liver(groups: list[list[CaseScores]]) -> dict:
+    dice = [case.liver.counts.dice for group in groups for case in group]
+    return {
+        "mean_dice": _by_patient(groups, lambda case: case.liver.counts.dice, np.mean),
+        "worst_dice": _least(dice),
+        "mean_hd95_mm": _by_patient(groups, lambda case: case.liver.surface.hd95, np.mean),
+        "mean_efficiency": _by_patient(groups, lambda case: case.liver.counts.efficiency, np.mean),
+    }
+
+
+def _tumor(groups: list[list[CaseScores]]) -> dict:
+    """Dice only over cases whose truth has tumor; a case without is judged by its false-positive volume."""
+    cases = [case for group in groups for case in group]
+    with_tumor = [case for case in cases if case.tumor.truth_ml > 0]
+    flagged = sum(case.lesions.touched > 0 for case in with_tumor)
+    own = [[case for case in group if case.tumor.truth_ml > 0] for group in groups]
+    own = [group for group in own if group]
+    return {
+        "cases_with_tumor": len(with_tumor),
+        "mean_dice": _by_patient(own, lambda case: case.tumor.counts.dice, np.mean),
+        "median_dice": _by_patient(own, lambda case: case.tumor.counts.dice, np.median),
+        "mean_hd95_mm": _by_patient(own, lambda case: case.tumor.surface.hd95, np.mean),
+        "cases_with_tumor_touched": asdict(wilson(flagged, len(with_tumor))),
+        "false_positive_ml_without_tumor": {case.name: case.tumor.false_positive_ml for case in cases if case.tumor.truth_ml == 0},
+    }
+
+
+def _lesions(groups: list[list[CaseScores]]) -> dict:
+    lesions = [lesion for group in groups for case in group for lesion in case.lesions.lesions]
+    bins: dict[str, dict[str, int]] = {}
+    for lesion in sorted(lesions, key=lambda lesion: lesion.volume_ml):
+        counted = bins.setdefault(size_bin(lesion.volume_ml), {"true": 0, "found": 0, "touched": 0})
+        counted["true"] += 1
+        counted["found"] += lesion.found
+        counted["touched"] += lesion.touched
+
+    def share_found(drawn: list[list[CaseScores]]) -> float:
+        found = [lesion.found for group in drawn for case in group for lesion in case.lesions.lesions]
+        return float(np.mean(found)) if found else float("nan")
+
+    extra = [ml for group in groups for case in group for ml in case.lesions.extra_ml]
+    return {
+        "true": len(lesions),
+        "found": sum(lesion.found for lesion in lesions),
+        "touched": sum(lesion.touched for lesion in lesions),
+        "extra": len(extra),
+        "extra_ml": sum(extra),
+        "min_overlap": groups[0][0].lesions.min_overlap,
+        "share_found": asdict(bootstrap(groups, share_found)),
+        "by_size": bins,
+    }
+
+
+def _slices(groups: list[list[CaseScores]], threshold: float, liver_only: bool) -> dict:
+    """Pooled over the slices of the patients drawn."""
+    pools = [[case.slices.select(case.slices.liver) if liver_only else case.slices for case in group] for group in groups]
+    counts = [[Counts.of(slices.probability >= threshold, slices.tumor) for slices in group] for group in pools]
+
+    def auc(drawn: list) -> float:
+        pooled = [slices for group in drawn for slices in group]
+        return score_slices(np.concatenate([s.probability for s in pooled]), np.concatenate([s.tumor for s in pooled]), threshold).auc
+
+    def figure(name: str) -> Callable[[list], float]:
+        return lambda drawn: getattr(sum((c for group in drawn for c in group), Counts(0, 0, 0, 0)), name)
+
+    total = sum((c for group in counts for c in group), Counts(0, 0, 0, 0))
+    intervals = {name: asdict(bootstrap(counts, figure(name))) for name in SLICE_FIGURES}
+    return {"slices": total.total, "threshold": threshold, "confusion": asdict(total), "auc": asdict(bootstrap(pools, auc)), **intervals}
+
+
+def _agreement(agreements: list) -> dict:
+    """Mean and worst Dice over cases where the masks are not both empty; the largest difference of probability anywhere."""
+    summary = {}
+    for name in ("liver", "tumor"):
+        dice = [getattr(agreement, f"{name}_dice") for agreement in agreements]
+        filled = [value for value in dice if np.isfinite(value)]
+        summary |= {f"{name}_mean_dice": float(np.mean(filled)) if filled else float("nan"), f"{name}_worst_dice": _least(dice)}
+    for name in ("liver_dp", "tumor_dp", "slice_dp"):
+        summary[f"largest_{name}"] = -_least([-getattr(agreement, name) for agreement in agreements])
+    return summary
+
+
+def _least(values: list[float]) -> float:
+    finite = [value for value in values if np.isfinite(value)]
+    return min(finite, default=float("nan"))
+
+
+def _by_patient(groups: list[list[CaseScores]], figure: Callable[[CaseScores], float], middle: Callable) -> dict:
+    """Mean or median over cases where the figure is defined, patients resampled."""
+
+    def over(drawn: list[list[float]]) -> float:
+        finite = [value for group in drawn for value in group if np.isfinite(value)]
+        return float(middle(finite)) if finite else float("nan")
+
+    return asdict(bootstrap([[figure(case) for case in group] for group in groups], over))

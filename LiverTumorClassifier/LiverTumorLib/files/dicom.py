@@ -74,15 +74,16 @@ def _scan(path: Path) -> tuple[list[Series], tuple[str, ...]]:
         if header is None:
             foreign += 1
             continue
-        kind = _kind(header)
-        if kind != "CT":
-            others.add(kind)
-            continue
-        uid = str(header.get("SeriesInstanceUID") or "")
-        key = (uid, "" if uid else str(file.parent))
-        if key not in found:
-            found[key] = _series(header, uid, file.parent)
-        found[key].slices.append(_slice(header, file))
+        try:
+            kind = _kind(header)
+            if kind != "CT":
+                others.add(kind)
+                continue
+            uid = str(header.get("SeriesInstanceUID") or "")
+            key = (uid, "" if uid else str(file.parent))
+            found.setdefault(key, _series(header, uid, file.parent)).slices.append(_slice(header, file))
+        except (ValueError, TypeError) as error:  # pydicom converts a value when it is asked for
+            raise InputError(f"{file} has a damaged DICOM header (position, orientation or pixel spacing); export it again.") from error
     if path.is_file():
         found = {key: item for key, item in found.items() if any(one.path == path for one in item.slices)}
     if not found:
@@ -125,21 +126,19 @@ def _series(header, uid: str, folder: Path) -> Series:
 
 
 def _slice(header, file: Path) -> Slice:
-    try:
-        down, along = (float(value) for value in header.PixelSpacing)
-        thickness = header.get("SliceThickness")
-        item = Slice(
-            path=file,
-            size=(int(header.Rows), int(header.Columns)),
-            position=np.array([float(value) for value in header.ImagePositionPatient]),
-            axes=np.array([float(value) for value in header.ImageOrientationPatient]).reshape(2, 3).T,
-            pixel_mm=(along, down),
-            thickness_mm=float(thickness) if thickness else None,
-        )
-    except (ValueError, TypeError) as error:
-        raise InputError(f"{file} has a damaged DICOM header (position, orientation or pixel spacing); export it again.") from error
+    """The geometry of one CT slice; ValueError or TypeError where the header is damaged."""
+    down, along = (float(value) for value in header.PixelSpacing)
+    thickness = header.get("SliceThickness")
+    item = Slice(
+        path=file,
+        size=(int(header.Rows), int(header.Columns)),
+        position=np.array([float(value) for value in header.ImagePositionPatient]),
+        axes=np.array([float(value) for value in header.ImageOrientationPatient]).reshape(2, 3).T,
+        pixel_mm=(along, down),
+        thickness_mm=float(thickness) if thickness else None,
+    )
     if item.position.size != 3 or not all(np.isfinite(values).all() for values in (item.position, item.axes, item.pixel_mm)):
-        raise InputError(f"{file} has a damaged DICOM header (position, orientation or pixel spacing); export it again.")
+        raise ValueError("a number is missing or not finite")
     return item
 
 

@@ -1,0 +1,147 @@
+"""`livertumor evaluate` as a user calls it."""
+
+import argparse
+import hashlib
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from CompressionTrainerLib.evaluation import command
+from CompressionTrainerLib.evaluation.provenance import append_log, provenance
+from LiverTumorLib.errors import InputError, LiverTumorError, OutputError, UsageError
+from LiverTumorLib.models.catalogue import SHIPPED
+from LiverTumorLib.phantom import make_phantom
+
+pytest.importorskip("nibabel")
+pytest.importorskip("surface_distance")
+pytest.importorskip("sklearn")
+shipped = pytest.mark.skipif(not SHIPPED.is_dir(), reason="no models are shipped in this checkout")
+
+
+def evaluate(*arguments):
+    """Parse and run, as the command line does; errors come through."""
+    parser = argparse.ArgumentParser()
+    command.add_parser(parser.add_subparsers())
+    arguments = parser.parse_args(["evaluate", *map(str, arguments)])
+    arguments.func(arguments)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """Two small phantoms as cases 1 and 2 of a split, case 2 stored as a case without tumor."""
+    import nibabel
+    from LiverTumorLib.files import write_label_nifti
+
+    folder = tmp_path_factory.mktemp("cases")
+    for case in (1, 2):
+        volume, truth = make_phantom(seed=case, shape=(32, 96, 96))
+        labels = truth if case == 1 else np.minimum(truth, 1)
+        write_label_nifti(folder / f"segmentation-{case}.nii.gz", labels, volume.ijk_to_ras)
+        nibabel.save(nibabel.Nifti1Image(volume.array.transpose(2, 1, 0), volume.ijk_to_ras), folder / f"volume-{case}.nii.gz")
+    split = {
+        "name": "phantoms",
+        "patients": {"train": [], "val": [], "test": [[1], [2]]},
+        "files": {"ct": "volume-{case}.nii.gz", "mask": "segmentation-{case}.nii.gz"},
+        "sha256": {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()},
+    }
+    (folder / "split.json").write_text(json.dumps(split), encoding="utf-8")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "words"),
+    [
+        (["--out", "o"], UsageError, "either"),
+        (["d", "--pair", "a", "b", "--out", "o"], UsageError, "either"),
+        (["nowhere", "--subset", "test", "--out", "o"], InputError, "missing"),
+        (["--pair", "nowhere.nii.gz", "mask.nii.gz", "--out", "o"], InputError, "nowhere.nii.gz"),
+        (["d", "--split", "nowhere.json", "--out", "o"], InputError, "nowhere.json"),
+    ],
+)
+def test_wrong_calls_get_a_sentence(arguments, error, words, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(error, match=words):
+        evaluate(*arguments)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_empty_subset_and_a_changed_file_are_refused(data, tmp_path):
+    with pytest.raises(UsageError, match="no patients in 'val'"):
+        evaluate(data, "--split", data / "split.json", "--subset", "val", "--out", tmp_path / "o")
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    for path in data.iterdir():
+        (copy / path.name).write_bytes(path.read_bytes())
+    (copy / "volume-2.nii.gz").write_bytes((data / "volume-1.nii.gz").read_bytes())
+    with pytest.raises(InputError, match=r"volume-2\.nii\.gz is not the file"):
+        evaluate(copy, "--split", copy / "split.json", "--subset", "test", "--out", tmp_path / "o")
+
+
+def test_an_evaluation_is_not_overwritten_silently(data, tmp_path):
+    (tmp_path / "cases.csv").write_text("kept")
+    with pytest.raises(OutputError, match="cases.csv exists"):
+        evaluate("--pair", data / "volume-1.nii.gz", data / "segmentation-1.nii.gz", "--out", tmp_path)
+    assert (tmp_path / "cases.csv").read_text() == "kept"
+
+
+def test_the_log_grows_and_an_unwritable_one_is_an_error(tmp_path):
+    log = tmp_path / "new" / "log.jsonl"
+    for number in range(2):
+        append_log(log, provenance(f"run {number}", []))
+    lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    assert [line["command"] for line in lines] == ["run 0", "run 1"]
+    with pytest.raises(OutputError, match="--log"):
+        append_log(tmp_path, {})
+
+
+def test_evaluation_loads_no_tensorflow_and_its_import_nothing_heavy():
+    modules = ", ".join(f"CompressionTrainerLib.evaluation.{name}" for name in ("command", "summary", "report"))
+    heavy = {"tensorflow", "tf_keras", "ai_edge_litert", "nibabel", "sklearn", "surface_distance"}
+    code = f"import sys, {modules}; print(sorted({heavy} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"PYTHONPATH": ":".join(sys.path)})
+    assert done.stdout.strip() == "[]"
+
+
+@shipped
+def test_a_split_is_evaluated_and_logged(data, tmp_path, capsys):
+    log = tmp_path / "log.jsonl"
+    arguments = ["--split", data / "split.json", "--subset", "test", "--out", tmp_path / "o", "--log", log]
+    evaluate(data, *arguments, "--threads", 2)
+    text = capsys.readouterr().out
+    stored = json.loads((tmp_path / "o" / "evaluation.json").read_text(encoding="utf-8"))
+    assert [case["case"] for case in stored["cases"]] == ["volume-1", "volume-2"]
+    assert (tmp_path / "o" / "evaluation.md").read_text(encoding="utf-8") in text
+    volume, truth = make_phantom(seed=1, shape=(32, 96, 96))
+    assert stored["cases"][0]["liver_truth_ml"] == pytest.approx(np.count_nonzero(truth) * volume.voxel_ml, rel=1e-5)
+    assert list(stored["summary"]["tumor"]["false_positive_ml_without_tumor"]) == ["volume-2"]
+    [line] = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    assert line["evaluated"] == "phantoms, test patients" and line["figures"]["cases"] == 2
+    assert {model["id"] for model in line["models"]} == {"liver-roi", "liver-tumor", "tumor-slice"}
+    assert str(tmp_path) not in json.dumps(line) and str(data.parent) not in json.dumps(line)
+
+
+@shipped
+def test_a_model_against_itself_agrees_fully(data, tmp_path):
+    pair = ["--pair", data / "volume-1.nii.gz", data / "segmentation-1.nii.gz"]
+    evaluate(*pair, "--out", tmp_path, "--float-liver-model", "liver-roi")
+    stored = json.loads((tmp_path / "evaluation.json").read_text(encoding="utf-8"))
+    agreement = stored["summary"]["int8_against_float"]
+    assert agreement["largest_liver_dp"] == agreement["largest_slice_dp"] == 0
+    assert agreement["liver_worst_dice"] in (1, None)  # None where no liver is found in so coarse a phantom
+
+
+@shipped
+def test_a_mask_that_labels_liver_only_scores_the_liver_only(data, tmp_path):
+    evaluate("--pair", data / "volume-2.nii.gz", data / "segmentation-2.nii.gz", "--out", tmp_path)
+    stored = json.loads((tmp_path / "evaluation.json").read_text(encoding="utf-8"))
+    assert "tumor" not in stored["summary"] and "liver_dice" in stored["cases"][0]
+
+
+@shipped
+def test_a_model_that_does_not_exist_is_named(data, tmp_path):
+    pair = ["--pair", data / "volume-1.nii.gz", data / "segmentation-1.nii.gz"]
+    with pytest.raises(LiverTumorError, match="no-such-model"):
+        evaluate(*pair, "--out", tmp_path, "--liver-model", "no-such-model")
+    assert list(tmp_path.iterdir()) == []

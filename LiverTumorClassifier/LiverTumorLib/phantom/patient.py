@@ -10,7 +10,10 @@ from .seeds import RESERVED_SEEDS
 from .shapes import SmoothField
 
 # Mean HU of each tissue by contrast phase.
-_TISSUES = ["liver", "spleen", "vena_cava", "portal", "hepatic", "aorta", "cortex", "medulla", "muscle", "pancreas", "blood", "heart", "gut"]
+_TISSUES = (
+    *("liver", "spleen", "vena_cava", "portal", "hepatic", "aorta", "cortex", "medulla"),
+    *("muscle", "pancreas", "blood", "heart", "gut"),
+)
 _PHASES = {
     "portal": (110, 120, 148, 180, 172, 155, 192, 160, 60, 94, 150, 108, 82),
     "arterial": (74, 112, 75, 105, 76, 285, 178, 85, 57, 104, 255, 105, 88),

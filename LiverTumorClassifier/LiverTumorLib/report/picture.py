@@ -57,7 +57,7 @@ def case_figure(volume: CTVolume, output: CaseOutput, truth: np.ndarray | None =
     figure = Figure(figsize=SIZE_INCH, dpi=DPI, facecolor="white")
     FigureCanvasAgg(figure)
     _header(figure, result.name or volume.name)
-    for plane, box in ((AXIAL, (0.02, 0.43, 0.36, 0.46)), (CORONAL, (0.39, 0.43, 0.31, 0.46)), (SAGITTAL, (0.71, 0.43, 0.27, 0.46))):
+    for plane, box in ((AXIAL, (0.02, 0.42, 0.36, 0.455)), (CORONAL, (0.39, 0.42, 0.31, 0.455)), (SAGITTAL, (0.71, 0.42, 0.27, 0.455))):
         draw_cut(figure.add_axes(box), plane, view.volume, labels, truth, at)
     _legend(figure, labels is not None, truth is not None)
 
@@ -87,7 +87,7 @@ def _legend(figure, has_labels: bool, has_truth: bool) -> None:
         entries.append(("Truth", TRUTH_COLOR, "dashed"))
     if entries:
         handles = [Line2D([], [], color=color, linestyle=style, linewidth=2.2, label=name) for name, color, style in entries]
-        figure.legend(handles=handles, loc="lower right", bbox_to_anchor=(0.985, 0.90), ncols=len(entries), frameon=False, fontsize=9.5)
+        figure.legend(handles=handles, loc="lower right", bbox_to_anchor=(0.985, 0.905), ncols=len(entries), frameon=False, fontsize=9.5)
 
 
 def _footer(figure, output: CaseOutput, volume: CTVolume) -> None:

@@ -68,8 +68,10 @@ def body_box(volume: CTVolume) -> tuple[slice, slice]:
     box = []
     for axis, size in ((1, volume.shape[1]), (2, volume.shape[2])):
         share = solid.mean(axis=tuple(a for a in range(3) if a != axis))
-        full = np.flatnonzero(share > 0.1)  # more than a table
-        low, high = (int(full[0]) * 4, int(full[-1]) * 4 + 4) if full.size else (0, size)
+        full = np.flatnonzero(share > 0.1)
+        runs = np.split(full, np.flatnonzero(np.diff(full) > 1) + 1)
+        run = max(runs, key=len)  # the table is a run of its own, behind a gap
+        low, high = (int(run[0]) * 4, int(run[-1]) * 4 + 4) if run.size else (0, size)
         margin = max(4, size // 50)
         low, high = max(0, low - margin), min(size, high + margin)
         box.append(slice(low, high) if high - low >= size // 4 else slice(0, size))
@@ -117,11 +119,12 @@ def draw_cut(axes, plane: Plane, volume: CTVolume, labels: np.ndarray | None, tr
     axes.set_yticks([])
     for spine in axes.spines.values():
         spine.set_visible(False)
-    _letters(axes, plane.letters)
+    thin = high - low < 0.2 * (shown[x_axis].stop - shown[x_axis].start) * step[x_axis]
+    _letters(axes, plane.letters[:2] if thin else plane.letters)
     ijk = [at[2], at[1], at[0]]
     letter, position = (("S", 2), ("A", 1), ("R", 0))[plane.axis]
     where = f"{letter} {volume.ras(ijk)[position]:.1f} mm"
-    index = f", slice {at[0]} of {volume.shape[0]}" if plane is AXIAL else ""
+    index = f", slice {at[0]} (0 to {volume.shape[0] - 1})" if plane is AXIAL else ""
     axes.set_title(f"{plane.name}   {where}{index}", fontsize=10, color="0.25", pad=5)
 
 
@@ -139,8 +142,8 @@ def _with_rim(centers: np.ndarray) -> np.ndarray:
     return np.concatenate(([centers[0] - step], centers, [centers[-1] + step]))
 
 
-def _letters(axes, letters: tuple[str, str, str, str]) -> None:
+def _letters(axes, letters: tuple[str, ...]) -> None:
     left, right = (0.012, 0.5, "left", "center"), (0.988, 0.5, "right", "center")
     top, bottom = (0.5, 0.985, "center", "top"), (0.5, 0.015, "center", "bottom")
-    for letter, (x, y, ha, va) in zip(letters, (left, right, top, bottom), strict=True):
+    for letter, (x, y, ha, va) in zip(letters, (left, right, top, bottom), strict=False):
         axes.text(x, y, letter, transform=axes.transAxes, ha=ha, va=va, color="#ffd75e", fontsize=10, fontweight="bold")

@@ -186,9 +186,7 @@ def test_segments_are_found_by_name_or_meaning(ct, scene):
     segments_of(named)["Segment_7"].SetName("Liver")
     meant = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Meant")
     add_segment(meant, "Segment_8", box)
-    segments_of(meant)["Segment_8"].SetTerminology(
-        "DICOM master list~SCT^123037004^Anatomical Structure~SCT^10200004^Leber~^^~list~^^~^^"
-    )
+    segments_of(meant)["Segment_8"].SetTerminology("DICOM master list~SCT^123037004^Anatomical Structure~SCT^10200004^Leber~^^~list~^^~^^")
     for node in (named, meant):
         labels = labels_from_segmentation(node, ct)
         assert (labels[box] == 1).all()

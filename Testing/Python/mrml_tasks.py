@@ -1,0 +1,44 @@
+"""Tasks for runs in real children where the networks do not matter: liver is above -100 HU, tumor above 100 HU."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+from LiverTumorLib.ct import to_axial
+from LiverTumorLib.errors import ModelError
+from LiverTumorLib.pipelines.classification import slice_records
+from LiverTumorLib.pipelines.lesions import measure
+from LiverTumorLib.pipelines.options import CaseOutput
+from LiverTumorLib.pipelines.results import CaseResult, CaseSummary
+
+
+def segment(volume, options, progress) -> CaseOutput:
+    progress("liver", 0.2, "Looking for the liver")
+    labels = (volume.array > -100).astype(np.uint8) + (options.tumor & (volume.array > 100)).astype(np.uint8)
+    lesions, summary = measure(labels, volume)
+    records = slice_records(to_axial(volume).volume, to_axial(volume).bring(labels)) if options.slices else []
+    for record in records:
+        record.probability = 0.9 if record.tumor_mm2 else 0.1
+    summary.suspicious_slices = [record.index for record in records if record.tumor_mm2]
+    progress("done", 1.0, "Done")
+    return CaseOutput(CaseResult(volume.name, summary, lesions, records), labels)
+
+
+def classify(volume, options, progress) -> CaseOutput:
+    """Every slice is a suspicious one."""
+    records = slice_records(to_axial(volume).volume)
+    for record in records:
+        record.probability = 0.5 + 0.01 * record.index
+    progress("slices", 1.0, "Done")
+    return CaseOutput(CaseResult(volume.name, CaseSummary(suspicious_slices=[record.index for record in records]), slices=records))
+
+
+def endless(volume, options, progress) -> CaseOutput:
+    while True:
+        progress("liver", 0.1, "Working")
+        time.sleep(0.02)
+
+
+def without_model(volume, options, progress) -> CaseOutput:
+    raise ModelError("The model liver-roi is missing.")

@@ -1,0 +1,52 @@
+"""Importing the library or a module file loads nothing heavy: Slicer starts quickly and meets no TensorFlow in its process."""
+
+import json
+import pkgutil
+import subprocess
+import sys
+from pathlib import Path
+
+import LiverTumorLib
+import pytest
+
+ROOT = Path(__file__).parents[2]
+HEAVY = {"tensorflow", "tf_keras", "keras", "ai_edge_litert", "onnxruntime", "nibabel", "sklearn", "SimpleITK", "pydicom", "matplotlib"}
+NEEDS_SLICER = ("LiverTumorLib.mrml", "LiverTumorLib.panel")
+MODULE_FILES = ("LiverTumorClassifier", "LiverSegmentationMobileUNet", "CompressionTrainer")
+
+
+def loaded_by(code: str) -> set[str]:
+    """Top-level packages in memory after `code` in a fresh interpreter."""
+    paths = [str(ROOT / module) for module in MODULE_FILES] + [str(Path(__file__).parent)]
+    script = f"import sys, json; sys.path[:0] = {paths!r}\n{code}\nprint(json.dumps(sorted({{m.partition('.')[0] for m in sys.modules}})))"
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
+    assert run.returncode == 0, run.stderr
+    return set(json.loads(run.stdout.splitlines()[-1]))
+
+
+def library_modules() -> list[str]:
+    names = [module.name for module in pkgutil.walk_packages(LiverTumorLib.__path__, "LiverTumorLib.", onerror=lambda name: None)]
+    return ["LiverTumorLib", *(name for name in names if not name.endswith("__main__"))]
+
+
+def test_the_library_loads_nothing_heavy_and_no_slicer():
+    modules = [name for name in library_modules() if not name.startswith(NEEDS_SLICER)]
+    assert len(modules) > 20
+    loaded = loaded_by("".join(f"import {name}\n" for name in modules))
+    assert loaded & (HEAVY | {"slicer", "vtk", "vtkmodules", "scipy"}) == set()
+
+
+def test_the_mrml_part_loads_nothing_heavy():
+    pytest.importorskip("slicer_core", reason="slicer-core is not installed")
+    modules = [name for name in library_modules() if name.startswith(NEEDS_SLICER)]
+    assert len(modules) > 5
+    imports = "".join(f"import {name}\n" for name in modules)
+    assert loaded_by(f"import slicer_standin; slicer_standin.install()\n{imports}") & HEAVY == set()
+
+
+@pytest.mark.parametrize("module", MODULE_FILES)
+def test_a_module_file_loads_nothing_heavy(module):
+    pytest.importorskip("slicer_core", reason="slicer-core is not installed")
+    loaded = loaded_by(f"import slicer_standin; slicer_standin.install()\nimport {module}")
+    assert loaded & HEAVY == set()
+    assert "LiverTumorLib" not in loaded  # it may lie in a folder that Slicer knows only when all modules are found

@@ -1,0 +1,166 @@
+"""The module files as Slicer meets them: they load, say what they are, keep their parameters, and their panels fit them."""
+
+import importlib
+import re
+import tomllib
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+pytest.importorskip("slicer_core", reason="slicer-core is not installed")
+
+import slicer
+import slicer_standin
+from mrml_scene import add_ct, new_scene
+
+ROOT = Path(__file__).parents[2]
+MODULES = ("LiverTumorClassifier", "LiverSegmentationMobileUNet", "CompressionTrainer")
+WITH_RUNS = MODULES[:2]
+
+
+@pytest.fixture
+def scene():
+    return new_scene()
+
+
+def load(name: str):
+    return importlib.import_module(name)
+
+
+def wrapper(name: str):
+    """The module's parameter node as its logic gives it."""
+    return getattr(load(name), f"{name}Logic")().getParameterNode()
+
+
+def panel(name: str) -> ElementTree.Element:
+    return ElementTree.parse(ROOT / name / "Resources" / "UI" / f"{name}.ui").getroot()
+
+
+def parameters_in(ui: ElementTree.Element) -> dict[str, str]:
+    """Class of the widget connected to each parameter."""
+    found = {}
+    for widget in ui.iter("widget"):
+        for prop in widget.findall("property"):
+            if prop.get("name") == "SlicerParameterName":
+                found[prop.findtext("string")] = widget.get("class")
+    return found
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_the_module_says_what_it_is(name):
+    parent = slicer_standin.ModuleParent(load(name).__file__)
+    module = getattr(load(name), name)(parent)
+    assert module.moduleName == name
+    assert parent.title and parent.helpText
+    assert parent.categories == ["Segmentation"]
+    assert parent.contributors == ["LiverTumor developers"]
+    assert "not a medical device" in parent.helpText
+    for source in ("Mobile U-Net", "MobileNetV2", "LiTS"):
+        assert source in parent.acknowledgementText
+    assert set(parent.dependencies) <= set(MODULES)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_the_module_has_slicers_four_classes(name):
+    for ending in ("", "Widget", "Logic", "Test"):
+        base = getattr(slicer.ScriptedLoadableModule, f"ScriptedLoadableModule{ending}")
+        assert issubclass(getattr(load(name), name + ending), base)
+
+
+@pytest.mark.parametrize("name", WITH_RUNS)
+def test_choices_are_kept_in_the_scene(scene, name):
+    ct = add_ct(scene)
+    wrapper(name).inputVolume = ct
+    assert wrapper(name).inputVolume is ct
+    assert scene.GetNumberOfNodesByClass("vtkMRMLScriptedModuleNode") == 1
+
+
+def test_defaults_and_changes_of_switches(scene):
+    parameters = wrapper("LiverSegmentationMobileUNet")
+    assert parameters.tumor is True
+    parameters.tumor = False
+    assert wrapper("LiverSegmentationMobileUNet").tumor is False
+    assert wrapper("LiverSegmentationMobileUNet").slices is True
+
+
+@pytest.mark.parametrize("name", WITH_RUNS)
+def test_the_panel_connects_every_parameter_to_a_fitting_widget(name):
+    types = getattr(load(name), f"{name}ParameterNode").__annotations__
+    connected = parameters_in(panel(name))
+    assert connected.keys() == types.keys()
+    for parameter, kind in types.items():
+        assert connected[parameter] == ("QCheckBox" if kind is bool else "qMRMLNodeComboBox")
+
+
+@pytest.mark.parametrize("name", WITH_RUNS)
+def test_every_node_selector_is_given_the_scene(name):
+    ui = panel(name)
+    assert ui.findtext("class") == ui.find("widget").get("name") == name
+    selectors = {widget.get("name") for widget in ui.iter("widget") if widget.get("class") == "qMRMLNodeComboBox"}
+    connections = {(c.findtext("sender"), c.findtext("signal"), c.findtext("slot")): set() for c in ui.iter("connection")}
+    for connection in ui.iter("connection"):
+        key = connection.findtext("sender"), connection.findtext("signal"), connection.findtext("slot")
+        connections[key].add(connection.findtext("receiver"))
+    assert connections == {(name, "mrmlSceneChanged(vtkMRMLScene*)", "setMRMLScene(vtkMRMLScene*)"): selectors}
+
+
+@pytest.mark.parametrize("name", WITH_RUNS)
+def test_every_input_of_the_panel_is_explained(name):
+    for widget in panel(name).iter("widget"):
+        if widget.get("class") in ("qMRMLNodeComboBox", "QCheckBox", "QProgressBar"):
+            assert any(prop.get("name") == "toolTip" for prop in widget.findall("property")), widget.get("name")
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_widgets_used_by_the_code_are_in_the_panel(name):
+    named = {widget.get("name") for widget in panel(name).iter("widget")}
+    code = (ROOT / name / f"{name}.py").read_text(encoding="utf-8")
+    if name in WITH_RUNS:
+        code += (ROOT / "LiverTumorClassifier/LiverTumorLib/panel/run_control.py").read_text(encoding="utf-8").replace("_ui.", "ui.")
+    used = set(re.findall(r"\bself\.ui\.(\w+)|\bui\.(\w+)\.connect", code))
+    assert {a or b for a, b in used} <= named
+    assert used
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_the_icon_has_slicers_size(name):
+    image = pytest.importorskip("PIL.Image")
+    with image.open(ROOT / name / "Resources" / "Icons" / f"{name}.png") as icon:
+        assert icon.size == (128, 128)
+        assert icon.mode == "RGBA"
+
+
+@pytest.mark.parametrize("name", WITH_RUNS)
+def test_requirements_are_what_the_package_needs(name):
+    """The panels install for inference what pip installs with the library, less what Slicer brings."""
+    import slicer.packaging
+    from packaging.requirements import Requirement
+
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["dependencies"]
+    expected = {str(Requirement(text)) for text in declared if not text.startswith(("numpy", "scipy"))}
+    file = ROOT / name / "Resources" / f"{name}Requirements.txt"
+    assert {str(requirement) for requirement in slicer.packaging.load_requirements(file)} == expected
+
+
+def test_resources_of_the_modules_do_not_collide():
+    """Installed, all modules share one folder."""
+    names = [path.relative_to(ROOT / name) for name in MODULES for path in (ROOT / name / "Resources").rglob("*") if path.is_file()]
+    assert len(names) == len(set(names)) > 0
+
+
+def test_the_stand_in_is_honest(scene):
+    """What it does not have raises, so that nothing is tested against air."""
+    with pytest.raises(AttributeError):
+        slicer.app  # noqa: B018
+    with pytest.raises(AttributeError):
+        importlib.import_module("slicer.packaging").pip_install  # noqa: B018
+    parameters = wrapper("LiverSegmentationMobileUNet")
+    with pytest.raises(AttributeError, match="no parameter 'tumour'"):
+        parameters.tumour = True
+    with pytest.raises(TypeError):
+        parameters.tumor = "yes"
+    with pytest.raises(AttributeError):
+        slicer_standin.ModuleParent("x").titel = "x"
+    with pytest.raises(RuntimeError, match="needs the Slicer application"):
+        load("LiverTumorClassifier").LiverTumorClassifierWidget()

@@ -118,3 +118,33 @@ def memory(volume, options, progress) -> CaseOutput:
     mean = float(volume.array[0].mean())
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024**2 if sys.platform == "darwin" else 1024)
     return CaseOutput(CaseResult(volume.name, CaseSummary(liver_ml=mean), seconds={"peak_mb": peak_mb}))
+
+
+def segment(volume, options, progress) -> CaseOutput:
+    """Stands in for the networks where the command line is tested: what a case does is in its name."""
+    progress("liver", 0.1, "Finding the liver")
+    if "slow" in volume.name:
+        for step in range(6000):
+            progress("liver", step / 6000, "Finding the liver")
+            time.sleep(0.01)
+    if "crash" in volume.name:
+        os.write(2, b"last words\n")
+        os.abort()
+    if "strange" in volume.name:
+        raise KeyError("unforeseen")
+    progress("tumor", 0.5, "Finding tumor")
+    labels = (volume.array > 0).astype(np.uint8)
+    labels[volume.array > 100] = 2
+    tumor_ml = float((labels == 2).sum()) * volume.voxel_ml
+    lesion = Lesion(1, tumor_ml, 12.0, 9.0, 1, 60.0, 5.0, (1.0, 2.0, 3.0), 0, 2, 4.5)
+    liver_ml = float((labels > 0).sum()) * volume.voxel_ml
+    summary = CaseSummary(liver_ml, tumor_ml, 100 * tumor_ml / liver_ml, 1, 12.0, [1, 0], list(volume.notes))
+    slices = [SliceRecord(k, float(k), "liver", 0.9, 1.0, 1.0) for k in range(volume.shape[0])]
+    maps = {"liver": labels.astype(np.float16) / 2} if options.keep_probabilities else {}
+    return CaseOutput(CaseResult(volume.name, summary, [lesion], slices, [], {"all": 0.1}), labels, maps)
+
+
+def classify(volume, options, progress) -> CaseOutput:
+    progress("slices", 0.5, "Classifying slices")
+    slices = [SliceRecord(k, float(k), "unknown", 0.25) for k in range(volume.shape[0])]
+    return CaseOutput(CaseResult(volume.name, CaseSummary(suspicious_slices=[]), slices=slices))

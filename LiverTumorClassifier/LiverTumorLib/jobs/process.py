@@ -21,7 +21,7 @@ from ..pipelines.options import CaseOutput, RunOptions
 from .protocol import JobState, crash_error, load_output, worker_command, worker_environment, write_job
 
 # After a stop: closed stdin, then terminate, then kill. All of it fits into the two seconds that a user is promised.
-TERMINATE_AFTER_S = 1.0
+TERMINATE_AFTER_S = 0.6
 KILL_AFTER_S = 0.3
 LOG_TAIL_BYTES = 20_000
 

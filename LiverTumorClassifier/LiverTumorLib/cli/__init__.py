@@ -1,0 +1,81 @@
+"""The `livertumor` command.
+
+Each command is a module with `add_parser(subparsers)`, which sets `func` to a function from the parsed arguments to the exit
+code (None is 0). To add a command, add its module to `COMMANDS`; heavy imports belong inside its functions.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import importlib
+import importlib.util
+import os
+import signal
+import sys
+from collections.abc import Iterator
+
+from .. import __version__
+from ..errors import Cancelled, LiverTumorError
+from .log import unexpected
+
+# A module whose package is not installed (the trainer's, say) is left out.
+COMMANDS = (
+    "LiverTumorLib.cli.analyse",
+    "LiverTumorLib.cli.demo",
+    "LiverTumorLib.cli.models",
+)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of the whole command line."""
+    parser = argparse.ArgumentParser(
+        prog="livertumor",
+        description="Liver and liver-tumor analysis of CT. For research; not a medical device.",
+        epilog="'livertumor COMMAND --help' explains a command.",
+    )
+    parser.add_argument("--version", action="version", version=f"livertumor {__version__}")
+    subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for module in COMMANDS:
+        if importlib.util.find_spec(module.partition(".")[0]) is not None:
+            importlib.import_module(module).add_parser(subparsers)
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command line; answers with the exit code, and says any error in one sentence on stderr."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")  # a console that cannot show a name must not stop the run
+    arguments = build_parser().parse_args(argv)
+    try:
+        with _terminate_is_interrupt():
+            return arguments.func(arguments) or 0
+    except KeyboardInterrupt:
+        return _fail(Cancelled("Stopped."))
+    except LiverTumorError as error:
+        return _fail(error)
+    except BrokenPipeError:  # the reader of a pipe, `head` for one, has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as error:
+        return _fail(unexpected(error))
+
+
+def _fail(error: LiverTumorError) -> int:
+    print(f"livertumor: {error}", file=sys.stderr)
+    return error.exit_code
+
+
+@contextlib.contextmanager
+def _terminate_is_interrupt() -> Iterator[None]:
+    """Clean up after a polite end from outside (a cluster's time limit, a shutdown) as after Ctrl-C."""
+    try:
+        before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    except ValueError:  # not the main thread
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

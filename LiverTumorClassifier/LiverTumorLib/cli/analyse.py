@@ -1,0 +1,70 @@
+"""`livertumor segment` and `livertumor classify`: CT in, results out."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+from .options import add_run_options, run_options
+
+_TASKS = {
+    "segment": (
+        "segment liver and tumor, measure lesions, classify slices",
+        "Writes DIR/<case>/: <case>.seg.nrrd (opens in 3D Slicer), lesions.csv, slices.csv, summary.json, report.png; and DIR/cases.csv.",
+    ),
+    "classify": (
+        "give each axial slice its probability of holding tumor",
+        "Writes DIR/<case>/: slices.csv, summary.json, report.png; and DIR/cases.csv.",
+    ),
+}
+
+
+def add_parser(subparsers) -> None:
+    """Add both commands."""
+    for task, (title, files) in _TASKS.items():
+        parser = subparsers.add_parser(task, help=title, description=f"{title[0].upper()}{title[1:]}. {files}")
+        parser.add_argument(
+            "inputs",
+            metavar="INPUT",
+            nargs="+",
+            help="CT file (.nii, .nii.gz, .nrrd, .mha, DICOM), DICOM folder, folder of those (searched with its sub-folders), or pattern",
+        )
+        add_output_options(parser)
+        if task == "segment":
+            parser.add_argument("--nifti", action="store_true", help="also write a NIfTI label map (1 liver, 2 tumor)")
+            parser.add_argument("--keep-probabilities", action="store_true", help="also write the probability maps, as NIfTI")
+        parser.add_argument("--series", metavar="UID", help="which DICOM series of each input folder: UID, number or description")
+        add_run_options(parser, task)
+        parser.set_defaults(func=run, task=task)
+
+
+def add_output_options(parser: argparse.ArgumentParser) -> None:
+    """Options of every command that writes results of cases."""
+    parser.add_argument("--out", metavar="DIR", required=True, help="folder for the results; made if it does not exist")
+    parser.add_argument("--no-picture", dest="picture", action="store_false", help="do not draw report.png")
+    parser.add_argument("--overwrite", action="store_true", help="replace results of other inputs or options")
+    parser.add_argument("--quiet", action="store_true", help="print errors only")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Run either command."""
+    from .batch import Batch
+    from .inputs import find_cases
+    from .progress import Display
+
+    out = Path(os.path.abspath(os.path.expanduser(arguments.out)))
+    display = Display(arguments.quiet)
+    batch = Batch(
+        arguments.task,
+        run_options(arguments),
+        out,
+        nifti=getattr(arguments, "nifti", False),
+        picture=arguments.picture,
+        series=arguments.series,
+        overwrite=arguments.overwrite,
+    )
+    inputs = find_cases(arguments.inputs, exclude=out, whole_folders=arguments.series is not None)
+    for reason in inputs.skipped:
+        display.say(f"Skipped {reason}")
+    batch.run(inputs.cases, display)

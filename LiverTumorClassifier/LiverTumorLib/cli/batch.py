@@ -1,0 +1,183 @@
+"""Run a task over many cases: one bad case does not stop the rest, finished ones are not done again."""
+
+from __future__ import annotations
+
+import csv
+import time
+from dataclasses import dataclass, field, replace
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import Cancelled, LiverTumorError, OutputError, RequirementError, SomeCasesFailed
+from ..files import read_ct, write_table
+from ..files.tables import SUMMARY_COLUMNS, summary_row
+from ..jobs import start_job
+from ..models.catalogue import get_bundle
+from ..pipelines.options import RunOptions
+from ..pipelines.results import CaseResult
+from .inputs import Case
+from .log import unexpected, with_log
+from .progress import Display
+from .results import check_free, is_done, make_origin, read_summary, staged, write_files, write_summary
+
+TABLE = "cases.csv"
+TABLE_COLUMNS = [*SUMMARY_COLUMNS.values(), "seconds", "status", "reason", "input"]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What is done with every case.
+
+    Attributes:
+        task: "segment" or "classify".
+        out: results of a case go to `out`/<its name>/.
+        nifti: also write a NIfTI label map.
+        picture: write the one-page picture.
+        series: which DICOM series of a folder.
+        overwrite: replace results of other inputs or options.
+        truths: label arrays on the grid of a case, by its name, to be drawn into its picture.
+    """
+
+    task: str
+    options: RunOptions
+    out: Path
+    nifti: bool = False
+    picture: bool = True
+    series: str | None = None
+    overwrite: bool = False
+    truths: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def run(self, cases: list[Case], display: Display) -> None:
+        """Work through the cases and keep `cases.csv` up to date.
+
+        Raises the error of the case where there is only one, SomeCasesFailed where some of several have no result, and at once
+        what concerns all: ModelError, RequirementError, OutputError, Cancelled.
+        """
+        models = self._models()
+        if self.picture and find_spec("matplotlib") is None:
+            raise RequirementError("The picture needs matplotlib: pip install matplotlib, or leave it out with --no-picture.")
+        self.prepare_folder()
+        table = _read_table(self.out, self.overwrite)
+        failed: dict[str, LiverTumorError] = {}
+        finished = 0
+        try:
+            for number, case in enumerate(cases, 1):
+                display.begin(number, len(cases), case.name)
+                try:
+                    table[case.name] = self._run_case(case, models, display)
+                    finished += 1
+                except Cancelled:
+                    raise
+                except LiverTumorError as error:
+                    failed[case.name] = with_log(error)
+                except Exception as error:
+                    failed[case.name] = unexpected(error)
+                if case.name in failed:
+                    table[case.name] = _failure_row(case, failed[case.name])
+                    if len(cases) > 1:
+                        display.warn(f"{case.name}: failed. {failed[case.name]}")
+                write_table(self.out / TABLE, list(table.values()), TABLE_COLUMNS)
+        except (KeyboardInterrupt, Cancelled):
+            if len(cases) == 1:
+                raise Cancelled("Stopped; no result was written.") from None
+            raise Cancelled(f"Stopped; {finished} of {len(cases)} cases are done, the same command goes on with the rest.") from None
+        finally:
+            display.clear()
+        if len(cases) == 1 and failed:
+            raise failed[cases[0].name]
+        if len(cases) > 1:
+            display.say(f"{finished} of {len(cases)} cases have results; {self.out / TABLE} lists them.")
+        if failed:
+            reasons = "".join(f"\n  {name}: {error}" for name, error in failed.items())
+            raise SomeCasesFailed(f"{len(failed)} of {len(cases)} cases have no result:{reasons}")
+
+    def prepare_folder(self) -> None:
+        """Make the output folder and see that it can be written, before any work is done. Raises OutputError."""
+        probe = self.out / ".livertumor-write-test"
+        try:
+            self.out.mkdir(parents=True, exist_ok=True)
+            probe.touch()
+            probe.unlink()
+        except OSError as error:
+            raise OutputError(f"The output folder {self.out} cannot be written: {error.strerror or error}; choose another.") from error
+
+    def _run_case(self, case: Case, models: list[dict], display: Display) -> dict:
+        """Do one case; answers with its row of the table."""
+        begin = time.monotonic()
+        folder = self.out / case.name
+        extras = {"nifti": self.nifti, "picture": self.picture, "series": self.series if case.is_dicom else None}
+        origin = make_origin(self.task, case.path, self.options.to_dict(), models, extras)
+        if is_done(folder, origin):
+            display.say(f"{case.name}: already done, in {folder}")
+            return _done_row(read_summary(folder))
+        check_free(folder, self.overwrite)
+        display.progress("reading", message="reading the CT")
+        volume = read_ct(case.path, self.series if case.is_dicom else None)
+        volume = replace(volume, name=case.name)
+        output = start_job(self.task, volume, self.options, on_event=display.event).wait()
+        display.progress("writing", message="writing the results")
+        with staged(folder) as stage:
+            write_files(stage, case.name, output, volume.ijk_to_ras, nifti=self.nifti)
+            if self.picture:
+                from ..report import case_picture
+
+                case_picture(stage / "report.png", volume, output, truth=self.truths.get(case.name))
+            seconds = time.monotonic() - begin
+            write_summary(stage, output, origin, seconds)
+        display.say(f"{_describe(output.result)} ({seconds:.1f} s, in {folder})")
+        for note in [*volume.notes, *(note for note in output.result.summary.notes if note not in volume.notes)]:
+            display.say(f"  {note}")
+        return _done_row(read_summary(folder))
+
+    def _models(self) -> list[dict]:
+        """The bundles this run uses, verified, as they are written into the summaries."""
+        options = self.options
+        ids = [options.slice_model]
+        if self.task == "segment":
+            ids = [options.liver_model] + [options.tumor_model] * options.tumor + [options.slice_model] * options.slices
+        bundles = [get_bundle(id) for id in ids]
+        for bundle in bundles:
+            bundle.verify()
+        return [bundle.describe() for bundle in bundles]
+
+
+def _read_table(out: Path, overwrite: bool) -> dict[str, dict]:
+    """Rows of the cases that earlier runs have finished in this folder. Raises OutputError for a table that is not ours."""
+    path = out / TABLE
+    if path.exists() and not overwrite:
+        try:
+            with open(path, newline="", encoding="utf-8") as file:
+                ours = next(csv.reader(file), None) == TABLE_COLUMNS
+        except (OSError, ValueError):
+            ours = False
+        if not ours:
+            raise OutputError(f"{path} is not a table of this version; use --overwrite to replace it, or another --out.")
+    summaries = [read_summary(folder) for folder in sorted(out.iterdir()) if folder.is_dir()]
+    return {summary["case"]["name"]: _done_row(summary) for summary in summaries if summary}
+
+
+def _done_row(summary: dict) -> dict:
+    row = summary_row(CaseResult.from_dict(summary["case"]))
+    return row | {"seconds": summary["seconds"], "status": "done", "reason": None, "input": summary["origin"]["input"]["path"]}
+
+
+def _failure_row(case: Case, error: LiverTumorError) -> dict:
+    return {SUMMARY_COLUMNS["name"]: case.name, "status": "failed", "reason": str(error), "input": str(case.path)}
+
+
+def _describe(result: CaseResult) -> str:
+    """A case in one line."""
+    summary = result.summary
+    parts = []
+    if summary.liver_ml is not None:
+        parts.append(f"liver {summary.liver_ml:.0f} ml")
+    if summary.tumor_ml is not None and summary.lesion_count is not None:
+        burden = f", {summary.tumor_burden_percent:.1f} % of the liver" if summary.tumor_burden_percent is not None else ""
+        parts.append(f"{summary.lesion_count} lesion{'s' * (summary.lesion_count != 1)}, {summary.tumor_ml:.2f} ml{burden}")
+    if summary.largest_diameter_mm:
+        parts.append(f"largest {summary.largest_diameter_mm:.0f} mm")
+    if summary.suspicious_slices:
+        parts.append(f"{len(summary.suspicious_slices)} suspicious slices")
+    return f"{result.name}: {'; '.join(parts) or 'done'}"

@@ -1,0 +1,163 @@
+"""Which cases the inputs of a command line mean: files, folders and patterns become a list of CTs with distinct names."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import UsageError
+from ..files.reading import ITK_ENDINGS, NIFTI_ENDINGS, case_name
+
+_VOLUME_ENDINGS = (*NIFTI_ENDINGS, *ITK_ENDINGS)
+_DICOM_ENDINGS = (".dcm", ".ima", ".dicom")
+
+# Masks and maps, not CT: LiTS "segmentation-0.nii", Slicer "CT.seg.nrrd" and "CT-label.nrrd", MSD "labelsTr/", and our own results.
+_NO_CT = re.compile(r"labels|(^|[-_. ])(seg|segmentations?|label|labelmap|masks?|truth|probability)($|[-_. \d])", re.IGNORECASE)
+_NO_CT_FOLDER = re.compile(r"labels?(tr|ts|va|val)?|masks?|segmentations?", re.IGNORECASE)
+_FORBIDDEN = re.compile(r'[<>:"/\\|?*\x00-\x1f]')  # in file names on Windows
+_RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One CT to work on: its name, distinct within the run and fit for files, and the path that `read_ct` takes."""
+
+    name: str
+    path: Path
+    is_dicom: bool
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The cases, and for each file that was left out why."""
+
+    cases: list[Case]
+    skipped: list[str]
+
+
+def find_cases(inputs: Sequence[str], *, exclude: Path, whole_folders: bool = False) -> Inputs:
+    """Find the cases that the inputs mean.
+
+    A file is a case; so is a folder that directly holds DICOM files; other folders are searched, with their sub-folders. A
+    path that does not exist, or a folder without any CT, stays a case: reading it says what is wrong.
+
+    Args:
+        exclude: the output folder, which is not searched.
+        whole_folders: take each folder as one case, where the user has said which of its DICOM series is meant.
+
+    Raises UsageError when nothing is left to do.
+    """
+    skipped: list[str] = []
+    paths: dict[Path, bool] = {}  # path -> is DICOM, in order and each once
+    expanded = _expand(inputs)
+    files = {path: _is_dicom(path) for path in expanded if not path.is_dir()}
+    dicom_files_in = Counter(path.parent for path, is_dicom in files.items() if is_dicom)
+    for path in expanded:
+        if path not in files:
+            found, reasons = ({path: True}, []) if whole_folders else _search(path, exclude)
+            paths |= found or ({} if reasons else {path: True})
+            skipped += reasons
+        elif dicom_files_in[path.parent] > 1 and files[path]:
+            paths[path.parent] = True  # `folder/*.dcm`: its files are one case together
+        elif path.exists() and (reason := _no_ct(path)):
+            skipped.append(reason)
+        else:
+            paths[path] = files[path]
+    if not paths:
+        raise UsageError("There is no CT among the inputs. " + " ".join(skipped))
+    names = distinct_names(list(paths))
+    return Inputs([Case(names[path], path, is_dicom) for path, is_dicom in paths.items()], skipped)
+
+
+def distinct_names(paths: Sequence[Path]) -> dict[Path, str]:
+    """A name for each path, fit for files on every system: its own, with as many parent folders before it as tell it from others.
+
+    Names that differ only in case count as the same, as they are the same file on Windows and macOS.
+    """
+    siblings = Counter((path.parent, _base_name(path).lower()) for path in paths)
+    own = {path: _base_name(path) if siblings[path.parent, _base_name(path).lower()] == 1 else path.name for path in paths}
+    chains = {path: [own[path], *(parent.name for parent in path.parents if parent.name)] for path in paths}
+    depths = dict.fromkeys(paths, 1)
+    while True:
+        names = {path: _fit("_".join(reversed(chains[path][:depth]))) for path, depth in depths.items()}
+        count = Counter(name.lower() for name in names.values())
+        growing = [path for path in paths if count[names[path].lower()] > 1 and depths[path] < len(chains[path])]
+        if not growing:
+            break
+        for path in growing:
+            depths[path] += 1
+    taken: set[str] = set()
+    for path, name in names.items():  # what is left are names as long as a name may be, or different in case only
+        number = 1
+        while names[path].lower() in taken:
+            number += 1
+            names[path] = f"{name}_{number}"
+        taken.add(names[path].lower())
+    return names
+
+
+def _expand(inputs: Sequence[str]) -> list[Path]:
+    """Absolute paths, patterns expanded (Windows' shell does not), each once and in order."""
+    paths = []
+    for text in inputs:
+        literal = os.path.abspath(os.path.expanduser(text))
+        matches = [] if os.path.exists(literal) else sorted(glob.glob(literal, recursive=True))
+        paths += [Path(match) for match in matches or [literal]]
+    return list(dict.fromkeys(paths))
+
+
+def _search(folder: Path, exclude: Path) -> tuple[dict[Path, bool], list[str]]:
+    """The cases in a folder and below it (path -> is DICOM), and why other volumes there are none."""
+    try:
+        entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
+    except OSError as error:
+        return {}, [f"{folder}: it cannot be searched ({error.strerror})."]
+    files = [entry for entry in entries if entry.is_file()]
+    volumes = [file for file in files if file.name.lower().endswith(_VOLUME_ENDINGS)]
+    if any(_is_dicom(file) for file in files):
+        return {folder: True}, [f"{file}: it lies in a DICOM folder, which is one case." for file in volumes]
+    reasons = {file: _no_ct(file, folder) for file in volumes}
+    found = {file: False for file, reason in reasons.items() if reason is None}
+    skipped = [reason for reason in reasons.values() if reason is not None]
+    for entry in entries:
+        if entry.is_dir() and not entry.is_symlink() and entry != exclude:
+            below, reasons_below = _search(entry, exclude)
+            found |= below
+            skipped += reasons_below
+    return found, skipped
+
+
+def _no_ct(file: Path, folder: Path | None = None) -> str | None:
+    """Why a file, found in a searched folder or named by the user, is not taken for a CT."""
+    if _NO_CT.search(_base_name(file)):
+        return f"{file}: its name is that of a segmentation or a map, not of a CT."
+    if folder is not None and _NO_CT_FOLDER.fullmatch(folder.name):
+        return f"{file}: its folder's name is that of label maps."
+    return None
+
+
+def _is_dicom(path: Path) -> bool:
+    lower = path.name.lower()
+    if lower.endswith(_VOLUME_ENDINGS) or lower == "dicomdir" or not path.is_file():
+        return False
+    if lower.endswith(_DICOM_ENDINGS):
+        return True
+    try:
+        with open(path, "rb") as file:
+            return file.read(132)[128:] == b"DICM"
+    except OSError:
+        return False
+
+
+def _base_name(path: Path) -> str:
+    return path.name if path.is_dir() else case_name(path)
+
+
+def _fit(name: str) -> str:
+    name = _FORBIDDEN.sub("_", name)[-100:].strip(". ")
+    return f"_{name}" if not name or _RESERVED.fullmatch(name) else name

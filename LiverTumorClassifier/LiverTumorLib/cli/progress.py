@@ -1,0 +1,74 @@
+"""Progress on a terminal: one line that is rewritten; where the output goes to a file, a plain line for each new stage."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from typing import TextIO
+
+
+class Display:
+    """What a run shows on stderr while it works; results go to stdout through `say`.
+
+    Args:
+        quiet: show neither progress nor results, errors only.
+    """
+
+    def __init__(self, quiet: bool = False, stream: TextIO | None = None) -> None:
+        self._stream = stream or sys.stderr
+        self._quiet = quiet
+        self._rewrites = self._stream.isatty()
+        self._width = 0
+        self._head = ""
+        self._stage = ""
+
+    def begin(self, number: int, total: int, name: str) -> None:
+        """A new case starts."""
+        self._head = f"[{number}/{total}] {name}: " if total > 1 else f"{name}: "
+        self._stage = ""
+
+    def progress(self, stage: str, fraction: float | None = None, message: str = "", remaining_s: float | None = None) -> None:
+        """The case's present stage; `fraction` of the whole case is done."""
+        if self._quiet:
+            return
+        if not self._rewrites:
+            if stage != self._stage:
+                print(f"{self._head}{stage}", file=self._stream, flush=True)
+            self._stage = stage
+            return
+        parts = [f"{self._head}{message or stage}"]
+        if fraction is not None:
+            parts.append(f"{100 * fraction:.0f} %")
+        if remaining_s:
+            parts.append(f"about {_duration(remaining_s)} left")
+        line = "  ".join(parts)[: shutil.get_terminal_size().columns - 1]
+        self._stream.write("\r" + line.ljust(self._width))
+        self._stream.flush()
+        self._width = len(line)
+
+    def event(self, event: dict) -> None:
+        """Show an event of a job."""
+        if event["event"] == "progress":
+            self.progress(event["stage"], event["fraction"], event["message"], event["remaining_s"])
+
+    def say(self, text: str) -> None:
+        """A line of the results, on stdout."""
+        self.clear()
+        if not self._quiet:
+            print(text, flush=True)
+
+    def warn(self, text: str) -> None:
+        """A line that is shown even when quiet, on stderr."""
+        self.clear()
+        print(text, file=self._stream, flush=True)
+
+    def clear(self) -> None:
+        """Take the progress line away."""
+        if self._width:
+            self._stream.write("\r" + " " * self._width + "\r")
+            self._stream.flush()
+            self._width = 0
+
+
+def _duration(seconds: float) -> str:
+    return f"{max(1, round(seconds))} s" if seconds < 90 else f"{round(seconds / 60)} min"

@@ -1,0 +1,142 @@
+"""Which cases a command line's inputs mean, and what they are called."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from LiverTumorLib.cli.inputs import distinct_names, find_cases
+from LiverTumorLib.errors import UsageError
+
+
+@pytest.fixture
+def tree(tmp_path, monkeypatch):
+    """A function that makes empty files, and DICOM ones where the name asks for it."""
+
+    def make(*names: str) -> Path:
+        for name in names:
+            path = tmp_path / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(b"\0" * 128 + b"DICM" if path.name.startswith("IM") else b"x")
+        return tmp_path
+
+    monkeypatch.chdir(tmp_path)
+    return make
+
+
+def found(*inputs: str, out: str = "out", **more) -> dict[str, str]:
+    cases = find_cases(inputs, exclude=Path.cwd() / out, **more).cases
+    return {case.name: os.path.relpath(case.path).replace(os.sep, "/") for case in cases}
+
+
+def test_a_folder_is_searched_for_volumes_and_dicom_folders(tree):
+    tree("a/one.nii", "a/two.nii.gz", "a/deep/er/three.nrrd", "a/four.mha", "a/readme.txt", "a/.hidden.nii", "a/._two.nii.gz")
+    tree("a/scan/IM0001", "a/scan/IM0002", "a/scan/sub/IM0003", "a/out/five.nii", "a/DICOMDIR")
+    expected = {"one": "a/one.nii", "two": "a/two.nii.gz", "four": "a/four.mha", "three": "a/deep/er/three.nrrd", "scan": "a/scan"}
+    assert found("a", out="a/out") == expected
+
+
+def test_dicom_cases_are_told_from_others(tree):
+    tree("x/scan/slice.dcm", "x/ct.nii", "y/IM1")
+    assert {case.name: case.is_dicom for case in find_cases(["x", "y/IM1"], exclude=Path("/none")).cases} == {
+        "scan": True,
+        "ct": False,
+        "IM1": True,
+    }
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "segmentation-0.nii.gz",
+        "CT.seg.nrrd",
+        "case.labels.nii.gz",
+        "CT-label.nrrd",
+        "my_seg.nii",
+        "liver mask.nii",
+        "Segmentation.nrrd",
+        "phantom-truth.nii.gz",
+        "case.liver-probability.nii.gz",
+        "labelsTr/liver_1.nii.gz",
+    ],
+)
+def test_masks_and_maps_are_skipped_with_a_reason(tree, name):
+    tree(f"a/{name}", "a/volume-0.nii.gz")
+    inputs = find_cases(["a"], exclude=Path("/none"))
+    assert [case.name for case in inputs.cases] == ["volume-0"]
+    assert len(inputs.skipped) == 1 and name.split("/")[-1] in inputs.skipped[0]
+
+
+@pytest.mark.parametrize("name", ["volume-segment.nii", "Massegno.nii", "unmasked.nii", "CT labelled.nrrd", "segno.nii", "truthful.nii"])
+def test_names_that_only_resemble_masks_are_cases(tree, name):
+    tree(f"a/{name}")
+    assert list(found("a").values()) == [f"a/{name}"]
+
+
+def test_masks_named_one_by_one_are_skipped_too_as_shells_expand_patterns(tree):
+    tree("volume-1.nii", "segmentation-1.nii")
+    assert found("segmentation-1.nii", "volume-1.nii") == {"volume-1": "volume-1.nii"}
+    with pytest.raises(UsageError, match="no CT among the inputs. .*segmentation-1.nii: its name is that of a segmentation"):
+        find_cases(["segmentation-1.nii"], exclude=Path("/none"))
+
+
+def test_patterns_are_expanded_here_too(tree):
+    tree("a/1/ct.nii", "a/2/ct.nii", "a/3/other.nii", "a/4/deep/ct.nii", "odd[1].nii")
+    assert set(found("a/*/ct.nii").values()) == {"a/1/ct.nii", "a/2/ct.nii"}
+    assert set(found("a/**/ct.nii").values()) == {"a/1/ct.nii", "a/2/ct.nii", "a/4/deep/ct.nii"}
+    assert found("odd[1].nii") == {"odd[1]": "odd[1].nii"}, "a file of that very name comes before the pattern"
+
+
+def test_dicom_files_of_one_folder_are_one_case(tree):
+    tree("scan/IM1", "scan/IM2", "scan/notes.txt")
+    assert found("scan/IM*") == {"scan": "scan"}
+    assert found("scan/IM2") == {"IM2": "scan/IM2"}
+
+
+def test_an_input_given_twice_is_done_once(tree):
+    tree("a/ct.nii")
+    assert found("a/ct.nii", "./a/../a/ct.nii", "a", "a/*.nii") == {"ct": "a/ct.nii"}
+
+
+def test_what_does_not_exist_or_holds_nothing_stays_a_case_for_the_reader_to_refuse(tree):
+    tree("empty/readme.txt", "masks-only/segmentation-1.nii")
+    assert found("missing.nii", "*.nrrd", "empty") == {"missing": "missing.nii", "_": "*.nrrd", "empty": "empty"}
+    assert found("masks-only", "empty") == {"empty": "empty"}, "its files have their reasons already"
+
+
+def test_a_series_is_looked_for_in_the_whole_folder(tree):
+    tree("patient/1/IM1", "patient/2/IM1")
+    assert found("patient") == {"1": "patient/1", "2": "patient/2"}
+    assert found("patient", whole_folders=True) == {"patient": "patient"}
+
+
+def test_same_names_get_their_folders_before_them(tree):
+    tree("p1/ct.nii.gz", "p2/CT.nii.gz", "p3/pet.nii.gz")
+    assert set(found("p1", "p2", "p3")) == {"p1_ct", "p2_CT", "pet"}
+    tree("q/a/s/ct.nii", "q/b/s/ct.nii")
+    assert set(found("q")) == {"a_s_ct", "b_s_ct"}
+    tree("r/a.nii", "r/a.nrrd", "r/b.nii")
+    assert set(found("r")) == {"a.nii", "a.nrrd", "b"}
+
+
+def test_names_fit_every_file_system(tree):
+    tree("aux.nii", "Ünï 肝.nii")
+    names = found("aux.nii", "Ünï 肝.nii", "ques?tion:.nii")
+    assert set(names) == {"_aux", "Ünï 肝", "ques_tion_"}
+
+
+PARTS = st.text(st.sampled_from("abA.:_ é"), min_size=1, max_size=4).filter(lambda part: part not in (".", ".."))
+
+
+@given(st.lists(st.lists(PARTS, min_size=1, max_size=4), min_size=1, max_size=8))
+def test_names_are_always_distinct_and_harmless(chains):
+    paths = list(dict.fromkeys(Path("/no/where", *chain) for chain in chains))
+    names = distinct_names(paths)
+    assert list(names) == paths
+    assert len({name.lower() for name in names.values()}) == len(paths)
+    assert all(
+        name and name == os.path.basename(name) and not name.startswith(".") and not name.endswith((".", " ")) for name in names.values()
+    )

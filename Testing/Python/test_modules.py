@@ -3,6 +3,7 @@
 import importlib
 import re
 import tomllib
+import unittest
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -12,6 +13,7 @@ pytest.importorskip("slicer_core", reason="slicer-core is not installed")
 
 import slicer
 import slicer_standin
+from LiverTumorLib.models.catalogue import list_bundles
 from mrml_scene import add_ct, new_scene
 
 ROOT = Path(__file__).parents[2]
@@ -164,3 +166,16 @@ def test_the_stand_in_is_honest(scene):
         slicer_standin.ModuleParent("x").titel = "x"
     with pytest.raises(RuntimeError, match="needs the Slicer application"):
         load("LiverTumorClassifier").LiverTumorClassifierWidget()
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_slicers_self_test_of_the_module_passes(scene, name):
+    """The real networks on the phantom, through the logic."""
+    missing = {"liver-roi", "liver-tumor", "tumor-slice"} - {bundle.id for bundle in list_bundles()}
+    if missing and name in WITH_RUNS:
+        pytest.skip(f"the models {', '.join(sorted(missing))} are not there yet")
+    suite = unittest.TestLoader().loadTestsFromTestCase(getattr(load(name), f"{name}Test"))
+    result = unittest.TestResult()
+    suite.run(result)
+    assert result.testsRun == (2 if name in WITH_RUNS else 1)
+    assert not result.failures + result.errors, result.failures + result.errors

@@ -23,6 +23,11 @@ version() { "$1" -c 'import sys; print(*sys.version_info[:2])' 2>/dev/null; }
 # is_python PYTHON MINOR: does it run, and is it Python 3.MINOR?
 is_python() { [ "$(version "$1")" = "3 $2" ]; }
 
+# need_python: stops, with what to type, where there is no Python >= 3.11 on the PATH.
+need_python() {
+  find_python >/dev/null || stop "Python 3.11 or newer is needed. Type this, then run the command again:  sudo apt-get update && sudo apt-get install -y python3 python3-venv   (on Ubuntu 22.04: python3.11 python3.11-venv)"
+}
+
 # find_python: prints the first Python >= 3.11 on the PATH; the plain python3 first, then by number.
 find_python() {
   local candidate found
@@ -48,6 +53,7 @@ make_environment() {
     rm -rf "$folder"
     minor=$(version "$python")
     grep -v '^$' "$folder.log" | tail -n 3 >&2
+    rm -f "$folder.log"
     stop "This Python cannot make virtual environments. Type this, then run the command again:  sudo apt-get update && sudo apt-get install -y python3-venv python3.${minor#3 }-venv"
   fi
   rm -f "$folder.log"

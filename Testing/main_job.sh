@@ -6,7 +6,8 @@
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 
-python=$(find_python) || stop "Python 3.11 or newer is needed. Type this, then run the command again:  sudo apt-get update && sudo apt-get install -y python3 python3-venv"
+need_python
+python=$(find_python)
 environment="$repository/.venv"
 
 install() {

@@ -23,7 +23,7 @@ find_python312() {
   ls -d "$repository"/.venv-uv/python/cpython-3.12*/bin/python3 | head -n 1
 }
 
-find_python >/dev/null || stop "Python 3.11 or newer is needed. Type this, then run the command again:  sudo apt-get update && sudo apt-get install -y python3 python3-venv"
+need_python
 if ! python=$(find_python312); then
   python=$(find_python)
   say "No Python 3.12 could be had: the tests of the Slicer side (MRML, panels) will be skipped, since slicer-core exists for 3.12 only."

@@ -1,4 +1,7 @@
-"""Losses for small structures on large backgrounds."""
+"""Losses for small structures on large backgrounds.
+
+Targets carry two channels: the truth, and the region that counts (1 inside, 0 where an answer is never asked for).
+"""
 
 from __future__ import annotations
 
@@ -11,14 +14,18 @@ def soft_dice(truth, predicted, smooth: float = 1.0):
     return (2 * overlap + smooth) / (tf.reduce_sum(truth) + tf.reduce_sum(predicted) + smooth)
 
 
-def bce_dice(truth, predicted):
-    """Binary cross-entropy plus (1 - soft Dice) (Milletari et al., V-Net, 3DV 2016): calibrated pixels and whole shapes."""
-    entropy = tf.reduce_mean(keras.losses.binary_crossentropy(truth, predicted))
-    return entropy + 1 - soft_dice(truth, predicted)
+def bce_dice(target, predicted):
+    """Binary cross-entropy plus (1 - soft Dice) (Milletari et al., V-Net, 3DV 2016): calibrated pixels and whole shapes.
+
+    `target` is (n, rows, columns, 2), truth and region; `predicted` (n, rows, columns, 1).
+    """
+    truth, region = target[..., :1], target[..., 1:]
+    entropy = keras.losses.binary_crossentropy(truth, predicted) * region[..., 0]
+    return tf.reduce_sum(entropy) / (tf.reduce_sum(region) + 1) + 1 - soft_dice(truth * region, predicted * region)
 
 
 class BatchDice(keras.metrics.Metric):
-    """Dice of thresholded predictions over everything seen since the last reset."""
+    """Dice of thresholded predictions inside the region, over everything seen since the last reset."""
 
     def __init__(self, name: str = "dice", threshold: float = 0.5) -> None:
         super().__init__(name=name)
@@ -27,8 +34,9 @@ class BatchDice(keras.metrics.Metric):
         self.total = self.add_weight(name="total", initializer="zeros")
 
     def update_state(self, y_true, y_pred, sample_weight=None) -> None:
-        truth = tf.cast(y_true > 0.5, tf.float32)
-        predicted = tf.cast(y_pred > self.threshold, tf.float32)
+        region = y_true[..., 1:]
+        truth = tf.cast(y_true[..., :1] > 0.5, tf.float32) * region
+        predicted = tf.cast(y_pred > self.threshold, tf.float32) * region
         self.overlap.assign_add(2 * tf.reduce_sum(truth * predicted))
         self.total.assign_add(tf.reduce_sum(truth) + tf.reduce_sum(predicted))
 

@@ -111,7 +111,7 @@ def _write_record(out: Path, config: TrainConfig, split, imagenet: Path | None, 
         "commit": commit or None,
         "imagenet": bool(imagenet),
         "start": start and str(start),
-        "versions": {name: version(name) for name in ("tensorflow-cpu", "tf_keras", "numpy", "scipy")},
+        "versions": {"tensorflow": tf.__version__, **{name: version(name) for name in ("tf_keras", "numpy", "scipy")}},
         "machine": platform.processor() or platform.machine(),
     }
     (out / "run.json").write_text(json.dumps(record, indent=1), encoding="utf-8")

@@ -42,7 +42,8 @@ class Bundle:
 
     def describe(self) -> dict:
         """What a result says of the model it came from."""
-        return {"id": self.id, "version": self.manifest.version, "sha256": self.manifest.files[MODEL]["sha256"]}
+        sha256 = self.manifest.files[MODEL]["sha256"]
+        return {"id": self.id, "task": self.manifest.task, "version": self.manifest.version, "sha256": sha256}
 
     def verify(self) -> None:
         """Raises ModelError where a file is missing or is not the one the manifest names."""
@@ -51,9 +52,7 @@ class Bundle:
             if not path.is_file():
                 raise ModelError(f"Model '{self.id}' in {self.folder} lacks its file {name}; install the model again.")
             if hashlib.sha256(path.read_bytes()).hexdigest() != entry["sha256"]:
-                raise ModelError(
-                    f"Model '{self.id}': {path} is damaged (its checksum is not the manifest's); install the model again."
-                )
+                raise ModelError(f"Model '{self.id}': {path} is damaged (its checksum is not the manifest's); install the model again.")
 
 
 def load_bundle(folder: str | Path) -> Bundle:

@@ -27,8 +27,8 @@ def classify_case(volume: CTVolume, options: RunOptions | None = None, progress:
     axial = to_axial(volume).volume
     records = slice_records(axial)
     with run.stage("slices") as report:
-        session = run.session(options.slice_model, "slice")
-        suspicious = score_records(session, axial, records, options.slice_threshold, report)
+        session, threshold = run.session(options.slice_model, "slice", options.slice_threshold)
+        suspicious = score_records(session, axial, records, threshold, report)
     progress("done", 1.0, "Done")
     summary = CaseSummary(suspicious_slices=suspicious, notes=list(volume.notes))
     return CaseOutput(CaseResult(volume.name, summary, [], records, run.models, run.seconds))
@@ -50,17 +50,16 @@ def slice_records(volume: CTVolume, labels: np.ndarray | None = None) -> list[Sl
     return records
 
 
-def score_records(session: Session, volume: CTVolume, records: list[SliceRecord], threshold: float | None, report: Report) -> list[int]:
+def score_records(session: Session, volume: CTVolume, records: list[SliceRecord], threshold: float, report: Report) -> list[int]:
     """Fill the records' probabilities, 0 by rule in slices without liver; returns suspicious slices, likeliest first.
 
     Args:
         session: of a network for task "slice".
         volume: CT in axial order, one record per slice.
-        threshold: probability from which a slice is suspicious; None takes the bundle's.
+        threshold: probability from which a slice is suspicious.
         report: receives the stage's fraction.
     """
     spec = session.bundle.manifest.input
-    threshold = threshold or session.bundle.manifest.threshold
     wanted = np.array([record.index for record in records if record.field != "no liver"], int)
     scores = np.zeros(len(records))
     if len(wanted):

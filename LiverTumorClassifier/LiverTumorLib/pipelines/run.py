@@ -45,10 +45,14 @@ class Run:
         yield report
         self.seconds[name] = round(time.perf_counter() - start, 3)
 
-    def session(self, model: str, task: str) -> Session:
-        """A session of a model made for `task`; raises ModelError, RequirementError or UsageError."""
+    def session(self, model: str, task: str, threshold: float | None) -> tuple[Session, float]:
+        """A session of a model made for `task`, and the threshold to use: the given one, else the model's own.
+
+        Raises ModelError, RequirementError or UsageError.
+        """
         bundle = get_bundle(model)
         if bundle.manifest.task != task:
             raise UsageError(f"Model '{bundle.id}' is for task '{bundle.manifest.task}', not for '{task}'; choose another model.")
-        self.models.append(bundle.describe())
-        return open_session(bundle, self.threads)
+        used = threshold or bundle.manifest.threshold
+        self.models.append({**bundle.describe(), "threshold": used})
+        return open_session(bundle, self.threads), used

@@ -34,17 +34,15 @@ def segment_case(volume: CTVolume, options: RunOptions | None = None, progress: 
     labels = np.zeros(axial.shape, np.uint8)
 
     with run.stage("liver") as report:
-        session = run.session(options.liver_model, "liver")
-        threshold = options.liver_threshold or session.bundle.manifest.threshold
+        session, threshold = run.session(options.liver_model, "liver", options.liver_threshold)
         liver = find_liver(session, axial, threshold, report)
         if liver is not None:
             liver.paint(labels, threshold, LIVER)
     tumor = None
     if options.tumor:
         with run.stage("tumor") as report:
-            session = run.session(options.tumor_model, "tumor")
+            session, threshold = run.session(options.tumor_model, "tumor", options.tumor_threshold)
             if labels.any():
-                threshold = options.tumor_threshold or session.bundle.manifest.threshold
                 tumor = find_tumor(session, axial, labels, options.roi, options.roi_margin_mm, report)
                 tumor.paint(labels, threshold, TUMOR)
                 drop_small(labels, axial, options.min_lesion_ml)
@@ -52,8 +50,8 @@ def segment_case(volume: CTVolume, options: RunOptions | None = None, progress: 
     suspicious = []
     if options.slices:
         with run.stage("slices") as report:
-            session = run.session(options.slice_model, "slice")
-            suspicious = score_records(session, axial, records, options.slice_threshold, report)
+            session, threshold = run.session(options.slice_model, "slice", options.slice_threshold)
+            suspicious = score_records(session, axial, records, threshold, report)
     with run.stage("measure"):
         lesions, summary = measure_axial(labels, axial, tumor and tumor.at)
         summary.suspicious_slices = suspicious

@@ -1,0 +1,212 @@
+"""The trainer on tiny data with the real TensorFlow: train, export to int8, run what was exported."""
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("tensorflow", reason="the trainer's tests need TensorFlow")
+
+from CompressionTrainerLib.data.augmentation import Augmentation, augment
+from CompressionTrainerLib.data.samples import Sampling, plan_epoch
+from CompressionTrainerLib.data.slices import BORDER, CaseSlices
+from CompressionTrainerLib.data.splits import load_split
+from CompressionTrainerLib.data.synthetic import paint_lesions
+from CompressionTrainerLib.export.bundle import export_run
+from CompressionTrainerLib.export.tflite import float_tensors, float_tflite, int8_tflite
+from CompressionTrainerLib.networks.keras_module import keras
+from CompressionTrainerLib.networks.mobile_unet import mobile_unet
+from CompressionTrainerLib.networks.mobilenet_v2 import load_imagenet, mobilenet_v2_classifier, reestimate_batch_norm
+from CompressionTrainerLib.training.config import load_config
+from CompressionTrainerLib.training.run import train
+from LiverTumorLib.errors import InputError, UsageError
+from LiverTumorLib.models.manifest import InputSpec
+from LiverTumorLib.models.session import open_session
+
+CONFIGS = Path(__file__).parents[2] / "CompressionTrainer/CompressionTrainerLib/training/configs"
+IMAGENET = Path(os.environ.get("LIVERTUMOR_TEST_DATA", "none")) / "imagenet/mobilenet_v2_1.0_224.npz"
+
+TINY = """
+name = "tiny"
+task = "{task}"
+[input]
+size = [64, 64]
+spacing_mm = 5.0
+region = "{region}"
+[sampling]
+slices = 16
+tumor_share = 0.5
+background_share = 0.25
+[network]
+width = 0.35
+decoder = [16, 16, 16]
+[optimizer]
+batch = 8
+epochs = 2
+[augmentation]
+synthetic_lesions = 0.5
+"""
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """Three small phantoms as NIfTI pairs, and a split of them."""
+    import nibabel
+    from LiverTumorLib.phantom import make_phantom
+
+    folder = tmp_path_factory.mktemp("data")
+    for case in range(3):
+        volume, labels = make_phantom(seed=case + 1, shape=(24, 128, 128), spacing_mm=(3.0, 3.0, 8.0))
+        for name, array in (("volume", volume.array), ("segmentation", labels)):
+            nibabel.save(nibabel.Nifti1Image(array.transpose(2, 1, 0), volume.ijk_to_ras), folder / f"{name}-{case}.nii.gz")
+    split = {
+        "name": "tiny",
+        "patients": {"train": [[0], [1]], "val": [[2]]},
+        "files": {"ct": "volume-{case}.nii.gz", "mask": "segmentation-{case}.nii.gz"},
+    }
+    (folder / "split.json").write_text(json.dumps(split))
+    return folder
+
+
+@pytest.mark.parametrize(("task", "region"), [("liver", "body"), ("tumor", "liver"), ("slice", "body")])
+def test_train_and_export_each_task(data, tmp_path, task, region):
+    config = tmp_path / "tiny.toml"
+    config.write_text(TINY.format(task=task, region=region))
+    run, cache = tmp_path / "run", tmp_path / "cache"
+    train(load_config(config), data, data / "split.json", run, cache, None)
+    log = (run / "log.csv").read_text().splitlines()
+    assert len(log) == 3 and "val_loss" in log[0]
+    record = json.loads((run / "run.json").read_text())
+    assert record["cases"] == {"train": [0, 1], "val": [2]}
+
+    bundle = export_run(run, data, data / "split.json", cache, tmp_path / f"tiny-{task}", "0.0.1")
+    assert float_tensors(bundle.model.read_bytes()) == []
+    assert "0, 1" in bundle.card and "Research use" in bundle.card
+    images = np.random.default_rng(0).integers(0, 255, (3, 64, 64, 3), np.uint8)
+    output = open_session(bundle).predict(images)
+    assert output.shape == ((3, 2) if task == "slice" else (3, 64, 64, 1))
+    assert 0 <= output.min() and output.max() <= 1
+
+
+def test_a_run_is_not_overwritten(data, tmp_path):
+    (tmp_path / "tiny.toml").write_text(TINY.format(task="liver", region="body"))
+    (tmp_path / "run.json").write_text("{}")
+    with pytest.raises(InputError, match="holds a run already"):
+        train(load_config(tmp_path / "tiny.toml"), data, data / "split.json", tmp_path, tmp_path / "cache", None)
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.toml")), ids=lambda path: path.stem)
+def test_shipped_configurations_load(path):
+    assert load_config(path).name == path.stem
+
+
+def test_a_typo_in_a_configuration_is_named(tmp_path):
+    text = TINY.format(task="liver", region="body").replace("background_share", "backgroud_share")
+    (tmp_path / "typo.toml").write_text(text)
+    with pytest.raises(UsageError, match="'backgroud_share' is no setting; did you mean 'background_share'"):
+        load_config(tmp_path / "typo.toml")
+
+
+def test_a_patient_in_two_subsets_is_refused(tmp_path):
+    split = {"patients": {"train": [[1, 2]], "test": [[2]]}, "files": {"ct": "{case}", "mask": "{case}"}}
+    (tmp_path / "split.json").write_text(json.dumps(split))
+    with pytest.raises(InputError, match="a patient belongs to one subset"):
+        load_split(tmp_path / "split.json", tmp_path)
+
+
+def test_a_changed_file_is_refused(data, tmp_path):
+    content = json.loads((data / "split.json").read_text())
+    content["sha256"] = {"volume-0.nii.gz": "0" * 64}
+    (tmp_path / "split.json").write_text(json.dumps(content))
+    split = load_split(tmp_path / "split.json", data)
+    with pytest.raises(InputError, match="is not the file that the split"):
+        split.verify(split.cases["train"])
+
+
+def test_folded_batch_norm_reestimated_computes_the_same():
+    model = mobilenet_v2_classifier(keras, (64, 64), width=0.35)
+    batch = np.random.default_rng(0).uniform(-1, 1, (6, 64, 64, 3)).astype(np.float32)
+    before = model.predict(batch, verbose=0)
+    reestimate_batch_norm(keras, model, batch)
+    assert model.predict(batch, verbose=0) == pytest.approx(before, abs=1e-4)
+    trained = model(batch, training=True).numpy()  # dropout aside, batch statistics are now what the layers hold
+    assert np.isfinite(trained).all()
+
+
+@pytest.mark.skipif(not IMAGENET.is_file(), reason="needs LIVERTUMOR_TEST_DATA with the ImageNet weights")
+def test_imagenet_weights_fill_classifier_and_encoder():
+    assert load_imagenet(mobilenet_v2_classifier(keras, (96, 96)), IMAGENET) == 104
+    assert load_imagenet(mobile_unet(keras, (96, 96)), IMAGENET) == 78
+    with pytest.raises(ValueError, match="width 1.0"):
+        load_imagenet(mobilenet_v2_classifier(keras, (96, 96), width=0.5), IMAGENET)
+
+
+def test_mobile_unet_takes_quantization_aware_training():
+    import tensorflow_model_optimization as tfmot
+
+    model = mobile_unet(keras, (32, 32), width=0.35, decoder=(16, 16, 16))
+    aware = tfmot.quantization.keras.quantize_model(model)
+    assert float_tensors(int8_tflite(aware, np.zeros((2, 32, 32, 3), np.float32))) == []
+
+
+def test_float_and_int8_agree():
+    model = mobile_unet(keras, (32, 32), width=0.35, decoder=(16, 16, 16))
+    samples = np.random.default_rng(0).uniform(-1, 1, (16, 32, 32, 3)).astype(np.float32)
+    from ai_edge_litert.interpreter import Interpreter
+
+    outputs = []
+    for content in (float_tflite(model), int8_tflite(model, samples)):
+        interpreter = Interpreter(model_content=content)
+        interpreter.allocate_tensors()
+        (scale_in, zero_in), (scale_out, zero_out) = (d()[0]["quantization"] for d in (interpreter.get_input_details, interpreter.get_output_details))
+        x = samples[:1] if not scale_in else np.rint(samples[:1] / scale_in + zero_in).clip(-128, 127).astype(np.int8)
+        interpreter.set_tensor(interpreter.get_input_details()[0]["index"], x)
+        interpreter.invoke()
+        y = interpreter.get_tensor(interpreter.get_output_details()[0]["index"]).astype(np.float32)
+        outputs.append((y - zero_out) * scale_out if scale_out else y)
+    assert np.abs(outputs[0] - outputs[1]).max() < 0.05
+
+
+def _case(flags_liver, flags_tumor):
+    shape = (len(flags_liver), 64 + 2 * BORDER, 64 + 2 * BORDER)
+    image = np.full(shape, 120, np.uint8)
+    return CaseSlices(1, 1, image, image, np.zeros_like(image), np.array(flags_liver), np.array(flags_tumor), 2.0)
+
+
+def test_an_epoch_holds_its_shares_and_repeats_by_seed():
+    cases = [_case([False, True, True, True], [False, False, True, True]), _case([True, True], [False, False])]
+    sampling = Sampling(slices=200, tumor_share=0.5, background_share=0.1)
+    plan = plan_epoch(cases, sampling, seed=3, epoch=7)
+    tumor = [p for p in plan if cases[p.case].has_tumor[p.k]]
+    background = [p for p in plan if not cases[p.case].has_liver[p.k]]
+    assert (len(plan), len(tumor), len(background)) == (200, 100, 20)
+    assert plan == plan_epoch(cases, sampling, seed=3, epoch=7)
+    assert plan != plan_epoch(cases, sampling, seed=3, epoch=8)
+
+
+def test_augmentation_moves_image_and_masks_together():
+    """A bright square labelled as liver is, after any movement, where its label is."""
+    spec = InputSpec((64, 64), 2.0)
+    image = np.zeros((128, 128, 3), np.float32)
+    image[54:74, 50:78] = 1
+    masks = np.stack([image[..., 0], np.zeros((128, 128), np.float32)], -1)
+    for seed in range(20):
+        only_moves = Augmentation(probability=0.0)
+        moved, labels = augment(image, masks, spec, only_moves, np.random.default_rng(seed))
+        assert np.array_equal(moved[..., 1] > 0.5, labels[..., 0] > 0.5)
+        assert labels[..., 0].sum() > 100
+
+
+def test_painted_lesions_are_dark_or_bright_where_labelled_and_inside_the_liver():
+    image = np.full((96, 96, 3), 0.6, np.float32)
+    masks = np.zeros((96, 96, 2), np.float32)
+    masks[20:80, 20:80, 0] = 1
+    painted, labels = paint_lesions(image, masks, pixel_mm=1.25, neighbour_mm=4.0, rng=np.random.default_rng(1))
+    lesion = labels[..., 1] > 0.5
+    assert lesion.any() and not lesion[masks[..., 0] == 0].any()
+    assert np.abs(painted[..., 1][lesion] - 0.6).min() > 0.02
+    untouched = labels[..., 1] == 0
+    assert painted[..., 1][untouched] == pytest.approx(0.6)
+    assert masks[..., 1].sum() == 0, "the inputs stay as they were"

@@ -24,6 +24,9 @@ COMMANDS = (
     "LiverTumorLib.cli.analyse",
     "LiverTumorLib.cli.demo",
     "LiverTumorLib.cli.models",
+    "CompressionTrainerLib.evaluation.command",
+    "CompressionTrainerLib.training.command",
+    "CompressionTrainerLib.export.command",
 )
 
 

@@ -47,8 +47,8 @@ class Display:
         self._width = len(line)
 
     def event(self, event: dict) -> None:
-        """Show an event of a job."""
-        if event["event"] == "progress":
+        """Show an event of a job, but not that it is over: writing the results comes after it."""
+        if event["event"] == "progress" and event["fraction"] < 1:
             self.progress(event["stage"], event["fraction"], event["message"], event["remaining_s"])
 
     def say(self, text: str) -> None:

@@ -108,6 +108,7 @@ class Job:
 
     def poll(self) -> bool:
         """Take in the events that have come, without waiting; True when the run is over and `output` has its answer."""
+        time.sleep(0.001)  # Slicer's main thread keeps the interpreter lock while idle: without this the reader would starve
         ended = self._ended.is_set()  # asked first: events that come before the end are in the queue by then
         with contextlib.suppress(queue.Empty):
             while True:

@@ -66,7 +66,7 @@ def measure_axial(labels: np.ndarray, volume: CTVolume, probability_at: Probabil
 def axial_diameters(mask: np.ndarray, voxel_mm: tuple[float, float]) -> tuple[float, float]:
     """Longest diameter of a 2-D mask (j, i) and the longest one perpendicular to it, in mm.
 
-    Measured between voxel centres plus one mean voxel size, which is unbiased for round shapes (a single voxel is one voxel long).
+    Measured between voxel centres, which is unbiased for round shapes; never less than one (mean) voxel.
     """
     from scipy.spatial import ConvexHull, QhullError
     from scipy.spatial.distance import pdist, squareform
@@ -83,7 +83,7 @@ def axial_diameters(mask: np.ndarray, voxel_mm: tuple[float, float]) -> tuple[fl
     a, b = np.unravel_index(distances.argmax(), distances.shape)
     along = (corners[b] - corners[a]) / distances[a, b]
     across = corners @ np.array([-along[1], along[0]])
-    return float(distances[a, b]) + size, float(across.max() - across.min()) + size
+    return max(float(distances[a, b]), size), max(float(across.max() - across.min()), size)
 
 
 def _lesion(own: np.ndarray, corner: list[int], volume: CTVolume, probability_at: ProbabilityAt | None, surface) -> Lesion:
@@ -118,7 +118,8 @@ def _surface_mm(inside: np.ndarray, volume: CTVolume):
     box = bounding_box(inside)
     if box is None:
         return None
-    # A scan's border cuts the liver there; that cut is no surface.
-    shell = inside[box] & ~binary_erosion(np.pad(inside[box], 1, mode="edge"))[1:-1, 1:-1, 1:-1]
+    box = tuple(slice(max(part.start - 1, 0), part.stop + 1) for part in box)
+    # Where the scan ends it cuts the liver; that cut is no surface, so beyond the scan counts as liver.
+    shell = inside[box] & ~binary_erosion(inside[box], border_value=1)
     kji = np.argwhere(shell) + [part.start for part in box]
     return cKDTree(volume.ras(kji[:, ::-1])) if len(kji) else None

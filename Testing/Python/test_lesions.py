@@ -1,0 +1,132 @@
+"""Lesion measurements against shapes whose size is known."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from LiverTumorLib.ct import CTVolume
+from LiverTumorLib.pipelines.lesions import axial_diameters, measure
+from LiverTumorLib.pipelines.results import LIVER, TUMOR
+
+SPACING = (0.8, 0.9, 2.0)  # i, j, k
+
+
+def _scene(centre_mm=(60.0, 50.0, 40.0), radii_mm=(12.0, 8.0, 10.0)):
+    """A liver block with one ellipsoid lesion; RAS axes along i, j, k, origin at voxel 0."""
+    shape = (45, 130, 160)
+    k, j, i = np.indices(shape)
+    position = np.stack([i * SPACING[0], j * SPACING[1], k * SPACING[2]], -1)
+    labels = np.zeros(shape, np.uint8)
+    labels[4:41, 10:120, 12:148] = LIVER
+    labels[(((position - centre_mm) / radii_mm) ** 2).sum(-1) <= 1] = TUMOR
+    array = np.where(labels == TUMOR, 50, 110).astype(np.int16)
+    return CTVolume(array, np.diag([*SPACING, 1.0])), labels
+
+
+def test_an_ellipsoid_is_measured():
+    volume, labels = _scene()
+    lesions, summary = measure(labels, volume)
+    assert len(lesions) == summary.lesion_count == 1
+    lesion = lesions[0]
+    assert lesion.volume_ml == pytest.approx(4 / 3 * np.pi * 1.2 * 0.8 * 1.0, rel=0.03)
+    assert lesion.longest_diameter_mm == pytest.approx(24, abs=1.2)
+    assert lesion.perpendicular_diameter_mm == pytest.approx(16, abs=1.2)
+    assert lesion.centroid_ras == pytest.approx((60, 50, 40), abs=0.3)
+    assert (lesion.mean_hu, lesion.sd_hu) == (50, 0)
+    assert (lesion.first_slice, lesion.diameter_slice, lesion.last_slice) == (15, 20, 25)
+    # Nearest surface: the liver's side at j = 10, 9 mm; the lesion's edge is at 50 - 8 mm.
+    assert lesion.distance_to_surface_mm == pytest.approx(42 - 9, abs=1.0)
+    liver_ml = 37 * 110 * 136 * np.prod(SPACING) / 1000
+    assert summary.liver_ml == pytest.approx(liver_ml, rel=1e-6)
+    assert summary.tumor_burden_percent == pytest.approx(100 * lesion.volume_ml / liver_ml, rel=1e-3)
+
+
+@settings(deadline=None, max_examples=12)
+@given(order=st.permutations(range(3)), flips=st.tuples(*[st.booleans()] * 3), turn=st.floats(-15, 15))
+def test_measurements_do_not_depend_on_how_the_grid_lies(order, flips, turn):
+    volume, labels = _scene()
+    expected, summary = measure(labels, volume)
+    matrix = volume.ijk_to_ras.copy()
+    kji = [2 - axis for axis in range(3)]
+    array, turned = volume.array.transpose(order), labels.transpose(order)
+    new = np.eye(4)
+    for axis in range(3):  # column of new i, j, k
+        new[:3, axis] = matrix[:3, kji[order[2 - axis]]]
+    for axis in range(3):
+        if flips[axis]:
+            array, turned = np.flip(array, axis), np.flip(turned, axis)
+            column = 2 - axis
+            new[:3, 3] += new[:3, column] * (array.shape[axis] - 1)
+            new[:3, column] *= -1
+    angle = np.radians(turn)
+    rotation = np.eye(4)
+    rotation[:2, :2] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
+    lesions, turned_summary = measure(turned, CTVolume(array, rotation @ new))
+    assert turned_summary.liver_ml == pytest.approx(summary.liver_ml)
+    assert lesions[0].volume_ml == pytest.approx(expected[0].volume_ml)
+    assert lesions[0].longest_diameter_mm == pytest.approx(expected[0].longest_diameter_mm, abs=0.02)
+    centroid = rotation[:3, :3] @ expected[0].centroid_ras
+    assert lesions[0].centroid_ras == pytest.approx(tuple(centroid), abs=0.02)
+
+
+def test_lesions_are_numbered_by_size_and_corners_connect():
+    labels = np.full((6, 20, 20), LIVER, np.uint8)
+    labels[1, 2:4, 2:4] = TUMOR
+    labels[2, 4, 4] = TUMOR  # touches the first by a corner
+    labels[4, 10:16, 10:16] = TUMOR
+    lesions, summary = measure(labels, CTVolume(np.zeros(labels.shape, np.int16), np.eye(4)))
+    assert [(lesion.id, round(lesion.volume_ml * 1000)) for lesion in lesions] == [(1, 36), (2, 5)]
+    assert summary.tumor_ml == pytest.approx(0.041)
+
+
+def test_a_lesion_at_the_surface_is_at_distance_zero():
+    labels = np.zeros((9, 20, 20), np.uint8)
+    labels[2:7, 5:15, 5:15] = LIVER
+    labels[3, 5:8, 8:10] = TUMOR
+    lesions, _ = measure(labels, CTVolume(np.zeros(labels.shape, np.int16), np.eye(4)))
+    assert lesions[0].distance_to_surface_mm == 0
+
+
+def test_the_end_of_the_scan_is_no_surface():
+    labels = np.zeros((5, 41, 41), np.uint8)
+    labels[:, 3:38, 3:38] = LIVER
+    labels[0, 20, 20] = TUMOR
+    lesions, _ = measure(labels, CTVolume(np.zeros(labels.shape, np.int16), np.eye(4)))
+    assert lesions[0].distance_to_surface_mm == pytest.approx(17)
+
+
+def test_nothing_to_measure():
+    volume = CTVolume(np.zeros((3, 4, 5), np.int16), np.eye(4))
+    lesions, summary = measure(np.zeros(volume.shape, np.uint8), volume)
+    assert lesions == []
+    assert (summary.liver_ml, summary.tumor_ml, summary.lesion_count, summary.tumor_burden_percent) == (0, 0, 0, None)
+
+
+def test_labels_on_another_grid_are_refused():
+    with pytest.raises(ValueError, match="not on the volume's grid"):
+        measure(np.zeros((2, 2, 2), np.uint8), CTVolume(np.zeros((3, 3, 3), np.int16), np.eye(4)))
+
+
+def test_mean_probability_is_that_of_the_lesions_voxels():
+    volume, labels = _scene()
+    probability = np.where(labels == TUMOR, 0.75, 0.1).astype(np.float16)
+    lesions, _ = measure(labels, volume, probability)
+    assert lesions[0].mean_probability == pytest.approx(0.75)
+
+
+@pytest.mark.parametrize("radius", [4, 9, 15])
+def test_diameter_of_a_disc_is_unbiased(radius):
+    j, i = np.indices((64, 64))
+    disc = np.hypot(j - 31.5, i - 31.5) <= radius
+    longest, perpendicular = axial_diameters(disc, (1.0, 1.0))
+    assert longest == pytest.approx(2 * radius, abs=0.8)
+    assert perpendicular == pytest.approx(2 * radius, abs=0.8)
+
+
+def test_diameters_of_small_and_thin_lesions():
+    one = np.zeros((5, 5), bool)
+    one[2, 2] = True
+    assert axial_diameters(one, (1.0, 1.0)) == (1.0, 1.0)
+    line = np.zeros((5, 9), bool)
+    line[2, 1:8] = True
+    assert axial_diameters(line, (0.5, 0.5)) == pytest.approx((3.0, 0.5))

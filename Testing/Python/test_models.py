@@ -1,0 +1,146 @@
+"""Bundles: what is refused before it is used, and where models are found."""
+
+import json
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from LiverTumorLib.errors import ModelError
+from LiverTumorLib.models.bundle import MODEL, load_bundle, write_bundle
+from LiverTumorLib.models.catalogue import SHIPPED, get_bundle, list_bundles
+from LiverTumorLib.models.manifest import InputSpec, Manifest
+from LiverTumorLib.models.session import open_session
+
+
+def _manifest(**changes) -> Manifest:
+    base = Manifest("mine", "1.0", "Mine", "liver", InputSpec((32, 32), 4.0), 0.5, {}, "mine alone")
+    return replace(base, **changes)
+
+
+@pytest.fixture
+def user_models(tmp_path, monkeypatch):
+    folder = tmp_path / "models"
+    monkeypatch.setenv("LIVERTUMOR_MODELS", str(folder))
+    return folder
+
+
+def _edit(bundle, **changes):
+    path = bundle.folder / "manifest.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+def test_a_bundle_comes_back_as_it_was_written(tmp_path):
+    written = write_bundle(tmp_path / "mine", _manifest(), {MODEL: b"weights", "card.md": b"# Mine"})
+    read = load_bundle(tmp_path / "mine")
+    assert read.manifest == written.manifest
+    assert read.card == "# Mine"
+    assert read.manifest.files[MODEL]["bytes"] == 7
+    read.verify()
+
+
+def test_a_changed_weight_is_refused(tmp_path):
+    bundle = write_bundle(tmp_path / "mine", _manifest(), {MODEL: b"weights"})
+    bundle.model.write_bytes(b"Weights")
+    with pytest.raises(ModelError, match=r"model\.tflite is damaged"):
+        bundle.verify()
+
+
+def test_a_missing_weight_is_refused(tmp_path):
+    bundle = write_bundle(tmp_path / "mine", _manifest(), {MODEL: b"weights"})
+    bundle.model.unlink()
+    with pytest.raises(ModelError, match=r"lacks its file model\.tflite"):
+        bundle.verify()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"schema": 99}, "newer than this software knows"),
+        ({"schema": "1"}, "is no model manifest"),
+        ({"task": "spleen"}, "unknown task 'spleen'"),
+        ({"threshold": 1.5}, "threshold 1.5"),
+        ({"surprise": 1}, "unknown field 'surprise'"),
+        ({"input": {"size": [32, 32], "spacing_mm": -1}}, "lengths must be positive"),
+        ({"input": {"size": [32, 32]}}, "spacing_mm"),
+        ({"files": {"../model.tflite": {"sha256": "0"}}}, "points outside the bundle"),
+        ({"files": {}}, "model.tflite"),
+    ],
+)
+def test_a_wrong_manifest_is_refused_in_one_sentence(tmp_path, changes, message):
+    bundle = write_bundle(tmp_path / "mine", _manifest(), {MODEL: b"weights"})
+    _edit(bundle, **changes)
+    with pytest.raises(ModelError, match=message) as caught:
+        load_bundle(bundle.folder)
+    assert "\n" not in str(caught.value) and str(bundle.folder) in str(caught.value)
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "null"])
+def test_a_broken_manifest_file_is_refused(tmp_path, content):
+    (tmp_path / "manifest.json").write_text(content)
+    with pytest.raises(ModelError, match=r"manifest\.json"):
+        load_bundle(tmp_path)
+
+
+def test_a_folder_without_manifest_is_no_bundle(tmp_path):
+    with pytest.raises(ModelError, match="is no model bundle"):
+        load_bundle(tmp_path)
+
+
+def test_a_users_bundle_is_listed_and_stands_before_a_shipped_one(user_models):
+    write_bundle(user_models / "liver-roi", _manifest(id="liver-roi", title="My own"), {MODEL: b"weights"})
+    assert get_bundle("liver-roi").title == "My own"
+    assert [bundle.title for bundle in list_bundles() if bundle.id == "liver-roi"] == ["My own"]
+
+
+def test_a_bundle_is_found_by_its_folder(tmp_path, user_models):
+    write_bundle(tmp_path / "elsewhere", _manifest(), {MODEL: b"weights"})
+    assert get_bundle(tmp_path / "elsewhere").id == "mine"
+
+
+def test_an_unknown_model_is_named_with_those_installed(user_models):
+    write_bundle(user_models / "mine", _manifest(), {MODEL: b"weights"})
+    with pytest.raises(ModelError, match="'yours' is not installed; installed models: mine"):
+        get_bundle("yours")
+
+
+def test_a_damaged_bundle_says_so_when_asked_for_and_hides_no_other(user_models):
+    bundle = write_bundle(user_models / "mine", _manifest(), {MODEL: b"weights"})
+    write_bundle(user_models / "other", _manifest(id="other"), {MODEL: b"weights"})
+    _edit(bundle, schema=99)
+    assert "other" in [bundle.id for bundle in list_bundles()]
+    with pytest.raises(ModelError, match="newer than this software knows"):
+        get_bundle("mine")
+
+
+def test_weights_that_are_no_network_are_refused(tmp_path):
+    bundle = write_bundle(tmp_path / "mine", _manifest(), {MODEL: b"this is no flatbuffer"})
+    with pytest.raises(ModelError, match="no network that LiteRT can run"):
+        open_session(bundle)
+
+
+def test_a_network_of_another_input_size_is_refused(tmp_path):
+    shipped = get_bundle("liver-roi")
+    shutil.copytree(shipped.folder, tmp_path / "mine")
+    bundle = load_bundle(tmp_path / "mine")
+    _edit(bundle, input={**bundle.manifest.to_dict()["input"], "size": [64, 64]})
+    with pytest.raises(ModelError, match="its manifest says"):
+        open_session(load_bundle(tmp_path / "mine"))
+
+
+@pytest.mark.parametrize("name", ["liver-roi", "liver-tumor", "tumor-slice"])
+def test_shipped_bundles_are_whole_small_and_say_what_they_are(name):
+    bundle = load_bundle(SHIPPED / name)
+    bundle.verify()
+    assert bundle.id == name
+    assert bundle.manifest.files[MODEL]["bytes"] <= 3_000_000
+    assert bundle.manifest.files[MODEL]["quantization"].startswith("int8")
+    assert not {3, 18, 36, 39, 41, 48} & set(sum(bundle.manifest.training["cases"].values(), [])), "a test patient was trained on"
+    assert bundle.manifest.training["commit"]
+    assert "Research use" in bundle.card and bundle.manifest.licence.startswith("Research use only")
+
+
+def test_threads_do_not_change_the_answer():
+    bundle = get_bundle("liver-roi")
+    images = np.random.default_rng(0).integers(0, 255, (5, *bundle.manifest.input.size, 3), np.uint8)
+    assert np.array_equal(open_session(bundle, 1).predict(images), open_session(bundle, 3).predict(images))

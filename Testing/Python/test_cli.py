@@ -17,17 +17,7 @@ from pathlib import Path
 import LiverTumorLib
 import numpy as np
 import pytest
-from LiverTumorLib import __version__
-from LiverTumorLib.errors import (
-    Cancelled,
-    InputError,
-    LiverTumorError,
-    ModelError,
-    OutputError,
-    SomeCasesFailed,
-    UsageError,
-    WorkerError,
-)
+from LiverTumorLib import __version__, errors
 from LiverTumorLib.files import read_labels
 from LiverTumorLib.models.bundle import write_bundle
 from LiverTumorLib.models.catalogue import SHIPPED
@@ -94,10 +84,10 @@ def test_version_and_help(work):
     assert {"segment", "classify", "models", "demo"} <= set(run("--help").stdout.split())
     assert "--min-lesion-ml" in run("segment", "--help").stdout
     assert "--min-lesion-ml" not in run("classify", "--help").stdout
-    assert "--nonsense" in run("segment", "a.nii", "--out", "o", "--nonsense", check=UsageError.exit_code).stderr
+    assert "--nonsense" in run("segment", "a.nii", "--out", "o", "--nonsense", check=errors.UsageError.exit_code).stderr
     assert (
         "threshold is 3.0; it must lie between 0 and 1"
-        in run("segment", "a.nii", "--out", "o", "--liver-threshold", "3", check=UsageError.exit_code).stderr
+        in run("segment", "a.nii", "--out", "o", "--liver-threshold", "3", check=errors.UsageError.exit_code).stderr
     )
 
 
@@ -210,7 +200,7 @@ def test_what_exists_is_never_replaced_silently(work, change):
     elif change == "a result is missing":
         Path("out/a/lesions.csv").unlink()
     before = snapshot("out/a")
-    done = run("segment", "a.nii", "--out", "out", *more, check=OutputError.exit_code)
+    done = run("segment", "a.nii", "--out", "out", *more, check=errors.OutputError.exit_code)
     assert "out/a already holds" in done.stderr and "--overwrite" in done.stderr
     assert snapshot("out/a") == before
 
@@ -225,7 +215,7 @@ def test_a_foreign_table_is_not_replaced(work):
     write_ct("a.nii")
     Path("out").mkdir()
     Path("out/cases.csv").write_text("patient,weight\n")
-    assert "cases.csv is not a table of this version" in run("segment", "a.nii", "--out", "out", check=OutputError.exit_code).stderr
+    assert "cases.csv is not a table of this version" in run("segment", "a.nii", "--out", "out", check=errors.OutputError.exit_code).stderr
     assert os.listdir("out") == ["cases.csv"] and Path("out/cases.csv").read_text() == "patient,weight\n"
 
 
@@ -236,7 +226,7 @@ def test_one_bad_case_does_not_stop_the_rest(work):
     Path("in/d.nii.gz").write_bytes(Path("in/a.nii").read_bytes()[:1000])
     Path("in/segmentation-a.nii").write_bytes(b"")
     write_ct("in/z.nii")
-    done = run("segment", "in", "missing.nii", "--out", "out", check=SomeCasesFailed.exit_code)
+    done = run("segment", "in", "missing.nii", "--out", "out", check=errors.SomeCasesFailed.exit_code)
     assert "Skipped " in done.stdout and "segmentation-a.nii" in done.stdout
     table = {row["case"]: row for row in rows("out/cases.csv")}
     assert {name: row["status"] for name, row in table.items()} == {
@@ -253,7 +243,13 @@ def test_one_bad_case_does_not_stop_the_rest(work):
 
 
 @pytest.mark.parametrize(
-    ("name", "error"), [("missing.nii", InputError), ("crash.nii", WorkerError), ("segmentation-1.nii", UsageError), ("empty", InputError)]
+    ("name", "error"),
+    [
+        ("missing.nii", errors.InputError),
+        ("crash.nii", errors.WorkerError),
+        ("segmentation-1.nii", errors.UsageError),
+        ("empty", errors.InputError),
+    ],
 )
 def test_a_single_bad_input_gives_its_own_exit_code(work, name, error):
     if name == "empty":
@@ -268,7 +264,7 @@ def test_an_output_folder_that_cannot_be_written(work):
     write_ct("a.nii")
     Path("file").write_text("x")
     for out in ["file", "file/below", *(["/proc/nowhere"] if Path("/proc").is_dir() else [])]:
-        done = run("segment", "a.nii", "--out", out, check=OutputError.exit_code)
+        done = run("segment", "a.nii", "--out", out, check=errors.OutputError.exit_code)
         assert "cannot be written" in done.stderr and len(done.stderr.splitlines()) == 1
     assert Path("file").read_text() == "x"
 
@@ -285,7 +281,7 @@ def test_a_full_disk_leaves_nothing_half_written(work):
 
         noise = np.random.default_rng(1).integers(-100, 200, (60, 60, 60)).astype(np.int16)
         nibabel.save(nibabel.Nifti1Image(noise, AFFINE), "noise.nii")
-        done = run("segment", "noise.nii", "a.nii", "--out", "out", "--nifti", check=SomeCasesFailed.exit_code)
+        done = run("segment", "noise.nii", "a.nii", "--out", "out", "--nifti", check=errors.SomeCasesFailed.exit_code)
         assert "no space" in done.stderr.lower()
         assert sorted(os.listdir("out")) == ["a", "cases.csv"]
     finally:
@@ -321,7 +317,7 @@ def test_an_interrupt_stops_cleanly_and_the_next_run_goes_on(work, number):
     program, stderr, seconds = interrupted(
         "segment", "in", "--out", "out", number=number, ready=lambda: bool(descendants_of_test()) and Path("out/a").exists()
     )
-    assert program.returncode == Cancelled.exit_code and seconds < 2
+    assert program.returncode == errors.Cancelled.exit_code and seconds < 2
     assert "livertumor: Stopped; 1 of 3 cases are done, the same command goes on with the rest." in stderr
     assert "Traceback" not in stderr
     assert descendants_of_test() == []
@@ -335,18 +331,18 @@ def test_models(work):
     assert listing[0].split() == ["id", "title", "task", "size", "version", "where"]
     assert {line.split()[0] for line in listing[1:]} >= {"liver-roi", "liver-tumor", "tumor-slice"}
     assert "# liver-roi: Kärtchen" in run("models", "show", "liver-roi").stdout
-    assert "'nothing' is not installed" in run("models", "show", "nothing", check=ModelError.exit_code).stderr
+    assert "'nothing' is not installed" in run("models", "show", "nothing", check=errors.ModelError.exit_code).stderr
     assert run("models", "verify").stdout.count("all files are as its manifest says") >= 3
 
 
 def test_a_damaged_model_is_refused_before_any_work(work):
     write_ct("a.nii")
     (Path(os.environ["LIVERTUMOR_MODELS"]) / "liver-tumor" / "model.tflite").write_bytes(b"tampered with")
-    done = run("segment", "a.nii", "--out", "out", check=ModelError.exit_code)
+    done = run("segment", "a.nii", "--out", "out", check=errors.ModelError.exit_code)
     assert "liver-tumor" in done.stderr and "checksum" in done.stderr
     assert not Path("out").exists()
     run("segment", "a.nii", "--out", "out", "--no-tumor")
-    done = run("models", "verify", check=ModelError.exit_code)
+    done = run("models", "verify", check=errors.ModelError.exit_code)
     assert "1 of " in done.stderr and "checksum" in done.stdout
 
 
@@ -354,7 +350,7 @@ def test_something_unexpected_is_one_sentence_and_a_log(work):
     code = "import LiverTumorLib.cli.models as models; from LiverTumorLib.cli import main\n"
     code += "models.show_list = lambda arguments: 1 / 0\nexit(main(['models']))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
-    assert done.returncode == LiverTumorError.exit_code and len(done.stderr.splitlines()) == 1
+    assert done.returncode == errors.LiverTumorError.exit_code and len(done.stderr.splitlines()) == 1
     log = re.fullmatch(r"livertumor: Something unexpected .*ZeroDivisionError.*; details are in (\S+\.log)\.\n", done.stderr).group(1)
     assert "Traceback" in Path(log).read_text()
 

@@ -1,53 +1,59 @@
-"""Training and validation batches as Keras sequences."""
+"""Training and validation batches as tf.data datasets."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from scipy.ndimage import maximum_filter
 
 from ..data.samples import Position, every_slice, load_sample, plan_epoch
 from ..data.slices import CaseSlices
-from ..networks.keras_module import keras
+from ..networks.keras_module import tf
 from .config import TrainConfig
 
 # How far around the liver a tumour network must be right: the margin in which tumour is believed, and room for stage 1's errors.
 REGION_MM = 12.0
+# Batches made ahead, in another thread, while the network trains.
+AHEAD = 4
 
 
-class TrainBatches(keras.utils.Sequence):
-    """One epoch's augmented batches; `on_epoch_end` draws the next epoch's."""
-
-    def __init__(self, config: TrainConfig, cases: Sequence[CaseSlices], first_epoch: int = 0) -> None:
-        self.config, self.cases, self.epoch = config, cases, first_epoch
-        self.plan = plan_epoch(cases, config.sampling, config.seed, self.epoch)
-
-    def __len__(self) -> int:
-        return len(self.plan) // self.config.optimizer.batch
-
-    def __getitem__(self, batch: int):
-        size = self.config.optimizer.batch
-        return _batch(self.config, self.cases, self.plan[batch * size : (batch + 1) * size], (self.epoch, batch * size))
-
-    def on_epoch_end(self) -> None:
-        self.epoch += 1
-        self.plan = plan_epoch(self.cases, self.config.sampling, self.config.seed, self.epoch)
+def steps_per_epoch(config: TrainConfig) -> int:
+    """Full batches of an epoch."""
+    return config.sampling.slices // config.optimizer.batch
 
 
-class ValidationBatches(keras.utils.Sequence):
-    """Every `val_step`-th slice of the validation cases, unchanged."""
+def training_batches(config: TrainConfig, cases: Sequence[CaseSlices], first_epoch: int = 0) -> tf.data.Dataset:
+    """Augmented batches of all epochs from `first_epoch` on, `steps_per_epoch` of them an epoch."""
 
-    def __init__(self, config: TrainConfig, cases: Sequence[CaseSlices]) -> None:
-        self.config, self.cases = config, cases
-        self.plan = every_slice(cases, config.val_step)
+    def batches() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        size = config.optimizer.batch
+        for epoch in range(first_epoch, config.optimizer.epochs):
+            plan = plan_epoch(cases, config.sampling, config.seed, epoch)
+            for start in range(0, steps_per_epoch(config) * size, size):
+                yield _batch(config, cases, plan[start : start + size], (epoch, start))
 
-    def __len__(self) -> int:
-        return -(-len(self.plan) // self.config.optimizer.batch)
+    return _dataset(config, batches).prefetch(AHEAD)
 
-    def __getitem__(self, batch: int):
-        size = self.config.optimizer.batch
-        return _batch(self.config, self.cases, self.plan[batch * size : (batch + 1) * size], None)
+
+def validation_batches(config: TrainConfig, cases: Sequence[CaseSlices]) -> tf.data.Dataset:
+    """Every `val_step`-th slice of the validation cases, unchanged; kept in memory after the first pass."""
+
+    def batches() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        size, plan = config.optimizer.batch, every_slice(cases, config.val_step)
+        for start in range(0, len(plan), size):
+            yield _batch(config, cases, plan[start : start + size], None)
+
+    return _dataset(config, batches).cache()
+
+
+def _dataset(config: TrainConfig, batches) -> tf.data.Dataset:
+    image = tf.TensorSpec((None, *config.input.size, 3), tf.float32)
+    if config.task == "slice":
+        target = tf.TensorSpec((None,), tf.int32)
+    else:
+        target = tf.TensorSpec((None, *config.input.size, 2), tf.float32)
+    return tf.data.Dataset.from_generator(batches, output_signature=(image, target))
 
 
 def _batch(config: TrainConfig, cases: Sequence[CaseSlices], plan: list[Position], drawn: tuple[int, int] | None):
@@ -66,10 +72,9 @@ def _target(config: TrainConfig, case: CaseSlices, k: int, masks: np.ndarray):
     """Class of a slice, or truth and the region that counts (rows, columns, 2) for a segmentation."""
     if config.task == "slice":
         return np.int32(case.has_tumor[k] or masks[..., 1].max() > 0.5)  # a painted lesion counts
-    if config.task == "liver":
-        return np.stack([masks[..., 0], np.ones_like(masks[..., 0])], axis=-1)
-    if config.input.region == "body":
-        return np.stack([masks[..., 1], np.ones_like(masks[..., 1])], axis=-1)
-    # Inside the liver region only the liver and its surroundings are ever asked about; a tumour elsewhere is no error.
-    reach = round(REGION_MM / config.input.spacing_mm)
-    return np.stack([masks[..., 1], maximum_filter(masks[..., 0], 2 * reach + 1) > 0.5], axis=-1).astype(np.float32)
+    truth = masks[..., 0 if config.task == "liver" else 1]
+    region = np.ones_like(truth)
+    if config.input.region == "liver":
+        # Only the liver and its surroundings are ever asked about; a tumour elsewhere is no error.
+        region = (maximum_filter(masks[..., 0], 2 * round(REGION_MM / config.input.spacing_mm) + 1) > 0.5).astype(np.float32)
+    return np.stack([truth, region], axis=-1)

@@ -18,7 +18,7 @@ from ..data.splits import load_split
 from ..networks.keras_module import keras, tf
 from ..networks.mobile_unet import mobile_unet
 from ..networks.mobilenet_v2 import load_imagenet, mobilenet_v2_classifier, reestimate_batch_norm
-from .batches import TrainBatches, ValidationBatches
+from .batches import steps_per_epoch, training_batches, validation_batches
 from .config import TrainConfig
 from .losses import BatchDice, bce_dice
 
@@ -56,14 +56,13 @@ def train(
     _write_record(out, config, split, imagenet, start)
 
     keras.utils.set_random_seed(config.seed)
-    batches = TrainBatches(config, slices["train"])
     model = build_network(config)
     if imagenet:
         load_imagenet(model, imagenet)
         reestimate_batch_norm(keras, model, _calibration_batch(config, slices["train"]))
     if start:
         model.load_weights(start, by_name=True, skip_mismatch=True)
-    steps = len(batches)
+    steps = steps_per_epoch(config)
     schedule = WarmupCosine(config.optimizer.learning_rate, int(config.optimizer.warmup_epochs * steps), config.optimizer.epochs * steps)
     optimizer = keras.optimizers.Adam(schedule, clipnorm=config.optimizer.clip_norm)
     if config.task == "slice":
@@ -75,12 +74,10 @@ def train(
     model.compile(optimizer, loss, metrics)
     monitor, mode = best
     model.fit(
-        batches,
-        validation_data=ValidationBatches(config, slices["val"]),
+        training_batches(config, slices["train"]),
+        validation_data=validation_batches(config, slices["val"]),
         epochs=config.optimizer.epochs,
-        shuffle=False,
-        workers=1,
-        max_queue_size=8,
+        steps_per_epoch=steps,
         verbose=2,
         callbacks=[
             keras.callbacks.CSVLogger(str(out / "log.csv")),

@@ -59,6 +59,34 @@ def test_a_cut_out_of_soft_tissue_passes():
     assert checked(array).array.min() > -50
 
 
+@pytest.mark.parametrize(("dtype", "start"), [(np.int16, 5), (np.uint8, 0)])
+def test_tiny_cut_outs_pass_whatever_few_values_they_hold(dtype, start):
+    ct = np.clip(np.rint(body()), 0, 255).astype(dtype)
+    for size in (2, 3, 4, 6):
+        assert checked(ct[6 : 6 + size, start + 24 : start + 24 + size, 24 : 24 + size]).array.size == size**3
+
+
+def test_a_windowed_unsigned_ct_passes():
+    ct = np.clip(np.rint(body()) + 40, 0, 201).astype(np.uint8)
+    assert np.array_equal(checked(ct).array, ct)
+
+
+@pytest.mark.parametrize(
+    ("values", "dtypes"),
+    [
+        ((0, 1), (bool, np.uint8, np.int16, np.float32)),
+        ((0, 1, 2), (np.uint8, np.uint16, np.float64)),
+        ((0, 5, 13), (np.int8, np.int32)),
+        ((0, 127, 255), (np.uint8, np.float32)),
+        ((0, 1000, 2000), (np.int16, np.uint16)),
+    ],
+)
+def test_label_maps_are_refused(values, dtypes):
+    labels = np.array(values)[np.digitize(body(), (-500, 20)) * len(values) // 3]
+    for dtype in dtypes:
+        refused(labels.astype(dtype), f"{values[0]} (and|to) {values[-1]} only, as masks and label maps do; choose the CT")
+
+
 def test_padding_outside_the_scanned_circle_passes():
     array = np.rint(body()).astype(np.int16)
     array[:, :8] = -3024

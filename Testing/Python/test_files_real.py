@@ -7,8 +7,9 @@ import numpy as np
 import pydicom
 import pytest
 import SimpleITK as sitk
-from LiverTumorLib.ct import to_axial
-from LiverTumorLib.files import read_ct, read_labels
+from LiverTumorLib.ct import CTVolume, to_axial
+from LiverTumorLib.errors import InputError
+from LiverTumorLib.files import check_ct, read_ct, read_labels
 
 DATA = Path(os.environ.get("LIVERTUMOR_TEST_DATA", ""))
 pytestmark = pytest.mark.skipif("LIVERTUMOR_TEST_DATA" not in os.environ, reason="LIVERTUMOR_TEST_DATA names no folder of real CT")
@@ -48,3 +49,25 @@ def test_windowed_real_ct_is_not_taken_for_something_else(number):
     volume = read_ct(DATA / f"lits17-subset/volume-{number}.nii.gz")
     assert volume.array.dtype == np.int16 and volume.notes == ()
     assert (volume.array.min(), volume.array.max()) == (-40, 161)
+
+
+@pytest.mark.parametrize(
+    "mask",
+    ["real-ct/totalsegmentator-3mm/liver.nii.gz", "real-ct/totalsegmentator-dicom20/liver.nii.gz", "lits17-subset/segmentation-0.nii.gz"],
+)
+def test_real_masks_are_not_taken_for_ct(mask):
+    with pytest.raises(InputError, match=r"(liver|segmentation-0) holds .* only, as masks and label maps do; choose the CT"):
+        read_ct(DATA / mask)
+
+
+@pytest.mark.parametrize("ct", ["real-ct/totalsegmentator-3mm/ct.nii.gz", "lits17-subset/volume-0.nii.gz"])
+def test_small_cut_outs_of_real_ct_pass(ct):
+    volume = read_ct(DATA / ct)
+    rng = np.random.default_rng(1)
+    passed = 0
+    for size in (2, 4, 8, 16) * 25:
+        k, j, i = (rng.integers(0, length - size) for length in volume.shape)
+        crop = CTVolume(volume.array[k : k + size, j : j + size, i : i + size], volume.ijk_to_ras, volume.name)
+        if np.ptp(crop.array) > 0:  # outside the window all is one value, which is another refusal
+            passed += check_ct(crop).array.size > 0
+    assert passed > 30

@@ -11,6 +11,7 @@ AIR_HU = -1000.0
 OFFSET_HU = 1024
 _INT16 = np.iinfo(np.int16)
 _SAMPLES = 500_000
+MOST_LABELS = 20
 
 
 class HUBuffer:
@@ -57,7 +58,7 @@ def check_ct(volume: CTVolume) -> CTVolume:
     """Make sure that a volume can be a CT in HU; every door (files, MRML) lets volumes through here.
 
     Some voxels that are not finite become air, with a note. The intensity check is a plain one: it knows values that cannot be HU
-    (normalised pictures, CT stored with an offset, most MR) and lets windowed CT pass.
+    (label maps, normalised pictures, CT stored with an offset, most MR) and lets windowed CT pass.
 
     Returns:
         The volume with an int16 or float32 array.
@@ -77,7 +78,10 @@ def check_ct(volume: CTVolume) -> CTVolume:
     low, high = float(array.min()), float(array.max())
     if low == high:
         raise InputError(f"{name} has the same value ({low:g}) in every voxel; it holds no picture.")
-    _refuse_other_units(array.ravel()[:: max(1, array.size // _SAMPLES)], array.dtype == np.int16, name)
+    values = array.ravel()[:: max(1, array.size // _SAMPLES)]
+    if array.dtype == np.int16 and _looks_like_labels(values):
+        raise InputError(f"{name} holds {_numbers(low, high)} only, as masks and label maps do; choose the CT it belongs to.")
+    _refuse_other_units(values, array.dtype == np.int16, name)
     return CTVolume(array, volume.ijk_to_ras, name, volume.notes + notes)
 
 
@@ -92,6 +96,15 @@ def _finite(array: np.ndarray, name: str) -> tuple[np.ndarray, tuple[str, ...]]:
         raise InputError(f"{name} holds no numbers at all (every voxel is NaN or infinite); export it again.")
     note = f"{bad} voxels without a finite value were set to air ({AIR_HU:g} HU)."
     return np.nan_to_num(array, nan=AIR_HU, posinf=AIR_HU, neginf=AIR_HU), (note,)
+
+
+def _looks_like_labels(values: np.ndarray) -> bool:
+    """Whether whole numbers are labels: background 0 and few others. Noise gives any CT more values, windowed too, if it is not tiny."""
+    return bool(values.size > 50 * MOST_LABELS and values.min() == 0 and np.unique(values).size <= MOST_LABELS)
+
+
+def _numbers(low: float, high: float) -> str:
+    return f"the numbers {low:g} and {high:g}" if high - low == 1 else f"a few whole numbers from {low:g} to {high:g}"
 
 
 def looks_offset(values: np.ndarray) -> bool:

@@ -123,7 +123,9 @@ def test_a_label_everywhere_returns_everywhere(grid):
     volume = CTVolume(np.zeros(grid[0], np.int16), grid[1])
     view = to_axial(volume)
     assert view.restore(np.ones(view.volume.shape, np.uint8)).all()
-    assert np.allclose(view.restore(np.ones(view.volume.shape, np.float32), order=1), 1)
+    for kind in (np.float16, np.float32):
+        back = view.restore(np.ones(view.volume.shape, kind), order=1)
+        assert back.dtype == kind and np.allclose(back, 1)
 
 
 @settings(deadline=None, max_examples=40)

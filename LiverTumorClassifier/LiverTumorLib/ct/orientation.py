@@ -42,7 +42,7 @@ class AxialView:
         """Bring another array on the input grid to the axial grid; `order` as in `restore`, outside is 0."""
         if self.axes is not None:
             return array.transpose(self.axes)[_flipping(self.flips)]
-        return _resample(array, np.linalg.inv(self.axial_from_original), self.volume.shape, order)
+        return _resample(array, np.linalg.inv(self.axial_from_original), self.volume.shape, order).astype(array.dtype, copy=False)
 
     def restore(self, array: np.ndarray, order: int = 0) -> np.ndarray:
         """Bring an axial (k, j, i) array back to the input grid.
@@ -53,7 +53,7 @@ class AxialView:
         """
         if self.axes is not None:
             return np.ascontiguousarray(array[_flipping(self.flips)].transpose(np.argsort(self.axes)))
-        return _resample(array, self.axial_from_original, self.original_shape, order)
+        return _resample(array, self.axial_from_original, self.original_shape, order).astype(array.dtype, copy=False)
 
 
 def to_axial(volume: CTVolume) -> AxialView:
@@ -92,12 +92,16 @@ def _resample(array: np.ndarray, source_from_target: np.ndarray, shape, order: i
     """Resample a (k, j, i) array; the matrix takes target to source voxel coordinates in (i, j, k) order.
 
     Voxels have an extent, so the outermost ones count one voxel further out: a single slice shows, and the corners of a grid
-    do not fall off it by rounding.
+    do not fall off it by rounding. What is interpolated comes as float32, since integers would be truncated towards zero.
     """
     from scipy.ndimage import affine_transform
 
     matrix, offset = source_from_target[:3, :3][::-1, ::-1], source_from_target[2::-1, 3] + 1
-    return affine_transform(np.pad(array, 1, "edge"), matrix, offset, output_shape=shape, order=order, mode="constant", cval=outside)
+    padded = np.pad(array, 1, "edge")
+    if array.dtype == np.float16:  # which ndimage does not know
+        padded = padded.astype(np.float32)
+    output = np.float32 if order else padded.dtype
+    return affine_transform(padded, matrix, offset, output_shape=shape, output=output, order=order, mode="constant", cval=outside)
 
 
 def _resampled_view(volume: CTVolume) -> AxialView:
@@ -110,8 +114,6 @@ def _resampled_view(volume: CTVolume) -> AxialView:
     to_ras[:3, :3] = _AXIAL_DIRECTIONS.T * spacing
     to_ras[:3, 3] = _AXIAL_DIRECTIONS.T @ along.min(0)
     original_from_axial = np.linalg.inv(volume.ijk_to_ras) @ to_ras
-    # Interpolating integers would truncate towards zero.
-    values = volume.array.astype(np.float32, copy=False)
-    array = _resample(values, original_from_axial, tuple(size[::-1]), order=1, outside=AIR_HU)
+    array = _resample(volume.array, original_from_axial, tuple(size[::-1]), order=1, outside=AIR_HU)
     axial = CTVolume(array, to_ras, volume.name, volume.notes)
     return AxialView(axial, volume.shape, None, (False,) * 3, np.linalg.inv(original_from_axial))

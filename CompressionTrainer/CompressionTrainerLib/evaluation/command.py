@@ -19,7 +19,7 @@ def add_parser(subparsers) -> None:
     parser = subparsers.add_parser(
         "evaluate",
         help="measure the models on labelled CT",
-        description="Run the pipeline on labelled CT and measure it: per case, per lesion and per slice, with 95 %% intervals by patient. "
+        description="Run the pipeline on labelled CT and measure it: per case, per lesion and per slice, with 95 % intervals by patient. "
         "An evaluation on a split's test patients is appended to the log in the source tree, so that every look at them is on record.",
     )
     parser.add_argument("data", nargs="?", type=Path, metavar="DATA", help="folder with the CT and mask files of the split")

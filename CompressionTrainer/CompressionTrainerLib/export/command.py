@@ -6,18 +6,30 @@ from pathlib import Path
 
 
 def add_parser(subparsers) -> None:
-    parser = subparsers.add_parser("export", help="write a trained run as an int8 bundle")
-    parser.add_argument("run", type=Path, help="folder of a training run")
-    parser.add_argument("--data", type=Path, required=True, help="folder with CT and mask files")
-    parser.add_argument("--split", type=Path, required=True, help="frozen patient-wise split (JSON)")
-    parser.add_argument("--cache", type=Path, required=True, help="folder of prepared network slices")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the bundle; its name becomes the id")
-    parser.add_argument("--version", default="0.1.0", help="version of the bundle (default %(default)s)")
-    parser.add_argument("--weights", choices=("best", "last"), default="best", help="which weights of the run")
+    """Add the command."""
+    parser = subparsers.add_parser(
+        "export",
+        help="write a trained run as an int8 bundle",
+        description="Quantize the network of a training run to int8 with slices of its train patients, choose its threshold on the val "
+        "patients, and write a model that 'livertumor segment' and 'classify' take by its folder: model.tflite, manifest.json and card.md. "
+        "The float32 twin, for comparison, goes into RUN/float. Needs TensorFlow: pip install '.[train]'.",
+    )
+    parser.add_argument("run", type=Path, metavar="RUN", help="folder of a finished training run")
+    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder with the CT and mask files, as in training")
+    parser.add_argument("--split", type=Path, required=True, metavar="FILE", help="frozen patient-wise split (JSON), as in training")
+    parser.add_argument("--cache", type=Path, required=True, metavar="DIR", help="folder of prepared network slices, as in training")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the model; its name becomes the id")
+    parser.add_argument("--version", default="0.1.0", metavar="X.Y.Z", help="version of the model (default: %(default)s)")
+    weights = "which weights of the run: best on the val patients, or last (default: %(default)s)"
+    parser.add_argument("--weights", choices=("best", "last"), default="best", help=weights)
     parser.set_defaults(func=run)
 
 
 def run(args) -> int:
+    """Export; raises RequirementError without TensorFlow, InputError for bad data, ModelError for a network that does not convert."""
+    from ..requirement import need_trainer_packages
+
+    need_trainer_packages()
     from .bundle import export_run
 
     bundle = export_run(args.run, args.data, args.split, args.cache, args.out, args.version, args.weights)

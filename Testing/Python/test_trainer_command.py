@@ -1,0 +1,43 @@
+"""The trainer's commands: what --help says, and what is said where TensorFlow is missing."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from LiverTumorLib.cli import build_parser
+from LiverTumorLib.errors import RequirementError
+
+ROOT = Path(__file__).parents[2]
+CONFIG = ROOT / "CompressionTrainer/CompressionTrainerLib/training/configs/liver-roi.toml"
+PLACES = ["--data", "data", "--split", "split.json", "--cache", "cache", "--out", "out"]
+# With None in sys.modules Python says ModuleNotFoundError at the import, as it does where the package is not installed.
+WITHOUT = "import sys; sys.path[:0] = {paths!r}; sys.modules[{package!r}] = None; from LiverTumorLib.cli import main; sys.exit(main())"
+
+
+@pytest.mark.parametrize("package", ["tensorflow", "tf_keras", "tensorflow_model_optimization"])
+@pytest.mark.parametrize("words", [["train", str(CONFIG)], ["export", "run"]])
+def test_a_missing_package_is_one_sentence_that_says_what_to_install(tmp_path, words, package):
+    code = WITHOUT.format(paths=[str(ROOT / "LiverTumorClassifier"), str(ROOT / "CompressionTrainer")], package=package)
+    done = subprocess.run([sys.executable, "-c", code, *words, *PLACES], capture_output=True, text=True, cwd=tmp_path, timeout=120)
+    assert done.returncode == RequirementError.exit_code and done.stdout == ""
+    (sentence,) = done.stderr.strip().splitlines()
+    assert sentence.startswith("livertumor: The trainer needs tensorflow, ") and sentence.endswith("run: pip install '.[train]'")
+    assert package in sentence.partition("of which")[2]
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", ["train", "export", "evaluate", "segment", "classify", "demo", "models"])
+def test_help_describes_the_command(command, capsys):
+    with pytest.raises(SystemExit, match="0"):
+        build_parser().parse_args([command, "--help"])
+    text = capsys.readouterr().out
+    usage, description, *_ = text.split("\n\n")
+    assert len(description) > 20 and description.rstrip().endswith(".")
+    assert "%%" not in text and "%(" not in text
+
+
+def test_every_option_has_a_help_text():
+    (commands,) = (action for action in build_parser()._actions if action.choices)
+    for name, parser in commands.choices.items():
+        assert [action.dest for action in parser._actions if not (action.help or action.choices)] == [], name

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from ..ct import CTVolume, to_axial
-from ..ct.region import bounding_box
+from ..ct.region import bounding_box, components
 from .results import TUMOR, CaseSummary, Lesion
 
 # Gives the tumour probability at axial voxel coordinates (n, 3) in (k, j, i) order.
@@ -39,21 +39,22 @@ def measure(labels: np.ndarray, volume: CTVolume, tumor_probability: np.ndarray 
 
 def measure_axial(labels: np.ndarray, volume: CTVolume, probability_at: ProbabilityAt | None = None) -> tuple[list[Lesion], CaseSummary]:
     """`measure` for a volume that is in axial order already."""
-    from scipy.ndimage import find_objects, label
+    from scipy.ndimage import find_objects
 
     lesions = []
-    box = bounding_box(labels == TUMOR)
-    if box is not None:
-        components, _ = label(labels[box] == TUMOR, np.ones((3, 3, 3)))
-        surface = _surface_mm(labels > 0, volume)
-        for number, region in enumerate(find_objects(components), start=1):
-            corner = [outer.start + inner.start for outer, inner in zip(box, region, strict=True)]
-            lesions.append(_lesion(components[region] == number, corner, volume, probability_at, surface))
+    liver = bounding_box(labels)
+    found = liver and components(labels[liver] == TUMOR)
+    if found:
+        numbered, box = found
+        surface = _surface_mm(labels, liver, volume)
+        for number, region in enumerate(find_objects(numbered), start=1):
+            corner = [sum(part.start for part in parts) for parts in zip(liver, box, region, strict=True)]
+            lesions.append(_lesion(numbered[region] == number, corner, volume, probability_at, surface))
     lesions.sort(key=lambda lesion: -lesion.volume_ml)
     for number, lesion in enumerate(lesions, start=1):
         lesion.id = number
     liver_ml = int(np.count_nonzero(labels)) * volume.voxel_ml
-    tumor_ml = int(np.count_nonzero(labels == TUMOR)) * volume.voxel_ml
+    tumor_ml = int(np.count_nonzero(numbered)) * volume.voxel_ml if found else 0.0
     return lesions, CaseSummary(
         liver_ml=round(liver_ml, 3),
         tumor_ml=round(tumor_ml, 3),
@@ -105,21 +106,30 @@ def _lesion(own: np.ndarray, corner: list[int], volume: CTVolume, probability_at
         centroid_ras=tuple(round(float(x), 2) for x in ras.mean(axis=0)),
         first_slice=int(kji[:, 0].min()),
         last_slice=int(kji[:, 0].max()),
-        distance_to_surface_mm=round(float(surface.query(ras)[0].min()), 2) if surface else None,
+        distance_to_surface_mm=None if surface is None else _distance_mm(own, corner, volume, surface),
         mean_probability=None if probability_at is None else round(float(probability_at(kji).mean(dtype=np.float64)), 4),
     )
 
 
-def _surface_mm(inside: np.ndarray, volume: CTVolume):
-    """Search tree over the centres of the liver's outermost voxels, in RAS mm: a distance transform of a whole scan costs seconds."""
+def _distance_mm(own: np.ndarray, corner: list[int], volume: CTVolume, surface) -> float:
+    """Shortest distance from a lesion to the surface; its outermost voxels are the nearest ones, and far fewer."""
+    from scipy.ndimage import binary_erosion
+
+    kji = np.argwhere(own & ~binary_erosion(own)) + corner
+    return round(float(surface.query(volume.ras(kji[:, ::-1]))[0].min()), 2)
+
+
+def _surface_mm(labels: np.ndarray, liver: tuple[slice, ...], volume: CTVolume):
+    """Search tree over the centres of the outermost voxels of the liver, which lies in the box `liver`, in RAS mm.
+
+    A distance transform of a whole scan would take seconds. None when there is no surface.
+    """
     from scipy.ndimage import binary_erosion
     from scipy.spatial import cKDTree
 
-    box = bounding_box(inside)
-    if box is None:
-        return None
-    box = tuple(slice(max(part.start - 1, 0), part.stop + 1) for part in box)
+    box = tuple(slice(max(part.start - 1, 0), part.stop + 1) for part in liver)
+    inside = labels[box] > 0
     # Where the scan ends it cuts the liver; that cut is no surface, so beyond the scan counts as liver.
-    shell = inside[box] & ~binary_erosion(inside[box], border_value=1)
+    shell = inside & ~binary_erosion(inside, border_value=1)
     kji = np.argwhere(shell) + [part.start for part in box]
     return cKDTree(volume.ras(kji[:, ::-1])) if len(kji) else None

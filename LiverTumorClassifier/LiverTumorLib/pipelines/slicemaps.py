@@ -14,22 +14,17 @@ _BLOCK = 16  # slices brought to the scan's grid at a time: a float copy of a lo
 
 @dataclass(frozen=True)
 class SliceMaps:
-    """Probability maps of consecutive axial slices.
+    """Probability maps of axial slices; of slices between them, maps are interpolated where they are needed and never kept.
 
     Attributes:
-        first: axial index of the first slice.
+        ks: (n,) axial indices of the mapped slices, ascending; the maps stand for all slices from the first to the last of them.
         maps: float32 (n, rows, columns) in 0..1.
         frame: the canvas the maps lie on.
     """
 
-    first: int
+    ks: np.ndarray
     maps: np.ndarray
     frame: Frame
-
-    @property
-    def slice_range(self) -> range:
-        """Axial indices of the slices."""
-        return range(self.first, self.first + len(self.maps))
 
     def paint(self, labels: np.ndarray, threshold: float, value: int) -> None:
         """Set axial labels (k, j, i) to `value` where the maps, brought to the labels' grid, reach the threshold."""
@@ -45,12 +40,21 @@ class SliceMaps:
         return volume
 
     def at(self, kji: np.ndarray) -> np.ndarray:
-        """Probability at axial voxel coordinates (n, 3), (k, j, i) order, taken from the nearest canvas pixel."""
-        k = kji[:, 0] - self.first
+        """Probability at axial voxel coordinates (n, 3), (k, j, i) order, taken from the nearest mapped slice and canvas pixel."""
+        nearest = np.searchsorted((self.ks[1:] + self.ks[:-1]) / 2, kji[:, 0])
         pixel = [np.rint(self.frame.pixel(axis, kji[:, axis + 1])).astype(int) for axis in (0, 1)]
         rows, columns = (np.clip(p, 0, n - 1) for p, n in zip(pixel, self.frame.size, strict=True))
-        return self.maps[k, rows, columns]
+        return self.maps[nearest, rows, columns]
 
     def _blocks(self) -> Iterator[tuple[int, np.ndarray]]:
-        for start in range(0, len(self.maps), _BLOCK):
-            yield self.first + start, self.maps[start : start + _BLOCK]
+        """(first axial index, maps of consecutive slices) from the first to the last slice."""
+        stop = int(self.ks[-1]) + 1
+        for start in range(int(self.ks[0]), stop, _BLOCK):
+            yield start, self._between(np.arange(start, min(start + _BLOCK, stop)))
+
+    def _between(self, ks: np.ndarray) -> np.ndarray:
+        left = np.searchsorted(self.ks, ks, side="right") - 1
+        right = np.minimum(left + 1, len(self.ks) - 1)
+        part = (ks - self.ks[left]) / np.maximum(self.ks[right] - self.ks[left], 1)
+        part = part.astype(np.float32)[:, None, None]
+        return self.maps[left] * (1 - part) + self.maps[right] * part

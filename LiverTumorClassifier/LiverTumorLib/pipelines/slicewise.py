@@ -17,7 +17,7 @@ STEP = 8
 
 
 def map_slices(session: Session, volume: CTVolume, frame: Frame, ks: range, report: Report) -> SliceMaps:
-    """Probability maps of the axial slices `ks` (consecutive) of a volume in axial order.
+    """Probability maps that stand for the axial slices `ks` (consecutive) of a volume in axial order.
 
     `report` is called with the done fraction and may raise to stop the run.
     """
@@ -25,9 +25,7 @@ def map_slices(session: Session, volume: CTVolume, frame: Frame, ks: range, repo
     maps = np.empty((len(shown), *frame.size), np.float32)
     for start, output in _predictions(session, volume, frame, shown, report):
         maps[start : start + len(output)] = output[..., 0]
-    if len(shown) < len(ks):
-        maps = _between(maps, shown, ks)
-    return SliceMaps(ks.start, maps, frame)
+    return SliceMaps(shown, maps, frame)
 
 
 def score_slices(session: Session, volume: CTVolume, frame: Frame, ks: np.ndarray, report: Report) -> np.ndarray:
@@ -59,12 +57,3 @@ def _predictions(session: Session, volume: CTVolume, frame: Frame, ks: np.ndarra
     for start in range(0, len(ks), STEP):
         report(start / len(ks))
         yield start, session.predict([neighbour_channels(canvas, k - first, offset) for k in ks[start : start + STEP]])
-
-
-def _between(maps: np.ndarray, shown: np.ndarray, ks: range) -> np.ndarray:
-    """Linear interpolation of the maps of the slices `shown` to all slices `ks`."""
-    wanted = np.arange(ks.start, ks.stop)
-    right = np.clip(np.searchsorted(shown, wanted), 1, len(shown) - 1)
-    left = right - 1
-    part = ((wanted - shown[left]) / (shown[right] - shown[left])).astype(np.float32)[:, None, None]
-    return maps[left] * (1 - part) + maps[right] * part

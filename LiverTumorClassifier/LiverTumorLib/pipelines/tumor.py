@@ -10,13 +10,15 @@ import numpy as np
 
 from ..ct import CTVolume
 from ..ct.frame import body_frame, region_frame
-from ..ct.region import bounding_box
+from ..ct.region import bounding_box, component_sizes, components
 from ..errors import UsageError
 from ..models.session import Session
 from .results import LIVER, TUMOR
 from .run import Report
 from .slicemaps import SliceMaps
 from .slicewise import map_slices
+
+_BLOCK = 16  # slices brought to the canvas at a time
 
 
 def find_tumor(session: Session, volume: CTVolume, labels: np.ndarray, roi: bool, margin_mm: float, report: Report) -> SliceMaps:
@@ -39,30 +41,51 @@ def find_tumor(session: Session, volume: CTVolume, labels: np.ndarray, roi: bool
         raise UsageError(f"Model '{session.bundle.id}' was not trained to find tumor {wanted}; choose another tumor model.")
     if not roi:
         return map_slices(session, volume, body_frame(volume, spec.size, spec.spacing_mm), range(volume.shape[0]), report)
-    box = bounding_box(labels > 0)
-    frame = region_frame(volume, labels[box[0]] > 0, spec.size, spec.spacing_mm, spec.margin_mm)
-    found = map_slices(session, volume, frame, range(box[0].start, box[0].stop), report)
-    return SliceMaps(found.first, np.where(_believed(found, labels, volume, margin_mm), found.maps, 0), frame)
+    slices = bounding_box(labels)[0]
+    frame = region_frame(volume, labels[slices], spec.size, spec.spacing_mm, spec.margin_mm)
+    found = map_slices(session, volume, frame, range(slices.start, slices.stop), report)
+    believed = within(_on_canvas(found, labels), found.ks * volume.spacing[2], frame.spacing_mm, margin_mm)
+    return SliceMaps(found.ks, np.where(believed, found.maps, 0), frame)
 
 
 def drop_small(labels: np.ndarray, volume: CTVolume, min_lesion_ml: float) -> None:
     """Turn connected tumour regions under `min_lesion_ml` back into liver."""
-    from scipy.ndimage import label
-
-    box = bounding_box(labels == TUMOR)
-    if box is None:
+    liver = bounding_box(labels)
+    found = liver and components(labels[liver] == TUMOR)
+    if not found:
         return
-    components, _ = label(labels[box] == TUMOR, np.ones((3, 3, 3)))
-    small = np.bincount(components.ravel()) * volume.voxel_ml < min_lesion_ml
+    numbered, box = found
+    small = component_sizes(numbered) * volume.voxel_ml < min_lesion_ml
     small[0] = False
-    labels[box][small[components]] = LIVER
+    labels[liver][box][small[numbered]] = LIVER
 
 
-def _believed(found: SliceMaps, labels: np.ndarray, volume: CTVolume, margin_mm: float) -> np.ndarray:
-    """Where on the canvas a pixel lies in the predicted liver or within `margin_mm` of it."""
+def within(mask: np.ndarray, heights_mm: np.ndarray, pixel_mm: float, margin_mm: float) -> np.ndarray:
+    """Where a pixel lies in the mask or no farther than `margin_mm` from it.
+
+    Args:
+        mask: (n, rows, columns) bool, slices at ascending `heights_mm` (n,), not all of them the same distance apart.
+        pixel_mm: pixel size.
+        margin_mm: distance in all directions.
+    """
     from scipy.ndimage import distance_transform_edt
 
-    ks = found.slice_range
-    inside = np.concatenate([found.frame.sample(labels[k : k + 1] > 0) for k in ks]) >= 0.5
-    sampling = (float(volume.spacing[2]), found.frame.spacing_mm, found.frame.spacing_mm)
-    return distance_transform_edt(~inside, sampling=sampling) <= margin_mm
+    # Slice by slice: the transform of a whole stack takes some forty bytes a pixel.
+    distance = np.full(mask.shape, np.inf, np.float32)
+    for plane, own in zip(distance, mask, strict=True):
+        if own.any():
+            plane[:] = distance_transform_edt(~own, sampling=pixel_mm)
+    near = mask.copy()
+    for height, plane in zip(heights_mm, near, strict=True):
+        apart = np.abs(heights_mm - height)
+        for other in np.flatnonzero(apart <= margin_mm):
+            plane |= distance[other] <= np.sqrt(margin_mm**2 - apart[other] ** 2)
+    return near
+
+
+def _on_canvas(found: SliceMaps, labels: np.ndarray) -> np.ndarray:
+    """Where a canvas pixel lies in the predicted liver, for half of it at least."""
+    inside = np.empty(found.maps.shape, bool)
+    for start in range(0, len(found.ks), _BLOCK):
+        inside[start : start + _BLOCK] = found.frame.sample(labels[found.ks[start : start + _BLOCK]] > 0) >= 0.5
+    return inside

@@ -1,0 +1,43 @@
+"""What becomes of the liver network's answer: one liver without holes, on any canvas and at any threshold."""
+
+import numpy as np
+import pytest
+from LiverTumorLib.ct.frame import Frame
+from LiverTumorLib.pipelines.liver import clean_liver
+from LiverTumorLib.pipelines.slicemaps import SliceMaps
+
+FRAME = Frame((64, 64), 1.7, (60.3, 61.2), (0.77, 0.81))
+
+
+def _maps(*planes: np.ndarray) -> SliceMaps:
+    return SliceMaps(np.arange(len(planes)), np.stack(planes).astype(np.float32), FRAME)
+
+
+@pytest.mark.parametrize("threshold", [0.2, 0.3, 0.35, 0.45, 0.5, 0.6, 0.8])
+def test_a_filled_hole_leaves_no_speckle(threshold):
+    """Interpolation to the scan's grid must not round filled pixels below the threshold."""
+    plane = np.zeros((64, 64))
+    plane[10:54, 10:54] = 0.9
+    plane[20:44, 20:44] = 0.1
+    liver = clean_liver(_maps(plane), threshold)
+    labels = np.zeros((1, 120, 120), np.uint8)
+    liver.paint(labels, threshold, 1)
+    j, i = np.argwhere(labels[0]).T
+    assert labels[0, j.min() + 1 : j.max(), i.min() + 1 : i.max()].all()
+
+
+def test_only_the_largest_component_stays():
+    plane = np.zeros((64, 64))
+    plane[10:40, 10:40] = 0.9
+    plane[40:46, 40:46] = 0.9  # touches it by a corner
+    plane[52:60, 52:60] = 0.9
+    plane[41:45, 20:25] = 0.4  # doubtful pixels at the rim are kept as they are, for interpolation
+    kept = clean_liver(_maps(plane), 0.5).maps[0]
+    assert kept[10:40, 10:40].min() == pytest.approx(0.9)
+    assert kept.sum() == pytest.approx(0.9 * 900, rel=1e-5)
+
+
+def test_a_stray_answer_is_no_liver():
+    plane = np.zeros((64, 64))
+    plane[10:20, 10:20] = 0.9
+    assert clean_liver(_maps(plane), 0.5) is None

@@ -20,8 +20,10 @@ from CompressionTrainerLib.networks.keras_module import keras
 from CompressionTrainerLib.networks.mobile_unet import mobile_unet
 from CompressionTrainerLib.networks.mobilenet_v2 import load_imagenet, mobilenet_v2_classifier, reestimate_batch_norm
 from CompressionTrainerLib.training.config import load_config
+from CompressionTrainerLib.training.quantize import quantize_run
 from CompressionTrainerLib.training.run import train
 from LiverTumorLib.errors import InputError, UsageError
+from LiverTumorLib.models.bundle import load_bundle
 from LiverTumorLib.models.manifest import InputSpec
 from LiverTumorLib.models.session import open_session
 
@@ -87,7 +89,7 @@ def test_train_and_export_each_task(data, tmp_path, task, region):
     images = np.random.default_rng(0).integers(0, 255, (3, 64, 64, 3), np.uint8)
     output = open_session(bundle).predict(images)
     assert output.shape == ((3, 2) if task == "slice" else (3, 64, 64, 1))
-    assert 0 <= output.min() and output.max() <= 1
+    assert output.min() >= 0 and output.max() <= 1
 
 
 def test_a_run_is_not_overwritten(data, tmp_path):
@@ -143,12 +145,26 @@ def test_imagenet_weights_fill_classifier_and_encoder():
         load_imagenet(mobilenet_v2_classifier(keras, (96, 96), width=0.5), IMAGENET)
 
 
-def test_mobile_unet_takes_quantization_aware_training():
-    import tensorflow_model_optimization as tfmot
+def test_quantization_aware_training_is_exported_with_its_float_twin(data, tmp_path):
+    """Train, quantize in training, export: int8 throughout, and the float twin has the same weights."""
+    (tmp_path / "tiny.toml").write_text(TINY.format(task="liver", region="body"))
+    run, cache = tmp_path / "run", tmp_path / "cache"
+    train(load_config(tmp_path / "tiny.toml"), data, data / "split.json", run, cache, None)
+    quantize_run(run, data, data / "split.json", cache, "last", epochs=1, learning_rate=1e-4)
+    bundle = export_run(run, data, data / "split.json", cache, tmp_path / "tiny", "0.0.1", "last")
+    assert float_tensors(bundle.model.read_bytes()) == []
+    assert bundle.manifest.files["model.tflite"]["quantization"] == "int8, quantization-aware training"
+    twin = load_bundle(run / "float" / "tiny")
+    assert float_tensors(twin.model.read_bytes()) != []
+    images = np.random.default_rng(0).integers(0, 255, (4, 64, 64, 3), np.uint8)
+    assert np.abs(open_session(bundle).predict(images) - open_session(twin).predict(images)).mean() < 0.03
+    with pytest.raises(InputError, match="exists already"):
+        quantize_run(run, data, data / "split.json", cache, "last", epochs=1, learning_rate=1e-4)
 
-    model = mobile_unet(keras, (32, 32), width=0.35, decoder=(16, 16, 16))
-    aware = tfmot.quantization.keras.quantize_model(model)
-    assert float_tensors(int8_tflite(aware, np.zeros((2, 32, 32, 3), np.float32))) == []
+
+def test_a_folder_without_a_run_cannot_be_quantized(data, tmp_path):
+    with pytest.raises(InputError, match="holds no finished training run"):
+        quantize_run(tmp_path, data, data / "split.json", tmp_path, "best", 1, 1e-4)
 
 
 def test_float_and_int8_agree():
@@ -160,7 +176,9 @@ def test_float_and_int8_agree():
     for content in (float_tflite(model), int8_tflite(model, samples)):
         interpreter = Interpreter(model_content=content)
         interpreter.allocate_tensors()
-        (scale_in, zero_in), (scale_out, zero_out) = (d()[0]["quantization"] for d in (interpreter.get_input_details, interpreter.get_output_details))
+        (scale_in, zero_in), (scale_out, zero_out) = (
+            d()[0]["quantization"] for d in (interpreter.get_input_details, interpreter.get_output_details)
+        )
         x = samples[:1] if not scale_in else np.rint(samples[:1] / scale_in + zero_in).clip(-128, 127).astype(np.int8)
         interpreter.set_tensor(interpreter.get_input_details()[0]["index"], x)
         interpreter.invoke()

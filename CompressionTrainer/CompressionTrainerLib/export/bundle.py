@@ -11,11 +11,11 @@ from LiverTumorLib.models.bundle import CARD, MODEL, Bundle, load_bundle, write_
 from LiverTumorLib.models.manifest import Manifest
 from LiverTumorLib.models.session import open_session
 
+from ..compression.quantization import copy_float_weights, quantization_aware
 from ..data.samples import load_sample
-from ..data.slices import cached_slices
-from ..data.splits import load_split
-from ..training.config import TrainConfig, config_from_dict
-from ..training.run import build_network
+from ..training.config import TrainConfig
+from ..training.quantize import FOLDER, read_run
+from ..training.run import build_network, load_slices
 from .card import model_card
 from .tflite import float_tflite, int8_tflite
 from .thresholds import segmentation_threshold, slice_calibration
@@ -30,7 +30,10 @@ CALIBRATION_SLICES = 160
 
 
 def export_run(run: Path, data: Path, split_file: Path, cache: Path, out: Path, version: str, weights: str = "best") -> Bundle:
-    """Write the int8 bundle `out` and, beside the run's weights, its float twin `RUN/float/<id>`.
+    """Write the int8 bundle `out` and, beside the run's weights, its float twin `RUN/float/<id>`: the same weights, not rounded.
+
+    A run that has been quantized in training (`livertumor quantize`) is exported from there, any other by post-training
+    quantization.
 
     Args:
         run: folder of a finished training run.
@@ -43,13 +46,19 @@ def export_run(run: Path, data: Path, split_file: Path, cache: Path, out: Path, 
         InputError: data that the split needs are missing.
         ModelError: the network does not convert to int8.
     """
+    config = read_run(run)
     record = json.loads((run / "run.json").read_text(encoding="utf-8"))
-    config = config_from_dict(record["config"])
-    split = load_split(split_file, data)
-    slices = {subset: [cached_slices(case, config.input, cache) for case in split.cases[subset]] for subset in ("train", "val")}
+    slices, _ = load_slices(config, data, split_file, cache)
     model = build_network(config)
     model.load_weights(run / f"{weights}.weights.h5")
-    quantized = int8_tflite(model, _calibration_slices(config, slices["train"]))
+    if (run / FOLDER / "config.json").exists():
+        aware = quantization_aware(model)
+        aware.load_weights(run / FOLDER / "best.weights.h5")
+        quantized, method = int8_tflite(aware), "int8, quantization-aware training"
+        copy_float_weights(aware, model)
+        record["quantization"] = json.loads((run / FOLDER / "config.json").read_text(encoding="utf-8"))
+    else:
+        quantized, method = int8_tflite(model, _calibration_slices(config, slices["train"])), "int8, post-training"
     plain = float_tflite(model)
     manifest = Manifest(
         id=out.name,
@@ -63,7 +72,7 @@ def export_run(run: Path, data: Path, split_file: Path, cache: Path, out: Path, 
         labels=LABELS[config.task],
         training={**record, "weights": weights, "log": _best_epoch(run)},
     )
-    entry = {MODEL: {"quantization": "int8, post-training"}}
+    entry = {MODEL: {"quantization": method}}
     bundle = write_bundle(out, replace(manifest, files=entry), {MODEL: quantized})
     manifest = _with_operating_point(bundle, config, slices["val"])
     twin = replace(manifest, files={MODEL: {"quantization": "none (float32)"}})

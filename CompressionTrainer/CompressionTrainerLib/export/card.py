@@ -22,6 +22,7 @@ def model_card(manifest: Manifest, size: int) -> str:
     versions = ", ".join(f"{name} {number}" for name, number in training["versions"].items())
     commit, name = training["commit"], config["name"]
     width, seed, batch = config["network"]["width"], config["seed"], config["optimizer"]["batch"]
+    quantization = manifest.files["model.tflite"]["quantization"]
     trained, chosen = _list(training["cases"]["train"]), _list(training["cases"]["val"])
     epochs, slices = training["log"]["epochs_run"], config["sampling"]["slices"]
     return f"""# {manifest.id} {manifest.version}
@@ -31,7 +32,7 @@ def model_card(manifest: Manifest, size: int) -> str:
 **Not a medical device. Research use only.** Licence of the weights: {manifest.licence}
 
 ## Network
-- {network}, width {width}, int8 throughout, {size / 1e6:.2f} MB.
+- {network}, width {width}, {quantization}, {size / 1e6:.2f} MB.
 - Input: {rows} x {columns} pixels of {spec.spacing_mm} mm, canvas centred on the {spec.region}; three channels are the slice and its
   neighbours {spec.neighbour_mm} mm below and above; HU {spec.window_hu[0]:.0f} to {spec.window_hu[1]:.0f} shown.
 - Threshold {manifest.threshold:.2f}, chosen on the validation patients.
@@ -41,7 +42,7 @@ def model_card(manifest: Manifest, size: int) -> str:
   weights, threshold and calibration chosen on cases {chosen}. No other case was seen.
 - Start: {start}.
 - {epochs} epochs of {slices} slices, batch {batch}, seed {seed}.
-- Commit {commit}; `livertumor train {name}.toml`, then `livertumor export`.
+- Commit {commit}; `livertumor train {name}.toml`, `livertumor quantize`, `livertumor export`.
 - {versions}.
 
 ## Measured

@@ -13,20 +13,22 @@ def float_tflite(model) -> bytes:
     return _converter(model).convert()
 
 
-def int8_tflite(model, samples: np.ndarray) -> bytes:
-    """The network in int8 throughout, inputs and outputs too, ranges measured on `samples` (post-training quantization).
+def int8_tflite(model, samples: np.ndarray | None = None) -> bytes:
+    """The network in int8 throughout, inputs and outputs too.
 
     Args:
-        model: flat functional Keras model.
-        samples: float32 (n, rows, columns, 3) in [-1, 1], what the network will see; only ranges are taken from them.
+        model: flat functional Keras model; one of quantization-aware training brings its ranges along.
+        samples: for a plain float model (post-training quantization), float32 (n, rows, columns, 3) in [-1, 1], what the
+            network will see; only ranges are taken from them.
 
     Raises:
         ModelError: a float tensor was left.
     """
     converter = _converter(model)
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    converter.representative_dataset = lambda: ([sample[None].astype(np.float32)] for sample in samples)
-    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    if samples is not None:
+        converter.representative_dataset = lambda: ([sample[None].astype(np.float32)] for sample in samples)
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
     converter.inference_input_type = converter.inference_output_type = tf.int8
     content = converter.convert()
     left = float_tensors(content)

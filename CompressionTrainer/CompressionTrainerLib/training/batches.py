@@ -49,10 +49,7 @@ def validation_batches(config: TrainConfig, cases: Sequence[CaseSlices]) -> tf.d
 
 def _dataset(config: TrainConfig, batches) -> tf.data.Dataset:
     image = tf.TensorSpec((None, *config.input.size, 3), tf.float32)
-    if config.task == "slice":
-        target = tf.TensorSpec((None,), tf.int32)
-    else:
-        target = tf.TensorSpec((None, *config.input.size, 2), tf.float32)
+    target = tf.TensorSpec((None,), tf.int32) if config.task == "slice" else tf.TensorSpec((None, *config.input.size, 2), tf.float32)
     return tf.data.Dataset.from_generator(batches, output_signature=(image, target))
 
 

@@ -14,7 +14,7 @@ from LiverTumorLib.errors import InputError
 
 from ..data.samples import load_sample
 from ..data.slices import cached_slices
-from ..data.splits import load_split
+from ..data.splits import Split, load_split
 from ..networks.keras_module import keras, tf
 from ..networks.mobile_unet import mobile_unet
 from ..networks.mobilenet_v2 import load_imagenet, mobilenet_v2_classifier, reestimate_batch_norm
@@ -46,13 +46,10 @@ def train(
     Raises:
         InputError: a data file is missing or not the frozen one; the run's folder exists.
     """
-    split = load_split(split_file, data)
-    cases = {subset: split.cases[subset] for subset in ("train", "val")}
-    split.verify([case for subset in cases.values() for case in subset])
     if (out / "run.json").exists():
         raise InputError(f"{out} holds a run already; choose another folder or remove it.")
+    slices, split = load_slices(config, data, split_file, cache)
     out.mkdir(parents=True, exist_ok=True)
-    slices = {subset: [cached_slices(case, config.input, cache) for case in cases[subset]] for subset in cases}
     _write_record(out, config, split, imagenet, start)
 
     keras.utils.set_random_seed(config.seed)
@@ -62,17 +59,19 @@ def train(
         reestimate_batch_norm(keras, model, _calibration_batch(config, slices["train"]))
     if start:
         model.load_weights(start, by_name=True, skip_mismatch=True)
+    fit(model, config, slices, out)
+
+
+def fit(model, config: TrainConfig, slices: dict, out: Path) -> None:
+    """Train `model` as the configuration says; writes best.weights.h5, last.weights.h5 and log.csv into `out`."""
     steps = steps_per_epoch(config)
     schedule = WarmupCosine(config.optimizer.learning_rate, int(config.optimizer.warmup_epochs * steps), config.optimizer.epochs * steps)
     optimizer = keras.optimizers.Adam(schedule, clipnorm=config.optimizer.clip_norm)
     if config.task == "slice":
-        loss, metrics = keras.losses.SparseCategoricalCrossentropy(), ["accuracy"]
-        best = ("val_accuracy", "max")
+        loss, metrics, monitor = keras.losses.SparseCategoricalCrossentropy(), ["accuracy"], "val_accuracy"
     else:
-        loss, metrics = bce_dice, [BatchDice()]
-        best = ("val_dice", "max")
+        loss, metrics, monitor = bce_dice, [BatchDice()], "val_dice"
     model.compile(optimizer, loss, metrics)
-    monitor, mode = best
     model.fit(
         training_batches(config, slices["train"]),
         validation_data=validation_batches(config, slices["val"]),
@@ -81,11 +80,19 @@ def train(
         verbose=2,
         callbacks=[
             keras.callbacks.CSVLogger(str(out / "log.csv")),
-            keras.callbacks.ModelCheckpoint(str(out / "best.weights.h5"), monitor, save_best_only=True, mode=mode, save_weights_only=True),
+            keras.callbacks.ModelCheckpoint(str(out / "best.weights.h5"), monitor, save_best_only=True, mode="max", save_weights_only=True),
             keras.callbacks.ModelCheckpoint(str(out / "last.weights.h5"), save_weights_only=True),
             keras.callbacks.TerminateOnNaN(),
         ],
     )
+
+
+def load_slices(config: TrainConfig, data: Path, split_file: Path, cache: Path) -> tuple[dict, Split]:
+    """Cached network slices of the train and the val patients, and the split; their files are verified first."""
+    split = load_split(split_file, data)
+    cases = {subset: split.cases[subset] for subset in ("train", "val")}
+    split.verify([case for subset in cases.values() for case in subset])
+    return {subset: [cached_slices(case, config.input, cache) for case in cases[subset]] for subset in cases}, split
 
 
 def _calibration_batch(config: TrainConfig, cases) -> np.ndarray:

@@ -26,6 +26,7 @@ COMMANDS = (
     "LiverTumorLib.cli.models",
     "CompressionTrainerLib.evaluation.command",
     "CompressionTrainerLib.training.command",
+    "CompressionTrainerLib.training.quantize_command",
     "CompressionTrainerLib.export.command",
 )
 

@@ -1,0 +1,53 @@
+"""Quantization-aware fine-tuning of a finished run."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+from LiverTumorLib.errors import InputError
+
+from ..compression.quantization import quantization_aware
+from .config import TrainConfig, config_from_dict
+from .run import build_network, fit, load_slices
+
+FOLDER = "quantized"  # inside the run's folder
+
+
+def quantize_run(run: Path, data: Path, split_file: Path, cache: Path, weights: str, epochs: int, learning_rate: float) -> None:
+    """Fine-tune a run's network with int8 rounding in place; writes weights, log.csv and config.json into RUN/quantized.
+
+    Args:
+        run: folder of a finished training run.
+        data, split_file, cache: as in training.
+        weights: "best" (by validation) or "last" of the run.
+        epochs, learning_rate: of the fine-tuning, whose rate falls as a half cosine from the start.
+
+    Raises:
+        InputError: there is no run, or it has been quantized already.
+    """
+    out = run / FOLDER
+    if (out / "config.json").exists():
+        raise InputError(f"{out} exists already; remove it to quantize the run anew.")
+    config = quantization_config(read_run(run), epochs, learning_rate)
+    slices, _ = load_slices(config, data, split_file, cache)
+    model = build_network(config)
+    model.load_weights(run / f"{weights}.weights.h5")
+    out.mkdir(exist_ok=True)
+    (out / "config.json").write_text(json.dumps({"from": weights, **config.to_dict()}, indent=1), encoding="utf-8")
+    fit(quantization_aware(model), config, slices, out)
+
+
+def quantization_config(config: TrainConfig, epochs: int, learning_rate: float) -> TrainConfig:
+    """The run's configuration with the fine-tuning's schedule; another seed, so that other slices are drawn."""
+    optimizer = replace(config.optimizer, epochs=epochs, learning_rate=learning_rate, warmup_epochs=0.0)
+    return replace(config, optimizer=optimizer, seed=config.seed + 1000)
+
+
+def read_run(run: Path) -> TrainConfig:
+    """The configuration of a run; raises InputError when the folder holds none."""
+    try:
+        return config_from_dict(json.loads((run / "run.json").read_text(encoding="utf-8"))["config"])
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(f"{run} holds no finished training run ({error}).") from error

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import operator
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields
 
@@ -20,7 +22,7 @@ def no_progress(stage: str, fraction: float, message: str) -> None:
 
 @dataclass(frozen=True)
 class RunOptions:
-    """Choices of one run.
+    """Choices of one run. Raises UsageError for a value that is out of range or of the wrong kind.
 
     Attributes:
         liver_model, tumor_model, slice_model: bundle ids, or paths of bundle folders.
@@ -49,22 +51,36 @@ class RunOptions:
     threads: int | None = None
 
     def __post_init__(self) -> None:
+        for name in ("liver_model", "tumor_model", "slice_model"):
+            object.__setattr__(self, name, str(getattr(self, name)))  # a Path does not travel in a job file
+        for name in ("tumor", "slices", "roi", "keep_probabilities"):
+            if not isinstance(getattr(self, name), (bool, np.bool_)):
+                raise UsageError(f"{name} is {getattr(self, name)!r}; it must be True or False.")
+            object.__setattr__(self, name, bool(getattr(self, name)))
         for name in ("liver_threshold", "tumor_threshold", "slice_threshold"):
-            value = getattr(self, name)
-            if value is not None and not 0 < value < 1:
-                raise UsageError(f"{name} is {value}; it must lie between 0 and 1.")
+            if getattr(self, name) is not None and not 0 < self._number(name, float) < 1:
+                raise UsageError(f"{name} is {getattr(self, name)}; it must lie between 0 and 1.")
         for name in ("roi_margin_mm", "min_lesion_ml"):
-            if getattr(self, name) < 0:
-                raise UsageError(f"{name} is {getattr(self, name)}; it cannot be negative.")
-        if self.threads is not None and self.threads < 1:
+            if not 0 <= self._number(name, float) < math.inf:
+                raise UsageError(f"{name} is {getattr(self, name)}; it must be 0 or more.")
+        if self.threads is not None and self._number("threads", operator.index) < 1:
             raise UsageError(f"threads is {self.threads}; it must be at least 1.")
+
+    def _number(self, name: str, kind: Callable) -> float:
+        """Make an option a plain number, which JSON knows (numpy's it does not)."""
+        try:
+            value = kind(getattr(self, name))
+        except (TypeError, ValueError):
+            raise UsageError(f"{name} is {getattr(self, name)!r}; it must be a {'number' if kind is float else 'whole number'}.") from None
+        object.__setattr__(self, name, value)
+        return value
 
     def to_dict(self) -> dict:
         return asdict(self)
 
     @classmethod
     def from_dict(cls, data: dict) -> RunOptions:
-        """Raises UsageError for a name that is no option."""
+        """Raises UsageError for a name that is no option, or a value out of range."""
         unknown = set(data) - {f.name for f in fields(cls)}
         if unknown:
             raise UsageError(f"Unknown option {sorted(unknown)[0]!r}; known are {', '.join(f.name for f in fields(cls))}.")

@@ -309,6 +309,7 @@ def descendants_of_test() -> list[str]:
 
 
 @posix
+@pytest.mark.usefixtures("ctrl_c")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_stops_cleanly_and_the_next_run_goes_on(work, number):
     write_ct("in/a.nii")

@@ -27,18 +27,26 @@ STOP_GRACE_S = 1.5
 
 
 class EventChannel:
-    """The worker's real stdout, kept for events alone: from its making on, whatever else prints to stdout lands on stderr."""
+    """The worker's real stdout, kept for events alone: from its making on, whatever else prints to stdout lands on stderr.
 
-    def __init__(self) -> None:
+    Sets `stopped` when nobody listens any more, which a dead parent's worker may see before its closed stdin.
+    """
+
+    def __init__(self, stopped: threading.Event) -> None:
         sys.stdout.flush()
         self._stream = os.fdopen(os.dup(1), "wb", buffering=0)
         os.dup2(2, 1)
+        self._stopped = stopped
         self._lock = threading.Lock()
 
     def send(self, **event: object) -> None:
         """Write one event; raises OSError when nobody listens any more."""
         with self._lock:
-            self._stream.write(json.dumps(event).encode("ascii") + b"\n")
+            try:
+                self._stream.write(json.dumps(event).encode("ascii") + b"\n")
+            except OSError:
+                self._stopped.set()
+                raise
 
 
 class ProgressReporter:
@@ -67,8 +75,8 @@ class ProgressReporter:
 
 def main(arguments: list[str]) -> int:
     """Run the job file named by the only argument; answers with the exit code."""
-    channel = EventChannel()
     stopped = threading.Event()
+    channel = EventChannel(stopped)
     if len(arguments) != 1:
         return _fail(channel, UsageError("The worker takes one argument, the path of a job file."))
     folder = Path(arguments[0]).resolve().parent

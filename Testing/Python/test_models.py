@@ -113,6 +113,16 @@ def test_a_damaged_bundle_says_so_when_asked_for_and_hides_no_other(user_models)
         get_bundle("mine")
 
 
+def test_a_damaged_bundle_is_not_replaced_by_a_shipped_one_in_silence(tmp_path, user_models, monkeypatch):
+    monkeypatch.setattr("LiverTumorLib.models.catalogue.SHIPPED", tmp_path / "shipped")
+    write_bundle(tmp_path / "shipped" / "mine", _manifest(), {MODEL: b"weights"})
+    bundle = write_bundle(user_models / "mine", _manifest(title="My own"), {MODEL: b"weights"})
+    assert get_bundle("mine").title == "My own"
+    _edit(bundle, schema=99)
+    with pytest.raises(ModelError, match="newer than this software knows"):
+        get_bundle("mine")
+
+
 def test_weights_that_are_no_network_are_refused(tmp_path):
     bundle = write_bundle(tmp_path / "mine", _manifest(), {MODEL: b"this is no flatbuffer"})
     with pytest.raises(ModelError, match="no network that LiteRT can run"):

@@ -55,11 +55,14 @@ def get_bundle(id_or_folder: str | Path) -> Bundle:
     """
     if (Path(id_or_folder) / MANIFEST).is_file():
         return load_bundle(id_or_folder)
-    for bundle in list_bundles():
+    for folder in bundle_folders():
+        try:
+            bundle = load_bundle(folder)
+        except ModelError:
+            if folder.name == str(id_or_folder):
+                raise  # rather than take a shipped one of that name in silence
+            continue
         if bundle.id == str(id_or_folder):
             return bundle
-    for folder in bundle_folders():
-        if folder.name == str(id_or_folder):
-            return load_bundle(folder)  # raises, saying what is wrong
     known = ", ".join(bundle.id for bundle in list_bundles()) or "none"
     raise ModelError(f"Model '{id_or_folder}' is not installed; installed models: {known}.")

@@ -88,7 +88,7 @@ def _with_operating_point(bundle: Bundle, config: TrainConfig, cases) -> Manifes
         calibration, threshold, figures = slice_calibration(session, cases)
         return replace(bundle.manifest, calibration=calibration, threshold=threshold, metrics={"validation": figures})
     threshold, scores = segmentation_threshold(session, cases, config.task)
-    figures = {"mean_dice_by_threshold": scores, "grid": "the network's canvas, threshold chosen here"}
+    figures = {"dice_by_threshold": scores, "grid": "the network's canvas, threshold chosen here"}
     return replace(bundle.manifest, threshold=threshold, metrics={"validation": figures})
 
 

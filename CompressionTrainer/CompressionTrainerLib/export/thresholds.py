@@ -24,11 +24,13 @@ def predictions(session: Session, case: CaseSlices) -> np.ndarray:
 
 
 def segmentation_threshold(session: Session, cases: Sequence[CaseSlices], task: str) -> tuple[float, dict[str, float]]:
-    """Threshold with the best mean Dice over cases, and that Dice by threshold (on the network's canvas).
+    """Threshold with the best typical Dice over cases, and that Dice by threshold (on the network's canvas).
 
-    For tumour only the liver's truth counts as searched region, as in inference; a case without tumour scores
-    1 for none found, falling to 0 at FALSE_TUMOR_ML.
+    Typical is the median for the liver, or one patient with a large mass beside it would decide, and the mean for tumour,
+    where patients differ in kind. For tumour only the liver's truth counts as searched region, as in inference; a case
+    without tumour scores 1 for none found, falling to 0 at FALSE_TUMOR_ML.
     """
+    typical = np.median if task == "liver" else np.mean
     scores = {float(t): [] for t in CANDIDATES}
     spec = session.bundle.manifest.input
     for case in cases:
@@ -44,9 +46,8 @@ def segmentation_threshold(session: Session, cases: Sequence[CaseSlices], task: 
                 values.append(2 * np.count_nonzero(found & truth) / (np.count_nonzero(found) + np.count_nonzero(truth)))
             else:
                 values.append(max(0.0, 1 - np.count_nonzero(found) * voxel_ml / FALSE_TUMOR_ML))
-    means = {threshold: float(np.mean(values)) for threshold, values in scores.items()}
-    best = max(means, key=lambda threshold: means[threshold])
-    return best, means
+    dice = {threshold: float(typical(values)) for threshold, values in scores.items()}
+    return max(dice, key=lambda threshold: dice[threshold]), dice
 
 
 def slice_calibration(session: Session, cases: Sequence[CaseSlices]) -> tuple[Calibration, float, dict[str, float]]:

@@ -43,7 +43,9 @@ def find_tumor(session: Session, volume: CTVolume, labels: np.ndarray, roi: bool
         return map_slices(session, volume, body_frame(volume, spec.size, spec.spacing_mm), range(volume.shape[0]), report)
     slices = bounding_box(labels)[0]
     frame = region_frame(volume, labels[slices], spec.size, spec.spacing_mm, spec.margin_mm)
-    found = map_slices(session, volume, frame, range(slices.start, slices.stop), report)
+    reach = int(margin_mm / volume.spacing[2])
+    around = range(max(slices.start - reach, 0), min(slices.stop + reach, volume.shape[0]))
+    found = map_slices(session, volume, frame, around, report)
     believed = within(_on_canvas(found, labels), found.ks * volume.spacing[2], frame.spacing_mm, margin_mm)
     return SliceMaps(found.ks, np.where(believed, found.maps, 0), frame)
 

@@ -22,7 +22,7 @@ def add_parser(subparsers) -> None:
 
 def show_list(arguments: argparse.Namespace) -> None:
     """Print one line for each model."""
-    from ..models.catalogue import list_bundles
+    from ..models.catalogue import list_bundles, user_folder
 
     header = ("id", "title", "task", "size", "version", "where")
     rows = [
@@ -34,6 +34,7 @@ def show_list(arguments: argparse.Namespace) -> None:
     widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
     for row in (header, *rows):
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    print(f"Your own models belong in {user_folder()}.")
 
 
 def show_card(arguments: argparse.Namespace) -> None:

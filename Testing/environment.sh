@@ -1,4 +1,4 @@
-# Sourced by main_job.sh and run_tests.sh: finds a Python, makes a virtual environment, fills it once.
+# Sourced by main_job.sh, run_tests.sh and Benchmark/run.sh: finds a Python, makes a virtual environment, fills it once.
 # Everything goes into the repository's folder (.venv*), nothing into the system or the home folder.
 
 repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -72,3 +72,16 @@ fill_environment() {
 
 # key_of FILE...: changes whenever one of the files does, or the place of the repository.
 key_of() { { printf '%s\n' "$repository"; cat "$@"; } | sha256sum | cut -d ' ' -f 1; }
+
+# make_main_environment: the environment that users run in, .venv, whose folder is then in $environment.
+make_main_environment() {
+  need_python
+  environment="$repository/.venv"
+  make_environment "$environment" "$(find_python)"
+  fill_environment "$environment" "$(key_of "$repository/pyproject.toml")" install_main
+}
+
+install_main() {
+  say "Installing the package with its inference libraries (about 150 MB to download, no TensorFlow)"
+  "$environment/bin/python" -m pip install --quiet --editable "$repository[files]"
+}

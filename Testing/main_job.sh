@@ -6,17 +6,7 @@
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 
-need_python
-python=$(find_python)
-environment="$repository/.venv"
-
-install() {
-  say "Installing the package with its inference libraries (about 150 MB to download, no TensorFlow)"
-  "$environment/bin/python" -m pip install --quiet --editable "$repository[files]"
-}
-
-make_environment "$environment" "$python"
-fill_environment "$environment" "$(key_of "$repository/pyproject.toml")" install
+make_main_environment
 
 job=segment
 for argument in "$@"; do

@@ -1,0 +1,49 @@
+"""The benchmark, with a tiny setting: it runs, and what it writes hangs together. Nothing is asserted about how fast anything is."""
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from LiverTumorLib.models.catalogue import list_bundles
+
+BENCHMARK = Path(__file__).parents[1] / "Benchmark" / "benchmark.py"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the benchmark is for POSIX systems")
+@pytest.mark.skipif(len(list_bundles()) < 3, reason="the shipped models are not there")
+def test_everything_is_measured_and_written(tmp_path):
+    tiny = ["--out", "out", "--rounds", "1", "--shape", "40", "96", "96", "--slices", "1", "--threads", "1"]
+    done = subprocess.run([sys.executable, str(BENCHMARK), *tiny], capture_output=True, text=True, cwd=tmp_path, timeout=600)
+    assert done.returncode == 0, done.stderr
+    report = json.loads((tmp_path / "out/benchmark.json").read_text())
+    assert {"processor", "cores", "flags", "load_before", "started", "versions", "models", "settings"} <= set(report)
+    figures = {(row["what"], row["measure"]): row for row in report["rows"]}
+    assert len(figures) == len(report["rows"])
+    assert all(row["rounds"] == 1 and row["min"] == row["median"] == row["max"] for row in report["rows"])
+
+    def value(what: str, measure: str) -> float:
+        return figures[what, measure]["median"]
+
+    for scan in ("scan from .nii.gz", "scan from memory", "scan from memory, peer"):
+        stages = [value(scan, f"stage {stage}") for stage in ("liver", "tumor", "slices", "measure")]
+        assert 0 < sum(stages) < value(scan, "run_s") < value(scan, "wall_s")
+        assert 0 < value(scan, "read_s") < value(scan, "wall_s")
+        assert value(scan, "liver_voxels") > 100, "without a liver the second stage is not measured"
+        assert value(scan, "process_peak_mb") > 50
+        if sys.platform == "linux":
+            assert value(scan, "tree_peak_mb") > value(scan, "process_peak_mb")  # the program and its worker
+    ratio = value("scan from memory", "run_s") / value("scan from memory, peer", "run_s")
+    assert value("scan", "run_s, ours / peer") == pytest.approx(ratio)
+    for network in ("liver", "tumor", "slice"):
+        name = f"network {network}, 1 threads"
+        ours, peer = (value(name, f"LiteRT {with_} XNNPACK per slice") for with_ in ("with", "without"))
+        assert value(name, "ours / peer") == pytest.approx(ours / peer) and ours > 0
+        assert value(name, "largest difference of an output") < 0.5, "two engines, one network"
+
+    rows = list(csv.DictReader((tmp_path / "out/benchmark.csv").open()))
+    assert [(row["what"], row["measure"]) for row in rows] == list(figures)
+    assert all(name in done.stdout for name, _ in figures)
+    assert sorted(path.suffix for path in (tmp_path / "out").iterdir()) == [".csv", ".gz", ".json", ".npz"]

@@ -11,7 +11,7 @@ from LiverTumorLib.models.session import Session
 
 from ..data.slices import BORDER, CaseSlices
 
-CANDIDATES = np.round(np.arange(0.2, 0.81, 0.05), 2)
+CANDIDATES = np.round(np.arange(0.05, 0.91, 0.05), 2)
 # Without tumour there is no Dice; a threshold that invents this much tumour (ml) in such a patient costs as much as missing one.
 FALSE_TUMOR_ML = 5.0
 

@@ -26,6 +26,9 @@ def add_parser(subparsers) -> None:
 
 def run(args) -> int:
     """Quantize; raises RequirementError without TensorFlow, InputError for a folder that holds no run or bad data."""
+    from ..requirement import need_trainer_packages
+
+    need_trainer_packages()
     from .quantize import quantize_run
 
     quantize_run(args.run, args.data, args.split, args.cache, args.weights, args.epochs, args.learning_rate)

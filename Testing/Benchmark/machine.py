@@ -7,7 +7,6 @@ import os
 import platform
 import re
 import subprocess
-import sys
 import time
 from importlib.metadata import version
 from pathlib import Path
@@ -40,8 +39,8 @@ def measure_tree(command: list[str]) -> dict:
     """Run a Python program to its end.
 
     Returns:
-        "output" (its stdout); "wall_s"; "tree_peak_mb", the largest sum of resident memory over the program and all its children, sampled
-        (pages that they share count for each; NaN without /proc); "process_peak_mb", the peak of its largest process.
+        "output" (its stdout); "wall_s"; "tree_peak_mb", the largest sum of resident memory over the program and all its children (pages
+        that they share count for each); "process_peak_mb", the peak of the largest of them. Memory is NaN without /proc.
 
     Raises:
         RuntimeError: it failed; the message is what it wrote to stderr.
@@ -49,36 +48,34 @@ def measure_tree(command: list[str]) -> dict:
     environment = worker_environment()  # finds the library, and sets no thread count
     environment["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parent), environment["PYTHONPATH"]])
     environment["LC_ALL"] = "C.UTF-8"
+    tree_peak = process_peak = 0
     begin = time.perf_counter()
     program = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
-    peak = 0
-    while True:
-        pid, status, usage = os.wait4(program.pid, os.WNOHANG)
-        if pid:
-            break
-        peak = max(peak, _tree_kb(program.pid))
+    while program.poll() is None:
+        together, largest = _tree_kb(program.pid)
+        tree_peak, process_peak = max(tree_peak, together), max(process_peak, largest)
         time.sleep(SAMPLE_S)
     wall = time.perf_counter() - begin
-    program.returncode = os.waitstatus_to_exitcode(status)
     output, errors = program.communicate()
     if program.returncode:
         raise RuntimeError(f"{' '.join(command)} failed: {errors.strip()}")
-    process_mb = usage.ru_maxrss / (1024**2 if sys.platform == "darwin" else 1024)
-    return {"output": output, "wall_s": wall, "tree_peak_mb": peak / 1024 or math.nan, "process_peak_mb": process_mb}
+    megabytes = {"tree_peak_mb": tree_peak / 1024 or math.nan, "process_peak_mb": process_peak / 1024 or math.nan}
+    return {"output": output, "wall_s": wall, **megabytes}
 
 
-def _tree_kb(root: int) -> int:
-    """Resident memory of a process and its descendants in kB; 0 without /proc."""
-    parents, resident = {}, {}
+def _tree_kb(root: int) -> tuple[int, int]:
+    """Memory of a process and its descendants in kB: the sum of what is resident now, and the highest peak of any; 0 without /proc."""
+    parents, memory = {}, {}
     for folder in Path("/proc").glob("[0-9]*"):
         try:
-            lines = (folder / "status").read_text().splitlines()
+            status = (folder / "status").read_text()
         except OSError:  # it has just ended
             continue
-        fields = dict(line.split(":", 1) for line in lines if line.startswith(("PPid:", "VmRSS:")))
+        fields = dict(re.findall(r"^(PPid|VmRSS|VmHWM):\s+(\d+)", status, re.MULTILINE))
         parents[int(folder.name)] = int(fields["PPid"])
-        resident[int(folder.name)] = int(fields.get("VmRSS", "0 kB").split()[0])
+        memory[int(folder.name)] = int(fields.get("VmRSS", 0)), int(fields.get("VmHWM", 0))
     tree = {root}
     while more := {pid for pid, parent in parents.items() if parent in tree} - tree:
         tree |= more
-    return sum(resident.get(pid, 0) for pid in tree)
+    now, peaks = zip(*(memory.get(pid, (0, 0)) for pid in tree), strict=True)
+    return sum(now), max(peaks)

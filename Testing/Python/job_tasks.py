@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 from LiverTumorLib.errors import InputError
@@ -113,10 +114,14 @@ def environment(volume, options, progress) -> CaseOutput:
 
 def memory(volume, options, progress) -> CaseOutput:
     """Looks at one slice of the volume only and says how much memory that took, in MB."""
-    import resource
-
     mean = float(volume.array[0].mean())
-    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024**2 if sys.platform == "darwin" else 1024)
+    if sys.platform == "linux":  # where getrusage would count what the parent held when it started this process
+        status = Path("/proc/self/status").read_text()
+        peak_mb = int(status.partition("VmHWM:")[2].split()[0]) / 1024
+    else:
+        import resource
+
+        peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024**2 if sys.platform == "darwin" else 1024)
     return CaseOutput(CaseResult(volume.name, CaseSummary(liver_ml=mean), seconds={"peak_mb": peak_mb}))
 
 

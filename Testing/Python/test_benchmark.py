@@ -32,9 +32,8 @@ def test_everything_is_measured_and_written(tmp_path):
         assert 0 < sum(stages) < value(scan, "run_s") < value(scan, "wall_s")
         assert 0 < value(scan, "read_s") < value(scan, "wall_s")
         assert value(scan, "liver_voxels") > 100, "without a liver the second stage is not measured"
-        assert value(scan, "process_peak_mb") > 50
         if sys.platform == "linux":
-            assert value(scan, "tree_peak_mb") > value(scan, "process_peak_mb")  # the program and its worker
+            assert value(scan, "tree_peak_mb") > value(scan, "process_peak_mb") > 50  # the program and its worker
     ratio = value("scan from memory", "run_s") / value("scan from memory, peer", "run_s")
     assert value("scan", "run_s, ours / peer") == pytest.approx(ratio)
     for network in ("liver", "tumor", "slice"):

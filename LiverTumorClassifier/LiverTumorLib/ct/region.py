@@ -12,7 +12,7 @@ def bounding_box(mask: np.ndarray) -> tuple[slice, slice, slice] | None:
         return None
     inner = mask[ks[0] : ks[-1] + 1]
     js, is_ = np.flatnonzero(inner.any(axis=(0, 2))), np.flatnonzero(inner.any(axis=(0, 1)))
-    return slice(ks[0], ks[-1] + 1), slice(js[0], js[-1] + 1), slice(is_[0], is_[-1] + 1)
+    return tuple(slice(int(used[0]), int(used[-1]) + 1) for used in (ks, js, is_))
 
 
 def components(mask: np.ndarray) -> tuple[np.ndarray, tuple[slice, slice, slice]] | None:

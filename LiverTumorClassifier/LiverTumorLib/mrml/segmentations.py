@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from ..ct.region import bounding_box
 from ..errors import InputError
 from ..files.segments import SEGMENTS, Segment
 from .nodes import one_update, output_node, place_beside
@@ -151,22 +152,13 @@ def _oriented_image(labels: np.ndarray, ijk_to_ras: np.ndarray):
     import vtk
     from vtk.util.numpy_support import numpy_to_vtk
 
-    box = _bounding_box(labels)
+    box = bounding_box(labels) or (slice(0, 1),) * 3  # an image needs a voxel
     image = slicer.vtkOrientedImageData()
     image.SetExtent(*(bound for part in box[::-1] for bound in (part.start, part.stop - 1)))
     scalars = numpy_to_vtk(labels[box].astype(np.uint8).ravel(), deep=True, array_type=vtk.VTK_UNSIGNED_CHAR)
     image.GetPointData().SetScalars(scalars)
     _set_geometry(image, ijk_to_ras)
     return image
-
-
-def _bounding_box(labels: np.ndarray) -> tuple[slice, ...]:
-    """The part of the array that holds labels; a single voxel where there are none, since an image needs one."""
-    box = []
-    for axis in range(3):
-        used = np.flatnonzero(labels.any(axis=tuple(other for other in range(3) if other != axis)))
-        box.append(slice(int(used[0]), int(used[-1]) + 1) if used.size else slice(0, 1))
-    return tuple(box)
 
 
 def _set_geometry(image, ijk_to_ras: np.ndarray) -> None:

@@ -6,16 +6,14 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 from LiverTumorLib.models.bundle import CARD, MODEL, Bundle, load_bundle, write_bundle
 from LiverTumorLib.models.manifest import Manifest
 from LiverTumorLib.models.session import open_session
 
 from ..compression.quantization import copy_float_weights, quantization_aware
-from ..data.samples import load_sample
 from ..training.config import TrainConfig
 from ..training.quantize import FOLDER, read_run
-from ..training.run import build_network, load_slices
+from ..training.run import build_network, calibration_slices, load_slices
 from .card import model_card
 from .tflite import float_tflite, int8_tflite
 from .thresholds import segmentation_threshold, slice_calibration
@@ -25,8 +23,6 @@ LIVER_LABEL = {"value": 1, "name": "Liver", "code": "SCT 10200004", "meaning": "
 TUMOR_LABEL = {"value": 2, "name": "Lesion", "code": "SCT 52988006", "meaning": "Lesion of the liver"}
 LABELS = {"liver": [LIVER_LABEL], "tumor": [TUMOR_LABEL], "slice": [{**TUMOR_LABEL, "meaning": "Slice holds tumor"}]}
 TITLES = {"liver": "Liver (Mobile U-Net)", "tumor": "Liver tumor (Mobile U-Net)", "slice": "Tumor in slice (MobileNetV2)"}
-# Slices shown to the quantizer, spread over the training patients.
-CALIBRATION_SLICES = 160
 
 
 def export_run(run: Path, data: Path, split_file: Path, cache: Path, out: Path, version: str, weights: str = "best") -> Bundle:
@@ -52,13 +48,13 @@ def export_run(run: Path, data: Path, split_file: Path, cache: Path, out: Path, 
     model = build_network(config)
     model.load_weights(run / f"{weights}.weights.h5")
     if (run / FOLDER / "config.json").exists():
-        aware = quantization_aware(model)
+        aware = quantization_aware(model, calibration_slices(config, slices["train"])[:8])
         aware.load_weights(run / FOLDER / "best.weights.h5")
         quantized, method = int8_tflite(aware), "int8, quantization-aware training"
         copy_float_weights(aware, model)
         record["quantization"] = json.loads((run / FOLDER / "config.json").read_text(encoding="utf-8"))
     else:
-        quantized, method = int8_tflite(model, _calibration_slices(config, slices["train"])), "int8, post-training"
+        quantized, method = int8_tflite(model, calibration_slices(config, slices["train"])), "int8, post-training"
     plain = float_tflite(model)
     manifest = Manifest(
         id=out.name,
@@ -90,13 +86,6 @@ def _with_operating_point(bundle: Bundle, config: TrainConfig, cases) -> Manifes
     threshold, scores = segmentation_threshold(session, cases, config.task)
     figures = {"dice_by_threshold": scores, "grid": "the network's canvas, threshold chosen here"}
     return replace(bundle.manifest, threshold=threshold, metrics={"validation": figures})
-
-
-def _calibration_slices(config: TrainConfig, cases) -> np.ndarray:
-    rng = np.random.default_rng([config.seed, 3])
-    each = -(-CALIBRATION_SLICES // len(cases))
-    chosen = [(case, int(k)) for case in cases for k in rng.choice(len(case.image), min(each, len(case.image)), replace=False)]
-    return np.stack([load_sample(case, k, config.input, None, rng)[0] for case, k in chosen])
 
 
 def _best_epoch(run: Path) -> dict[str, str]:

@@ -10,7 +10,7 @@ from LiverTumorLib.errors import InputError
 
 from ..compression.quantization import quantization_aware
 from .config import TrainConfig, config_from_dict
-from .run import build_network, fit, load_slices
+from .run import build_network, calibration_slices, fit, load_slices
 
 FOLDER = "quantized"  # inside the run's folder
 
@@ -36,7 +36,7 @@ def quantize_run(run: Path, data: Path, split_file: Path, cache: Path, weights: 
     model.load_weights(run / f"{weights}.weights.h5")
     out.mkdir(exist_ok=True)
     (out / "config.json").write_text(json.dumps({"from": weights, **config.to_dict()}, indent=1), encoding="utf-8")
-    fit(quantization_aware(model), config, slices, out)
+    fit(quantization_aware(model, calibration_slices(config, slices["train"])), config, slices, out)
 
 
 def quantization_config(config: TrainConfig, epochs: int, learning_rate: float) -> TrainConfig:

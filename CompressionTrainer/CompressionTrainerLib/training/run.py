@@ -22,6 +22,8 @@ from .batches import steps_per_epoch, training_batches, validation_batches
 from .config import TrainConfig
 from .losses import BatchDice, bce_dice
 
+CALIBRATION_SLICES = 56
+
 
 def build_network(config: TrainConfig):
     """The untrained network of a configuration."""
@@ -56,7 +58,7 @@ def train(
     model = build_network(config)
     if imagenet:
         load_imagenet(model, imagenet)
-        reestimate_batch_norm(keras, model, _calibration_batch(config, slices["train"]))
+        reestimate_batch_norm(keras, model, calibration_slices(config, slices["train"]))
     if start:
         model.load_weights(start, by_name=True, skip_mismatch=True)
     fit(model, config, slices, out)
@@ -95,13 +97,13 @@ def load_slices(config: TrainConfig, data: Path, split_file: Path, cache: Path) 
     return {subset: [cached_slices(case, config.input, cache) for case in cases[subset]] for subset in cases}, split
 
 
-def _calibration_batch(config: TrainConfig, cases) -> np.ndarray:
-    rng = np.random.default_rng([config.seed, 2])
-    images = []
-    for case in cases:
-        for k in rng.choice(np.flatnonzero(case.has_liver), 3, replace=False):
-            images.append(load_sample(case, int(k), config.input, None, rng)[0])
-    return np.stack(images)
+def calibration_slices(config: TrainConfig, cases) -> np.ndarray:
+    """Plain network inputs of CALIBRATION_SLICES slices or a few more, spread over the cases, for ranges and statistics."""
+    rng = np.random.default_rng([config.seed, 3])
+    each = -(-CALIBRATION_SLICES // len(cases))
+    chosen = [(case, int(k)) for case in cases for k in rng.choice(len(case.image), min(each, len(case.image)), replace=False)]
+    rng.shuffle(chosen)
+    return np.stack([load_sample(case, k, config.input, None, rng)[0] for case, k in chosen])
 
 
 def _write_record(out: Path, config: TrainConfig, split, imagenet: Path | None, start: Path | None) -> None:

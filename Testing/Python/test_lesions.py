@@ -130,3 +130,35 @@ def test_diameters_of_small_and_thin_lesions():
     line = np.zeros((5, 9), bool)
     line[2, 1:8] = True
     assert axial_diameters(line, (0.5, 0.5)) == pytest.approx((3.0, 0.5))
+
+
+def test_the_perpendicular_is_one_line_not_the_width_of_a_box():
+    """A slanted lesion: its corners lie far apart across the longest diameter, but at different places along it."""
+    j, i = np.indices((60, 220))
+    slanted = (j >= 5) & (j <= 55) & (i - j >= 5) & (i - j <= 155)  # corners (5, 10), (5, 160), (55, 210), (55, 60)
+    longest, perpendicular = axial_diameters(slanted, (0.5, 0.5))
+    assert longest == pytest.approx(0.5 * np.hypot(200, 50), rel=1e-6)
+    assert perpendicular == pytest.approx(0.5 * 51.54, rel=0.01)  # the box is 72.8 wide
+
+
+@settings(deadline=None)
+@given(seed=st.integers(0, 10_000), voxel=st.tuples(st.floats(0.3, 2), st.floats(0.3, 2)))
+def test_diameters_against_every_pair_of_voxels(seed, voxel):
+    rng = np.random.default_rng(seed)
+    mask = rng.random((rng.integers(1, 8), rng.integers(1, 8))) > 0.5
+    mask[0, 0] = True
+    longest, perpendicular = axial_diameters(mask, voxel)
+    points = np.argwhere(mask) * voxel
+    pairs = np.linalg.norm(points[:, None] - points[None], axis=-1)
+    assert longest == pytest.approx(max(pairs.max(), np.mean(voxel)))
+    assert np.mean(voxel) <= perpendicular <= longest + 1e-9
+
+
+def test_a_perpendicular_edge_is_no_line_elsewhere():
+    """An arrow head: its widest line is its back edge, and one step along it is narrower."""
+    j, i = np.indices((21, 60))
+    arrow = np.abs(j - 10) <= 10 * (50 - i) / 50
+    arrow &= i <= 50
+    longest, perpendicular = axial_diameters(arrow, (1.0, 1.0))
+    assert longest == pytest.approx(np.hypot(50, 10))
+    assert perpendicular == pytest.approx(20 * 50 / np.hypot(50, 10), rel=0.03)

@@ -65,9 +65,9 @@ def measure_axial(labels: np.ndarray, volume: CTVolume, probability_at: Probabil
 
 
 def axial_diameters(mask: np.ndarray, voxel_mm: tuple[float, float]) -> tuple[float, float]:
-    """Longest diameter of a 2-D mask (j, i) and the longest one perpendicular to it, in mm.
+    """Longest diameter of a 2-D mask (j, i) and the longest line across it at right angles, in mm.
 
-    Measured between voxel centres, which is unbiased for round shapes; never less than one (mean) voxel.
+    Measured on the convex hull, between voxel centres, which is unbiased for round shapes; never less than one (mean) voxel.
     """
     from scipy.spatial import ConvexHull, QhullError
     from scipy.spatial.distance import pdist, squareform
@@ -83,8 +83,18 @@ def axial_diameters(mask: np.ndarray, voxel_mm: tuple[float, float]) -> tuple[fl
     distances = squareform(pdist(corners))
     a, b = np.unravel_index(distances.argmax(), distances.shape)
     along = (corners[b] - corners[a]) / distances[a, b]
-    across = corners @ np.array([-along[1], along[0]])
-    return max(float(distances[a, b]), size), max(float(across.max() - across.min()), size)
+    across = np.array([-along[1], along[0]])
+    return max(float(distances[a, b]), size), max(_longest_crossing(corners @ along, corners @ across), size)
+
+
+def _longest_crossing(t: np.ndarray, u: np.ndarray) -> float:
+    """Longest line along u through a convex polygon with corners (t, u) in order; it starts at a corner."""
+    next_t, next_u = np.roll(t, -1), np.roll(u, -1)
+    slanted = next_t != t  # an edge along u is met at its ends, where other edges end too
+    part = (t[:, None] - t[slanted]) / (next_t - t)[slanted]  # where the line through each corner meets each edge
+    meets = (part >= -1e-9) & (part <= 1 + 1e-9)
+    height = u[slanted] + part * (next_u - u)[slanted]
+    return float((np.where(meets, height, -np.inf).max(axis=1) - np.where(meets, height, np.inf).min(axis=1)).max())
 
 
 def _lesion(own: np.ndarray, corner: list[int], volume: CTVolume, probability_at: ProbabilityAt | None, surface) -> Lesion:

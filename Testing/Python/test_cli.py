@@ -219,6 +219,19 @@ def test_a_foreign_table_is_not_replaced(work):
     assert os.listdir("out") == ["cases.csv"] and Path("out/cases.csv").read_text() == "patient,weight\n"
 
 
+@pytest.mark.parametrize(
+    "content", ["", "[]", "null", '{"schema": 1}', '{"schema": 1, "case": {"name": "a"}}', '{"schema": 1, "case": []}']
+)
+def test_a_foreign_summary_is_left_alone_and_hinders_nobody(work, content):
+    write_ct("a.nii")
+    write_ct("b.nii")
+    Path("out/a").mkdir(parents=True)
+    Path("out/a/summary.json").write_text(content)
+    done = run("segment", "a.nii", "b.nii", "--out", "out", check=errors.SomeCasesFailed.exit_code)
+    assert "out/a already holds" in done.stderr
+    assert Path("out/a/summary.json").read_text() == content and Path("out/b/summary.json").is_file()
+
+
 def test_one_bad_case_does_not_stop_the_rest(work):
     write_ct("in/a.nii")
     write_ct("in/b crash.nii")

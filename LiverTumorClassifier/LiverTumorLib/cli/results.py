@@ -17,6 +17,7 @@ from ..files import atomic_path, write_json, write_label_nifti, write_segmentati
 from ..files.nifti import import_nibabel
 from ..files.tables import LESION_COLUMNS, SLICE_COLUMNS, lesion_rows, slice_rows
 from ..pipelines.options import CaseOutput
+from ..pipelines.results import CaseResult
 
 SUMMARY = "summary.json"
 
@@ -34,12 +35,14 @@ def fingerprint(path: Path) -> dict:
 
 
 def read_summary(folder: Path) -> dict | None:
-    """The summary of a finished case; None where there is none that this version knows."""
+    """The summary of a finished case; None where there is none that this version knows, whoever wrote what is there."""
     try:
         summary = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        CaseResult.from_dict(summary["case"])
+        known = summary["schema"] == 1 and summary.keys() >= {"files", "seconds"} and "path" in summary["origin"]["input"]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
-    return summary if isinstance(summary, dict) and summary.get("schema") == 1 else None
+    return summary if known else None
 
 
 def is_done(folder: Path, origin: dict) -> bool:

@@ -138,6 +138,18 @@ def test_a_steep_volume_shows_all_its_voxels_even_a_single_slice(grid):
     assert (axial.array[k, j, i] == 60).all()
 
 
+def test_a_large_steep_volume_is_resampled_within_bounds(monkeypatch):
+    matrix = np.eye(4)
+    matrix[:3, :3] = Rotation.from_euler("x", 35, degrees=True).as_matrix() @ AXIAL * (5.0, 5.0, 8.0)
+    volume = CTVolume(np.full((40, 30, 30), 60, np.int16), matrix)
+    fine = to_axial(volume).volume
+    assert fine.spacing == pytest.approx([3, 3, 3])
+    monkeypatch.setattr("LiverTumorLib.ct.orientation.MAX_RESAMPLED", fine.array.size / 10)
+    view = to_axial(volume)
+    assert view.volume.array.size < fine.array.size / 7
+    assert view.restore(np.ones(view.volume.shape, np.uint8)).all()
+
+
 @pytest.mark.parametrize("direction", ["sagittal", "coronal"])
 def test_sagittal_and_coronal_acquisitions_become_axial(direction):
     axes = {"sagittal": [[0, 0, -1], [-1, 0, 0], [0, -1, 0]], "coronal": [[-1, 0, 0], [0, 0, -1], [0, -1, 0]]}[direction]

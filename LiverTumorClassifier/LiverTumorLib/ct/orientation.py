@@ -15,6 +15,7 @@ from .volume import CTVolume
 
 MAX_TILT_DEG = 20.0
 AIR_HU = -1000.0
+MAX_RESAMPLED = 2e8  # voxels, 0.8 GB; a whole body on the slant is resampled more coarsely than an abdomen
 
 # Rows: the RAS directions in which i, j and k grow in axial order (left, posterior, superior).
 _AXIAL_DIRECTIONS = np.array([[-1.0, 0.0, 0.0], [0.0, -1.0, 0.0], [0.0, 0.0, 1.0]])
@@ -106,10 +107,11 @@ def _resample(array: np.ndarray, source_from_target: np.ndarray, shape, order: i
 
 def _resampled_view(volume: CTVolume) -> AxialView:
     """Resample a strongly tilted volume onto an upright axial grid that holds all of it; outside is air."""
-    spacing = np.full(3, float(np.clip(volume.spacing.min(), 1.0, 3.0)))
     corners_ijk = np.array(np.meshgrid(*[(0, n - 1) for n in volume.shape[::-1]], indexing="ij")).reshape(3, -1).T
     along = volume.ras(corners_ijk) @ _AXIAL_DIRECTIONS.T  # corner positions along left, posterior, superior
-    size = np.ceil((along.max(0) - along.min(0)) / spacing).astype(int) + 1
+    extent = along.max(0) - along.min(0)
+    spacing = np.full(3, max(float(np.clip(volume.spacing.min(), 1.0, 3.0)), float(np.prod(extent) / MAX_RESAMPLED) ** (1 / 3)))
+    size = np.ceil(extent / spacing).astype(int) + 1
     to_ras = np.eye(4)
     to_ras[:3, :3] = _AXIAL_DIRECTIONS.T * spacing
     to_ras[:3, 3] = _AXIAL_DIRECTIONS.T @ along.min(0)

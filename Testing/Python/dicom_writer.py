@@ -59,7 +59,7 @@ def write_series(
     uid = uid or generate_uid()
     paths = []
     for k, plane in enumerate(hu):
-        paths.append(folder / f"IM{(k * 7919) % 10007:05d}_{uid[-4:]}.dcm")
+        paths.append(folder / f"IM{(k * 7919) % 10007:05d}_{uid}.dcm")
         if k not in leave_out:
             write_slice(paths[-1], plane, np.add(first, np.multiply(step, k)), **({"SeriesInstanceUID": uid} | tags))
     return paths

@@ -15,11 +15,13 @@ CANDIDATES = np.round(np.arange(0.05, 0.91, 0.05), 2)
 # Without tumour there is no Dice; a threshold that invents this much tumour (ml) in such a patient costs as much as missing one.
 FALSE_TUMOR_ML = 5.0
 
+# The network's own canvas within a cached one.
+_INNER = (slice(None), slice(BORDER, -BORDER), slice(BORDER, -BORDER))
+
 
 def predictions(session: Session, case: CaseSlices) -> np.ndarray:
     """Raw outputs of the network for every slice of a case."""
-    inner = (slice(None), slice(BORDER, -BORDER), slice(BORDER, -BORDER))
-    image, offset = case.image[inner], session.bundle.manifest.input.neighbour_mm / case.slice_mm
+    image, offset = case.image[_INNER], session.bundle.manifest.input.neighbour_mm / case.slice_mm
     return session.predict([neighbour_channels(image, k, offset) for k in range(len(image))])
 
 
@@ -34,11 +36,10 @@ def segmentation_threshold(session: Session, cases: Sequence[CaseSlices], task: 
     scores = {float(t): [] for t in CANDIDATES}
     spec = session.bundle.manifest.input
     for case in cases:
-        inner = (slice(None), slice(BORDER, -BORDER), slice(BORDER, -BORDER))
-        truth = (case.liver if task == "liver" else case.tumor)[inner] >= 128
+        truth = (case.liver if task == "liver" else case.tumor)[_INNER] >= 128
         output = predictions(session, case)[..., 0]
         if task == "tumor":
-            output = output * (case.liver[inner] >= 128)
+            output = output * (case.liver[_INNER] >= 128)
         voxel_ml = spec.spacing_mm**2 * case.slice_mm / 1000
         for threshold, values in scores.items():
             found = output >= threshold

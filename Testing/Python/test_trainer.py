@@ -221,7 +221,7 @@ def test_painted_lesions_are_dark_or_bright_where_labelled_and_inside_the_liver(
     image = np.full((96, 96, 3), 0.6, np.float32)
     masks = np.zeros((96, 96, 2), np.float32)
     masks[20:80, 20:80, 0] = 1
-    painted, labels = paint_lesions(image, masks, pixel_mm=1.25, neighbour_mm=4.0, rng=np.random.default_rng(1))
+    painted, labels = paint_lesions(image, masks, pixel_mm=1.25, neighbour_mm=4.0, radius_mm=(2.5, 16.0), rng=np.random.default_rng(1))
     lesion = labels[..., 1] > 0.5
     assert lesion.any() and not lesion[masks[..., 0] == 0].any()
     assert np.abs(painted[..., 1][lesion] - 0.6).min() > 0.02

@@ -18,7 +18,8 @@ from .synthetic import paint_lesions
 class Augmentation:
     """Strengths; 0 switches a change off. Intensities are fractions of the window, lengths canvas pixels.
 
-    `probability` is that of each change of intensity, `synthetic_lesions` that of painting lesions into a sample.
+    `probability` is that of each change of intensity, `synthetic_lesions` that of painting lesions into a sample, with radii of
+    `lesion_radius_mm`, and `thick_slices` that of a slice that averages over its neighbours.
     """
 
     rotation_deg: float = 15.0
@@ -33,6 +34,8 @@ class Augmentation:
     tumor_contrast: float = 0.6
     probability: float = 0.5
     synthetic_lesions: float = 0.0
+    lesion_radius_mm: tuple[float, float] = (2.5, 16.0)
+    thick_slices: float = 0.15
 
 
 def augment(
@@ -54,7 +57,7 @@ def augment(
         return _middle(image, spec.size), _middle(masks, spec.size)
     image, masks = _moved(image, masks, spec.size, strength, rng)
     if strength.synthetic_lesions and rng.random() < strength.synthetic_lesions:
-        image, masks = paint_lesions(image, masks, spec.spacing_mm, spec.neighbour_mm, rng)
+        image, masks = paint_lesions(image, masks, spec.spacing_mm, spec.neighbour_mm, strength.lesion_radius_mm, rng)
     return np.clip(_intensity(image, masks, strength, rng), 0, 1), masks
 
 

@@ -68,6 +68,8 @@ def load_sample(case: CaseSlices, k: int, spec: InputSpec, strength: Augmentatio
         if rng.random() < 0.1:
             offset = 0.0  # the ends of a scan, and single slices
     image = neighbour_channels(case.image, k, offset).astype(np.float32) / 255
+    if strength is not None and rng.random() < strength.thick_slices:
+        image[..., 1] = image[..., 1] * 0.6 + (image[..., 0] + image[..., 2]) * 0.2  # what a thicker slice averages
     masks = np.stack([case.liver[k], case.tumor[k]], -1).astype(np.float32) / 255
     image, masks = augment(image, masks, spec, strength, rng)
     return image * 2 - 1, masks

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 from LiverTumorLib.ct import CTVolume, to_axial
-from LiverTumorLib.ct.frame import Frame, body_frame, network_slices, region_frame
+from LiverTumorLib.ct.frame import Frame, body_frame, liver_offset, network_slices, region_frame
 from LiverTumorLib.models.manifest import InputSpec
 from LiverTumorLib.pipelines.results import TUMOR
 
@@ -66,7 +66,8 @@ def _write_slices(case: Case, spec: InputSpec, folder: Path) -> None:
     mask = to_axial(CTVolume(labels.astype(np.int16), matrix)).volume.array
     frame = training_frame(view.volume, mask > 0, spec)
     folder.mkdir(parents=True, exist_ok=True)
-    np.save(folder / "image.npy", network_slices(view.volume, frame, spec.window_hu))
+    offset = liver_offset(view.volume, mask, spec.liver_hu)
+    np.save(folder / "image.npy", network_slices(view.volume, frame, spec.window_hu, offset_hu=offset))
     for name, truth in (("liver", mask > 0), ("tumor", mask == TUMOR)):
         np.save(folder / f"{name}.npy", np.rint(frame.sample(truth.astype(np.float32) * 255)).clip(0, 255).astype(np.uint8))
     meta = {

@@ -8,15 +8,21 @@ from __future__ import annotations
 
 import numpy as np
 
-RADIUS_MM = (2.5, 16.0)
 DARKER = (0.05, 0.35)  # share of the window by which a lesion is darker than its surroundings
 BRIGHTER = (0.08, 0.25)
 BRIGHTER_SHARE = 0.15
+CORE_SHARE = 0.3  # of lesions with a rim around a core of another density
+CORE = (-0.2, 0.1)
 LEAST_LIVER_PX = 400
 
 
 def paint_lesions(
-    image: np.ndarray, masks: np.ndarray, pixel_mm: float, neighbour_mm: float, rng: np.random.Generator
+    image: np.ndarray,
+    masks: np.ndarray,
+    pixel_mm: float,
+    neighbour_mm: float,
+    radius_mm: tuple[float, float],
+    rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Paint one to three lesions into healthy liver.
 
@@ -24,6 +30,7 @@ def paint_lesions(
         image: float32 (rows, columns, 3) in 0..1; the channels are slices `neighbour_mm` apart, the middle one labelled.
         masks: float32 (rows, columns, 2) liver and tumour in 0..1.
         pixel_mm, neighbour_mm: pixel size and distance of the channels.
+        radius_mm: smallest and largest radius.
         rng: source of all randomness.
 
     Returns:
@@ -37,19 +44,24 @@ def paint_lesions(
     rows, columns = np.indices(healthy.shape, dtype=np.float32)
     for _ in range(rng.integers(1, 4)):
         row, column = places[rng.integers(len(places))]
-        radius = float(np.exp(rng.uniform(*np.log(RADIUS_MM))))
+        radius = float(np.exp(rng.uniform(*np.log(radius_mm))))
         y, x = (rows - row) * pixel_mm, (columns - column) * pixel_mm
         outline = _outline(np.arctan2(y, x), rng) * radius
         distance = np.hypot(y, x * np.float32(np.exp(rng.normal() * 0.2)))
         contrast = rng.uniform(*BRIGHTER) if rng.random() < BRIGHTER_SHARE else -rng.uniform(*DARKER)
-        edge_mm = rng.uniform(1.0, 4.0)
+        core = rng.uniform(*CORE) if rng.random() < CORE_SHARE else 0.0
+        core_part, edge_mm = rng.uniform(0.4, 0.8), rng.uniform(1.0, 4.0)
         height = rng.uniform(-0.6, 0.6) * radius  # of the lesion's centre above the labelled slice
         for channel in range(3):
             section = 1 - (((channel - 1) * neighbour_mm - height) / radius) ** 2
             if section <= 0:
                 continue
-            inside = np.clip((outline * np.float32(np.sqrt(section)) - distance) / np.float32(edge_mm) + 0.5, 0, 1) * masks[..., 0]
+            border = outline * np.float32(np.sqrt(section))
+            inside = np.clip((border - distance) / np.float32(edge_mm) + 0.5, 0, 1) * masks[..., 0]
             image[..., channel] += inside * np.float32(contrast)
+            if core:
+                middle = np.clip((border * np.float32(core_part) - distance) / np.float32(edge_mm) + 0.5, 0, 1)
+                image[..., channel] += inside * middle * np.float32(core)
             if channel == 1:
                 masks[..., 1] = np.maximum(masks[..., 1], inside)
     return np.clip(image, 0, 1), masks

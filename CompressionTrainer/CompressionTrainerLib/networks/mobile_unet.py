@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from .mobilenet_v2 import BATCH_NORM_MOMENTUM, backbone
 
+# The encoder's end, at 1/16 resolution; the one block more that MobileNetV2 has there is a fifth of the weights.
+BOTTOM = "block_11_add"
 # Encoder outputs at 1/8, 1/4 and 1/2 resolution, joined on the way up.
 _SKIPS = ("block_5_add", "block_2_add", "expanded_conv_project_BN")
 
@@ -27,7 +29,7 @@ def mobile_unet(keras, size: tuple[int, int], width: float = 1.0, decoder: tuple
         raise ValueError(f"the input size must be a multiple of 16, not {size}")
     layers = keras.layers
     encoder = backbone(keras, size, width)
-    x = encoder.get_layer("block_12_add").output
+    x = encoder.get_layer(BOTTOM).output
     for level, (skip, channels) in enumerate(zip(_SKIPS, decoder, strict=True)):
         x = layers.UpSampling2D(2, interpolation="bilinear", name=f"up_{level}")(x)
         x = layers.Concatenate(name=f"join_{level}")([x, encoder.get_layer(skip).output])

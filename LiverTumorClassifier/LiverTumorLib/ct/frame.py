@@ -5,6 +5,7 @@ Training and inference both come through this file, so that a network meets at t
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,7 @@ import numpy as np
 from .volume import CTVolume
 
 BODY_HU = 0.0  # soft tissue lies above, fat and air below
+SNAP_MM = 4.0  # a region's canvas moves and grows in steps of this, so that a stray pixel of the region does not move it
 
 
 @dataclass(frozen=True)
@@ -80,13 +82,16 @@ def region_frame(volume: CTVolume, region: np.ndarray, size: tuple[int, int], sp
     centre, extents = [], []
     for axis, other in ((1, 2), (2, 1)):
         used = np.flatnonzero(region.any(axis=(0, other)))
-        centre.append((used[0] + used[-1]) / 2)
-        extents.append((used[-1] - used[0] + 1) * voxel_mm[axis - 1] + 2 * margin_mm)
+        step = SNAP_MM / voxel_mm[axis - 1]
+        centre.append(round((used[0] + used[-1]) / 2 / step) * step)
+        extents.append(math.ceil((used[-1] - used[0] + 1) * voxel_mm[axis - 1] / SNAP_MM + 1) * SNAP_MM + 2 * margin_mm)
     needed = max(extent / pixels for extent, pixels in zip(extents, size, strict=True))
     return Frame(tuple(size), max(spacing_mm, needed), tuple(centre), voxel_mm)
 
 
-def network_slices(volume: CTVolume, frame: Frame, window_hu: tuple[float, float], ks: np.ndarray | None = None) -> np.ndarray:
+def network_slices(
+    volume: CTVolume, frame: Frame, window_hu: tuple[float, float], ks: np.ndarray | None = None, offset_hu: float = 0.0
+) -> np.ndarray:
     """Axial slices as a network sees them, one channel: uint8 (n, rows, columns), 0 = window's low end and off the scan.
 
     Args:
@@ -94,15 +99,25 @@ def network_slices(volume: CTVolume, frame: Frame, window_hu: tuple[float, float
         frame: the canvas.
         window_hu: HU shown as 0 and as 255.
         ks: which slices; all when None.
+        offset_hu: added to what the window shows, see `liver_offset`.
     """
     low, high = window_hu
     ks = np.arange(volume.shape[0]) if ks is None else ks
     out = np.empty((len(ks), *frame.size), np.uint8)
     for start in range(0, len(ks), 16):  # small blocks: a float copy of a whole scan would not fit an ordinary computer
         block = volume.array[ks[start : start + 16]].astype(np.float32)
-        windowed = np.clip((block - low) * (255.0 / (high - low)), 0, 255)
+        # First the window, then the offset: a scan that was stored clipped to the window must look like one that was not.
+        windowed = np.clip((np.clip(block, low, high) + (offset_hu - low)) * (255.0 / (high - low)), 0, 255)
         out[start : start + 16] = np.rint(np.clip(frame.sample(windowed), 0, 255))
     return out
+
+
+def liver_offset(volume: CTVolume, liver: np.ndarray, liver_hu: float | None) -> float:
+    """What brings the median of a liver (k, j, i) to `liver_hu`: contrast phase and fat differ between scans, lesions much less.
+
+    0 where `liver_hu` is None. The volume may be longer than a bounding box needs; only `liver` and its voxels count.
+    """
+    return 0.0 if liver_hu is None else liver_hu - float(np.median(volume.array[liver > 0]))
 
 
 def neighbour_channels(slices: np.ndarray, k: float, offset: float) -> np.ndarray:

@@ -20,6 +20,7 @@ class InputSpec:
         window_hu: HU shown as the darkest and the brightest value.
         neighbour_mm: distance of the slices shown as first and third channel.
         margin_mm: room kept around the liver where region is "liver".
+        liver_hu: HU that the liver's median is brought to where region is "liver"; None shows the HU as they are.
     """
 
     size: tuple[int, int]
@@ -28,10 +29,13 @@ class InputSpec:
     window_hu: tuple[float, float] = (-40.0, 160.0)
     neighbour_mm: float = 5.0
     margin_mm: float = 10.0
+    liver_hu: float | None = None
 
     def __post_init__(self) -> None:
         if self.region not in ("body", "liver"):
             raise ValueError(f"region is {self.region!r}; it must be 'body' or 'liver'")
+        if self.liver_hu is not None and self.region != "liver":
+            raise ValueError("liver_hu needs the region 'liver': elsewhere nothing says where the liver is")
         if self.spacing_mm <= 0 or self.neighbour_mm < 0 or self.margin_mm < 0 or self.window_hu[1] <= self.window_hu[0]:
             raise ValueError("lengths must be positive and the window's high end above its low end")
 

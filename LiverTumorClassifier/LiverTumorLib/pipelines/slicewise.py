@@ -16,14 +16,14 @@ SLICE_STEP_MM = 2.0
 STEP = 8
 
 
-def map_slices(session: Session, volume: CTVolume, frame: Frame, ks: range, report: Report) -> SliceMaps:
+def map_slices(session: Session, volume: CTVolume, frame: Frame, ks: range, report: Report, offset_hu: float = 0.0) -> SliceMaps:
     """Probability maps that stand for the axial slices `ks` (consecutive) of a volume in axial order.
 
-    `report` is called with the done fraction and may raise to stop the run.
+    `report` is called with the done fraction and may raise to stop the run; `offset_hu` as for `network_slices`.
     """
     shown = _shown_slices(ks, volume.spacing[2])
     maps = np.empty((len(shown), *frame.size), np.float32)
-    for start, output in _predictions(session, volume, frame, shown, report):
+    for start, output in _predictions(session, volume, frame, shown, report, offset_hu):
         maps[start : start + len(output)] = output[..., 0]
     return SliceMaps(shown, maps, frame)
 
@@ -46,14 +46,14 @@ def _shown_slices(ks: range, slice_mm: float) -> np.ndarray:
     return shown if shown[-1] == ks.stop - 1 else np.append(shown, ks.stop - 1)
 
 
-def _predictions(session: Session, volume: CTVolume, frame: Frame, ks: np.ndarray, report: Report):
+def _predictions(session: Session, volume: CTVolume, frame: Frame, ks: np.ndarray, report: Report, offset_hu: float = 0.0):
     """Yield (position in ks, raw outputs) a few slices at a time."""
     spec = session.bundle.manifest.input
     offset = spec.neighbour_mm / float(volume.spacing[2])
     reach = int(np.ceil(offset))
     first = max(0, int(ks[0]) - reach)
     last = min(volume.shape[0] - 1, int(ks[-1]) + reach)
-    canvas = network_slices(volume, frame, spec.window_hu, np.arange(first, last + 1))
+    canvas = network_slices(volume, frame, spec.window_hu, np.arange(first, last + 1), offset_hu)
     for start in range(0, len(ks), STEP):
         report(start / len(ks))
         yield start, session.predict([neighbour_channels(canvas, k - first, offset) for k in ks[start : start + STEP]])

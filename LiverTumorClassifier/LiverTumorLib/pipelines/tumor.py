@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..ct import CTVolume
-from ..ct.frame import body_frame, region_frame
+from ..ct.frame import body_frame, liver_offset, region_frame
 from ..ct.region import bounding_box, component_sizes, components
 from ..errors import UsageError
 from ..models.session import Session
@@ -45,7 +45,7 @@ def find_tumor(session: Session, volume: CTVolume, labels: np.ndarray, roi: bool
     frame = region_frame(volume, labels[slices], spec.size, spec.spacing_mm, spec.margin_mm)
     reach = int(margin_mm / volume.spacing[2])
     around = range(max(slices.start - reach, 0), min(slices.stop + reach, volume.shape[0]))
-    found = map_slices(session, volume, frame, around, report)
+    found = map_slices(session, volume, frame, around, report, liver_offset(volume, labels, spec.liver_hu))
     believed = within(_on_canvas(found, labels), found.ks * volume.spacing[2], frame.spacing_mm, margin_mm)
     return SliceMaps(found.ks, np.where(believed, found.maps, 0), frame)
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from LiverTumorLib.ct import CTVolume
-from LiverTumorLib.ct.frame import Frame, body_frame, neighbour_channels, network_slices, region_frame
+from LiverTumorLib.ct.frame import Frame, body_frame, liver_offset, neighbour_channels, network_slices, region_frame
 
 
 @pytest.mark.parametrize("voxel", [0.3, 0.7, 0.977, 2.0, 3.0])
@@ -52,9 +52,31 @@ def test_region_frame_holds_all_of_a_large_region():
     region = np.zeros(array.shape, bool)
     region[1:3, 20:280, 60:200] = True
     frame = region_frame(CTVolume(array, np.eye(4)), region, (128, 128), 1.25, margin_mm=10)
-    assert frame.spacing_mm == pytest.approx((260 + 20) / 128)
+    assert frame.spacing_mm == pytest.approx((264 + 20) / 128)  # room for the canvas' step of 4 mm
     seen = frame.sample(region.astype(np.float32))
     assert seen[1].sum() * frame.spacing_mm**2 == pytest.approx(260 * 140, rel=0.01)
+
+
+def test_a_stray_pixel_does_not_move_the_region_frame():
+    region = np.zeros((4, 200, 200), bool)
+    region[1:3, 41:120, 60:139] = True
+    volume = CTVolume(np.zeros(region.shape, np.int16), np.eye(4))
+    frame = region_frame(volume, region, (128, 128), 1.25, margin_mm=10)
+    region[1, 40, 60] = True
+    assert region_frame(volume, region, (128, 128), 1.25, margin_mm=10) == frame
+
+
+def test_the_liver_is_brought_to_its_level_and_the_window_clips_first():
+    array = np.full((1, 8, 8), 60, np.int16)
+    array[0, 0] = 3000
+    volume = CTVolume(array, np.eye(4))
+    offset = liver_offset(volume, array == 60, 100.0)
+    assert offset == 40 and liver_offset(volume, array == 60, None) == 0
+    frame = Frame((8, 8), 1.0, (3.5, 3.5), (1.0, 1.0))
+    shown = network_slices(volume, frame, (-40.0, 160.0), offset_hu=offset)
+    clipped = network_slices(volume.with_array(array.clip(-40, 160)), frame, (-40.0, 160.0), offset_hu=offset)
+    assert shown[0, 4, 4] == round(140 * 255 / 200)
+    assert (shown == clipped).all()
 
 
 def test_network_slices_window_and_chosen_slices():

@@ -19,6 +19,7 @@ from CompressionTrainerLib.export.tflite import float_tensors, float_tflite, int
 from CompressionTrainerLib.networks.keras_module import keras
 from CompressionTrainerLib.networks.mobile_unet import mobile_unet
 from CompressionTrainerLib.networks.mobilenet_v2 import load_imagenet, mobilenet_v2_classifier, reestimate_batch_norm
+from CompressionTrainerLib.training.batches import _cells
 from CompressionTrainerLib.training.config import load_config
 from CompressionTrainerLib.training.quantize import quantize_run
 from CompressionTrainerLib.training.run import train
@@ -132,15 +133,33 @@ def test_folded_batch_norm_reestimated_computes_the_same():
     batch = np.random.default_rng(0).uniform(-1, 1, (6, 64, 64, 3)).astype(np.float32)
     before = model.predict(batch, verbose=0)
     reestimate_batch_norm(keras, model, batch)
-    assert model.predict(batch, verbose=0) == pytest.approx(before, abs=1e-4)
-    trained = model(batch, training=True).numpy()  # dropout aside, batch statistics are now what the layers hold
-    assert np.isfinite(trained).all()
+    for old, new in zip(before, model.predict(batch, verbose=0), strict=True):
+        assert new == pytest.approx(old, abs=1e-4)
+    trained = model(batch, training=True)  # dropout aside, batch statistics are now what the layers hold
+    assert all(np.isfinite(output.numpy()).all() for output in trained)
+
+
+def test_the_slice_classifier_says_what_its_most_suspicious_cell_says():
+    model = mobilenet_v2_classifier(keras, (64, 96), width=0.35)
+    batch = np.random.default_rng(0).uniform(-1, 1, (3, 64, 96, 3)).astype(np.float32)
+    probability, cells = model.predict(batch, verbose=0)
+    assert cells.shape == (3, 2, 3, 1)
+    assert probability[:, 1] == pytest.approx(cells.max(axis=(1, 2, 3)), abs=1e-5)
+
+
+def test_cells_are_taught_where_the_tumor_is():
+    tumor = np.zeros((64, 96))
+    tumor[:8, :8] = 1  # enough for its cell
+    tumor[40, 40] = 1  # too little to call its cell one with tumour, too much to call it one without
+    truth, weight = np.moveaxis(_cells(tumor), -1, 0)
+    assert truth.tolist() == [[1, 0, 0], [0, 0, 0]]
+    assert weight.tolist() == [[1, 1, 1], [1, 0, 1]]
 
 
 @pytest.mark.skipif(not IMAGENET.is_file(), reason="needs LIVERTUMOR_TEST_DATA with the ImageNet weights")
 def test_imagenet_weights_fill_classifier_and_encoder():
     assert load_imagenet(mobilenet_v2_classifier(keras, (96, 96)), IMAGENET) == 104
-    assert load_imagenet(mobile_unet(keras, (96, 96)), IMAGENET) == 78
+    assert load_imagenet(mobile_unet(keras, (96, 96)), IMAGENET) == 72
     with pytest.raises(ValueError, match="width 1.0"):
         load_imagenet(mobilenet_v2_classifier(keras, (96, 96), width=0.5), IMAGENET)
 

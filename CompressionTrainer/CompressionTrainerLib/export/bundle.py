@@ -94,5 +94,5 @@ def _best_epoch(run: Path) -> dict[str, str]:
 
     with open(run / "log.csv", newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    key = "val_dice" if "val_dice" in rows[0] else "val_accuracy"
+    key = next(name for name in rows[0] if name.startswith("val_") and name.endswith(("dice", "accuracy")))
     return {"epochs_run": str(len(rows)), **max(rows, key=lambda row: float(row[key]))}

@@ -20,12 +20,25 @@ def backbone(keras, size: tuple[int, int], width: float = 1.0):
 
 
 def mobilenet_v2_classifier(keras, size: tuple[int, int], width: float = 1.0, dropout: float = 0.2):
-    """Tumour / no tumour for one slice: global average pooling, dropout and two softmax outputs (no tumour, tumour)."""
+    """Tumour / no tumour for one slice, and where.
+
+    A 1x1 convolution gives each cell of the last feature map (1/32 of the input) its logit of tumour; the slice's is that of its
+    most suspicious cell (multiple-instance pooling), since a small lesion drowns in an average over the whole abdomen. The cells
+    can be taught where the tumour is, and are afterwards an exact class activation map.
+
+    Returns:
+        a model with the outputs "probability" (n, 2), softmax over (no tumour, tumour), and "cell_probability"
+        (n, rows / 32, columns / 32, 1).
+    """
     base = backbone(keras, size, width)
-    x = keras.layers.GlobalAveragePooling2D(name="pool")(base.output)
-    x = keras.layers.Dropout(dropout, name="dropout")(x)
-    x = keras.layers.Dense(2, name="logits")(x)
-    return keras.Model(base.input, keras.layers.Softmax(name="probability")(x), name="mobilenet_v2")
+    x = keras.layers.Dropout(dropout, name="dropout")(base.output)
+    cells = keras.layers.Conv2D(1, 1, bias_initializer=keras.initializers.Constant(-2.2), name="cells")(x)
+    strongest = keras.layers.GlobalMaxPooling2D(name="strongest")(cells)
+    # Starts as softmax(-z / 2, z / 2), which is the sigmoid of the strongest cell's logit z.
+    kernel = keras.initializers.Constant([[-0.5, 0.5]])
+    logits = keras.layers.Dense(2, kernel_initializer=kernel, name="logits")(strongest)
+    outputs = [keras.layers.Softmax(name="probability")(logits), keras.layers.Activation("sigmoid", name="cell_probability")(cells)]
+    return keras.Model(base.input, outputs, name="mobilenet_v2")
 
 
 def load_imagenet(model, path: str | Path) -> int:

@@ -14,6 +14,9 @@ from .config import TrainConfig
 
 # How far around the liver a tumour network must be right: the margin in which tumour is believed, and room for stage 1's errors.
 REGION_MM = 12.0
+# Side of the slice classifier's cells, in input pixels, and from how many tumour pixels on a cell counts as one with tumour.
+CELL = 32
+CELL_TUMOR_PX = 12
 # Batches made ahead, in another thread, while the network trains.
 AHEAD = 4
 
@@ -49,7 +52,10 @@ def validation_batches(config: TrainConfig, cases: Sequence[CaseSlices]) -> tf.d
 
 def _dataset(config: TrainConfig, batches) -> tf.data.Dataset:
     image = tf.TensorSpec((None, *config.input.size, 3), tf.float32)
-    target = tf.TensorSpec((None,), tf.int32) if config.task == "slice" else tf.TensorSpec((None, *config.input.size, 2), tf.float32)
+    target = tf.TensorSpec((None, *config.input.size, 2), tf.float32)
+    if config.task == "slice":
+        cells = [length // CELL for length in config.input.size]
+        target = (tf.TensorSpec((None,), tf.int32), tf.TensorSpec((None, *cells, 2), tf.float32))
     return tf.data.Dataset.from_generator(batches, output_signature=(image, target))
 
 
@@ -62,16 +68,24 @@ def _batch(config: TrainConfig, cases: Sequence[CaseSlices], plan: list[Position
         image, masks = load_sample(case, position.k, config.input, config.augmentation if drawn else None, rng)
         images.append(image)
         targets.append(_target(config, case, position.k, masks))
-    return np.stack(images).astype(np.float32), np.stack(targets)
+    parts = tuple(np.stack(part) for part in zip(*targets, strict=True)) if config.task == "slice" else np.stack(targets)
+    return np.stack(images).astype(np.float32), parts
 
 
 def _target(config: TrainConfig, case: CaseSlices, k: int, masks: np.ndarray):
-    """Class of a slice, or truth and the region that counts (rows, columns, 2) for a segmentation."""
+    """Truth and the region that counts (rows, columns, 2) for a segmentation; class and `_cells` of a slice."""
     if config.task == "slice":
-        return np.int32(case.has_tumor[k] or masks[..., 1].max() > 0.5)  # a painted lesion counts
+        return np.int32(case.has_tumor[k] or masks[..., 1].max() > 0.5), _cells(masks[..., 1])  # a painted lesion counts
     truth = masks[..., 0 if config.task == "liver" else 1]
     region = np.ones_like(truth)
     if config.input.region == "liver":
         # Only the liver and its surroundings are ever asked about; a tumour elsewhere is no error.
         region = (maximum_filter(masks[..., 0], 2 * round(REGION_MM / config.input.spacing_mm) + 1) > 0.5).astype(np.float32)
     return np.stack([truth, region], axis=-1)
+
+
+def _cells(tumor: np.ndarray) -> np.ndarray:
+    """Truth and weight (cell rows, cell columns, 2): a cell with a few tumour pixels at its rim is neither one thing nor the other."""
+    rows, columns = (length // CELL for length in tumor.shape)
+    pixels = (tumor > 0.5).reshape(rows, CELL, columns, CELL).sum(axis=(1, 3))
+    return np.stack([pixels >= CELL_TUMOR_PX, (pixels == 0) | (pixels >= CELL_TUMOR_PX)], axis=-1).astype(np.float32)

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from ..networks.keras_module import keras, tf
 
+CELL_WEIGHT = 3.0
+
 
 def soft_dice(truth, predicted, smooth: float = 1.0):
     """Dice of probabilities over the whole batch, so that slices without the structure do not count as failures."""
@@ -22,6 +24,17 @@ def bce_dice(target, predicted):
     truth, region = target[..., :1], target[..., 1:]
     entropy = keras.losses.binary_crossentropy(truth, predicted) * region[..., 0]
     return tf.reduce_sum(entropy) / (tf.reduce_sum(region) + 1) + 1 - soft_dice(truth * region, predicted * region)
+
+
+def cell_entropy(target, predicted):
+    """Binary cross-entropy of the slice classifier's cells, the rare ones with tumour weighing `CELL_WEIGHT` times.
+
+    `target` is (n, rows, columns, 2), truth and the weight (0 where a cell holds too little tumour to be called);
+    `predicted` (n, rows, columns, 1).
+    """
+    truth, counts = target[..., :1], target[..., 1]
+    weight = counts * (1 + (CELL_WEIGHT - 1) * truth[..., 0])
+    return tf.reduce_sum(keras.losses.binary_crossentropy(truth, predicted) * weight) / (tf.reduce_sum(weight) + 1)
 
 
 class BatchDice(keras.metrics.Metric):

@@ -20,7 +20,7 @@ from ..networks.mobile_unet import mobile_unet
 from ..networks.mobilenet_v2 import load_imagenet, mobilenet_v2_classifier, reestimate_batch_norm
 from .batches import steps_per_epoch, training_batches, validation_batches
 from .config import TrainConfig
-from .losses import BatchDice, bce_dice
+from .losses import BatchDice, bce_dice, cell_entropy
 
 CALIBRATION_SLICES = 56
 
@@ -70,7 +70,9 @@ def fit(model, config: TrainConfig, slices: dict, out: Path) -> None:
     schedule = WarmupCosine(config.optimizer.learning_rate, int(config.optimizer.warmup_epochs * steps), config.optimizer.epochs * steps)
     optimizer = keras.optimizers.Adam(schedule, clipnorm=config.optimizer.clip_norm)
     if config.task == "slice":
-        loss, metrics, monitor = keras.losses.SparseCategoricalCrossentropy(), ["accuracy"], "val_accuracy"
+        # Lists in the order of the outputs, whose names change under quantization-aware training.
+        loss, metrics = [keras.losses.SparseCategoricalCrossentropy(), cell_entropy], [["accuracy"], []]
+        monitor = f"val_{model.output_names[0]}_accuracy"
     else:
         loss, metrics, monitor = bce_dice, [BatchDice()], "val_dice"
     model.compile(optimizer, loss, metrics)

@@ -43,7 +43,13 @@ class Session:
         except (ValueError, RuntimeError) as error:
             raise ModelError(f"{bundle.model} is no network that LiteRT can run ({error}); install the model again.") from error
         self._input = self._interpreters[0].get_input_details()[0]
-        self._output = self._interpreters[0].get_output_details()[0]
+        # The slice classifier's second output is its map of cells; TFLite does not keep the outputs' order.
+        ranks = 2 if bundle.manifest.task == "slice" else 4
+        self._output = next((o for o in self._interpreters[0].get_output_details() if len(o["shape"]) == ranks), None)
+        if self._output is None:
+            raise ModelError(
+                f"{bundle.model} has no output of the kind that its task '{bundle.manifest.task}' needs; install the model again."
+            )
         expected = (1, *bundle.manifest.input.size, 3)
         if tuple(self._input["shape"]) != expected:
             raise ModelError(f"{bundle.model} takes inputs of shape {tuple(self._input['shape'])}, its manifest says {expected}.")

@@ -27,49 +27,16 @@ from LiverTumorLib.errors import InputError, UsageError
 from LiverTumorLib.models.bundle import load_bundle
 from LiverTumorLib.models.manifest import InputSpec
 from LiverTumorLib.models.session import open_session
+from tiny_training import TINY, write_data
 
 CONFIGS = Path(__file__).parents[2] / "CompressionTrainer/CompressionTrainerLib/training/configs"
 IMAGENET = Path(os.environ.get("LIVERTUMOR_TEST_DATA", "none")) / "imagenet/mobilenet_v2_1.0_224.npz"
 
-TINY = """
-name = "tiny"
-task = "{task}"
-[input]
-size = [64, 64]
-spacing_mm = 5.0
-region = "{region}"
-[sampling]
-slices = 16
-tumor_share = 0.5
-background_share = 0.25
-[network]
-width = 0.35
-decoder = [16, 16, 16]
-[optimizer]
-batch = 8
-epochs = 2
-[augmentation]
-synthetic_lesions = 0.5
-"""
-
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    """Three small phantoms as NIfTI pairs, and a split of them."""
-    import nibabel
-    from LiverTumorLib.phantom import make_phantom
-
     folder = tmp_path_factory.mktemp("data")
-    for case in range(3):
-        volume, labels = make_phantom(seed=case + 1, shape=(24, 128, 128), spacing_mm=(3.0, 3.0, 8.0))
-        for name, array in (("volume", volume.array), ("segmentation", labels)):
-            nibabel.save(nibabel.Nifti1Image(array.transpose(2, 1, 0), volume.ijk_to_ras), folder / f"{name}-{case}.nii.gz")
-    split = {
-        "name": "tiny",
-        "patients": {"train": [[0], [1]], "val": [[2]]},
-        "files": {"ct": "volume-{case}.nii.gz", "mask": "segmentation-{case}.nii.gz"},
-    }
-    (folder / "split.json").write_text(json.dumps(split))
+    write_data(folder)
     return folder
 
 

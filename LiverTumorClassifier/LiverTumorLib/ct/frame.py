@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .filters import WHITE, Filters, apply_filters
 from .volume import CTVolume
 
 BODY_HU = 0.0  # soft tissue lies above, fat and air below
@@ -90,7 +91,12 @@ def region_frame(volume: CTVolume, region: np.ndarray, size: tuple[int, int], sp
 
 
 def network_slices(
-    volume: CTVolume, frame: Frame, window_hu: tuple[float, float], ks: np.ndarray | None = None, offset_hu: float = 0.0
+    volume: CTVolume,
+    frame: Frame,
+    window_hu: tuple[float, float],
+    ks: np.ndarray | None = None,
+    offset_hu: float = 0.0,
+    filters: Filters = (),
 ) -> np.ndarray:
     """Axial slices as a network sees them, one channel: uint8 (n, rows, columns), 0 = window's low end and off the scan.
 
@@ -100,6 +106,10 @@ def network_slices(
         window_hu: HU shown as 0 and as 255.
         ks: which slices; all when None.
         offset_hu: added to what the window shows, see `liver_offset`.
+        filters: what is done to every slice before it is brought to the canvas, see `ct.filters`.
+
+    Raises:
+        RequirementError: SimpleITK, which one of the filters needs, is not installed.
     """
     low, high = window_hu
     ks = np.arange(volume.shape[0]) if ks is None else ks
@@ -107,8 +117,9 @@ def network_slices(
     for start in range(0, len(ks), 16):  # small blocks: a float copy of a whole scan would not fit an ordinary computer
         block = volume.array[ks[start : start + 16]].astype(np.float32)
         # First the window, then the offset: a scan that was stored clipped to the window must look like one that was not.
-        windowed = np.clip((np.clip(block, low, high) + (offset_hu - low)) * (255.0 / (high - low)), 0, 255)
-        out[start : start + 16] = np.rint(np.clip(frame.sample(windowed), 0, 255))
+        windowed = np.clip((np.clip(block, low, high) + (offset_hu - low)) * (WHITE / (high - low)), 0, WHITE)
+        shown = frame.sample(apply_filters(windowed, filters, frame.voxel_mm))
+        out[start : start + 16] = np.rint(np.clip(shown, 0, WHITE))
     return out
 
 

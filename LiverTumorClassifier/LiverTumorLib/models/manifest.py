@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
+from ..ct.filters import Filters, check_filters
+
 SCHEMA = 1
 TASKS = ("liver", "tumor", "slice")
 
@@ -21,6 +23,7 @@ class InputSpec:
         neighbour_mm: distance of the slices shown as first and third channel.
         margin_mm: room kept around the liver where region is "liver".
         liver_hu: HU that the liver's median is brought to where region is "liver"; None shows the HU as they are.
+        filters: (name, strength) pairs of `ct.filters`, applied to every slice in this order; none by default.
     """
 
     size: tuple[int, int]
@@ -30,6 +33,7 @@ class InputSpec:
     neighbour_mm: float = 5.0
     margin_mm: float = 10.0
     liver_hu: float | None = None
+    filters: Filters = ()
 
     def __post_init__(self) -> None:
         if self.region not in ("body", "liver"):
@@ -38,6 +42,7 @@ class InputSpec:
             raise ValueError("liver_hu needs the region 'liver': elsewhere nothing says where the liver is")
         if self.spacing_mm <= 0 or self.neighbour_mm < 0 or self.margin_mm < 0 or self.window_hu[1] <= self.window_hu[0]:
             raise ValueError("lengths must be positive and the window's high end above its low end")
+        object.__setattr__(self, "filters", check_filters(self.filters))
 
 
 @dataclass(frozen=True)

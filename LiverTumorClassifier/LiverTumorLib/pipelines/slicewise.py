@@ -53,7 +53,7 @@ def _predictions(session: Session, volume: CTVolume, frame: Frame, ks: np.ndarra
     reach = int(np.ceil(offset))
     first = max(0, int(ks[0]) - reach)
     last = min(volume.shape[0] - 1, int(ks[-1]) + reach)
-    canvas = network_slices(volume, frame, spec.window_hu, np.arange(first, last + 1), offset_hu)
+    canvas = network_slices(volume, frame, spec.window_hu, np.arange(first, last + 1), offset_hu, spec.filters)
     for start in range(0, len(ks), STEP):
         report(start / len(ks))
         yield start, session.predict([neighbour_channels(canvas, k - first, offset) for k in ks[start : start + STEP]])

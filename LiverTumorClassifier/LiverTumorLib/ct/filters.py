@@ -1,0 +1,137 @@
+"""Named filters against noise and for contrast, slice by slice: the same in training and, through the manifest, at inference.
+
+They work on what the window shows, at the scan's own resolution and before the canvas. So a scan that was stored clipped to
+the window is filtered as one that was not, and where a canvas lies and ends changes nothing.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable
+
+import numpy as np
+
+from ..errors import RequirementError
+
+Filters = tuple[tuple[str, float], ...]
+
+WHITE = 255.0
+TILE_MM = 60.0  # of CLAHE: a part of the liver with its surroundings
+BINS = 256
+
+
+def check_filters(filters: Iterable) -> Filters:
+    """(name, strength) pairs, also as JSON and TOML give them, in the form that the other functions take.
+
+    Raises:
+        ValueError: an unknown name (the nearest known one is named), no pair, or a strength out of range.
+    """
+    checked = []
+    for entry in filters:
+        if not isinstance(entry, (list, tuple)) or len(entry) != 2:
+            raise ValueError(f"a filter is a name with its strength, as in ['median', 1.0], not {entry!r}")
+        name, strength = entry
+        if name not in FILTERS:
+            near = difflib.get_close_matches(str(name), FILTERS, 1)
+            hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(FILTERS)}"
+            raise ValueError(f"{name!r} is no filter; {hint}")
+        lowest = 1.0 if name == "clahe" else 0.0
+        if isinstance(strength, bool) or not isinstance(strength, (int, float)) or not lowest < strength < np.inf:
+            raise ValueError(f"the strength of the filter {name!r} is {strength!r}; it must be a number above {lowest:g}")
+        checked.append((name, float(strength)))
+    return tuple(checked)
+
+
+def apply_filters(slices: np.ndarray, filters: Filters, voxel_mm: tuple[float, float]) -> np.ndarray:
+    """Filter axial slices one by one, in the order of `filters`.
+
+    Args:
+        slices: float32 (n, j, i), 0 to WHITE between the window's ends.
+        filters: as `check_filters` gives them; none leaves the slices as they are.
+        voxel_mm: (j, i) voxel size.
+
+    Raises:
+        RequirementError: SimpleITK, which one of the filters needs, is not installed.
+    """
+    for name, strength in filters:
+        slices = np.stack([FILTERS[name](plane, strength, voxel_mm) for plane in slices])
+    return slices
+
+
+def _median(plane: np.ndarray, radius_mm: float, voxel_mm: tuple[float, float]) -> np.ndarray:
+    """Median of the square that reaches `radius_mm` each way, and one voxel at least."""
+    from scipy.ndimage import median_filter
+
+    return median_filter(plane, [2 * max(1, round(radius_mm / mm)) + 1 for mm in voxel_mm], mode="nearest")
+
+
+def _gaussian(plane: np.ndarray, sigma_mm: float, voxel_mm: tuple[float, float]) -> np.ndarray:
+    """Gaussian smoothing of standard deviation `sigma_mm`."""
+    from scipy.ndimage import gaussian_filter
+
+    return gaussian_filter(plane, [sigma_mm / mm for mm in voxel_mm], mode="nearest")
+
+
+def _curvature_anisotropic(plane: np.ndarray, conductance: float, voxel_mm: tuple[float, float]) -> np.ndarray:
+    """Edge-preserving smoothing: modified curvature diffusion (Whitaker and Xue, ICIP 2001), five steps of ITK's filter.
+
+    The higher the `conductance` (0.5 to 3 are usual), the stronger an edge must be to be kept.
+    """
+    try:
+        import SimpleITK as sitk
+    except ImportError:
+        raise RequirementError("The filter 'curvature-anisotropic' needs SimpleITK: pip install SimpleITK.") from None
+    # Steps are those of an image with unit spacing: 0.0625 is stable for it in two dimensions.
+    smoothed = sitk.CurvatureAnisotropicDiffusion(sitk.GetImageFromArray(plane), 0.0625, conductance, 1, 5)
+    return sitk.GetArrayFromImage(smoothed)
+
+
+def _gamma(plane: np.ndarray, exponent: float, voxel_mm: tuple[float, float]) -> np.ndarray:
+    """Gray values, as fractions of white, to the power of `exponent`: below 1 brightens, above 1 darkens."""
+    return (np.clip(plane / WHITE, 0, 1) ** np.float32(exponent)) * np.float32(WHITE)
+
+
+def _clahe(plane: np.ndarray, clip_limit: float, voxel_mm: tuple[float, float]) -> np.ndarray:
+    """Contrast-limited adaptive histogram equalization (Zuiderveld, Graphics Gems IV, 1994) with tiles of about TILE_MM.
+
+    `clip_limit` is how many times its mean a bin of a tile's histogram may hold: 2 to 4 are usual. Black stays black. Own code,
+    since the libraries that have it are not part of Slicer, and ITK's adaptive equalization takes many seconds a slice.
+    """
+    gray = np.clip(np.rint(plane), 0, BINS - 1).astype(np.intp)
+    edges = [np.linspace(0, n, max(1, round(n * mm / TILE_MM)) + 1).round().astype(int) for n, mm in zip(gray.shape, voxel_mm, strict=True)]
+    curves = np.array(
+        [
+            [_equalizing_curve(gray[top:bottom, left:right], clip_limit) for left, right in zip(edges[1], edges[1][1:], strict=False)]
+            for top, bottom in zip(edges[0], edges[0][1:], strict=False)
+        ]
+    )
+    (j0, j1, down), (i0, i1, along) = (_between(len(ends) - 1, n) for ends, n in zip(edges, gray.shape, strict=True))
+    j0, j1, down = j0[:, None], j1[:, None], down[:, None]
+    upper = curves[j0, i0, gray] * (1 - along) + curves[j0, i1, gray] * along
+    lower = curves[j1, i0, gray] * (1 - along) + curves[j1, i1, gray] * along
+    return upper * (1 - down) + lower * down
+
+
+def _equalizing_curve(tile: np.ndarray, clip_limit: float) -> np.ndarray:
+    """New gray value, float32, for each of BINS old ones: the clipped histogram's cumulative sum, from 0 to WHITE."""
+    counts = np.bincount(tile.ravel(), minlength=BINS).astype(np.float32)
+    clipped = np.minimum(counts, clip_limit * tile.size / BINS)
+    clipped += (counts.sum() - clipped.sum()) / BINS
+    total = np.cumsum(clipped)
+    return ((total - total[0]) * (WHITE / (total[-1] - total[0]))).astype(np.float32)
+
+
+def _between(tiles: int, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """For each of n pixels the two tiles between whose centers it lies, and the weight of the second; at the ends one tile twice."""
+    position = np.clip((np.arange(n) + 0.5) * tiles / n - 0.5, 0, tiles - 1)
+    first = position.astype(np.intp)
+    return first, np.minimum(first + 1, tiles - 1), (position - first).astype(np.float32)
+
+
+FILTERS: dict[str, Callable[[np.ndarray, float, tuple[float, float]], np.ndarray]] = {
+    "median": _median,
+    "gaussian": _gaussian,
+    "curvature-anisotropic": _curvature_anisotropic,
+    "clahe": _clahe,
+    "gamma": _gamma,
+}

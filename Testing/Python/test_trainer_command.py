@@ -10,13 +10,22 @@ from LiverTumorLib.errors import RequirementError
 
 ROOT = Path(__file__).parents[2]
 CONFIG = ROOT / "CompressionTrainer/CompressionTrainerLib/training/configs/liver-roi.toml"
+COMMANDS = [
+    ["train", str(CONFIG), "--out", "out"],
+    ["prune", "run"],
+    ["slim", "run"],
+    ["distill", "run", "--config", str(CONFIG), "--out", "out"],
+    ["quantize", "run"],
+    ["export", "run", "--out", "out"],
+    ["variants", "run", "--out", "out"],
+]
 DATA = ["--data", "data", "--split", "split.json", "--cache", "cache"]
 # With None in sys.modules Python says ModuleNotFoundError at the import, as it does where the package is not installed.
 WITHOUT = "import sys; sys.path[:0] = {paths!r}; sys.modules[{package!r}] = None; from LiverTumorLib.cli import main; sys.exit(main())"
 
 
 @pytest.mark.parametrize("package", ["tensorflow", "tf_keras", "tensorflow_model_optimization"])
-@pytest.mark.parametrize("words", [["train", str(CONFIG), "--out", "out"], ["quantize", "run"], ["export", "run", "--out", "out"]])
+@pytest.mark.parametrize("words", COMMANDS, ids=lambda words: words[0])
 def test_a_missing_package_is_one_sentence_that_says_what_to_install(tmp_path, words, package):
     code = WITHOUT.format(paths=[str(ROOT / "LiverTumorClassifier"), str(ROOT / "CompressionTrainer")], package=package)
     done = subprocess.run([sys.executable, "-c", code, *words, *DATA], capture_output=True, text=True, cwd=tmp_path, timeout=120)
@@ -27,7 +36,7 @@ def test_a_missing_package_is_one_sentence_that_says_what_to_install(tmp_path, w
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("command", ["train", "quantize", "export", "evaluate", "segment", "classify", "demo", "models"])
+@pytest.mark.parametrize("command", [*(words[0] for words in COMMANDS), "evaluate", "segment", "classify", "demo", "models"])
 def test_help_describes_the_command(command, capsys):
     with pytest.raises(SystemExit, match="0"):
         build_parser().parse_args([command, "--help"])

@@ -56,20 +56,27 @@ class PerChannelScheme(default_8bit_quantize_scheme.Default8BitQuantizeScheme):
         return PerChannelRegistry()
 
 
-def quantization_aware(model, samples: np.ndarray):
+def quantization_aware(model):
     """A copy of a flat functional model with fake quantization of weights (per channel) and activations.
 
-    tfmot starts every activation's range at -6..6 and lets it follow the data by a thousandth a step, so that a short
-    fine-tuning would end with ranges that clip what they should hold. Here the ranges start where the float network's
-    activations lie.
-
-    Args:
-        model: the trained float network.
-        samples: float32 (n, rows, columns, 3) in [-1, 1], what the network will see.
+    Train it only after `start_ranges`, or load weights that were trained so.
     """
     with keras.utils.custom_object_scope({"DepthwiseQuantizeConfig": DepthwiseQuantizeConfig}):
         annotated = tfmot.quantization.keras.quantize_annotate_model(model)
-        aware = tfmot.quantization.keras.quantize_apply(annotated, PerChannelScheme())
+        return tfmot.quantization.keras.quantize_apply(annotated, PerChannelScheme())
+
+
+def start_ranges(aware, model, samples: np.ndarray) -> None:
+    """Start the activation ranges of a quantization-aware network where the float network's activations lie.
+
+    tfmot starts every range at -6..6 and lets it follow the data by a thousandth a step, so that a short fine-tuning would
+    end with ranges that clip what they should hold.
+
+    Args:
+        aware: what `quantization_aware` made of `model`.
+        model: the trained float network.
+        samples: float32 (n, rows, columns, 3) in [-1, 1], what the network will see.
+    """
     variables = {variable.name.split(":")[0]: variable for variable in aware.variables}
     for name, (low, high) in _activation_ranges(model, samples).items():
         for kind in ("output", "post_activation"):
@@ -79,7 +86,6 @@ def quantization_aware(model, samples: np.ndarray):
     for name, variable in variables.items():
         if name.startswith("quantize_layer") and name.endswith(("_min", "_max")):  # of the network's input
             variable.assign(samples.min() if name.endswith("_min") else samples.max())
-    return aware
 
 
 def copy_float_weights(aware, model) -> None:

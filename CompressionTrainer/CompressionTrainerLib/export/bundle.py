@@ -48,8 +48,7 @@ def export_run(run: Path, data: Path, split_file: Path, cache: Path, out: Path, 
     model = build_network(config)
     model.load_weights(run / f"{weights}.weights.h5")
     if (run / FOLDER / "config.json").exists():
-        aware = quantization_aware(model, calibration_slices(config, slices["train"])[:8])
-        aware.load_weights(run / FOLDER / "best.weights.h5")
+        aware = quantized_network(run, model)
         quantized, method = int8_tflite(aware), "int8, quantization-aware training"
         copy_float_weights(aware, model)
         record["quantization"] = json.loads((run / FOLDER / "config.json").read_text(encoding="utf-8"))
@@ -76,6 +75,13 @@ def export_run(run: Path, data: Path, split_file: Path, cache: Path, out: Path, 
     manifest = replace(manifest, files=entry)
     write_bundle(out, manifest, {MODEL: quantized, CARD: model_card(manifest, len(quantized)).encode()})
     return load_bundle(out)
+
+
+def quantized_network(run: Path, model):
+    """The quantization-aware network of a run that has been quantized in training; `model` is its plain float network."""
+    aware = quantization_aware(model)
+    aware.load_weights(run / FOLDER / "best.weights.h5")
+    return aware
 
 
 def _with_operating_point(bundle: Bundle, config: TrainConfig, cases) -> Manifest:

@@ -18,11 +18,15 @@ TASKS = ("liver", "tumor", "slice")
 
 @dataclass(frozen=True)
 class NetworkConfig:
-    """Which network: a Mobile U-Net for tasks liver and tumor, MobileNetV2 for task slice."""
+    """Which network: a Mobile U-Net for tasks liver and tumor, MobileNetV2 for task slice.
+
+    `channels` gives convolutions, by name, another number of channels than `width` does; structured pruning fills it in.
+    """
 
     width: float = 1.0
     decoder: tuple[int, int, int] = (64, 48, 32)
     dropout: float = 0.2
+    channels: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -101,5 +105,5 @@ def _section(path, kind, name, values):
             raise UsageError(f"{path}: {where}{key!r} is no setting{hint}")
     try:
         return kind(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         raise UsageError(f"{path}: {where}{error}.".replace("__init__() ", "")) from error

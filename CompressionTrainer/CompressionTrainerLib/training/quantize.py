@@ -8,14 +8,17 @@ from pathlib import Path
 
 from LiverTumorLib.errors import InputError
 
-from ..compression.quantization import quantization_aware
+from ..compression.magnitude import HoldZeros
+from ..compression.quantization import quantization_aware, start_ranges
 from .config import TrainConfig, config_from_dict
 from .run import build_network, calibration_slices, fit, load_slices
 
 FOLDER = "quantized"  # inside the run's folder
 
 
-def quantize_run(run: Path, data: Path, split_file: Path, cache: Path, weights: str, epochs: int, learning_rate: float) -> None:
+def quantize_run(
+    run: Path, data: Path, split_file: Path, cache: Path, weights: str, epochs: int, learning_rate: float, keep_zeros: bool = True
+) -> None:
     """Fine-tune a run's network with int8 rounding in place; writes weights, log.csv and config.json into RUN/quantized.
 
     Args:
@@ -23,6 +26,7 @@ def quantize_run(run: Path, data: Path, split_file: Path, cache: Path, weights: 
         data, split_file, cache: as in training.
         weights: "best" (by validation) or "last" of the run.
         epochs, learning_rate: of the fine-tuning, whose rate falls as a half cosine from the start.
+        keep_zeros: weights that are zero, as after pruning, stay so; otherwise fine-tuning moves most of them.
 
     Raises:
         InputError: there is no run, or it has been quantized already.
@@ -30,16 +34,19 @@ def quantize_run(run: Path, data: Path, split_file: Path, cache: Path, weights: 
     out = run / FOLDER
     if (out / "config.json").exists():
         raise InputError(f"{out} exists already; remove it to quantize the run anew.")
-    config = quantization_config(read_run(run), epochs, learning_rate)
+    config = fine_tuning_config(read_run(run), epochs, learning_rate)
     slices, _ = load_slices(config, data, split_file, cache)
     model = build_network(config)
     model.load_weights(run / f"{weights}.weights.h5")
     out.mkdir(exist_ok=True)
-    (out / "config.json").write_text(json.dumps({"from": weights, **config.to_dict()}, indent=1), encoding="utf-8")
-    fit(quantization_aware(model, calibration_slices(config, slices["train"])), config, slices, out)
+    record = {"from": weights, "keep_zeros": keep_zeros, **config.to_dict()}
+    (out / "config.json").write_text(json.dumps(record, indent=1), encoding="utf-8")
+    aware = quantization_aware(model)
+    start_ranges(aware, model, calibration_slices(config, slices["train"]))
+    fit(aware, config, slices, out, [HoldZeros(aware)] if keep_zeros else [])
 
 
-def quantization_config(config: TrainConfig, epochs: int, learning_rate: float) -> TrainConfig:
+def fine_tuning_config(config: TrainConfig, epochs: int, learning_rate: float) -> TrainConfig:
     """The run's configuration with the fine-tuning's schedule; another seed, so that other slices are drawn."""
     optimizer = replace(config.optimizer, epochs=epochs, learning_rate=learning_rate, warmup_epochs=0.0)
     return replace(config, optimizer=optimizer, seed=config.seed + 1000)

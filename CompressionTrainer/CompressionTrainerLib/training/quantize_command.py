@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 
 
@@ -21,6 +22,12 @@ def add_parser(subparsers) -> None:
     parser.add_argument("--weights", choices=("best", "last"), default="best", help="which weights of the run (default %(default)s)")
     parser.add_argument("--epochs", type=int, default=3, metavar="N", help="epochs of fine-tuning (default %(default)s)")
     parser.add_argument("--learning-rate", type=float, default=1e-4, metavar="R", help="its first learning rate (default %(default)s)")
+    parser.add_argument(
+        "--keep-zeros",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="weights that pruning made zero stay zero (default: they do)",
+    )
     parser.set_defaults(func=run)
 
 
@@ -31,5 +38,5 @@ def run(args) -> int:
     need_trainer_packages()
     from .quantize import quantize_run
 
-    quantize_run(args.run, args.data, args.split, args.cache, args.weights, args.epochs, args.learning_rate)
+    quantize_run(args.run, args.data, args.split, args.cache, args.weights, args.epochs, args.learning_rate, args.keep_zeros)
     return 0

@@ -6,12 +6,14 @@ import json
 import math
 import platform
 import subprocess
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 from LiverTumorLib.errors import InputError
 
+from ..compression.channels import with_channels
 from ..data.samples import load_sample
 from ..data.slices import cached_slices
 from ..data.splits import Split, load_split
@@ -28,8 +30,10 @@ CALIBRATION_SLICES = 56
 def build_network(config: TrainConfig):
     """The untrained network of a configuration."""
     if config.task == "slice":
-        return mobilenet_v2_classifier(keras, config.input.size, config.network.width, config.network.dropout)
-    return mobile_unet(keras, config.input.size, config.network.width, config.network.decoder)
+        model = mobilenet_v2_classifier(keras, config.input.size, config.network.width, config.network.dropout)
+    else:
+        model = mobile_unet(keras, config.input.size, config.network.width, config.network.decoder)
+    return with_channels(model, config.network.channels) if config.network.channels else model
 
 
 def train(
@@ -48,12 +52,21 @@ def train(
     Raises:
         InputError: a data file is missing or not the frozen one; the run's folder exists.
     """
-    if (out / "run.json").exists():
-        raise InputError(f"{out} holds a run already; choose another folder or remove it.")
+    refuse_a_run(out)
     slices, split = load_slices(config, data, split_file, cache)
     out.mkdir(parents=True, exist_ok=True)
-    _write_record(out, config, split, imagenet, start)
+    write_record(out, config, split, imagenet, start)
+    fit(starting_network(config, slices, imagenet, start), config, slices, out)
 
+
+def refuse_a_run(out: Path) -> None:
+    """Raises InputError where a folder that is to become a run's holds one."""
+    if (out / "run.json").exists():
+        raise InputError(f"{out} holds a run already; choose another folder or remove it.")
+
+
+def starting_network(config: TrainConfig, slices: dict, imagenet: Path | None, start: Path | None):
+    """The network of a configuration as training starts with it; see `train`."""
     keras.utils.set_random_seed(config.seed)
     model = build_network(config)
     if imagenet:
@@ -61,11 +74,14 @@ def train(
         reestimate_batch_norm(keras, model, calibration_slices(config, slices["train"]))
     if start:
         model.load_weights(start, by_name=True, skip_mismatch=True)
-    fit(model, config, slices, out)
+    return model
 
 
-def fit(model, config: TrainConfig, slices: dict, out: Path) -> None:
-    """Train `model` as the configuration says; writes best.weights.h5, last.weights.h5 and log.csv into `out`."""
+def fit(model, config: TrainConfig, slices: dict, out: Path, callbacks: Sequence = ()) -> None:
+    """Train `model` as the configuration says; writes best.weights.h5, last.weights.h5 and log.csv into `out`.
+
+    `callbacks` come before those that save, so that what they do to the weights is saved.
+    """
     steps = steps_per_epoch(config)
     schedule = WarmupCosine(config.optimizer.learning_rate, int(config.optimizer.warmup_epochs * steps), config.optimizer.epochs * steps)
     optimizer = keras.optimizers.Adam(schedule, clipnorm=config.optimizer.clip_norm)
@@ -83,6 +99,7 @@ def fit(model, config: TrainConfig, slices: dict, out: Path) -> None:
         steps_per_epoch=steps,
         verbose=2,
         callbacks=[
+            *callbacks,
             keras.callbacks.CSVLogger(str(out / "log.csv")),
             keras.callbacks.ModelCheckpoint(str(out / "best.weights.h5"), monitor, save_best_only=True, mode="max", save_weights_only=True),
             keras.callbacks.ModelCheckpoint(str(out / "last.weights.h5"), save_weights_only=True),
@@ -108,8 +125,8 @@ def calibration_slices(config: TrainConfig, cases) -> np.ndarray:
     return np.stack([load_sample(case, k, config.input, None, rng)[0] for case, k in chosen])
 
 
-def _write_record(out: Path, config: TrainConfig, split, imagenet: Path | None, start: Path | None) -> None:
-    """Everything needed to make this run again, beside its weights."""
+def write_record(out: Path, config: TrainConfig, split: Split, imagenet: Path | None, start: Path | None, **more) -> None:
+    """Everything needed to make this run again, beside its weights: RUN/run.json; `more` says what else there is to know."""
     commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True).stdout.strip()
     record = {
         "config": config.to_dict(),
@@ -121,6 +138,7 @@ def _write_record(out: Path, config: TrainConfig, split, imagenet: Path | None, 
         "start": start and str(start),
         "versions": {"tensorflow": tf.__version__, **{name: version(name) for name in ("tf_keras", "numpy", "scipy")}},
         "machine": platform.processor() or platform.machine(),
+        **more,
     }
     (out / "run.json").write_text(json.dumps(record, indent=1), encoding="utf-8")
 

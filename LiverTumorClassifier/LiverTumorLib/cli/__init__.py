@@ -26,8 +26,12 @@ COMMANDS = (
     "LiverTumorLib.cli.models",
     "CompressionTrainerLib.evaluation.command",
     "CompressionTrainerLib.training.command",
+    "CompressionTrainerLib.compression.prune_command",
+    "CompressionTrainerLib.compression.slim_command",
+    "CompressionTrainerLib.compression.distill_command",
     "CompressionTrainerLib.training.quantize_command",
     "CompressionTrainerLib.export.command",
+    "CompressionTrainerLib.export.variants_command",
 )
 
 

@@ -1,0 +1,69 @@
+"""A finished run with its weakest weights made zero."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+from LiverTumorLib.files.atomic import atomic_path
+
+from ..training.batches import steps_per_epoch
+from ..training.quantize import fine_tuning_config, read_run
+from ..training.run import build_network, fit, load_slices, refuse_a_run, write_record
+from .magnitude import HoldZeros, check_sparsity, gradually_pruned, layer_sparsity, schedule_callbacks, stripped
+
+TABLE = "sparsity.csv"
+
+
+def prune_run(
+    run: Path,
+    data: Path,
+    split_file: Path,
+    cache: Path,
+    out: Path,
+    weights: str,
+    sparsity: float,
+    epochs: int,
+    fine_tuning_epochs: int,
+    learning_rate: float | None = None,
+) -> None:
+    """Prune a run's network gradually, fine-tune what is left, and write it into `out` as a run of its own.
+
+    The network stays what it is and only holds zeros; `out` can be quantized and exported like any other run. Beside its
+    weights lies sparsity.csv, the zeros of each layer; what led to the masks is in out/gradual.
+
+    Args:
+        run: folder of a finished training run.
+        data, split_file, cache: as in training.
+        out: the new run's folder.
+        weights: "best" (by validation) or "last" of the run.
+        sparsity: share of the weights that shall be zero.
+        epochs, fine_tuning_epochs: of gradual pruning, and of training with the zeros held.
+        learning_rate: of either, falling as a half cosine; None takes the run's own.
+
+    Raises:
+        InputError: there is no run, data are missing, or `out` holds a run already.
+        ModelError: the asked share of zeros was not reached.
+    """
+    refuse_a_run(out)
+    source = read_run(run)
+    slices, split = load_slices(source, data, split_file, cache)
+    gradual = fine_tuning_config(source, epochs, learning_rate or source.optimizer.learning_rate)
+    tuning = fine_tuning_config(gradual, fine_tuning_epochs, gradual.optimizer.learning_rate)
+    model = build_network(source)
+    start = run / f"{weights}.weights.h5"
+    model.load_weights(start)
+
+    (out / "gradual").mkdir(parents=True, exist_ok=True)
+    steps = epochs * steps_per_epoch(gradual)
+    pruned = gradually_pruned(model, sparsity, steps)
+    fit(pruned, gradual, slices, out / "gradual", schedule_callbacks())
+    model = stripped(pruned, sparsity)
+    schedule = {"sparsity": sparsity, "begin_step": 0, "end_step": steps - 1, "frequency": 1, "config": gradual.to_dict()}
+    write_record(out, tuning, split, None, start, pruning=schedule)
+    fit(model, tuning, slices, out, [HoldZeros(model)])
+    check_sparsity(model, sparsity)
+    with atomic_path(out / TABLE) as path, open(path, "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["layer", "weights", "zeros", "sparsity"])
+        writer.writerows([name, count, zeros, round(zeros / count, 4)] for name, count, zeros in layer_sparsity(model))

@@ -1,0 +1,65 @@
+"""A finished run with fewer channels."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from LiverTumorLib.errors import UsageError
+
+from ..training.quantize import fine_tuning_config, read_run
+from ..training.run import build_network, fit, load_slices, refuse_a_run, write_record
+from .channels import strongest_channels, without_channels
+
+
+def slim_run(
+    run: Path,
+    data: Path,
+    split_file: Path,
+    cache: Path,
+    out: Path,
+    weights: str,
+    removed: float,
+    epochs: int,
+    learning_rate: float | None = None,
+) -> tuple[int, int]:
+    """Take the weakest channels out of a run's network, fine-tune the smaller one, and write it into `out` as a run of its own.
+
+    Its configuration says how many channels each convolution has (`network.channels`), so that the network can be built
+    again; run.json also says which ones stayed.
+
+    Args:
+        run: folder of a finished training run.
+        data, split_file, cache: as in training.
+        out: the new run's folder.
+        weights: "best" (by validation) or "last" of the run.
+        removed: share of the channels that leave, in every convolution that can lose some.
+        epochs, learning_rate: of the fine-tuning, falling as a half cosine; None takes the run's own rate.
+
+    Returns:
+        the number of parameters before and after.
+
+    Raises:
+        InputError: there is no run, data are missing, or `out` holds a run already.
+        UsageError: so small a share removes no channel.
+    """
+    refuse_a_run(out)
+    source = read_run(run)
+    slices, split = load_slices(source, data, split_file, cache)
+    model = build_network(source)
+    start = run / f"{weights}.weights.h5"
+    model.load_weights(start)
+    kept = strongest_channels(model, removed)
+    if not kept:
+        raise UsageError(f"Removing a share of {removed} of the channels removes none of this network's; choose a larger share.")
+    smaller = without_channels(model, kept)
+
+    channels = source.network.channels | {name: len(numbers) for name, numbers in kept.items()}
+    tuning = fine_tuning_config(source, epochs, learning_rate or source.optimizer.learning_rate)
+    tuning = replace(tuning, network=replace(tuning.network, channels=channels))
+    sizes = (model.count_params(), smaller.count_params())
+    slimming = {"removed": removed, "parameters": sizes, "kept": {name: numbers.tolist() for name, numbers in kept.items()}}
+    out.mkdir(parents=True, exist_ok=True)
+    write_record(out, tuning, split, None, start, slimming=slimming)
+    fit(smaller, tuning, slices, out)
+    return sizes

@@ -1,0 +1,37 @@
+"""`livertumor slim RUN`: a trained network with fewer channels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from .options import add_source, epochs, positive, share
+
+
+def add_parser(subparsers) -> None:
+    """Add the command."""
+    parser = subparsers.add_parser(
+        "slim",
+        help="take the weakest channels out of a trained network",
+        description="Take the weakest channels out of a finished run's network and fine-tune the smaller one (after Li et al., 2017, and "
+        "Liu et al., 2017): a network with fewer weights that is faster everywhere. The result is a run that 'livertumor prune', "
+        "'quantize' and 'export' take. Needs TensorFlow: pip install '.[train]'.",
+    )
+    add_source(parser)
+    parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the smaller run (default: RUN/slim)")
+    parser.add_argument("--remove", type=share, default=0.3, metavar="S", help="share of the channels, 0 to 1 (default %(default)s)")
+    parser.add_argument("--epochs", type=epochs, default=4, metavar="N", help="epochs of fine-tuning (default %(default)s)")
+    parser.add_argument("--learning-rate", type=positive, metavar="R", help="its first learning rate (default: the run's own)")
+    parser.set_defaults(func=run)
+
+
+def run(args) -> int:
+    """Slim; raises RequirementError without TensorFlow, InputError for a folder that holds no run or bad data."""
+    from ..requirement import need_trainer_packages
+
+    need_trainer_packages()
+    from .slim import slim_run
+
+    out = args.out or args.run / "slim"
+    before, after = slim_run(args.run, args.data, args.split, args.cache, out, args.weights, args.remove, args.epochs, args.learning_rate)
+    print(f"{out}: {after} parameters, {1 - after / before:.0%} fewer")
+    return 0

@@ -1,0 +1,60 @@
+"""All TFLite variants of a run's network, and what each costs in bytes."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+from pathlib import Path
+
+from LiverTumorLib.files.atomic import atomic_path
+
+from ..compression.inspect import float_tensors, kernels, sparsity
+from ..training.quantize import FOLDER, read_run
+from ..training.run import build_network, calibration_slices, load_slices
+from .bundle import quantized_network
+from .tflite import VARIANTS, tflite
+
+TABLE = "variants.csv"
+
+
+def write_variants(run: Path, data: Path, split_file: Path, cache: Path, out: Path, weights: str = "best") -> list[dict]:
+    """Write a run's network as VARIANT.tflite for all variants, and variants.csv with a row for each, which is returned.
+
+    Post-training quantization takes its ranges from train patients; a run that was quantized in training gets its
+    "int8-qat" too. A row has bytes, bytes after gzip, the share of zeros with and without depthwise kernels, and the number
+    of float tensors, all read from the file.
+
+    Raises:
+        InputError: there is no run, or data that the split needs are missing.
+        ModelError: the network does not convert.
+        OutputError: `out` cannot be written.
+    """
+    config = read_run(run)
+    slices, _ = load_slices(config, data, split_file, cache)
+    model = build_network(config)
+    model.load_weights(run / f"{weights}.weights.h5")
+    samples = calibration_slices(config, slices["train"])
+    files = {variant: tflite(model, variant, samples) for variant in VARIANTS}
+    if (run / FOLDER / "config.json").exists():
+        files["int8-qat"] = tflite(quantized_network(run, model), "int8")
+    rows = [{"variant": variant, **describe(content)} for variant, content in files.items()]
+    for variant, content in files.items():
+        with atomic_path(out / f"{variant}.tflite") as path:
+            path.write_bytes(content)
+    with atomic_path(out / TABLE) as path, open(path, "w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+    return rows
+
+
+def describe(content: bytes) -> dict:
+    """Size and sparsity of a TFLite file, read from it."""
+    found = kernels(content)
+    return {
+        "bytes": len(content),
+        "gzip_bytes": len(gzip.compress(content, 9)),
+        "sparsity": round(sparsity(found), 4),
+        "sparsity_with_depthwise": round(sparsity(found, depthwise=True), 4),
+        "float_tensors": len(float_tensors(content)),
+    }

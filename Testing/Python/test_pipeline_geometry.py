@@ -137,3 +137,22 @@ def test_tumor_is_believed_up_to_the_margin_on_every_side():
         used = np.flatnonzero((labels == TUMOR).any(axis=tuple({0, 1, 2} - {axis})))
         assert (used[0], used[-1]) == (pytest.approx(15, abs=1), pytest.approx(44, abs=1)), axis
     assert not labels[16, 16, 16], "a corner is farther than the margin"
+
+
+def test_beyond_the_liver_no_tumor_is_believed_in_fat_or_air():
+    """A network that calls everything tumor, and a liver with lung on one side of it."""
+
+    class Everything(Thresholds):
+        def predict(self, images) -> np.ndarray:
+            return np.ones((len(images), *self.spec.size, 1), np.float32)
+
+    array, labels = np.full((20, 80, 80), 60, np.int16), np.zeros((20, 80, 80), np.uint8)
+    array[:, :, :30] = -800
+    array[10, 40, 40] = -300  # a speck inside the liver, where the network is trusted
+    labels[:, 20:60, 30:60] = LIVER
+    volume = CTVolume(array, np.diag([-1.0, -1.0, 2.0, 1.0]))
+    find_tumor(Everything("tumor"), volume, labels, True, 5.0, lambda fraction: None).paint(labels, 0.5, TUMOR)
+    tumor = labels[10] == TUMOR
+    assert tumor[40, 63] and tumor[17, 45], "soft tissue within the margin"
+    assert not tumor[:, :28].any(), "lung within the margin"
+    assert tumor[40, 40]

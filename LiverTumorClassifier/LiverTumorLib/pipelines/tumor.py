@@ -1,10 +1,13 @@
 """Stage 2: tumour, in the liver that stage 1 found or straight from the abdomen.
 
 At the border of the liver tumour is believed up to a margin beyond what stage 1 predicted, because lesions at the surface
-are what stage 1 misses; a believed tumour voxel outside the predicted liver counts as liver too.
+are what stage 1 misses, but not where the CT shows fat or air there; a believed tumour voxel outside the predicted liver
+counts as liver too.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 
@@ -19,6 +22,9 @@ from .slicemaps import SliceMaps
 from .slicewise import map_slices
 
 _BLOCK = 16  # slices brought to the canvas at a time
+# Beyond the predicted liver, what is darker than this on average over a few mm is fat, lung or bowel gas and no tumour.
+FAT_HU = -20.0
+_SMOOTH_MM = 2.0  # standard deviation of that average; single voxels are noise
 
 
 def find_tumor(session: Session, volume: CTVolume, labels: np.ndarray, roi: bool, margin_mm: float, report: Report) -> SliceMaps:
@@ -46,7 +52,9 @@ def find_tumor(session: Session, volume: CTVolume, labels: np.ndarray, roi: bool
     reach = int(margin_mm / volume.spacing[2])
     around = range(max(slices.start - reach, 0), min(slices.stop + reach, volume.shape[0]))
     found = map_slices(session, volume, frame, around, report, liver_offset(volume, labels, spec.liver_hu))
-    believed = within(_on_canvas(found, labels), found.ks * volume.spacing[2], frame.spacing_mm, margin_mm)
+    liver = _on_canvas(found, labels, lambda block: block > 0) >= 0.5
+    believed = within(liver, found.ks * volume.spacing[2], frame.spacing_mm, margin_mm)
+    believed &= liver | ~_fat_or_air(found, volume)
     return SliceMaps(found.ks, np.where(believed, found.maps, 0), frame)
 
 
@@ -85,9 +93,18 @@ def within(mask: np.ndarray, heights_mm: np.ndarray, pixel_mm: float, margin_mm:
     return near
 
 
-def _on_canvas(found: SliceMaps, labels: np.ndarray) -> np.ndarray:
-    """Where a canvas pixel lies in the predicted liver, for half of it at least."""
-    inside = np.empty(found.maps.shape, bool)
+def _fat_or_air(found: SliceMaps, volume: CTVolume) -> np.ndarray:
+    """Where the canvas shows fat or air, bool like the maps."""
+    from scipy.ndimage import gaussian_filter
+
+    low, high = 5 * FAT_HU, -5 * FAT_HU  # so that a speck of gas or bone does not decide for its surroundings
+    hu = _on_canvas(found, volume.array, lambda block: np.clip(block, low, high))
+    return gaussian_filter(hu, (0, *[_SMOOTH_MM / found.frame.spacing_mm] * 2)) < FAT_HU
+
+
+def _on_canvas(found: SliceMaps, array: np.ndarray, change: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """The mapped slices of an array on the volume's grid, `change`d and averaged over canvas pixels, float32 like the maps."""
+    shown = np.empty(found.maps.shape, np.float32)
     for start in range(0, len(found.ks), _BLOCK):
-        inside[start : start + _BLOCK] = found.frame.sample(labels[found.ks[start : start + _BLOCK]] > 0) >= 0.5
-    return inside
+        shown[start : start + _BLOCK] = found.frame.sample(change(array[found.ks[start : start + _BLOCK]]))
+    return shown

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -48,7 +49,7 @@ def export_run(run: Path, data: Path, split_file: Path, cache: Path, out: Path, 
     model = build_network(config)
     model.load_weights(run / f"{weights}.weights.h5")
     if (run / FOLDER / "config.json").exists():
-        aware = quantized_network(run, model)
+        aware = quantized_network(run, model, weights)
         quantized, method = int8_tflite(aware), "int8, quantization-aware training"
         copy_float_weights(aware, model)
         record["quantization"] = json.loads((run / FOLDER / "config.json").read_text(encoding="utf-8"))
@@ -68,8 +69,9 @@ def export_run(run: Path, data: Path, split_file: Path, cache: Path, out: Path, 
         training={**record, "weights": weights, "log": _best_epoch(run)},
     )
     entry = {MODEL: {"quantization": method}}
-    bundle = write_bundle(out, replace(manifest, files=entry), {MODEL: quantized})
-    manifest = _with_operating_point(bundle, config, slices["val"])
+    with tempfile.TemporaryDirectory() as scratch:  # a stop while the threshold is sought must not leave a bundle without one
+        bundle = write_bundle(Path(scratch) / out.name, replace(manifest, files=entry), {MODEL: quantized})
+        manifest = _with_operating_point(bundle, config, slices["val"])
     twin = replace(manifest, files={MODEL: {"quantization": "none (float32)"}})
     write_bundle(run / "float" / out.name, twin, {MODEL: plain})
     manifest = replace(manifest, files=entry)
@@ -77,10 +79,11 @@ def export_run(run: Path, data: Path, split_file: Path, cache: Path, out: Path, 
     return load_bundle(out)
 
 
-def quantized_network(run: Path, model):
-    """The quantization-aware network of a run that has been quantized in training; `model` is its plain float network."""
+def quantized_network(run: Path, model, weights: str):
+    """The quantization-aware network of a run that has been quantized in training, its "best" or "last" weights; `model` is its plain
+    float network."""
     aware = quantization_aware(model)
-    aware.load_weights(run / FOLDER / "best.weights.h5")
+    aware.load_weights(run / FOLDER / f"{weights}.weights.h5")
     return aware
 
 

@@ -36,7 +36,7 @@ def write_variants(run: Path, data: Path, split_file: Path, cache: Path, out: Pa
     samples = calibration_slices(config, slices["train"])
     files = {variant: tflite(model, variant, samples) for variant in VARIANTS}
     if (run / FOLDER / "config.json").exists():
-        files["int8-qat"] = tflite(quantized_network(run, model), "int8")
+        files["int8-qat"] = tflite(quantized_network(run, model, weights), "int8")
     rows = [{"variant": variant, **describe(content)} for variant, content in files.items()]
     for variant, content in files.items():
         with atomic_path(out / f"{variant}.tflite") as path:

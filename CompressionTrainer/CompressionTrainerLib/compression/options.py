@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from ..options import add_data_options
+
 
 def add_source(parser: argparse.ArgumentParser, name: str = "run", metavar: str = "RUN") -> None:
     """The run to start from, which of its weights, and the data it was trained on."""
     parser.add_argument(name, type=Path, metavar=metavar, help="folder of a finished training run")
-    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder with the CT and mask files, as in training")
-    parser.add_argument("--split", type=Path, required=True, metavar="FILE", help="frozen patient-wise split (JSON), as in training")
-    parser.add_argument("--cache", type=Path, required=True, metavar="DIR", help="folder of prepared network slices, as in training")
+    add_data_options(parser)
     weights = "which weights of the run: best on the val patients, or last (default: %(default)s)"
     parser.add_argument("--weights", choices=("best", "last"), default="best", help=weights)
 

@@ -19,7 +19,8 @@ class Augmentation:
     """Strengths; 0 switches a change off. Intensities are fractions of the window, lengths canvas pixels.
 
     `probability` is that of each change of intensity, `synthetic_lesions` that of painting lesions into a sample, with radii of
-    `lesion_radius_mm`, and `thick_slices` that of a slice that averages over its neighbours.
+    `lesion_radius_mm`, `thick_slices` that of a slice that averages over its neighbours, and `flip_horizontal` and
+    `flip_vertical` those of a mirrored slice.
     """
 
     rotation_deg: float = 15.0
@@ -36,6 +37,8 @@ class Augmentation:
     synthetic_lesions: float = 0.0
     lesion_radius_mm: tuple[float, float] = (2.5, 16.0)
     thick_slices: float = 0.15
+    flip_horizontal: float = 0.0
+    flip_vertical: float = 0.0
 
 
 def augment(
@@ -56,6 +59,9 @@ def augment(
     if strength is None:
         return _middle(image, spec.size), _middle(masks, spec.size)
     image, masks = _moved(image, masks, spec.size, strength, rng)
+    for axis, probability in enumerate((strength.flip_vertical, strength.flip_horizontal)):
+        if probability and rng.random() < probability:
+            image, masks = np.flip(image, axis), np.flip(masks, axis)
     if strength.synthetic_lesions and rng.random() < strength.synthetic_lesions:
         image, masks = paint_lesions(image, masks, spec.spacing_mm, spec.neighbour_mm, strength.lesion_radius_mm, rng)
     return np.clip(_intensity(image, masks, strength, rng), 0, 1), masks

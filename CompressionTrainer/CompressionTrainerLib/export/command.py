@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ..options import add_data_options
+
 
 def add_parser(subparsers) -> None:
     """Add the command."""
@@ -15,9 +17,7 @@ def add_parser(subparsers) -> None:
         "The float32 twin, for comparison, goes into RUN/float. Needs TensorFlow: pip install '.[train]'.",
     )
     parser.add_argument("run", type=Path, metavar="RUN", help="folder of a finished training run")
-    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder with the CT and mask files, as in training")
-    parser.add_argument("--split", type=Path, required=True, metavar="FILE", help="frozen patient-wise split (JSON), as in training")
-    parser.add_argument("--cache", type=Path, required=True, metavar="DIR", help="folder of prepared network slices, as in training")
+    add_data_options(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the model; its name becomes the id")
     parser.add_argument("--version", default="0.1.0", metavar="X.Y.Z", help="version of the model (default: %(default)s)")
     weights = "which weights of the run: best on the val patients, or last (default: %(default)s)"

@@ -7,6 +7,7 @@ convolution. Only Conv - BatchNorm - ReLU6 chains, bilinear upsampling and conca
 
 from __future__ import annotations
 
+from .heads import rare_start
 from .mobilenet_v2 import BATCH_NORM_MOMENTUM, backbone
 
 # The encoder's end, at 1/16 resolution; the one block more that MobileNetV2 has there is a fifth of the weights.
@@ -39,8 +40,6 @@ def mobile_unet(keras, size: tuple[int, int], width: float = 1.0, decoder: tuple
         x = layers.Conv2D(channels, 1, use_bias=False, name=f"decoder_{level}_pointwise")(x)
         x = layers.BatchNormalization(momentum=BATCH_NORM_MOMENTUM, name=f"decoder_{level}_pointwise_BN")(x)
         x = layers.ReLU(6.0, name=f"decoder_{level}_pointwise_relu")(x)
-    # A start at probability 0.1 keeps the first steps from being spent on learning that most pixels are background.
-    bias = keras.initializers.Constant(-2.2)
-    x = layers.Conv2D(outputs, 1, bias_initializer=bias, name="logits")(x)
+    x = layers.Conv2D(outputs, 1, bias_initializer=rare_start(keras), name="logits")(x)
     x = layers.UpSampling2D(2, interpolation="bilinear", name="logits_up")(x)
-    return keras.Model(encoder.input, layers.Activation("sigmoid", name="probability")(x), name="mobile_unet")
+    return keras.Model(encoder.input, layers.Activation("sigmoid", dtype="float32", name="probability")(x), name="mobile_unet")

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from .heads import classifier
+
 # Keras' MobileNetV2 says 0.999: statistics as old as a thousand steps, more than these runs' epochs have.
 BATCH_NORM_MOMENTUM = 0.98
 
@@ -19,26 +21,9 @@ def backbone(keras, size: tuple[int, int], width: float = 1.0):
     return base
 
 
-def mobilenet_v2_classifier(keras, size: tuple[int, int], width: float = 1.0, dropout: float = 0.2):
-    """Tumour / no tumour for one slice, and where.
-
-    A 1x1 convolution gives each cell of the last feature map (1/32 of the input) its logit of tumour; the slice's is that of its
-    most suspicious cell (multiple-instance pooling), since a small lesion drowns in an average over the whole abdomen. The cells
-    can be taught where the tumour is, and are afterwards an exact class activation map.
-
-    Returns:
-        a model with the outputs "probability" (n, 2), softmax over (no tumour, tumour), and "cell_probability"
-        (n, rows / 32, columns / 32, 1).
-    """
-    base = backbone(keras, size, width)
-    x = keras.layers.Dropout(dropout, name="dropout")(base.output)
-    cells = keras.layers.Conv2D(1, 1, bias_initializer=keras.initializers.Constant(-2.2), name="cells")(x)
-    strongest = keras.layers.GlobalMaxPooling2D(name="strongest")(cells)
-    # Starts as softmax(-z / 2, z / 2), which is the sigmoid of the strongest cell's logit z.
-    kernel = keras.initializers.Constant([[-0.5, 0.5]])
-    logits = keras.layers.Dense(2, kernel_initializer=kernel, name="logits")(strongest)
-    outputs = [keras.layers.Softmax(name="probability")(logits), keras.layers.Activation("sigmoid", name="cell_probability")(cells)]
-    return keras.Model(base.input, outputs, name="mobilenet_v2")
+def mobilenet_v2_classifier(keras, size: tuple[int, int], width: float = 1.0, dropout: float = 0.2, head: str = "cells"):
+    """Tumour / no tumour for one slice; see `heads.classifier`, which says what the outputs are."""
+    return classifier(keras, backbone(keras, size, width), dropout, head, "mobilenet_v2")
 
 
 def load_imagenet(model, path: str | Path) -> int:
@@ -87,6 +72,7 @@ def reestimate_batch_norm(keras, model, batch: np.ndarray) -> None:
     norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
     probe = keras.Model(model.input, [layer.input for layer in norms])
     for layer, x in zip(norms, probe.predict(batch, verbose=0), strict=True):
+        x = x.astype(np.float32)  # a network in mixed precision gives half of that
         gamma, beta, mean, variance = layer.get_weights()
         new_mean, new_variance = x.mean(axis=(0, 1, 2)), x.var(axis=(0, 1, 2)) + 1e-4
         slope = gamma / np.sqrt(variance + layer.epsilon)

@@ -26,26 +26,37 @@ def steps_per_epoch(config: TrainConfig) -> int:
     return config.sampling.slices // config.optimizer.batch
 
 
-def training_batches(config: TrainConfig, cases: Sequence[CaseSlices], first_epoch: int = 0) -> tf.data.Dataset:
-    """Augmented batches of all epochs from `first_epoch` on, `steps_per_epoch` of them an epoch."""
+def training_batches(
+    config: TrainConfig, cases: Sequence[CaseSlices], first_epoch: int = 0, parts: Sequence[int] = (0,), of: int = 1
+) -> tf.data.Dataset:
+    """Augmented batches of all epochs from `first_epoch` on, `steps_per_epoch` of them an epoch.
+
+    Where several replicas share a batch, `of` in number, an element is the part of one of them: those of the numbers `parts`
+    take turns.
+    """
 
     def batches() -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        size = config.optimizer.batch
+        size, share = config.optimizer.batch, config.optimizer.batch // of
         for epoch in range(first_epoch, config.optimizer.epochs):
             plan = plan_epoch(cases, config.sampling, config.seed, epoch)
             for start in range(0, steps_per_epoch(config) * size, size):
-                yield _batch(config, cases, plan[start : start + size], (epoch, start))
+                for first in (start + part * share for part in parts):
+                    yield _batch(config, cases, plan[first : first + share], (epoch, first))
 
     return _dataset(config, batches).prefetch(AHEAD)
 
 
-def validation_batches(config: TrainConfig, cases: Sequence[CaseSlices]) -> tf.data.Dataset:
-    """Every `val_step`-th slice of the validation cases, unchanged; kept in memory after the first pass."""
+def validation_batches(config: TrainConfig, cases: Sequence[CaseSlices], times: int = 1) -> tf.data.Dataset:
+    """Every `val_step`-th slice of the validation cases, unchanged; kept in memory after the first pass.
+
+    Each batch comes `times` times, once for each replica: all look at everything, and the figures are as those of one.
+    """
 
     def batches() -> Iterator[tuple[np.ndarray, np.ndarray]]:
         size, plan = config.optimizer.batch, every_slice(cases, config.val_step)
         for start in range(0, len(plan), size):
-            yield _batch(config, cases, plan[start : start + size], None)
+            batch = _batch(config, cases, plan[start : start + size], None)
+            yield from [batch] * times
 
     return _dataset(config, batches).cache()
 
@@ -54,8 +65,9 @@ def _dataset(config: TrainConfig, batches) -> tf.data.Dataset:
     image = tf.TensorSpec((None, *config.input.size, 3), tf.float32)
     target = tf.TensorSpec((None, *config.input.size, 2), tf.float32)
     if config.task == "slice":
-        cells = [length // CELL for length in config.input.size]
-        target = (tf.TensorSpec((None,), tf.int32), tf.TensorSpec((None, *cells, 2), tf.float32))
+        target = tf.TensorSpec((None,), tf.int32)
+        if config.network.head == "cells":
+            target = (target, tf.TensorSpec((None, *(length // CELL for length in config.input.size), 2), tf.float32))
     return tf.data.Dataset.from_generator(batches, output_signature=(image, target))
 
 
@@ -68,14 +80,16 @@ def _batch(config: TrainConfig, cases: Sequence[CaseSlices], plan: list[Position
         image, masks = load_sample(case, position.k, config.input, config.augmentation if drawn else None, rng)
         images.append(image)
         targets.append(_target(config, case, position.k, masks))
-    parts = tuple(np.stack(part) for part in zip(*targets, strict=True)) if config.task == "slice" else np.stack(targets)
-    return np.stack(images).astype(np.float32), parts
+    several = isinstance(targets[0], tuple)
+    stacked = tuple(np.stack(part) for part in zip(*targets, strict=True)) if several else np.stack(targets)
+    return np.stack(images).astype(np.float32), stacked
 
 
 def _target(config: TrainConfig, case: CaseSlices, k: int, masks: np.ndarray):
-    """Truth and the region that counts (rows, columns, 2) for a segmentation; class and `_cells` of a slice."""
+    """Truth and the region that counts (rows, columns, 2) for a segmentation; class of a slice, and `_cells` for that head."""
     if config.task == "slice":
-        return np.int32(case.has_tumor[k] or masks[..., 1].max() > 0.5), _cells(masks[..., 1])  # a painted lesion counts
+        found = np.int32(case.has_tumor[k] or masks[..., 1].max() > 0.5)  # a painted lesion counts
+        return (found, _cells(masks[..., 1])) if config.network.head == "cells" else found
     truth = masks[..., 0 if config.task == "liver" else 1]
     region = np.ones_like(truth)
     if config.input.region == "liver":

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ..options import STRATEGIES, add_data_options, add_events_option
+
 
 def add_parser(subparsers) -> None:
     """Add the command."""
@@ -12,15 +14,20 @@ def add_parser(subparsers) -> None:
         help="train a network from labelled CT",
         description="Train one network on the train patients of a frozen split and keep the weights that do best on its val patients; "
         "test patients are not touched. Writes best.weights.h5, last.weights.h5, log.csv and run.json (all that is needed to repeat the "
-        "run) into the folder --out; 'livertumor export' makes a model of it. Needs TensorFlow: pip install '.[train]'.",
+        "run) into the folder --out; 'livertumor export' makes a model of it. A training that was stopped, or killed, at any moment goes "
+        "on after its last complete epoch when the same command is given again. Needs TensorFlow: pip install '.[train]'.",
     )
     parser.add_argument("config", type=Path, metavar="CONFIG", help="training configuration (TOML); the trainer's are in training/configs")
-    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder with the CT and mask files of the split")
-    parser.add_argument("--split", type=Path, required=True, metavar="FILE", help="frozen patient-wise split (JSON)")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of this run; one that holds a run is refused")
-    parser.add_argument("--cache", type=Path, required=True, metavar="DIR", help="folder for prepared network slices, shared between runs")
+    add_data_options(parser)
+    out = "folder of this run; one with an unfinished run of the same configuration goes on, any other run in it is refused"
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help=out)
     parser.add_argument("--imagenet", type=Path, metavar="FILE", help="ImageNet weights of MobileNetV2 (.npz) (default: random weights)")
-    parser.add_argument("--start", type=Path, metavar="FILE", help="weights of an earlier run of the same network to start from (.h5)")
+    parser.add_argument("--start", type=Path, metavar="FILE", help="weights of an earlier run to start from, where layers match (.h5)")
+    strategy = "one device, all GPUs of this machine, or one of several workers that TF_CONFIG lists (default: %(default)s)"
+    parser.add_argument("--strategy", choices=STRATEGIES, default="none", help=strategy)
+    tensorboard = "write a log for TensorBoard into OUT/tensorboard too; needs the package tensorboard"
+    parser.add_argument("--tensorboard", action="store_true", help=tensorboard)
+    add_events_option(parser)
     parser.set_defaults(func=run)
 
 
@@ -28,9 +35,15 @@ def run(args) -> int:
     """Train; raises RequirementError without TensorFlow, UsageError for a bad configuration, InputError for bad data."""
     from ..requirement import need_trainer_packages
 
-    need_trainer_packages()
+    need_trainer_packages(*(["tensorboard"] if args.tensorboard else []))
+    from ..stopping import stops_promptly
     from .config import load_config
-    from .run import train
+    from .progress import reporting
 
-    train(load_config(args.config), args.data, args.split, args.out, args.cache, args.imagenet, args.start)
+    with stops_promptly(), reporting(args.events, args.out) as report:
+        config = load_config(args.config)
+        from .run import train
+
+        more = {"strategy": args.strategy, "tensorboard": args.tensorboard, "report": report}
+        train(config, args.data, args.split, args.out, args.cache, args.imagenet, args.start, **more)
     return 0

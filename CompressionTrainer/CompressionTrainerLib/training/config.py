@@ -12,32 +12,82 @@ from LiverTumorLib.models.manifest import InputSpec
 
 from ..data.augmentation import Augmentation
 from ..data.samples import Sampling
+from ..networks.heads import HEADS
 
-TASKS = ("liver", "tumor", "slice")
+_UNETS = ("mobile_unet", "unet", "resunet")
+ARCHITECTURES = {"liver": _UNETS, "tumor": _UNETS, "slice": ("mobilenet_v2", "mobilenet_v1", "resnet50", "vgg16")}
+_PIXEL_LOSSES = ("bce_dice", "dice", "focal", "tversky")
+LOSSES = {"liver": _PIXEL_LOSSES, "tumor": _PIXEL_LOSSES, "slice": ("cross_entropy", "focal")}
+TASKS = tuple(LOSSES)
+
+
+SCHEDULES = ("cosine", "plateau")
+PRECISIONS = ("float32", "mixed_bfloat16")
+# What a setting of a type may be given as; other types are looked at by their own classes.
+_KINDS = {"float": (int, float), "int": int, "str": str, "bool": bool}
+_KIND_NAMES = {"float": "a number", "int": "a whole number", "str": "a text", "bool": "true or false"}
 
 
 @dataclass(frozen=True)
 class NetworkConfig:
-    """Which network: a Mobile U-Net for tasks liver and tumor, MobileNetV2 for task slice.
+    """Which network.
 
-    `channels` gives convolutions, by name, another number of channels than `width` does; structured pruning fills it in.
+    Attributes:
+        architecture: one of ARCHITECTURES for the task; "" is the first, the Mobile U-Net or MobileNetV2.
+        width: multiplier of its channels.
+        decoder: channels of the Mobile U-Net's decoder at 1/8, 1/4 and 1/2 resolution.
+        dropout: before a classifier's head.
+        head: of a classifier, "cells" or "average"; see `networks.heads`.
+        channels: gives convolutions, by name, another number of channels than `width` does; structured pruning fills it in.
     """
 
+    architecture: str = ""
     width: float = 1.0
     decoder: tuple[int, int, int] = (64, 48, 32)
     dropout: float = 0.2
+    head: str = "cells"
     channels: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class OptimizerConfig:
-    """Adam with a linear warm-up of `warmup_epochs` and a cosine fall to zero; clipped at gradient norm `clip_norm`."""
+    """Adam, clipped at gradient norm `clip_norm` (0: not at all).
+
+    Attributes:
+        schedule: "cosine", a linear warm-up of `warmup_epochs` and a half cosine to zero; or "plateau", a constant rate that is
+            multiplied by `plateau_factor` whenever the validation loss has not fallen for `plateau_patience` epochs.
+        stop_patience: epochs without a fall of the validation loss after which training stops; 0 goes through all epochs.
+        precision: "float32", or "mixed_bfloat16": layers compute in bfloat16, weights and outputs stay float32.
+    """
 
     learning_rate: float = 1e-3
     batch: int = 16
     epochs: int = 30
     warmup_epochs: float = 0.5
     clip_norm: float = 1.0
+    schedule: str = "cosine"
+    plateau_factor: float = 0.5
+    plateau_patience: int = 3
+    stop_patience: int = 0
+    precision: str = "float32"
+
+
+@dataclass(frozen=True)
+class LossConfig:
+    """What is minimised; see `losses`.
+
+    Attributes:
+        kind: one of LOSSES for the task; "" is the first.
+        gamma: of the focal losses.
+        false_positives, false_negatives: what they weigh in the Tversky loss.
+        class_weights: of slices without and with tumour.
+    """
+
+    kind: str = ""
+    gamma: float = 2.0
+    false_positives: float = 0.3
+    false_negatives: float = 0.7
+    class_weights: tuple[float, float] = (1.0, 1.0)
 
 
 @dataclass(frozen=True)
@@ -48,6 +98,7 @@ class TrainConfig:
         task: "liver" and "tumor" (segmentation) or "slice" (tumour / no tumour).
         seed: of weights, sampling and augmentation.
         val_step: every how many slices validation looks at.
+        keep_epochs: keep the weights of each epoch, not only the best and the last.
     """
 
     name: str
@@ -56,9 +107,16 @@ class TrainConfig:
     sampling: Sampling
     seed: int = 1
     val_step: int = 2
+    keep_epochs: bool = False
     network: NetworkConfig = field(default_factory=NetworkConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
     augmentation: Augmentation = field(default_factory=Augmentation)
+
+    @property
+    def architecture(self) -> str:
+        """The network's architecture by its name in ARCHITECTURES."""
+        return self.network.architecture or ARCHITECTURES[self.task][0]
 
     def to_dict(self) -> dict:
         return asdict(self)
@@ -69,6 +127,7 @@ _SECTIONS = {
     "sampling": Sampling,
     "network": NetworkConfig,
     "optimizer": OptimizerConfig,
+    "loss": LossConfig,
     "augmentation": Augmentation,
 }
 
@@ -90,19 +149,37 @@ def config_from_dict(content: dict, path: str | Path = "configuration") -> Train
     """The inverse of `TrainConfig.to_dict`, also after a trip through JSON; raises as `load_config` does, naming `path`."""
     sections = {name: _section(path, kind, name, content[name]) for name, kind in _SECTIONS.items() if name in content}
     config = _section(path, TrainConfig, None, {**content, **sections})
-    if config.task not in TASKS:
-        raise UsageError(f"{path}: task is {config.task!r}; it must be one of {', '.join(TASKS)}.")
+    _choice(path, "task", config.task, TASKS)
+    _choice(path, "[network] architecture", config.network.architecture, ("", *ARCHITECTURES[config.task]))
+    _choice(path, "[network] head", config.network.head, HEADS)
+    _choice(path, "[optimizer] schedule", config.optimizer.schedule, SCHEDULES)
+    _choice(path, "[optimizer] precision", config.optimizer.precision, PRECISIONS)
+    _choice(path, "[loss] kind", config.loss.kind, ("", *LOSSES[config.task]))
+    if config.optimizer.batch < 1 or config.optimizer.epochs < 1 or config.sampling.slices < config.optimizer.batch:
+        raise UsageError(f"{path}: batch and epochs must be at least 1, and an epoch's slices at least one batch.")
     return config
 
 
+def _choice(path, name: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        near = difflib.get_close_matches(value, known, 1)
+        hint = f"did you mean {near[0]!r}?" if near else f"it must be one of {', '.join(filter(None, known))}."
+        raise UsageError(f"{path}: {name} is {value!r}; {hint}")
+
+
 def _section(path, kind, name, values):
-    known = [f.name for f in fields(kind)]
+    known = {f.name: f.type for f in fields(kind)}
     where = f"[{name}] " if name else ""
-    for key in values:
+    if not isinstance(values, dict):
+        raise UsageError(f"{path}: {name!r} is a section; write [{name}] and its settings below.")
+    for key, value in values.items():
         if key not in known:
             near = difflib.get_close_matches(key, known, 1)
             hint = f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(known)}."
             raise UsageError(f"{path}: {where}{key!r} is no setting{hint}")
+        wanted = _KINDS.get(known[key])
+        if wanted and (not isinstance(value, wanted) or isinstance(value, bool) and wanted is not bool):
+            raise UsageError(f"{path}: {where}{key} is {value!r}; it must be {_KIND_NAMES[known[key]]}.")
     try:
         return kind(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
     except (TypeError, ValueError) as error:

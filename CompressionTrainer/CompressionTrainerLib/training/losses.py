@@ -26,6 +26,50 @@ def bce_dice(target, predicted):
     return tf.reduce_sum(entropy) / (tf.reduce_sum(region) + 1) + 1 - soft_dice(truth * region, predicted * region)
 
 
+def dice_loss(target, predicted):
+    """1 - soft Dice inside the region (Milletari et al., V-Net, 3DV 2016); shapes as in `bce_dice`."""
+    truth, region = target[..., :1], target[..., 1:]
+    return 1 - soft_dice(truth * region, predicted * region)
+
+
+def pixel_focal(gamma: float):
+    """Focal loss of pixels (Lin et al., ICCV 2017): entropy that counts less, by (1 - p) ** gamma, the surer the network is."""
+
+    def focal(target, predicted):
+        truth, region = target[..., :1], target[..., 1:]
+        entropy = keras.losses.binary_focal_crossentropy(truth, predicted, gamma=gamma) * region[..., 0]
+        return tf.reduce_sum(entropy) / (tf.reduce_sum(region) + 1)
+
+    return focal
+
+
+def tversky(alpha: float, beta: float, smooth: float = 1.0):
+    """1 - Tversky index (Salehi et al., MLMI 2017): soft Dice whose false positives weigh `alpha` and false negatives `beta`."""
+
+    def loss(target, predicted):
+        truth, region = target[..., :1] * target[..., 1:], target[..., 1:]
+        predicted = predicted * region
+        overlap = tf.reduce_sum(truth * predicted)
+        wrong = alpha * tf.reduce_sum(predicted * (1 - truth)) + beta * tf.reduce_sum(truth * (1 - predicted))
+        return 1 - (overlap + smooth) / (overlap + wrong + smooth)
+
+    return loss
+
+
+def class_entropy(weights: tuple[float, float], gamma: float = 0.0):
+    """Cross-entropy of slices, each class with its weight and, for `gamma` above 0, focal (Lin et al., ICCV 2017).
+
+    Targets are class numbers (n,), predictions softmax (n, 2).
+    """
+
+    def entropy(target, predicted):
+        target = tf.cast(tf.reshape(target, (-1,)), tf.int32)
+        right = tf.clip_by_value(tf.gather(predicted, target, axis=1, batch_dims=1), 1e-7, 1.0)
+        return -tf.gather(tf.constant(weights), target) * (1 - right) ** gamma * tf.math.log(right)
+
+    return entropy
+
+
 def cell_entropy(target, predicted):
     """Binary cross-entropy of the slice classifier's cells, the rare ones with tumour weighing `CELL_WEIGHT` times.
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from ..options import add_data_options, add_events_option
+
 
 def add_parser(subparsers) -> None:
     """Add the command."""
@@ -16,9 +18,7 @@ def add_parser(subparsers) -> None:
         "Needs TensorFlow: pip install '.[train]'.",
     )
     parser.add_argument("run", type=Path, metavar="RUN", help="folder of a finished training run")
-    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder with the CT and mask files of the split")
-    parser.add_argument("--split", type=Path, required=True, metavar="FILE", help="frozen patient-wise split (JSON)")
-    parser.add_argument("--cache", type=Path, required=True, metavar="DIR", help="folder of prepared network slices")
+    add_data_options(parser)
     parser.add_argument("--weights", choices=("best", "last"), default="best", help="which weights of the run (default %(default)s)")
     parser.add_argument("--epochs", type=int, default=3, metavar="N", help="epochs of fine-tuning (default %(default)s)")
     parser.add_argument("--learning-rate", type=float, default=1e-4, metavar="R", help="its first learning rate (default %(default)s)")
@@ -28,6 +28,7 @@ def add_parser(subparsers) -> None:
         default=True,
         help="weights that pruning made zero stay zero (default: they do)",
     )
+    add_events_option(parser)
     parser.set_defaults(func=run)
 
 
@@ -36,7 +37,12 @@ def run(args) -> int:
     from ..requirement import need_trainer_packages
 
     need_trainer_packages()
-    from .quantize import quantize_run
+    from ..stopping import stops_promptly
+    from .progress import reporting
 
-    quantize_run(args.run, args.data, args.split, args.cache, args.weights, args.epochs, args.learning_rate, args.keep_zeros)
+    with stops_promptly(), reporting(args.events, args.run) as report:
+        from .quantize import quantize_run
+
+        tuning = (args.weights, args.epochs, args.learning_rate, args.keep_zeros)
+        quantize_run(args.run, args.data, args.split, args.cache, *tuning, report=report)
     return 0

@@ -2,73 +2,120 @@
 
 from __future__ import annotations
 
-import json
-import math
-import platform
-import subprocess
-from collections.abc import Sequence
-from importlib.metadata import version
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from LiverTumorLib.errors import InputError
+from LiverTumorLib.errors import LiverTumorError, WorkerError
 
 from ..compression.channels import with_channels
 from ..data.samples import load_sample
 from ..data.slices import cached_slices
 from ..data.splits import Split, load_split
+from ..networks.baselines import baseline
+from ..networks.heads import classifier
 from ..networks.keras_module import keras, tf
 from ..networks.mobile_unet import mobile_unet
 from ..networks.mobilenet_v2 import load_imagenet, mobilenet_v2_classifier, reestimate_batch_norm
-from .batches import steps_per_epoch, training_batches, validation_batches
+from ..networks.unet import unet
+from .batches import steps_per_epoch
+from .callbacks import SeedDropout, StopAtNaN, Tell
+from .checks import check_classes, check_imagenet
 from .config import TrainConfig
-from .losses import BatchDice, bce_dice, cell_entropy
+from .objective import objective
+from .progress import Console, Report
+from .record import refuse_a_run, write_record
+from .schedule import make_optimizer, schedule_callbacks
+from .state import Keeper, read_record
+from .strategy import check_batch, make_strategy, shared_batches, writes
 
 CALIBRATION_SLICES = 56
 
 
 def build_network(config: TrainConfig):
     """The untrained network of a configuration."""
-    if config.task == "slice":
-        model = mobilenet_v2_classifier(keras, config.input.size, config.network.width, config.network.dropout)
+    network, size = config.network, config.input.size
+    if config.architecture == "mobile_unet":
+        model = mobile_unet(keras, size, network.width, network.decoder)
+    elif config.architecture in ("unet", "resunet"):
+        model = unet(keras, size, network.width, residual=config.architecture == "resunet")
+    elif config.architecture == "mobilenet_v2":
+        model = mobilenet_v2_classifier(keras, size, network.width, network.dropout, network.head)
     else:
-        model = mobile_unet(keras, config.input.size, config.network.width, config.network.decoder)
-    return with_channels(model, config.network.channels) if config.network.channels else model
+        base = baseline(keras, config.architecture, size, network.width)
+        model = classifier(keras, base, network.dropout, network.head, config.architecture)
+    return with_channels(model, network.channels) if network.channels else model
 
 
 def train(
-    config: TrainConfig, data: Path, split_file: Path, out: Path, cache: Path, imagenet: Path | None, start: Path | None = None
+    config: TrainConfig,
+    data: Path,
+    split_file: Path,
+    out: Path,
+    cache: Path,
+    imagenet: Path | None,
+    start: Path | None = None,
+    *,
+    strategy: str = "none",
+    tensorboard: bool = False,
+    report: Report | None = None,
 ) -> None:
     """Train and write into `out`: best.weights.h5, last.weights.h5, log.csv, run.json.
+
+    A folder with an unfinished run of the same configuration and data goes on after its last complete epoch. Where a batch
+    does not fit into memory, it is halved.
 
     Args:
         data: folder with the CT and mask files of the split.
         split_file: frozen patient-wise split; training sees its train patients, choices its val patients.
-        out: the run's folder, made anew.
+        out: the run's folder.
         cache: folder for network slices, shared between runs.
         imagenet: .npz with ImageNet weights of MobileNetV2, or None for random weights.
-        start: weights of an earlier run of the same network, loaded by layer name (warm start), or None.
+        start: weights of an earlier run, for the layers of the same kind, order and shape (warm start), or None.
+        strategy: "none", "mirrored" (all GPUs of this machine) or "multiworker" (this process is one of several, see TF_CONFIG).
+        tensorboard: write a log for TensorBoard into out/tensorboard too.
+        report: told of the progress; by default a console's.
 
     Raises:
-        InputError: a data file is missing or not the frozen one; the run's folder exists.
+        InputError: a data file is missing or not the frozen one, the patients show one class only, or the folder holds another run.
+        UsageError: the weights to start from do not fit the network, or replicas cannot share a batch.
+        LiverTumorError: the loss became no number, or memory does not suffice for a single slice.
     """
+    cluster = make_strategy(strategy)
     refuse_a_run(out)
+    check_batch(cluster, config.optimizer.batch)
+    if imagenet:
+        check_imagenet(config, imagenet)
     slices, split = load_slices(config, data, split_file, cache)
+    check_classes(config, slices)
     out.mkdir(parents=True, exist_ok=True)
-    write_record(out, config, split, imagenet, start)
-    fit(starting_network(config, slices, imagenet, start), config, slices, out)
-
-
-def refuse_a_run(out: Path) -> None:
-    """Raises InputError where a folder that is to become a run's holds one."""
-    if (out / "run.json").exists():
-        raise InputError(f"{out} holds a run already; choose another folder or remove it.")
+    if writes(cluster):
+        write_record(out, config, split, imagenet, start)
+    if unfinished := read_record(out):
+        config = _with_batch(config, unfinished.batch)
+    while True:
+        try:
+            model = starting_network(config, slices, imagenet, start)
+            if cluster is not model.distribute_strategy:
+                model = _copy_in(cluster, config, model)
+            fit(model, config, slices, out, tensorboard=tensorboard, report=report)
+            return
+        except BatchTooLarge:
+            batch = config.optimizer.batch // 2
+            if not batch or cluster.num_replicas_in_sync > 1:
+                raise
+            print(f"A batch of {config.optimizer.batch} slices does not fit into memory; training anew with {batch}.", flush=True)
+            config = _with_batch(config, batch)
+        keras.backend.clear_session()
 
 
 def starting_network(config: TrainConfig, slices: dict, imagenet: Path | None, start: Path | None):
     """The network of a configuration as training starts with it; see `train`."""
     keras.utils.set_random_seed(config.seed)
-    model = build_network(config)
+    with _precision(config):
+        model = build_network(config)
     if imagenet:
         load_imagenet(model, imagenet)
         reestimate_batch_norm(keras, model, calibration_slices(config, slices["train"]))
@@ -77,35 +124,93 @@ def starting_network(config: TrainConfig, slices: dict, imagenet: Path | None, s
     return model
 
 
-def fit(model, config: TrainConfig, slices: dict, out: Path, callbacks: Sequence = ()) -> None:
+def fit(
+    model,
+    config: TrainConfig,
+    slices: dict,
+    out: Path,
+    callbacks: Sequence = (),
+    *,
+    tensorboard: bool = False,
+    report: Report | None = None,
+) -> None:
     """Train `model` as the configuration says; writes best.weights.h5, last.weights.h5 and log.csv into `out`.
 
-    `callbacks` come before those that save, so that what they do to the weights is saved.
+    Goes on after the last complete epoch where `out` holds an unfinished training; where it holds a finished one, only the
+    last weights are loaded. `callbacks` come before those that save, so that what they do to the weights is saved.
+
+    Raises:
+        InputError: the folder holds a training of another network.
+        LiverTumorError: the loss became no number.
+        BatchTooLarge: memory ran out.
     """
-    steps = steps_per_epoch(config)
-    schedule = WarmupCosine(config.optimizer.learning_rate, int(config.optimizer.warmup_epochs * steps), config.optimizer.epochs * steps)
-    optimizer = keras.optimizers.Adam(schedule, clipnorm=config.optimizer.clip_norm)
-    if config.task == "slice":
-        # Lists in the order of the outputs, whose names change under quantization-aware training.
-        loss, metrics = [keras.losses.SparseCategoricalCrossentropy(), cell_entropy], [["accuracy"], []]
-        monitor = f"val_{model.output_names[0]}_accuracy"
-    else:
-        loss, metrics, monitor = bce_dice, [BatchDice()], "val_dice"
-    model.compile(optimizer, loss, metrics)
-    model.fit(
-        training_batches(config, slices["train"]),
-        validation_data=validation_batches(config, slices["val"]),
-        epochs=config.optimizer.epochs,
-        steps_per_epoch=steps,
-        verbose=2,
-        callbacks=[
-            *callbacks,
-            keras.callbacks.CSVLogger(str(out / "log.csv")),
-            keras.callbacks.ModelCheckpoint(str(out / "best.weights.h5"), monitor, save_best_only=True, mode="max", save_weights_only=True),
-            keras.callbacks.ModelCheckpoint(str(out / "last.weights.h5"), save_weights_only=True),
-            keras.callbacks.TerminateOnNaN(),
-        ],
-    )
+    strategy, steps, epochs = model.distribute_strategy, steps_per_epoch(config), config.optimizer.epochs
+    with strategy.scope():
+        optimizer = make_optimizer(config.optimizer, steps)
+        loss, metrics, monitor = objective(config, model)
+        model.compile(optimizer, loss, metrics)
+        optimizer.build(model.trainable_variables)
+    counting = schedule_callbacks(config.optimizer)
+    keeper = Keeper(out, monitor, config.optimizer.batch, counting, config.keep_epochs, writes(strategy))
+    keeper.restore(model)
+    first = keeper.record.epochs
+    if keeper.record.finished:
+        return
+    if first:
+        print(f"{out}: going on after epoch {first} of {epochs}.", flush=True)
+    if first < epochs and not keeper.record.stopped:
+        training, validation = shared_batches(strategy, config, slices, first)
+        watching = [StopAtNaN(), Tell(report or Console(), first, epochs, steps)]
+        if strategy.num_replicas_in_sync == 1:
+            watching.append(SeedDropout(config.seed))
+        if tensorboard and writes(strategy):
+            watching.append(keras.callbacks.TensorBoard(str(out / "tensorboard")))
+        try:
+            model.fit(
+                training,
+                validation_data=validation,
+                initial_epoch=first,
+                epochs=epochs,
+                steps_per_epoch=steps,
+                verbose=0,
+                callbacks=[*callbacks, *watching, *counting, keeper],
+            )
+        except (MemoryError, tf.errors.ResourceExhaustedError) as error:
+            raise BatchTooLarge(
+                f"A batch of {config.optimizer.batch} slices does not fit into memory; lower [optimizer] batch, or close other programs."
+            ) from error
+        except tf.errors.UnavailableError as error:
+            raise WorkerError(
+                "Another worker of this training has gone; start all of them again with the same command, and the training goes on."
+            ) from error
+    keeper.finish()
+
+
+class BatchTooLarge(LiverTumorError):
+    """Memory does not suffice for a batch."""
+
+
+def _with_batch(config: TrainConfig, batch: int) -> TrainConfig:
+    return replace(config, optimizer=replace(config.optimizer, batch=batch))
+
+
+def _copy_in(strategy, config: TrainConfig, model):
+    """A network with the weights of `model` whose variables lie where `strategy` wants them."""
+    with strategy.scope(), _precision(config):
+        copy = build_network(config)
+        copy.set_weights(model.get_weights())
+    return copy
+
+
+@contextmanager
+def _precision(config: TrainConfig) -> Iterator[None]:
+    """Layers made within compute in the configuration's precision."""
+    before = keras.mixed_precision.global_policy()
+    keras.mixed_precision.set_global_policy(config.optimizer.precision)
+    try:
+        yield
+    finally:
+        keras.mixed_precision.set_global_policy(before)
 
 
 def load_slices(config: TrainConfig, data: Path, split_file: Path, cache: Path) -> tuple[dict, Split]:
@@ -123,38 +228,3 @@ def calibration_slices(config: TrainConfig, cases) -> np.ndarray:
     chosen = [(case, int(k)) for case in cases for k in rng.choice(len(case.image), min(each, len(case.image)), replace=False)]
     rng.shuffle(chosen)
     return np.stack([load_sample(case, k, config.input, None, rng)[0] for case, k in chosen])
-
-
-def write_record(out: Path, config: TrainConfig, split: Split, imagenet: Path | None, start: Path | None, **more) -> None:
-    """Everything needed to make this run again, beside its weights: RUN/run.json; `more` says what else there is to know."""
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True).stdout.strip()
-    record = {
-        "config": config.to_dict(),
-        "split": split.name,
-        "cases": {subset: [case.id for case in split.cases[subset]] for subset in ("train", "val")},
-        "sha256": split.sha256,
-        "commit": commit or None,
-        "imagenet": bool(imagenet),
-        "start": start and str(start),
-        "versions": {"tensorflow": tf.__version__, **{name: version(name) for name in ("tf_keras", "numpy", "scipy")}},
-        "machine": platform.processor() or platform.machine(),
-        **more,
-    }
-    (out / "run.json").write_text(json.dumps(record, indent=1), encoding="utf-8")
-
-
-@keras.utils.register_keras_serializable("livertumor")
-class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
-    """Learning rate that rises linearly for `warmup` steps and falls as a half cosine to 0 at `total` steps."""
-
-    def __init__(self, peak: float, warmup: int, total: int) -> None:
-        self.peak, self.warmup, self.total = peak, warmup, total
-
-    def __call__(self, step):
-        step = tf.cast(step, tf.float32)
-        rising = self.peak * (step + 1) / max(self.warmup, 1)
-        done = tf.clip_by_value((step - self.warmup) / max(self.total - self.warmup, 1), 0.0, 1.0)
-        return tf.where(step < self.warmup, rising, self.peak * 0.5 * (1 + tf.cos(math.pi * done)))
-
-    def get_config(self) -> dict:
-        return {"peak": self.peak, "warmup": self.warmup, "total": self.total}

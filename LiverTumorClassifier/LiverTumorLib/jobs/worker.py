@@ -88,9 +88,10 @@ def main(arguments: list[str]) -> int:
 
     try:
         job = read_job(arguments[0])
-        _watch_stdin(stopped, discard)
+        watch_stdin(stopped, discard)
         progress = ProgressReporter(channel, stopped)
-        output = _find_task(job.entry)(job.volume, job.options, progress)
+        known = {} if job.liver is None else {"liver": job.liver}
+        output = _find_task(job.entry)(job.volume, job.options, progress, **known)
         progress.check()
         save_output(output, job.output)
         progress.check()
@@ -122,7 +123,7 @@ def _fail(channel: EventChannel, error: LiverTumorError) -> int:
     return error.exit_code
 
 
-def _watch_stdin(stopped: threading.Event, discard: Callable[[], None]) -> None:
+def watch_stdin(stopped: threading.Event, discard: Callable[[], None]) -> None:
     """Set `stopped` when stdin closes, and end the process when that is not obeyed in time."""
     try:
         mode = os.fstat(0).st_mode

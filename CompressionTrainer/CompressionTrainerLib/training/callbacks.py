@@ -1,0 +1,68 @@
+"""What happens during training beside learning: it is watched, told of, and made repeatable."""
+
+from __future__ import annotations
+
+import math
+import time
+
+import numpy as np
+from LiverTumorLib.errors import LiverTumorError
+
+from ..networks.keras_module import keras
+from .progress import Report
+
+REPORT_EVERY_S = 0.5
+
+
+class StopAtNaN(keras.callbacks.Callback):
+    """Ends a training whose loss is no number any more."""
+
+    def on_epoch_begin(self, epoch: int, logs=None) -> None:
+        self._epoch = epoch
+
+    def on_train_batch_end(self, batch: int, logs=None) -> None:
+        if not math.isfinite(logs["loss"]):
+            kept = f"the weights of epoch {self._epoch} are kept" if self._epoch else "nothing had been learnt yet"
+            raise LiverTumorError(
+                f"The loss is no number any more (epoch {self._epoch + 1}, step {batch + 1}); {kept}. Train anew with a lower "
+                "learning_rate, and look for images or masks with broken values."
+            )
+
+
+class SeedDropout(keras.callbacks.Callback):
+    """Gives dropout the random numbers of its epoch, so that a run that goes on drops what the unbroken run does."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__()
+        self._seed = seed
+
+    def on_epoch_begin(self, epoch: int, logs=None) -> None:
+        dropouts = [layer for layer in self.model.submodules if isinstance(layer, keras.layers.Dropout)]
+        for number, layer in enumerate(dropouts):
+            seed = np.random.default_rng([self._seed, 4, epoch, number]).integers(2**31)
+            layer._random_generator._generator.reset_from_seed(int(seed))  # has no public twin
+
+
+class Tell(keras.callbacks.Callback):
+    """Reports how far training is, and the figures of each epoch."""
+
+    def __init__(self, report: Report, first_epoch: int, epochs: int, steps: int) -> None:
+        """`steps` of each epoch; the fraction is that of the epochs from `first_epoch` on."""
+        super().__init__()
+        self._report, self._first, self._epochs, self._steps = report, first_epoch, epochs, steps
+        self._told_s = -math.inf
+
+    def on_epoch_begin(self, epoch: int, logs=None) -> None:
+        self._epoch = epoch
+
+    def on_train_batch_end(self, batch: int, logs=None) -> None:
+        if time.monotonic() - self._told_s >= REPORT_EVERY_S:
+            self._tell((batch + 1) / self._steps)
+
+    def on_epoch_end(self, epoch: int, logs=None) -> None:
+        self._tell(1.0, {name: float(value) for name, value in logs.items()})
+
+    def _tell(self, part: float, figures: dict[str, float] | None = None) -> None:
+        fraction = (self._epoch + part - self._first) / (self._epochs - self._first)
+        self._report("train", fraction, f"Epoch {self._epoch + 1} of {self._epochs}", figures)
+        self._told_s = time.monotonic()

@@ -1,0 +1,52 @@
+"""What would make a training useless, looked for before it begins."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from LiverTumorLib.errors import InputError, UsageError
+
+from ..data.samples import every_slice
+from ..data.slices import CaseSlices
+from .config import TrainConfig
+
+
+def check_classes(config: TrainConfig, slices: dict[str, Sequence[CaseSlices]]) -> None:
+    """Raises InputError where the train or the val patients show one class only."""
+    structure = "liver" if config.task == "liver" else "tumor"
+    for subset, cases in slices.items():
+        flags = [case.has_liver if config.task == "liver" else case.has_tumor for case in cases]
+        marks = {bool(flags[position.case][position.k]) for position in every_slice(cases)}
+        shown, bare = True in marks, False in marks
+        if not shown or (config.task == "slice" and not bare):
+            missing = "without" if shown else "with"
+            raise InputError(
+                f"The {subset} patients have no slice {missing} {structure}, so that nothing can be learnt or measured; "
+                "check the masks' label values, or choose another split."
+            )
+
+
+def check_imagenet(config: TrainConfig, path: Path) -> None:
+    """Raises InputError where the file with the ImageNet weights is missing or damaged, UsageError where they do not fit the network."""
+    if config.architecture not in ("mobile_unet", "mobilenet_v2") or config.network.width != 1.0:
+        raise UsageError(
+            f"The ImageNet weights fit MobileNetV2 and the Mobile U-Net of width 1.0, not {config.architecture} of width "
+            f"{config.network.width}; leave out --imagenet to start from random weights."
+        )
+    if not path.is_file():
+        raise InputError(
+            f"{path}, which should hold the ImageNet weights, is missing; check its name, or leave out --imagenet "
+            "to start from random weights."
+        )
+    try:
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+    except (OSError, zipfile.BadZipFile) as error:
+        damaged = error
+    if damaged:
+        raise InputError(
+            f"{path} is no whole file of ImageNet weights ({damaged}), as an interrupted download leaves it; get it again, or "
+            "leave out --imagenet to start from random weights."
+        )

@@ -1,6 +1,7 @@
 """`livertumor evaluate` as a user calls it."""
 
 import argparse
+import csv
 import hashlib
 import json
 import subprocess
@@ -79,6 +80,16 @@ def test_an_empty_subset_and_a_changed_file_are_refused(data, tmp_path):
         evaluate(copy, "--split", copy / "split.json", "--subset", "test", "--out", tmp_path / "o")
 
 
+def test_a_split_of_slices_and_a_folder_without_cases_are_refused(data, tmp_path):
+    content = json.loads((data / "split.json").read_text(encoding="utf-8"))
+    content |= {"kind": "slice", "slices": {"train": {}, "val": {}, "test": {"1": [3], "2": [4]}}}
+    (tmp_path / "slices.json").write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(UsageError, match="divides slices, not patients"):
+        evaluate(data, "--split", tmp_path / "slices.json", "--subset", "test", "--out", tmp_path / "o")
+    with pytest.raises(InputError, match="holds no labelled CT"):
+        evaluate(tmp_path, "--subset", "all", "--out", tmp_path / "o")
+
+
 def test_an_evaluation_is_not_overwritten_silently(data, tmp_path):
     (tmp_path / "cases.csv").write_text("kept")
     with pytest.raises(OutputError, match="cases.csv exists"):
@@ -120,6 +131,25 @@ def test_a_split_is_evaluated_and_logged(data, tmp_path, capsys):
     assert line["evaluated"] == "phantoms, test patients" and line["figures"]["cases"] == 2
     assert {model["id"] for model in line["models"]} == {"liver-roi", "liver-tumor", "tumor-slice"}
     assert str(tmp_path) not in json.dumps(line) and str(data.parent) not in json.dumps(line)
+
+
+@shipped
+def test_a_folder_of_another_site_is_evaluated_as_one_command(data, tmp_path):
+    """Pairs of images and masks in folders, one of them without its mask: no split, no pairs named."""
+    site, out = tmp_path / "site", tmp_path / "o"
+    for folder in ("images", "masks"):
+        (site / folder).mkdir(parents=True)
+    (site / "images" / "a.nii.gz").write_bytes((data / "volume-1.nii.gz").read_bytes())
+    (site / "masks" / "a.nii.gz").write_bytes((data / "segmentation-1.nii.gz").read_bytes())
+    (site / "images" / "b.nii.gz").write_bytes((data / "volume-2.nii.gz").read_bytes())
+    evaluate(site, "--subset", "all", "--out", out, "--log", tmp_path / "log.jsonl", "--pictures", 2)
+    stored = json.loads((out / "evaluation.json").read_text(encoding="utf-8"))
+    assert stored["about"] == {"data": "site", "kind": "folder", "layout": "pairs", "subset": "all"}
+    assert [case["case"] for case in stored["cases"]] == ["a"]
+    assert stored["pictures"] == [{"case": "a", "file": "pictures/001.png"}]
+    assert (out / "pictures" / "001.png").read_bytes()[:4] == b"\x89PNG"
+    with open(out / "slices.csv", newline="", encoding="utf-8") as file:
+        assert len(list(csv.DictReader(file))) == 32
 
 
 @shipped

@@ -5,11 +5,10 @@ import math
 import numpy as np
 import pytest
 from CompressionTrainerLib.evaluation.agreement import compare_runs
-from CompressionTrainerLib.evaluation.case import place_truth, score_case
+from CompressionTrainerLib.evaluation.case import score_case
 from CompressionTrainerLib.evaluation.report import case_row, write_report
 from CompressionTrainerLib.evaluation.summary import summarize
 from LiverTumorLib.ct import CTVolume
-from LiverTumorLib.errors import InputError
 from LiverTumorLib.pipelines.options import CaseOutput
 from LiverTumorLib.pipelines.results import CaseResult, CaseSummary, SliceRecord
 
@@ -87,21 +86,6 @@ def test_a_mask_without_tumor_labels_scores_the_liver_only():
     assert row["liver_dice"] == scores.liver.counts.dice and not any(key.startswith("tumor") for key in row)
 
 
-def test_truth_in_another_order_is_placed_on_the_grid_of_its_ct():
-    flipped = AXIAL.copy()
-    flipped[:3, 2] = -AXIAL[:3, 2]
-    flipped[:3, 3] = AXIAL[:3, 3] + 7 * AXIAL[:3, 2]
-    assert np.array_equal(place_truth(TRUTH[::-1], flipped, volume()), TRUTH)
-    assert place_truth(TRUTH, AXIAL, volume()) is TRUTH
-
-
-def test_truth_of_another_scan_is_refused():
-    elsewhere = AXIAL.copy()
-    elsewhere[2, 3] += 20
-    with pytest.raises(InputError, match="does not lie on its CT"):
-        place_truth(TRUTH, elsewhere, volume())
-
-
 @pytest.fixture
 def cases():
     """Two patients, the first with two cases; the last case is without tumor and has a false alarm in one slice."""
@@ -160,6 +144,21 @@ def test_report_shows_and_stores_what_was_measured(cases, tmp_path):
         rows = list(csv.DictReader(file))
     assert [row["case"] for row in rows] == ["1", "2", "3"]
     assert float(rows[0]["tumor_dice"]) == pytest.approx(0.75) and rows[2]["tumor_sensitivity"] == ""
+    with open(tmp_path / "lesions.csv", newline="", encoding="utf-8") as file:
+        lesions = [(row["case"], row["kind"], float(row["volume_ml"]), row["found"]) for row in csv.DictReader(file)]
+    assert lesions == [
+        ("1", "true", pytest.approx(1.6), "1"),
+        ("2", "true", pytest.approx(1.6), "0"),
+        ("3", "extra", pytest.approx(0.4), ""),
+    ]
+    with open(tmp_path / "slices.csv", newline="", encoding="utf-8") as file:
+        slices = list(csv.DictReader(file))
+    assert [row["slice"] for row in slices] == [str(k) for k in range(8)] * 3
+    assert [(row["probability"], row["tumor"], row["liver"]) for row in slices[3:6]] == [
+        ("0.9", "1", "1"),
+        ("0.8", "1", "1"),
+        ("0.3", "0", "1"),
+    ]
 
 
 def test_agreement_is_dice_and_the_largest_difference():

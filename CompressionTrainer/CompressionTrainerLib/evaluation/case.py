@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from LiverTumorLib.ct import CTVolume, to_axial
-from LiverTumorLib.errors import InputError
 from LiverTumorLib.metrics import Counts, LesionDetection, SurfaceDistances, detect_lesions, surface_distances
 from LiverTumorLib.pipelines.options import CaseOutput
 from LiverTumorLib.pipelines.results import TUMOR
@@ -27,15 +26,16 @@ class Structure:
 
 @dataclass(frozen=True)
 class Slices:
-    """The axial slices of one case, in one order: probability (n,), whether the truth has tumor and whether it has liver in the slice."""
+    """Axial slices of one case in one order: index (n,), probability (n,), whether the truth has tumor and whether it has liver there."""
 
+    index: np.ndarray
     probability: np.ndarray
     tumor: np.ndarray
     liver: np.ndarray
 
     def select(self, mask: np.ndarray) -> Slices:
         """The slices for which `mask` is true."""
-        return Slices(self.probability[mask], self.tumor[mask], self.liver[mask])
+        return Slices(self.index[mask], self.probability[mask], self.tumor[mask], self.liver[mask])
 
 
 @dataclass(frozen=True)
@@ -51,27 +51,6 @@ class CaseScores:
     seconds: float
     models: list[dict]
     agreement: Agreement | None = None
-
-
-def place_truth(labels: np.ndarray, ijk_to_ras: np.ndarray, volume: CTVolume) -> np.ndarray:
-    """The truth on the CT's grid, nearest neighbour; unchanged where it lies on that grid already.
-
-    DICOM readers and NIfTI writers order the same voxels differently, so a mask may come in another order than its CT.
-
-    Raises:
-        InputError: part of the mask lies outside the CT, so the two do not belong together.
-    """
-    if labels.shape == volume.shape and np.allclose(ijk_to_ras, volume.ijk_to_ras, atol=1e-2):
-        return labels
-    from scipy.ndimage import affine_transform
-
-    matrix = np.linalg.inv(ijk_to_ras) @ volume.ijk_to_ras
-    placed = affine_transform(labels, matrix[:3, :3][::-1, ::-1], matrix[2::-1, 3], output_shape=volume.shape, order=0)
-    before = np.count_nonzero(labels) * abs(np.linalg.det(ijk_to_ras[:3, :3])) / 1000
-    after = np.count_nonzero(placed) * volume.voxel_ml
-    if abs(after - before) > 0.02 * before:
-        raise InputError(f"The mask of {volume.name} does not lie on its CT ({before:.1f} ml, {after:.1f} ml of it there); check the pair.")
-    return placed
 
 
 def score_case(
@@ -119,7 +98,7 @@ def _slices(output: CaseOutput, truth: np.ndarray, volume: CTVolume) -> Slices |
     scored = [record for record in output.result.slices if record.probability is not None]
     if not scored:
         return None
-    index = [record.index for record in scored]
+    index = np.array([record.index for record in scored])
     axial = to_axial(volume).bring(truth)
     liver, tumor = (axial > 0).any(axis=(1, 2)), (axial == TUMOR).any(axis=(1, 2))
-    return Slices(np.array([record.probability for record in scored]), tumor[index], liver[index])
+    return Slices(index, np.array([record.probability for record in scored]), tumor[index], liver[index])

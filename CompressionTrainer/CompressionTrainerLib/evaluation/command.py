@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 SPLIT = Path(__file__).parents[1] / "data" / "splits" / "lits17-subset.json"
@@ -20,16 +20,22 @@ def add_parser(subparsers) -> None:
         "evaluate",
         help="measure the models on labelled CT",
         description="Run the pipeline on labelled CT and measure it: per case, per lesion and per slice, with 95 % intervals by patient. "
-        "An evaluation on a split's test patients is appended to the log in the source tree, so that every look at them is on record.",
+        "DATA may be a folder from another site in any of the layouts that 'livertumor prepare' knows: --subset all takes every case in "
+        "it. An evaluation on a split's test patients, or on all of a folder, is appended to the log in the source tree, so that every "
+        "look at them is on record.",
     )
-    parser.add_argument("data", nargs="?", type=Path, metavar="DATA", help="folder with the CT and mask files of the split")
+    parser.add_argument("data", nargs="?", type=Path, metavar="DATA", help="folder with the CT and mask files")
     parser.add_argument(
         "--split", type=Path, default=SPLIT, metavar="FILE", help="frozen patient-wise split (default: the LiTS17 subset's)"
     )
-    parser.add_argument("--subset", choices=("train", "val", "test"), default="val", help="which patients (default: val)")
+    subset = "which patients of the split, or 'all' cases of DATA without a split, in which a mask without label 2 means no tumor "
+    subset += "(where only the liver is labelled, add --no-tumor) (default: val)"
+    parser.add_argument("--subset", choices=("train", "val", "test", "all"), default="val", help=subset)
     pair = "a CT (file or DICOM folder) and its mask (1 liver, 2 tumor), instead of DATA; may be repeated"
     parser.add_argument("--pair", nargs=2, action="append", type=Path, metavar=("CT", "MASK"), help=pair)
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for cases.csv, evaluation.json and evaluation.md")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the tables, evaluation.json and evaluation.md")
+    pictures = "draw N random slices of each case (CT, truth, found) into DIR/pictures (default: none)"
+    parser.add_argument("--pictures", type=int, default=0, metavar="N", help=pictures)
     parser.add_argument("--overwrite", action="store_true", help="replace an evaluation that is in the folder already")
     parser.add_argument("--log", type=Path, metavar="FILE", help="append the key figures to this file (JSON lines), whatever was evaluated")
     for task in TASKS:
@@ -37,16 +43,6 @@ def add_parser(subparsers) -> None:
         parser.add_argument(f"--float-{task}-model", dest=f"float_{task}_model", metavar="MODEL", help=text)
     add_run_options(parser, "segment")
     parser.set_defaults(func=run)
-
-
-@dataclass(frozen=True)
-class Labelled:
-    """A CT and its mask on disk. Without a split's word for it, a mask without label 2 is one in which tumor was not labelled."""
-
-    ct: Path
-    mask: Path
-    patient: str
-    complete: bool
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -57,27 +53,30 @@ def run(arguments: argparse.Namespace) -> None:
 
     from .provenance import append_log, checkout_log, provenance
     from .report import FILES, write_report
+    from .selection import select_cases
     from .summary import summarize
 
-    title, cases = _cases(arguments)
+    selection = select_cases(arguments)
     existing = [arguments.out / name for name in FILES if (arguments.out / name).exists()]
     if existing and not arguments.overwrite:
         raise OutputError(f"{existing[0]} exists; choose another --out, or --overwrite.")
     options = run_options(arguments)
     twins = {f"{task}_model": model for task in TASKS if (model := getattr(arguments, f"float_{task}_model"))}
     twin = replace(options, **twins) if twins else None
-    scored = []
-    for number, case in enumerate(cases, start=1):
-        print(f"[{number}/{len(cases)}] {case.ct.name}", file=sys.stderr, flush=True)
-        scored.append(_evaluate(case, options, twin))
+    scored, pictures = [], []
+    for number, case in enumerate(selection.cases, start=1):
+        print(f"[{number}/{len(selection.cases)}] {case.ct.name}", file=sys.stderr, flush=True)
+        picture = arguments.out / "pictures" / f"{number:03d}.png" if arguments.pictures > 0 else None
+        scored.append(_evaluate(case, selection.complete, options, twin, picture, arguments.pictures))
+        pictures += [{"case": scored[-1].name, "file": picture.relative_to(arguments.out).as_posix()}] if picture else []
     threshold = options.slice_threshold or get_bundle(options.slice_model).manifest.threshold if options.slices else math.nan
     summary = summarize(scored, threshold)
     models = scored[0].models + [get_bundle(model).describe() for model in twins.values()]
     origin = provenance(_command(arguments), models)
-    print(write_report(arguments.out, title, scored, summary, origin))
-    log = arguments.log or (checkout_log() if not arguments.pair and arguments.subset == "test" else None)
+    print(write_report(arguments.out, selection.title, scored, summary, origin, about=selection.about, pictures=pictures))
+    log = arguments.log or (checkout_log() if selection.about.get("subset") in ("test", "all") else None)
     if log:
-        append_log(log, origin | {"evaluated": title, "figures": key_figures(summary)})
+        append_log(log, origin | {"evaluated": selection.title, "figures": key_figures(summary)})
         print(f"Logged in {log}.", file=sys.stderr)
     print(f"Results are in {arguments.out}.", file=sys.stderr)
 
@@ -103,58 +102,42 @@ def key_figures(summary: dict) -> dict:
     return figures
 
 
-def _cases(arguments: argparse.Namespace) -> tuple[str, list[Labelled]]:
-    from LiverTumorLib.errors import UsageError
-
-    from ..data.splits import load_split
-
-    if bool(arguments.pair) == bool(arguments.data):
-        raise UsageError("Give either the folder DATA of a split, or --pair CT MASK.")
-    if arguments.pair:
-        pairs = [Labelled(ct, mask, _short(ct), False) for ct, mask in arguments.pair]
-        return f"Pairs: {', '.join(pair.patient for pair in pairs)}", pairs
-    split = load_split(arguments.split, arguments.data)
-    cases = split.cases[arguments.subset]
-    if not cases:
-        raise UsageError(f"The split '{split.name}' has no patients in '{arguments.subset}'.")
-    split.verify(cases)
-    return f"{split.name}, {arguments.subset} patients", [Labelled(case.ct, case.mask, str(case.patient), True) for case in cases]
-
-
-def _evaluate(case: Labelled, options, twin):
-    from LiverTumorLib.files import read_ct, read_labels
+def _evaluate(case, complete: bool, options, twin, picture: Path | None, slices: int):
     from LiverTumorLib.pipelines.segmentation import segment_case
 
+    from ..data.labelled import read_case
     from .agreement import compare_runs
-    from .case import place_truth, score_case
+    from .case import score_case
+    from .pictures import draw_slices
 
-    volume = read_ct(case.ct)
-    truth = place_truth(*read_labels(case.mask), volume)
+    labelled = read_case(case)
+    volume, truth = labelled.volume, labelled.labels
     agreement = None
     output = segment_case(volume, replace(options, keep_probabilities=True) if twin else options)
     if twin:
         agreement = compare_runs(output, segment_case(volume, replace(twin, keep_probabilities=True)))
-    labelled = options.tumor and (case.complete or bool((truth == 2).any()))
-    return score_case(output, truth, volume, case.patient, tumor_labelled=labelled, agreement=agreement)
+    if picture:
+        draw_slices(picture, volume, output.labels, truth, slices)
+    tumor_labelled = options.tumor and (complete or bool((truth == 2).any()))
+    return score_case(output, truth, volume, str(case.patient), tumor_labelled=tumor_labelled, agreement=agreement)
 
 
 def _command(arguments: argparse.Namespace) -> str:
     """The command without folder names, which say something about the machine (and perhaps a patient) only."""
+    from .selection import EVERYTHING, short
+
     words = ["livertumor evaluate"]
     if arguments.pair:
-        words += [f"--pair {_short(ct)} {_short(mask)}" for ct, mask in arguments.pair]
+        words += [f"--pair {short(ct)} {short(mask)}" for ct, mask in arguments.pair]
     else:
-        words += [arguments.data.resolve().name, f"--split {arguments.split.name} --subset {arguments.subset}"]
-    plumbing = {"data", "split", "subset", "pair", "out", "overwrite", "log", "func"}
+        split = "" if arguments.subset == EVERYTHING else f"--split {arguments.split.name} "
+        words += [arguments.data.resolve().name, f"{split}--subset {arguments.subset}"]
+    plumbing = {"data", "split", "subset", "pair", "out", "overwrite", "log", "pictures", "func"}
     for name, value in sorted(vars(arguments).items()):
         if name not in plumbing and value is not None:
             flag = "--margin-mm" if name == "roi_margin_mm" else f"--{name.replace('_', '-')}"
             words.append(f"--no-{name}" if value is False else f"{flag} {Path(value).name if isinstance(value, str) else value}")
     return " ".join(words)
-
-
-def _short(path: Path) -> str:
-    return "/".join(path.resolve().parts[-2:])
 
 
 def _rounded(value: float) -> float | None:

@@ -1,4 +1,4 @@
-"""The evaluation as files: one CSV row per case, everything as JSON, and Markdown tables to read."""
+"""The evaluation as files: CSV rows per case, lesion and slice, everything but the slices as JSON, and Markdown tables to read."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from LiverTumorLib.files import atomic_path, write_json, write_table
 
 from .case import CaseScores, Structure
 
-FILES = ("cases.csv", "evaluation.json", "evaluation.md")
+FILES = ("cases.csv", "lesions.csv", "slices.csv", "evaluation.json", "evaluation.md")
+LESION_COLUMNS = ["case", "patient", "kind", "volume_ml", "covered", "group_iou", "found", "touched"]
+SLICE_COLUMNS = ["case", "patient", "slice", "probability", "tumor", "liver"]
 FIGURES = ("dice", "sensitivity", "specificity", "accuracy", "precision", "efficiency", "voe", "rvd")
 
 
@@ -28,11 +30,37 @@ def case_row(case: CaseScores) -> dict:
     return row | {"seconds": case.seconds}
 
 
-def write_report(folder: Path, title: str, cases: list[CaseScores], summary: dict, provenance: dict) -> str:
-    """Write the three files of `FILES` into a folder and return the Markdown text."""
+def lesion_rows(case: CaseScores) -> list[dict]:
+    """One row for each true lesion, and for each extra one, of which only the volume is known."""
+    if case.lesions is None:
+        return []
+    who = {"case": case.name, "patient": case.patient}
+    measured = ("volume_ml", "covered", "group_iou")
+    rows = [
+        who
+        | {"kind": "true"}
+        | {name: getattr(lesion, name) for name in measured}
+        | {"found": int(lesion.found), "touched": int(lesion.touched)}
+        for lesion in case.lesions.lesions
+    ]
+    return rows + [who | {"kind": "extra", "volume_ml": ml} for ml in case.lesions.extra_ml]
+
+
+def slice_rows(case: CaseScores) -> list[dict]:
+    """One row for each slice that has a probability; tumor and liver are 1 where the truth has any in the slice."""
+    if case.slices is None:
+        return []
+    columns = (case.slices.index, case.slices.probability, case.slices.tumor.astype(int), case.slices.liver.astype(int))
+    return [dict(zip(SLICE_COLUMNS, (case.name, case.patient, *values), strict=True)) for values in zip(*columns, strict=True)]
+
+
+def write_report(folder: Path, title: str, cases: list[CaseScores], summary: dict, provenance: dict, **more) -> str:
+    """Write the files of `FILES` into a folder and return the Markdown text; `more` goes into the JSON."""
     rows = [case_row(case) for case in cases]
     write_table(folder / "cases.csv", rows)
-    write_json(folder / "evaluation.json", {"title": title, "provenance": provenance, "summary": summary, "cases": rows})
+    write_table(folder / "lesions.csv", [row for case in cases for row in lesion_rows(case)], LESION_COLUMNS)
+    write_table(folder / "slices.csv", [row for case in cases for row in slice_rows(case)], SLICE_COLUMNS)
+    write_json(folder / "evaluation.json", {"title": title, "provenance": provenance, **more, "summary": summary, "cases": rows})
     text = markdown(title, rows, summary, provenance)
     with atomic_path(folder / "evaluation.md") as temporary:
         temporary.write_text(text, encoding="utf-8")

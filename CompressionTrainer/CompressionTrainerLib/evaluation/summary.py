@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 
 import numpy as np
-from LiverTumorLib.metrics import Counts, bootstrap, score_slices, size_bin, wilson
+from LiverTumorLib.metrics import Counts, bootstrap, roc_curve, size_bin, wilson
 
 from .case import CaseScores
 
@@ -97,16 +97,14 @@ def _slices(groups: list[list[CaseScores]], threshold: float, liver_only: bool) 
     pools = [[case.slices.select(case.slices.liver) if liver_only else case.slices for case in group] for group in groups]
     counts = [[Counts.of(slices.probability >= threshold, slices.tumor) for slices in group] for group in pools]
 
-    def auc(drawn: list) -> float:
-        pooled = [slices for group in drawn for slices in group]
-        return score_slices(np.concatenate([s.probability for s in pooled]), np.concatenate([s.tumor for s in pooled]), threshold).auc
-
     def figure(name: str) -> Callable[[list], float]:
         return lambda drawn: getattr(sum((c for group in drawn for c in group), Counts(0, 0, 0, 0)), name)
 
+    patients = [tuple(np.concatenate([getattr(s, name) for s in group]) for name in ("probability", "tumor")) for group in pools]
+    auc = asdict(roc_curve(patients).area)
     total = sum((c for group in counts for c in group), Counts(0, 0, 0, 0))
     intervals = {name: asdict(bootstrap(counts, figure(name))) for name in SLICE_FIGURES}
-    return {"slices": total.total, "threshold": threshold, "confusion": asdict(total), "auc": asdict(bootstrap(pools, auc)), **intervals}
+    return {"slices": total.total, "threshold": threshold, "confusion": asdict(total), "auc": auc, **intervals}
 
 
 def _agreement(agreements: list) -> dict:

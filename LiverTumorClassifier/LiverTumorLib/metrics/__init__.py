@@ -3,6 +3,7 @@
 Everything takes plain arrays. A figure that is not defined (a Dice of two empty masks, an AUC of one class) is NaN, never 0 or 1.
 """
 
+from .curves import Curve, Reliability, precision_recall_curve, reliability, roc_curve
 from .intervals import Interval, bootstrap, wilson
 from .lesions import SIZE_BINS_ML, LesionDetection, TruthLesion, detect_lesions, size_bin
 from .overlap import Counts
@@ -12,13 +13,18 @@ from .surface import SurfaceDistances, surface_distances
 __all__ = [
     "SIZE_BINS_ML",
     "Counts",
+    "Curve",
     "Interval",
     "LesionDetection",
+    "Reliability",
     "SliceScores",
     "SurfaceDistances",
     "TruthLesion",
     "bootstrap",
     "detect_lesions",
+    "precision_recall_curve",
+    "reliability",
+    "roc_curve",
     "score_slices",
     "size_bin",
     "surface_distances",

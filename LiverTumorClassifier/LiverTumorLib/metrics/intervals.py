@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -49,14 +49,20 @@ def bootstrap(
         resamples, level, seed: number of draws, coverage, and the seed that makes the interval repeatable.
     """
     value = float(figure(list(patients)))
-    rng = np.random.default_rng(seed)
-    drawn = rng.integers(len(patients), size=(resamples, len(patients))) if patients else np.empty((resamples, 0), dtype=int)
-    values = np.array([figure([patients[index] for index in row]) for row in drawn], dtype=np.float64)
+    values = np.array([figure(drawn) for drawn in resample(patients, resamples, seed)], dtype=np.float64)
     usable = values[np.isfinite(values)]
     # One patient alone says nothing about the spread between patients.
     ends = np.quantile(usable, [(1 - level) / 2, (1 + level) / 2]) if len(patients) > 1 and usable.size else (np.nan, np.nan)
     skipped = int(resamples - usable.size)
     return Interval(value, float(ends[0]), float(ends[1]), "percentile bootstrap by patient", skipped, resamples)
+
+
+def resample(patients: Sequence[Patient], resamples: int, seed: int = 1) -> Iterator[list[Patient]]:
+    """As many patients as there are, drawn with replacement, again and again; the same draws for the same seed."""
+    rng = np.random.default_rng(seed)
+    drawn = rng.integers(len(patients), size=(resamples, len(patients))) if len(patients) else np.empty((resamples, 0), dtype=int)
+    for row in drawn:
+        yield [patients[index] for index in row]
 
 
 def wilson(successes: int, total: int, level: float = 0.95) -> Interval:

@@ -1,0 +1,74 @@
+"""Which labelled CT an evaluation is of: a split's patients, all cases of a folder, or pairs of files."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..data.splits import Case, load_split
+
+EVERYTHING = "all"
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Cases to evaluate.
+
+    Attributes:
+        title: what they are, to read.
+        cases: CT and mask of each, and its patient.
+        complete: a mask without label 2 is one of a patient without tumor; otherwise one in which tumor was not labelled.
+        about: the same to be looked up: data, split, its kind, subset and how many patients the other subsets have.
+    """
+
+    title: str
+    cases: list[Case]
+    complete: bool
+    about: dict
+
+
+def select_cases(arguments: argparse.Namespace) -> Selection:
+    """What the command line asks for.
+
+    Raises:
+        InputError: no such folder or file, or a file that is not the one the split was frozen with.
+        UsageError: neither or both ways to name cases, a subset without patients, or a split that is not by patient.
+    """
+    from LiverTumorLib.errors import UsageError
+
+    if bool(arguments.pair) == bool(arguments.data):
+        raise UsageError("Give either the folder DATA, or --pair CT MASK.")
+    if arguments.pair:
+        cases = [Case(short(ct), short(ct), ct, mask) for ct, mask in arguments.pair]
+        return Selection(f"Pairs: {', '.join(str(case.id) for case in cases)}", cases, False, {"kind": "pairs"})
+    if arguments.subset == EVERYTHING:
+        return _whole_folder(arguments.data)
+    split = load_split(arguments.split, arguments.data)
+    if split.kind != "patient":
+        raise UsageError(f"The split '{split.name}' divides slices, not patients; whole cases cannot be evaluated with it.")
+    cases = split.cases[arguments.subset]
+    if not cases:
+        raise UsageError(f"The split '{split.name}' has no patients in '{arguments.subset}'.")
+    split.verify(cases)
+    patients = {subset: len({case.patient for case in members}) for subset, members in split.cases.items()}
+    about = {"data": arguments.data.resolve().name, "split": split.name, "kind": split.kind, "subset": arguments.subset}
+    about["patients"] = patients
+    return Selection(f"{split.name}, {arguments.subset} patients", cases, True, about)
+
+
+def _whole_folder(folder: Path) -> Selection:
+    from ..data.layouts import find_cases
+
+    found = find_cases(folder)
+    for problem in found.problems:
+        print(f"left out: {problem}", file=sys.stderr)
+    name = folder.resolve().name
+    about = {"data": name, "kind": "folder", "layout": found.layout, "subset": EVERYTHING}
+    return Selection(f"{name} ({found.layout}), all {len(found.cases)} cases", found.cases, True, about)
+
+
+def short(path: Path) -> str:
+    """The end of a path, without what it says about the machine."""
+    return "/".join(path.resolve().parts[-2:])

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from LiverTumorLib.ct.frame import Frame
-from LiverTumorLib.pipelines.liver import clean_liver
+from LiverTumorLib.pipelines.liver import clean_liver, smoothed_along
 from LiverTumorLib.pipelines.slicemaps import SliceMaps
 
 FRAME = Frame((64, 64), 1.7, (60.3, 61.2), (0.77, 0.81))
@@ -41,3 +41,15 @@ def test_a_stray_answer_is_no_liver():
     plane = np.zeros((64, 64))
     plane[10:20, 10:20] = 0.9
     assert clean_liver(_maps(plane), 0.5) is None
+
+
+def test_one_slice_alone_neither_makes_nor_breaks_a_liver():
+    maps = np.zeros((20, 4, 4), np.float32)
+    maps[5:15] = 0.9
+    maps[10] = 0.0
+    maps[2] = 0.9
+    smooth = smoothed_along(maps, 1.0)
+    assert smooth[10].min() > 0.5 and smooth[2].max() < 0.5
+    assert smooth[7].min() > 0.6 and smooth.dtype == np.float32
+    assert smoothed_along(maps, 10.0) == pytest.approx(maps, abs=0.02), "thick slices hardly share anything"
+    assert smoothed_along(maps[:1], 1.0) == pytest.approx(maps[:1])

@@ -8,6 +8,7 @@ import numpy as np
 from LiverTumorLib.ct.frame import neighbour_channels
 from LiverTumorLib.models.manifest import Calibration
 from LiverTumorLib.models.session import Session
+from LiverTumorLib.pipelines.liver import smoothed_along
 
 from ..data.slices import BORDER, CaseSlices
 
@@ -38,8 +39,8 @@ def segmentation_threshold(session: Session, cases: Sequence[CaseSlices], task: 
     for case in cases:
         truth = (case.liver if task == "liver" else case.tumor)[_INNER] >= 128
         output = predictions(session, case)[..., 0]
-        if task == "tumor":
-            output = output * (case.liver[_INNER] >= 128)
+        # As in inference: the liver is smoothed from slice to slice, tumour is looked for in it.
+        output = smoothed_along(output, case.slice_mm) if task == "liver" else output * (case.liver[_INNER] >= 128)
         voxel_ml = spec.spacing_mm**2 * case.slice_mm / 1000
         for threshold, values in scores.items():
             found = output >= threshold

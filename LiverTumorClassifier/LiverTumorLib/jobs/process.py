@@ -15,6 +15,8 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from ..ct import CTVolume
 from ..errors import Cancelled, LiverTumorError, OutputError, WorkerError
 from ..pipelines.options import CaseOutput, RunOptions
@@ -36,6 +38,7 @@ def start_job(
     python: list[str] | None = None,
     on_event: Callable[[dict], None] | None = None,
     entry: str | None = None,
+    liver: np.ndarray | None = None,
 ) -> Job:
     """Run a task ("segment" or "classify") in a child process.
 
@@ -43,6 +46,7 @@ def start_job(
         python: the interpreter and its own arguments, by default the running one; it needs numpy, scipy and the inference runtime.
         on_event: called with each event, on the thread that polls or waits.
         entry: "module:function" instead of the task's own, see `protocol.write_job`.
+        liver: uint8 (k, j, i), a liver that is known already; only "segment" takes one.
 
     Raises UsageError, OutputError (no room for the pixels in the temporary folder) or WorkerError (the child cannot be started).
     """
@@ -51,7 +55,7 @@ def start_job(
     except OSError as error:
         raise OutputError(f"No temporary folder can be made for the run: {error.strerror or error}.") from error
     try:
-        command = worker_command(write_job(folder, task, volume, options, entry=entry), python)
+        command = worker_command(write_job(folder, task, volume, options, entry=entry, liver=liver), python)
         return Job(command, folder, on_event)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)

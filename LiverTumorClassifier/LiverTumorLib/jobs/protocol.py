@@ -47,6 +47,7 @@ class JobRecord:
         volume: the CT; its array is read-only and mapped from the file.
         output: the folder for the results.
         temporary: the job folder belongs to this run alone, so the worker removes it when it is stopped.
+        liver: uint8 (k, j, i), a liver that is known already, for tasks that take one.
     """
 
     entry: str
@@ -54,14 +55,18 @@ class JobRecord:
     options: RunOptions
     output: Path
     temporary: bool
+    liver: np.ndarray | None = None
 
 
-def write_job(folder: str | Path, task: str, volume: CTVolume, options: RunOptions, *, entry: str | None = None) -> Path:
+def write_job(
+    folder: str | Path, task: str, volume: CTVolume, options: RunOptions, *, entry: str | None = None, liver: np.ndarray | None = None
+) -> Path:
     """Write a job into an existing private folder made for this run alone; answers with the path of its job file.
 
     Args:
         entry: "module:function" to run instead of the one `TASKS` gives for `task`; the tests use it for tasks of their own.
             It opens no door: whoever can write into the private job folder can run code as this user anyway.
+        liver: see `JobRecord`.
 
     Raises UsageError for an unknown task, OutputError when the folder cannot be written.
     """
@@ -73,6 +78,7 @@ def write_job(folder: str | Path, task: str, volume: CTVolume, options: RunOptio
         "task": task,
         "entry": entry or TASKS[task],
         "array": "volume.npy",
+        "liver": None if liver is None else "liver.npy",
         "ijk_to_ras": volume.ijk_to_ras.tolist(),
         "name": volume.name,
         "notes": list(volume.notes),
@@ -84,6 +90,8 @@ def write_job(folder: str | Path, task: str, volume: CTVolume, options: RunOptio
     try:
         (folder / job["output"]).mkdir()
         np.save(folder / job["array"], volume.array, allow_pickle=False)
+        if liver is not None:
+            np.save(folder / job["liver"], liver, allow_pickle=False)
         path.write_text(json.dumps(job), encoding="utf-8")
     except OSError as error:
         raise errors.OutputError(f"The temporary folder {folder} cannot be written: {error.strerror or error}.") from error
@@ -100,7 +108,9 @@ def read_job(path: str | Path) -> JobRecord:
             raise errors.UsageError(f"The job file {path} has schema {schema}; this version reads {SCHEMA}.")
         array = np.load(path.parent / job["array"], mmap_mode="r", allow_pickle=False).view(np.ndarray)
         volume = CTVolume(array, np.array(job["ijk_to_ras"]), job["name"], tuple(job["notes"]))
-        return JobRecord(job["entry"], volume, RunOptions.from_dict(job["options"]), path.parent / job["output"], job["temporary"] is True)
+        liver = np.load(path.parent / job["liver"], allow_pickle=False) if job["liver"] else None
+        output, temporary = path.parent / job["output"], job["temporary"] is True
+        return JobRecord(job["entry"], volume, RunOptions.from_dict(job["options"]), output, temporary, liver)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise errors.UsageError(f"The job file {path} cannot be read: {type(error).__name__}: {error}.") from error
 

@@ -9,6 +9,8 @@ import logging
 from collections.abc import Callable
 from dataclasses import fields
 
+import numpy as np
+
 from ..ct import CTVolume
 from ..errors import UsageError
 from ..jobs import start_job
@@ -29,6 +31,7 @@ class CaseRun:
         make_nodes: makes the nodes from the results; called once, on the thread that polls or waits.
         progress: called with (stage, fraction, message).
         finished: called with this run when it is over, whether it went well or not; `result` then answers or raises.
+        liver: uint8 (k, j, i) on the volume's grid, a liver that is known already (task "segment").
 
     Raises:
         UsageError, OutputError, WorkerError: the job cannot be started.
@@ -42,13 +45,14 @@ class CaseRun:
         make_nodes: Callable[[CaseOutput], CaseNodes],
         progress: Progress | None = None,
         finished: Callable[[CaseRun], None] | None = None,
+        liver: np.ndarray | None = None,
     ) -> None:
         self._make_nodes = make_nodes
         self._progress = progress
         self._finished = finished
         self._outcome: CaseNodes | Exception | None = None
         self._timer = None
-        self.job = start_job(task, volume, options, on_event=self._on_event)
+        self.job = start_job(task, volume, options, on_event=self._on_event, liver=liver)
         logging.info("%s of %s started", task, volume.name)
 
     def serve(self) -> None:

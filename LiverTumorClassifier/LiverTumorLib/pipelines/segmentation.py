@@ -15,29 +15,40 @@ from .run import Run
 from .tumor import drop_small, find_tumor
 
 
-def segment_case(volume: CTVolume, options: RunOptions | None = None, progress: Progress = no_progress) -> CaseOutput:
+def segment_case(
+    volume: CTVolume, options: RunOptions | None = None, progress: Progress = no_progress, liver: np.ndarray | None = None
+) -> CaseOutput:
     """Segment liver and tumour of a CT, score its slices and measure its lesions.
 
     Args:
         volume: any orientation; results come back on exactly its grid.
         options: see `RunOptions`.
         progress: called with (stage, fraction, message); may raise `Cancelled`.
+        liver: (k, j, i) on the volume's grid, above 0 in a liver that is known already, lesions included; it takes the place of stage 1.
 
     Raises:
+        ValueError: a liver on another grid.
         ModelError, RequirementError, UsageError: a model is missing, damaged, of another task, or cannot be run.
     """
     options = options or RunOptions()
-    stages = ["liver", *(["tumor"] if options.tumor else []), *(["slices"] if options.slices else []), "measure"]
+    if liver is not None and liver.shape != volume.shape:
+        raise ValueError(f"a liver of shape {liver.shape} is not on the volume's grid {volume.shape}")
+    wanted = {"liver": liver is None, "tumor": options.tumor, "slices": options.slices, "measure": True}
+    stages = [stage for stage, yes in wanted.items() if yes]
     run = Run(stages, options.threads, progress)
     view = to_axial(volume)
     axial = view.volume
     labels = np.zeros(axial.shape, np.uint8)
 
-    with run.stage("liver") as report:
-        session, threshold = run.session(options.liver_model, "liver", options.liver_threshold)
-        liver = find_liver(session, axial, threshold, report)
-        if liver is not None:
-            liver.paint(labels, threshold, LIVER)
+    liver_maps = None
+    if liver is not None:
+        labels[view.bring((liver > 0).astype(np.uint8)) > 0] = LIVER
+    else:
+        with run.stage("liver") as report:
+            session, threshold = run.session(options.liver_model, "liver", options.liver_threshold)
+            liver_maps = find_liver(session, axial, threshold, report)
+            if liver_maps is not None:
+                liver_maps.paint(labels, threshold, LIVER)
     tumor = None
     if options.tumor:
         with run.stage("tumor") as report:
@@ -55,14 +66,16 @@ def segment_case(volume: CTVolume, options: RunOptions | None = None, progress: 
     with run.stage("measure"):
         lesions, summary = measure_axial(labels, axial, tumor and tumor.at)
         summary.suspicious_slices = suspicious
-        summary.notes = [*volume.notes, *(["No liver found."] if liver is None else [])]
+        summary.notes = [*volume.notes, *(["No liver found."] if not labels.any() else [])]
         if not options.tumor:
             summary.tumor_ml = summary.tumor_burden_percent = summary.lesion_count = None
         output = CaseOutput(CaseResult(volume.name, summary, lesions, records, run.models, run.seconds), view.restore(labels))
         if options.keep_probabilities:
-            found = {"liver": liver, **({"tumor": tumor} if options.tumor else {})}
+            found = {"liver": liver_maps, **({"tumor": tumor} if options.tumor else {})}
             for name, maps in found.items():
                 full = np.zeros(axial.shape, np.float16) if maps is None else maps.full(axial.shape)
                 output.probabilities[name] = view.restore(full, order=1)
+            if liver is not None:
+                output.probabilities["liver"] = (liver > 0).astype(np.float16)
     progress("done", 1.0, "Done")
     return output

@@ -45,6 +45,8 @@ def export_run(run: Path, data: Path, split_file: Path, cache: Path, out: Path, 
     """
     config = read_run(run)
     record = json.loads((run / "run.json").read_text(encoding="utf-8"))
+    if record.get("start"):  # the run it came from, without the folders of this machine
+        record["start"] = "/".join(Path(record["start"]).parts[-2:])
     slices, _ = load_slices(config, data, split_file, cache)
     model = build_network(config)
     model.load_weights(run / f"{weights}.weights.h5")

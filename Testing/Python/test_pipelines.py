@@ -204,3 +204,15 @@ def test_a_validation_patient():
     truth, _ = read_labels(folder / "segmentation-22.nii.gz")
     assert _dice(output.labels > 0, truth > 0) > 0.9
     assert _dice(output.labels == TUMOR, truth == TUMOR) > 0.5
+
+
+def test_a_liver_that_is_known_takes_the_place_of_stage_1(phantom, found):
+    """Given what stage 1 found, stage 2 finds the same; no liver model is used, and the liver is the one that was given."""
+    options = RunOptions(liver_model="not installed", slices=False, keep_probabilities=True)
+    output = segment_case(phantom[0], options, liver=(found.labels > 0).astype(np.uint8))
+    assert [model["task"] for model in output.result.models] == ["tumor"]
+    assert "liver" not in output.result.seconds
+    assert _dice(output.labels == TUMOR, found.labels == TUMOR) > 0.95
+    np.testing.assert_array_equal(output.probabilities["liver"] > 0.5, found.labels > 0)
+    with pytest.raises(ValueError, match="not on the volume's grid"):
+        segment_case(phantom[0], liver=np.zeros((2, 2, 2), np.uint8))

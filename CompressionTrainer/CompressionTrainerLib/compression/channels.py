@@ -55,7 +55,7 @@ def chains(model) -> list[Chain]:
                 break
             layer = readers[0]
             if _makes_channels(layer) or isinstance(layer, _LAYERS.Dense):
-                if any(isinstance(step, (_LAYERS.ReLU, _LAYERS.Activation)) for step in passed):
+                if any(map(_activates, [maker, *passed])):
                     found.append(Chain(maker, passed, layer))
                 break
             if not isinstance(layer, _CHANNELWISE):
@@ -118,6 +118,10 @@ def without_channels(model, kept: dict[str, np.ndarray]):
             values = [np.take(value, made[old.name], axis=-1) for value in values]
         new.set_weights(values)
     return smaller
+
+
+def _activates(layer) -> bool:
+    return isinstance(layer, _LAYERS.ReLU) or getattr(layer, "activation", keras.activations.linear) is not keras.activations.linear
 
 
 def _makes_channels(layer) -> bool:

@@ -9,8 +9,10 @@ from pathlib import Path
 from LiverTumorLib.errors import UsageError
 
 from ..training.config import TrainConfig
+from ..training.progress import Report
 from ..training.quantize import read_run
-from ..training.run import build_network, fit, load_slices, refuse_a_run, starting_network, write_record
+from ..training.record import refuse_a_run, write_record
+from ..training.run import build_network, fit, load_slices, starting_network
 from .distillation import distiller
 
 
@@ -25,6 +27,7 @@ def distill_run(
     temperature: float,
     share: float,
     start: Path | None = None,
+    report: Report | None = None,
 ) -> None:
     """Train the student that `config` describes on the labels and on the answers of a run's network; `out` is then its run.
 
@@ -38,7 +41,8 @@ def distill_run(
         out: the student's folder.
         weights: "best" (by validation) or "last" of the teacher.
         temperature, share: how soft the teacher's answers are, and what they count beside the labels; see `distiller`.
-        start: weights the student starts from, loaded by layer name, or None.
+        start: weights the student starts from, as in training, or None.
+        report: told of the progress; by default a console's.
 
     Raises:
         InputError: there is no run, data are missing, or `out` holds a run already.
@@ -56,7 +60,7 @@ def distill_run(
     out.mkdir(parents=True, exist_ok=True)
     distillation = {"teacher": str(answers), "temperature": temperature, "share": share, "config": taught.to_dict()}
     write_record(out, config, split, None, start, distillation=distillation)
-    fit(distiller(student, teacher, temperature, share), shown, slices, out)
+    fit(distiller(student, teacher, temperature, share), shown, slices, out, report=report)
 
 
 def check_canvas(teacher: TrainConfig, student: TrainConfig) -> None:

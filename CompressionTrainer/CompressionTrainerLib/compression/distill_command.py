@@ -33,10 +33,14 @@ def run(args) -> int:
     from ..requirement import need_trainer_packages
 
     need_trainer_packages()
-    from ..training.config import load_config
-    from .distill import distill_run
+    from ..stopping import stops_promptly
+    from ..training.progress import reporting
 
-    config = load_config(args.config)
-    how = (args.weights, args.temperature, args.share, args.start)
-    distill_run(args.run, config, args.data, args.split, args.cache, args.out, *how)
+    with stops_promptly(), reporting(args.events, args.out) as report:
+        from ..training.config import load_config
+        from .distill import distill_run
+
+        config = load_config(args.config)
+        how = (args.weights, args.temperature, args.share, args.start)
+        distill_run(args.run, config, args.data, args.split, args.cache, args.out, *how, report=report)
     return 0

@@ -5,15 +5,16 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ..options import add_data_options
+from ..options import add_data_options, add_events_option
 
 
 def add_source(parser: argparse.ArgumentParser, name: str = "run", metavar: str = "RUN") -> None:
-    """The run to start from, which of its weights, and the data it was trained on."""
+    """The run to start from, which of its weights, the data it was trained on, and how progress is told."""
     parser.add_argument(name, type=Path, metavar=metavar, help="folder of a finished training run")
     add_data_options(parser)
     weights = "which weights of the run: best on the val patients, or last (default: %(default)s)"
     parser.add_argument("--weights", choices=("best", "last"), default="best", help=weights)
+    add_events_option(parser)
 
 
 def share(text: str) -> float:

@@ -30,10 +30,13 @@ def run(args) -> int:
     from ..requirement import need_trainer_packages
 
     need_trainer_packages()
-    from .prune import prune_run
+    from ..stopping import stops_promptly
+    from ..training.progress import reporting
 
     out = args.out or args.run / "pruned"
-    schedule = (args.sparsity, args.epochs, args.fine_tune, args.learning_rate)
-    prune_run(args.run, args.data, args.split, args.cache, out, args.weights, *schedule)
-    print(f"{out}: {args.sparsity:.0%} of the weights are zero")
+    with stops_promptly(), reporting(args.events, out) as report:
+        from .prune import prune_run
+
+        schedule = (args.sparsity, args.epochs, args.fine_tune, args.learning_rate)
+        prune_run(args.run, args.data, args.split, args.cache, out, args.weights, *schedule, report=report)
     return 0

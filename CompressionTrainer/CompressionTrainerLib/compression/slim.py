@@ -7,9 +7,12 @@ from pathlib import Path
 
 from LiverTumorLib.errors import UsageError
 
+from ..training.progress import Report
 from ..training.quantize import fine_tuning_config, read_run
-from ..training.run import build_network, fit, load_slices, refuse_a_run, write_record
+from ..training.record import refuse_a_run, write_record
+from ..training.run import build_network, fit, load_slices
 from .channels import strongest_channels, without_channels
+from .lineage import lineage
 
 
 def slim_run(
@@ -22,6 +25,7 @@ def slim_run(
     removed: float,
     epochs: int,
     learning_rate: float | None = None,
+    report: Report | None = None,
 ) -> tuple[int, int]:
     """Take the weakest channels out of a run's network, fine-tune the smaller one, and write it into `out` as a run of its own.
 
@@ -35,6 +39,7 @@ def slim_run(
         weights: "best" (by validation) or "last" of the run.
         removed: share of the channels that leave, in every convolution that can lose some.
         epochs, learning_rate: of the fine-tuning, falling as a half cosine; None takes the run's own rate.
+        report: told of the progress; by default a console's.
 
     Returns:
         the number of parameters before and after.
@@ -60,6 +65,6 @@ def slim_run(
     sizes = (model.count_params(), smaller.count_params())
     slimming = {"removed": removed, "parameters": sizes, "kept": {name: numbers.tolist() for name, numbers in kept.items()}}
     out.mkdir(parents=True, exist_ok=True)
-    write_record(out, tuning, split, None, start, slimming=slimming)
-    fit(smaller, tuning, slices, out)
+    write_record(out, tuning, split, start=start, **{**lineage(run), "slimming": slimming})
+    fit(smaller, tuning, slices, out, report=report)
     return sizes

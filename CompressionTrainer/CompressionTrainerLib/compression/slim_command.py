@@ -29,9 +29,13 @@ def run(args) -> int:
     from ..requirement import need_trainer_packages
 
     need_trainer_packages()
-    from .slim import slim_run
+    from ..stopping import stops_promptly
+    from ..training.progress import reporting
 
     out = args.out or args.run / "slim"
-    before, after = slim_run(args.run, args.data, args.split, args.cache, out, args.weights, args.remove, args.epochs, args.learning_rate)
-    print(f"{out}: {after} parameters, {1 - after / before:.0%} fewer")
+    with stops_promptly(), reporting(args.events, out) as report:
+        from .slim import slim_run
+
+        tuning = (args.remove, args.epochs, args.learning_rate)
+        slim_run(args.run, args.data, args.split, args.cache, out, args.weights, *tuning, report=report)
     return 0

@@ -19,6 +19,7 @@ def model_card(manifest: Manifest, size: int) -> str:
     start = "ImageNet weights of MobileNetV2" if training["imagenet"] else "random weights"
     if training["start"]:
         start += ", then the weights of an earlier run"
+    made = "".join(f"\n- {sentence}" for sentence in _compression(training))
     versions = ", ".join(f"{name} {number}" for name, number in training["versions"].items())
     commit, name = training["commit"], config["name"]
     width, seed, batch = config["network"]["width"], config["seed"], config["optimizer"]["batch"]
@@ -40,7 +41,7 @@ def model_card(manifest: Manifest, size: int) -> str:
 ## Training
 - Data: LiTS17 subset (Bilic et al., Medical Image Analysis 2023), split by patient. Trained on cases {trained};
   weights, threshold and calibration chosen on cases {chosen}. No other case was seen.
-- Start: {start}.
+- Start: {start}.{made}
 - {epochs} epochs of {slices} slices, batch {batch}, seed {seed}.
 - Commit {commit}; `livertumor train {name}.toml`, `livertumor quantize`, `livertumor export`.
 - {versions}.
@@ -53,6 +54,20 @@ Figures on test patients, with intervals, are in `Testing/evaluation-log.jsonl` 
   surgery were not in the training data; small and faint lesions are often missed.
 - A lesion is anything that LiTS readers marked as tumor. The network cannot tell a metastasis from a primary tumor or a cyst.
 """
+
+
+def _compression(training: dict) -> list[str]:
+    """What was done to the network before it was quantized, a sentence each."""
+    sentences = []
+    if slimming := training.get("slimming"):
+        before, after = slimming["parameters"]
+        sentences.append(f"Slimmed: channels were taken out, {before} parameters became {after} (`livertumor slim`).")
+    if pruning := training.get("pruning"):
+        sentences.append(f"Pruned: {pruning['sparsity']:.0%} of the weights of its convolutions are zero (`livertumor prune`).")
+    if distillation := training.get("distillation"):
+        teacher = distillation["config"]
+        sentences.append(f"Taught by '{teacher['name']}', a network of width {teacher['network']['width']} (`livertumor distill`).")
+    return sentences
 
 
 def _list(cases: list[int]) -> str:

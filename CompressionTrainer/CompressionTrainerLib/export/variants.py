@@ -9,6 +9,7 @@ from pathlib import Path
 from LiverTumorLib.files.atomic import atomic_path
 
 from ..compression.inspect import float_tensors, kernels, sparsity
+from ..training.progress import Console, Report
 from ..training.quantize import FOLDER, read_run
 from ..training.run import build_network, calibration_slices, load_slices
 from .bundle import quantized_network
@@ -17,12 +18,14 @@ from .tflite import VARIANTS, tflite
 TABLE = "variants.csv"
 
 
-def write_variants(run: Path, data: Path, split_file: Path, cache: Path, out: Path, weights: str = "best") -> list[dict]:
+def write_variants(
+    run: Path, data: Path, split_file: Path, cache: Path, out: Path, weights: str = "best", report: Report | None = None
+) -> list[dict]:
     """Write a run's network as VARIANT.tflite for all variants, and variants.csv with a row for each, which is returned.
 
     Post-training quantization takes its ranges from train patients; a run that was quantized in training gets its
     "int8-qat" too. A row has bytes, bytes after gzip, the share of zeros with and without depthwise kernels, and the number
-    of float tensors, all read from the file.
+    of float tensors, all read from the file. `report` is told of the progress; by default it is a console's.
 
     Raises:
         InputError: there is no run, or data that the split needs are missing.
@@ -34,9 +37,13 @@ def write_variants(run: Path, data: Path, split_file: Path, cache: Path, out: Pa
     model = build_network(config)
     model.load_weights(run / f"{weights}.weights.h5")
     samples = calibration_slices(config, slices["train"])
-    files = {variant: tflite(model, variant, samples) for variant in VARIANTS}
+    sources = {variant: (model, variant, samples) for variant in VARIANTS}
     if (run / FOLDER / "config.json").exists():
-        files["int8-qat"] = tflite(quantized_network(run, model, weights), "int8")
+        sources["int8-qat"] = (quantized_network(run, model, weights), "int8")
+    report, files = report or Console(), {}
+    for number, (variant, source) in enumerate(sources.items()):
+        report("convert", number / len(sources), variant, None)
+        files[variant] = tflite(*source)
     rows = [{"variant": variant, **describe(content)} for variant, content in files.items()]
     for variant, content in files.items():
         with atomic_path(out / f"{variant}.tflite") as path:

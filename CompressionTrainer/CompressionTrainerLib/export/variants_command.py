@@ -26,9 +26,15 @@ def run(args) -> int:
     from ..requirement import need_trainer_packages
 
     need_trainer_packages()
-    from .variants import write_variants
+    from ..stopping import stops_promptly
+    from ..training.progress import reporting
 
-    print("variant          bytes  after gzip   zeros  float tensors")
-    for row in write_variants(args.run, args.data, args.split, args.cache, args.out, args.weights):
-        print(f"{row['variant']:<13} {row['bytes']:>8} {row['gzip_bytes']:>11} {row['sparsity']:>7.1%} {row['float_tensors']:>14}")
+    with stops_promptly(), reporting(args.events, args.out) as report:
+        from .variants import write_variants
+
+        rows = write_variants(args.run, args.data, args.split, args.cache, args.out, args.weights, report)
+    if not args.events:
+        print("variant          bytes  after gzip   zeros  float tensors")
+        for row in rows:
+            print(f"{row['variant']:<13} {row['bytes']:>8} {row['gzip_bytes']:>11} {row['sparsity']:>7.1%} {row['float_tensors']:>14}")
     return 0

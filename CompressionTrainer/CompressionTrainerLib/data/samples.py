@@ -38,9 +38,9 @@ def plan_epoch(cases: Sequence[CaseSlices], sampling: Sampling, seed: int, epoch
     with one huge tumour nor the number of slices alone decides what is learnt."""
     rng = np.random.default_rng([seed, epoch, 0])
     kinds = {
-        "tumor": [np.flatnonzero(c.has_tumor) for c in cases],
-        "background": [np.flatnonzero(~c.has_liver) for c in cases],
-        "healthy": [np.flatnonzero(c.has_liver & ~c.has_tumor) for c in cases],
+        "tumor": [c.ks(c.has_tumor) for c in cases],
+        "background": [c.ks(~c.has_liver) for c in cases],
+        "healthy": [c.ks(c.has_liver & ~c.has_tumor) for c in cases],
     }
     shares = {"tumor": sampling.tumor_share, "background": sampling.background_share}
     shares["healthy"] = 1 - sum(shares.values())
@@ -56,8 +56,8 @@ def plan_epoch(cases: Sequence[CaseSlices], sampling: Sampling, seed: int, epoch
 
 
 def every_slice(cases: Sequence[CaseSlices], step: int = 1) -> list[Position]:
-    """All slices of all cases in order (every `step`-th), for validation."""
-    return [Position(c, k) for c, case in enumerate(cases) for k in range(0, len(case.image), step)]
+    """All slices of all cases in order (every `step`-th), for validation; of those that the split gives to the subset."""
+    return [Position(c, int(k)) for c, case in enumerate(cases) for k in case.ks(np.ones(len(case.image), bool))[::step]]
 
 
 def load_sample(case: CaseSlices, k: int, spec: InputSpec, strength: Augmentation | None, rng: np.random.Generator):

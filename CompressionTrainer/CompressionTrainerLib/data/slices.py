@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from LiverTumorLib.ct import CTVolume, to_axial
+from LiverTumorLib.ct import CTVolume
 from LiverTumorLib.ct.frame import Frame, body_frame, liver_offset, network_slices, region_frame
 from LiverTumorLib.models.manifest import InputSpec
 from LiverTumorLib.pipelines.results import TUMOR
 
-from .splits import Case
+from .identity import fingerprint
+from .labelled import read_case
+from .splits import Case, Split, slices_of
 
 # Cached canvases are wider than the network's by this many pixels, so that shifted and rotated crops show real anatomy.
 BORDER = 32
@@ -24,26 +26,51 @@ class CaseSlices:
     """One case as a network sees it, axial, uint8 (k, rows, columns), memory-mapped.
 
     `liver` (tumour included) and `tumor` are the truth, 255 = inside, softened by the resampling. `has_liver` and
-    `has_tumor` were taken per slice on the full-resolution mask, before any resampling.
+    `has_tumor` were taken per slice on the full-resolution mask, before any resampling. `selected` tells the slices that a
+    split gives to the subset; None is all of them.
     """
 
-    case: int
-    patient: int
+    case: int | str
+    patient: int | str
     image: np.ndarray
     liver: np.ndarray
     tumor: np.ndarray
     has_liver: np.ndarray
     has_tumor: np.ndarray
     slice_mm: float
+    selected: np.ndarray | None = None
+
+    def ks(self, which: np.ndarray) -> np.ndarray:
+        """The slices that belong to the subset, among those where `which` (k,) is true."""
+        return np.flatnonzero(which if self.selected is None else which & self.selected)
+
+
+def subset_slices(split: Split, subset: str, spec: InputSpec, cache: str | Path) -> list[CaseSlices]:
+    """Network slices of a subset's cases, those selected and those with tumor marked as the split says."""
+    return [_as_split(split, subset, case, cached_slices(case, spec, cache)) for case in split.cases[subset]]
+
+
+def _as_split(split: Split, subset: str, case: Case, slices: CaseSlices) -> CaseSlices:
+    """The slices of a case with the split's selection and labels."""
+    marks = {"selected": slices_of(split, subset, case), "has_tumor": split.tumor_slices.get(str(case.id))}
+    everywhere = np.arange(len(slices.image))
+    return replace(slices, **{name: np.isin(everywhere, ks) for name, ks in marks.items() if ks is not None})
 
 
 def cached_slices(case: Case, spec: InputSpec, cache: str | Path) -> CaseSlices:
-    """Read a case's network slices from the cache folder, making them first where they are not there yet."""
-    key = hashlib.sha256(json.dumps([asdict(spec), BORDER], sort_keys=True).encode()).hexdigest()[:12]
+    """Read a case's network slices from the cache folder, making them first where they are not there yet.
+
+    Those of another CT or mask, which a folder shared by several data sets may hold under the same id, are made anew.
+    """
+    settings = asdict(spec)
+    if not spec.filters:
+        del settings["filters"]  # so that slices prepared before there were filters are found
+    key = hashlib.sha256(json.dumps([settings, BORDER], sort_keys=True).encode()).hexdigest()[:12]
     folder = Path(cache) / key / f"case-{case.id}"
-    if not (folder / "meta.json").is_file():
-        _write_slices(case, spec, folder)
-    meta = json.loads((folder / "meta.json").read_text())
+    meta, source = _read_meta(folder), [fingerprint(case.ct), fingerprint(case.mask)]
+    if meta is None or meta.get("source", source) != source:
+        _write_slices(case, spec, folder, source)
+        meta = _read_meta(folder)
     arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("image", "liver", "tumor")}
     flags = {name: np.array(meta[name], bool) for name in ("has_liver", "has_tumor")}
     return CaseSlices(case.id, case.patient, **arrays, **flags, slice_mm=meta["slice_mm"])
@@ -58,21 +85,29 @@ def training_frame(volume: CTVolume, liver: np.ndarray, spec: InputSpec) -> Fram
     return Frame((frame.size[0] + 2 * BORDER, frame.size[1] + 2 * BORDER), frame.spacing_mm, frame.centre, frame.voxel_mm)
 
 
-def _write_slices(case: Case, spec: InputSpec, folder: Path) -> None:
-    from LiverTumorLib.files import read_ct, read_labels
+def _read_meta(folder: Path) -> dict | None:
+    """What is said of a case's cached slices, None where they are not there or not complete."""
+    path = folder / "meta.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
 
-    view = to_axial(read_ct(case.ct))
-    labels, matrix = read_labels(case.mask)
-    mask = to_axial(CTVolume(labels.astype(np.int16), matrix)).volume.array
-    frame = training_frame(view.volume, mask > 0, spec)
-    folder.mkdir(parents=True, exist_ok=True)
-    offset = liver_offset(view.volume, mask, spec.liver_hu)
-    np.save(folder / "image.npy", network_slices(view.volume, frame, spec.window_hu, offset_hu=offset))
+
+def _write_slices(case: Case, spec: InputSpec, folder: Path, source: list) -> None:
+    from LiverTumorLib.files import atomic_path, write_json
+
+    labelled = read_case(case)
+    volume, mask = labelled.volume, labelled.labels
+    frame = training_frame(volume, mask > 0, spec)
+    offset = liver_offset(volume, mask, spec.liver_hu)
+    arrays = {"image": network_slices(volume, frame, spec.window_hu, offset_hu=offset, filters=spec.filters)}
     for name, truth in (("liver", mask > 0), ("tumor", mask == TUMOR)):
-        np.save(folder / f"{name}.npy", np.rint(frame.sample(truth.astype(np.float32) * 255)).clip(0, 255).astype(np.uint8))
+        arrays[name] = np.rint(frame.sample(truth.astype(np.float32) * 255)).clip(0, 255).astype(np.uint8)
+    for name, array in arrays.items():
+        with atomic_path(folder / f"{name}.npy") as temporary:
+            np.save(temporary, array)
     meta = {
-        "has_liver": (mask > 0).any(axis=(1, 2)).tolist(),
-        "has_tumor": (mask == TUMOR).any(axis=(1, 2)).tolist(),
-        "slice_mm": float(view.volume.spacing[2]),
+        "has_liver": (mask > 0).any(axis=(1, 2)),
+        "has_tumor": (mask == TUMOR).any(axis=(1, 2)),
+        "slice_mm": float(volume.spacing[2]),
+        "source": source,
     }
-    (folder / "meta.json").write_text(json.dumps(meta))
+    write_json(folder / "meta.json", meta)  # last: it says that the arrays are complete

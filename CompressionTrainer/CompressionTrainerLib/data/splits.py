@@ -1,67 +1,125 @@
-"""Patient-wise splits, frozen in a JSON file: which patients train, which choose, which only test."""
+"""Splits, frozen in a JSON file: which patients (or, where that was asked for by name, which slices) train, choose and only test."""
 
 from __future__ import annotations
 
-import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from LiverTumorLib.errors import InputError
 
+from .identity import sha256_of
+
 SUBSETS = ("train", "val", "test")
+KINDS = ("patient", "slice")
 
 
 @dataclass(frozen=True)
 class Case:
-    """One labelled CT: its id, its patient (the smallest case id of that patient) and its two files."""
+    """One labelled CT: its id, its patient (the smallest case id of that patient), its CT and its mask.
 
-    id: int
-    patient: int
+    The CT is what `read_ct` takes (file or DICOM folder), the mask a label file or the folder of 3D-IRCADb's DICOM masks.
+    """
+
+    id: int | str
+    patient: int | str
     ct: Path
     mask: Path
 
 
 @dataclass(frozen=True)
 class Split:
-    """A frozen split. `cases[subset]` lists the cases; no patient is in two subsets."""
+    """A frozen split.
+
+    Attributes:
+        name: what reports call it.
+        cases: the cases of each subset. No patient is in two subsets, unless `kind` is "slice".
+        sha256: by path relative to `data` (for a DICOM folder: of all its files), what the split was frozen with.
+        data: the data folder.
+        kind: "patient", or "slice" for the seed paper's split, in which slices of one patient train and test.
+        slices: by subset and case id as text, the axial slices that belong there; empty where all slices of a subset's cases do.
+        tumor_slices: by case id as text, the axial slices that count as tumor; empty where any tumor pixel counts.
+    """
 
     name: str
     cases: dict[str, list[Case]]
     sha256: dict[str, str]
+    data: Path
+    kind: str = "patient"
+    slices: dict[str, dict[str, list[int]]] = field(default_factory=dict)
+    tumor_slices: dict[str, list[int]] = field(default_factory=dict)
 
     def verify(self, cases: list[Case]) -> None:
         """Raises InputError where a file is missing or is not the one the split was frozen with."""
         for path in (path for case in cases for path in (case.ct, case.mask)):
-            if not path.is_file():
+            if not path.exists():
                 raise InputError(f"{path} is missing; the split '{self.name}' needs it, so check the data folder.")
-            expected = self.sha256.get(path.name)
-            if expected and hashlib.sha256(path.read_bytes()).hexdigest() != expected:
+            expected = self.sha256.get(path.relative_to(self.data).as_posix())
+            if expected and sha256_of(path) != expected:
                 raise InputError(f"{path} is not the file that the split '{self.name}' was frozen with; restore the original file.")
+
+
+def slices_of(split: Split, subset: str, case: Case) -> list[int] | None:
+    """The axial slices of a case that belong to a subset; None where all of them do."""
+    return split.slices[subset][str(case.id)] if split.slices else None
 
 
 def load_split(path: str | Path, data: str | Path) -> Split:
     """Read a split file and find its cases in a data folder.
 
     Raises:
-        InputError: unreadable file, or a patient in two subsets.
+        InputError: unreadable file, or a patient in two subsets (in a slice-wise split: a slice in two subsets).
     """
+    data = Path(data)
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
-        groups, files = content["patients"], content["files"]
         cases = {
             subset: [
-                Case(case, min(group), Path(data) / files["ct"].format(case=case), Path(data) / files["mask"].format(case=case))
-                for group in groups.get(subset, [])
+                Case(case, min(group), *(data / file for file in _files(content, case)))
+                for group in content["patients"].get(subset, [])
                 for case in group
             ]
             for subset in SUBSETS
         }
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        split = Split(
+            content.get("name", Path(path).stem),
+            cases,
+            content.get("sha256", {}),
+            data,
+            content.get("kind", "patient"),
+            content.get("slices", {}),
+            content.get("tumor_slices", {}),
+        )
+        if split.kind not in KINDS:
+            raise ValueError(f"its kind is {split.kind!r}, not one of {', '.join(KINDS)}")
+        if split.kind == "slice":
+            _require_slices_apart(path, split)
+        else:
+            _require_patients_apart(path, split)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{path} is not a split file this version can read ({error}); make it anew.") from error
-    seen: dict[int, str] = {}
+    return split
+
+
+def _files(content: dict, case: int | str) -> tuple[str, str]:
+    """CT and mask of a case, relative to the data folder: listed by case, or by a pattern for all."""
+    if "cases" in content:
+        return content["cases"][case]["ct"], content["cases"][case]["mask"]
+    return content["files"]["ct"].format(case=case), content["files"]["mask"].format(case=case)
+
+
+def _require_patients_apart(path: str | Path, split: Split) -> None:
+    seen: dict[int | str, str] = {}
     for subset in SUBSETS:
-        for case in cases[subset]:
+        for case in split.cases[subset]:
             if seen.setdefault(case.id, subset) != subset or seen.setdefault(case.patient, subset) != subset:
                 raise InputError(f"{path}: case {case.id} is in '{seen[case.id]}' and in '{subset}'; a patient belongs to one subset.")
-    return Split(content.get("name", Path(path).stem), cases, content.get("sha256", {}))
+
+
+def _require_slices_apart(path: str | Path, split: Split) -> None:
+    seen: dict[tuple[str, int], str] = {}
+    for subset in SUBSETS:
+        for case in split.cases[subset]:
+            for k in split.slices[subset][str(case.id)]:
+                if seen.setdefault((str(case.id), k), subset) != subset:
+                    raise InputError(f"{path}: slice {k} of case {case.id} is in two subsets; a slice belongs to one. Make the split anew.")

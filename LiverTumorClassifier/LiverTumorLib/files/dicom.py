@@ -64,13 +64,13 @@ def _scan(path: Path) -> tuple[list[Series], tuple[str, ...]]:
     files = sorted(item for item in (folder.rglob("*") if path.is_dir() else folder.iterdir()) if item.is_file())
     if not files:
         raise InputError(f"{folder} holds no files; choose the folder with the DICOM slices.")
-    if path.is_file() and _header(path) is None:
+    if path.is_file() and read_header(path) is None:
         raise InputError(f"{path} is no DICOM file; use a DICOM folder, .nii, .nii.gz, .nrrd or .mha.")
     found: dict[tuple[str, str], Series] = {}
     others: set[str] = set()
     foreign = 0
     for file in files:
-        header = _header(file)
+        header = read_header(file)
         if header is None:
             foreign += 1
             continue
@@ -81,7 +81,7 @@ def _scan(path: Path) -> tuple[list[Series], tuple[str, ...]]:
                 continue
             uid = str(header.get("SeriesInstanceUID") or "")
             key = (uid, "" if uid else str(file.parent))
-            found.setdefault(key, _series(header, uid, file.parent)).slices.append(_slice(header, file))
+            found.setdefault(key, _series(header, uid, file.parent)).slices.append(slice_geometry(header, file))
         except (ValueError, TypeError) as error:  # pydicom converts a value when it is asked for
             raise InputError(f"{file} has a damaged DICOM header (position, orientation or pixel spacing); export it again.") from error
     if path.is_file():
@@ -91,8 +91,8 @@ def _scan(path: Path) -> tuple[list[Series], tuple[str, ...]]:
     return list(found.values()), (f"{foreign} files that are no DICOM were passed over.",) if foreign and path.is_dir() else ()
 
 
-def _header(file: Path):
-    """The tags of a DICOM file that matter for choosing, None when it is no DICOM."""
+def read_header(file: Path):
+    """The tags of a DICOM file that matter for choosing and for geometry, None when it is no DICOM."""
     pydicom = _import_pydicom()
     try:
         return pydicom.dcmread(file, stop_before_pixels=True, specific_tags=_HEADER_TAGS)
@@ -125,8 +125,8 @@ def _series(header, uid: str, folder: Path) -> Series:
     return Series(uid, number, description, patient, str(folder))
 
 
-def _slice(header, file: Path) -> Slice:
-    """The geometry of one CT slice; ValueError or TypeError where the header is damaged."""
+def slice_geometry(header, file: Path) -> Slice:
+    """The geometry of one slice; AttributeError, ValueError or TypeError where its header lacks it or is damaged."""
     down, along = (float(value) for value in header.PixelSpacing)
     thickness = header.get("SliceThickness")
     item = Slice(
@@ -191,7 +191,7 @@ def _read_pixels(series: Series, stack: Stack) -> tuple[np.ndarray, tuple[str, .
     without_intercept: list[bool] = []
     for k, files in enumerate(stack.places):
         for number, file in enumerate(files):
-            stored, slope, intercept = _pixels(file)
+            stored, slope, intercept = read_pixels(file)
             if stored.shape != buffer.array.shape[1:]:
                 raise InputError(f"{file} holds {stored.shape} pixels where its header says otherwise; export it again.")
             if number == 0:
@@ -218,7 +218,7 @@ def _read_pixels(series: Series, stack: Stack) -> tuple[np.ndarray, tuple[str, .
     return buffer.array, (*notes, "The rescale intercept was missing; the stored values were taken as HU.")
 
 
-def _pixels(file: Path) -> tuple[np.ndarray, float, float | None]:
+def read_pixels(file: Path) -> tuple[np.ndarray, float, float | None]:
     """Stored values, slope and intercept (None where the file has none) of one slice."""
     pydicom = _import_pydicom()
     try:

@@ -1,0 +1,62 @@
+"""One labelled case as arrays: CT and mask on one grid, in axial order. All that looks at labelled data reads it here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from LiverTumorLib.ct import CTVolume, to_axial
+from LiverTumorLib.errors import InputError
+from LiverTumorLib.files import read_ct, read_labels
+
+from .ircadb import read_structures
+from .splits import Case
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """CT and mask of a case, both in axial order: `labels` uint8 (k, j, i), 0 background, 1 liver, 2 tumor."""
+
+    volume: CTVolume
+    labels: np.ndarray
+
+    def areas_mm2(self, mask: np.ndarray) -> np.ndarray:
+        """Area of a mask (k, j, i) in each axial slice."""
+        return np.count_nonzero(mask, axis=(1, 2)) * float(self.volume.spacing[0] * self.volume.spacing[1])
+
+
+def read_case(case: Case) -> Labelled:
+    """Read CT and mask of a case.
+
+    The mask may be stored in another order of axes than its CT, as DICOM and NIfTI do, but must lie on the same voxels.
+
+    Raises:
+        InputError: a file is missing, damaged or not what it should be, or the mask lies on another grid than the CT.
+    """
+    volume = read_ct(case.ct)
+    labels, matrix = read_structures(case.mask) if case.mask.is_dir() else read_labels(case.mask)
+    view = to_axial(volume)
+    if labels.shape == volume.shape and _apart_mm(matrix, volume.ijk_to_ras, labels.shape) <= _tolerance_mm(volume):
+        return Labelled(view.volume, view.bring(labels))
+    axial = to_axial(CTVolume(labels, matrix)).volume
+    if axial.shape != view.volume.shape:
+        sizes = [" x ".join(map(str, shape[::-1])) for shape in (labels.shape, volume.shape)]
+        raise InputError(f"{case.mask} has {sizes[0]} voxels and its CT {sizes[1]}; {_REMEDY}")
+    apart = _apart_mm(axial.ijk_to_ras, view.volume.ijk_to_ras, axial.shape)
+    if apart > _tolerance_mm(volume):
+        raise InputError(f"{case.mask} lies up to {apart:.3g} mm away from the voxels of its CT; {_REMEDY}")
+    return Labelled(view.volume, axial.array)
+
+
+_REMEDY = "take the mask that belongs to this CT, or resample it onto the CT's grid."
+
+
+def _tolerance_mm(volume: CTVolume) -> float:
+    """Headers are rounded; half a voxel is more than that."""
+    return 0.5 * float(volume.spacing.min())
+
+
+def _apart_mm(one: np.ndarray, other: np.ndarray, shape: tuple[int, int, int]) -> float:
+    """How far the same corner of a grid of `shape` (k, j, i) lies apart in two geometries."""
+    corners = np.array([[i, j, k, 1] for i in (0, shape[2] - 1) for j in (0, shape[1] - 1) for k in (0, shape[0] - 1)])
+    return float(np.linalg.norm((corners @ (one - other).T)[:, :3], axis=1).max())

@@ -1,0 +1,210 @@
+"""Divide labelled cases into train, val and test: by patient, or slice by slice as the seed paper did; stratified and seeded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+from LiverTumorLib.errors import InputError, RequirementError, UsageError
+
+from .check import CaseFacts
+from .splits import KINDS, SUBSETS
+
+SHARE = 0.15  # of val and of test; the rest trains
+SELECTIONS = ("all", "liver", "balanced")
+
+# The axial slices, by case id, that one subset has.
+Slices = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class SplitOptions:
+    """How to divide.
+
+    Attributes:
+        kind: "patient", or "slice": slices of one patient then train and test, so that the figures on test flatter.
+        folds: 0 for one split of 70/15/15 %, else how many, each with another part as test.
+        seed: of every draw.
+        selection: "all" slices, those with "liver", or "balanced": of those with liver as many with tumor as without.
+        min_tumor_mm2: tumor area from which a slice counts as one with tumor; 0 is any pixel.
+    """
+
+    kind: str = "patient"
+    folds: int = 0
+    seed: int = 1
+    selection: str = "all"
+    min_tumor_mm2: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS or self.selection not in SELECTIONS:
+            raise UsageError(f"Split by {' or '.join(KINDS)}, and use the slices {', '.join(SELECTIONS)}.")
+        if self.folds < 0 or self.folds == 1:
+            raise UsageError(f"{self.folds} folds are no division; use 2 or more, or leave --folds out for one split of 70/15/15 %.")
+        if self.seed < 0 or not 0 <= self.min_tumor_mm2 < np.inf:
+            raise UsageError("The seed and the smallest tumor area must not be negative.")
+
+
+@dataclass(frozen=True)
+class Division:
+    """One split: the slices of each subset, and what is known of all slices: by case id (k,) bool, with tumor and with liver."""
+
+    subsets: dict[str, Slices]
+    tumor: dict[str, np.ndarray]
+    liver: dict[str, np.ndarray]
+
+    def counts(self, patients: Sequence[Sequence[str]]) -> dict[str, dict[str, int]]:
+        """Patients, cases and slices of each subset, and how many of them have tumor or liver."""
+        table = {}
+        for subset, slices in self.subsets.items():
+            present = [[case for case in group if case in slices] for group in patients]
+            tumor = {case: int(self.tumor[case][ks].sum()) for case, ks in slices.items()}
+            table[subset] = {
+                "patients": sum(map(bool, present)),
+                "patients with tumor": sum(any(tumor[case] for case in group) for group in present),
+                "cases": len(slices),
+                "slices": sum(map(len, slices.values())),
+                "slices with tumor": sum(tumor.values()),
+                "slices with liver": sum(int(self.liver[case][ks].sum()) for case, ks in slices.items()),
+            }
+        return table
+
+
+def divide(facts: dict[str, CaseFacts], patients: Sequence[Sequence[str]], options: SplitOptions) -> list[Division]:
+    """Divide the cases, or their slices; one division, or as many as there are folds.
+
+    By patient, patients without, with little and with much tumor (by its share of the liver) are spread evenly; by slice, those
+    with and without tumor.
+
+    Args:
+        facts: of the usable cases, by id.
+        patients: the case ids of each patient, see `patient_groups`.
+        options: how.
+
+    Raises:
+        InputError: too few patients or slices, or a subset that would hold slices of one class only.
+        RequirementError: scikit-learn is not installed.
+    """
+    tumor = {case: (known := np.array(each.tumor_mm2)) * (known >= options.min_tumor_mm2) > 0 for case, each in facts.items()}
+    liver = {case: np.array(each.liver_mm2) > 0 for case, each in facts.items()}
+    used = {case: np.flatnonzero(mask if options.selection != "all" else np.ones_like(mask)) for case, mask in liver.items()}
+    if options.kind == "patient":
+        parts = _parts(_burden_strata(patients, facts, tumor), options, "patients")
+        subsets = [{name: {case: used[case] for n in chosen for case in patients[n]} for name, chosen in part.items()} for part in parts]
+    else:
+        units = [(case, k) for case, ks in used.items() for k in ks]
+        parts = _parts([np.array([tumor[case][k] for case, k in units], int)], options, "slices")
+        subsets = [{name: _gather([units[n] for n in chosen]) for name, chosen in part.items()} for part in parts]
+    if options.selection == "balanced":
+        rng = np.random.default_rng(options.seed)
+        subsets = [{name: _balanced(slices, tumor, rng) for name, slices in division.items()} for division in subsets]
+    divisions = [Division(division, tumor, liver) for division in subsets]
+    for division in divisions:
+        _require_both_classes(division)
+    return divisions
+
+
+def patient_groups(cases: Iterable[str], same_patient: Iterable[Sequence[str]]) -> list[list[str]]:
+    """The case ids of each patient: one case each, but for the lists in `same_patient`; lists that overlap are joined."""
+    group = {case: [case] for case in cases}
+    for same in same_patient:
+        merged = list(dict.fromkeys(case for one in same for case in group[one]))
+        group.update(dict.fromkeys(merged, merged))
+    return [list(cases) for cases in dict.fromkeys(tuple(cases) for cases in group.values())]
+
+
+def split_content(name: str, division: Division, patients: Sequence[Sequence[str]], options: SplitOptions) -> dict:
+    """What a split file says of a division, but for the files of the cases."""
+    content = {
+        "name": name,
+        "kind": options.kind,
+        "made": asdict(options),
+        "counts": division.counts(patients),
+        "patients": {
+            subset: [inside for group in patients if (inside := [case for case in group if case in slices])]
+            for subset, slices in division.subsets.items()
+        },
+        "tumor_slices": {case: np.flatnonzero(mask) for case, mask in division.tumor.items()},
+    }
+    if options.kind == "slice" or options.selection != "all":
+        content["slices"] = division.subsets
+    return content
+
+
+def _burden_strata(patients: Sequence[Sequence[str]], facts: dict[str, CaseFacts], tumor: dict[str, np.ndarray]) -> list[np.ndarray]:
+    """Strata of the patients, fine ones first: none, little or much tumor; without or with tumor. Slices that count as tumor matter."""
+    tumor_mm3 = {case: np.array(each.tumor_mm2)[tumor[case]].sum() * each.slice_mm for case, each in facts.items()}
+    liver_mm3 = {case: np.sum(each.liver_mm2) * each.slice_mm for case, each in facts.items()}
+    shares = [sum(tumor_mm3[case] for case in group) / sum(liver_mm3[case] for case in group) for group in patients]
+    burden = np.array(shares)
+    some = burden > 0
+    much = burden > np.median(burden[some]) if some.any() else some
+    return [some.astype(int) + much, some.astype(int)]
+
+
+def _parts(strata: list[np.ndarray], options: SplitOptions, what: str) -> Iterator[dict[str, np.ndarray]]:
+    """Indices of the subsets, one division after the other; `strata` as in `_finest`, `what` is divided."""
+    try:
+        from sklearn.model_selection import StratifiedKFold
+    except ImportError:
+        raise RequirementError("Splitting needs the package scikit-learn: pip install scikit-learn.") from None
+    count = len(strata[0])
+    if count < max(3, options.folds):
+        raise InputError(f"{count} {what} cannot be divided like this; at least {max(3, options.folds)} are needed.")
+    everyone = np.arange(count)
+    if options.folds:
+        folds = StratifiedKFold(options.folds, shuffle=True, random_state=options.seed)
+        tests = [test for _, test in folds.split(everyone, _finest(strata, everyone, options.folds))]
+    else:
+        tests = [_draw(strata, everyone, count, options.seed)]
+    for fold, test in enumerate(tests):
+        rest = np.setdiff1d(everyone, test)
+        val = _draw(strata, rest, count, options.seed + fold)
+        yield {"train": np.setdiff1d(rest, val), "val": val, "test": test}
+
+
+def _draw(strata: list[np.ndarray], among: np.ndarray, count: int, seed: int) -> np.ndarray:
+    """SHARE of all `count` units, at least one, drawn from the units `among`."""
+    from sklearn.model_selection import train_test_split
+
+    size = max(1, round(SHARE * count))
+    # As many of each stratum as there are parts is the least that can be stratified, and no more strata than fit into a part.
+    labels = _finest([stratum for stratum in strata if len(np.unique(stratum[among])) <= min(size, len(among) - size)], among, 2)
+    return np.sort(train_test_split(among, test_size=size, random_state=seed, stratify=labels)[1])
+
+
+def _finest(strata: list[np.ndarray], among: np.ndarray, smallest: int) -> np.ndarray:
+    """The first (finest) strata of which each has at least `smallest` of the units `among`; one stratum where none does."""
+    for labels in strata:
+        if np.unique(labels[among], return_counts=True)[1].min() >= smallest:
+            return labels[among]
+    return np.zeros(len(among), int)
+
+
+def _gather(units: Iterable[tuple[str, int]]) -> Slices:
+    slices: dict[str, list[int]] = {}
+    for case, k in units:
+        slices.setdefault(case, []).append(int(k))
+    return {case: np.array(sorted(ks)) for case, ks in slices.items()}
+
+
+def _balanced(slices: Slices, tumor: dict[str, np.ndarray], rng: np.random.Generator) -> Slices:
+    """As many slices with tumor as without: the more frequent kind is thinned out at random."""
+    kinds: tuple[list, list] = ([], [])
+    for case, ks in slices.items():
+        for k in ks:
+            kinds[int(tumor[case][k])].append((case, k))
+    size = min(map(len, kinds))
+    return _gather(sorted(kind[n] for kind in kinds for n in rng.choice(len(kind), size, replace=False)))
+
+
+def _require_both_classes(division: Division) -> None:
+    for subset in SUBSETS:
+        slices = division.subsets[subset]
+        flags = np.concatenate([division.tumor[case][ks] for case, ks in slices.items()]) if slices else np.zeros(0, bool)
+        if flags.all() or not flags.any():
+            only = f"only slices {'with' if flags.size and flags.all() else 'without'} tumor" if flags.size else "no slices"
+            raise InputError(
+                f"The part '{subset}' would hold {only}, and nothing can be learned or measured on it; "
+                "use more patients, another --seed, fewer --folds, or a smaller --min-tumor-mm2."
+            )

@@ -1,0 +1,126 @@
+"""The check of a data folder: each kind of fault is one row that says the file, what is wrong and what to do."""
+
+import json
+
+import numpy as np
+import pytest
+from CompressionTrainerLib.data.check import check_case, check_folder, same_voxels
+from CompressionTrainerLib.data.layouts import find_cases
+from CompressionTrainerLib.data.splits import Case
+from labelled_data import MATRIX, make_ct, make_labels, save
+
+pytest.importorskip("nibabel")
+
+
+def moved(mm: float) -> np.ndarray:
+    matrix = MATRIX.copy()
+    matrix[2, 3] += mm
+    return matrix
+
+
+FAULTS = {
+    "other size": (make_ct(), make_labels()[:-1], MATRIX, "has 28 x 24 x 7 voxels and its CT 28 x 24 x 8", "resample it onto the CT"),
+    "moved": (make_ct(), make_labels(), moved(5), "lies up to 5 mm away from the voxels of its CT", "resample it onto the CT"),
+    "unknown label": (make_ct(), make_labels() * 2, MATRIX, "it has the label values 4", "use 0 background, 1 liver, 2 tumor"),
+    "no whole numbers": (make_ct(), make_labels() * np.float32(0.5), MATRIX, "its values are not whole numbers", "mend or remove"),
+    "negative labels": (make_ct(), -make_labels().astype(np.int16), MATRIX, "is no label volume", "mend or remove"),
+    "empty": (make_ct(), np.zeros_like(make_labels()), MATRIX, "the mask is empty", "take the right mask"),
+    "tumor only": (make_ct(), np.where(make_labels() == 2, 2, 0).astype(np.uint8), MATRIX, "no liver", "label the liver too"),
+    "not HU": ((make_ct() / 4000.0).astype(np.float32), make_labels(), MATRIX, "intensities were normalised", "Hounsfield"),
+    "mask as CT": (make_labels(), make_labels(), MATRIX, "as masks and label maps do", "choose the CT"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_is_one_row(tmp_path, fault):
+    ct, mask, matrix, what, remedy = FAULTS[fault]
+    case = Case("p", "p", save(tmp_path / "p.nii.gz", ct), save(tmp_path / "p_seg.nii.gz", mask, matrix))
+    facts, (problem,) = check_case(case)
+    assert facts is None and problem.blocking and problem.case == "p"
+    assert what in problem.what and remedy in problem.remedy
+    assert problem.file == (case.ct if fault in ("not HU", "mask as CT") else case.mask)
+    row = problem.row()
+    assert row["severity"] == "error" and not row["what to do"].endswith(".")
+    assert str(problem).startswith("error  case p: ") and str(problem).endswith(".") and "\n" not in str(problem)
+
+
+@pytest.mark.parametrize("name", ["p.nii.gz", "p_seg.nii.gz"])
+@pytest.mark.parametrize("content", [b"", b"no NIfTI at all", None])
+def test_an_unreadable_file_is_named(tmp_path, name, content):
+    case = Case("p", "p", save(tmp_path / "p.nii.gz", make_ct()), save(tmp_path / "p_seg.nii.gz", make_labels()))
+    path = tmp_path / name
+    path.write_bytes(path.read_bytes()[:-200] if content is None else content)
+    facts, (problem,) = check_case(case)
+    assert facts is None and problem.blocking and problem.file == path
+    assert "copy or export it again" in problem.remedy
+
+
+def test_headers_that_differ_by_rounding_fit(tmp_path):
+    case = Case("p", "p", save(tmp_path / "p.nii.gz", make_ct()), save(tmp_path / "p_seg.nii.gz", make_labels(), moved(0.02)))
+    assert check_case(case)[1] == []
+
+
+def test_facts_are_measured_on_the_full_mask(tmp_path):
+    labels = make_labels(tumor=(2, 5), pixels=3)
+    facts, problems = check_case(Case("p", "p", save(tmp_path / "p.nii.gz", make_ct()), save(tmp_path / "p_seg.nii.gz", labels)))
+    assert problems == []
+    assert facts.slice_mm == pytest.approx(5)
+    assert facts.tumor_mm2 == pytest.approx([0, 0, 12, 0, 0, 12, 0, 0])
+    assert facts.liver_mm2 == pytest.approx([0, *[120 * 4] * 6, 0])
+
+
+def test_no_tumor_is_a_note_and_the_case_is_used(tmp_path):
+    case = Case("p", "p", save(tmp_path / "p.nii.gz", make_ct()), save(tmp_path / "p_seg.nii.gz", make_labels(tumor=())))
+    facts, (note,) = check_case(case)
+    assert sum(facts.tumor_mm2) == 0 and not note.blocking and note.row()["severity"] == "note"
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Four cases: c is a's CT in another format and order of axes, d has no tumor; b is its own."""
+    pytest.importorskip("SimpleITK")
+    from LiverTumorLib.files.itk import image_from, import_sitk
+
+    data = tmp_path / "data"
+    for name, seed, tumor in (("a", 0, (3,)), ("b", 1, (3,)), ("d", 2, ())):
+        save(data / f"{name}.nii.gz", make_ct(seed))
+        save(data / f"{name}_seg.nii.gz", make_labels(tumor))
+    flipped = MATRIX.copy()
+    flipped[:3, 1] *= -1
+    flipped[1, 3] -= (make_ct().shape[1] - 1) * 2.0
+    sitk = import_sitk()
+    sitk.WriteImage(image_from(np.ascontiguousarray(make_ct(0)[:, ::-1]), flipped), str(data / "c.nrrd"))
+    sitk.WriteImage(image_from(np.ascontiguousarray(make_labels((3,))[:, ::-1]), flipped), str(data / "c_seg.nrrd"))
+    return data
+
+
+def test_copies_are_found_by_content(folder, tmp_path):
+    facts, problems = check_folder(find_cases(folder).cases, tmp_path / "keep", lambda *_: None)
+    assert same_voxels(facts) == [["a", "c"]]
+    assert [(problem.case, problem.blocking) for problem in problems] == [("d", False), ("c", False)]
+    assert problems[1].what == "its voxels are those of case a (a.nii.gz)" and "one patient" in problems[1].remedy
+    assert facts["a"].ct_sha256 != facts["c"].ct_sha256
+
+
+def test_a_stopped_check_goes_on_and_changed_files_are_checked_again(folder, tmp_path):
+    cases, keep, seen = find_cases(folder).cases, tmp_path / "keep", []
+
+    def stop(number, total, case):
+        assert total == 4
+        seen.append(case)
+        if case == "c":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        check_folder(cases, keep, stop)
+    assert seen == ["a", "b", "c"] and sorted(path.name for path in keep.iterdir()) == ["a.json", "b.json"]
+    # A mark in what was kept shows that it is used again; damage and a changed file show that it is not.
+    kept = json.loads((keep / "a.json").read_text())
+    kept["facts"]["slice_mm"] = 77.0
+    (keep / "a.json").write_text(json.dumps(kept))
+    (keep / "b.json").write_text("{")
+    facts, _ = check_folder(cases, keep, lambda *_: None)
+    assert facts["a"].slice_mm == 77 and facts["b"].slice_mm == 5 and len(facts) == 4
+    save(folder / "a_seg.nii.gz", make_labels((1, 2)))
+    facts, _ = check_folder(cases, keep, lambda *_: None)
+    assert facts["a"].slice_mm == 5 and np.flatnonzero(facts["a"].tumor_mm2).tolist() == [1, 2]

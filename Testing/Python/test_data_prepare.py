@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -47,7 +48,7 @@ def test_a_folder_is_checked_and_split(good, tmp_path, capsys):
     assert prepare(good, "--out", tmp_path, "--same-patient", 0, 1) == 0
     shown = capsys.readouterr()
     assert [row["case"] for row in rows(tmp_path / "check.csv")] == ["11", "6"]
-    assert "note   case 11: " in shown.out and "Frozen in" in shown.out and "[12/12] 11" in shown.err
+    assert "note   case 11: " in shown.out and "Frozen in" in shown.out
     split = load_split(tmp_path / "split.json", good)
     split.verify([case for subset in SUBSETS for case in split.cases[subset]])
     together = {case.id: (subset, case.patient) for subset in SUBSETS for case in split.cases[subset]}
@@ -59,6 +60,22 @@ def test_a_folder_is_checked_and_split(good, tmp_path, capsys):
     content = json.loads((tmp_path / "split.json").read_text())
     assert content["counts"]["test"] == {key: int(value) for key, value in counts[2].items() if key not in ("split", "part")}
     assert str(good.parent) not in (tmp_path / "split.json").read_text(), "a split file can be given away"
+
+
+def test_progress_is_told_to_a_program_that_listens(good, tmp_path):
+    command = [sys.executable, "-m", "LiverTumorLib.cli", "prepare", str(good), "--out", str(tmp_path), "--events"]
+    listening, told = os.pipe()  # a stdin that stays open: closing it would stop the command
+    try:
+        environment = {"PYTHONPATH": ":".join(sys.path)}
+        done = subprocess.run(command, capture_output=True, stdin=listening, text=True, env=environment, timeout=120)
+    finally:
+        os.close(listening), os.close(told)
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    assert done.returncode == 0 and "Frozen in" in done.stderr
+    progress = [event for event in events if event["event"] == "progress"]
+    assert [event["fraction"] for event in progress] == pytest.approx(np.arange(13) / 12)
+    assert progress[-2]["message"] == "LiTS, case 11 (12 of 12)"
+    assert events[-1] == {"event": "result", "folder": str(tmp_path)}
 
 
 def test_the_same_again_is_done_already_and_another_is_refused(good, tmp_path, capsys):

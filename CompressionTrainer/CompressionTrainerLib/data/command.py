@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..options import add_events_option
+
 if TYPE_CHECKING:
+    from ..training.progress import Report
     from .check import CaseFacts
     from .layouts import Found
     from .partition import Division
@@ -48,6 +50,7 @@ def add_parser(subparsers) -> None:
     parser.add_argument("--leave-out", nargs="+", default=[], metavar="ID", help=aside)
     parser.add_argument("--skip-bad", action="store_true", help="leave out the cases that cannot be used, instead of stopping there")
     parser.add_argument("--overwrite", action="store_true", help="replace what an earlier preparation left in the folder")
+    add_events_option(parser)
     parser.set_defaults(func=run)
 
 
@@ -60,6 +63,15 @@ def run(arguments: argparse.Namespace) -> None:
         SomeCasesFailed: cases cannot be used, and they were not to be left out.
         UsageError: options that make no sense, or an unknown case id.
     """
+    from ..stopping import stops_promptly
+    from ..training.progress import reporting
+
+    with stops_promptly(), reporting(arguments.events, arguments.out) as report:
+        prepare(arguments, report)
+
+
+def prepare(arguments: argparse.Namespace, report: Report) -> None:
+    """What `run` does, its progress told to `report`."""
     from LiverTumorLib.files import write_json
 
     from .check import same_voxels
@@ -78,7 +90,7 @@ def run(arguments: argparse.Namespace) -> None:
         _require_known(option, named, [case.id for case in found.cases])
     found = replace(found, cases=[case for case in found.cases if case.id not in arguments.leave_out])
     write_json(out / REQUEST, request)
-    facts = _check(found, out, arguments.skip_bad)
+    facts = _check(found, out, arguments.skip_bad, report)
     same = [[case for case in ids if case in facts] for ids in (*arguments.same_patient, *same_voxels(facts))]
     patients = patient_groups(facts, same)
     divisions = divide(facts, patients, options)
@@ -88,7 +100,7 @@ def run(arguments: argparse.Namespace) -> None:
     print(f"Frozen in {_listed(splits)}.")
 
 
-def _check(found: Found, out: Path, skip_bad: bool) -> dict[str, CaseFacts]:
+def _check(found: Found, out: Path, skip_bad: bool, report: Report) -> dict[str, CaseFacts]:
     """Check the cases, print and write the table; answers with the facts of the usable cases."""
     from LiverTumorLib.errors import SomeCasesFailed
     from LiverTumorLib.files import write_table
@@ -97,10 +109,10 @@ def _check(found: Found, out: Path, skip_bad: bool) -> dict[str, CaseFacts]:
     from .problems import COLUMNS
 
     def progress(number: int, total: int, case: str) -> None:
-        print(f"[{number}/{total}] {case}", file=sys.stderr, flush=True)
+        report("check", (number - 1) / total, f"{found.layout}, case {case} ({number} of {total})", None)
 
-    print(f"{found.layout}: {len(found.cases)} cases with CT and mask", file=sys.stderr, flush=True)
     facts, problems = check_folder(found.cases, out / KEEP, progress)
+    report("check", 1.0, f"{found.layout}: {len(found.cases)} cases checked", None)
     problems = found.problems + problems
     write_table(out / CHECK, [problem.row() for problem in problems], COLUMNS)
     print("\n".join(map(str, problems)) or "Nothing is wrong with the data.")

@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator
-from functools import partial
+from functools import partialmethod
 from unittest import mock
 
 import numpy as np
 from LiverTumorLib.models.bundle import Bundle
+from LiverTumorLib.models.runtimes import LiteRT
 from LiverTumorLib.models.session import open_session
 
 OURS = "LiteRT with XNNPACK"
@@ -22,10 +23,7 @@ def engine(name: str) -> Iterator[None]:
     if name == OURS:
         yield
         return
-    from ai_edge_litert import interpreter
-
-    plain = partial(interpreter.Interpreter, experimental_op_resolver_type=interpreter.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES)
-    with mock.patch.object(interpreter, "Interpreter", plain):
+    with mock.patch.object(LiteRT, "__init__", partialmethod(LiteRT.__init__, delegates=False)):
         yield
 
 

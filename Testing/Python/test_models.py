@@ -2,12 +2,13 @@
 
 import json
 import shutil
+import sys
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from LiverTumorLib.errors import ModelError
-from LiverTumorLib.models.bundle import MODEL, load_bundle, write_bundle
+from LiverTumorLib.errors import ModelError, OutputError, RequirementError, UsageError
+from LiverTumorLib.models.bundle import MODEL, ONNX, load_bundle, write_bundle
 from LiverTumorLib.models.catalogue import SHIPPED, get_bundle, list_bundles
 from LiverTumorLib.models.manifest import InputSpec, Manifest
 from LiverTumorLib.models.session import open_session
@@ -154,3 +155,48 @@ def test_threads_do_not_change_the_answer():
     bundle = get_bundle("liver-roi")
     images = np.random.default_rng(0).integers(0, 255, (5, *bundle.manifest.input.size, 3), np.uint8)
     assert np.array_equal(open_session(bundle, 1).predict(images), open_session(bundle, 3).predict(images))
+
+
+def test_a_model_without_onnx_says_so_where_onnx_runtime_is_to_run_it(tmp_path, monkeypatch):
+    pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed")
+    bundle = write_bundle(tmp_path / "mine", _manifest(), {MODEL: b"weights"})
+    monkeypatch.setenv("LIVERTUMOR_RUNTIME", "onnx")
+    with pytest.raises(
+        ModelError, match=r"Model 'mine' in .* has no model\.onnx, which ONNX Runtime needs; install ai-edge-litert"
+    ) as caught:
+        open_session(bundle)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_onnx_file_that_is_no_network_is_refused(tmp_path, monkeypatch):
+    pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed")
+    bundle = write_bundle(tmp_path / "mine", _manifest(), {MODEL: b"weights", ONNX: b"this is no graph"})
+    monkeypatch.setenv("LIVERTUMOR_RUNTIME", "onnx")
+    with pytest.raises(ModelError, match="no network that ONNX Runtime can run") as caught:
+        open_session(bundle)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_unknown_runtime_is_refused(tmp_path, monkeypatch):
+    bundle = write_bundle(tmp_path / "mine", _manifest(), {MODEL: b"weights"})
+    monkeypatch.setenv("LIVERTUMOR_RUNTIME", "openvino")
+    with pytest.raises(UsageError, match="LIVERTUMOR_RUNTIME is 'openvino'; it must be litert or onnx"):
+        open_session(bundle)
+
+
+@pytest.mark.parametrize(("wanted", "package"), [("", "ai-edge-litert or onnxruntime"), ("onnx", "onnxruntime")])
+def test_without_a_runtime_one_sentence_says_what_to_install(tmp_path, monkeypatch, wanted, package):
+    bundle = write_bundle(tmp_path / "mine", _manifest(), {MODEL: b"weights"})
+    monkeypatch.setenv("LIVERTUMOR_RUNTIME", wanted)
+    for module in ("ai_edge_litert", "ai_edge_litert.interpreter", "onnxruntime"):
+        monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(RequirementError, match=f"The package {package}, which runs the models, cannot be loaded .*; run 'pip install"):
+        open_session(bundle)
+
+
+def test_a_bundle_that_cannot_be_written_leaves_the_old_one_whole(tmp_path):
+    bundle = write_bundle(tmp_path / "mine", _manifest(), {MODEL: b"weights"})
+    (bundle.folder / ONNX).mkdir()  # a folder where the file would go
+    with pytest.raises(OutputError, match=r"model\.onnx cannot be written"):
+        write_bundle(bundle.folder, _manifest(), {MODEL: b"weights", ONNX: b"graph"})
+    assert load_bundle(bundle.folder).manifest == bundle.manifest

@@ -31,6 +31,8 @@ SPECS = {
 class Thresholds:
     """A session whose "network" knows HU only: probability rises around a threshold, as in the middle slice shown."""
 
+    runtime = "none"
+
     def __init__(self, task: str) -> None:
         self.spec, self.hu = SPECS[task]
         self.task = task

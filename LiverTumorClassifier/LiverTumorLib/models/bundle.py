@@ -1,17 +1,19 @@
-"""A model bundle: a folder with manifest.json, model.tflite and card.md. Nothing in it is ever executed."""
+"""A model bundle: a folder with manifest.json, model.tflite, perhaps model.onnx, and card.md. Nothing in it is ever executed."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..errors import ModelError
+from ..files.atomic import atomic_path
 from .manifest import SCHEMA, Manifest
 
 MANIFEST = "manifest.json"
 MODEL = "model.tflite"
+ONNX = "model.onnx"  # its twin, for where LiteRT does not exist; a bundle may lack it
 CARD = "card.md"
 
 
@@ -85,19 +87,16 @@ def write_bundle(folder: Path, manifest: Manifest, files: dict[str, bytes]) -> B
     """Write a bundle: `files` by name (weights and card); sizes and checksums of the weights go into the manifest.
 
     Raises:
-        OSError: the folder cannot be written.
+        OutputError: the folder cannot be written.
     """
-    from dataclasses import replace
-
-    folder.mkdir(parents=True, exist_ok=True)
     entries = {
         name: {**manifest.files.get(name, {}), "sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
         for name, content in files.items()
         if name != CARD
     }
-    for name, content in files.items():
-        (folder / name).write_bytes(content)
     manifest = replace(manifest, files=entries)
     text = json.dumps(manifest.to_dict(), indent=1, ensure_ascii=False) + "\n"
-    (folder / MANIFEST).write_text(text, encoding="utf-8")
+    for name, content in {**files, MANIFEST: text.encode()}.items():  # the manifest last: it names nothing that is not there
+        with atomic_path(folder / name) as path:
+            path.write_bytes(content)
     return Bundle(folder, manifest)

@@ -1,15 +1,19 @@
-"""Running a bundle's network: one LiteRT interpreter a thread, slices shared out among them."""
+"""Running a bundle's network: one single-threaded network a CPU, slices shared out among them."""
 
 from __future__ import annotations
 
+import importlib
 import os
 from concurrent.futures import ThreadPoolExecutor
-from itertools import cycle
 
 import numpy as np
 
-from ..errors import ModelError, RequirementError
+from ..errors import ModelError, RequirementError, UsageError
 from .bundle import Bundle
+from .runtimes import RUNTIMES, LiteRT, OnnxRuntime
+
+# Names the runtime to use, "litert" or "onnx", where the first that is installed is not wanted.
+RUNTIME_VARIABLE = "LIVERTUMOR_RUNTIME"
 
 
 def available_threads() -> int:
@@ -20,68 +24,78 @@ def available_threads() -> int:
 class Session:
     """A verified network ready to run on slices of the size its manifest says.
 
-    One single-threaded interpreter per CPU beats one interpreter with many threads: these networks' layers are too small to
-    be worth splitting.
+    One single-threaded network per CPU beats one with many threads: these networks' layers are too small to be worth splitting.
     """
 
-    def __init__(self, bundle: Bundle, threads: int | None = None) -> None:
-        """Raises ModelError (damaged or unsuitable bundle) or RequirementError (LiteRT is missing)."""
-        try:
-            from ai_edge_litert.interpreter import Interpreter
-        except ImportError as error:
-            raise RequirementError(
-                f"The package ai-edge-litert, which runs the models, cannot be loaded ({error}); run 'pip install ai-edge-litert'."
-            ) from error
-        bundle.verify()
-        self.bundle = bundle
-        count = threads or available_threads()
-        content = bundle.model.read_bytes()
-        try:
-            self._interpreters = [Interpreter(model_content=content, num_threads=1) for _ in range(count)]
-            for interpreter in self._interpreters:
-                interpreter.allocate_tensors()
-        except (ValueError, RuntimeError) as error:
-            raise ModelError(f"{bundle.model} is no network that LiteRT can run ({error}); install the model again.") from error
-        self._input = self._interpreters[0].get_input_details()[0]
-        # The slice classifier's second output is its map of cells; TFLite does not keep the outputs' order.
-        ranks = 2 if bundle.manifest.task == "slice" else 4
-        self._output = next((o for o in self._interpreters[0].get_output_details() if len(o["shape"]) == ranks), None)
-        if self._output is None:
+    def __init__(self, bundle: Bundle, runtime: type[LiteRT] | type[OnnxRuntime], threads: int | None = None) -> None:
+        """Raises ModelError where the bundle is damaged, or has no network for this runtime and its own manifest."""
+        if runtime.file not in bundle.manifest.files:
             raise ModelError(
-                f"{bundle.model} has no output of the kind that its task '{bundle.manifest.task}' needs; install the model again."
+                f"Model '{bundle.id}' in {bundle.folder} has no {runtime.file}, which {runtime.title} needs; install {LiteRT.package}, "
+                f"or add the file with 'livertumor export-onnx'."
             )
-        expected = (1, *bundle.manifest.input.size, 3)
-        if tuple(self._input["shape"]) != expected:
-            raise ModelError(f"{bundle.model} takes inputs of shape {tuple(self._input['shape'])}, its manifest says {expected}.")
+        bundle.verify()
+        self.bundle, self.runtime = bundle, runtime.title
+        count = threads or available_threads()
+        path = bundle.folder / runtime.file
+        content = path.read_bytes()
+        try:
+            self._networks = [runtime(content) for _ in range(count)]
+        except (ValueError, RuntimeError) as error:
+            raise ModelError(f"{path} is no network that {runtime.title} can run ({error}); install the model again.") from error
+        network, expected = self._networks[0], (1, *bundle.manifest.input.size, 3)
+        if network.input_shape != expected:
+            raise ModelError(f"{path} takes inputs of shape {network.input_shape}, its manifest says {expected}.")
+        # The slice classifier's second output is its map of cells; TFLite does not keep the outputs' order.
+        rank = 2 if bundle.manifest.task == "slice" else 4
+        self._order = sorted(range(len(network.output_shapes)), key=lambda number: len(network.output_shapes[number]) != rank)
+        if len(network.output_shapes[self._order[0]]) != rank:
+            raise ModelError(f"{path} has no output of the kind that its task '{bundle.manifest.task}' needs; install the model again.")
         self._pool = ThreadPoolExecutor(count)
 
     def predict(self, images: list[np.ndarray] | np.ndarray) -> np.ndarray:
-        """Raw outputs, float32 (n, …), for uint8 images (n, rows, columns, 3) as `network_slices` makes them."""
-        lanes = [images[lane :: len(self._interpreters)] for lane in range(len(self._interpreters))]
-        done = list(self._pool.map(self._run_lane, self._interpreters, lanes))
-        turns = [iter(lane) for lane in done]
-        return np.stack([next(turn) for turn, _ in zip(cycle(turns), range(len(images)), strict=False)])
+        """Raw main output, float32 (n, …), for uint8 images (n, rows, columns, 3) as `network_slices` makes them."""
+        return self.predict_all(images)[0]
 
-    def _run_lane(self, interpreter, images) -> list[np.ndarray]:
-        outputs = []
-        for image in images:
-            interpreter.set_tensor(self._input["index"], self._quantized(image)[None])
-            interpreter.invoke()
-            outputs.append(self._dequantized(interpreter.get_tensor(self._output["index"])[0]))
-        return outputs
+    def predict_all(self, images: list[np.ndarray] | np.ndarray) -> list[np.ndarray]:
+        """All raw outputs, the main one first; a slice classifier's second, where it has one, is (n, rows / 32, columns / 32, 1):
+        the probability of tumor in each cell of its last feature map."""
+        answers: list = [None] * len(images)
 
-    def _quantized(self, image: np.ndarray) -> np.ndarray:
-        x = image.astype(np.float32) / 127.5 - 1
-        scale, zero = self._input["quantization"]
-        if not scale:
-            return x
-        return np.clip(np.rint(x / scale + zero), -128, 127).astype(self._input["dtype"])
+        def run_lane(lane: int) -> None:
+            for number in range(lane, len(images), len(self._networks)):
+                answers[number] = self._networks[lane].run(images[number].astype(np.float32) / 127.5 - 1)
 
-    def _dequantized(self, output: np.ndarray) -> np.ndarray:
-        scale, zero = self._output["quantization"]
-        return (output.astype(np.float32) - zero) * np.float32(scale) if scale else output.astype(np.float32)
+        list(self._pool.map(run_lane, range(len(self._networks))))
+        return [np.stack([answer[output] for answer in answers]) for output in self._order]
 
 
 def open_session(bundle: Bundle, threads: int | None = None) -> Session:
-    """A session of the bundle's network; see `Session`."""
-    return Session(bundle, threads)
+    """A session of the bundle's network through LiteRT or, where that is not installed (there is none for Intel macOS) or the
+    environment variable LIVERTUMOR_RUNTIME says "onnx", through ONNX Runtime.
+
+    Raises:
+        ModelError: the bundle is damaged or unsuitable, or ONNX Runtime is to run it and it has no ONNX file.
+        RequirementError: neither library, or not the one that the variable names, can be loaded.
+        UsageError: the variable names no runtime.
+    """
+    return Session(bundle, _runtime(), threads)
+
+
+def _runtime() -> type[LiteRT] | type[OnnxRuntime]:
+    wanted = os.environ.get(RUNTIME_VARIABLE)
+    if wanted and wanted not in RUNTIMES:
+        raise UsageError(f"The environment variable {RUNTIME_VARIABLE} is '{wanted}'; it must be {' or '.join(RUNTIMES)}, or not be set.")
+    candidates = [RUNTIMES[wanted]] if wanted else list(RUNTIMES.values())
+    reasons = []
+    for runtime in candidates:
+        try:
+            importlib.import_module(runtime.module)
+        except ImportError as error:
+            reasons.append(str(error))
+        else:
+            return runtime
+    packages, first = " or ".join(runtime.package for runtime in candidates), candidates[0].package
+    raise RequirementError(
+        f"The package {packages}, which runs the models, cannot be loaded ({'; '.join(reasons)}); run 'pip install {first}'."
+    )

@@ -54,5 +54,6 @@ class Run:
         if bundle.manifest.task != task:
             raise UsageError(f"Model '{bundle.id}' is for task '{bundle.manifest.task}', not for '{task}'; choose another model.")
         used = threshold or bundle.manifest.threshold
-        self.models.append({**bundle.describe(), "threshold": used})
-        return open_session(bundle, self.threads), used
+        session = open_session(bundle, self.threads)
+        self.models.append({**bundle.describe(), "threshold": used, "runtime": session.runtime})
+        return session, used

@@ -13,7 +13,7 @@ from CompressionTrainerLib.data.augmentation import Augmentation, augment
 from CompressionTrainerLib.data.samples import Sampling, plan_epoch
 from CompressionTrainerLib.data.slices import BORDER, CaseSlices
 from CompressionTrainerLib.data.splits import load_split
-from CompressionTrainerLib.data.synthetic import paint_lesions
+from CompressionTrainerLib.data.synthetic import paint_lesions, paint_mass
 from CompressionTrainerLib.export.bundle import export_run
 from CompressionTrainerLib.export.tflite import float_tensors, float_tflite, int8_tflite
 from CompressionTrainerLib.networks.keras_module import keras
@@ -214,3 +214,17 @@ def test_painted_lesions_are_dark_or_bright_where_labelled_and_inside_the_liver(
     untouched = labels[..., 1] == 0
     assert painted[..., 1][untouched] == pytest.approx(0.6)
     assert masks[..., 1].sum() == 0, "the inputs stay as they were"
+
+
+def test_a_painted_mass_lies_in_the_body_and_leaves_the_liver_alone():
+    image, masks = np.zeros((128, 128, 3), np.float32), np.zeros((128, 128, 2), np.float32)
+    image[10:118, 10:118] = 0.4
+    masks[30:70, 30:60, 0] = 1
+    image[30:70, 30:60] = 0.7
+    painted, labels = paint_mass(image, masks, pixel_mm=2.0, neighbour_mm=5.0, rng=np.random.default_rng(2))
+    changed = np.abs(painted - image).max(axis=-1) > 1e-3
+    assert changed.sum() > 50
+    assert not changed[masks[..., 0] == 1].any() and not changed[image[..., 1] == 0].any()
+    assert (labels == masks).all()
+    empty = np.zeros_like(image)
+    assert paint_mass(empty, masks, 2.0, 5.0, np.random.default_rng(2))[0] is empty

@@ -11,7 +11,7 @@ import numpy as np
 from LiverTumorLib.models.manifest import InputSpec
 from scipy.ndimage import affine_transform, gaussian_filter
 
-from .synthetic import paint_lesions
+from .synthetic import paint_lesions, paint_mass
 
 
 @dataclass(frozen=True)
@@ -19,8 +19,8 @@ class Augmentation:
     """Strengths; 0 switches a change off. Intensities are fractions of the window, lengths canvas pixels.
 
     `probability` is that of each change of intensity, `synthetic_lesions` that of painting lesions into a sample, with radii of
-    `lesion_radius_mm`, `thick_slices` that of a slice that averages over its neighbours, and `flip_horizontal` and
-    `flip_vertical` those of a mirrored slice.
+    `lesion_radius_mm`, `outer_mass` that of painting a mass beside the liver, `thick_slices` that of a slice that averages over
+    its neighbours, and `flip_horizontal` and `flip_vertical` those of a mirrored slice.
     """
 
     rotation_deg: float = 15.0
@@ -36,6 +36,7 @@ class Augmentation:
     probability: float = 0.5
     synthetic_lesions: float = 0.0
     lesion_radius_mm: tuple[float, float] = (2.5, 16.0)
+    outer_mass: float = 0.0
     thick_slices: float = 0.15
     flip_horizontal: float = 0.0
     flip_vertical: float = 0.0
@@ -64,6 +65,8 @@ def augment(
             image, masks = np.flip(image, axis), np.flip(masks, axis)
     if strength.synthetic_lesions and rng.random() < strength.synthetic_lesions:
         image, masks = paint_lesions(image, masks, spec.spacing_mm, spec.neighbour_mm, strength.lesion_radius_mm, rng)
+    if strength.outer_mass and rng.random() < strength.outer_mass:
+        image, masks = paint_mass(image, masks, spec.spacing_mm, spec.neighbour_mm, rng)
     return np.clip(_intensity(image, masks, strength, rng), 0, 1), masks
 
 

@@ -1,7 +1,8 @@
-"""Made-up lesions painted into real liver, for training only.
+"""Made-up lesions painted into real liver, and masses beside it, for training only.
 
 Thirteen patients show few lesions; blobs of plausible size, shape and contrast in healthy parenchyma teach what else a lesion
-may look like (after Hu et al., Label-Free Liver Tumor Segmentation, CVPR 2023, much simplified).
+may look like (after Hu et al., Label-Free Liver Tumor Segmentation, CVPR 2023, much simplified). Masses of other organs teach
+that what is dark and round is liver only where liver surrounds it.
 """
 
 from __future__ import annotations
@@ -14,6 +15,11 @@ BRIGHTER_SHARE = 0.15
 CORE_SHARE = 0.3  # of lesions with a rim around a core of another density
 CORE = (-0.2, 0.1)
 LEAST_LIVER_PX = 400
+MASS_RADIUS_MM = (10.0, 50.0)
+MASS_DEPTH_MM = 20.0  # of its middle below the skin, at least
+MASS_LEVEL = (0.2, 0.8)  # density, as a share of the window
+MASS_COVER = 0.7  # of what is painted over; the rest shines through as texture
+SOFT_TISSUE = 0.2  # share of the window above which soft tissue lies
 
 
 def paint_lesions(
@@ -41,13 +47,10 @@ def paint_lesions(
     if len(places) < LEAST_LIVER_PX:
         return image, masks
     image, masks = image.copy(), masks.copy()
-    rows, columns = np.indices(healthy.shape, dtype=np.float32)
     for _ in range(rng.integers(1, 4)):
         row, column = places[rng.integers(len(places))]
         radius = float(np.exp(rng.uniform(*np.log(radius_mm))))
-        y, x = (rows - row) * pixel_mm, (columns - column) * pixel_mm
-        outline = _outline(np.arctan2(y, x), rng) * radius
-        distance = np.hypot(y, x * np.float32(np.exp(rng.normal() * 0.2)))
+        outline, distance = _ball(healthy.shape, (row, column), radius, pixel_mm, rng)
         contrast = rng.uniform(*BRIGHTER) if rng.random() < BRIGHTER_SHARE else -rng.uniform(*DARKER)
         core = rng.uniform(*CORE) if rng.random() < CORE_SHARE else 0.0
         core_part, edge_mm = rng.uniform(0.4, 0.8), rng.uniform(1.0, 4.0)
@@ -65,6 +68,45 @@ def paint_lesions(
             if channel == 1:
                 masks[..., 1] = np.maximum(masks[..., 1], inside)
     return np.clip(image, 0, 1), masks
+
+
+def paint_mass(
+    image: np.ndarray, masks: np.ndarray, pixel_mm: float, neighbour_mm: float, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Paint one mass into the body beside the liver, likelier near it; arguments as of `paint_lesions`.
+
+    The masks stay as they are: the liver keeps its outline, and the mass is none of it.
+    """
+    from scipy.ndimage import binary_erosion, binary_fill_holes
+
+    body = binary_fill_holes(image[..., 1] > SOFT_TISSUE)  # the skin closes it around fat and bowel
+    deep = binary_erosion(body, iterations=round(MASS_DEPTH_MM / pixel_mm))
+    places = np.argwhere(deep & (masks[..., 0] < 0.1))
+    if not len(places):
+        return image, masks
+    candidates = places[rng.integers(len(places), size=4)]
+    liver = np.argwhere(masks[..., 0] > 0.5)
+    middle = liver.mean(axis=0) if len(liver) else candidates[0]
+    place = candidates[np.hypot(*(candidates - middle).T).argmin()]
+    radius = float(np.exp(rng.uniform(*np.log(MASS_RADIUS_MM))))
+    outline, distance = _ball(masks.shape[:2], place, radius, pixel_mm, rng)
+    level, edge_mm, height = rng.uniform(*MASS_LEVEL), rng.uniform(1.0, 4.0), rng.uniform(-0.6, 0.6) * radius
+    image = image.copy()
+    for channel in range(3):
+        section = 1 - (((channel - 1) * neighbour_mm - height) / radius) ** 2
+        if section > 0:
+            inside = np.clip((outline * np.float32(np.sqrt(section)) - distance) / np.float32(edge_mm) + 0.5, 0, 1)
+            cover = inside * (1 - masks[..., 0]) * body * np.float32(MASS_COVER)
+            image[..., channel] += cover * (np.float32(level) - image[..., channel])
+    return image, masks
+
+
+def _ball(shape, place, radius: float, pixel_mm: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Distance (mm) of a lumpy ball's outline from its middle in each pixel's direction, and of each pixel itself."""
+    rows, columns = np.indices(shape, dtype=np.float32)
+    y, x = (rows - place[0]) * pixel_mm, (columns - place[1]) * pixel_mm
+    outline = _outline(np.arctan2(y, x), rng) * radius
+    return outline, np.hypot(y, x * np.float32(np.exp(rng.normal() * 0.2)))
 
 
 def _outline(angle: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -105,10 +105,9 @@ def test_bad_cases_stop_it_with_a_table_and_can_be_mended_or_left_out(bad, tmp_p
     assert prepare(bad, "--out", out) == SomeCasesFailed.exit_code
     shown = capsys.readouterr()
     assert "2 of 12 cases cannot be used" in shown.err and shown.err.count("livertumor:") == 1
-    assert [(row["severity"], row["case"], row["what is wrong"]) for row in rows(out / "check.csv")][:2] == [
-        ("error", "2", "the mask is missing"),
-        ("error", "1", "it has the label values 3, 6"),
-    ]
+    first, second, *_ = rows(out / "check.csv")
+    assert (first["severity"], first["case"], first["what is wrong"]) == ("error", "2", "the mask is missing")
+    assert (second["severity"], second["case"]) == ("error", "1") and "has the label values 3, 6" in second["what is wrong"]
     assert not list(out.glob("split.json"))
     assert prepare(bad, "--out", out, "--skip-bad") == 0
     split = load_split(out / "split.json", bad)

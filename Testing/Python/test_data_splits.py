@@ -256,6 +256,17 @@ def test_slices_of_another_data_set_are_not_taken_from_a_shared_cache(data, tmp_
     assert filtered.image.filename != first.image.filename and filtered.image.std() < kept.std()
 
 
+def test_an_empty_mask_and_an_unknown_label_stop_training_before_it_begins(data, tmp_path):
+    split = load_split(write_split(tmp_path / "split.json", data, SplitOptions()), data)
+    case = split.cases["train"][0]
+    empty = replace(case, mask=save(tmp_path / "empty.nii.gz", np.zeros_like(make_labels())))
+    with pytest.raises(InputError, match=r"empty\.nii\.gz is empty, so there is no liver"):
+        cached_slices(empty, replace(SPEC, region="liver"), tmp_path / "cache")
+    other = replace(case, mask=save(tmp_path / "other.nii.gz", make_labels() * 2))
+    with pytest.raises(InputError, match=r"other\.nii\.gz has the label values 4; use 0 background, 1 liver, 2 tumor"):
+        cached_slices(other, SPEC, tmp_path / "cache")
+
+
 def test_a_mask_on_another_grid_stops_training_before_it_begins(data, tmp_path):
     split = load_split(write_split(tmp_path / "split.json", data, SplitOptions()), data)
     case = replace(split.cases["train"][0], mask=save(tmp_path / "mask.nii.gz", make_labels()[:-1]))

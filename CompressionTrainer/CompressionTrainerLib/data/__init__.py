@@ -1,1 +1,1 @@
-"""Labelled CT as training data: cases, patient-wise splits, cached network slices, augmentation."""
+"""Labelled CT as training data: case folders and their check, frozen splits, cached network slices, sampling, augmentation."""

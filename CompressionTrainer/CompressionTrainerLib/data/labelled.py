@@ -8,6 +8,7 @@ import numpy as np
 from LiverTumorLib.ct import CTVolume, to_axial
 from LiverTumorLib.errors import InputError
 from LiverTumorLib.files import read_ct, read_labels
+from LiverTumorLib.pipelines.results import TUMOR
 
 from .ircadb import read_structures
 from .splits import Case
@@ -31,10 +32,14 @@ def read_case(case: Case) -> Labelled:
     The mask may be stored in another order of axes than its CT, as DICOM and NIfTI do, but must lie on the same voxels.
 
     Raises:
-        InputError: a file is missing, damaged or not what it should be, or the mask lies on another grid than the CT.
+        InputError: a file is missing, damaged or not what it should be, the mask has other labels than 0, 1 and 2, or it lies on
+            another grid than the CT.
     """
     volume = read_ct(case.ct)
     labels, matrix = read_structures(case.mask) if case.mask.is_dir() else read_labels(case.mask)
+    if labels.max() > TUMOR:
+        unknown = ", ".join(str(value) for value in np.unique(labels) if value > TUMOR)
+        raise InputError(f"{case.mask} has the label values {unknown}; use 0 background, 1 liver, 2 tumor, and no others.")
     view = to_axial(volume)
     if labels.shape == volume.shape and _apart_mm(matrix, volume.ijk_to_ras, labels.shape) <= _tolerance_mm(volume):
         return Labelled(view.volume, view.bring(labels))

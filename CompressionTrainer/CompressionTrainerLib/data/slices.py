@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from LiverTumorLib.ct import CTVolume
 from LiverTumorLib.ct.frame import Frame, body_frame, liver_offset, network_slices, region_frame
+from LiverTumorLib.errors import InputError
 from LiverTumorLib.models.manifest import InputSpec
 from LiverTumorLib.pipelines.results import TUMOR
 
@@ -96,6 +97,8 @@ def _write_slices(case: Case, spec: InputSpec, folder: Path, source: list) -> No
 
     labelled = read_case(case)
     volume, mask = labelled.volume, labelled.labels
+    if spec.region == "liver" and not mask.any():
+        raise InputError(f"{case.mask} is empty, so there is no liver to look into; take the right mask, or leave the case out.")
     frame = training_frame(volume, mask > 0, spec)
     offset = liver_offset(volume, mask, spec.liver_hu)
     arrays = {"image": network_slices(volume, frame, spec.window_hu, offset_hu=offset, filters=spec.filters)}

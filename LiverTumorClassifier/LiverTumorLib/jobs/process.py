@@ -40,7 +40,7 @@ def start_job(
     entry: str | None = None,
     liver: np.ndarray | None = None,
 ) -> Job:
-    """Run a task ("segment" or "classify") in a child process.
+    """Run a task ("segment", "classify" or "live") in a child process.
 
     Args:
         python: the interpreter and its own arguments, by default the running one; it needs numpy, scipy and the inference runtime.
@@ -87,7 +87,7 @@ class Job:
 
     @property
     def events(self) -> list[dict]:
-        """Every event received so far, oldest first."""
+        """Every event received so far but answers, oldest first."""
         return self._state.events
 
     @property
@@ -154,6 +154,12 @@ class Job:
         if not self._ended.is_set():
             raise TimeoutError(f"The run is not over after {timeout} s.")
         return self.output()
+
+    def ask(self, question: str) -> None:
+        """Put a question (one line) to a task that answers them; only the newest one is sure of an answer."""
+        with contextlib.suppress(OSError, ValueError):  # it has ended; `poll` tells why
+            self._process.stdin.write(question.encode() + b"\n")
+            self._process.stdin.flush()
 
     def cancel(self) -> None:
         """Stop the run; returns at once, and within two seconds neither a process nor a file of it is left."""

@@ -5,6 +5,7 @@ answers with one JSON object a line:
 
     {"event": "progress", "stage": str, "fraction": 0..1, "message": str, "remaining_s": float or null}
     {"event": "result", "folder": path of the output folder}            the last line of a run that went well
+    {"event": "answer", ...}                                            from a task that is asked questions, see `dialog`
     {"event": "error", "kind": name of a class of errors.py, "message": str}   the last line of one that did not
 
 Closing the worker's stdin stops it.
@@ -31,7 +32,9 @@ SCHEMA = 1
 TASKS = {
     "segment": "LiverTumorLib.pipelines.segmentation:segment_case",
     "classify": "LiverTumorLib.pipelines.classification:classify_case",
+    "live": "LiverTumorLib.pipelines.live:answer_slices",
 }
+DIALOGS = {"live"}  # tasks that are asked questions while they run
 RESULT_FILE = "result.json"
 
 # The worker's thread count is RunOptions.threads; a count left in the environment by another program would silently overrule it.
@@ -48,6 +51,7 @@ class JobRecord:
         output: the folder for the results.
         temporary: the job folder belongs to this run alone, so the worker removes it when it is stopped.
         liver: uint8 (k, j, i), a liver that is known already, for tasks that take one.
+        dialog: the task is asked questions on stdin.
     """
 
     entry: str
@@ -56,6 +60,7 @@ class JobRecord:
     output: Path
     temporary: bool
     liver: np.ndarray | None = None
+    dialog: bool = False
 
 
 def write_job(
@@ -85,6 +90,7 @@ def write_job(
         "options": options.to_dict(),
         "output": "output",
         "temporary": True,
+        "dialog": task in DIALOGS,
     }
     path = folder / "job.json"
     try:
@@ -110,7 +116,7 @@ def read_job(path: str | Path) -> JobRecord:
         volume = CTVolume(array, np.array(job["ijk_to_ras"]), job["name"], tuple(job["notes"]))
         liver = np.load(path.parent / job["liver"], allow_pickle=False) if job["liver"] else None
         output, temporary = path.parent / job["output"], job["temporary"] is True
-        return JobRecord(job["entry"], volume, RunOptions.from_dict(job["options"]), output, temporary, liver)
+        return JobRecord(job["entry"], volume, RunOptions.from_dict(job["options"]), output, temporary, liver, job["dialog"] is True)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise errors.UsageError(f"The job file {path} cannot be read: {type(error).__name__}: {error}.") from error
 
@@ -165,7 +171,7 @@ class JobState:
 
     Attributes:
         stage, fraction, message, remaining_s: the latest progress; remaining_s is None while it cannot be told.
-        events: every event so far, oldest first.
+        events: every event so far but answers, oldest first.
         result_folder: where the results lie, once the worker has said so.
         error: what the worker reported as its end, if it failed.
     """
@@ -194,9 +200,10 @@ class JobState:
             self.fraction, self.remaining_s, self.result_folder = 1.0, 0.0, Path(event["folder"])
         elif kind == "error":
             self.error = error_from_event(event)
-        else:
+        elif kind != "answer":
             return False
-        self.events.append(event)
+        if kind != "answer":  # of which there may be any number
+            self.events.append(event)
         return True
 
 

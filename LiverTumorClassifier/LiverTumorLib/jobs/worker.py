@@ -20,6 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..errors import Cancelled, LiverTumorError, UsageError, WorkerError
+from .dialog import Dialog
 from .protocol import JobRecord, read_job, save_output
 from .remaining import RemainingTime
 
@@ -88,9 +89,12 @@ def main(arguments: list[str]) -> int:
 
     try:
         job = read_job(arguments[0])
-        watch_stdin(stopped, discard)
+        dialog = Dialog(channel.send)
+        watch_stdin(stopped, discard, dialog)
         progress = ProgressReporter(channel, stopped)
-        known = {} if job.liver is None else {"liver": job.liver}
+        known = {"liver": job.liver} if job.liver is not None else {}
+        if job.dialog:
+            known["dialog"] = dialog
         output = _find_task(job.entry)(job.volume, job.options, progress, **known)
         progress.check()
         save_output(output, job.output)
@@ -123,8 +127,8 @@ def _fail(channel: EventChannel, error: LiverTumorError) -> int:
     return error.exit_code
 
 
-def watch_stdin(stopped: threading.Event, discard: Callable[[], None]) -> None:
-    """Set `stopped` when stdin closes, and end the process when that is not obeyed in time."""
+def watch_stdin(stopped: threading.Event, discard: Callable[[], None], dialog: Dialog | None = None) -> None:
+    """Hand what comes on stdin to `dialog`; set `stopped` when stdin closes, and end the process when that is not obeyed in time."""
     try:
         mode = os.fstat(0).st_mode
     except OSError:
@@ -138,9 +142,12 @@ def watch_stdin(stopped: threading.Event, discard: Callable[[], None]) -> None:
 
     def watch() -> None:
         with contextlib.suppress(OSError):
-            while os.read(control, 4096):
-                pass
+            while data := os.read(control, 4096):
+                if dialog is not None:
+                    dialog.hear(data)
         stopped.set()
+        if dialog is not None:
+            dialog.close()
         time.sleep(STOP_GRACE_S)
         discard()
         os._exit(Cancelled.exit_code)

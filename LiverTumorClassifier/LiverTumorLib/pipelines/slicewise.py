@@ -6,6 +6,7 @@ import numpy as np
 
 from ..ct import CTVolume
 from ..ct.frame import Frame, neighbour_channels, network_slices
+from ..models.manifest import Calibration
 from ..models.session import Session
 from .run import Report
 from .slicemaps import SliceMaps
@@ -33,10 +34,14 @@ def score_slices(session: Session, volume: CTVolume, frame: Frame, ks: np.ndarra
     scores = np.empty(len(ks), np.float32)
     calibration = session.bundle.manifest.calibration
     for start, output in _predictions(session, volume, frame, ks, report):
-        raw = np.clip(output[:, 1], 1e-4, 1 - 1e-4)
-        logit = np.log(raw / (1 - raw))
-        scores[start : start + len(output)] = 1 / (1 + np.exp(-(calibration.slope * logit + calibration.intercept)))
+        scores[start : start + len(output)] = calibrated(output, calibration)
     return scores
+
+
+def calibrated(output: np.ndarray, calibration: Calibration) -> np.ndarray:
+    """Calibrated probability of tumour, (n,), of a slice network's raw outputs (n, 2)."""
+    raw = np.clip(output[:, 1], 1e-4, 1 - 1e-4)
+    return 1 / (1 + np.exp(-(calibration.slope * np.log(raw / (1 - raw)) + calibration.intercept)))
 
 
 def _shown_slices(ks: range, slice_mm: float) -> np.ndarray:

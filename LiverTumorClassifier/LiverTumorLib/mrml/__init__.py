@@ -5,7 +5,7 @@ Works in Slicer and with the slicer-core package alone. Nodes go to the scene of
 
 from .batch import process_folder
 from .gate import gate_slices
-from .results import CaseNodes, measure_again, show_segmentation, show_slices
+from .results import CaseNodes, measure_again, show_segmentation, show_slices, threshold_again
 from .runs import CaseRun, options_from
 from .segmentations import labels_from_segmentation, labels_to_segmentation
 from .volumes import ct_from_node, ct_to_node
@@ -23,4 +23,5 @@ __all__ = [
     "process_folder",
     "show_segmentation",
     "show_slices",
+    "threshold_again",
 ]

@@ -9,6 +9,8 @@ import numpy as np
 from ..ct import CTVolume, to_axial
 from ..pipelines.classification import slice_records
 from ..pipelines.options import CaseOutput
+from .segmentations import labels_from_segmentation
+from .volumes import ct_from_node
 
 
 def gate_slices(output: CaseOutput, volume: CTVolume, labels: np.ndarray) -> CaseOutput:
@@ -26,3 +28,13 @@ def gate_slices(output: CaseOutput, volume: CTVolume, labels: np.ndarray) -> Cas
     suspicious = [index for index in summary.suspicious_slices if gated[index].field == "liver"]
     result = replace(output.result, slices=gated, summary=replace(summary, suspicious_slices=suspicious))
     return replace(output, result=result)
+
+
+def slices_with_liver(segmentation_node, ct_node) -> list[bool]:
+    """For every axial slice of a CT, from inferior to superior, whether a segmentation shows liver in it.
+
+    Raises:
+        InputError: see `ct_from_node` and `labels_from_segmentation`.
+    """
+    labels = labels_from_segmentation(segmentation_node, ct_node)
+    return to_axial(ct_from_node(ct_node)).bring(labels).any(axis=(1, 2)).tolist()

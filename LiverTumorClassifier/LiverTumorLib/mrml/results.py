@@ -9,6 +9,7 @@ from ..pipelines.options import CaseOutput
 from ..pipelines.results import CaseResult, CaseSummary, Lesion
 from .nodes import companion_node, no_leftovers, output_node, place_beside
 from .plots import plot_probability
+from .probabilities import segment_again, show_probabilities
 from .segmentations import labels_from_segmentation, labels_to_segmentation
 from .tables import fill_lesion_table, fill_slice_table, fill_summary_table
 from .volumes import ct_from_node
@@ -58,6 +59,7 @@ def show_segmentation(output: CaseOutput, ct_node, segmentation_node=None) -> Ca
         slices = chart = None
         if output.result.slices:
             slices, chart = _show_slices(output, ct_node, _table(segmentation, SLICES_ROLE, ct_node, "slices"))
+        show_probabilities(output, ct_node, segmentation)
         return CaseNodes(output.result, segmentation, lesions, summary, slices, chart)
 
 
@@ -90,6 +92,17 @@ def measure_again(segmentation_node, ct_node) -> CaseNodes:
     with no_leftovers(ct_node.GetScene()):
         tables = _show_measurements(segmentation_node, ct_node, volume.name, lesions, summary)
         return CaseNodes(result, segmentation_node, *tables)
+
+
+def threshold_again(segmentation_node, ct_node, tumor_threshold: float, min_lesion_ml: float) -> CaseNodes:
+    """Another tumor threshold (0 to 1) on the kept probability maps, without a network; segments and tables are filled anew.
+
+    Raises:
+        InputError: see `segment_again`.
+    """
+    result = segment_again(segmentation_node, ct_node, tumor_threshold, min_lesion_ml)
+    tables = _show_measurements(segmentation_node, ct_node, result.name, result.lesions, result.summary)
+    return CaseNodes(result, segmentation_node, *tables)
 
 
 def _show_measurements(segmentation_node, ct_node, name: str, lesions: list[Lesion], summary: CaseSummary) -> tuple:

@@ -91,6 +91,11 @@ def labels_from_segmentation(segmentation_node, ct_node, segments: Iterable[Segm
     return vtk_to_numpy(merged.GetPointData().GetScalars()).reshape(merged.GetDimensions()[::-1]).astype(np.uint8)
 
 
+def ct_of(segmentation_node):
+    """The volume node that gave a segmentation its grid; None where there is none any more."""
+    return segmentation_node.GetNodeReference(segmentation_node.GetReferenceImageGeometryReferenceRole())
+
+
 def _set_segment(segmentation, segment: Segment, image) -> None:
     """Replace one segment's voxels, or add the segment; a name or colour that the user has given it stays."""
     import slicer

@@ -1,0 +1,86 @@
+"""Results in files, from what the scene shows now."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..errors import InputError, OutputError
+from ..files import tables
+from ..files.atomic import atomic_path
+from ..files.itk import image_from, import_sitk
+from ..files.labels import write_segmentation
+from ..pipelines.lesions import measure
+from ..pipelines.results import CaseResult
+from .nodes import subject_hierarchy
+from .segmentations import labels_from_segmentation
+from .volumes import ct_from_node, ijk_to_world
+
+SEGMENTATION_ENDING = ".seg.nrrd"
+NIFTI_ENDINGS = (".nii.gz", ".nii")
+
+
+def export_lesions(segmentation_node, ct_node, path: str | Path) -> None:
+    """Write the lesions as CSV, with the columns of the command line's lesions.csv, measured on the segments as they are now.
+
+    Raises:
+        InputError: see `labels_from_segmentation`. OutputError: the file cannot be written.
+    """
+    volume = ct_from_node(ct_node)
+    lesions, summary = measure(labels_from_segmentation(segmentation_node, ct_node), volume)
+    rows = tables.lesion_rows(CaseResult(volume.name, summary, lesions))
+    tables.write_table(path, rows, list(tables.LESION_COLUMNS.values()))
+
+
+def export_labels(segmentation_node, ct_node, path: str | Path) -> None:
+    """Write the segments as a label volume on the CT's grid (1 liver, 2 lesion): NIfTI, or Slicer's .seg.nrrd, by the ending.
+
+    Raises:
+        OutputError: another ending, a tilted gantry's sheared grid that NIfTI cannot say, or the file cannot be written.
+        InputError: see `labels_from_segmentation`.
+    """
+    path = Path(path)
+    if not path.name.lower().endswith((SEGMENTATION_ENDING, *NIFTI_ENDINGS)):
+        raise OutputError(f"{path} has no known ending; let the name end in .nii.gz or {SEGMENTATION_ENDING}.")
+    labels, matrix = labels_from_segmentation(segmentation_node, ct_node), ijk_to_world(ct_node)
+    if path.name.lower().endswith(SEGMENTATION_ENDING):
+        write_segmentation(path, labels, matrix)
+        return
+    with atomic_path(path) as temporary:
+        try:
+            import_sitk().WriteImage(image_from(labels, matrix), str(temporary), useCompression=True)
+        except RuntimeError as error:
+            raise OutputError(
+                f"{path} cannot be written as NIfTI ({ct_node.GetName()} may be from a tilted gantry, which NIfTI has no room for); "
+                f"choose {SEGMENTATION_ENDING}."
+            ) from error
+
+
+def dicom_problem(ct_node) -> str:
+    """Why a segmentation of this CT cannot become a DICOM SEG; "" where it can."""
+    if ct_node is None or not ct_node.GetAttribute("DICOM.instanceUIDs"):
+        return "The CT was not loaded from DICOM, so there is no study that a DICOM SEG could belong to."
+    return ""
+
+
+def export_dicom(segmentation_node, ct_node, folder: str | Path) -> None:
+    """Write a DICOM SEG into an existing folder by Slicer's own plugin, which also adds it to Slicer's DICOM database.
+
+    Raises:
+        InputError: the CT is not from DICOM, or its files are not in the DICOM database any more.
+        OutputError: the plugin says that it failed.
+    """
+    if problem := dicom_problem(ct_node):
+        raise InputError(problem)
+    from DICOMSegmentationPlugin import DICOMSegmentationPluginClass
+
+    hierarchy = subject_hierarchy(ct_node.GetScene())
+    item = hierarchy.GetItemByDataNode(segmentation_node)
+    hierarchy.SetItemAttribute(item, "DICOM.ReferencedInstanceUIDs", ct_node.GetAttribute("DICOM.instanceUIDs"))
+    plugin = DICOMSegmentationPluginClass()
+    exportables = plugin.examineForExport(item)
+    if not exportables:
+        raise InputError(f"The DICOM files of {ct_node.GetName()} are not in Slicer's DICOM database; import them again.")
+    for exportable in exportables:
+        exportable.directory = str(folder)
+    if failure := plugin.export(exportables):
+        raise OutputError(f"Slicer could not write the DICOM SEG: {failure}")

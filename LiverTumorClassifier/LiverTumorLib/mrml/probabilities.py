@@ -1,0 +1,99 @@
+"""Probability maps kept as volume nodes beside their segmentation, and other thresholds tried on them without a network.
+
+A map is kept in whole percent, rounded down: one byte a voxel, and exact for thresholds of whole percent, but for the half
+precision in which the worker hands it over.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..ct import to_axial
+from ..errors import InputError
+from ..pipelines.lesions import measure_axial
+from ..pipelines.options import CaseOutput
+from ..pipelines.results import LIVER, TUMOR, CaseResult
+from ..pipelines.tumor import drop_small
+from .nodes import companion_node, one_update, place_beside
+from .segmentations import labels_to_segmentation
+from .volumes import ct_from_node
+
+ROLES = {"liver": "LiverTumor.liverProbability", "tumor": "LiverTumor.tumorProbability"}
+_THRESHOLD = "LiverTumor.threshold"
+_GIVEN_LIVER = 0.5  # a liver that was drawn, not predicted, is 0 or 1
+
+
+def show_probabilities(output: CaseOutput, ct_node, segmentation_node) -> None:
+    """Keep a run's maps as volume nodes of the segmentation; maps of an earlier run, which would not fit it, are removed."""
+    thresholds = {model["task"]: model["threshold"] for model in output.result.models}
+    for name, role in ROLES.items():
+        if name in output.probabilities:
+            node = companion_node(segmentation_node, role, "vtkMRMLScalarVolumeNode", f"{ct_node.GetName()} {name} probability (%)")
+            _fill(node, np.floor(output.probabilities[name] * np.float16(100)).astype(np.uint8), ct_node)
+            node.SetAttribute(_THRESHOLD, str(thresholds.get(name, _GIVEN_LIVER)))
+        elif (old := segmentation_node.GetNodeReference(role)) is not None:
+            segmentation_node.GetScene().RemoveNode(old)
+
+
+def kept_threshold(segmentation_node) -> float | None:
+    """The tumor threshold (0 to 1) that the segmentation was last made with; None where its maps were not kept."""
+    maps = [segmentation_node.GetNodeReference(role) for role in ROLES.values()]
+    return None if None in maps else float(maps[1].GetAttribute(_THRESHOLD))
+
+
+def segment_again(segmentation_node, ct_node, tumor_threshold: float, min_lesion_ml: float) -> CaseResult:
+    """Make the segmentation anew from the kept maps with another tumor threshold (0 to 1), and measure it.
+
+    The user's corrections of the two segments are lost, as by a new run.
+
+    Returns:
+        The figures; lesions have their mean probability, slices are not scored again.
+
+    Raises:
+        InputError: the maps were not kept, or belong to another grid.
+    """
+    if kept_threshold(segmentation_node) is None:
+        raise InputError(f"The probability maps of {segmentation_node.GetName()} were not kept; switch that on and run again.")
+    volume = ct_from_node(ct_node)
+    liver_node, tumor_node = (segmentation_node.GetNodeReference(role) for role in ROLES.values())
+    liver, tumor = _percent(liver_node), _percent(tumor_node)
+    if liver.shape != volume.shape or tumor.shape != volume.shape:
+        raise InputError(f"The probability maps of {segmentation_node.GetName()} do not fit {ct_node.GetName()}; run the analysis again.")
+    labels = np.zeros(volume.shape, np.uint8)
+    labels[liver >= _as_percent(float(liver_node.GetAttribute(_THRESHOLD)))] = LIVER
+    labels[tumor >= _as_percent(tumor_threshold)] = TUMOR
+    drop_small(labels, volume, min_lesion_ml)
+    labels_to_segmentation(labels, ct_node, segmentation_node)
+    tumor_node.SetAttribute(_THRESHOLD, str(tumor_threshold))
+    view = to_axial(volume)
+    axial = view.bring(tumor)
+    lesions, summary = measure_axial(view.bring(labels), view.volume, lambda kji: axial[tuple(kji.T)] / 100)
+    return CaseResult(volume.name, summary, lesions)
+
+
+def _as_percent(threshold: float) -> float:
+    return round(100 * threshold, 6)
+
+
+def _percent(node) -> np.ndarray:
+    from vtk.util.numpy_support import vtk_to_numpy
+
+    image = node.GetImageData()
+    return vtk_to_numpy(image.GetPointData().GetScalars()).reshape(image.GetDimensions()[::-1])
+
+
+def _fill(node, percent: np.ndarray, ct_node) -> None:
+    import slicer
+    import vtk
+
+    matrix = vtk.vtkMatrix4x4()
+    ct_node.GetIJKToRASMatrix(matrix)
+    with one_update(node):
+        slicer.util.updateVolumeFromArray(node, percent)
+        node.SetIJKToRASMatrix(matrix)
+        node.SetAndObserveTransformNodeID(ct_node.GetTransformNodeID())
+        if node.GetDisplayNode() is None:
+            node.CreateDefaultDisplayNodes()
+        node.GetDisplayNode().SetAutoWindowLevel(False)
+        node.GetDisplayNode().SetWindowLevelMinMax(0, 100)
+    place_beside(node, ct_node)

@@ -1,13 +1,14 @@
 """Slicer module: liver and tumor segmentation of a CT, with lesion measurements."""
 
 import importlib.util
+import sys
+from typing import Annotated
 
 import slicer
-import vtk
 from slicer import vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode
 from slicer.i18n import tr as _
 from slicer.i18n import translate
-from slicer.parameterNodeWrapper import parameterNodeWrapper
+from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
 from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModule,
     ScriptedLoadableModuleLogic,
@@ -47,123 +48,69 @@ class LiverSegmentationMobileUNetParameterNode:
 
     inputVolume: the CT to segment.
     outputSegmentation: the segmentation to write to; a new one is made when none is chosen.
+    liverModel, tumorModel, sliceModel: ids of model bundles.
     tumor: segment tumor too, not only the liver.
     slices: give each slice its probability of showing tumor.
+    liverSegmentation: a segmentation with a Liver segment that takes the place of the liver model; may be left out.
+    roiMarginMm, minLesionMl, keepProbabilities: see LiverTumorLib.pipelines.options.RunOptions.
+    liverThreshold, tumorThreshold, sliceThreshold: 0 takes the model's own.
+    threads: CPU threads; 0 uses all.
+    referenceSegmentation: what the result is compared with.
     """
 
     inputVolume: vtkMRMLScalarVolumeNode
     outputSegmentation: vtkMRMLSegmentationNode
+    liverModel: str = "liver-roi"
+    tumorModel: str = "liver-tumor"
+    sliceModel: str = "tumor-slice"
     tumor: bool = True
     slices: bool = True
+    liverSegmentation: vtkMRMLSegmentationNode
+    roiMarginMm: Annotated[float, WithinRange(0, 50)] = 5.0
+    minLesionMl: Annotated[float, WithinRange(0, 100)] = 0.05
+    liverThreshold: Annotated[float, WithinRange(0, 0.99)] = 0.0
+    tumorThreshold: Annotated[float, WithinRange(0, 0.99)] = 0.0
+    sliceThreshold: Annotated[float, WithinRange(0, 0.99)] = 0.0
+    threads: Annotated[int, WithinRange(0, 64)] = 0
+    keepProbabilities: bool = False
+    referenceSegmentation: vtkMRMLSegmentationNode
 
 
 class LiverSegmentationMobileUNetWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
-    """The panel. It starts runs and shows how they go; the logic does the work."""
+    """Hands Slicer's calls on to the panel, see LiverTumorLib.panel."""
 
     def __init__(self, parent=None) -> None:
         ScriptedLoadableModuleWidget.__init__(self, parent)
         VTKObservationMixin.__init__(self)
         self.logic = None
-        self._parameterNode = None
-        self._parameterNodeGuiTag = None
-        self._runControl = None
+        self.panel = None
 
     def setup(self) -> None:
         """Called once, when the module is opened for the first time."""
         ScriptedLoadableModuleWidget.setup(self)
-        uiWidget = slicer.util.loadUI(self.resourcePath("UI/LiverSegmentationMobileUNet.ui"))
-        self.layout.addWidget(uiWidget)
-        self.ui = slicer.util.childWidgetVariables(uiWidget)
-        uiWidget.setMRMLScene(slicer.mrmlScene)
-        from LiverTumorLib.panel import RunControl
+        from LiverTumorLib.panel.segmentation import SegmentationPanel
 
         self.logic = LiverSegmentationMobileUNetLogic()
-        self._runControl = RunControl(self.ui, self._showResults, self._updateButtons)
-        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
-        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
-        self.ui.applyButton.connect("clicked(bool)", self.onApplyButton)
-        self.initializeParameterNode()
+        self.panel = SegmentationPanel(self, self.logic)
 
     def cleanup(self) -> None:
         """Called when the application closes or the module is reloaded."""
-        if self._runControl:
-            self._runControl.abandon()
-        self.removeObservers()
+        if self.panel is not None:
+            self.panel.cleanup()
 
     def enter(self) -> None:
         """Called each time the user opens the module."""
-        self.initializeParameterNode()
+        self.panel.enter()
 
     def exit(self) -> None:
         """Called each time the user leaves the module; a run goes on."""
-        if self._parameterNode:
-            self._parameterNode.disconnectGui(self._parameterNodeGuiTag)
-            self._parameterNodeGuiTag = None
-            self.removeObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self._updateButtons)
+        self.panel.exit()
 
-    def onSceneStartClose(self, caller, event) -> None:
-        """The nodes of the run and the parameter node are about to go."""
-        self._runControl.abandon()
-        self.setParameterNode(None)
-
-    def onSceneEndClose(self, caller, event) -> None:
-        """Start anew when the module is shown."""
-        if self.parent.isEntered:
-            self.initializeParameterNode()
-
-    def initializeParameterNode(self) -> None:
-        """Make sure that there is a parameter node; the first volume is chosen when there is no choice yet."""
-        self.setParameterNode(self.logic.getParameterNode())
-        if not self._parameterNode.inputVolume:
-            firstVolume = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLScalarVolumeNode")
-            if firstVolume:
-                self._parameterNode.inputVolume = firstVolume
-
-    def setParameterNode(self, parameterNode: LiverSegmentationMobileUNetParameterNode | None) -> None:
-        """Show another parameter node, and follow its changes."""
-        if self._parameterNode:
-            self._parameterNode.disconnectGui(self._parameterNodeGuiTag)
-            self.removeObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self._updateButtons)
-        self._parameterNode = parameterNode
-        if self._parameterNode:
-            self._parameterNodeGuiTag = self._parameterNode.connectGui(self.ui)
-            self.addObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self._updateButtons)
-            self._updateButtons()
-
-    def onApplyButton(self) -> None:
-        """Start the run in the background."""
-        self._runControl.start(self._launch)
-
-    def _launch(self, progressCallback, finishedCallback):
-        from LiverTumorLib.panel import ensure_requirements
-
-        ensure_requirements(self.resourcePath("LiverSegmentationMobileUNetRequirements.txt"), self.moduleName)
-        return self.logic.process(
-            self._parameterNode.inputVolume,
-            self._parameterNode.outputSegmentation,
-            wait=False,
-            progressCallback=progressCallback,
-            finishedCallback=finishedCallback,
-            tumor=self._parameterNode.tumor,
-            slices=self._parameterNode.slices,
-        )
-
-    def _showResults(self, nodes) -> str:
-        self._parameterNode.outputSegmentation = nodes.segmentationNode
-        summary = nodes.summary
-        if not summary.liver_ml:
-            return _("No liver found.")
-        if summary.tumor_ml is None:
-            return _("Liver {liver:.0f} ml").format(liver=summary.liver_ml)
-        return _("Liver {liver:.0f} ml; {count} lesions, {tumor:.1f} ml").format(
-            liver=summary.liver_ml, count=summary.lesion_count, tumor=summary.tumor_ml
-        )
-
-    def _updateButtons(self, caller=None, event=None) -> None:
-        ready = bool(self._parameterNode and self._parameterNode.inputVolume)
-        running = self._runControl is not None and self._runControl.running
-        self.ui.applyButton.enabled = ready and not running
-        self.ui.applyButton.toolTip = _("Segment the CT") if ready else _("Choose a CT volume first")
+    def onReload(self) -> None:
+        """Load the library anew too, not only this file."""
+        for name in [name for name in sys.modules if name.partition(".")[0] == "LiverTumorLib"]:
+            del sys.modules[name]
+        ScriptedLoadableModuleWidget.onReload(self)
 
 
 class LiverSegmentationMobileUNetLogic(ScriptedLoadableModuleLogic):
@@ -176,32 +123,47 @@ class LiverSegmentationMobileUNetLogic(ScriptedLoadableModuleLogic):
         """The choices saved in the scene."""
         return LiverSegmentationMobileUNetParameterNode(super().getParameterNode())
 
-    def process(self, volumeNode, outputSegmentation=None, *, wait=True, progressCallback=None, finishedCallback=None, **options):
+    def process(
+        self,
+        volumeNode,
+        outputSegmentation=None,
+        *,
+        liverSegmentation=None,
+        wait=True,
+        progressCallback=None,
+        finishedCallback=None,
+        **options,
+    ):
         """Segment liver and tumor on a CT, measure the lesions and classify the slices.
 
         :param volumeNode: vtkMRMLScalarVolumeNode, a CT in HU.
         :param outputSegmentation: vtkMRMLSegmentationNode to write to; its Liver and Lesion segments and its tables are replaced,
           all else in it stays. A new one is made without it.
+        :param liverSegmentation: vtkMRMLSegmentationNode with a Liver segment, as it is now, that takes the place of the liver model.
         :param wait: wait for the end while Slicer's event loop is served. False returns at once; in Slicer the nodes then appear
           when the run is over, in plain Python when ``wait()`` is called on what is returned.
         :param progressCallback: called with (stage, fraction, message).
         :param finishedCallback: called with the run when it is over; its ``result()`` answers or raises.
         :param options: ``liverModel``, ``tumorModel``, ``sliceModel`` (ids or folders of bundles), ``tumor``, ``slices``, ``roi``
-          (bool), ``roiMarginMm``, ``liverThreshold``, ``tumorThreshold``, ``sliceThreshold``, ``minLesionMl``, ``threads``; see
+          (bool), ``roiMarginMm``, ``liverThreshold``, ``tumorThreshold``, ``sliceThreshold``, ``minLesionMl``, ``keepProbabilities``,
+          ``threads``; see
           LiverTumorLib.pipelines.options.RunOptions.
         :return: LiverTumorLib.mrml.CaseNodes (``segmentationNode``, ``lesionTable``, ``summaryTable``, ``sliceTable``,
           ``plotChart``, ``summary``), or a LiverTumorLib.mrml.CaseRun (``wait()``, ``cancel()``, ``result()``) where wait is False.
         :raises LiverTumorLib.errors.LiverTumorError: the volume is no CT, a model or package is missing, the run was stopped, ...
         """
-        from LiverTumorLib.mrml import CaseRun, ct_from_node, options_from, show_segmentation
+        from LiverTumorLib.mrml import CaseRun, ct_from_node, labels_from_segmentation, options_from, show_segmentation
 
+        volume = ct_from_node(volumeNode)
+        liver = labels_from_segmentation(liverSegmentation, volumeNode) if liverSegmentation else None
         run = CaseRun(
             "segment",
-            ct_from_node(volumeNode),
+            volume,
             options_from(options),
             lambda output: show_segmentation(output, volumeNode, outputSegmentation),
             progressCallback,
             finishedCallback,
+            liver,
         )
         if wait:
             return run.wait()

@@ -1,13 +1,14 @@
 """Slicer module: the probability of tumor for every axial slice of a CT."""
 
 import importlib.util
+import sys
+from typing import Annotated
 
 import slicer
-import vtk
 from slicer import vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode, vtkMRMLTableNode
 from slicer.i18n import tr as _
 from slicer.i18n import translate
-from slicer.parameterNodeWrapper import parameterNodeWrapper
+from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
 from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModule,
     ScriptedLoadableModuleLogic,
@@ -46,115 +47,54 @@ class LiverTumorClassifierParameterNode:
     inputVolume: the CT to classify.
     liverSegmentation: a segmentation with a Liver segment; slices without liver get the probability 0. May be left out.
     outputTable: the table to write to; a new one is made when none is chosen.
+    sliceModel: id of a model bundle.
+    sliceThreshold: probability from which a slice is suspicious; 0 takes the model's own.
+    threads: CPU threads; 0 uses all.
     """
 
     inputVolume: vtkMRMLScalarVolumeNode
     liverSegmentation: vtkMRMLSegmentationNode
     outputTable: vtkMRMLTableNode
+    sliceModel: str = "tumor-slice"
+    sliceThreshold: Annotated[float, WithinRange(0, 0.99)] = 0.0
+    threads: Annotated[int, WithinRange(0, 64)] = 0
 
 
 class LiverTumorClassifierWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
-    """The panel. It starts runs and shows how they go; the logic does the work."""
+    """Hands Slicer's calls on to the panel, see LiverTumorLib.panel."""
 
     def __init__(self, parent=None) -> None:
         ScriptedLoadableModuleWidget.__init__(self, parent)
         VTKObservationMixin.__init__(self)
         self.logic = None
-        self._parameterNode = None
-        self._parameterNodeGuiTag = None
-        self._runControl = None
+        self.panel = None
 
     def setup(self) -> None:
         """Called once, when the module is opened for the first time."""
         ScriptedLoadableModuleWidget.setup(self)
-        uiWidget = slicer.util.loadUI(self.resourcePath("UI/LiverTumorClassifier.ui"))
-        self.layout.addWidget(uiWidget)
-        self.ui = slicer.util.childWidgetVariables(uiWidget)
-        uiWidget.setMRMLScene(slicer.mrmlScene)
-        from LiverTumorLib.panel import RunControl
+        from LiverTumorLib.panel.classification import ClassificationPanel
 
         self.logic = LiverTumorClassifierLogic()
-        self._runControl = RunControl(self.ui, self._showResults, self._updateButtons)
-        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
-        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
-        self.ui.applyButton.connect("clicked(bool)", self.onApplyButton)
-        self.initializeParameterNode()
+        self.panel = ClassificationPanel(self, self.logic)
 
     def cleanup(self) -> None:
         """Called when the application closes or the module is reloaded."""
-        if self._runControl:
-            self._runControl.abandon()
-        self.removeObservers()
+        if self.panel is not None:
+            self.panel.cleanup()
 
     def enter(self) -> None:
         """Called each time the user opens the module."""
-        self.initializeParameterNode()
+        self.panel.enter()
 
     def exit(self) -> None:
         """Called each time the user leaves the module; a run goes on."""
-        if self._parameterNode:
-            self._parameterNode.disconnectGui(self._parameterNodeGuiTag)
-            self._parameterNodeGuiTag = None
-            self.removeObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self._updateButtons)
+        self.panel.exit()
 
-    def onSceneStartClose(self, caller, event) -> None:
-        """The nodes of the run and the parameter node are about to go."""
-        self._runControl.abandon()
-        self.setParameterNode(None)
-
-    def onSceneEndClose(self, caller, event) -> None:
-        """Start anew when the module is shown."""
-        if self.parent.isEntered:
-            self.initializeParameterNode()
-
-    def initializeParameterNode(self) -> None:
-        """Make sure that there is a parameter node; the first volume is chosen when there is no choice yet."""
-        self.setParameterNode(self.logic.getParameterNode())
-        if not self._parameterNode.inputVolume:
-            firstVolume = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLScalarVolumeNode")
-            if firstVolume:
-                self._parameterNode.inputVolume = firstVolume
-
-    def setParameterNode(self, parameterNode: LiverTumorClassifierParameterNode | None) -> None:
-        """Show another parameter node, and follow its changes."""
-        if self._parameterNode:
-            self._parameterNode.disconnectGui(self._parameterNodeGuiTag)
-            self.removeObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self._updateButtons)
-        self._parameterNode = parameterNode
-        if self._parameterNode:
-            self._parameterNodeGuiTag = self._parameterNode.connectGui(self.ui)
-            self.addObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self._updateButtons)
-            self._updateButtons()
-
-    def onApplyButton(self) -> None:
-        """Start the run in the background."""
-        self._runControl.start(self._launch)
-
-    def _launch(self, progressCallback, finishedCallback):
-        from LiverTumorLib.panel import ensure_requirements
-
-        ensure_requirements(self.resourcePath("LiverTumorClassifierRequirements.txt"), self.moduleName)
-        return self.logic.process(
-            self._parameterNode.inputVolume,
-            self._parameterNode.liverSegmentation,
-            self._parameterNode.outputTable,
-            wait=False,
-            progressCallback=progressCallback,
-            finishedCallback=finishedCallback,
-        )
-
-    def _showResults(self, nodes) -> str:
-        self._parameterNode.outputTable = nodes.sliceTable
-        slices = nodes.summary.suspicious_slices
-        if not slices:
-            return _("No suspicious slice.")
-        return _("{count} suspicious slices, likeliest is {index}").format(count=len(slices), index=slices[0])
-
-    def _updateButtons(self, caller=None, event=None) -> None:
-        ready = bool(self._parameterNode and self._parameterNode.inputVolume)
-        running = self._runControl is not None and self._runControl.running
-        self.ui.applyButton.enabled = ready and not running
-        self.ui.applyButton.toolTip = _("Classify the slices of the CT") if ready else _("Choose a CT volume first")
+    def onReload(self) -> None:
+        """Load the library anew too, not only this file."""
+        for name in [name for name in sys.modules if name.partition(".")[0] == "LiverTumorLib"]:
+            del sys.modules[name]
+        ScriptedLoadableModuleWidget.onReload(self)
 
 
 class LiverTumorClassifierLogic(ScriptedLoadableModuleLogic):

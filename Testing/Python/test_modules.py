@@ -5,6 +5,7 @@ import re
 import tomllib
 import unittest
 from pathlib import Path
+from typing import get_type_hints
 from xml.etree import ElementTree
 
 import pytest
@@ -19,6 +20,10 @@ from mrml_scene import add_ct, new_scene
 ROOT = Path(__file__).parents[2]
 MODULES = ("LiverTumorClassifier", "LiverSegmentationMobileUNet", "CompressionTrainer")
 WITH_RUNS = MODULES[:2]
+PANEL_FILES = {
+    "LiverTumorClassifier": ("panel.py", "run_control.py", "classification.py", "slice_results.py"),
+    "LiverSegmentationMobileUNet": ("panel.py", "run_control.py", "segmentation.py", "segmentation_results.py"),
+}
 
 
 @pytest.fixture
@@ -88,11 +93,12 @@ def test_defaults_and_changes_of_switches(scene):
 
 @pytest.mark.parametrize("name", WITH_RUNS)
 def test_the_panel_connects_every_parameter_to_a_fitting_widget(name):
-    types = getattr(load(name), f"{name}ParameterNode").__annotations__
+    types = get_type_hints(getattr(load(name), f"{name}ParameterNode"))
     connected = parameters_in(panel(name))
-    assert connected.keys() == types.keys()
-    for parameter, kind in types.items():
-        assert connected[parameter] == ("QCheckBox" if kind is bool else "qMRMLNodeComboBox")
+    assert connected.keys() == {parameter for parameter, kind in types.items() if kind is not str}  # model ids are chosen otherwise
+    widgets = {bool: "QCheckBox", int: "QSpinBox", float: "QDoubleSpinBox"}
+    for parameter, widget in connected.items():
+        assert widget == widgets.get(types[parameter], "qMRMLNodeComboBox")
 
 
 @pytest.mark.parametrize("name", WITH_RUNS)
@@ -110,18 +116,16 @@ def test_every_node_selector_is_given_the_scene(name):
 @pytest.mark.parametrize("name", WITH_RUNS)
 def test_every_input_of_the_panel_is_explained(name):
     for widget in panel(name).iter("widget"):
-        if widget.get("class") in ("qMRMLNodeComboBox", "QCheckBox", "QProgressBar"):
+        if widget.get("class") not in ("QLabel", "qMRMLWidget", "ctkCollapsibleButton", "ctkSliderWidget"):
             assert any(prop.get("name") == "toolTip" for prop in widget.findall("property")), widget.get("name")
 
 
 @pytest.mark.parametrize("name", MODULES)
 def test_widgets_used_by_the_code_are_in_the_panel(name):
     named = {widget.get("name") for widget in panel(name).iter("widget")}
-    code = (ROOT / name / f"{name}.py").read_text(encoding="utf-8")
-    if name in WITH_RUNS:
-        code += (ROOT / "LiverTumorClassifier/LiverTumorLib/panel/run_control.py").read_text(encoding="utf-8").replace("_ui.", "ui.")
-    used = set(re.findall(r"\bself\.ui\.(\w+)|\bui\.(\w+)\.connect", code))
-    assert {a or b for a, b in used} <= named
+    files = [ROOT / name / f"{name}.py", *(ROOT / "LiverTumorClassifier/LiverTumorLib/panel" / file for file in PANEL_FILES.get(name, ()))]
+    used = {used for file in files for used in re.findall(r"\b_?ui\.(\w+)", file.read_text(encoding="utf-8"))}
+    assert used <= named
     assert used
 
 

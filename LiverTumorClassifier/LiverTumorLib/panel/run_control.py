@@ -2,79 +2,135 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 from slicer.i18n import tr as _
 
-from ..errors import Cancelled, LiverTumorError, RequirementError
+from ..errors import RequirementError
 from ..mrml.results import CaseNodes
 from ..mrml.runs import CaseRun
 from ..pipelines.options import Progress
+from .messages import errors_shown
+
+Launch = Callable[[Progress, Callable[[CaseRun], None]], CaseRun]
 
 
 class RunControl:
-    """One run at a time, with a panel's cancel button, progress bar and status label.
+    """One run at a time: an Apply button that becomes Cancel, stage, fraction and time left, and a log.
 
     Args:
-        ui: a panel's widgets, with `cancelButton`, `progressBar` (0 to 100) and `statusLabel`.
+        ui: a panel's widgets, with `applyButton`, `progressBar` (0 to 100), `statusLabel` and `logText`.
+        launch: starts a run; called with the receivers of its progress and of its end.
         show_results: called with the nodes of a run that went well; answers with a line for the status label.
-        update: called when a run has begun or ended.
+        changed: called when a run has begun or ended.
     """
 
-    def __init__(self, ui, show_results: Callable[[CaseNodes], str], update: Callable[[], None]) -> None:
+    def __init__(self, ui, launch: Launch, show_results: Callable[[CaseNodes], str], changed: Callable[[], None]) -> None:
         self._ui = ui
+        self._launch = launch
         self._show_results = show_results
-        self._update = update
+        self._changed = changed
         self._run: CaseRun | None = None
-        ui.cancelButton.connect("clicked(bool)", self._on_cancel)
-        self._show_state()
+        self._stopping = False
+        self._stage = ""
+        self._problem = ""
+        ui.applyButton.connect("clicked(bool)", self._on_button)
+        ui.progressBar.visible = False
+        self._show_button()
 
     @property
     def running(self) -> bool:
         return self._run is not None
 
-    def start(self, launch: Callable[[Progress, Callable[[CaseRun], None]], CaseRun]) -> None:
-        """Start a run; `launch` is called with the receivers of its progress and of its end."""
-        import slicer
-
-        with _errors_shown(_("The analysis could not be started.")), slicer.util.WaitCursor():
-            self._ui.progressBar.value = 0
-            self._ui.statusLabel.text = _("Starting...")
-            self._run = launch(self._on_progress, self._on_finished)
-        self._show_state()
+    def set_ready(self, problem: str) -> None:
+        """Say why a run cannot be started now; "" when it can."""
+        self._problem = problem
+        self._show_button()
 
     def abandon(self) -> None:
         """Stop the run, if there is one, and forget it; its results are not shown."""
         run, self._run = self._run, None
         if run is not None:
             run.cancel()
+            self._tell(_("Stopped."))
             self._show_state()
 
-    def _on_cancel(self, checked: bool = False) -> None:
-        if self._run is not None:
+    def _on_button(self, checked: bool = False) -> None:
+        if self._run is None:
+            self._start()
+        elif not self._stopping:
+            self._stopping = True
             self._ui.statusLabel.text = _("Stopping...")
+            self._show_button()
             self._run.cancel()
 
+    def _start(self) -> None:
+        import slicer
+
+        self._ui.logText.clear()
+        self._ui.progressBar.value = 0
+        self._stage, self._stopping = "", False
+        with errors_shown(_("The analysis could not be started."), self._tell), slicer.util.WaitCursor():
+            self._tell(_("Starting..."))
+            self._run = self._launch(self._on_progress, self._on_finished)
+        self._show_state()
+
     def _on_progress(self, stage: str, fraction: float, message: str) -> None:
+        if self._run is None or self._stopping:
+            return
+        if stage != self._stage:
+            self._stage = stage
+            self._log(message)
+        if fraction >= 1:
+            message = _("Bringing the results into the scene")
+        remaining = self._run.job.remaining_s
+        left = _(", about {seconds:.0f} s left").format(seconds=max(remaining, 1)) if remaining and fraction < 1 else ""
         self._ui.progressBar.value = round(100 * fraction)
-        self._ui.statusLabel.text = message
+        self._ui.statusLabel.text = f"{message}{left}"
 
     def _on_finished(self, run: CaseRun) -> None:
         if run is not self._run:  # abandoned
             return
         self._run = None
-        self._show_state()
-        with _errors_shown(_("The analysis failed.")):
-            self._ui.statusLabel.text = self._show_results(run.result())
+        try:
+            with errors_shown(_("The analysis failed."), self._tell):
+                nodes = run.result()
+                self._log_run(nodes)
+                self._tell(self._show_results(nodes))
+        finally:
+            if self._stopping:
+                self._tell(_("Stopped; the scene is as it was."))
+            self._show_state()
+
+    def _log_run(self, nodes: CaseNodes) -> None:
+        for model in nodes.result.models:
+            self._log(_("Model {id} {version}, threshold {threshold:.2f}").format(**model))
+        for stage, seconds in nodes.result.seconds.items():
+            self._log(f"{stage}: {seconds:.1f} s")
+        for note in nodes.summary.notes:
+            self._log(note)
+
+    def _tell(self, text: str) -> None:
+        self._ui.statusLabel.text = text
+        self._log(text)
+
+    def _log(self, text: str) -> None:
+        self._ui.logText.appendPlainText(text)
 
     def _show_state(self) -> None:
-        self._ui.cancelButton.enabled = self.running
         self._ui.progressBar.visible = self.running
-        if not self.running:
-            self._ui.statusLabel.text = ""
-        self._update()
+        self._show_button()
+        self._changed()
+
+    def _show_button(self) -> None:
+        button = self._ui.applyButton
+        if self.running:
+            button.text, button.toolTip = _("Cancel"), _("Stop the analysis; the scene stays as it was.")
+            button.enabled = not self._stopping
+        else:
+            button.text, button.toolTip = _("Apply"), self._problem or _("Start the analysis in the background.")
+            button.enabled = not self._problem
 
 
 def ensure_requirements(path: str | Path, requester: str) -> None:
@@ -91,17 +147,3 @@ def ensure_requirements(path: str | Path, requester: str) -> None:
         slicer.packaging.pip_ensure(slicer.packaging.load_requirements(path), requester=requester)
     except (RuntimeError, OSError, subprocess.CalledProcessError) as error:
         raise RequirementError(f"The packages the analysis needs are not installed: {error}") from error
-
-
-@contextmanager
-def _errors_shown(message: str) -> Iterator[None]:
-    """Show known errors as their sentence, and unexpected ones with `message` and details; a stop is no error."""
-    import slicer
-
-    with slicer.util.tryWithErrorDisplay(message):
-        try:
-            yield
-        except Cancelled:
-            pass
-        except LiverTumorError as error:
-            slicer.util.errorDisplay(str(error))

@@ -1,4 +1,4 @@
-"""The base classes of scripted modules. Widgets need Slicer's window and cannot be made here."""
+"""The base classes of scripted modules. Widgets can be made while the application of `slicer_standin.application` runs."""
 
 import unittest
 from pathlib import Path
@@ -16,8 +16,31 @@ class ScriptedLoadableModule:
 
 
 class ScriptedLoadableModuleWidget:
-    def __init__(self, parent=None):
-        raise RuntimeError("A module's widget needs the Slicer application.")
+    def __init__(self, parent):
+        super().__init__()
+        self.moduleName = type(self).__name__.removesuffix("Widget")
+        if not hasattr(slicer, "app"):
+            raise RuntimeError("A module's widget needs the Slicer application.")
+        self.parent = parent
+        self.layout = parent.layout()
+        slicer.app.moduleManager().connect("moduleAboutToBeUnloaded(QString)", self._onModuleAboutToBeUnloaded)
+
+    def setup(self):
+        """Slicer's makes the developer section, where that is switched on."""
+
+    def cleanup(self):
+        """Called before the module is unloaded."""
+
+    def onReload(self):
+        slicer.util.reloadScriptedModule(self.moduleName)
+
+    def resourcePath(self, filename: str) -> str:
+        return str(Path(slicer.util.modulePath(self.moduleName)).parent / "Resources" / filename)
+
+    def _onModuleAboutToBeUnloaded(self, moduleName: str) -> None:
+        if moduleName == self.moduleName:
+            self.cleanup()
+            slicer.app.moduleManager().disconnect("moduleAboutToBeUnloaded(QString)", self._onModuleAboutToBeUnloaded)
 
 
 class ScriptedLoadableModuleLogic:

@@ -1,0 +1,107 @@
+"""The panel of LiverTumorClassifier: choices, a run, its results."""
+
+from __future__ import annotations
+
+from slicer.i18n import tr as _
+
+from ..errors import LiverTumorError
+from ..mrml import ct_from_node
+from ..mrml.gate import slices_with_liver
+from ..mrml.results import CaseNodes
+from ..mrml.views import show_ct
+from ..pipelines.options import RunOptions
+from .live import LiveMode
+from .messages import errors_shown
+from .panel import Panel
+from .run_control import ensure_requirements
+from .slice_results import SliceResults
+
+_ZERO_IS_AUTOMATIC = ("sliceThreshold", "threads")  # a spin box cannot be empty
+
+
+class ClassificationPanel(Panel):
+    """Score the slices of a CT, and go through them."""
+
+    def __init__(self, module, logic) -> None:
+        super().__init__(module, logic, {"sliceModel": ("sliceModelBox", "slice")})
+        self.results = SliceResults(self.ui, lambda: self.parameters)
+        self.live = LiveMode(self.ui, self._on_live_ended)
+        self.ui.liveButton.connect("clicked(bool)", self._on_live)
+        self.enter()  # a reloaded module is not entered again
+
+    def enter(self) -> None:
+        super().enter()
+        self.results.follow(True)
+
+    def exit(self) -> None:
+        self.live.stop()
+        self.results.follow(False)
+        super().exit()
+
+    def cleanup(self) -> None:
+        self.live.stop()
+        self.results.follow(False)
+        super().cleanup()
+
+    def refresh(self, caller=None, event=None) -> None:
+        super().refresh()
+        problem = self.problem()
+        self.ui.liveButton.enabled = self.live.on or not problem
+        self.ui.liveButton.toolTip = problem or _(
+            "Score each axial slice as you come to it; its probability (0 to 1) is written into the view."
+        )
+        if self.live.on and self._live_choice() != self._live_with:
+            self.live.stop()  # it would speak of another scan, or by another model
+
+    def launch(self, progress, finished):
+        self.install()
+        parameters = self.parameters
+        return self.logic.process(
+            parameters.inputVolume,
+            parameters.liverSegmentation,
+            parameters.outputTable,
+            wait=False,
+            progressCallback=progress,
+            finishedCallback=finished,
+            sliceModel=parameters.sliceModel,
+            **{name: getattr(parameters, name) or None for name in _ZERO_IS_AUTOMATIC},
+        )
+
+    def install(self) -> None:
+        """Ask for missing packages. Raises RequirementError."""
+        ensure_requirements(self.module.resourcePath("LiverTumorClassifierRequirements.txt"), self.module.moduleName)
+
+    def show_results(self, nodes: CaseNodes) -> str:
+        self.parameters.outputTable = nodes.sliceTable
+        show_ct(self.parameters.inputVolume)
+        self.results.show()
+        suspicious = nodes.summary.suspicious_slices
+        if not suspicious:
+            return _("No suspicious slice.")
+        return _("{count} suspicious slices, the likeliest is {index}.").format(count=len(suspicious), index=suspicious[0])
+
+    def show_parameters(self) -> None:
+        self.results.show()
+
+    def _live_choice(self) -> tuple:
+        """What live mode depends on."""
+        parameters = self.parameters
+        return (parameters.inputVolume, parameters.liverSegmentation, parameters.sliceModel) if parameters is not None else ()
+
+    def _on_live(self, checked: bool) -> None:
+        if not checked:
+            self.live.stop()
+            return
+        with errors_shown(_("Live mode could not be started."), self._tell_live, wait_cursor=True):
+            self.install()
+            ct, segmentation, model = self._live_with = self._live_choice()
+            volume = ct_from_node(ct)
+            self.live.start(volume, RunOptions(slice_model=model, threads=1), slices_with_liver(segmentation, ct) if segmentation else None)
+        self.ui.liveButton.checked = self.live.on
+
+    def _on_live_ended(self, error: LiverTumorError) -> None:
+        with errors_shown(_("Live mode ended."), self._tell_live):
+            raise error
+
+    def _tell_live(self, text: str) -> None:
+        self.ui.liveLabel.text = text

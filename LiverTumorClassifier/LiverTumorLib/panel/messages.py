@@ -1,0 +1,31 @@
+"""What a user reads when something went wrong: one sentence for known errors, details for the others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from ..errors import Cancelled, LiverTumorError
+
+
+@contextmanager
+def errors_shown(message: str, tell: Callable[[str], None], wait_cursor: bool = False) -> Iterator[None]:
+    """Show known errors as their sentence, and unexpected ones with `message` and details; a stop is no error.
+
+    Args:
+        tell: also called with the sentence, for the place in the panel where the user looks.
+        wait_cursor: for work in the window's own process.
+    """
+    import slicer
+
+    with slicer.util.tryWithErrorDisplay(message, waitCursor=wait_cursor):
+        try:
+            yield
+        except Cancelled:
+            pass
+        except LiverTumorError as error:
+            tell(str(error))
+            slicer.util.errorDisplay(str(error))
+        except Exception:
+            tell(message)
+            raise

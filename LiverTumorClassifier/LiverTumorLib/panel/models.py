@@ -1,0 +1,88 @@
+"""A choice of model for one task: the shipped bundles and the user's, with what is known of each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from slicer.i18n import tr as _
+
+from ..errors import ModelError
+from ..models.bundle import Bundle, load_bundle
+from ..models.catalogue import SHIPPED, bundle_folders
+
+
+class ModelChooser:
+    """A combo box of the bundles of one task; the choice is the bundle's id, also one that is not installed here.
+
+    Args:
+        box: the QComboBox.
+        task: "liver", "tumor" or "slice".
+        changed: called with the id when the user has chosen.
+    """
+
+    def __init__(self, box, task: str, changed: Callable[[str], None]) -> None:
+        self._box = box
+        self._task = task
+        self._changed = changed
+        self._chosen = ""
+        self._ids: list[str] = []
+        self._broken: list[str] = []
+        box.connect("currentIndexChanged(int)", self._on_index)
+        self.refresh()
+
+    @property
+    def problem(self) -> str:
+        """Why the chosen model cannot be used; "" where it can."""
+        if self._chosen in self._installed:
+            return ""
+        broken = next((text for text in self._broken if self._chosen in text), "")
+        return broken or _("Model '{id}' is not installed; choose another one.").format(id=self._chosen)
+
+    def show(self, identifier: str) -> None:
+        """Show a choice, from a saved scene for example."""
+        if identifier != self._chosen:
+            self._chosen = identifier
+            self._fill()
+
+    def refresh(self) -> None:
+        """Look again which models there are."""
+        self._installed: dict[str, Bundle] = {}
+        self._broken = []
+        for folder in bundle_folders():
+            try:
+                bundle = load_bundle(folder)
+            except ModelError as error:
+                self._broken.append(str(error))
+                continue
+            if bundle.manifest.task == self._task:
+                self._installed.setdefault(bundle.id, bundle)
+        self._fill()
+
+    def _fill(self) -> None:
+        wasBlocked = self._box.blockSignals(True)
+        self._box.clear()
+        self._ids = list(self._installed)
+        for bundle in self._installed.values():
+            self._box.addItem(_describe(bundle))
+        if self._chosen and self._chosen not in self._ids:
+            self._ids.append(self._chosen)
+            self._box.addItem(_("{id}: model not installed").format(id=self._chosen))
+        self._box.setCurrentIndex(self._ids.index(self._chosen) if self._chosen in self._ids else -1)
+        self._box.blockSignals(wasBlocked)
+        self._box.toolTip = "\n".join([self._tooltip(), *self._broken])
+
+    def _tooltip(self) -> str:
+        bundle = self._installed.get(self._chosen)
+        return bundle.card if bundle is not None else self.problem
+
+    def _on_index(self, index: int) -> None:
+        if 0 <= index < len(self._ids):
+            self._chosen = self._ids[index]
+            self._box.toolTip = "\n".join([self._tooltip(), *self._broken])
+            self._changed(self._chosen)
+
+
+def _describe(bundle: Bundle) -> str:
+    size = sum(entry["bytes"] for entry in bundle.manifest.files.values()) / 1e6
+    whose = _("shipped") if bundle.folder.parent == SHIPPED else _("yours")
+    return f"{bundle.id} {bundle.manifest.version}, {size:.1f} MB, {whose}"

@@ -1,0 +1,130 @@
+"""What all panels do alike: load their form, keep the parameter node and the form alike, and survive whatever happens to the scene."""
+
+from __future__ import annotations
+
+import slicer
+import vtk
+from slicer.i18n import tr as _
+from slicer.util import VTKObservationMixin
+
+from ..mrml.results import CaseNodes
+from .models import ModelChooser
+from .run_control import RunControl
+
+
+class Panel(VTKObservationMixin):
+    """A module's panel. A subclass says what a run is and how its results look.
+
+    Args:
+        module: the module's ScriptedLoadableModuleWidget, whose layout the form is put into.
+        logic: the module's logic; the parameter node it gives has an `inputVolume`.
+        models: for each parameter that holds a model id, the name of its combo box and the models' task.
+    """
+
+    def __init__(self, module, logic, models: dict[str, tuple[str, str]]) -> None:
+        VTKObservationMixin.__init__(self)
+        self.module = module
+        self.logic = logic
+        self.parameters = None
+        self._guiTag = None
+        form = slicer.util.loadUI(module.resourcePath(f"UI/{module.moduleName}.ui"))
+        module.layout.addWidget(form)
+        self.ui = slicer.util.childWidgetVariables(form)
+        form.setMRMLScene(slicer.mrmlScene)
+        self.choosers = {
+            parameter: ModelChooser(getattr(self.ui, box), task, lambda identifier, name=parameter: self._choose_model(name, identifier))
+            for parameter, (box, task) in models.items()
+        }
+        self.run = RunControl(self.ui, self.launch, self.show_results, self.refresh)
+        scene = slicer.mrmlScene
+        self.addObserver(scene, scene.StartCloseEvent, self._on_scene_closing)
+        self.addObserver(scene, scene.EndCloseEvent, self._on_scene_closed)
+        self.addObserver(scene, scene.NodeRemovedEvent, self._on_node_removed)
+
+    def launch(self, progress, finished):
+        """Start a run and answer with it. Raises LiverTumorError."""
+        raise NotImplementedError
+
+    def show_results(self, nodes: CaseNodes) -> str:
+        """Show a run's nodes; answers with a line for the status label."""
+        raise NotImplementedError
+
+    def show_parameters(self) -> None:
+        """Bring what the form does not connect by itself up to date; there is a parameter node when this is called."""
+
+    def needed_models(self) -> list[str]:
+        """The parameters whose models a run with the present choices uses."""
+        return list(self.choosers)
+
+    def problem(self) -> str:
+        """Why a run cannot be started; "" when it can."""
+        if self.parameters is None or self.parameters.inputVolume is None:
+            return _("Choose a CT volume first; load one with the DICOM or the Add Data module.")
+        return next((problem for name in self.needed_models() if (problem := self.choosers[name].problem)), "")
+
+    def enter(self) -> None:
+        """The module is shown: follow the scene's parameter node; the first volume is chosen when there is no choice yet."""
+        for chooser in self.choosers.values():
+            chooser.refresh()
+        self._use(self.logic.getParameterNode())
+        if not self.parameters.inputVolume:
+            self.parameters.inputVolume = _first_volume()
+
+    def exit(self) -> None:
+        """The module is left; a run goes on, and its results are put into the scene."""
+        self._disconnect()
+
+    def cleanup(self) -> None:
+        """The module is unloaded or reloaded."""
+        self.run.abandon()
+        self._use(None)
+        self.removeObservers()
+
+    def refresh(self, caller=None, event=None) -> None:
+        """Bring the form up to date with the parameter node and the run."""
+        if self.parameters is not None:
+            for parameter, chooser in self.choosers.items():
+                chooser.show(getattr(self.parameters, parameter))
+            self.show_parameters()
+        self.run.set_ready(self.problem())
+
+    def _choose_model(self, parameter: str, identifier: str) -> None:
+        if self.parameters is not None:
+            setattr(self.parameters, parameter, identifier)
+
+    def _use(self, parameters) -> None:
+        self._disconnect()
+        self.parameters = parameters
+        if parameters is not None:
+            self._guiTag = parameters.connectGui(self.ui)
+            self.addObserver(parameters, vtk.vtkCommand.ModifiedEvent, self.refresh)
+        self.refresh()
+
+    def _disconnect(self) -> None:
+        if self._guiTag is not None:
+            self.parameters.disconnectGui(self._guiTag)
+            self.removeObserver(self.parameters, vtk.vtkCommand.ModifiedEvent, self.refresh)
+            self._guiTag = None
+
+    def _on_scene_closing(self, caller, event) -> None:
+        self.run.abandon()
+        self._use(None)
+
+    def _on_scene_closed(self, caller, event) -> None:
+        if self.module.parent.isEntered:
+            self.enter()
+
+    @vtk.calldata_type(vtk.VTK_OBJECT)
+    def _on_node_removed(self, caller, event, node) -> None:
+        """Somebody deleted the parameter node: a new one is used from now on."""
+        if self.parameters is not None and node is self.parameters.parameterNode and not slicer.mrmlScene.IsClosing():
+            connected = self._guiTag is not None
+            self._use(None)
+            if connected:
+                self.enter()
+
+
+def _first_volume():
+    """The scene's first plain volume; None where there is none. Label maps have a class of their own."""
+    nodes = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
+    return next((node for node in nodes if node.GetClassName() == "vtkMRMLScalarVolumeNode"), None)

@@ -1,0 +1,91 @@
+"""A table node's rows in a panel, one record a row; picking a row leads somewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Shown:
+    """How a column of the table node is shown.
+
+    Attributes:
+        name: the column's name in the node, which is that of the record's field.
+        title: what stands above it.
+        pattern: format of a value.
+        meaning: tool tip of the title, with units.
+    """
+
+    name: str
+    title: str
+    pattern: str
+    meaning: str
+
+
+class RecordTable:
+    """Shows table nodes in a QTableWidget.
+
+    Args:
+        table: the QTableWidget.
+        columns: what is shown, where the node has it.
+        picked: called with the number of the row that the user has clicked or reached with the keys.
+    """
+
+    def __init__(self, table, columns: tuple[Shown, ...], picked: Callable[[int], None]) -> None:
+        import qt
+
+        self._table = table
+        self._columns = columns
+        self._picked = picked
+        self._records: list[dict] = []
+        table.setSelectionBehavior(qt.QAbstractItemView.SelectRows)
+        table.setSelectionMode(qt.QAbstractItemView.SingleSelection)
+        table.setEditTriggers(qt.QAbstractItemView.NoEditTriggers)
+        table.verticalHeader().setVisible(False)
+        table.verticalHeader().setDefaultSectionSize(table.fontMetrics().height() + 8)
+        table.horizontalHeader().setSectionResizeMode(qt.QHeaderView.Stretch)
+        table.connect("cellClicked(int,int)", self._on_row)
+        table.connect("currentCellChanged(int,int,int,int)", self._on_row)
+
+    def show(self, records: list[dict]) -> None:
+        """Show other records; nothing is done where they are those that are shown."""
+        import qt
+
+        if records == self._records and self._table.columnCount:
+            return
+        self._records = records
+        columns = [column for column in self._columns if not records or column.name in records[0]]
+        wasBlocked = self._table.blockSignals(True)
+        self._table.clearContents()
+        self._table.setRowCount(len(records))
+        self._table.setColumnCount(len(columns))
+        for number, column in enumerate(columns):
+            header = qt.QTableWidgetItem(column.title)
+            header.setToolTip(column.meaning)
+            self._table.setHorizontalHeaderItem(number, header)
+            for row, record in enumerate(records):
+                item = qt.QTableWidgetItem(column.pattern.format(record[column.name]))
+                item.setTextAlignment(qt.Qt.AlignRight | qt.Qt.AlignVCenter)
+                self._table.setItem(row, number, item)
+        self._table.blockSignals(wasBlocked)
+
+    def select(self, row: int) -> None:
+        """Select a row without leading anywhere."""
+        if self._table.currentRow() != row:
+            wasBlocked = self._table.blockSignals(True)
+            self._table.selectRow(row)
+            self._table.blockSignals(wasBlocked)
+
+    def _on_row(self, row: int, *others) -> None:
+        if 0 <= row < len(self._records):
+            self._picked(row)
+
+
+def records_of(node) -> list[dict]:
+    """The rows of a table node by the names of its columns, which are those of the records; none where there is no node."""
+    if node is None:
+        return []
+    table = node.GetTable()
+    columns = [table.GetColumn(column) for column in range(table.GetNumberOfColumns())]
+    return [{column.GetName(): column.GetValue(row) for column in columns} for row in range(table.GetNumberOfRows())]

@@ -1,0 +1,56 @@
+"""The panel of LiverSegmentationMobileUNet: choices, a run, its results."""
+
+from __future__ import annotations
+
+from slicer.i18n import tr as _
+
+from ..mrml.results import CaseNodes
+from ..mrml.views import show_ct
+from .panel import Panel
+from .run_control import ensure_requirements
+from .segmentation_results import SegmentationResults
+
+_MODELS = {
+    "liverModel": ("liverModelBox", "liver"),
+    "tumorModel": ("tumorModelBox", "tumor"),
+    "sliceModel": ("sliceModelBox", "slice"),
+}
+_OPTIONS = (*_MODELS, "tumor", "slices", "roiMarginMm", "minLesionMl", "keepProbabilities")
+_ZERO_IS_AUTOMATIC = ("liverThreshold", "tumorThreshold", "sliceThreshold", "threads")  # a spin box cannot be empty
+
+
+class SegmentationPanel(Panel):
+    """Segment a CT, and look at what was found."""
+
+    def __init__(self, module, logic) -> None:
+        super().__init__(module, logic, _MODELS)
+        self.results = SegmentationResults(self.ui, lambda: self.parameters)
+        self.enter()  # a reloaded module is not entered again
+
+    def launch(self, progress, finished):
+        ensure_requirements(self.module.resourcePath("LiverSegmentationMobileUNetRequirements.txt"), self.module.moduleName)
+        parameters = self.parameters
+        options = {name: getattr(parameters, name) for name in _OPTIONS}
+        options |= {name: getattr(parameters, name) or None for name in _ZERO_IS_AUTOMATIC}
+        return self.logic.process(
+            parameters.inputVolume,
+            parameters.outputSegmentation,
+            liverSegmentation=parameters.liverSegmentation,
+            wait=False,
+            progressCallback=progress,
+            finishedCallback=finished,
+            **options,
+        )
+
+    def show_results(self, nodes: CaseNodes) -> str:
+        self.parameters.outputSegmentation = nodes.segmentationNode
+        show_ct(self.parameters.inputVolume)
+        self.results.show()
+        return _("No liver found; is it a CT of the abdomen?") if not nodes.summary.liver_ml else _("Done.")
+
+    def show_parameters(self) -> None:
+        self.results.show()
+
+    def needed_models(self) -> list[str]:
+        switches = {"liverModel": self.parameters.liverSegmentation is None, "tumorModel": self.parameters.tumor}
+        return [name for name in _MODELS if switches.get(name, self.parameters.slices)]

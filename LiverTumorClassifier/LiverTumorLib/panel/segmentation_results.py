@@ -1,0 +1,205 @@
+"""The results part of the segmentation panel: figures, lesions to jump to, another threshold, corrections, comparison, files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from slicer.i18n import tr as _
+
+from ..mrml import measure_again, threshold_again
+from ..mrml.comparison import Comparison, compare
+from ..mrml.export import dicom_problem, export_dicom, export_labels, export_lesions
+from ..mrml.probabilities import kept_threshold
+from ..mrml.results import LESIONS_ROLE, SUMMARY_ROLE
+from ..mrml.segmentations import ct_of
+from ..mrml.views import jump_to, mark_lesion
+from .messages import errors_shown
+from .record_table import RecordTable, Shown, records_of
+
+_SETTLE_MS = 150  # a slider that is dragged is obeyed when it rests
+_COLUMNS = (
+    Shown("id", "#", "{:d}", _("1 is the largest lesion.")),
+    Shown("volume_ml", "ml", "{:.2f}", _("Volume in ml.")),
+    Shown("longest_diameter_mm", "mm", "{:.0f}", _("Longest axial diameter in mm, as in RECIST.")),
+    Shown("perpendicular_diameter_mm", "x mm", "{:.0f}", _("Longest diameter in mm across it, in the same slice.")),
+    Shown("mean_hu", "HU", "{:.0f}", _("Mean CT value in HU.")),
+    Shown("distance_to_surface_mm", _("depth"), "{:.0f}", _("Shortest distance in mm to the surface of the liver.")),
+    Shown("mean_probability", "p", "{:.2f}", _("Mean tumor probability (0 to 1) that the network gave.")),
+)
+
+
+class SegmentationResults:
+    """Shows what belongs to the chosen output segmentation.
+
+    Args:
+        ui: the panel's widgets.
+        parameters: gives the parameter node as it is now, or None.
+    """
+
+    def __init__(self, ui, parameters: Callable) -> None:
+        import qt
+
+        self._ui = ui
+        self._parameters = parameters
+        self._lesions = RecordTable(ui.lesionTable, _COLUMNS, self._on_lesion)
+        self._settled = qt.QTimer()
+        self._settled.setSingleShot(True)
+        self._settled.setInterval(_SETTLE_MS)
+        self._settled.connect("timeout()", self._threshold_again)
+        ui.thresholdSlider.connect("valueChanged(double)", self._on_slider)
+        ui.measureButton.connect("clicked(bool)", self._measure_again)
+        ui.compareButton.connect("clicked(bool)", self._compare)
+        ui.csvButton.connect("clicked(bool)", self._export_csv)
+        ui.labelsButton.connect("clicked(bool)", self._export_labels)
+        ui.dicomButton.connect("clicked(bool)", self._export_dicom)
+        self._showing = False
+        self._shown = None
+
+    @property
+    def _segmentation(self):
+        parameters = self._parameters()
+        return parameters.outputSegmentation if parameters is not None else None
+
+    @property
+    def _ct(self):
+        """The CT that the segmentation was made on, whatever has been chosen since."""
+        parameters = self._parameters()
+        if parameters is None or parameters.outputSegmentation is None:
+            return None
+        return ct_of(parameters.outputSegmentation) or parameters.inputVolume
+
+    def show(self) -> None:
+        """Bring everything up to date with the nodes."""
+        segmentation, ct = self._segmentation, self._ct
+        lesions = segmentation.GetNodeReference(LESIONS_ROLE) if segmentation is not None else None
+        summary = segmentation.GetNodeReference(SUMMARY_ROLE) if segmentation is not None else None
+        self._ui.resultsCollapsibleButton.enabled = segmentation is not None
+        figures = records_of(summary)
+        self._ui.summaryLabel.text = _summary_line(figures[0]) if figures else _("Press Apply to get results.")
+        self._lesions.show(records_of(lesions))
+        self._ui.show3DButton.setSegmentationNode(segmentation)
+        if segmentation is not self._shown:
+            self._ui.comparisonLabel.text = ""
+            self._shown = segmentation
+        self._show_threshold(kept_threshold(segmentation) if segmentation is not None else None)
+        ready = segmentation is not None and ct is not None
+        for button in (self._ui.measureButton, self._ui.csvButton, self._ui.labelsButton):
+            button.enabled = ready
+        self._ui.compareButton.enabled = ready and self._parameters().referenceSegmentation not in (None, segmentation)
+        problem = dicom_problem(ct)
+        self._ui.dicomButton.enabled = ready and not problem
+        self._ui.dicomButton.toolTip = problem or _("Write the segmentation as a DICOM SEG, into a folder and Slicer's DICOM database.")
+
+    def _show_threshold(self, threshold: float | None) -> None:
+        slider = self._ui.thresholdSlider
+        slider.enabled = threshold is not None
+        slider.toolTip = (
+            _("Probability from which a voxel counts as tumor; tried at once on the kept maps. Corrections of the segments are lost.")
+            if threshold is not None
+            else _("Switch on 'Keep probability volumes' (Advanced) and press Apply to try other thresholds without a new run.")
+        )
+        if threshold is not None and not self._settled.active:
+            self._showing = True
+            slider.value = threshold
+            self._showing = False
+
+    def _on_lesion(self, row: int) -> None:
+        segmentation = self._segmentation
+        lesions = records_of(segmentation.GetNodeReference(LESIONS_ROLE)) if segmentation is not None else []
+        if row < len(lesions):  # the table node may have been deleted or edited meanwhile
+            lesion = lesions[row]
+            place = [lesion[f"centroid_{axis}"] for axis in "ras"]
+            jump_to(segmentation.GetScene(), place)
+            text = _("Lesion {id}: {ml:.1f} ml, {mm:.0f} mm")
+            mark_lesion(segmentation, place, text.format(id=lesion["id"], ml=lesion["volume_ml"], mm=lesion["longest_diameter_mm"]))
+
+    def _on_slider(self, value: float) -> None:
+        if not self._showing:
+            self._settled.start()
+
+    def _threshold_again(self) -> None:
+        if self._segmentation is None or self._ct is None:
+            return
+        with self._work(_("The threshold could not be changed.")):
+            threshold = round(self._ui.thresholdSlider.value, 2)
+            threshold_again(self._segmentation, self._ct, threshold, self._parameters().minLesionMl)
+            self.show()
+
+    def _measure_again(self, checked: bool = False) -> None:
+        with self._work(_("The segments could not be measured.")):
+            measure_again(self._segmentation, self._ct)
+            self.show()
+
+    def _compare(self, checked: bool = False) -> None:
+        with self._work(_("The segmentations could not be compared.")):
+            found = compare(self._segmentation, self._parameters().referenceSegmentation, self._ct)
+            self._ui.comparisonLabel.text = _comparison_text(found)
+
+    def _export_csv(self, checked: bool = False) -> None:
+        if path := self._ask_path(_("Lesions"), "lesions.csv", "CSV (*.csv)"):
+            with self._work(_("The lesions could not be written.")):
+                export_lesions(self._segmentation, self._ct, path)
+                self._tell(_("Written: {path}").format(path=path))
+
+    def _export_labels(self, checked: bool = False) -> None:
+        if path := self._ask_path(_("Labels"), "labels.nii.gz", "NIfTI (*.nii.gz *.nii);;Slicer segmentation (*.seg.nrrd)"):
+            with self._work(_("The labels could not be written.")):
+                export_labels(self._segmentation, self._ct, path)
+                self._tell(_("Written: {path}").format(path=path))
+
+    def _export_dicom(self, checked: bool = False) -> None:
+        import qt
+
+        folder = qt.QFileDialog.getExistingDirectory(None, _("Folder for the DICOM SEG"))
+        if folder:
+            with self._work(_("The DICOM SEG could not be written.")):
+                export_dicom(self._segmentation, self._ct, folder)
+                self._tell(_("Written to {path}").format(path=folder))
+
+    def _ask_path(self, title: str, name: str, kinds: str) -> Path | None:
+        import qt
+
+        chosen = qt.QFileDialog.getSaveFileName(None, title, f"{self._ct.GetName()} {name}", kinds)
+        chosen = chosen[0] if isinstance(chosen, tuple) else chosen  # PySide's answer, which PythonQt for Qt 6 may share
+        return Path(chosen) if chosen else None
+
+    def _tell(self, text: str) -> None:
+        self._ui.statusLabel.text = text
+
+    def _work(self, message: str):
+        return errors_shown(message, self._tell, wait_cursor=True)
+
+
+def _summary_line(figures: dict) -> str:
+    """One line with the figures of a case; what was not looked for is left out."""
+    if not figures.get("liver_ml"):
+        return _("No liver found.")
+    parts = [_("Liver {ml:.0f} ml").format(ml=figures["liver_ml"])]
+    if "tumor_ml" in figures:
+        parts.append(_("tumor {ml:.1f} ml ({percent:.1f} %)").format(ml=figures["tumor_ml"], percent=figures["tumor_burden_percent"]))
+        parts.append(_("{count} lesions").format(count=figures["lesion_count"]))
+    if "largest_diameter_mm" in figures:
+        parts.append(_("largest {mm:.0f} mm").format(mm=figures["largest_diameter_mm"]))
+    return ", ".join(parts)
+
+
+def _comparison_text(found: Comparison) -> str:
+    lines = [
+        _("{name}: Dice {dice:.3f}, HD95 {hd95}").format(name=name, dice=dice, hd95=_mm(hd95))
+        for name, dice, hd95 in (
+            (_("Liver"), found.liver_dice, found.liver_hd95_mm),
+            (_("Tumor"), found.tumor_dice, found.tumor_hd95_mm),
+        )
+    ]
+    lesions = found.lesions
+    lines.append(
+        _("Lesions of the reference: {total}, found {found}, missed {missed}; extra ones: {extra}").format(
+            total=len(lesions.lesions), found=lesions.found, missed=lesions.missed, extra=lesions.extra
+        )
+    )
+    return "\n".join(lines)
+
+
+def _mm(value: float | None) -> str:
+    return _("needs the package surface-distance") if value is None else f"{value:.1f} mm"

@@ -1,0 +1,54 @@
+"""What the tests of the panels share: small tasks in place of the networks', a phantom, and waiting with the window alive."""
+
+from __future__ import annotations
+
+import os
+import time
+from functools import cache
+from pathlib import Path
+
+import LiverTumorLib
+import slicer
+from LiverTumorLib.jobs.protocol import TASKS
+from LiverTumorLib.mrml import ct_to_node
+from LiverTumorLib.phantom import make_phantom
+
+PATIENCE_S = 120
+
+
+@cache
+def phantom():
+    """A coarse phantom and its truth."""
+    return make_phantom(seed=1, shape=(36, 160, 160), spacing_mm=(2.4, 2.4, 7.0))
+
+
+def add_phantom():
+    """The phantom as a volume node."""
+    return ct_to_node(phantom()[0], slicer.mrmlScene)
+
+
+def use_task(monkeypatch, task: str, entry: str) -> None:
+    """Run a function of the tests' task files in the child instead of the networks."""
+    monkeypatch.setitem(TASKS, task, entry)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(Path(__file__).parent), str(Path(LiverTumorLib.__file__).parents[1])]))
+
+
+def spin(until, patience_s: float = PATIENCE_S) -> list[float]:
+    """Serve the event loop until something holds; answers with the seconds between two turns of it."""
+    start = last = time.monotonic()
+    gaps = []
+    while not until():
+        assert time.monotonic() - start < patience_s, "it did not happen"
+        slicer.app.processEvents()
+        time.sleep(0.005)
+        now = time.monotonic()
+        gaps.append(now - last)
+        last = now
+    return gaps
+
+
+def apply(panel) -> list[float]:
+    """Click Apply and wait for the end of the run."""
+    panel.ui.applyButton.click()
+    assert panel.run.running, panel.ui.statusLabel.text
+    return spin(lambda: not panel.run.running)

@@ -1,0 +1,105 @@
+"""The widgets of the Common Toolkit that the panels use, with CTK's properties and signals, drawn plainly."""
+
+from __future__ import annotations
+
+from PySide6 import QtCore, QtWidgets
+
+from .pythonqt import PythonQtObject, wrapped
+
+
+class ctkCollapsibleButton(PythonQtObject, QtWidgets.QWidget):  # noqa: N801
+    """A titled part of a panel that can be folded; it is open until `collapsed` is set."""
+
+    contentsCollapsed = QtCore.Signal(bool)
+    _header = None
+
+    def __init__(self, parent=None):
+        super().__init__(parent)
+        self._header = QtWidgets.QToolButton(self)
+        self._header.setCheckable(True)
+        self._header.setChecked(True)
+        self._header.setToolButtonStyle(QtCore.Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self._header.setSizePolicy(QtWidgets.QSizePolicy.Policy.Expanding, QtWidgets.QSizePolicy.Policy.Fixed)
+        self._header.toggled.connect(self._fold)
+        self._fold(True)
+        height = self._header.sizeHint().height()
+        self.setContentsMargins(0, height, 0, 0)
+
+    def resizeEvent(self, event):
+        self._header.setGeometry(0, 0, self.width, self._header.sizeHint().height())
+
+    def childEvent(self, event):
+        super().childEvent(event)
+        if event.added() and event.child().isWidgetType() and self._header and not self._header.isChecked():
+            event.child().setVisible(False)
+
+    def _fold(self, opened: bool) -> None:
+        self._header.setArrowType(QtCore.Qt.ArrowType.DownArrow if opened else QtCore.Qt.ArrowType.RightArrow)
+        for child in self.children():
+            if child.isWidgetType() and child is not self._header:
+                child.setVisible(opened)
+        self.setMaximumHeight(16777215 if opened else self._header.sizeHint().height())
+        self.contentsCollapsed.emit(not opened)
+
+    def _get_text(self):
+        return self._header.text()
+
+    def _set_text(self, text):
+        self._header.setText(text)
+
+    def _get_collapsed(self):
+        return not self._header.isChecked()
+
+    def _set_collapsed(self, collapsed):
+        self._header.setChecked(not collapsed)
+
+    text = QtCore.Property(str, _get_text, _set_text)
+    collapsed = QtCore.Property(bool, _get_collapsed, _set_collapsed)
+
+
+def _forwarded(name: str, kind: type):
+    """A property of a slider widget that is its spin box's."""
+
+    def read(self):
+        return getattr(self._box, name)
+
+    def write(self, value):
+        setattr(self._box, name, value)
+        self._rescale()
+
+    return QtCore.Property(kind, read, write)
+
+
+class ctkSliderWidget(PythonQtObject, QtWidgets.QWidget):  # noqa: N801
+    """A slider beside a spin box for a real number."""
+
+    valueChanged = QtCore.Signal(float)
+    signatures = {"valueChanged": ("valueChanged(double)",)}
+    value, minimum, maximum, singleStep = (_forwarded(name, float) for name in ("value", "minimum", "maximum", "singleStep"))
+    decimals, suffix = _forwarded("decimals", int), _forwarded("suffix", str)
+
+    def __init__(self, parent=None):
+        super().__init__(parent)
+        self._box = wrapped(QtWidgets.QDoubleSpinBox)(self)
+        self._slider = QtWidgets.QSlider(QtCore.Qt.Orientation.Horizontal, self)
+        layout = QtWidgets.QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self._slider)
+        layout.addWidget(self._box)
+        self._box.valueChanged.connect(self._moved)
+        self._slider.valueChanged.connect(lambda step: self._box.setValue(self._box.minimum + step * self._box.singleStep))
+        self._rescale()
+
+    def _moved(self, value: float) -> None:
+        self._slider.blockSignals(True)
+        self._slider.setValue(round((value - self._box.minimum) / self._box.singleStep))
+        self._slider.blockSignals(False)
+        self.valueChanged.emit(value)
+
+    def _rescale(self) -> None:
+        self._slider.blockSignals(True)
+        self._slider.setRange(0, round((self._box.maximum - self._box.minimum) / self._box.singleStep))
+        self._slider.blockSignals(False)
+
+
+WIDGETS = (ctkCollapsibleButton, ctkSliderWidget)

@@ -1,0 +1,270 @@
+"""The panel of LiverSegmentationMobileUNet in real Qt, over real MRML, with real clicks and a real worker."""
+
+import csv
+import logging
+import os
+import signal
+
+import numpy as np
+import pytest
+
+pytest.importorskip("slicer_core", reason="slicer-core is not installed")
+pytest.importorskip("PySide6.QtWidgets", reason="PySide6 is not installed")
+
+import slicer
+from LiverTumorLib.files import read_labels
+from LiverTumorLib.mrml import labels_from_segmentation, labels_to_segmentation
+from LiverTumorLib.mrml.views import MARKER_ROLE
+from mrml_scene import GRIDS, add_ct, make_ct, make_labels
+from panel_tools import add_phantom, apply, phantom, spin, use_task
+from slicer_standin import application
+
+NAME = "LiverSegmentationMobileUNet"
+LABELS = make_labels(make_ct())
+
+
+@pytest.fixture
+def app():
+    with application.running() as app:
+        yield app
+
+
+@pytest.fixture
+def quick(app, monkeypatch):
+    """A small CT, segmented by thresholds in a real child; answers with the opened panel."""
+    use_task(monkeypatch, "segment", "mrml_tasks:segment")
+    add_ct(slicer.mrmlScene, GRIDS["oblique"])
+    return application.open_module(NAME).panel
+
+
+@pytest.fixture
+def endless(app, monkeypatch):
+    use_task(monkeypatch, "segment", "mrml_tasks:endless")
+    add_ct(slicer.mrmlScene)
+    panel = application.open_module(NAME).panel
+    panel.ui.applyButton.click()
+    spin(lambda: panel.ui.progressBar.value > 0)
+    return panel
+
+
+def node_names() -> list[str]:
+    return [node.GetName() for node in slicer.util.getNodesByClass("vtkMRMLNode")]
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_the_phantom_from_opening_to_results(app, tmp_path):
+    """The real networks; then a lesion, another threshold, a comparison, on what they found."""
+    ct = add_phantom()
+    panel = application.open_module(NAME).panel
+    assert panel.parameters.inputVolume is ct
+    panel.ui.keepCheckBox.click()
+    gaps = apply(panel)
+    assert np.percentile(gaps, 95) < 0.1
+    segmentation = panel.parameters.outputSegmentation
+    lesions = panel.ui.lesionTable.rowCount
+    assert f"{lesions} lesions" in panel.ui.summaryLabel.text and panel.ui.summaryLabel.text.startswith("Liver ")
+    assert lesions > 1
+    composites = slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")
+    assert {node.GetBackgroundVolumeID() for node in composites} == {ct.GetID()}
+
+    panel.ui.lesionTable.setCurrentCell(1, 0)
+    marker = segmentation.GetNodeReference(MARKER_ROLE)
+    assert marker.GetNthControlPointLabel(0).startswith("Lesion 2: ")
+    place = marker.GetNthControlPointPositionWorld(0)
+    for name, axis in (("Yellow", 0), ("Green", 1), ("Red", 2)):
+        matrix = app.layoutManager().sliceWidget(name).mrmlSliceNode().GetSliceToRAS()
+        assert matrix.GetElement(axis, 3) == pytest.approx(place[axis], abs=0.01)
+
+    panel.ui.referenceSelector.setCurrentNode(labels_to_segmentation(phantom()[1], ct))
+    panel.ui.compareButton.click()
+    assert float(panel.ui.comparisonLabel.text.split("Dice ")[1].split(",")[0]) > 0.8
+    assert "missed" in panel.ui.comparisonLabel.text
+
+    before, summary = labels_from_segmentation(segmentation, ct), panel.ui.summaryLabel.text
+    panel.ui.thresholdSlider.value = 0.95
+    spin(lambda: panel.ui.summaryLabel.text != summary, 30)
+    after = labels_from_segmentation(segmentation, ct)
+    assert 0 < np.count_nonzero(after == 2) < np.count_nonzero(before == 2)
+    assert set(np.flatnonzero(after == 2)) <= set(np.flatnonzero(before == 2))
+    panel.ui.thresholdSlider.value = 0.45
+    spin(lambda: panel.ui.summaryLabel.text == summary, 30)
+    # The maps are kept in half precision, so a voxel right at the threshold may fall to the other side.
+    assert np.count_nonzero(labels_from_segmentation(segmentation, ct) != before) < 1e-5 * before.size
+
+    panel.ui.show3DButton.click()
+    assert segmentation.GetSegmentation().ContainsRepresentation("Closed surface")
+    application.screenshot(NAME, tmp_path / "panel.png")
+    assert (tmp_path / "panel.png").stat().st_size > 10_000
+
+
+def test_files_are_what_the_scene_shows(quick, tmp_path, monkeypatch):
+    import qt
+
+    apply(quick)
+    ct = quick.parameters.inputVolume
+    corrected = LABELS.copy()
+    corrected[7, 2:4, 2:4] = 2
+    labels_to_segmentation(corrected, ct, quick.parameters.outputSegmentation)
+    quick.ui.measureButton.click()
+    assert quick.ui.lesionTable.rowCount == 2
+    for button, name in ((quick.ui.csvButton, "l.csv"), (quick.ui.labelsButton, "l.nii.gz"), (quick.ui.labelsButton, "l.seg.nrrd")):
+        monkeypatch.setattr(qt.QFileDialog, "getSaveFileName", lambda *_, path=tmp_path / name: str(path), raising=False)
+        button.click()
+        assert name in quick.ui.statusLabel.text
+    with open(tmp_path / "l.csv", newline="") as file:
+        assert len(list(csv.DictReader(file))) == 2
+    for name in ("l.nii.gz", "l.seg.nrrd"):
+        labels, matrix = read_labels(tmp_path / name)
+        np.testing.assert_array_equal(labels, corrected)
+        np.testing.assert_allclose(matrix, GRIDS["oblique"], atol=1e-3)
+    monkeypatch.setattr(qt.QFileDialog, "getSaveFileName", lambda *_: str(tmp_path / "l.doc"), raising=False)
+    quick.ui.labelsButton.click()
+    assert "let the name end in .nii.gz" in quick.ui.statusLabel.text
+    assert not quick.ui.dicomButton.enabled and "not loaded from DICOM" in quick.ui.dicomButton.toolTip
+    ct.SetAttribute("DICOM.instanceUIDs", "1.2.3")
+    quick.refresh()
+    assert quick.ui.dicomButton.enabled
+
+
+def test_choices_reach_the_run_and_stay_with_the_scene(quick):
+    quick.ui.tumorCheckBox.click()
+    quick.ui.slicesCheckBox.click()
+    apply(quick)
+    assert quick.ui.lesionTable.rowCount == 0
+    assert "0 lesions" in quick.ui.summaryLabel.text
+    application.leave_module(NAME)
+    assert not application.open_module(NAME).panel.ui.tumorCheckBox.checked
+    assert quick.ui.outputSelector.currentNode() is quick.parameters.outputSegmentation
+
+
+def test_a_liver_that_is_there_already_is_used(app, monkeypatch):
+    use_task(monkeypatch, "segment", "mrml_tasks:known_liver")
+    ct = add_ct(slicer.mrmlScene)
+    drawn = np.zeros_like(LABELS)
+    drawn[2:5, 3:6, 3:6] = 1
+    panel = application.open_module(NAME).panel
+    panel.ui.liverSelector.setCurrentNode(labels_to_segmentation(drawn, ct))
+    apply(panel)
+    np.testing.assert_array_equal(labels_from_segmentation(panel.parameters.outputSegmentation, ct), drawn)
+
+
+def test_apply_becomes_cancel_and_leaves_the_scene_as_it_was(endless):
+    before = node_names()
+    assert endless.ui.applyButton.text == "Cancel"
+    assert endless.ui.statusLabel.text.startswith("Working")
+    endless.ui.applyButton.click()
+    assert not endless.ui.applyButton.enabled
+    spin(lambda: not endless.run.running, 10)
+    assert endless.ui.applyButton.text == "Apply" and endless.ui.applyButton.enabled
+    assert "Stopped" in endless.ui.statusLabel.text
+    assert node_names() == before
+
+
+def worker_of(panel) -> int:
+    return panel.run._run.job._process.pid
+
+
+def test_a_worker_killed_from_outside_is_told(endless, caplog):
+    os.killpg(worker_of(endless), signal.SIGKILL)
+    spin(lambda: not endless.run.running, 10)
+    assert "ended without a result" in endless.ui.statusLabel.text
+    assert any(record.levelno == logging.ERROR and "ended without a result" in record.message for record in caplog.records)
+    assert endless.ui.applyButton.text == "Apply" and endless.ui.applyButton.enabled
+
+
+def close_scene(panel):
+    slicer.mrmlScene.Clear()
+
+
+def reload_module(panel):
+    slicer.util.reloadScriptedModule(NAME)
+
+
+@pytest.mark.parametrize("interrupt", [close_scene, reload_module])
+def test_what_ends_the_module_or_the_scene_ends_the_run(endless, interrupt):
+    worker = worker_of(endless)
+    interrupt(endless)
+    spin(lambda: not is_alive(worker), 10)
+    panel = application.open_module(NAME).panel
+    assert panel.ui.applyButton.text == "Apply"
+    assert not slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
+    if interrupt is close_scene:
+        assert not panel.ui.applyButton.enabled
+        add_ct(slicer.mrmlScene)
+    spin(lambda: panel.ui.applyButton.enabled, 5)
+
+
+def test_a_ct_deleted_while_it_is_analysed(quick):
+    quick.ui.applyButton.click()
+    slicer.mrmlScene.RemoveNode(quick.parameters.inputVolume)
+    spin(lambda: not quick.run.running)
+    assert "was removed while it was analysed" in quick.ui.statusLabel.text
+    assert not quick.ui.applyButton.enabled and "Choose a CT volume" in quick.ui.applyButton.toolTip
+
+
+def test_deleted_results_leave_an_empty_panel(quick):
+    apply(quick)
+    segmentation = quick.parameters.outputSegmentation
+    slicer.mrmlScene.RemoveNode(segmentation.GetNodeReference("LiverTumor.lesions"))
+    quick.ui.lesionTable.setCurrentCell(0, 0)  # nothing to go to
+    slicer.mrmlScene.RemoveNode(segmentation)
+    assert quick.ui.lesionTable.rowCount == 0 and not quick.ui.resultsCollapsibleButton.enabled
+    apply(quick)
+    assert quick.ui.lesionTable.rowCount == 1
+
+
+def test_a_deleted_parameter_node_is_made_anew(quick):
+    slicer.mrmlScene.RemoveNode(quick.parameters.parameterNode)
+    assert quick.parameters.parameterNode.GetScene() is slicer.mrmlScene
+    apply(quick)
+    assert quick.ui.lesionTable.rowCount == 1
+
+
+def test_an_empty_scene_and_a_label_map(app):
+    panel = application.open_module(NAME).panel
+    assert not panel.ui.applyButton.enabled and "Choose a CT volume" in panel.ui.applyButton.toolTip
+    slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", "Drawn")
+    assert panel.ui.inputSelector.nodeCount() == 0
+    slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "Nothing")
+    panel.ui.applyButton.click()
+    assert "Nothing has no voxels" in panel.ui.statusLabel.text and not panel.run.running
+
+
+def test_a_model_that_is_not_installed_is_named(quick):
+    quick.parameters.tumorModel = "of-another-computer"
+    assert quick.ui.tumorModelBox.currentText == "of-another-computer: model not installed"
+    assert not quick.ui.applyButton.enabled and "'of-another-computer' is not installed" in quick.ui.applyButton.toolTip
+    quick.ui.tumorCheckBox.click()
+    assert quick.ui.applyButton.enabled  # not needed without tumor
+    quick.ui.tumorCheckBox.click()
+    quick.ui.tumorModelBox.setCurrentIndex(0)
+    assert quick.parameters.tumorModel == "liver-tumor" and quick.ui.applyButton.enabled
+
+
+def test_a_broken_bundle_of_the_user_is_told(app, tmp_path, monkeypatch):
+    monkeypatch.setenv("LIVERTUMOR_MODELS", str(tmp_path))
+    (tmp_path / "liver-roi").mkdir()
+    (tmp_path / "liver-roi" / "manifest.json").write_text("{")
+    add_phantom()
+    panel = application.open_module(NAME).panel
+    assert "manifest.json cannot be read" in panel.ui.liverModelBox.toolTip
+    apply(panel)
+    assert "manifest.json cannot be read" in panel.ui.statusLabel.text
+    assert panel.ui.applyButton.enabled
+
+
+def test_without_a_main_window(monkeypatch):
+    with application.running(window=False):
+        use_task(monkeypatch, "segment", "mrml_tasks:segment")
+        add_ct(slicer.mrmlScene)
+        panel = application.open_module(NAME).panel
+        apply(panel)
+        panel.ui.lesionTable.setCurrentCell(0, 0)
+        assert panel.ui.lesionTable.rowCount == 1

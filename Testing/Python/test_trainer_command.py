@@ -36,7 +36,17 @@ def test_a_missing_package_is_one_sentence_that_says_what_to_install(tmp_path, w
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("command", [*(words[0] for words in COMMANDS), "evaluate", "segment", "classify", "demo", "models"])
+def test_a_missing_tensorboard_is_said_where_it_was_asked_for(tmp_path):
+    code = WITHOUT.format(paths=[str(ROOT / "LiverTumorClassifier"), str(ROOT / "CompressionTrainer")], package="tensorboard")
+    words = ["train", str(CONFIG), "--out", "out", "--tensorboard", *DATA]
+    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, cwd=tmp_path, timeout=120)
+    assert done.returncode == RequirementError.exit_code
+    assert "of which tensorboard cannot be found" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "command", [*(words[0] for words in COMMANDS), "export-onnx", "benchmark", "evaluate", "segment", "classify", "demo", "models"]
+)
 def test_help_describes_the_command(command, capsys):
     with pytest.raises(SystemExit, match="0"):
         build_parser().parse_args([command, "--help"])

@@ -2,7 +2,8 @@
 
     python tiny_fit.py FOLDER [WORD…]       trains into FOLDER
 
-Words: "events" tells progress as events, "endless" makes each step of the second epoch last for ever, "multiworker" is one of several.
+Words: "events" tells progress as events, "endless" makes each step of the second epoch last for ever, "multiworker" is one of several
+workers, "mirrored" has two devices.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 from CompressionTrainerLib.data.slices import BORDER, CaseSlices
+from CompressionTrainerLib.options import STRATEGIES
 from CompressionTrainerLib.training.config import TrainConfig, config_from_dict
 
 SIZE = 32
@@ -75,7 +77,10 @@ def main(out: Path, *words: str) -> None:
         from CompressionTrainerLib.training.run import fit
         from CompressionTrainerLib.training.strategy import make_strategy
 
-        strategy = make_strategy("multiworker" if "multiworker" in words else "none")
+        if "mirrored" in words:
+            (device,) = tf.config.list_physical_devices("CPU")
+            tf.config.set_logical_device_configuration(device, [tf.config.LogicalDeviceConfiguration()] * 2)
+        strategy = make_strategy(next((word for word in words if word in STRATEGIES), "none"))
         tf.config.experimental.enable_op_determinism()
         endless = tf.Variable(0.0) if "endless" in words else None
 

@@ -50,6 +50,13 @@ def load_imagenet(model, path: str | Path) -> int:
     return filled
 
 
+def freeze_imagenet(model, path: str | Path) -> None:
+    """Hold the layers that `load_imagenet` fills from that file as they are, batch statistics included."""
+    with np.load(path) as weights:
+        for layer in model.layers:
+            layer.trainable = _folded_values(layer, weights) is None
+
+
 def _folded_values(layer, weights) -> list[np.ndarray] | None:
     if layer.name in weights and not hasattr(layer, "epsilon"):
         kernel = weights[layer.name]

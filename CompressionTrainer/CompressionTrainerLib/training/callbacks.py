@@ -15,18 +15,26 @@ REPORT_EVERY_S = 0.5
 
 
 class StopAtNaN(keras.callbacks.Callback):
-    """Ends a training whose loss is no number any more."""
+    """Ends a training whose loss is no number any more, or one of whose weights: a ReLU may hide that from the loss."""
 
     def on_epoch_begin(self, epoch: int, logs=None) -> None:
         self._epoch = epoch
 
     def on_train_batch_end(self, batch: int, logs=None) -> None:
         if not math.isfinite(logs["loss"]):
-            kept = f"the weights of epoch {self._epoch} are kept" if self._epoch else "nothing had been learnt yet"
-            raise LiverTumorError(
-                f"The loss is no number any more (epoch {self._epoch + 1}, step {batch + 1}); {kept}. Train anew with a lower "
-                "learning_rate, and look for images or masks with broken values."
-            )
+            self._stop("The loss", f"epoch {self._epoch + 1}, step {batch + 1}")
+
+    def on_epoch_end(self, epoch: int, logs=None) -> None:
+        for variable in self.model.trainable_variables:
+            if not np.isfinite(variable.numpy()).all():
+                self._stop(f"A weight of {variable.name}", f"epoch {epoch + 1}")
+
+    def _stop(self, what: str, when: str) -> None:
+        kept = f"the weights of epoch {self._epoch} are kept" if self._epoch else "nothing had been learnt yet"
+        raise LiverTumorError(
+            f"{what} is no number any more ({when}); {kept}. Train anew with a lower learning_rate, and look for images or masks "
+            "with broken values."
+        )
 
 
 class SeedDropout(keras.callbacks.Callback):
@@ -60,7 +68,7 @@ class Tell(keras.callbacks.Callback):
             self._tell((batch + 1) / self._steps)
 
     def on_epoch_end(self, epoch: int, logs=None) -> None:
-        self._tell(1.0, {name: float(value) for name, value in logs.items()})
+        self._tell(1.0, {name: float(value) for name, value in logs.items() if name != "lr"})
 
     def _tell(self, part: float, figures: dict[str, float] | None = None) -> None:
         fraction = (self._epoch + part - self._first) / (self._epochs - self._first)

@@ -28,8 +28,12 @@ def check_classes(config: TrainConfig, slices: dict[str, Sequence[CaseSlices]]) 
             )
 
 
-def check_imagenet(config: TrainConfig, path: Path) -> None:
+def check_imagenet(config: TrainConfig, path: Path | None) -> None:
     """Raises InputError where the file with the ImageNet weights is missing or damaged, UsageError where they do not fit the network."""
+    if path is None:
+        if config.network.freeze:
+            raise UsageError("[network] freeze holds the layers with ImageNet weights, so give the file of these with --imagenet.")
+        return
     if config.architecture not in ("mobile_unet", "mobilenet_v2") or config.network.width != 1.0:
         raise UsageError(
             f"The ImageNet weights fit MobileNetV2 and the Mobile U-Net of width 1.0, not {config.architecture} of width "
@@ -50,3 +54,14 @@ def check_imagenet(config: TrainConfig, path: Path) -> None:
             f"{path} is no whole file of ImageNet weights ({damaged}), as an interrupted download leaves it; get it again, or "
             "leave out --imagenet to start from random weights."
         )
+
+
+def check_start(path: Path | None) -> None:
+    """Raises InputError where the weights to start from are missing or no such file."""
+    if path is None:
+        return
+    if not path.is_file():
+        raise InputError(f"{path}, whose weights training should start from, is missing; check its name, or leave out --start.")
+    with open(path, "rb") as file:
+        if file.read(8) != b"\x89HDF\r\n\x1a\n":
+            raise InputError(f"{path} holds no weights (it is no HDF5 file); give best.weights.h5 or last.weights.h5 of a run.")

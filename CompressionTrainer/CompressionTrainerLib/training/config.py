@@ -38,6 +38,7 @@ class NetworkConfig:
         decoder: channels of the Mobile U-Net's decoder at 1/8, 1/4 and 1/2 resolution.
         dropout: before a classifier's head.
         head: of a classifier, "cells" or "average"; see `networks.heads`.
+        freeze: hold the layers with ImageNet weights as they are; a run without it that starts from this one trains them too.
         channels: gives convolutions, by name, another number of channels than `width` does; structured pruning fills it in.
     """
 
@@ -46,6 +47,7 @@ class NetworkConfig:
     decoder: tuple[int, int, int] = (64, 48, 32)
     dropout: float = 0.2
     head: str = "cells"
+    freeze: bool = False
     channels: dict[str, int] = field(default_factory=dict)
 
 

@@ -37,6 +37,7 @@ def write_record(out: Path, config: TrainConfig, split: Split, imagenet: Path | 
     record = {
         "config": config.to_dict(),
         "split": split.name,
+        "split_by": split.kind,
         "cases": {subset: [case.id for case in split.cases[subset]] for subset in ("train", "val")},
         "sha256": split.sha256,
         "commit": commit or None,

@@ -12,17 +12,17 @@ from LiverTumorLib.errors import LiverTumorError, WorkerError
 
 from ..compression.channels import with_channels
 from ..data.samples import load_sample
-from ..data.slices import cached_slices
+from ..data.slices import subset_slices
 from ..data.splits import Split, load_split
 from ..networks.baselines import baseline
 from ..networks.heads import classifier
 from ..networks.keras_module import keras, tf
 from ..networks.mobile_unet import mobile_unet
-from ..networks.mobilenet_v2 import load_imagenet, mobilenet_v2_classifier, reestimate_batch_norm
+from ..networks.mobilenet_v2 import freeze_imagenet, load_imagenet, mobilenet_v2_classifier, reestimate_batch_norm
 from ..networks.unet import unet
 from .batches import steps_per_epoch
 from .callbacks import SeedDropout, StopAtNaN, Tell
-from .checks import check_classes, check_imagenet
+from .checks import check_classes, check_imagenet, check_start
 from .config import TrainConfig
 from .objective import objective
 from .progress import Console, Report
@@ -86,8 +86,8 @@ def train(
     cluster = make_strategy(strategy)
     refuse_a_run(out)
     check_batch(cluster, config.optimizer.batch)
-    if imagenet:
-        check_imagenet(config, imagenet)
+    check_imagenet(config, imagenet)
+    check_start(start)
     slices, split = load_slices(config, data, split_file, cache)
     check_classes(config, slices)
     out.mkdir(parents=True, exist_ok=True)
@@ -119,6 +119,8 @@ def starting_network(config: TrainConfig, slices: dict, imagenet: Path | None, s
     if imagenet:
         load_imagenet(model, imagenet)
         reestimate_batch_norm(keras, model, calibration_slices(config, slices["train"]))
+        if config.network.freeze:
+            freeze_imagenet(model, imagenet)
     if start:
         model.load_weights(start, by_name=True, skip_mismatch=True)
     return model
@@ -160,11 +162,10 @@ def fit(
         print(f"{out}: going on after epoch {first} of {epochs}.", flush=True)
     if first < epochs and not keeper.record.stopped:
         training, validation = shared_batches(strategy, config, slices, first)
-        watching = [StopAtNaN(), Tell(report or Console(), first, epochs, steps)]
-        if strategy.num_replicas_in_sync == 1:
-            watching.append(SeedDropout(config.seed))
+        watching = [StopAtNaN(), *([SeedDropout(config.seed)] if strategy.num_replicas_in_sync == 1 else [])]
+        telling = [Tell(report or Console(), first, epochs, steps)]  # after all is saved
         if tensorboard and writes(strategy):
-            watching.append(keras.callbacks.TensorBoard(str(out / "tensorboard")))
+            telling.append(keras.callbacks.TensorBoard(str(out / "tensorboard")))
         try:
             model.fit(
                 training,
@@ -173,7 +174,7 @@ def fit(
                 epochs=epochs,
                 steps_per_epoch=steps,
                 verbose=0,
-                callbacks=[*callbacks, *watching, *counting, keeper],
+                callbacks=[*callbacks, *watching, *counting, keeper, *telling],
             )
         except (MemoryError, tf.errors.ResourceExhaustedError) as error:
             raise BatchTooLarge(
@@ -195,10 +196,12 @@ def _with_batch(config: TrainConfig, batch: int) -> TrainConfig:
 
 
 def _copy_in(strategy, config: TrainConfig, model):
-    """A network with the weights of `model` whose variables lie where `strategy` wants them."""
+    """A network like `model` whose variables lie where `strategy` wants them."""
     with strategy.scope(), _precision(config):
         copy = build_network(config)
-        copy.set_weights(model.get_weights())
+    for layer, source in zip(copy.layers, model.layers, strict=True):
+        layer.trainable = source.trainable
+        layer.set_weights(source.get_weights())
     return copy
 
 
@@ -218,13 +221,15 @@ def load_slices(config: TrainConfig, data: Path, split_file: Path, cache: Path) 
     split = load_split(split_file, data)
     cases = {subset: split.cases[subset] for subset in ("train", "val")}
     split.verify([case for subset in cases.values() for case in subset])
-    return {subset: [cached_slices(case, config.input, cache) for case in cases[subset]] for subset in cases}, split
+    return {subset: subset_slices(split, subset, config.input, cache) for subset in cases}, split
 
 
 def calibration_slices(config: TrainConfig, cases) -> np.ndarray:
     """Plain network inputs of CALIBRATION_SLICES slices or a few more, spread over the cases, for ranges and statistics."""
     rng = np.random.default_rng([config.seed, 3])
     each = -(-CALIBRATION_SLICES // len(cases))
-    chosen = [(case, int(k)) for case in cases for k in rng.choice(len(case.image), min(each, len(case.image)), replace=False)]
+    usable = [case.ks(np.ones(len(case.image), bool)) for case in cases]
+    drawn = [rng.choice(ks, min(each, len(ks)), replace=False) for ks in usable]
+    chosen = [(case, int(k)) for case, ks in zip(cases, drawn, strict=True) for k in ks]
     rng.shuffle(chosen)
     return np.stack([load_sample(case, k, config.input, None, rng)[0] for case, k in chosen])

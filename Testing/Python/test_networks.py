@@ -1,0 +1,107 @@
+"""The networks: what they answer with, and that each can be quantized in training."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+pytest.importorskip("tensorflow", reason="the trainer's tests need TensorFlow")
+
+from CompressionTrainerLib.compression.quantization import quantization_aware, start_ranges
+from CompressionTrainerLib.export.tflite import int8_tflite
+from CompressionTrainerLib.networks.baselines import baseline
+from CompressionTrainerLib.networks.keras_module import keras
+from CompressionTrainerLib.networks.mobilenet_v2 import freeze_imagenet, load_imagenet
+from CompressionTrainerLib.networks.unet import unet
+from CompressionTrainerLib.training.run import build_network, fit, starting_network
+from tiny_fit import tiny_config, tiny_slices
+
+SIZE = (32, 32)
+slow = pytest.mark.slow
+
+
+def config_of(task: str, architecture: str, **network):
+    config = tiny_config()
+    return replace(config, task=task, network=replace(config.network, architecture=architecture, width=0.125, **network))
+
+
+ALL = [
+    ("liver", "unet"),
+    pytest.param("liver", "resunet", marks=slow),
+    pytest.param("liver", "mobile_unet", marks=slow),
+    ("slice", "vgg16"),
+    pytest.param("slice", "mobilenet_v1", marks=slow),
+    pytest.param("slice", "resnet50", marks=slow),
+    pytest.param("slice", "mobilenet_v2", marks=slow),
+]
+
+
+@pytest.mark.parametrize(("task", "architecture"), ALL)
+def test_a_network_quantizes_in_training(task, architecture):
+    """It still answers as the float network does, for its ranges were measured."""
+    config = config_of(task, architecture, **({"head": "average"} if task == "slice" else {}))
+    if architecture == "mobilenet_v2":
+        config = replace(config, network=replace(config.network, width=0.35))  # the least that Keras builds
+    model = build_network(config)
+    images = np.random.default_rng(0).uniform(-1, 1, (8, *SIZE, 3)).astype(np.float32)
+    expected = model(images, training=False).numpy()
+    assert expected.shape == ((8, 2) if task == "slice" else (8, *SIZE, 1))
+    assert expected.min() >= 0 and expected.max() <= 1
+    aware = quantization_aware(model)
+    start_ranges(aware, model, images)
+    assert np.abs(aware(images, training=False).numpy() - expected).max() < 0.05
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("task", "architecture"), [("liver", "unet"), ("liver", "resunet"), ("slice", "vgg16"), ("slice", "resnet50")])
+def test_a_baseline_becomes_int8_throughout(task, architecture):
+    """`int8_tflite` refuses a file in which a float tensor is left."""
+    model = build_network(config_of(task, architecture, **({"head": "average"} if task == "slice" else {})))
+    samples = np.random.default_rng(0).uniform(-1, 1, (8, *SIZE, 3)).astype(np.float32)
+    aware = quantization_aware(model)
+    start_ranges(aware, model, samples)
+    assert len(int8_tflite(aware)) > 10_000
+
+
+def test_baselines_of_width_one_are_the_published_networks():
+    """Parameters without the head, as keras.applications documents them; U-Net's 23 convolutions."""
+    assert baseline(keras, "vgg16", SIZE).count_params() == 14_714_688
+    assert baseline(keras, "mobilenet_v1", SIZE).count_params() == 3_228_864
+    layers = unet(keras, SIZE, 0.125).layers
+    assert sum(isinstance(layer, keras.layers.Conv2D) for layer in layers) == 23  # the four transposed ones are of that class too
+
+
+def test_both_heads_fit_every_classifier():
+    for head, outputs in (("average", ["probability"]), ("cells", ["probability", "cell_probability"])):
+        assert build_network(config_of("slice", "vgg16", head=head)).output_names == outputs
+
+
+def test_layers_with_imagenet_weights_can_be_held(tmp_path):
+    image = keras.Input((8, 8, 3))
+    x = keras.layers.BatchNormalization(name="bn_Conv1")(keras.layers.Conv2D(4, 3, use_bias=False, name="Conv1")(image))
+    model = keras.Model(image, keras.layers.Conv2D(1, 1, name="logits")(x))
+    np.savez(tmp_path / "weights.npz", **{"Conv1": np.ones((3, 3, 3, 4), np.float32), "bn_Conv1/bias": np.zeros(4, np.float32)})
+    assert load_imagenet(model, tmp_path / "weights.npz") == 2
+    freeze_imagenet(model, tmp_path / "weights.npz")
+    assert [variable.name for variable in model.trainable_variables] == ["logits/kernel:0", "logits/bias:0"]
+
+
+def test_an_input_that_cannot_be_halved_four_times_is_refused():
+    with pytest.raises(ValueError, match="multiple of 16"):
+        unet(keras, (40, 32))
+
+
+def test_mixed_precision_trains_in_half_and_keeps_weights_and_outputs_in_full(tmp_path):
+    config = config_of("liver", "unet")
+    config = replace(config, optimizer=replace(config.optimizer, precision="mixed_bfloat16", epochs=1))
+    model = starting_network(config, tiny_slices(), None, None)
+    convolution = next(layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D))
+    assert (convolution.compute_dtype, convolution.dtype, model.output.dtype.name) == ("bfloat16", "float32", "float32")
+    assert keras.mixed_precision.global_policy().name == "float32", "only this network is in half precision"
+    fit(model, config, tiny_slices(), tmp_path, report=lambda *_: None)
+    plain = build_network(config)
+    plain.load_weights(tmp_path / "last.weights.h5")
+    images = np.random.default_rng(0).uniform(-1, 1, (2, *SIZE, 3)).astype(np.float32)
+    assert np.abs(plain(images).numpy() - model(images).numpy()).max() < 0.05

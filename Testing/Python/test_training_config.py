@@ -1,0 +1,75 @@
+"""What a training configuration may say, and what is said where it says something else. Needs no TensorFlow."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from CompressionTrainerLib.training.config import config_from_dict, load_config
+from LiverTumorLib.errors import UsageError
+from tiny_training import TINY
+
+CONFIGS = Path(__file__).parents[2] / "CompressionTrainer/CompressionTrainerLib/training/configs"
+
+
+def complaint(tmp_path: Path, task: str, before: str, after: str) -> str:
+    """What is said of TINY with a text in place of another."""
+    text = TINY.format(task=task, region="body")
+    assert before in text
+    (tmp_path / "config.toml").write_text(text.replace(before, after))
+    with pytest.raises(UsageError) as error:
+        load_config(tmp_path / "config.toml")
+    return str(error.value).removeprefix(f"{tmp_path / 'config.toml'}: ")
+
+
+@pytest.mark.parametrize(
+    ("task", "after", "said"),
+    [
+        ("liver", '[optimizer]\nschedule = "cosin"', "[optimizer] schedule is 'cosin'; did you mean 'cosine'?"),
+        ("liver", '[optimizer]\nprecision = "bfloat16"', "[optimizer] precision is 'bfloat16'; did you mean 'mixed_bfloat16'?"),
+        ("liver", '[optimizer]\nlearning_rate = "fast"', "[optimizer] learning_rate is 'fast'; it must be a number."),
+        ("liver", "[optimizer]\nstop_patience = 2.5", "[optimizer] stop_patience is 2.5; it must be a whole number."),
+        ("liver", '[loss]\nkind = "twersky"\n[optimizer]', "[loss] kind is 'twersky'; did you mean 'tversky'?"),
+        ("slice", '[loss]\nkind = "dice"\n[optimizer]', "[loss] kind is 'dice'; it must be one of cross_entropy, focal."),
+        ("slice", '[loss]\nclass_weigths = [1.0, 2.0]\n[optimizer]', "[loss] 'class_weigths' is no setting; did you mean 'class_weights'?"),
+    ],
+)  # fmt: skip
+def test_a_wrong_value_is_named_with_the_nearest_right_one(tmp_path, task, after, said):
+    assert complaint(tmp_path, task, "[optimizer]", after) == said
+
+
+@pytest.mark.parametrize(
+    ("task", "after", "said"),
+    [
+        ("slice", 'architecture = "resnet"', "[network] architecture is 'resnet'; did you mean 'resnet50'?"),
+        ("tumor", 'architecture = "vgg16"', "[network] architecture is 'vgg16'; it must be one of mobile_unet, unet, resunet."),
+        ("slice", 'head = "averge"', "[network] head is 'averge'; did you mean 'average'?"),
+    ],
+)
+def test_a_wrong_network_is_named_with_those_there_are(tmp_path, task, after, said):
+    assert complaint(tmp_path, task, "[network]", f"[network]\n{after}") == said
+
+
+def test_an_epoch_shorter_than_a_batch_is_refused(tmp_path):
+    assert "an epoch's slices at least one batch" in complaint(tmp_path, "liver", "slices = 16", "slices = 4")
+
+
+def test_a_configuration_survives_json_and_old_ones_get_todays_defaults():
+    config = load_config(CONFIGS / "paper.toml")
+    assert config_from_dict(json.loads(json.dumps(config.to_dict()))) == config
+    old = json.loads(json.dumps(load_config(CONFIGS / "tumor-slice.toml").to_dict()))
+    for section, settings in {"network": ("architecture", "head"), "optimizer": ("schedule", "precision", "stop_patience")}.items():
+        for setting in settings:
+            del old[section][setting]
+    del old["loss"], old["keep_epochs"]
+    assert config_from_dict(old) == load_config(CONFIGS / "tumor-slice.toml")
+
+
+def test_the_papers_configuration_is_the_papers():
+    config = load_config(CONFIGS / "paper.toml")
+    assert (config.architecture, config.network.width, config.network.head) == ("mobilenet_v2", 1.0, "average")
+    assert (config.input.size, config.input.neighbour_mm) == ((224, 224), 0.0)
+    optimizer = config.optimizer
+    assert (optimizer.learning_rate, optimizer.batch, optimizer.epochs, optimizer.schedule) == (1e-4, 32, 30, "plateau")
+    assert optimizer.stop_patience > optimizer.plateau_patience > 0 and config.keep_epochs

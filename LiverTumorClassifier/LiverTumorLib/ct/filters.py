@@ -33,7 +33,7 @@ def check_filters(filters: Iterable) -> Filters:
         name, strength = entry
         if name not in FILTERS:
             near = difflib.get_close_matches(str(name), FILTERS, 1)
-            hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(FILTERS)}"
+            hint = f"did you mean {near[0]!r}" if near else f"known are {', '.join(FILTERS)}"
             raise ValueError(f"{name!r} is no filter; {hint}")
         lowest = 1.0 if name == "clahe" else 0.0
         if isinstance(strength, bool) or not isinstance(strength, (int, float)) or not lowest < strength < np.inf:

@@ -23,11 +23,11 @@ def gradually_pruned(model, sparsity: float, steps: int):
     interval that does not divide the number of steps would miss the end). Train it with `schedule_callbacks`.
     """
     schedule = tfmot.sparsity.keras.PolynomialDecay(0.0, sparsity, begin_step=0, end_step=steps - 1, power=3, frequency=1)
+    names = _kernels(model).keys()
 
     def wrapped(layer):
         return tfmot.sparsity.keras.prune_low_magnitude(layer, schedule) if layer.name in names else layer
 
-    names = _kernels(model).keys()
     return keras.models.clone_model(model, clone_function=wrapped)
 
 

@@ -1,0 +1,118 @@
+"""Compression of runs, on tiny data with the real TensorFlow: what each command leaves behind and what the next makes of it.
+
+With VGG-16 at an eighth of its width, which has the fewest layers; test_compression_networks.py has the networks that are shipped.
+"""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+
+pytest.importorskip("tensorflow", reason="the trainer's tests need TensorFlow")
+
+from CompressionTrainerLib.compression.distill import check_canvas, distill_run
+from CompressionTrainerLib.compression.inspect import float_tensors, kernels, sparsity
+from CompressionTrainerLib.compression.prune import prune_run
+from CompressionTrainerLib.compression.slim import slim_run
+from CompressionTrainerLib.export.bundle import export_run
+from CompressionTrainerLib.export.variants import write_variants
+from CompressionTrainerLib.training.config import config_from_dict, load_config
+from CompressionTrainerLib.training.quantize import quantize_run, read_run
+from CompressionTrainerLib.training.record import write_record
+from CompressionTrainerLib.training.run import build_network, load_slices
+from LiverTumorLib.errors import InputError, UsageError
+from tiny_training import TINY, write_data
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """(folder, split, cache), as all these functions take them."""
+    folder = tmp_path_factory.mktemp("data")
+    write_data(folder)
+    return folder, folder / "split.json", folder / "cache"
+
+
+def untrained_run(folder, data, size=64):
+    """A classifier's run whose training did nothing."""
+    folder.mkdir()
+    text = TINY.format(task="slice", region="body").replace("[64, 64]", f"[{size}, {size}]").replace("5.0", str(320 / size))
+    text = text.replace("width = 0.35", 'architecture = "vgg16"\nwidth = 0.125')
+    (folder / "tiny.toml").write_text(text)
+    config = load_config(folder / "tiny.toml")
+    write_record(folder, config, load_slices(config, *data)[1], None, None)
+    build_network(config).save_weights(folder / "best.weights.h5")
+    return folder
+
+
+def test_zeros_of_a_pruned_run_are_in_its_int8_file(data, tmp_path):
+    """Prune, quantize in training, export; and the runs and the card say what was done."""
+    run = untrained_run(tmp_path / "run", data)
+    out = run / "pruned"
+    prune_run(run, *data, out, "best", sparsity=0.3, epochs=2, fine_tuning_epochs=1, learning_rate=1e-3)
+    rows = list(csv.DictReader((out / "sparsity.csv").open()))
+    assert len(rows) == 14 and all(float(row["sparsity"]) == pytest.approx(0.3, abs=0.02) for row in rows)
+    schedule = json.loads((out / "run.json").read_text())["pruning"]
+    assert (schedule["sparsity"], schedule["end_step"], schedule["frequency"]) == (0.3, 3, 1)
+
+    quantize_run(out, *data, "last", epochs=1, learning_rate=1e-3)
+    bundle = export_run(out, *data, tmp_path / "tiny-slice", "0.0.1", "last")
+    assert "Pruned: 30% of the weights" in bundle.card
+    content = bundle.model.read_bytes()
+    found = kernels(content)
+    assert float_tensors(content) == []
+    assert sparsity(found) > 0.29  # rounding adds zeros to those of pruning; it takes none away
+    assert all(kernel.sparsity > 0.28 for kernel in found if kernel.operator == "CONV_2D" and kernel.weights >= 64)
+    with pytest.raises(InputError, match="holds a run already"):
+        prune_run(run, *data, out, "best", 0.3, 1, 1)
+
+
+def test_a_slim_run_is_smaller_and_becomes_int8(data, tmp_path):
+    """Fewer parameters, and it is built again from its configuration."""
+    run, out = untrained_run(tmp_path / "run", data), tmp_path / "slim"
+    before, after = slim_run(run, *data, out, "best", removed=0.5, epochs=1, learning_rate=1e-3)
+    assert after < 0.7 * before
+    again = build_network(read_run(out))
+    again.load_weights(out / "best.weights.h5")
+    assert again.count_params() == after
+    kept = json.loads((out / "run.json").read_text())["slimming"]["kept"]
+    assert {name: len(numbers) for name, numbers in kept.items()} == read_run(out).network.channels
+    rows = {row["variant"]: row for row in write_variants(out, *data, tmp_path / "variants")}
+    assert rows["int8"]["float_tensors"] == 0 and rows["int8"]["bytes"] < 0.5 * rows["float32"]["bytes"]
+    for variant, row in rows.items():
+        assert (tmp_path / "variants" / f"{variant}.tflite").stat().st_size == row["bytes"]
+    with pytest.raises(UsageError, match="removes none"):
+        slim_run(run, *data, tmp_path / "same", "best", removed=0.001, epochs=1)
+
+
+def test_a_student_with_smaller_inputs_is_a_run_of_its_own(data, tmp_path):
+    teacher = untrained_run(tmp_path / "teacher", data, size=128)
+    config = config_from_dict({**read_run(teacher).to_dict(), "input": {"size": [64, 64], "spacing_mm": 5.0}})
+    start = tmp_path / "start.weights.h5"
+    build_network(config).save_weights(start)
+    distill_run(teacher, config, *data, tmp_path / "student", "best", temperature=3.0, share=0.7, start=start)
+    assert read_run(tmp_path / "student") == config
+    log = list(csv.DictReader((tmp_path / "student" / "log.csv").open()))
+    assert len(log) == 2 and float(log[-1]["soft_loss"]) > 0
+    student = build_network(config)
+    student.load_weights(start)
+    before = student.get_weights()
+    student.load_weights(tmp_path / "student" / "last.weights.h5")
+    assert any((old != new).any() for old, new in zip(before, student.get_weights(), strict=True))
+    assert all(np.isfinite(new).all() for new in student.get_weights())
+
+
+@pytest.mark.parametrize(
+    ("changed", "sentence"),
+    [
+        ({"task": "tumor"}, "task is 'liver' and the student's 'tumor'"),
+        ({"input": {"size": [32, 32], "spacing_mm": 5.0}}, "canvas is 160.0 mm .32 pixels. where the teacher's is 320.0 mm"),
+        ({"input": {"size": [128, 128], "spacing_mm": 2.5}}, "no more pixels"),
+        ({"input": {"size": [64, 64], "spacing_mm": 5.0, "window_hu": [0.0, 100.0]}}, "student's window_hu is"),
+    ],
+)
+def test_a_student_unlike_its_teacher_is_refused(tmp_path, changed, sentence):
+    (tmp_path / "tiny.toml").write_text(TINY.format(task="liver", region="body"))
+    teacher = load_config(tmp_path / "tiny.toml")
+    with pytest.raises(UsageError, match=sentence):
+        check_canvas(teacher, config_from_dict({**teacher.to_dict(), **changed}))

@@ -9,11 +9,12 @@ from LiverTumorLib.errors import RequirementError
 PACKAGES = ("tensorflow", "tf_keras", "tensorflow_model_optimization")
 
 
-def need_trainer_packages() -> None:
-    """Raises RequirementError, saying what to install, where a package is missing; loads none of them."""
-    missing = [package for package in PACKAGES if find_spec(package) is None]
+def need_trainer_packages(*more: str) -> None:
+    """Raises RequirementError, saying what to install, where a package (of PACKAGES, or one `more`) is missing; loads none of them."""
+    needed = (*PACKAGES, *more)
+    missing = [package for package in needed if find_spec(package) is None]
     if missing:
         raise RequirementError(
-            f"The trainer needs {', '.join(PACKAGES)}, of which {', '.join(missing)} cannot be found; "
+            f"The trainer needs {', '.join(needed)}, of which {', '.join(missing)} cannot be found; "
             "in the folder of this software's source, run: pip install '.[train]'"
         )

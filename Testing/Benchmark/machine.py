@@ -1,38 +1,17 @@
-"""What machine this is, and what a program with all its children takes of it."""
+"""What a program with all its children takes of this machine."""
 
 from __future__ import annotations
 
 import math
 import os
-import platform
 import re
 import subprocess
 import time
-from importlib.metadata import version
 from pathlib import Path
 
-import LiverTumorLib
 from LiverTumorLib.jobs.protocol import worker_environment
-from LiverTumorLib.models.session import available_threads
 
-FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8", "asimd", "asimddp")
-PACKAGES = ("numpy", "scipy", "ai-edge-litert", "nibabel")
 SAMPLE_S = 0.02
-
-
-def describe_machine() -> dict:
-    """Processor, load and versions."""
-    info = Path("/proc/cpuinfo")
-    text = info.read_text() if info.exists() else ""
-    name = re.search(r"^model name\s*: (.+)$", text, re.MULTILINE)
-    return {
-        "processor": name[1] if name else platform.processor() or platform.machine(),
-        "cores": f"{available_threads()} of {os.cpu_count()}",
-        "flags": [flag for flag in FLAGS if re.search(rf"\b{flag}\b", text)],
-        "load_before": round(os.getloadavg()[0], 2),
-        "system": platform.platform(),
-        "versions": {"livertumor": LiverTumorLib.__version__, "python": platform.python_version()} | {p: version(p) for p in PACKAGES},
-    }
 
 
 def measure_tree(command: list[str]) -> dict:

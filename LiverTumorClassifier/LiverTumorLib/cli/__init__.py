@@ -25,6 +25,7 @@ COMMANDS = (
     "LiverTumorLib.cli.demo",
     "LiverTumorLib.cli.models",
     "CompressionTrainerLib.evaluation.command",
+    "CompressionTrainerLib.evaluation.benchmark_command",
     "CompressionTrainerLib.training.command",
     "CompressionTrainerLib.compression.prune_command",
     "CompressionTrainerLib.compression.slim_command",
@@ -32,6 +33,7 @@ COMMANDS = (
     "CompressionTrainerLib.training.quantize_command",
     "CompressionTrainerLib.export.command",
     "CompressionTrainerLib.export.variants_command",
+    "CompressionTrainerLib.export.onnx_command",
 )
 
 

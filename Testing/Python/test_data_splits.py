@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -273,3 +274,9 @@ def test_a_mask_on_another_grid_stops_training_before_it_begins(data, tmp_path):
     with pytest.raises(InputError, match=r"mask\.nii\.gz has 28 x 24 x 7 voxels and its CT 28 x 24 x 8"):
         cached_slices(case, SPEC, tmp_path / "cache")
     assert list((tmp_path).glob("cache/*/*/*")) == []
+
+
+def test_the_shipped_split_says_whose_data_and_which_licence():
+    shipped = Path(__file__).parents[2] / "CompressionTrainer/CompressionTrainerLib/data/splits/lits17-subset.json"
+    split = load_split(shipped, "nowhere")
+    assert "LiTS17" in split.source and "CC BY-NC-ND 4.0" in split.weights_licence

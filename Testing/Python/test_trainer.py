@@ -53,7 +53,7 @@ def test_train_and_export_each_task(data, tmp_path, task, region):
 
     bundle = export_run(run, data, data / "split.json", cache, tmp_path / f"tiny-{task}", "0.0.1")
     assert float_tensors(bundle.model.read_bytes()) == []
-    assert "0, 1" in bundle.card and "Research use" in bundle.card
+    assert "0, 1" in bundle.card and "Research use" in bundle.card and "LiTS" not in bundle.card
     images = np.random.default_rng(0).integers(0, 255, (3, 64, 64, 3), np.uint8)
     output = open_session(bundle).predict(images)
     assert output.shape == ((3, 2) if task == "slice" else (3, 64, 64, 1))

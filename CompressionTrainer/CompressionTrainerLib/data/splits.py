@@ -39,6 +39,8 @@ class Split:
         kind: "patient", or "slice" for the seed paper's split, in which slices of one patient train and test.
         slices: by subset and case id as text, the axial slices that belong there; empty where all slices of a subset's cases do.
         tumor_slices: by case id as text, the axial slices that count as tumor; empty where any tumor pixel counts.
+        source: what the data are and whom to cite, for the cards of models trained on them; empty where nobody has said.
+        weights_licence: under which such models may be used; empty where nobody has said.
     """
 
     name: str
@@ -48,6 +50,8 @@ class Split:
     kind: str = "patient"
     slices: dict[str, dict[str, list[int]]] = field(default_factory=dict)
     tumor_slices: dict[str, list[int]] = field(default_factory=dict)
+    source: str = ""
+    weights_licence: str = ""
 
     def verify(self, cases: list[Case]) -> None:
         """Raises InputError where a file is missing or is not the one the split was frozen with."""
@@ -89,6 +93,8 @@ def load_split(path: str | Path, data: str | Path) -> Split:
             content.get("kind", "patient"),
             content.get("slices", {}),
             content.get("tumor_slices", {}),
+            content.get("source", ""),
+            content.get("weights_licence", ""),
         )
         if split.kind not in KINDS:
             raise ValueError(f"its kind is {split.kind!r}, not one of {', '.join(KINDS)}")

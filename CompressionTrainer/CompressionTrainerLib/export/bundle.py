@@ -19,7 +19,7 @@ from .card import model_card
 from .tflite import float_tflite, int8_tflite
 from .thresholds import segmentation_threshold, slice_calibration
 
-LICENCE = "Research use only, non-commercial: trained on a subset of LiTS17 (CC BY-NC-ND 4.0). Not covered by the code's Apache-2.0."
+LICENCE = "Not stated; what the licence of the training data allows."
 LIVER_LABEL = {"value": 1, "name": "Liver", "code": "SCT 10200004", "meaning": "Liver, tumor included"}
 TUMOR_LABEL = {"value": 2, "name": "Lesion", "code": "SCT 52988006", "meaning": "Lesion of the liver"}
 LABELS = {"liver": [LIVER_LABEL], "tumor": [TUMOR_LABEL], "slice": [{**TUMOR_LABEL, "meaning": "Slice holds tumor"}]}
@@ -47,7 +47,7 @@ def export_run(run: Path, data: Path, split_file: Path, cache: Path, out: Path, 
     record = json.loads((run / "run.json").read_text(encoding="utf-8"))
     if record.get("start"):  # the run it came from, without the folders of this machine
         record["start"] = "/".join(Path(record["start"]).parts[-2:])
-    slices, _ = load_slices(config, data, split_file, cache)
+    slices, split = load_slices(config, data, split_file, cache)
     model = build_network(config)
     model.load_weights(run / f"{weights}.weights.h5")
     if (run / FOLDER / "config.json").exists():
@@ -66,9 +66,9 @@ def export_run(run: Path, data: Path, split_file: Path, cache: Path, out: Path, 
         input=config.input,
         threshold=0.5,
         files={},
-        licence=LICENCE,
+        licence=split.weights_licence or LICENCE,
         labels=LABELS[config.task],
-        training={**record, "weights": weights, "log": _best_epoch(run)},
+        training={**record, "source": split.source, "weights": weights, "log": _best_epoch(run)},
     )
     entry = {MODEL: {"quantization": method}}
     with tempfile.TemporaryDirectory() as scratch:  # a stop while the threshold is sought must not leave a bundle without one

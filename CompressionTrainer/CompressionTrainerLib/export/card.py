@@ -9,6 +9,10 @@ PURPOSE = {
     "tumor": "Segments tumor on axial slices of abdominal CT. Stage 2 of the two-stage pipeline.",
     "slice": "Gives the probability that an axial slice of abdominal CT holds liver tumor.",
 }
+# Test patients of the split of the shipped models are on record with the source.
+SHIPPED_SPLIT = "lits17-subset"
+MEASURED = "Figures on test patients, with intervals: `Testing/evaluation-log.jsonl` and the README; made by `livertumor evaluate`."
+MEASURE_YOURSELF = "On validation patients only, see the manifest; `livertumor evaluate` measures it on the test patients of its split."
 
 
 def model_card(manifest: Manifest, size: int) -> str:
@@ -25,6 +29,9 @@ def model_card(manifest: Manifest, size: int) -> str:
     width, seed, batch = config["network"]["width"], config["seed"], config["optimizer"]["batch"]
     quantization = manifest.files["model.tflite"]["quantization"]
     trained, chosen = _list(training["cases"]["train"]), _list(training["cases"]["val"])
+    source = training.get("source") or f"'{training['split']}'"
+    measured = MEASURED if training["split"] == SHIPPED_SPLIT else MEASURE_YOURSELF
+    level = "" if spec.liver_hu is None else f", the liver's median brought to {spec.liver_hu:.0f} HU"
     epochs, slices = training["log"]["epochs_run"], config["sampling"]["slices"]
     return f"""# {manifest.id} {manifest.version}
 
@@ -35,11 +42,11 @@ def model_card(manifest: Manifest, size: int) -> str:
 ## Network
 - {network}, width {width}, {quantization}, {size / 1e6:.2f} MB.
 - Input: {rows} x {columns} pixels of {spec.spacing_mm} mm, canvas centred on the {spec.region}; three channels are the slice and its
-  neighbours {spec.neighbour_mm} mm below and above; HU {spec.window_hu[0]:.0f} to {spec.window_hu[1]:.0f} shown.
+  neighbours {spec.neighbour_mm} mm below and above; HU {spec.window_hu[0]:.0f} to {spec.window_hu[1]:.0f} shown{level}.
 - Threshold {manifest.threshold:.2f}, chosen on the validation patients.
 
 ## Training
-- Data: LiTS17 subset (Bilic et al., Medical Image Analysis 2023), split by patient. Trained on cases {trained};
+- Data: {source}, split by {training.get("split_by", "patient")}. Trained on cases {trained};
   weights, threshold and calibration chosen on cases {chosen}. No other case was seen.
 - Start: {start}.{made}
 - {epochs} epochs of {slices} slices, batch {batch}, seed {seed}.
@@ -47,12 +54,13 @@ def model_card(manifest: Manifest, size: int) -> str:
 - {versions}.
 
 ## Measured
-Figures on test patients, with intervals, are in `Testing/evaluation-log.jsonl` and in the README; made by `livertumor evaluate`.
+{measured}
 
 ## Limits
-- Trained on 13 patients, portal-venous contrast for the most part. Chest and pelvis, other phases, children and livers after
-  surgery were not in the training data; small and faint lesions are often missed.
-- A lesion is anything that LiTS readers marked as tumor. The network cannot tell a metastasis from a primary tumor or a cyst.
+- Trained on {len(training["cases"]["train"])} cases; what is not among them (other contrast phases, chest and pelvis, children,
+  livers after surgery) it has not learnt. Small and faint lesions are often missed.
+- A lesion is anything that the readers of the training data marked as tumor. The network cannot tell a metastasis from a primary
+  tumor or a cyst.
 """
 
 

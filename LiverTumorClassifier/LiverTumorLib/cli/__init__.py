@@ -24,6 +24,7 @@ COMMANDS = (
     "LiverTumorLib.cli.analyse",
     "LiverTumorLib.cli.demo",
     "LiverTumorLib.cli.models",
+    "CompressionTrainerLib.data.command",
     "CompressionTrainerLib.evaluation.command",
     "CompressionTrainerLib.evaluation.benchmark_command",
     "CompressionTrainerLib.training.command",

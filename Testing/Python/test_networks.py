@@ -16,6 +16,7 @@ from CompressionTrainerLib.networks.keras_module import keras
 from CompressionTrainerLib.networks.mobilenet_v2 import freeze_imagenet, load_imagenet
 from CompressionTrainerLib.networks.unet import unet
 from CompressionTrainerLib.training.run import build_network, fit, starting_network
+from CompressionTrainerLib.training.state import read_record
 from tiny_fit import tiny_config, tiny_slices
 
 SIZE = (32, 32)
@@ -105,3 +106,14 @@ def test_mixed_precision_trains_in_half_and_keeps_weights_and_outputs_in_full(tm
     plain.load_weights(tmp_path / "last.weights.h5")
     images = np.random.default_rng(0).uniform(-1, 1, (2, *SIZE, 3)).astype(np.float32)
     assert np.abs(plain(images).numpy() - model(images).numpy()).max() < 0.05
+
+
+def test_the_usual_head_learns_from_classes_alone(tmp_path):
+    """With the paper's kind of schedule, class weights and a focal loss; the best epoch is that of the best accuracy."""
+    config = config_of("slice", "vgg16", head="average")
+    config = replace(config, loss=replace(config.loss, kind="focal", class_weights=(1.0, 2.0)))
+    config = replace(config, optimizer=replace(config.optimizer, epochs=1, learning_rate=1e-3))
+    fit(build_network(config), config, tiny_slices(), tmp_path, report=lambda *_: None)
+    (row,) = read_record(tmp_path).rows
+    assert row.keys() == {"epoch", "accuracy", "loss", "val_accuracy", "val_loss", "learning_rate"}
+    assert read_record(tmp_path).best == row["val_accuracy"] > 0 and (tmp_path / "best.weights.h5").exists()

@@ -27,7 +27,7 @@ from LiverTumorLib.jobs import JobState
 from tiny_fit import tiny_config, tiny_network, tiny_slices
 
 ROOT = Path(__file__).parents[2]
-PATIENCE_S = 300
+PATIENCE_S = 900
 posix = pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
 
 

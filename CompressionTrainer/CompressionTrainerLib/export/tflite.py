@@ -7,6 +7,7 @@ from LiverTumorLib.errors import ModelError
 
 from ..compression.inspect import float_tensors
 from ..networks.keras_module import tf
+from ..stopping import stops_at_once
 
 # float16 halves the file; "dynamic" stores the weights in int8 and computes with floats; int16x8 has int8 weights and 16-bit
 # activations; int8-float-io is int8 inside and takes and gives floats.
@@ -43,7 +44,8 @@ def tflite(model, variant: str, samples: np.ndarray | None = None) -> bytes:
         converter.target_spec.supported_ops = [_CALIBRATED[variant]]
     if variant == "int8":
         converter.inference_input_type = converter.inference_output_type = tf.int8
-    content = converter.convert()
+    with stops_at_once():
+        content = converter.convert()
     left = float_tensors(content, ends=variant == "int8") if variant in _CALIBRATED else []
     if left:
         raise ModelError(f"The converted network still has float tensors ({', '.join(left[:3])}); it would not run in integers.")

@@ -26,6 +26,11 @@ def steps_per_epoch(config: TrainConfig) -> int:
     return config.sampling.slices // config.optimizer.batch
 
 
+def validation_steps(config: TrainConfig, cases: Sequence[CaseSlices]) -> int:
+    """Batches of a validation, the last of which may be smaller."""
+    return -(-len(every_slice(cases, config.val_step)) // config.optimizer.batch)
+
+
 def training_batches(
     config: TrainConfig, cases: Sequence[CaseSlices], first_epoch: int = 0, parts: Sequence[int] = (0,), of: int = 1
 ) -> tf.data.Dataset:

@@ -161,7 +161,7 @@ def fit(
     if first:
         print(f"{out}: going on after epoch {first} of {epochs}.", flush=True)
     if first < epochs and not keeper.record.stopped:
-        training, validation = shared_batches(strategy, config, slices, first)
+        training, validation, validation_steps = shared_batches(strategy, config, slices, first)
         watching = [StopAtNaN(), *([SeedDropout(config.seed)] if strategy.num_replicas_in_sync == 1 else [])]
         telling = [Tell(report or Console(), first, epochs, steps)]  # after all is saved
         if tensorboard and writes(strategy):
@@ -170,6 +170,7 @@ def fit(
             model.fit(
                 training,
                 validation_data=validation,
+                validation_steps=validation_steps,
                 initial_epoch=first,
                 epochs=epochs,
                 steps_per_epoch=steps,

@@ -9,7 +9,7 @@ from LiverTumorLib.errors import UsageError
 
 from ..data.slices import CaseSlices
 from ..networks.keras_module import tf
-from .batches import training_batches, validation_batches
+from .batches import training_batches, validation_batches, validation_steps
 from .config import TrainConfig
 
 
@@ -44,16 +44,17 @@ def writes(strategy: tf.distribute.Strategy) -> bool:
 
 
 def shared_batches(strategy: tf.distribute.Strategy, config: TrainConfig, slices: dict[str, Sequence[CaseSlices]], first_epoch: int):
-    """Training and validation batches as `strategy` wants them."""
+    """Training batches, validation batches and the number of these, as `strategy` wants them; None is all there are."""
     replicas = strategy.num_replicas_in_sync
     if replicas == 1:
-        return training_batches(config, slices["train"], first_epoch), validation_batches(config, slices["val"])
+        return training_batches(config, slices["train"], first_epoch), validation_batches(config, slices["val"]), None
 
     def training(context):
         here = replicas // context.num_input_pipelines
         return training_batches(config, slices["train"], first_epoch, range(replicas)[context.input_pipeline_id * here :][:here], replicas)
 
-    def validation(context):
-        return validation_batches(config, slices["val"], replicas // context.num_input_pipelines)
+    def validation(context):  # read on from epoch to epoch, so without an end
+        return validation_batches(config, slices["val"], replicas // context.num_input_pipelines).repeat()
 
-    return strategy.distribute_datasets_from_function(training), strategy.distribute_datasets_from_function(validation)
+    steps = validation_steps(config, slices["val"])
+    return strategy.distribute_datasets_from_function(training), strategy.distribute_datasets_from_function(validation), steps

@@ -15,7 +15,6 @@ from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModuleTest,
     ScriptedLoadableModuleWidget,
 )
-from slicer.util import VTKObservationMixin
 
 # LiverTumorLib lies in the folder of the LiverTumorClassifier module; it is imported where it is used, when all folders are known.
 
@@ -32,7 +31,8 @@ class LiverSegmentationMobileUNet(ScriptedLoadableModule):
         self.parent.helpText = _(
             "Segments the liver and tumors in it on a CT of the abdomen, measures every lesion, and gives each axial slice its "
             "probability of showing tumor. Two small networks (Mobile U-Net) find the liver first and look for tumor inside it. "
-            "For research; not a medical device."
+            "For research; not a medical device. The Sample Data module has a digital phantom to try it on. Slicer's own sample "
+            "CTLiver (CC BY-SA 4.0) is a training case of LiTS, so it shows how the module works, not how good it is."
         )
         self.parent.acknowledgementText = _(
             "Follows two papers: the two-stage Mobile U-Net for liver and liver tumor segmentation on LiTS17, and "
@@ -40,6 +40,28 @@ class LiverSegmentationMobileUNet(ScriptedLoadableModule):
             "The networks were trained on a subset of LiTS17, the Liver Tumor Segmentation Benchmark (Bilic et al., Medical Image "
             "Analysis 2023); their weights are for non-commercial research."
         )
+        slicer.app.connect("startupCompleted()", registerSampleData)
+
+
+def registerSampleData():
+    """Offer the digital phantom in the Sample Data module; it is made on this computer, so nothing is downloaded."""
+    import SampleData
+
+    SampleData.SampleDataLogic.registerCustomSampleDataSource(
+        category="LiverTumor", sampleName="LiverTumorPhantom", uris="", fileNames="", customDownloader=loadPhantom
+    )
+
+
+def loadPhantom(source=None):
+    """Put the phantom into the scene and show it. Returns a list of its node, as the Sample Data module wants it."""
+    from LiverTumorLib.mrml import ct_to_node
+    from LiverTumorLib.mrml.views import show_ct
+    from LiverTumorLib.phantom import make_phantom
+
+    with slicer.util.WaitCursor():
+        volumeNode = ct_to_node(make_phantom(seed=1)[0], slicer.mrmlScene)
+        show_ct(volumeNode)
+    return [volumeNode]
 
 
 @parameterNodeWrapper
@@ -76,12 +98,11 @@ class LiverSegmentationMobileUNetParameterNode:
     referenceSegmentation: vtkMRMLSegmentationNode
 
 
-class LiverSegmentationMobileUNetWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
+class LiverSegmentationMobileUNetWidget(ScriptedLoadableModuleWidget):
     """Hands Slicer's calls on to the panel, see LiverTumorLib.panel."""
 
     def __init__(self, parent=None) -> None:
         ScriptedLoadableModuleWidget.__init__(self, parent)
-        VTKObservationMixin.__init__(self)
         self.logic = None
         self.panel = None
 

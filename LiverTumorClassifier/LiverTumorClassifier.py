@@ -15,7 +15,6 @@ from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModuleTest,
     ScriptedLoadableModuleWidget,
 )
-from slicer.util import VTKObservationMixin
 
 
 class LiverTumorClassifier(ScriptedLoadableModule):
@@ -60,12 +59,11 @@ class LiverTumorClassifierParameterNode:
     threads: Annotated[int, WithinRange(0, 64)] = 0
 
 
-class LiverTumorClassifierWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
+class LiverTumorClassifierWidget(ScriptedLoadableModuleWidget):
     """Hands Slicer's calls on to the panel, see LiverTumorLib.panel."""
 
     def __init__(self, parent=None) -> None:
         ScriptedLoadableModuleWidget.__init__(self, parent)
-        VTKObservationMixin.__init__(self)
         self.logic = None
         self.panel = None
 

@@ -56,8 +56,12 @@ def parameters_in(ui: ElementTree.Element) -> dict[str, str]:
 
 @pytest.mark.parametrize("name", MODULES)
 def test_the_module_says_what_it_is(name):
+    pytest.importorskip("PySide6.QtWidgets", reason="PySide6 is not installed")
+    from slicer_standin import application
+
     parent = slicer_standin.ModuleParent(load(name).__file__)
-    module = getattr(load(name), name)(parent)
+    with application.running():
+        module = getattr(load(name), name)(parent)
     assert module.moduleName == name
     assert parent.title and parent.helpText
     assert parent.categories == ["Segmentation"]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..ct import to_axial
+from ..ct.region import bounding_box
 from ..errors import InputError
 from ..pipelines.lesions import measure_axial
 from ..pipelines.options import CaseOutput
@@ -29,7 +30,7 @@ def show_probabilities(output: CaseOutput, ct_node, segmentation_node) -> None:
     for name, role in ROLES.items():
         if name in output.probabilities:
             node = companion_node(segmentation_node, role, "vtkMRMLScalarVolumeNode", f"{ct_node.GetName()} {name} probability (%)")
-            _fill(node, np.floor(output.probabilities[name] * np.float16(100)).astype(np.uint8), ct_node)
+            _fill(node, _in_percent(output.probabilities[name]), ct_node)
             node.SetAttribute(_THRESHOLD, str(thresholds.get(name, _GIVEN_LIVER)))
         elif (old := segmentation_node.GetNodeReference(role)) is not None:
             segmentation_node.GetScene().RemoveNode(old)
@@ -73,6 +74,14 @@ def segment_again(segmentation_node, ct_node, tumor_threshold: float, min_lesion
 
 def _as_percent(threshold: float) -> float:
     return round(100 * threshold, 6)
+
+
+def _in_percent(maps: np.ndarray) -> np.ndarray:
+    """Whole percent, rounded down, of a float16 map; most of it is 0, and half precision is slow to compute with."""
+    percent = np.zeros(maps.shape, np.uint8)
+    if (box := bounding_box(maps.view(np.uint16))) is not None:
+        percent[box] = np.floor(maps[box].astype(np.float32) * 100)
+    return percent
 
 
 def _percent(node) -> np.ndarray:

@@ -26,6 +26,8 @@ _VIEWS = {"Red": "Axial", "Yellow": "Sagittal", "Green": "Coronal"}
 class Application(wrapped(QtWidgets.QApplication)):
     """`slicer.app`."""
 
+    startupCompleted = QtCore.Signal()
+
     def layoutManager(self):
         """None without a main window, as in Slicer."""
         return self._layout_manager

@@ -39,6 +39,7 @@ class PythonQtObject:
         name = "objectName" if name == "name" else name
         if name not in _properties(type(self)):
             raise AttributeError(f"{type(self).__name__} has no property {name!r}")
+        value = list(value) if isinstance(value, tuple) else value  # any sequence will do for PythonQt
         if not QtCore.QObject.setProperty(self, name, value):
             raise TypeError(f"{type(self).__name__}.{name} cannot be set to {value!r}")
         return None

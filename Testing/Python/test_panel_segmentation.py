@@ -1,9 +1,13 @@
 """The panel of LiverSegmentationMobileUNet in real Qt, over real MRML, with real clicks and a real worker."""
 
 import csv
+import importlib
 import logging
 import os
 import signal
+import sys
+import time
+import types
 
 import numpy as np
 import pytest
@@ -17,7 +21,7 @@ from LiverTumorLib.mrml import labels_from_segmentation, labels_to_segmentation
 from LiverTumorLib.mrml.views import MARKER_ROLE
 from mrml_scene import GRIDS, add_ct, make_ct, make_labels
 from panel_tools import add_phantom, apply, phantom, spin, use_task
-from slicer_standin import application
+from slicer_standin import ModuleParent, application
 
 NAME = "LiverSegmentationMobileUNet"
 LABELS = make_labels(make_ct())
@@ -167,6 +171,34 @@ def test_apply_becomes_cancel_and_leaves_the_scene_as_it_was(endless):
     assert node_names() == before
 
 
+def test_cancel_at_any_moment_leaves_nothing(app, monkeypatch):
+    use_task(monkeypatch, "segment", "mrml_tasks:endless")
+    add_ct(slicer.mrmlScene)
+    panel = application.open_module(NAME).panel
+    before = node_names()
+    for moment_s in (0.0, *np.random.default_rng(4).uniform(0, 1.5, 3)):
+        panel.ui.applyButton.click()
+        job = panel.run._run.job
+        end = time.monotonic() + moment_s
+        spin(lambda end=end: time.monotonic() >= end)
+        panel.ui.applyButton.click()
+        spin(lambda: not panel.run.running, 10)
+        assert node_names() == before
+        assert job._process.poll() is not None and not job._folder.exists()
+
+
+def test_packages_that_may_not_be_installed(quick, monkeypatch):
+    import slicer.packaging
+
+    with monkeypatch.context() as refused:
+        refused.setattr(slicer.packaging, "pip_check", lambda requirements: False)  # and the user says no
+        quick.ui.applyButton.click()
+    assert "packages the analysis needs are not installed" in quick.ui.statusLabel.text
+    assert not quick.run.running and quick.ui.applyButton.text == "Apply"
+    apply(quick)
+    assert quick.ui.lesionTable.rowCount == 1
+
+
 def worker_of(panel) -> int:
     return panel.run._run.job._process.pid
 
@@ -258,6 +290,26 @@ def test_a_broken_bundle_of_the_user_is_told(app, tmp_path, monkeypatch):
     apply(panel)
     assert "manifest.json cannot be read" in panel.ui.statusLabel.text
     assert panel.ui.applyButton.enabled
+
+
+def test_the_phantom_is_a_sample(app, monkeypatch):
+    """Registered when the application has started, as Slicer's Sample Data module wants it, and made when it is asked for."""
+    registered = {}
+
+    class SampleDataLogic:
+        @staticmethod
+        def registerCustomSampleDataSource(category="Custom", sampleName=None, uris=None, fileNames=None, customDownloader=None):
+            assert len(uris) == len(fileNames)  # Slicer's looks at them even where nothing is downloaded
+            registered[category, sampleName] = customDownloader
+
+    monkeypatch.setitem(sys.modules, "SampleData", types.SimpleNamespace(SampleDataLogic=SampleDataLogic))
+    monkeypatch.setattr("LiverTumorLib.phantom.make_phantom", lambda seed: phantom())
+    module = importlib.import_module(NAME)
+    module.LiverSegmentationMobileUNet(ModuleParent(module.__file__))
+    app.startupCompleted.emit()
+    (volume,) = registered["LiverTumor", "LiverTumorPhantom"](None)
+    assert volume.GetImageData().GetDimensions()[::-1] == phantom()[0].shape
+    assert application.open_module(NAME).panel.parameters.inputVolume is volume
 
 
 def test_without_a_main_window(monkeypatch):

@@ -14,6 +14,7 @@ from LiverTumorLib.pipelines.classification import classify_case
 from LiverTumorLib.pipelines.options import RunOptions
 from LiverTumorLib.pipelines.results import TUMOR
 from LiverTumorLib.pipelines.segmentation import segment_case
+from LiverTumorLib.pipelines.slicewise import smoothed_logits
 
 DATA = os.environ.get("LIVERTUMOR_TEST_DATA")
 
@@ -216,3 +217,13 @@ def test_a_liver_that_is_known_takes_the_place_of_stage_1(phantom, found):
     np.testing.assert_array_equal(output.probabilities["liver"] > 0.5, found.labels > 0)
     with pytest.raises(ValueError, match="not on the volume's grid"):
         segment_case(phantom[0], liver=np.zeros((2, 2, 2), np.uint8))
+
+
+def test_a_single_odd_slice_does_not_decide_and_thick_slices_stand_alone():
+    logits = np.full(21, -2.0, np.float32)
+    logits[10] = 4.0
+    assert smoothed_logits(logits, 1.0).max() < 0
+    logits[5:16] = 4.0
+    assert smoothed_logits(logits, 1.0)[10] > 2.5, "a lesion of eleven slices stays one"
+    alone = np.array([-2.0, 4.0, -2.0], np.float32)
+    assert smoothed_logits(alone, 20.0) == pytest.approx(alone, abs=0.01)

@@ -9,6 +9,7 @@ from LiverTumorLib.ct.frame import neighbour_channels
 from LiverTumorLib.models.manifest import Calibration
 from LiverTumorLib.models.session import Session
 from LiverTumorLib.pipelines.liver import smoothed_along
+from LiverTumorLib.pipelines.slicewise import slice_logits, smoothed_logits
 
 from ..data.slices import BORDER, CaseSlices
 
@@ -63,8 +64,7 @@ def slice_calibration(session: Session, cases: Sequence[CaseSlices]) -> tuple[Ca
 
     logits, truth = [], []
     for case in cases:
-        raw = np.clip(predictions(session, case)[:, 1], 1e-4, 1 - 1e-4)
-        logits.append(np.log(raw / (1 - raw))[case.has_liver])
+        logits.append(smoothed_logits(slice_logits(predictions(session, case)[case.has_liver]), case.slice_mm))
         truth.append(case.has_tumor[case.has_liver])
     x, y = np.concatenate(logits)[:, None], np.concatenate(truth)
     fit = LogisticRegression(C=1e3).fit(x, y)

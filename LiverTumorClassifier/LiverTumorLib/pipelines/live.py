@@ -13,7 +13,7 @@ from ..models.session import Session
 from .classification import slice_records
 from .options import CaseOutput, Progress, RunOptions
 from .run import Run
-from .slicewise import calibrated
+from .slicewise import calibrated, slice_logits
 
 if TYPE_CHECKING:
     from ..jobs.dialog import Dialog
@@ -23,6 +23,8 @@ _BLOCK = 16  # slices prepared between two reports, so that a stop is obeyed at 
 
 class SliceScorer:
     """The calibrated tumor probability of any axial slice of one scan, in about the time that the network takes.
+
+    Of the slice alone: unlike `classify_case`, it does not average over neighbouring slices, which would take their time too.
 
     Args:
         session: of a network for task "slice".
@@ -44,7 +46,7 @@ class SliceScorer:
     def score(self, k: int) -> float:
         """Probability (0 to 1) that axial slice `k` shows tumor."""
         output = self._session.predict([neighbour_channels(self._canvas, k, self._offset)])
-        return float(calibrated(output, self._session.bundle.manifest.calibration)[0])
+        return float(calibrated(slice_logits(output), self._session.bundle.manifest.calibration)[0])
 
 
 def answer_slices(volume: CTVolume, options: RunOptions, progress: Progress, dialog: Dialog) -> CaseOutput:

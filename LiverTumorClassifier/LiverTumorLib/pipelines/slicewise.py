@@ -13,6 +13,8 @@ from .slicemaps import SliceMaps
 
 # Slices closer than this are not all shown to a network; what lies between is interpolated.
 SLICE_STEP_MM = 2.0
+# Standard deviation of the average over neighbouring slices' logits; chosen on validation patients.
+LOGIT_SMOOTH_MM = 4.0
 # Slices a step: a step must stay well under the two seconds in which a run has to stop.
 STEP = 8
 
@@ -30,18 +32,29 @@ def map_slices(session: Session, volume: CTVolume, frame: Frame, ks: range, repo
 
 
 def score_slices(session: Session, volume: CTVolume, frame: Frame, ks: np.ndarray, report: Report) -> np.ndarray:
-    """Calibrated probability of tumour, float32, for each axial slice in `ks`."""
-    scores = np.empty(len(ks), np.float32)
-    calibration = session.bundle.manifest.calibration
+    """Calibrated probability of tumour, float32, for each axial slice in `ks` (ascending), averaged over neighbouring slices."""
+    logits = np.empty(len(ks), np.float32)
     for start, output in _predictions(session, volume, frame, ks, report):
-        scores[start : start + len(output)] = calibrated(output, calibration)
-    return scores
+        logits[start : start + len(output)] = slice_logits(output)
+    return calibrated(smoothed_logits(logits, float(volume.spacing[2])), session.bundle.manifest.calibration)
 
 
-def calibrated(output: np.ndarray, calibration: Calibration) -> np.ndarray:
-    """Calibrated probability of tumour, (n,), of a slice network's raw outputs (n, 2)."""
+def slice_logits(output: np.ndarray) -> np.ndarray:
+    """Logit of tumour, (n,), of a slice network's raw outputs (n, 2)."""
     raw = np.clip(output[:, 1], 1e-4, 1 - 1e-4)
-    return 1 / (1 + np.exp(-(calibration.slope * np.log(raw / (1 - raw)) + calibration.intercept)))
+    return np.log(raw / (1 - raw))
+
+
+def smoothed_logits(logits: np.ndarray, slice_mm: float) -> np.ndarray:
+    """Logits of consecutive slices averaged over their neighbours: a lesion is in several slices, an error often in one."""
+    from scipy.ndimage import gaussian_filter1d
+
+    return gaussian_filter1d(logits, LOGIT_SMOOTH_MM / slice_mm, mode="nearest")
+
+
+def calibrated(logits: np.ndarray, calibration: Calibration) -> np.ndarray:
+    """Calibrated probability of tumour of logits (n,)."""
+    return 1 / (1 + np.exp(-(calibration.slope * logits + calibration.intercept)))
 
 
 def _shown_slices(ks: range, slice_mm: float) -> np.ndarray:

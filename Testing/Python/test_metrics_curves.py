@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from LiverTumorLib.metrics import precision_recall_curve, reliability, roc_curve
+from LiverTumorLib.metrics import auc_difference, precision_recall_curve, reliability, roc_curve
 
 sklearn_metrics = pytest.importorskip("sklearn.metrics")
 
@@ -23,9 +23,28 @@ def test_roc_passes_through_the_points_of_the_sample_and_its_area_is_the_auc():
     probability, truth = (np.concatenate(part) for part in zip(*sample, strict=True))
     assert curve.area.value == pytest.approx(sklearn_metrics.roc_auc_score(truth, probability))
     assert np.trapezoid(curve.y, curve.x) == pytest.approx(curve.area.value, abs=0.005)
+    average = precision_recall_curve(sample).area.value
+    assert average == pytest.approx(sklearn_metrics.average_precision_score(truth, probability))
     inside = curve.low <= curve.y
     assert inside.mean() > 0.98 and (curve.y <= curve.high).mean() > 0.98
     assert curve.area.low < curve.area.value < curve.area.high
+
+
+def test_the_auc_is_the_share_of_pairs_in_the_right_order_ties_counting_half():
+    sample = [(np.round(probability, 1), truth) for probability, truth in patients(5)]  # rounded: many ties
+    probability, truth = (np.concatenate(part) for part in zip(*sample, strict=True))
+    pairs = probability[truth][:, None] - probability[~truth][None, :]
+    assert roc_curve(sample).area.value == pytest.approx(float(((pairs > 0) + 0.5 * (pairs == 0)).mean()))
+
+
+def test_a_paired_difference_is_narrower_than_the_intervals_of_the_two():
+    sample = patients()
+    rng = np.random.default_rng(9)
+    noisy = [(probability + rng.normal(0, 0.02, len(probability)), truth) for probability, truth in sample]
+    difference = auc_difference(sample, noisy)
+    assert difference.value == pytest.approx(roc_curve(noisy).area.value - roc_curve(sample).area.value)
+    area = roc_curve(sample).area
+    assert difference.low <= difference.value <= difference.high and difference.high - difference.low < 0.3 * (area.high - area.low)
 
 
 def test_precision_is_the_one_at_the_least_recall_that_is_enough():

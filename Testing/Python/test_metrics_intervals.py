@@ -1,10 +1,10 @@
-"""Intervals by patient, and slice scores, against independent calculations."""
+"""Intervals by patient, and figures of slices, against independent calculations."""
 
 import math
 
 import numpy as np
 import pytest
-from LiverTumorLib.metrics import Counts, bootstrap, score_slices, wilson
+from LiverTumorLib.metrics import Counts, bootstrap, wilson
 
 
 def test_bootstrap_of_a_mean_agrees_with_scipy():
@@ -58,29 +58,11 @@ def test_wilson_of_a_known_case():
     assert math.isnan(wilson(0, 0).value)
 
 
-def test_slice_scores_against_a_pair_count():
-    """AUC is the share of (positive, negative) pairs in the right order, ties counting half."""
-    pytest.importorskip("sklearn")
-    rng = np.random.default_rng(5)
-    truth = rng.random(60) < 0.4
-    probability = np.round(np.clip(rng.normal(0.4 + 0.2 * truth, 0.2), 0, 1), 1)  # rounded: many ties
-    pairs = probability[truth][:, None] - probability[~truth][None, :]
-    scores = score_slices(probability, truth, 0.5)
-    assert scores.auc == pytest.approx(float(((pairs > 0) + 0.5 * (pairs == 0)).mean()))
-    called = probability >= 0.5
-    assert scores.counts == Counts(sum(called & truth), sum(called & ~truth), sum(~called & truth), sum(~called & ~truth))
-
-
 def test_f1_and_recall_agree_with_scikit_learn():
     metrics = pytest.importorskip("sklearn.metrics")
     rng = np.random.default_rng(11)
-    truth, probability = rng.random(80) < 0.3, rng.random(80)
-    counts = score_slices(probability, truth, 0.6).counts
-    assert counts.dice == pytest.approx(metrics.f1_score(truth, probability >= 0.6))
-    assert counts.sensitivity == pytest.approx(metrics.recall_score(truth, probability >= 0.6))
-    assert counts.precision == pytest.approx(metrics.precision_score(truth, probability >= 0.6))
-
-
-def test_one_class_has_no_auc():
-    scores = score_slices(np.array([0.2, 0.9]), np.array([False, False]), 0.5)
-    assert math.isnan(scores.auc) and scores.counts == Counts(0, 1, 0, 1)
+    truth, called = rng.random(80) < 0.3, rng.random(80) >= 0.6
+    counts = Counts.of(called, truth)
+    assert counts.dice == pytest.approx(metrics.f1_score(truth, called))
+    assert counts.sensitivity == pytest.approx(metrics.recall_score(truth, called))
+    assert counts.precision == pytest.approx(metrics.precision_score(truth, called))

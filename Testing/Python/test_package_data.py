@@ -22,7 +22,7 @@ def test_every_file_that_is_no_python_is_package_data(project, package):
     present = {path for path in folder.rglob("*") if path.is_file() and path.suffix != ".py" and "__pycache__" not in path.parts}
     assert present - carried == set()
     if package == "CompressionTrainerLib":
-        assert {path.suffix for path in carried} == {".json", ".toml"}
+        assert {path.suffix for path in carried} == {".json", ".toml", ".j2"}
 
 
 @pytest.mark.parametrize("package", PACKAGES)

@@ -83,20 +83,18 @@ def run(arguments: argparse.Namespace) -> None:
 
 def key_figures(summary: dict) -> dict:
     """The figures that go into the log, rounded; null where not defined."""
+    from .text import rounded
 
-    def plain(figure: dict) -> list[float | None]:
-        return [_rounded(figure[name]) for name in ("value", "low", "high")]
-
-    figures = {"cases": summary["cases"], "liver_mean_dice": plain(summary["liver"]["mean_dice"])}
+    figures = {"cases": summary["cases"], "liver_mean_dice": rounded(summary["liver"]["mean_dice"])}
     figures["liver_worst_dice"] = _rounded(summary["liver"]["worst_dice"])
     if "tumor" in summary:
-        figures |= {f"tumor_{name}": plain(summary["tumor"][name]) for name in ("mean_dice", "median_dice")}
+        figures |= {f"tumor_{name}": rounded(summary["tumor"][name]) for name in ("mean_dice", "median_dice")}
         false_positives = summary["tumor"]["false_positive_ml_without_tumor"]
         figures["false_positive_ml_without_tumor"] = {name: _rounded(ml) for name, ml in false_positives.items()}
         figures["lesions"] = {name: summary["lesions"][name] for name in ("true", "found", "touched", "extra")}
     for name in ("slices_with_liver", "slices_all"):
         if name in summary:
-            figures[f"{name}_auc"] = plain(summary[name]["auc"])
+            figures[f"{name}_auc"] = rounded(summary[name]["auc"])
     if "int8_against_float" in summary:
         figures["int8_against_float"] = {name: _rounded(value) for name, value in summary["int8_against_float"].items()}
     return figures

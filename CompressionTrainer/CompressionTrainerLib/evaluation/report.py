@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict
 from pathlib import Path
 
 from LiverTumorLib.files import atomic_path, write_json, write_table
 
 from .case import CaseScores, Structure
+from .text import interval, number
 
 FILES = ("cases.csv", "lesions.csv", "slices.csv", "evaluation.json", "evaluation.md")
 LESION_COLUMNS = ["case", "patient", "kind", "volume_ml", "covered", "group_iou", "found", "touched"]
@@ -71,7 +71,7 @@ def markdown(title: str, rows: list[dict], summary: dict, provenance: dict) -> s
     """Tables per case and over all cases."""
     parts = [f"# {title}", _provenance(provenance), "## Liver (tumor included)", _structure_table("liver", rows)]
     liver = summary["liver"]
-    parts.append(f"Mean Dice {_interval(liver['mean_dice'])}, worst {_number(liver['worst_dice'])}; {_basis(liver['mean_dice'], summary)}")
+    parts.append(f"Mean Dice {interval(liver['mean_dice'])}, worst {number(liver['worst_dice'])}; {_basis(liver['mean_dice'], summary)}")
     if "tumor" in summary:
         parts += [
             "## Tumor",
@@ -83,7 +83,7 @@ def markdown(title: str, rows: list[dict], summary: dict, provenance: dict) -> s
     if "slices_with_liver" in summary:
         parts += ["## Slices", _slice_table(summary)]
     if "int8_against_float" in summary:
-        parts += ["## int8 against float", _table([{name: _number(value) for name, value in summary["int8_against_float"].items()}])]
+        parts += ["## int8 against float", _table([{name: number(value) for name, value in summary["int8_against_float"].items()}])]
     parts.append("Efficiency is the seed papers' (sensitivity + specificity + accuracy) / 3, which the background dominates.")
     return "\n\n".join(parts) + "\n"
 
@@ -110,7 +110,7 @@ def _structure_table(name: str, rows: list[dict]) -> str:
     table = []
     for row in rows:
         if f"{name}_dice" in row:
-            line = {"case": row["case"]} | {header: _number(row[f"{name}_{key}"]) for header, key in shown.items()}
+            line = {"case": row["case"]} | {header: number(row[f"{name}_{key}"]) for header, key in shown.items()}
             if name == "tumor":
                 line["lesions found / true (extra)"] = f"{row['lesions_found']} / {row['lesions_true']} ({row['lesions_extra']})"
             table.append(line)
@@ -119,9 +119,9 @@ def _structure_table(name: str, rows: list[dict]) -> str:
 
 def _tumor_text(tumor: dict) -> str:
     lines = [
-        f"Over the {tumor['cases_with_tumor']} cases with tumor: mean Dice {_interval(tumor['mean_dice'])}, "
-        f"median {_interval(tumor['median_dice'])}; share of them whose tumor was touched at all "
-        f"{_interval(tumor['cases_with_tumor_touched'])} (Wilson)."
+        f"Over the {tumor['cases_with_tumor']} cases with tumor: mean Dice {interval(tumor['mean_dice'])}, "
+        f"median {interval(tumor['median_dice'])}; share of them whose tumor was touched at all "
+        f"{interval(tumor['cases_with_tumor_touched'])} (Wilson)."
     ]
     for name, ml in tumor["false_positive_ml_without_tumor"].items():
         lines.append(f"Case {name} has no tumor: {ml:.2f} ml of false positives.")
@@ -131,7 +131,7 @@ def _tumor_text(tumor: dict) -> str:
 def _lesion_text(lesions: dict) -> str:
     rule = (
         f"Found: intersection over union of overlapping lesions, and the share of the lesion covered, both at least "
-        f"{lesions['min_overlap']:g}; touched: any overlap. Share found {_interval(lesions['share_found'])}; "
+        f"{lesions['min_overlap']:g}; touched: any overlap. Share found {interval(lesions['share_found'])}; "
         f"{lesions['extra']} extra ({lesions['extra_ml']:.1f} ml)."
     )
     by_size = [{"size": size} | counts for size, counts in lesions["by_size"].items()]
@@ -151,7 +151,7 @@ def _slice_table(summary: dict) -> str:
     table = []
     for title, key in (("that hold liver", "slices_with_liver"), ("all", "slices_all")):
         slices = summary[key]
-        table.append({"slices": f"{title} ({slices['slices']})"} | {header: _interval(slices[name]) for name, header in names.items()})
+        table.append({"slices": f"{title} ({slices['slices']})"} | {header: interval(slices[name]) for name, header in names.items()})
     first = summary["slices_with_liver"]
     counts = first["confusion"]
     confusion = (
@@ -170,18 +170,6 @@ def _provenance(provenance: dict) -> str:
     models = "; ".join(f"{model['id']} {model['version']} (sha256 {model['sha256'][:12]})" for model in provenance["models"])
     changed = " with changes" if provenance["uncommitted_changes"] else ""
     return f"`{provenance['command']}`, {provenance['date']}, commit {provenance['commit']}{changed}. Models: {models}."
-
-
-def _interval(interval: dict) -> str:
-    if not math.isfinite(interval["low"]):
-        return _number(interval["value"])
-    return f"{_number(interval['value'])} ({_number(interval['low'])}–{_number(interval['high'])})"
-
-
-def _number(value: float) -> str:
-    if not math.isfinite(value):
-        return "–"
-    return f"{value:.3f}" if abs(value) < 10 else f"{value:.1f}"
 
 
 def _table(rows: list[dict]) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 
 import numpy as np
-from LiverTumorLib.metrics import Counts, bootstrap, roc_curve, size_bin, wilson
+from LiverTumorLib.metrics import Counts, PatientSlices, bootstrap, roc_curve, size_bin, wilson
 
 from .case import CaseScores
 
@@ -95,15 +95,20 @@ def _lesions(groups: list[list[CaseScores]]) -> dict:
 def _slices(groups: list[list[CaseScores]], threshold: float, liver_only: bool) -> dict:
     """Pooled over the slices of the patients drawn."""
     pools = [[case.slices.select(case.slices.liver) if liver_only else case.slices for case in group] for group in groups]
-    counts = [[Counts.of(slices.probability >= threshold, slices.tumor) for slices in group] for group in pools]
+    patients = [tuple(np.concatenate([getattr(s, name) for s in group]) for name in ("probability", "tumor")) for group in pools]
+    return slice_figures(patients, threshold)
+
+
+def slice_figures(patients: Sequence[PatientSlices], threshold: float) -> dict:
+    """Counts at a threshold and the figures made of them, and the AUC, with intervals as dictionaries."""
+    counts = [Counts.of(probability >= threshold, truth) for probability, truth in patients]
 
     def figure(name: str) -> Callable[[list], float]:
-        return lambda drawn: getattr(sum((c for group in drawn for c in group), Counts(0, 0, 0, 0)), name)
+        return lambda drawn: getattr(sum(drawn, Counts(0, 0, 0, 0)), name)
 
-    patients = [tuple(np.concatenate([getattr(s, name) for s in group]) for name in ("probability", "tumor")) for group in pools]
-    auc = asdict(roc_curve(patients).area)
-    total = sum((c for group in counts for c in group), Counts(0, 0, 0, 0))
+    total = sum(counts, Counts(0, 0, 0, 0))
     intervals = {name: asdict(bootstrap(counts, figure(name))) for name in SLICE_FIGURES}
+    auc = asdict(roc_curve(patients).area)
     return {"slices": total.total, "threshold": threshold, "confusion": asdict(total), "auc": auc, **intervals}
 
 

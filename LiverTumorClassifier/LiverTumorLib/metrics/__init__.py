@@ -3,11 +3,10 @@
 Everything takes plain arrays. A figure that is not defined (a Dice of two empty masks, an AUC of one class) is NaN, never 0 or 1.
 """
 
-from .curves import Curve, Reliability, precision_recall_curve, reliability, roc_curve
+from .curves import Curve, PatientSlices, Reliability, auc_difference, precision_recall_curve, reliability, roc_curve
 from .intervals import Interval, bootstrap, wilson
 from .lesions import SIZE_BINS_ML, LesionDetection, TruthLesion, detect_lesions, size_bin
 from .overlap import Counts
-from .slices import SliceScores, score_slices
 from .surface import SurfaceDistances, surface_distances
 
 __all__ = [
@@ -16,16 +15,16 @@ __all__ = [
     "Curve",
     "Interval",
     "LesionDetection",
+    "PatientSlices",
     "Reliability",
-    "SliceScores",
     "SurfaceDistances",
     "TruthLesion",
+    "auc_difference",
     "bootstrap",
     "detect_lesions",
     "precision_recall_curve",
     "reliability",
     "roc_curve",
-    "score_slices",
     "size_bin",
     "surface_distances",
     "wilson",

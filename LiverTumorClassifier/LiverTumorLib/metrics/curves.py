@@ -51,17 +51,20 @@ class Reliability:
 
 def roc_curve(patients: Sequence[PatientSlices]) -> Curve:
     """Sensitivity over 1 - specificity, and the AUC."""
-    return _curve(
-        patients,
-        lambda found, alarms: np.interp(GRID, alarms / alarms[-1], found / found[-1]),
-        lambda found, alarms: np.trapezoid(found, alarms) / (found[-1] * alarms[-1]),
-    )
+    return _curve(patients, lambda found, alarms: np.interp(GRID, alarms / alarms[-1], found / found[-1]), _auc)
+
+
+def auc_difference(patients: Sequence[PatientSlices], other: Sequence[PatientSlices]) -> Interval:
+    """AUC of the second probabilities less that of the first, paired: both are of the same slices of the same patients."""
+    first, second = (_by_draw(each, _auc, np.nan) for each in (patients, other))
+    return bootstrap(range(len(patients)), lambda drawn: second(drawn) - first(drawn))
 
 
 def precision_recall_curve(patients: Sequence[PatientSlices]) -> Curve:
     """Precision over recall, and the average precision.
 
-    Between two points the precision is that of the higher recall, since no threshold gives what a straight line would.
+    Between two points the precision is that of the higher recall, since no threshold gives what a straight line would; at recall 0,
+    where nothing is called, it is that of the first step.
     """
 
     def precision(found: np.ndarray, alarms: np.ndarray) -> np.ndarray:
@@ -69,7 +72,7 @@ def precision_recall_curve(patients: Sequence[PatientSlices]) -> Curve:
 
     return _curve(
         patients,
-        lambda found, alarms: precision(found, alarms)[np.searchsorted(found[1:], GRID * found[-1] * (1 - 1e-12))],
+        lambda found, alarms: precision(found, alarms)[np.searchsorted(found[1:], np.maximum(GRID, GRID[1]) * found[-1] * (1 - 1e-12))],
         lambda found, alarms: np.diff(found) @ precision(found, alarms) / found[-1],
     )
 
@@ -109,10 +112,21 @@ def reliability(patients: Sequence[PatientSlices]) -> Reliability:
     )
 
 
-def _curve(patients: Sequence[PatientSlices], curve: Callable, area: Callable) -> Curve:
-    """A curve and an area made of the numbers of slices rightly and wrongly called tumor at each threshold, from the highest down.
+def _auc(found: np.ndarray, alarms: np.ndarray) -> float:
+    return float(np.trapezoid(found, alarms) / (found[-1] * alarms[-1]))
 
-    All slices are sorted once; a draw of patients then only weighs them.
+
+def _curve(patients: Sequence[PatientSlices], curve: Callable, area: Callable) -> Curve:
+    y, everyone = _by_draw(patients, curve, np.full(GRID.size, np.nan)), range(len(patients))
+    low, high = _band(patients, np.stack([y(indices) for indices in resample(everyone, BAND_RESAMPLES)]))
+    return Curve(GRID, y(everyone), low, high, bootstrap(everyone, _by_draw(patients, area, np.nan)))
+
+
+def _by_draw(patients: Sequence[PatientSlices], figure: Callable, undefined) -> Callable[[Sequence[int]], object]:
+    """`figure` as a function of the indices of drawn patients; `undefined` where their slices are of one class.
+
+    A figure is made of the numbers of slices rightly and of those wrongly called tumor at each threshold, from the highest
+    down. All slices are sorted once; a draw then only weighs them.
     """
     probability, truth = (np.concatenate(part) for part in zip(*patients, strict=True))
     owner = np.repeat(np.arange(len(patients)), [len(part) for part, _ in patients])
@@ -120,19 +134,14 @@ def _curve(patients: Sequence[PatientSlices], curve: Callable, area: Callable) -
     truth, owner, probability = truth[order].astype(bool), owner[order], probability[order]
     steps = np.append(np.flatnonzero(np.diff(probability)), len(probability) - 1)  # slices of one probability are called together
 
-    def over(figure: Callable, undefined) -> Callable:
-        def drawn(indices: Sequence[int]):
-            if not truth.size:
-                return undefined
-            weights = np.bincount(indices, minlength=len(patients))[owner]
-            found, alarms = (np.append(0, np.cumsum(weights * part)[steps]).astype(float) for part in (truth, ~truth))
-            return figure(found, alarms) if found[-1] and alarms[-1] else undefined
+    def drawn(indices: Sequence[int]):
+        if not truth.size:
+            return undefined
+        weights = np.bincount(indices, minlength=len(patients))[owner]
+        found, alarms = (np.append(0, np.cumsum(weights * part)[steps]).astype(float) for part in (truth, ~truth))
+        return figure(found, alarms) if found[-1] and alarms[-1] else undefined
 
-        return drawn
-
-    y, everyone = over(curve, np.full(GRID.size, np.nan)), range(len(patients))
-    low, high = _band(patients, np.stack([y(indices) for indices in resample(everyone, BAND_RESAMPLES)]))
-    return Curve(GRID, y(everyone), low, high, bootstrap(everyone, over(area, np.nan)))
+    return drawn
 
 
 def _band(patients: Sequence, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -1,0 +1,128 @@
+"""Slice classifiers side by side: every model file on the same slices of a split, its network alone, without the pipeline around it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from LiverTumorLib.ct.frame import neighbour_channels
+from LiverTumorLib.errors import ModelError, UsageError
+from LiverTumorLib.metrics import PatientSlices, auc_difference
+from LiverTumorLib.models.bundle import load_bundle
+from LiverTumorLib.models.manifest import InputSpec
+from LiverTumorLib.models.runtimes import LiteRT, OnnxRuntime
+
+from ..data.slices import BORDER, CaseSlices
+from .formats import ModelFile
+from .summary import slice_figures
+
+_BATCH = 16
+
+
+@dataclass(frozen=True)
+class Slice:
+    """One axial slice and its truth; `k` counts from the most inferior slice."""
+
+    case: str
+    patient: str
+    k: int
+    tumor: bool
+
+
+def liver_slices(cases: Sequence[CaseSlices]) -> list[Slice]:
+    """The slices of a split's subset that hold liver: the others are no question to a classifier of liver tumor."""
+    return [Slice(str(case.case), str(case.patient), int(k), bool(case.has_tumor[k])) for case in cases for k in case.ks(case.has_liver)]
+
+
+def input_of(model: ModelFile, run: Path | None) -> InputSpec:
+    """What a model file is shown: as its bundle says, or the run that it lies in, or else `run`.
+
+    Raises:
+        UsageError: nothing says it, or it is no slice classifier's.
+    """
+    if (model.path.parent / "manifest.json").is_file():
+        manifest = load_bundle(model.path.parent).manifest
+        task, spec = manifest.task, manifest.input
+    else:
+        from ..training.quantize import read_run
+
+        around = [folder for folder in (*model.path.resolve().parents[:2], run) if folder and (folder / "run.json").is_file()]
+        if not around:
+            raise UsageError(f"{model.path}: nothing there says which input it takes; name the run that it was made of with --run.")
+        config = read_run(around[0])
+        task, spec = config.task, config.input
+    if task != "slice":
+        raise UsageError(f"{model.path} is of the task '{task}'; only slice classifiers are compared.")
+    return spec
+
+
+def probabilities(model: ModelFile, spec: InputSpec, cases: Sequence[CaseSlices]) -> np.ndarray:
+    """Probability of tumor, as the network gives it, for each of `liver_slices`, float64 (n,).
+
+    Raises:
+        ModelError: the file is no slice classifier that can be run.
+    """
+    inner = (slice(None), slice(BORDER, -BORDER), slice(BORDER, -BORDER))
+    shown = ((case.image[inner], int(k), spec.neighbour_mm / case.slice_mm) for case in cases for k in case.ks(case.has_liver))
+    images = (neighbour_channels(*each).astype(np.float32) / np.float32(127.5) - 1 for each in shown)
+    try:
+        return np.array(_keras(model.path, images) if model.kind == "keras" else _runtime(model, images), dtype=np.float64)
+    except (ValueError, RuntimeError, OSError) as error:
+        raise ModelError(f"{model.path} cannot be run as a slice classifier ({str(error).partition(chr(10))[0]}).") from error
+
+
+def compare(scores: dict[str, np.ndarray], slices: Sequence[Slice], threshold: float) -> dict[str, dict]:
+    """Figures of each model, and of all but the first how they differ from the first, paired slice by slice.
+
+    Args:
+        scores: probabilities (n,) by model.
+        slices: what they are of.
+        threshold: probability from which a slice counts as called tumor.
+    """
+    owners, truth = np.array([each.patient for each in slices]), np.array([each.tumor for each in slices])
+    masks = [owners == patient for patient in dict.fromkeys(owners)]
+
+    def patients(values: np.ndarray) -> list[PatientSlices]:
+        return [(values[mask], truth[mask]) for mask in masks]
+
+    first = next(iter(scores.values()))
+    compared = {}
+    for name, values in scores.items():
+        compared[name] = slice_figures(patients(values), threshold)
+        if values is not first:
+            compared[name]["against_first"] = {
+                "same_decision": float(np.mean((values >= threshold) == (first >= threshold))),
+                "largest_difference": float(np.abs(values - first).max()),
+                "auc_difference": asdict(auc_difference(patients(first), patients(values))),
+            }
+    return compared
+
+
+def rows(scores: dict[str, np.ndarray], slices: Sequence[Slice]) -> list[dict]:
+    """One row for each slice: what it is of, the truth, and the probability that each model gives it."""
+    return [
+        {"case": each.case, "patient": each.patient, "slice": each.k, "tumor": int(each.tumor), "liver": 1}
+        | {name: float(values[number]) for name, values in scores.items()}
+        for number, each in enumerate(slices)
+    ]
+
+
+def _keras(weights: Path, images) -> np.ndarray:
+    from ..training.quantize import read_run
+    from ..training.run import build_network
+
+    model = build_network(read_run(weights.parent))
+    model.load_weights(weights)
+    outputs = model.predict(np.stack(list(images)), batch_size=_BATCH, verbose=0)
+    return (outputs[0] if isinstance(outputs, list) else outputs)[:, 1]
+
+
+def _runtime(model: ModelFile, images) -> list[float]:
+    network = (LiteRT if model.kind == "tflite" else OnnxRuntime)(model.path.read_bytes())
+    run: Callable = network.run
+    place = next((place for place, shape in enumerate(network.output_shapes) if tuple(shape)[1:] == (2,)), None)
+    if place is None:
+        raise ValueError("it has no output with the two classes")
+    return [float(run(image)[place][1]) for image in images]

@@ -1,0 +1,194 @@
+"""Find and read what training, evaluation, comparison, benchmark and the rest left in the folders that a report is made of."""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from LiverTumorLib.errors import InputError
+from LiverTumorLib.metrics import PatientSlices
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Probabilities of slices against the truth, all (n,), in one order.
+
+    `patient` holds names, `liver` and `tumor` bool.
+    """
+
+    patient: np.ndarray
+    probability: np.ndarray
+    tumor: np.ndarray
+    liver: np.ndarray
+
+    def by_patient(self, liver_only: bool) -> list[PatientSlices]:
+        """Probability and truth of each patient's slices; patients without any are left out."""
+        kept = self.liver if liver_only else np.ones_like(self.liver)
+        of = [kept & (self.patient == patient) for patient in dict.fromkeys(self.patient)]
+        return [(self.probability[mask], self.tumor[mask]) for mask in of if mask.any()]
+
+
+def pool(scores: list[Scores]) -> Scores:
+    """The slices of several sets as one, as those of the folds of a cross-validation."""
+    return Scores(*(np.concatenate([getattr(each, name) for each in scores]) for name in ("patient", "probability", "tumor", "liver")))
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A folder of `livertumor evaluate`: its JSON file, its tables, and the slices where they have probabilities."""
+
+    folder: Path
+    content: dict
+    lesions: list[dict]
+    scores: Scores | None
+
+    @property
+    def title(self) -> str:
+        return self.content["title"]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A folder of `livertumor compare`: its JSON file, and the scores of each model by name, all on the same slices."""
+
+    folder: Path
+    content: dict
+    scores: dict[str, Scores]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A folder in which a network was trained.
+
+    Attributes:
+        name: the folder relative to the one that was given, to tell it from others.
+        record: its run.json; of quantization-aware training and of gradual pruning the one of the run they belong to.
+        stage: what was done there.
+        log: the epochs in order, each figure a number.
+    """
+
+    folder: Path
+    name: str
+    record: dict
+    stage: str
+    log: list[dict[str, float]]
+
+
+@dataclass
+class Inputs:
+    """All that was found, in the order of the folders; of the variants the size of each file."""
+
+    evaluations: list[Evaluation] = field(default_factory=list)
+    comparisons: list[Comparison] = field(default_factory=list)
+    runs: list[Run] = field(default_factory=list)
+    benchmarks: list[dict] = field(default_factory=list)
+    variants: list[dict] = field(default_factory=list)
+    counts: list[list[dict]] = field(default_factory=list)
+    saliency: list[tuple[Path, dict]] = field(default_factory=list)
+
+
+def read_inputs(folders: list[Path]) -> Inputs:
+    """Read everything in the folders and below them; folders are recognised by the files in them.
+
+    Raises:
+        InputError: a folder does not exist, none holds anything for a report, or a file is damaged.
+    """
+    found, seen = Inputs(), set()
+    for folder in folders:
+        if not folder.is_dir():
+            raise InputError(f"{folder} is no folder; name folders of training, evaluation, comparison or benchmark.")
+        for path in sorted(path for path in folder.rglob("*") if path.name in _READERS or path.name == "log.csv"):
+            if path.resolve() not in seen:  # folders may lie in each other
+                seen.add(path.resolve())
+                _read(path, folder, found)
+    if not any(vars(found).values()):
+        raise InputError(
+            f"{', '.join(map(str, folders))}: nothing there for a report; it is made of what 'livertumor train', 'prepare', 'evaluate', "
+            "'compare', 'benchmark' and 'saliency' write."
+        )
+    return found
+
+
+def _read(path: Path, root: Path, found: Inputs) -> None:
+    try:
+        if path.name == "log.csv":
+            found.runs += _run(path, root)
+        else:
+            _READERS[path.name](path, found)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path} is not a file this version can read ({type(error).__name__}: {error}); make it anew.") from error
+
+
+def _evaluation(path: Path, found: Inputs) -> None:
+    tables = {name: _rows(path.with_name(f"{name}.csv")) for name in ("lesions", "slices")}
+    scores = _scores(tables["slices"], "probability") if tables["slices"] else None
+    found.evaluations.append(Evaluation(path.parent, _json(path), tables["lesions"], scores))
+
+
+def _comparison(path: Path, found: Inputs) -> None:
+    content, rows = _json(path), _rows(path.with_name("predictions.csv"))
+    found.comparisons.append(Comparison(path.parent, content, {name: _scores(rows, name) for name in content["models"]}))
+
+
+def _variants(path: Path, found: Inputs) -> None:
+    """Sizes of the files beside variants.csv, as benchmarks have them."""
+    for row in _rows(path):
+        sizes = {"bytes": int(row["bytes"]), "gzip_bytes": int(row["gzip_bytes"]), "sparsity": float(row["sparsity"])}
+        found.variants.append({"file": f"{path.resolve().parent.name}/{row['variant']}.tflite"} | sizes)
+
+
+def _run(log: Path, root: Path) -> list[Run]:
+    """The training that a log is of: of a run itself, or of quantization or gradual pruning, whose folders lie in one."""
+    folder = log.parent
+    record = next((_json(each / "run.json") for each in (folder, folder.parent) if (each / "run.json").is_file()), None)
+    if record is None:
+        return []  # somebody else's log.csv
+    epochs = [{name: float(value) for name, value in row.items() if value} for row in _rows(log)]
+    name = folder.relative_to(root.parent).as_posix() if folder != root else folder.resolve().name
+    return [Run(folder, name, record, _stage(folder, record), epochs)] if epochs else []
+
+
+def _stage(folder: Path, record: dict) -> str:
+    if not (folder / "run.json").is_file():
+        return "gradual pruning" if folder.name == "gradual" else "quantization-aware training"
+    for key, stage in (
+        ("pruning", "fine-tuning of the pruned"),
+        ("slimming", "fine-tuning of the slimmed"),
+        ("distillation", "distillation"),
+    ):
+        if key in record:
+            return stage
+    return "training"
+
+
+def _scores(rows: list[dict], column: str) -> Scores:
+    tumor, liver = (np.array([row[name] == "1" for row in rows], dtype=bool) for name in ("tumor", "liver"))
+    return Scores(np.array([row["patient"] for row in rows]), np.array([float(row[column]) for row in rows]), tumor, liver)
+
+
+def _rows(path: Path) -> list[dict]:
+    """The rows of a CSV file; none where there is no such file."""
+    if not path.is_file():
+        return []
+    with open(path, newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def _json(path: Path) -> dict:
+    content = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(content, dict):
+        raise ValueError("it holds no JSON object")
+    return content
+
+
+_READERS = {
+    "evaluation.json": _evaluation,
+    "comparison.json": _comparison,
+    "benchmark.json": lambda path, found: found.benchmarks.append(_json(path)),
+    "variants.csv": _variants,
+    "counts.csv": lambda path, found: found.counts.append(_rows(path)),
+    "saliency.json": lambda path, found: found.saliency.append((path.parent, _json(path))),
+}

@@ -1,0 +1,240 @@
+"""How good the models are: slices, slice-wise against patient-wise, segmentation, int8 against float."""
+
+from __future__ import annotations
+
+from LiverTumorLib.metrics import Counts, precision_recall_curve, reliability, roc_curve
+
+from ..evaluation.summary import slice_figures
+from ..evaluation.text import interval, number
+from .drawing import png_uri
+from .inputs import Evaluation, Inputs, Scores, pool
+from .page import Figure, Section, Table, Text
+from .plots_cases import plot_dice, plot_lesions
+from .plots_slices import MOST_BANDS, MOST_CURVES, plot_confusion, plot_curves, plot_reliability
+from .reported import SPLIT_REMARK
+
+_FIGURES = {
+    "AUC": "auc",
+    "accuracy": "accuracy",
+    "precision": "precision",
+    "recall": "sensitivity",
+    "specificity": "specificity",
+    "F1": "dice",
+}
+_MOST_PICTURES = 8
+_EFFICIENCY = "Efficiency is the segmentation paper's (sensitivity + specificity + accuracy) / 3, which the background dominates."
+_INTERVALS = "In brackets: 95 % intervals that resample whole patients, since slices of one patient are alike."
+
+
+def slices_section(inputs: Inputs) -> Section | None:
+    """Slice classification: of the whole pipeline (evaluations), and of networks alone (comparisons)."""
+    evaluations = [evaluation for evaluation in inputs.evaluations if "slices_with_liver" in evaluation.content["summary"]]
+    # Folds, each of one network, stand in the section on dividing by slice.
+    comparisons = [each for each in inputs.comparisons if len(each.scores) > 1 or not _both_kinds(inputs)]
+    if not evaluations and not comparisons:
+        return None
+    blocks: list = [
+        Text("The question is whether an axial slice holds any tumor. The answer is a probability; from a threshold on it counts as yes.")
+    ]
+    if evaluations:
+        rows = [row for evaluation in evaluations for row in _pipeline_rows(evaluation)]
+        blocks.append(Table("slices", "Slices, by the whole pipeline", rows, _INTERVALS))
+    for place, comparison in enumerate(comparisons, start=1):
+        content = comparison.content
+        rows = [{"model": name} | _figure_cells(model) for name, model in content["models"].items()]
+        note = (
+            f"{content['slices']} slices that hold liver, of {content['patients']} patients; {content['tumor_slices']} of them with tumor. "
+        )
+        note += f"Threshold {number(content['threshold'], 2)}. {_INTERVALS}"
+        blocks.append(Table(f"networks-{place}", f"Networks alone, all on the same slices: {content['title']}", rows, note))
+        title = f"Networks alone: {content['title']}"
+        blocks += _curve_figure(f"curves-networks-{place}", comparison.scores, title)
+        blocks.append(_confusion_figure(f"confusion-networks-{place}", title, content["models"], content["threshold"]))
+    for place, evaluation in enumerate(evaluations, start=1):
+        blocks += _evaluation_figures(place, evaluation)
+    return Section("Slices with and without tumor", blocks)
+
+
+def leak_section(inputs: Inputs) -> Section | None:
+    """Slice-wise beside patient-wise, where both were measured."""
+    if not _both_kinds(inputs):
+        return None
+    rows, pooled = [], {}
+    for kind in ("slice", "patient"):
+        own = [each for each in inputs.comparisons if each.content["about"]["kind"] == kind]
+        for comparison in own:
+            for name, model in comparison.content["models"].items():
+                rows.append({"divided by": kind, "test slices": comparison.content["title"], "model": name} | _leak_cells(model))
+        pooled[f"divided by {kind}"] = scores = pool([next(iter(each.scores.values())) for each in own])
+        if len(own) > 1:
+            figures = slice_figures(scores.by_patient(liver_only=True), own[0].content["threshold"])
+            rows.append({"divided by": kind, "test slices": "all of these together", "model": "the first of each"} | _leak_cells(figures))
+    text = (
+        "The same kind of network, tested in two ways. Divided by slice, every patient of the test slices was also trained on: the network "
+        "meets neighbours of slices that it knows. Divided by patient, all test patients are new to it, as they are in use. The "
+        "difference is what the first way flatters; only the second says what to expect."
+    )
+    blocks: list = [Text(text), Table("leak", "Slice-wise and patient-wise", rows, _INTERVALS)]
+    blocks += _curve_figure("curves-leak", pooled, "The first model of each, all test slices together")
+    blocks.append(Text(f"Reported: {SPLIT_REMARK}", "note"))
+    return Section("What dividing by slice hides", blocks)
+
+
+def segmentation_section(inputs: Inputs) -> Section | None:
+    """Liver, tumor and lesions of each evaluation."""
+    if not inputs.evaluations:
+        return None
+    rows = [_segmentation_row(evaluation) for evaluation in inputs.evaluations]
+    text = (
+        "Dice compares two regions: 1 is the same voxels, 0 is none in common. It is taken for each case and then averaged. HD95 is the "
+        "distance of the surfaces that 95 % of them stay below, the larger of both directions. A lesion counts as found when half of "
+        "it is covered and the overlap is half of what truth and prediction cover together; touched is any overlap."
+    )
+    blocks: list = [Text(text), Table("segmentation", "Segmentation, averaged over cases", rows, _INTERVALS)]
+    for place, evaluation in enumerate(inputs.evaluations, start=1):
+        summary, cases = evaluation.content["summary"], evaluation.content["cases"]
+        means = {name: summary[name]["mean_dice"] for name in ("liver", "tumor") if name in summary}
+        caption = f"{evaluation.title}: Dice by case; dashed the mean, shaded its 95 % interval."
+        blocks.append(Figure(f"dice-{place}", caption, plot_dice(cases, means)))
+        blocks.append(Table(f"cases-{place}", f"Cases: {evaluation.title}", [_case_row(case) for case in cases], _EFFICIENCY))
+        if evaluation.lesions:
+            caption = f"{evaluation.title}: true lesions by size, how many of them were found, and extra ones where there is none."
+            blocks.append(Figure(f"lesions-{place}", caption, plot_lesions(evaluation.lesions)))
+    return Section("Liver and tumor segmentation", blocks)
+
+
+def agreement_section(inputs: Inputs) -> Section | None:
+    """What rounding to 8 bits changes: pipelines against their float twins, networks against the first of a comparison."""
+    blocks: list = []
+    rows = [
+        {"evaluation": evaluation.title} | {name.replace("_", " "): number(value) for name, value in figures.items()}
+        for evaluation in inputs.evaluations
+        if (figures := evaluation.content["summary"].get("int8_against_float"))
+    ]
+    if rows:
+        note = "Dice between the masks of both; dp: the largest difference of a probability anywhere."
+        blocks.append(Table("agreement", "The pipeline with int8 and with float networks, same weights", rows, note))
+    for place, comparison in enumerate(inputs.comparisons, start=1):
+        rows = [
+            {
+                "model": name,
+                "same decision": f"{against['same_decision']:.2%}",
+                "largest difference of a probability": number(against["largest_difference"]),
+                "AUC, difference": interval(against["auc_difference"], 4),
+            }
+            for name, model in comparison.content["models"].items()
+            if (against := model.get("against_first"))
+        ]
+        if rows:
+            first = next(iter(comparison.content["models"]))
+            note = "Paired on the same slices. 'No loss' takes an interval of the difference that is close to 0, not only its middle."
+            blocks.append(Table(f"against-{place}", f"Against {first}: {comparison.content['title']}", rows, note))
+    return Section("What compression changes in the answers", blocks) if blocks else None
+
+
+def pictures_section(inputs: Inputs) -> Section | None:
+    """Slices with truth and prediction, drawn at random by the evaluation, and saliency maps."""
+    blocks: list = []
+    for evaluation in inputs.evaluations:
+        for picture in evaluation.content.get("pictures", [])[:_MOST_PICTURES]:
+            caption = f"{picture['case']} ({evaluation.title}): random slices; the CT, the truth (dashed), and what was found."
+            blocks.append(Figure(f"picture-{len(blocks) + 1}", caption, png_uri(evaluation.folder / picture["file"])))
+    for place, (folder, record) in enumerate(inputs.saliency, start=1):
+        how = "the probability of each cell, from which the decision is made" if record["map"] == "cells" else "Grad-CAM"
+        caption = (
+            f"{record['run']} on slice {record['slice']} of {record['ct']}, probability of tumor {number(record['probability'], 2)}: "
+            f"the input, {how}, and integrated gradients, which add up to the probability but for {record['attribution_gap']:.1e}."
+        )
+        blocks.append(Figure(f"saliency-{place}", caption, png_uri(folder / record["picture"])))
+    return Section("Pictures", blocks) if blocks else None
+
+
+def _pipeline_rows(evaluation: Evaluation) -> list[dict]:
+    summary, rows = evaluation.content["summary"], []
+    for which, key in (("that hold liver", "slices_with_liver"), ("all", "slices_all")):
+        figures = summary[key]
+        row = {"evaluation": evaluation.title, "slices": f"{which} ({figures['slices']})", "patients": summary["patients"]}
+        rows.append(row | _figure_cells(figures))
+    return rows
+
+
+def _both_kinds(inputs: Inputs) -> bool:
+    return {"slice", "patient"} <= {comparison.content["about"]["kind"] for comparison in inputs.comparisons}
+
+
+def _leak_cells(figures: dict) -> dict:
+    return {"AUC": interval(figures["auc"]), "accuracy": interval(figures["accuracy"])}
+
+
+def _figure_cells(figures: dict) -> dict:
+    return {header: interval(figures[key]) for header, key in _FIGURES.items()}
+
+
+def _evaluation_figures(place: int, evaluation: Evaluation) -> list:
+    figures, title = evaluation.content["summary"]["slices_with_liver"], evaluation.title
+    blocks = [_confusion_figure(f"confusion-{place}", title, {"whole pipeline": figures}, figures["threshold"])]
+    patients = evaluation.scores.by_patient(liver_only=True) if evaluation.scores else []
+    if patients:
+        blocks += _curve_figure(f"curves-{place}", {"whole pipeline": evaluation.scores}, title)
+        result = reliability(patients)
+        caption = (
+            f"{title}: of the slices with a probability, the share that has tumor. On the line, probabilities can be taken at their word. "
+            f"Brier score {interval(_plain(result.brier))}, expected calibration error {interval(_plain(result.error))}."
+        )
+        blocks.append(Figure(f"reliability-{place}", caption, plot_reliability(result)))
+    return blocks
+
+
+def _confusion_figure(name: str, title: str, figures: dict[str, dict], threshold: float | None) -> Figure:
+    counts = {label: Counts(**each["confusion"]) for label, each in figures.items()}
+    caption = f"{title}: slices that hold liver, true against called; in each field their number and their share of the true class."
+    return Figure(name, caption, plot_confusion(counts, threshold))
+
+
+def _curve_figure(name: str, scores: dict[str, Scores], title: str) -> list:
+    """Curves over the slices that hold liver; none where all slices are of one class."""
+    patients = {label: each.by_patient(liver_only=True) for label, each in list(scores.items())[:MOST_CURVES]}
+    roc = {label: roc_curve(groups) for label, groups in patients.items() if groups}
+    roc = {label: curve for label, curve in roc.items() if curve.area.value == curve.area.value}
+    if not roc:
+        return []
+    precision_recall = {label: precision_recall_curve(patients[label]) for label in roc}
+    first = next(iter(scores.values()))
+    prevalence = float(first.tumor[first.liver].mean())
+    caption = f"{title}: slices that hold liver"
+    caption += "; shaded the pointwise 95 % band of resampled patients." if len(roc) <= MOST_BANDS else "."
+    if len(scores) > len(patients):
+        caption += f" The first {len(patients)} of {len(scores)} models."
+    return [Figure(name, caption, plot_curves(roc, precision_recall, prevalence))]
+
+
+def _segmentation_row(evaluation: Evaluation) -> dict:
+    summary = evaluation.content["summary"]
+    liver, tumor, lesions = (summary.get(name, {}) for name in ("liver", "tumor", "lesions"))
+    found = f"{lesions['found']} of {lesions['true']}; {lesions['extra']} extra" if lesions else "–"
+    return {
+        "evaluation": evaluation.title,
+        "cases (patients)": f"{summary['cases']} ({summary['patients']})",
+        "liver Dice": interval(liver["mean_dice"]),
+        "worst": number(liver["worst_dice"]),
+        "liver HD95 (mm)": interval(liver["mean_hd95_mm"], 1),
+        "tumor Dice": interval(tumor.get("mean_dice")),
+        "median": interval(tumor.get("median_dice")),
+        "lesions found": found,
+    }
+
+
+def _case_row(case: dict) -> dict:
+    row = {"case": str(case["case"])}
+    for name in ("liver", "tumor"):
+        row |= {
+            f"{name} Dice": "none there" if case.get(f"{name}_truth_ml") == 0 else number(case.get(f"{name}_dice")),
+            f"{name} HD95 (mm)": number(case.get(f"{name}_hd95_mm"), 1),
+            f"{name} true (ml)": number(case.get(f"{name}_truth_ml"), 1),
+            f"{name} found (ml)": number(case.get(f"{name}_predicted_ml"), 1),
+        }
+    return row | {"efficiency, tumor": number(case.get("tumor_efficiency")), "seconds": number(case.get("seconds"), 1)}
+
+
+def _plain(figure) -> dict:
+    return {"value": figure.value, "low": figure.low, "high": figure.high}

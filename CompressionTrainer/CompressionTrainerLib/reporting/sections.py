@@ -1,0 +1,110 @@
+"""The sections of the report in their order, and what stands at its beginning and end."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from .inputs import Inputs
+from .page import Section, Table, Text
+from .section_accuracy import agreement_section, leak_section, pictures_section, segmentation_section, slices_section
+from .section_models import models_section, paper_section
+from .section_training import data_section, training_section
+
+_LIMITS = (
+    "Intervals say how much the figures would change with other patients of the same kind. They say nothing about other scanners, "
+    "countries and diseases than those in the data.",
+    "With few test patients the intervals are wide, and a figure inside another's interval is no proof that the two are equal.",
+    "Validation figures were used to choose epochs, thresholds and settings, so they flatter. Only figures of test patients, who took "
+    "part in no choice, tell what to expect; where this page gives others, it says so.",
+    "A lesion is whatever the readers of the data set marked as tumor: metastases, primary tumors and cysts are not told apart.",
+    "Speed and memory hold for the machine they were measured on.",
+)
+
+
+def make_sections(inputs: Inputs) -> list[Section]:
+    """All sections for which there is something to say."""
+    made = [
+        _summary(inputs),
+        data_section(inputs),
+        training_section(inputs),
+        segmentation_section(inputs),
+        slices_section(inputs),
+        leak_section(inputs),
+        models_section(inputs),
+        agreement_section(inputs),
+        paper_section(inputs),
+        pictures_section(inputs),
+        Section("Limits", [Text(text) for text in _LIMITS]),
+        _provenance(inputs),
+    ]
+    return [section for section in made if section is not None]
+
+
+def about(inputs: Inputs) -> dict:
+    """What stands under the title: the lead, and the date."""
+    what = {
+        "training run": len(inputs.runs),
+        "evaluation on labelled CT": len(inputs.evaluations),
+        "comparison of networks": len(inputs.comparisons),
+        "benchmark": len(inputs.benchmarks),
+    }
+    plural = {"evaluation on labelled CT": "evaluations on labelled CT", "comparison of networks": "comparisons of networks"}
+    parts = [f"{count} {name if count == 1 else plural.get(name, name + 's')}" for name, count in what.items() if count]
+    lead = "Networks that find the liver and its tumors on CT, how they were trained and made smaller, and how good and how fast they are."
+    if parts:
+        lead += f" Made from {', '.join(parts)}."
+    return {"lead": lead, "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")}
+
+
+def _summary(inputs: Inputs) -> Section:
+    texts = [
+        "A CT scan is a stack of axial slices. One small network says which pixels are liver, a second which of those are tumor, and a "
+        "third, on its own, whether a slice holds tumor at all. Each is trained as an ordinary (float) network and then rounded to 8-bit "
+        "numbers, so that it is small and runs without a graphics card.",
+        "Patients are divided before anything is trained: those a network learns from, those on whom settings are chosen (validation), and "
+        "those who are only measured (test). Figures in brackets are 95 % intervals, made by drawing whole patients again and again.",
+        "Numbers marked 'reported' are other people's, copied from their papers. All others were measured by the commands at the end.",
+    ]
+    return Section("How to read this page", [Text(text) for text in texts])
+
+
+def _provenance(inputs: Inputs) -> Section | None:
+    blocks: list = []
+    measured = [("evaluation", each.content) for each in inputs.evaluations]
+    measured += [("comparison", each.content) for each in inputs.comparisons]
+    rows = [
+        {
+            "what": what,
+            "title": content["title"],
+            "date": content["provenance"]["date"],
+            "commit": content["provenance"]["commit"][:12] + (" with changes" if content["provenance"]["uncommitted_changes"] else ""),
+            "command": content["provenance"]["command"],
+        }
+        for what, content in measured
+    ]
+    if rows:
+        blocks.append(Table("provenance", "Measurements", rows))
+    models = {
+        (model["id"], model["version"], model["sha256"]): {
+            "model": model["id"],
+            "version": model["version"],
+            "SHA-256": model["sha256"][:16],
+        }
+        for _, content in measured
+        for model in content["provenance"]["models"]
+    }
+    if models:
+        blocks.append(Table("models", "Models measured", list(models.values())))
+    runs = [
+        {
+            "run": run.name,
+            "seed": str(run.record["config"].get("seed", "–")),
+            "commit": (run.record.get("commit") or "unknown")[:12],
+            "versions": ", ".join(f"{name} {number}" for name, number in run.record.get("versions", {}).items()),
+            "machine": run.record.get("machine", "–"),
+        }
+        for run in inputs.runs
+    ]
+    if runs:
+        blocks.append(Table("run-provenance", "Training runs", runs))
+    return Section("How to make it again", blocks) if blocks else None

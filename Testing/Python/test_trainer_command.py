@@ -11,6 +11,7 @@ from LiverTumorLib.errors import RequirementError
 ROOT = Path(__file__).parents[2]
 CONFIG = ROOT / "CompressionTrainer/CompressionTrainerLib/training/configs/liver-roi.toml"
 COMMANDS = [
+    ["compress", "fast", "--out", "out"],
     ["train", str(CONFIG), "--out", "out"],
     ["prune", "run"],
     ["slim", "run"],
@@ -45,7 +46,20 @@ def test_a_missing_tensorboard_is_said_where_it_was_asked_for(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "command", [*(words[0] for words in COMMANDS), "export-onnx", "benchmark", "evaluate", "segment", "classify", "demo", "models"]
+    "command",
+    [
+        *(words[0] for words in COMMANDS),
+        "export-onnx",
+        "benchmark",
+        "compare",
+        "report",
+        "saliency",
+        "evaluate",
+        "segment",
+        "classify",
+        "demo",
+        "models",
+    ],
 )
 def test_help_describes_the_command(command, capsys):
     with pytest.raises(SystemExit, match="0"):

@@ -24,6 +24,7 @@ COMMANDS = (
     "LiverTumorLib.cli.analyse",
     "LiverTumorLib.cli.demo",
     "LiverTumorLib.cli.models",
+    "CompressionTrainerLib.chain.command",
     "CompressionTrainerLib.data.command",
     "CompressionTrainerLib.evaluation.command",
     "CompressionTrainerLib.evaluation.compare_command",

@@ -1,0 +1,140 @@
+"""One stage as a child process: a fresh TensorFlow whose memory is given back, and which can be ended with all it started."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from LiverTumorLib import errors
+from LiverTumorLib.jobs.process import KILL_AFTER_S, LOG_TAIL_BYTES, TERMINATE_AFTER_S
+from LiverTumorLib.jobs.protocol import crash_error, error_from_event, parse_event, worker_environment
+
+PROGRAM = (sys.executable, "-m", "LiverTumorLib.cli")
+TICK_S = 0.5
+_SENTENCE = "livertumor: "
+
+
+def run_child(words: Sequence[str], log: Path, listen: Callable[[dict | None], None]) -> None:
+    """Run one command to its end.
+
+    Args:
+        words: the command line after the program's name.
+        log: what the command prints is appended here.
+        listen: called with each progress event, and at least every TICK_S seconds with None; what it raises ends the command.
+
+    Raises:
+        LiverTumorError: what the command ended with: its own sentence, its own exit code.
+        OutputError: the log cannot be written.
+    """
+    try:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        file = open(log, "ab", buffering=0)  # noqa: SIM115, closed below
+    except OSError as error:
+        raise errors.OutputError(f"{log} cannot be written: {error.strerror or error}.") from error
+    with file:
+        file.write(f"\n{datetime.now(UTC).isoformat(timespec='seconds')} {' '.join(words)}\n".encode())
+        start = file.tell()
+        process = _spawn([*PROGRAM, *words], file)
+        told = None
+        try:
+            for line in _lines(process):
+                event = parse_event(line) if line else None
+                if line and event is None:
+                    file.write(line)
+                elif event and event["event"] == "error":
+                    told = error_from_event(event)
+                listen(event if event and event["event"] == "progress" else None)
+            code = process.wait()
+        finally:
+            _end(process)
+    if code:
+        raise told or _error(code, log, start)
+
+
+def child_environment() -> dict[str, str]:
+    """The environment in which a child finds both libraries."""
+    environment = worker_environment()
+    environment["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).resolve().parents[2]), environment["PYTHONPATH"]])
+    return environment
+
+
+def _spawn(command: Sequence[str], log) -> subprocess.Popen:
+    """Start a command at the head of a group of its own, so that Ctrl-C in a terminal reaches only us, and we reach all of it."""
+    try:
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            env=child_environment(),
+            start_new_session=os.name != "nt",
+            creationflags=subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW if os.name == "nt" else 0,
+        )
+    except OSError as error:
+        raise errors.WorkerError(f"{command[0]} cannot be started: {error.strerror or error}.") from error
+
+
+def _lines(process: subprocess.Popen):
+    """The lines that a command prints until it closes its stdout; None where there is none for TICK_S seconds."""
+    lines: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+
+    def read() -> None:
+        with process.stdout:
+            for line in process.stdout:
+                lines.put(line)
+        lines.put(b"")
+
+    threading.Thread(target=read, name="stage output", daemon=True).start()
+    while True:
+        try:
+            line = lines.get(timeout=TICK_S)
+        except queue.Empty:
+            line = None
+        if line == b"":
+            return
+        yield line
+
+
+def _end(process: subprocess.Popen) -> None:
+    """End a command and all that it started, if it has not ended itself; in less than the two seconds that a user is promised."""
+    try:
+        with contextlib.suppress(OSError):
+            process.stdin.close()
+        if process.poll() is None and not _waited(process, TERMINATE_AFTER_S):
+            _signal_group(process, terminate=True)
+            _waited(process, KILL_AFTER_S)
+    finally:
+        _signal_group(process, terminate=False)  # also where it has ended: what it started may have stayed
+        process.wait()
+
+
+def _waited(process: subprocess.Popen, seconds: float) -> bool:
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(seconds)
+    return process.returncode is not None
+
+
+def _signal_group(process: subprocess.Popen, terminate: bool) -> None:
+    if os.name == "nt":
+        subprocess.run(["taskkill", "/F", "/T", "/PID", str(process.pid)], capture_output=True, check=False)
+    else:
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS says no permission for a group of zombies
+            os.killpg(process.pid, signal.SIGTERM if terminate else signal.SIGKILL)
+
+
+def _error(code: int, log: Path, start: int) -> errors.LiverTumorError:
+    """The error of a command that has told of none by an event, from its exit code and its last words in the log."""
+    with open(log, "rb") as file:
+        file.seek(max(start, file.seek(0, os.SEEK_END) - LOG_TAIL_BYTES))
+        text = file.read().decode("utf-8", errors="replace")
+    kinds = {kind.exit_code: kind for kind in errors.LiverTumorError.__subclasses__()} | {1: errors.LiverTumorError}
+    said = [line.removeprefix(_SENTENCE) for line in text.splitlines() if line.startswith(_SENTENCE)]
+    return kinds[code](said[-1]) if said and code in kinds else crash_error(code, text)

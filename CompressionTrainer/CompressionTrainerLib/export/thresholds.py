@@ -64,8 +64,9 @@ def slice_calibration(session: Session, cases: Sequence[CaseSlices]) -> tuple[Ca
 
     logits, truth = [], []
     for case in cases:
-        logits.append(smoothed_logits(slice_logits(predictions(session, case)[case.has_liver]), case.slice_mm))
-        truth.append(case.has_tumor[case.has_liver])
+        ks = case.ks(case.has_liver)
+        logits.append(smoothed_logits(slice_logits(predictions(session, case)[ks]), case.slice_mm))
+        truth.append(case.has_tumor[ks])
     x, y = np.concatenate(logits)[:, None], np.concatenate(truth)
     fit = LogisticRegression(C=1e3).fit(x, y)
     probability = fit.predict_proba(x)[:, 1]

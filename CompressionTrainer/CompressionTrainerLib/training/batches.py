@@ -93,7 +93,8 @@ def _batch(config: TrainConfig, cases: Sequence[CaseSlices], plan: list[Position
 def _target(config: TrainConfig, case: CaseSlices, k: int, masks: np.ndarray):
     """Truth and the region that counts (rows, columns, 2) for a segmentation; class of a slice, and `_cells` for that head."""
     if config.task == "slice":
-        found = np.int32(case.has_tumor[k] or masks[..., 1].max() > 0.5)  # a painted lesion counts
+        # A painted lesion counts; real tumour counts as the split says, which may ask for more than a pixel of it.
+        found = np.int32(case.has_tumor[k] or (masks[..., 1].max() > 0.5 and not case.tumor[k].any()))
         return (found, _cells(masks[..., 1])) if config.network.head == "cells" else found
     truth = masks[..., 0 if config.task == "liver" else 1]
     region = np.ones_like(truth)

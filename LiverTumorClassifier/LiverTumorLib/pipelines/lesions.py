@@ -122,11 +122,16 @@ def _lesion(own: np.ndarray, corner: list[int], volume: CTVolume, probability_at
 
 
 def _distance_mm(own: np.ndarray, corner: list[int], volume: CTVolume, surface) -> float:
-    """Shortest distance from a lesion to the surface; its outermost voxels are the nearest ones, and far fewer."""
+    """Shortest distance from a lesion to the surface; its outermost voxels are the nearest ones, and far fewer.
+
+    A few of them say how far it is at most, which spares the search for the others most of its way.
+    """
     from scipy.ndimage import binary_erosion
 
     kji = np.argwhere(own & ~binary_erosion(own)) + corner
-    return round(float(surface.query(volume.ras(kji[:, ::-1]))[0].min()), 2)
+    points = volume.ras(kji[:, ::-1])
+    bound = float(surface.query(points[::64])[0].min())
+    return round(min(bound, float(surface.query(points, distance_upper_bound=bound)[0].min())), 2)
 
 
 def _surface_mm(labels: np.ndarray, liver: tuple[slice, ...], volume: CTVolume):

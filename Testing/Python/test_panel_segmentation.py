@@ -92,9 +92,11 @@ def test_the_phantom_from_opening_to_results(app, tmp_path):
     assert "missed" in panel.ui.comparisonLabel.text
 
     before, summary = labels_from_segmentation(segmentation, ct), panel.ui.summaryLabel.text
+    assert segmentation.GetNodeReference(MARKER_ROLE) is not None
     panel.ui.thresholdSlider.value = 0.95
     spin(lambda: panel.ui.summaryLabel.text != summary, 30)
     after = labels_from_segmentation(segmentation, ct)
+    assert segmentation.GetNodeReference(MARKER_ROLE) is None  # lesions have other numbers now
     assert 0 < np.count_nonzero(after == 2) < np.count_nonzero(before == 2)
     assert set(np.flatnonzero(after == 2)) <= set(np.flatnonzero(before == 2))
     panel.ui.thresholdSlider.value = 0.45
@@ -231,6 +233,15 @@ def test_what_ends_the_module_or_the_scene_ends_the_run(endless, interrupt):
         assert not panel.ui.applyButton.enabled
         add_ct(slicer.mrmlScene)
     spin(lambda: panel.ui.applyButton.enabled, 5)
+
+
+def test_reload_takes_the_library_as_it_is_now(quick, monkeypatch):
+    for name in [name for name in sys.modules if name.partition(".")[0] == "LiverTumorLib"]:
+        monkeypatch.setitem(sys.modules, name, sys.modules[name])  # so that what other tests have imported comes back
+    getattr(slicer.modules, f"{NAME}Widget").onReload()
+    panel = getattr(slicer.modules, f"{NAME}Widget").panel
+    assert type(panel) is not type(quick) and type(panel).__name__ == "SegmentationPanel"
+    assert panel.ui.applyButton.enabled
 
 
 def test_a_ct_deleted_while_it_is_analysed(quick):

@@ -70,6 +70,7 @@ def mark_slice(chart_node, s: float) -> None:
     if series.GetTableNode() is not table:
         with one_update(series):
             _draw_line(series, table, "s", (0.1, 0.4, 0.9))
+        series.SetHideFromEditors(True)
     if series.GetID() not in [chart_node.GetNthPlotSeriesNodeID(index) for index in range(chart_node.GetNumberOfPlotSeriesNodes())]:
         chart_node.AddAndObservePlotSeriesNodeID(series.GetID())
 

@@ -12,6 +12,7 @@ from .plots import plot_probability
 from .probabilities import segment_again, show_probabilities
 from .segmentations import labels_from_segmentation, labels_to_segmentation
 from .tables import fill_lesion_table, fill_slice_table, fill_summary_table
+from .views import remove_marker
 from .volumes import ct_from_node
 
 LESIONS_ROLE = "LiverTumor.lesions"
@@ -106,6 +107,7 @@ def threshold_again(segmentation_node, ct_node, tumor_threshold: float, min_lesi
 
 
 def _show_measurements(segmentation_node, ct_node, name: str, lesions: list[Lesion], summary: CaseSummary) -> tuple:
+    remove_marker(segmentation_node)  # the lesion it points at may have another number now, or be gone
     lesion_table = _table(segmentation_node, LESIONS_ROLE, ct_node, "lesions")
     fill_lesion_table(lesion_table, lesions)
     summary_table = _table(segmentation_node, SUMMARY_ROLE, ct_node, "summary")

@@ -73,7 +73,8 @@ class ClassificationPanel(Panel):
 
     def show_results(self, nodes: CaseNodes) -> str:
         self.parameters.outputTable = nodes.sliceTable
-        show_ct(self.parameters.inputVolume)
+        if self.parameters.inputVolume is not None:  # another one, or none, may have been chosen meanwhile
+            show_ct(self.parameters.inputVolume)
         self.results.show()
         suspicious = nodes.summary.suspicious_slices
         if not suspicious:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from slicer.i18n import tr as _
 
 from ..mrml.results import CaseNodes
+from ..mrml.segmentations import ct_of
 from ..mrml.views import show_ct
 from .panel import Panel
 from .run_control import ensure_requirements
@@ -44,7 +45,7 @@ class SegmentationPanel(Panel):
 
     def show_results(self, nodes: CaseNodes) -> str:
         self.parameters.outputSegmentation = nodes.segmentationNode
-        show_ct(self.parameters.inputVolume)
+        show_ct(ct_of(nodes.segmentationNode))  # another input may have been chosen meanwhile
         self.results.show()
         return _("No liver found; is it a CT of the abdomen?") if not nodes.summary.liver_ml else _("Done.")
 

@@ -18,7 +18,7 @@ from LiverTumorLib.jobs.process import KILL_AFTER_S, LOG_TAIL_BYTES, TERMINATE_A
 from LiverTumorLib.jobs.protocol import crash_error, error_from_event, parse_event, worker_environment
 
 PROGRAM = (sys.executable, "-m", "LiverTumorLib.cli")
-TICK_S = 0.5
+TICK_S = 0.2
 _SENTENCE = "livertumor: "
 
 

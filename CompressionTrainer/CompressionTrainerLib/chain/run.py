@@ -146,6 +146,8 @@ def _run_stage(stage: Stage, log: Path, progress: Progress) -> bool:
 
 def _is_trained(run: Path) -> bool:
     """Whether a stopped stage's training had come to its end; asked in a child, since it takes TensorFlow."""
+    if not (run / "state.npz").exists():  # no epoch is complete; see training/state.py
+        return False
     code = "import sys; from pathlib import Path; from CompressionTrainerLib.training.state import is_finished; "
     code += "sys.exit(0 if is_finished(Path(sys.argv[1])) else 3)"
     return subprocess.run([sys.executable, "-c", code, str(run)], env=child_environment(), capture_output=True, check=False).returncode == 0

@@ -34,6 +34,7 @@ from LiverTumorLib.pipelines.options import CaseOutput
 from LiverTumorLib.pipelines.results import CaseResult, CaseSummary, SliceRecord
 
 MODELS = [{"id": "liver-roi", "version": "1", "sha256": "0" * 64}]
+PNG = b"\x89PNG\r\n\x1a\n not a real one"
 FLOAT, INT8 = "train/best.weights.h5", "tumor-slice/model.tflite"
 
 
@@ -45,7 +46,7 @@ def report(*words):
 
 
 def write_evaluation(folder, title="three <b>cases</b>", tumor=True):
-    """Three patients of 8 slices, the last without tumor."""
+    """Three patients of 8 slices, the last without tumor; a picture of the first, and one that is no longer there."""
     scored = []
     for number in range(3):
         truth = np.zeros((8, 10, 12), np.uint8)
@@ -59,7 +60,10 @@ def write_evaluation(folder, title="three <b>cases</b>", tumor=True):
         output = CaseOutput(CaseResult(f"case-{number}", CaseSummary(), [], records, MODELS, {"liver": 1.0}), found)
         volume = CTVolume(np.zeros(truth.shape, np.int16), np.diag([-5.0, -4.0, 5.0, 1]), f"case-{number}")
         scored.append(score_case(output, truth, volume, str(number), tumor_labelled=tumor))
-    write_report(folder, title, scored, summarize(scored, 0.5), provenance("livertumor evaluate x", MODELS), about={}, pictures=[])
+    pictures = [{"case": f"case-{number - 1}", "file": f"pictures/{number:03d}.png"} for number in (1, 2)]
+    write_report(folder, title, scored, summarize(scored, 0.5), provenance("livertumor evaluate x", MODELS), about={}, pictures=pictures)
+    (folder / "pictures").mkdir()
+    (folder / "pictures" / "001.png").write_bytes(PNG)
 
 
 def write_comparison(folder, kind, models=(FLOAT, INT8), fold=1):
@@ -104,6 +108,20 @@ def write_run(folder, epochs=3, task="slice", record=True, **more):
     score = "probability_accuracy" if task == "slice" else "dice"
     log = [{"epoch": e, "loss": 1 / (e + 1), score: 0.5 + e / 10, "val_loss": 2.0, f"val_{score}": 0.4 + e / 10} for e in range(epochs)]
     write_table(folder / "log.csv", log)
+
+
+def write_saliency(folder):
+    record = {
+        "run": "n",
+        "ct": "a.nii.gz",
+        "slice": 3,
+        "probability": 0.75,
+        "map": "cells",
+        "attribution_gap": 1e-4,
+        "picture": "saliency.png",
+    }
+    write_json(folder / "saliency.json", record)
+    (folder / "saliency.png").write_bytes(PNG)
 
 
 class Page(HTMLParser):
@@ -153,6 +171,8 @@ def everything(tmp_path_factory):
     for fold in (1, 2):
         write_comparison(found / f"slices-{fold}", "slice", (FLOAT,), fold)
     write_benchmark(found / "benchmark")
+    write_json(found / "scans" / "benchmark.json", {"rows": [{"what": "scan", "measure": "wall_s", "median": 1.0}]})
+    write_saliency(found / "saliency")
     write_run(found / "train")
     write_run(found / "prune", 2, start="/gone/train/best.weights.h5", pruning={"sparsity": 0.2})
     write_run(found / "prune" / "gradual", 1, record=False)
@@ -176,8 +196,11 @@ def test_the_page_needs_nothing_beside_it_and_its_links_lead_somewhere(everythin
     assert all(image["src"].startswith("data:image/") and len(image["alt"]) > 20 for image in page.images)
     anchors = set(re.findall(r' id="([^"]+)"', text))
     assert page.links and {link.removeprefix("#") for link in page.links} <= anchors
-    for image in page.images:
-        ElementTree.fromstring(b64decode(image["src"].partition(",")[2]))  # SVG, well-formed
+    contents = [b64decode(image["src"].partition(",")[2]) for image in page.images]
+    assert contents.count(PNG) == 2
+    for content in contents:
+        if content != PNG:
+            ElementTree.fromstring(content)  # SVG, well-formed
 
 
 def test_names_are_not_taken_for_markup(everything):
@@ -217,6 +240,13 @@ def test_the_papers_numbers_are_marked_and_stand_beside_ours(everything):
     assert sizes[FLOAT]["MiB with Adam's state"] == "26.4" and sizes["fine-tuned MobileNetV2"]["MiB"] == "26.10"
     assert sizes[INT8]["MiB"] == "2.59" and "float32 TFLite" in sizes["pruned and quantized"]["what it is"]
     assert [line["validation"] for line in cells(page, "dice-by-epoch-found-liver")][-1] == "0.943"
+
+
+def test_pictures_that_are_there_are_in_the_page(everything):
+    alts = [image["alt"] for image in everything[1].images]
+    assert len([alt for alt in alts if alt.startswith("case-0 (three <b>cases</b>): random slices")]) == 1
+    assert not any(alt.startswith("case-1 (three <b>cases</b>): random") for alt in alts)
+    assert any(alt.startswith("n on slice 3 of a.nii.gz, probability of tumor 0.75") for alt in alts)
 
 
 def test_the_leak_is_shown_with_the_folds_together(everything):

@@ -49,6 +49,12 @@ class Evaluation:
     def title(self) -> str:
         return self.content["title"]
 
+    @property
+    def pictures(self) -> list[tuple[str, Path]]:
+        """Case and file of the pictures that are still there."""
+        listed = [(picture["case"], self.folder / picture["file"]) for picture in self.content.get("pictures", [])]
+        return [(case, path) for case, path in listed if path.is_file()]
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -133,6 +139,18 @@ def _comparison(path: Path, found: Inputs) -> None:
     found.comparisons.append(Comparison(path.parent, content, {name: _scores(rows, name) for name in content["models"]}))
 
 
+def _benchmark(path: Path, found: Inputs) -> None:
+    content = _json(path)
+    if all("file" in row for row in content["rows"]):  # else that of whole scans, which Testing/Benchmark writes
+        found.benchmarks.append(content)
+
+
+def _saliency(path: Path, found: Inputs) -> None:
+    record = _json(path)
+    if path.with_name(record["picture"]).is_file():
+        found.saliency.append((path.parent, record))
+
+
 def _variants(path: Path, found: Inputs) -> None:
     """Sizes of the files beside variants.csv, as benchmarks have them."""
     for row in _rows(path):
@@ -187,8 +205,8 @@ def _json(path: Path) -> dict:
 _READERS = {
     "evaluation.json": _evaluation,
     "comparison.json": _comparison,
-    "benchmark.json": lambda path, found: found.benchmarks.append(_json(path)),
+    "benchmark.json": _benchmark,
     "variants.csv": _variants,
     "counts.csv": lambda path, found: found.counts.append(_rows(path)),
-    "saliency.json": lambda path, found: found.saliency.append((path.parent, _json(path))),
+    "saliency.json": _saliency,
 }

@@ -136,9 +136,9 @@ def pictures_section(inputs: Inputs) -> Section | None:
     """Slices with truth and prediction, drawn at random by the evaluation, and saliency maps."""
     blocks: list = []
     for evaluation in inputs.evaluations:
-        for picture in evaluation.content.get("pictures", [])[:_MOST_PICTURES]:
-            caption = f"{picture['case']} ({evaluation.title}): random slices; the CT, the truth (dashed), and what was found."
-            blocks.append(Figure(f"picture-{len(blocks) + 1}", caption, png_uri(evaluation.folder / picture["file"])))
+        for case, path in evaluation.pictures[:_MOST_PICTURES]:
+            caption = f"{case} ({evaluation.title}): random slices; the CT, the truth (dashed), and what was found."
+            blocks.append(Figure(f"picture-{len(blocks) + 1}", caption, png_uri(path)))
     for place, (folder, record) in enumerate(inputs.saliency, start=1):
         how = "the probability of each cell, from which the decision is made" if record["map"] == "cells" else "Grad-CAM"
         caption = (

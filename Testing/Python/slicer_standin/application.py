@@ -177,6 +177,7 @@ def running(window: bool = True) -> Iterator[Application]:
             if isinstance(module, LoadedModule):
                 close_module(module.name)
         app.processEvents()
+        QtCore.QCoreApplication.sendPostedEvents(None, QtCore.QEvent.Type.DeferredDelete)  # which processEvents leaves alone
         sys.excepthook = hook
         for name in added:
             delattr(slicer, name)

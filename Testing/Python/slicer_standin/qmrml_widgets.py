@@ -67,12 +67,12 @@ class qMRMLNodeComboBox(PythonQtObject, QtWidgets.QWidget):  # noqa: N801
         }
         self._scene, self._observed, self._nodes, self._current = None, [], [], None
         self._box.currentIndexChanged.connect(self._picked)
+        self.destroyed.connect(lambda _, observed=self._observed: _stop_observing(observed))
 
     def setMRMLScene(self, scene) -> None:
-        for observed, tag in self._observed:
-            observed.RemoveObserver(tag)
+        _stop_observing(self._observed)
         self._scene = scene
-        self._observed = [(scene, scene.AddObserver(event, self._follow)) for event in _SCENE_EVENTS] if scene else []
+        self._observed += [(scene, scene.AddObserver(event, self._follow)) for event in _SCENE_EVENTS] if scene else []
         self._follow()
 
     def currentNode(self):
@@ -131,6 +131,12 @@ class qMRMLNodeComboBox(PythonQtObject, QtWidgets.QWidget):  # noqa: N801
         self.setCurrentNode(self._scene.GetNodeByID(identifier) if self._scene and identifier else None)
 
     currentNodeID = QtCore.Property(str, _get_id, _set_id)
+
+
+def _stop_observing(observed: list) -> None:
+    while observed:
+        scene, tag = observed.pop()
+        scene.RemoveObserver(tag)
 
 
 class qMRMLSegmentationShow3DButton(PythonQtObject, QtWidgets.QPushButton):  # noqa: N801

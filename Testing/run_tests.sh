@@ -52,5 +52,6 @@ style=0
 "$environment/bin/ruff" format --check . || style=1
 say "Running the tests"
 export QT_QPA_PLATFORM=offscreen MPLBACKEND=Agg
-"$environment/bin/python" -m pytest -m "not slow" "$@" || exit 1
+# A process for each CPU; the tests of a file share what they made, so they stay together.
+"$environment/bin/python" -m pytest -m "not slow" --numprocesses auto --dist loadfile "$@" || exit 1
 [ "$style" -eq 0 ] || stop "The tests pass, but ruff has complaints (above); \`$environment/bin/ruff check --fix .\` and \`ruff format .\` mend most."

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import queue
-import signal
 import subprocess
 import sys
 import threading
@@ -14,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from LiverTumorLib import errors
+from LiverTumorLib.jobs.group import signal_group, start_group
 from LiverTumorLib.jobs.process import KILL_AFTER_S, LOG_TAIL_BYTES, TERMINATE_AFTER_S
 from LiverTumorLib.jobs.protocol import crash_error, error_from_event, parse_event, worker_environment
 
@@ -36,27 +36,36 @@ def run_child(words: Sequence[str], log: Path, listen: Callable[[dict | None], N
     """
     try:
         log.parent.mkdir(parents=True, exist_ok=True)
-        file = open(log, "ab", buffering=0)  # noqa: SIM115, closed below
+        with open(log, "ab", buffering=0) as file:
+            file.write(f"\n{datetime.now(UTC).isoformat(timespec='seconds')} {' '.join(words)}\n".encode())
+            start = file.tell()
+            code, told = _run([*PROGRAM, *words], file, listen)
+    except BrokenPipeError:  # nobody reads what we tell
+        raise
     except OSError as error:
         raise errors.OutputError(f"{log} cannot be written: {error.strerror or error}.") from error
-    with file:
-        file.write(f"\n{datetime.now(UTC).isoformat(timespec='seconds')} {' '.join(words)}\n".encode())
-        start = file.tell()
-        process = _spawn([*PROGRAM, *words], file)
-        told = None
-        try:
-            for line in _lines(process):
-                event = parse_event(line) if line else None
-                if line and event is None:
-                    file.write(line)
-                elif event and event["event"] == "error":
-                    told = error_from_event(event)
-                listen(event if event and event["event"] == "progress" else None)
-            code = process.wait()
-        finally:
-            _end(process)
     if code:
         raise told or _error(code, log, start)
+
+
+def _run(command: list[str], log, listen: Callable[[dict | None], None]) -> tuple[int, errors.LiverTumorError | None]:
+    """Exit code of a command, and the error that it told of by an event."""
+    told = None
+    try:
+        process = start_group(command, log, child_environment())
+    except OSError as error:
+        raise errors.WorkerError(f"{command[0]} cannot be started: {error.strerror or error}.") from error
+    try:
+        for line in _lines(process):
+            event = parse_event(line) if line else None
+            if line and event is None:
+                log.write(line)
+            elif event and event["event"] == "error":
+                told = error_from_event(event)
+            listen(event if event and event["event"] == "progress" else None)
+        return process.wait(), told
+    finally:
+        _end(process)
 
 
 def child_environment() -> dict[str, str]:
@@ -64,22 +73,6 @@ def child_environment() -> dict[str, str]:
     environment = worker_environment()
     environment["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).resolve().parents[2]), environment["PYTHONPATH"]])
     return environment
-
-
-def _spawn(command: Sequence[str], log) -> subprocess.Popen:
-    """Start a command at the head of a group of its own, so that Ctrl-C in a terminal reaches only us, and we reach all of it."""
-    try:
-        return subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=log,
-            env=child_environment(),
-            start_new_session=os.name != "nt",
-            creationflags=subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW if os.name == "nt" else 0,
-        )
-    except OSError as error:
-        raise errors.WorkerError(f"{command[0]} cannot be started: {error.strerror or error}.") from error
 
 
 def _lines(process: subprocess.Popen):
@@ -109,10 +102,10 @@ def _end(process: subprocess.Popen) -> None:
         with contextlib.suppress(OSError):
             process.stdin.close()
         if process.poll() is None and not _waited(process, TERMINATE_AFTER_S):
-            _signal_group(process, terminate=True)
+            signal_group(process, terminate=True)
             _waited(process, KILL_AFTER_S)
     finally:
-        _signal_group(process, terminate=False)  # also where it has ended: what it started may have stayed
+        signal_group(process, terminate=False)  # also where it has ended: what it started may have stayed
         process.wait()
 
 
@@ -120,14 +113,6 @@ def _waited(process: subprocess.Popen, seconds: float) -> bool:
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(seconds)
     return process.returncode is not None
-
-
-def _signal_group(process: subprocess.Popen, terminate: bool) -> None:
-    if os.name == "nt":
-        subprocess.run(["taskkill", "/F", "/T", "/PID", str(process.pid)], capture_output=True, check=False)
-    else:
-        with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS says no permission for a group of zombies
-            os.killpg(process.pid, signal.SIGTERM if terminate else signal.SIGKILL)
 
 
 def _error(code: int, log: Path, start: int) -> errors.LiverTumorError:

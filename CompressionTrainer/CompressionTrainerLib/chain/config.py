@@ -75,10 +75,11 @@ def load_chain(config: str | Path, network: str | Path | None = None, files: dic
     if "distill" in stages:
         if "config" not in stages["distill"]:
             raise UsageError(f"{path}: [distill] lacks config, the student's training configuration.")
-        student = _network(stages["distill"].pop("config"), path.parent)
-    for name, value in stages["train"].items():
-        if isinstance(value, Path) and not value.exists():
-            raise UsageError(f"{value}, which [train] {name} names, is missing; check the name.")
+        student = _network(str(stages["distill"].pop("config")), path.parent)
+    for stage, values in stages.items():
+        for name, value in values.items():
+            if isinstance(value, Path) and not value.is_file():
+                raise UsageError(f"{value}, which [{stage}] {name} names, is missing; check the name.")
     return Chain(path, head.name, named, student, stages)
 
 
@@ -92,7 +93,7 @@ def _settings(path: Path, stage: str, values: object) -> dict[str, object]:
             wanted = "true or false" if switch else "a value of another kind"
             raise UsageError(f"{path}: [{stage}] {key} is {value!r}; it must be {wanted}.")
     # File names are relative to the configuration; the student is found as the network is.
-    return {key: path.parent / value if is_path(known[key]) and key != "config" else value for key, value in given.items()}
+    return {key: path.parent / str(value) if is_path(known[key]) and key != "config" else value for key, value in given.items()}
 
 
 def _network(given: str | Path, folder: Path) -> Network:

@@ -7,7 +7,6 @@ import contextlib
 import os
 import queue
 import shutil
-import signal
 import subprocess
 import tempfile
 import threading
@@ -20,6 +19,7 @@ import numpy as np
 from ..ct import CTVolume
 from ..errors import Cancelled, LiverTumorError, OutputError, WorkerError
 from ..pipelines.options import CaseOutput, RunOptions
+from .group import signal_group, start_group
 from .protocol import JobState, crash_error, load_output, worker_command, worker_environment, write_job
 
 # After a stop: closed stdin, then terminate, then kill. All of it fits into the two seconds that a user is promised.
@@ -79,7 +79,7 @@ class Job:
         self._outcome: CaseOutput | LiverTumorError | None = None
         try:
             with open(folder / "worker.log", "wb") as log:
-                self._process = _spawn(command, log)
+                self._process = start_group(command, log, worker_environment())
         except OSError as error:
             raise WorkerError(f"The analysis process {command[0]} cannot be started: {error.strerror or error}.") from error
         _running.add(self)
@@ -232,25 +232,7 @@ class Job:
         with self._lock:
             if self._process.returncode is not None:  # reaped: its number may belong to somebody else by now
                 return
-            if os.name == "nt":
-                subprocess.run(["taskkill", "/F", "/T", "/PID", str(self._process.pid)], capture_output=True, check=False)
-            else:
-                with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS says no permission for a group of zombies
-                    os.killpg(self._process.pid, signal.SIGTERM if terminate else signal.SIGKILL)
-
-
-def _spawn(command: Sequence[str], log) -> subprocess.Popen:
-    """Start the worker at the head of a group of its own, so that Ctrl-C in a terminal reaches only us, and we reach all of it."""
-    flags = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW if os.name == "nt" else 0
-    return subprocess.Popen(
-        list(command),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=log,
-        env=worker_environment(),
-        start_new_session=os.name != "nt",
-        creationflags=flags,
-    )
+            signal_group(self._process, terminate)
 
 
 @atexit.register

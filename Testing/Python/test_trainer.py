@@ -15,6 +15,7 @@ from CompressionTrainerLib.data.slices import BORDER, CaseSlices
 from CompressionTrainerLib.data.splits import load_split
 from CompressionTrainerLib.data.synthetic import paint_lesions, paint_mass
 from CompressionTrainerLib.export.bundle import export_run
+from CompressionTrainerLib.export.thresholds import nearest_to_half
 from CompressionTrainerLib.export.tflite import float_tensors, float_tflite, int8_tflite
 from CompressionTrainerLib.networks.keras_module import keras
 from CompressionTrainerLib.networks.mobile_unet import mobile_unet
@@ -228,3 +229,8 @@ def test_a_painted_mass_lies_in_the_body_and_leaves_the_liver_alone():
     assert (labels == masks).all()
     empty = np.zeros_like(image)
     assert paint_mass(empty, masks, 2.0, 5.0, np.random.default_rng(2))[0] is empty
+
+
+def test_a_plateau_gives_the_threshold_in_its_middle_and_a_peak_its_own():
+    assert nearest_to_half({0.1: 0.5, 0.3: 0.795, 0.6: 0.8, 0.9: 0.801}) == 0.6
+    assert nearest_to_half({0.1: 0.5, 0.5: 0.7, 0.8: 0.75}) == 0.8

@@ -13,6 +13,7 @@ from LiverTumorLib.pipelines.slicewise import slice_logits, smoothed_logits
 
 from ..data.slices import BORDER, CaseSlices
 
+TIE = 0.01  # Dice
 CANDIDATES = np.round(np.arange(0.05, 0.91, 0.05), 2)
 # Without tumour there is no Dice; a threshold that invents this much tumour (ml) in such a patient costs as much as missing one.
 FALSE_TUMOR_ML = 5.0
@@ -28,7 +29,7 @@ def predictions(session: Session, case: CaseSlices) -> np.ndarray:
 
 
 def segmentation_threshold(session: Session, cases: Sequence[CaseSlices], task: str) -> tuple[float, dict[str, float]]:
-    """Threshold with the best typical Dice over cases, and that Dice by threshold (on the network's canvas).
+    """Threshold with about the best typical Dice over cases (see `nearest_to_half`), and that Dice by threshold (on the network's canvas).
 
     Typical is the median for the liver, or one patient with a large mass beside it would decide, and the mean for tumour,
     where patients differ in kind. For tumour only the liver's truth counts as searched region, as in inference; a case
@@ -50,7 +51,16 @@ def segmentation_threshold(session: Session, cases: Sequence[CaseSlices], task: 
             else:
                 values.append(max(0.0, 1 - np.count_nonzero(found) * voxel_ml / FALSE_TUMOR_ML))
     dice = {threshold: float(typical(values)) for threshold, values in scores.items()}
-    return max(dice, key=lambda threshold: dice[threshold]), dice
+    return nearest_to_half(dice), dice
+
+
+def nearest_to_half(scores: dict[float, float]) -> float:
+    """Of the thresholds that score as well as the best, within `TIE`, the one nearest 0.5.
+
+    A few validation patients cannot tell such scores apart, and towards 0 or 1 one of the two kinds of error grows on others.
+    """
+    best = max(scores.values())
+    return min((threshold for threshold, score in scores.items() if score >= best - TIE), key=lambda threshold: abs(threshold - 0.5))
 
 
 def slice_calibration(session: Session, cases: Sequence[CaseSlices]) -> tuple[Calibration, float, dict[str, float]]:

@@ -21,7 +21,7 @@ from CompressionTrainerLib.training.config import config_from_dict, load_config
 from CompressionTrainerLib.training.quantize import quantize_run, read_run
 from CompressionTrainerLib.training.record import write_record
 from CompressionTrainerLib.training.run import build_network, load_slices
-from LiverTumorLib.errors import InputError, UsageError
+from LiverTumorLib.errors import Cancelled, InputError, UsageError
 from tiny_training import TINY, write_data
 
 
@@ -45,11 +45,26 @@ def untrained_run(folder, data, size=64):
     return folder
 
 
+def stop_at(stage):
+    """A report that stops the work when a stage tells of itself."""
+
+    def report(told, *_):
+        if told == stage:
+            raise Cancelled("Stopped.")
+
+    return report
+
+
 def test_zeros_of_a_pruned_run_are_in_its_int8_file(data, tmp_path):
-    """Prune, quantize in training, export; and the runs and the card say what was done."""
+    """Prune, stopped once half-way, quantize in training, export; and the runs and the card say what was done."""
     run = untrained_run(tmp_path / "run", data)
     out = run / "pruned"
-    prune_run(run, *data, out, "best", sparsity=0.3, epochs=2, fine_tuning_epochs=1, learning_rate=1e-3)
+    how = {"sparsity": 0.3, "epochs": 2, "fine_tuning_epochs": 1, "learning_rate": 1e-3}
+    with pytest.raises(Cancelled):
+        prune_run(run, *data, out, "best", **how, report=stop_at("fine-tune"))
+    with pytest.raises(InputError, match="one with another 'pruning'"):
+        prune_run(run, *data, out, "best", **{**how, "sparsity": 0.5})
+    prune_run(run, *data, out, "best", **how, report=stop_at("prune"))  # that part is not done again
     rows = list(csv.DictReader((out / "sparsity.csv").open()))
     assert len(rows) == 14 and all(float(row["sparsity"]) == pytest.approx(0.3, abs=0.02) for row in rows)
     schedule = json.loads((out / "run.json").read_text())["pruning"]
@@ -64,7 +79,7 @@ def test_zeros_of_a_pruned_run_are_in_its_int8_file(data, tmp_path):
     assert sparsity(found) > 0.29  # rounding adds zeros to those of pruning; it takes none away
     assert all(kernel.sparsity > 0.28 for kernel in found if kernel.operator == "CONV_2D" and kernel.weights >= 64)
     with pytest.raises(InputError, match="holds a run already"):
-        prune_run(run, *data, out, "best", 0.3, 1, 1)
+        prune_run(run, *data, out, "best", **how)
 
 
 def test_a_slim_run_is_smaller_and_becomes_int8(data, tmp_path):

@@ -15,8 +15,8 @@ from CompressionTrainerLib.data.slices import BORDER, CaseSlices
 from CompressionTrainerLib.data.splits import load_split
 from CompressionTrainerLib.data.synthetic import paint_lesions, paint_mass
 from CompressionTrainerLib.export.bundle import export_run
-from CompressionTrainerLib.export.thresholds import nearest_to_half
 from CompressionTrainerLib.export.tflite import float_tensors, float_tflite, int8_tflite
+from CompressionTrainerLib.export.thresholds import nearest_to_half
 from CompressionTrainerLib.networks.keras_module import keras
 from CompressionTrainerLib.networks.mobile_unet import mobile_unet
 from CompressionTrainerLib.networks.mobilenet_v2 import load_imagenet, mobilenet_v2_classifier, reestimate_batch_norm

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -109,20 +110,22 @@ def rows(scores: dict[str, np.ndarray], slices: Sequence[Slice]) -> list[dict]:
     ]
 
 
-def _keras(weights: Path, images) -> np.ndarray:
+def _keras(weights: Path, images: Iterator[np.ndarray]) -> list[float]:
     from ..training.quantize import read_run
     from ..training.run import build_network
 
     model = build_network(read_run(weights.parent))
     model.load_weights(weights)
-    outputs = model.predict(np.stack(list(images)), batch_size=_BATCH, verbose=0)
-    return (outputs[0] if isinstance(outputs, list) else outputs)[:, 1]
+    found = []
+    while batch := list(islice(images, _BATCH)):
+        outputs = model.predict_on_batch(np.stack(batch))
+        found += (outputs[0] if isinstance(outputs, list) else outputs)[:, 1].tolist()
+    return found
 
 
-def _runtime(model: ModelFile, images) -> list[float]:
+def _runtime(model: ModelFile, images: Iterator[np.ndarray]) -> list[float]:
     network = (LiteRT if model.kind == "tflite" else OnnxRuntime)(model.path.read_bytes())
-    run: Callable = network.run
     place = next((place for place, shape in enumerate(network.output_shapes) if tuple(shape)[1:] == (2,)), None)
     if place is None:
         raise ValueError("it has no output with the two classes")
-    return [float(run(image)[place][1]) for image in images]
+    return [float(network.run(image)[place][1]) for image in images]

@@ -27,7 +27,7 @@ class Table:
     Attributes:
         name: of its CSV file.
         caption: above it.
-        rows: dictionaries from column header to value; all have the first one's columns.
+        rows: dictionaries from column header to value; all have the first one's columns. Columns that say nothing leave.
         note: below it.
     """
 
@@ -35,6 +35,10 @@ class Table:
     caption: str
     rows: list[dict]
     note: str = ""
+
+    def __post_init__(self) -> None:
+        told = [column for column in self.rows[0] if any(row[column] not in ("", "–") for row in self.rows)]
+        object.__setattr__(self, "rows", [{column: row[column] for column in told} for row in self.rows])
 
 
 @dataclass(frozen=True)

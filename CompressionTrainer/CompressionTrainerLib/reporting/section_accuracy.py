@@ -232,8 +232,9 @@ def _case_row(case: dict) -> dict:
             f"{name} HD95 (mm)": number(case.get(f"{name}_hd95_mm"), 1),
             f"{name} true (ml)": number(case.get(f"{name}_truth_ml"), 1),
             f"{name} found (ml)": number(case.get(f"{name}_predicted_ml"), 1),
+            f"{name} efficiency": number(case.get(f"{name}_efficiency")),
         }
-    return row | {"efficiency, tumor": number(case.get("tumor_efficiency")), "seconds": number(case.get("seconds"), 1)}
+    return row | {"seconds": number(case.get("seconds"), 1)}
 
 
 def _plain(figure) -> dict:

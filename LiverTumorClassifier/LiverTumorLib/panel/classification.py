@@ -97,7 +97,7 @@ class ClassificationPanel(Panel):
             self.install()
             ct, segmentation, model = self._live_with = self._live_choice()
             volume = ct_from_node(ct)
-            self.live.start(volume, RunOptions(slice_model=model, threads=1), slices_with_liver(segmentation, ct) if segmentation else None)
+            self.live.start(volume, RunOptions(slice_model=model), slices_with_liver(segmentation, ct) if segmentation else None)
         self.ui.liveButton.checked = self.live.on
 
     def _on_live_ended(self, error: LiverTumorError) -> None:

@@ -13,7 +13,7 @@ from ..models.session import Session
 from .classification import slice_records
 from .options import CaseOutput, Progress, RunOptions
 from .run import Run
-from .slicewise import calibrated, slice_logits
+from .slicewise import calibrated, slice_logits, smoothed_logits, smoothing_reach
 
 if TYPE_CHECKING:
     from ..jobs.dialog import Dialog
@@ -22,9 +22,10 @@ _BLOCK = 16  # slices prepared between two reports, so that a stop is obeyed at 
 
 
 class SliceScorer:
-    """The calibrated tumor probability of any axial slice of one scan, in about the time that the network takes.
+    """The calibrated tumor probability of any axial slice of one scan, the same as that of `classify_case`.
 
-    Of the slice alone: unlike `classify_case`, it does not average over neighbouring slices, which would take their time too.
+    What the network said of a slice is kept, so that the average over its neighbours costs their time only once: a step to the next
+    slice takes about as long as the network does.
 
     Args:
         session: of a network for task "slice".
@@ -37,6 +38,9 @@ class SliceScorer:
         frame = body_frame(volume, spec.size, spec.spacing_mm)
         self._session = session
         self._offset = spec.neighbour_mm / float(volume.spacing[2])
+        self._slice_mm = float(volume.spacing[2])
+        self._reach = smoothing_reach(self._slice_mm)
+        self._logits = np.full(volume.shape[0], np.nan, np.float32)
         self._canvas = np.empty((volume.shape[0], *spec.size), np.uint8)
         for start in range(0, volume.shape[0], _BLOCK):
             report(start / volume.shape[0])
@@ -45,8 +49,13 @@ class SliceScorer:
 
     def score(self, k: int) -> float:
         """Probability (0 to 1) that axial slice `k` shows tumor."""
-        output = self._session.predict([neighbour_channels(self._canvas, k, self._offset)])
-        return float(calibrated(slice_logits(output), self._session.bundle.manifest.calibration)[0])
+        around = np.clip(np.arange(k - self._reach, k + self._reach + 1), 0, len(self._logits) - 1)
+        new = np.unique(around[np.isnan(self._logits[around])])
+        if len(new):
+            output = self._session.predict([neighbour_channels(self._canvas, each, self._offset) for each in new])
+            self._logits[new] = slice_logits(output)
+        logit = smoothed_logits(self._logits[around], self._slice_mm)[self._reach]
+        return float(calibrated(logit, self._session.bundle.manifest.calibration))
 
 
 def answer_slices(volume: CTVolume, options: RunOptions, progress: Progress, dialog: Dialog) -> CaseOutput:

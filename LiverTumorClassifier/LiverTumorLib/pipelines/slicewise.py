@@ -49,7 +49,12 @@ def smoothed_logits(logits: np.ndarray, slice_mm: float) -> np.ndarray:
     """Logits of consecutive slices averaged over their neighbours: a lesion is in several slices, an error often in one."""
     from scipy.ndimage import gaussian_filter1d
 
-    return gaussian_filter1d(logits, LOGIT_SMOOTH_MM / slice_mm, mode="nearest")
+    return gaussian_filter1d(logits, LOGIT_SMOOTH_MM / slice_mm, mode="nearest", radius=smoothing_reach(slice_mm))
+
+
+def smoothing_reach(slice_mm: float) -> int:
+    """How many slices to each side take part in `smoothed_logits`: those within four standard deviations."""
+    return int(4 * LOGIT_SMOOTH_MM / slice_mm + 0.5)
 
 
 def calibrated(logits: np.ndarray, calibration: Calibration) -> np.ndarray:

@@ -1,7 +1,8 @@
 """What slicer-core lacks of Slicer's Python, enough to load the module files and to use their logic without the application.
 
-Only what this project uses is here, with Slicer's behaviour; anything else is missing and raises. There is no window, so the
-widgets cannot be made.
+Only what this project uses is here, with Slicer's behaviour; anything else is missing and raises. Panels are opened in the
+application of `application`: real Qt with the manners of Slicer's PythonQt, and plain widgets in place of qMRML's and CTK's. What is
+here was checked with Slicer 5.12.3's own ScriptedLoadableModule, parameterNodeWrapper and util on top of it.
 """
 
 from pathlib import Path

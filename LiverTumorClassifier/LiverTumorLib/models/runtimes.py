@@ -59,9 +59,8 @@ class OnnxRuntime:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
         options.log_severity_level = 4  # errors are raised, and need not be printed too
-        # The twin's int8 roundings with float arithmetic in between. ONNX Runtime's own int8 kernels saturate on CPUs without VNNI,
-        # which most Intel Macs are, and in version 1.23, the last one for these, they stray further from LiteRT than LiteRT's own
-        # kernels stray from each other; this way all versions and CPUs give the same.
+        # The twin's int8 roundings with float arithmetic in between. In version 1.23, the last one for Intel Macs, ONNX Runtime's own
+        # int8 kernels stray further from LiteRT than LiteRT's own kernels stray from each other; this way 1.23 and 1.31 gave the same.
         options.add_session_config_entry("session.disable_quant_qdq", "1")
         try:
             self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])

@@ -197,7 +197,8 @@ def test_training_stops_early_and_keeps_each_epoch_where_asked(tmp_path):
     fit(tiny_network(), config, tiny_slices(), tmp_path, report=quiet, tensorboard=True)
     assert list((tmp_path / "tensorboard").rglob("events.*"))
     rows = (tmp_path / LOG).read_text().splitlines()
-    losses = [float(row.split(",")[4]) for row in rows[1:]]
+    losses, rates = ([float(row.split(",")[column]) for row in rows[1:]] for column in (4, 5))
+    assert rates == pytest.approx([0.02, 0.02, 0.01]), "an epoch without a fall was enough for a lower rate from the next on"
     assert len(losses) == 3 and losses[0] == min(losses), "two epochs without a fall were enough"
     assert len(list(tmp_path.glob("epoch-*.weights.h5"))) == 3
     model = tiny_network()

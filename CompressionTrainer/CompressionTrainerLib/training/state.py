@@ -34,7 +34,7 @@ class Record:
     Attributes:
         epochs: complete ones.
         batch: slices in a batch.
-        learning_rate: of the last step.
+        learning_rate: of the next step, where no schedule gives it.
         best, best_epoch: the monitored figure's highest value, and the number of the epoch, from 1, that reached it.
         rows: the log, one row an epoch.
         counters: of the callbacks, by class and attribute.
@@ -55,7 +55,7 @@ class Record:
 
 def read_record(out: Path) -> Record | None:
     """The record of the run in a folder, None where no epoch is complete; raises InputError for a damaged file."""
-    state = _read(out)
+    state = _read(out, arrays=False)
     return state and state[0]
 
 
@@ -115,10 +115,10 @@ class Keeper(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs=None) -> None:
         record = self.record
-        figures = {name: float(value) for name, value in sorted(logs.items()) if name != "lr"}
+        figures = {name: float(value) for name, value in sorted(logs.items()) if name != "lr"}  # ReduceLROnPlateau's: before it acted
         record.epochs = epoch + 1
         record.learning_rate = float(keras.backend.get_value(self.model.optimizer.learning_rate))
-        record.rows.append({"epoch": epoch, **figures, "learning_rate": record.learning_rate})
+        record.rows.append({"epoch": epoch, **figures, "learning_rate": float(logs.get("lr", record.learning_rate))})
         if figures[self._monitor] > record.best:
             record.best, record.best_epoch = figures[self._monitor], epoch + 1
         record.counters = {
@@ -163,12 +163,12 @@ class Keeper(keras.callbacks.Callback):
                 self.model.save_weights(Path(folder) / name)
 
 
-def _read(out: Path) -> tuple[Record, list[np.ndarray]] | None:
+def _read(out: Path, arrays: bool = True) -> tuple[Record, list[np.ndarray]] | None:
     path = out / STATE
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            record = Record(**json.loads(str(arrays[_RECORD])))
-            return record, [arrays[str(number)] for number in range(len(arrays.files) - 1)]
+        with np.load(path, allow_pickle=False) as file:
+            record = Record(**json.loads(str(file[_RECORD])))
+            return record, [file[str(number)] for number in range(len(file.files) - 1)] if arrays else []
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError, BadZipFile) as error:

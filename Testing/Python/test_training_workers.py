@@ -42,6 +42,7 @@ def test_two_workers_train_one_network_and_only_the_first_writes(tmp_path):
     assert list(folders[1].iterdir()) == []
 
 
+@pytest.mark.slow
 def test_two_devices_of_one_process_share_the_batches(tmp_path):
     process = start(tmp_path, "mirrored")
     errors = process.communicate(timeout=PATIENCE_S)[1]

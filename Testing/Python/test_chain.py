@@ -17,6 +17,7 @@ from CompressionTrainerLib.chain.child import run_child
 from CompressionTrainerLib.chain.commands import STAGES
 from CompressionTrainerLib.chain.config import CONFIGS, load_chain
 from CompressionTrainerLib.chain.run import compress, prepare, require_unchanged
+from CompressionTrainerLib.reporting.inputs import _READERS
 from LiverTumorLib.errors import InputError, LiverTumorError, OutputError, UsageError, WorkerError
 from tiny_training import TINY
 
@@ -87,7 +88,7 @@ def test_stages_run_in_order_and_are_left_out_when_nothing_has_changed(setup):
     assert setup.run(told) == ["train", "prune", "quantize", "export"]
     assert setup.run() == []
     assert set(setup.states().values()) == {"done"}
-    record = json.loads((setup.out / "stages/prune.json").read_text())
+    record = json.loads((setup.out / "stages/prune.done.json").read_text())
     assert record["seconds"] > 0 and record["versions"]["tf_keras"] and record["folder"] == "prune"
     assert "something to keep in the log" in (setup.out / "logs/export.log").read_text()
 
@@ -107,6 +108,12 @@ def test_all_that_a_run_needs_is_in_its_folder(setup):
     assert len(files) == 6 and all(len(entry["sha256"]) == 64 for entry in files.values())
     train = about["stages"]["train"]
     assert train[1] == str(setup.out / "network.toml") and train[train.index("--split") + 1] == str(setup.out / "split.json")
+
+
+def test_nothing_of_the_chains_own_is_taken_for_results_by_the_report(setup):
+    setup.chain("[export]\n[benchmark]\n")
+    setup.run()
+    assert {path.name for path in setup.out.rglob("*.*")} & _READERS.keys() == set()
 
 
 def test_what_a_change_reaches_is_asked_for_and_made_anew(setup):
@@ -178,7 +185,7 @@ def test_a_stage_that_is_no_longer_wanted_goes_only_when_asked(setup):
         setup.run()
     assert (setup.out / "prune/whole.txt").exists()
     assert setup.overwrite() == ["quantize", "export"]
-    assert not (setup.out / "prune").exists() and not (setup.out / "stages/prune.json").exists()
+    assert not (setup.out / "prune").exists() and not (setup.out / "stages/prune.done.json").exists()
     assert (setup.out / "train/quantized/whole.txt").exists()
 
 
@@ -277,7 +284,7 @@ def test_a_dry_run_writes_nothing_and_says_what_is_known(setup):
     assert "to do (about 45 s, typical of two CPU cores)" in text and "In all about" in text
 
     setup.run()
-    record = setup.out / "stages/prune.json"
+    record = setup.out / "stages/prune.done.json"
     record.write_text(json.dumps(json.loads(record.read_text()) | {"seconds": 600.0}))
     setup.chain(PRUNE.replace("sparsity = 0.3", "sparsity = 0.3\nepochs = 6"))
     text, _ = compress_command(setup, "--dry-run").communicate(timeout=600)

@@ -50,7 +50,7 @@ def test_a_chain_goes_through_and_has_nothing_left_to_do(folder):
     with open(out / "evaluate/cases.csv", newline="", encoding="utf-8") as file:
         assert [row["case"] for row in csv.DictReader(file)] == ["volume-2"]  # the val patient, and no other
     assert "tiny-liver" in (out / "report/report.html").read_text(encoding="utf-8")
-    assert json.loads((out / "stages/train.json").read_text())["seconds"] > 1
+    assert json.loads((out / "stages/train.done.json").read_text())["seconds"] > 1
     assert "Nothing is left to do." in compress(folder)
 
 

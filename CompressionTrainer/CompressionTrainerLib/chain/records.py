@@ -1,7 +1,7 @@
 """What has been done in a chain's folder: each finished stage leaves a record, each folder that the chain made bears a mark.
 
-OUT/stages/STAGE.json     the stage's identity, what it was made of, seconds, versions and date, once it is finished
-OUT/…/.stage.json         in the folder of each stage, finished or not: its identity. Only a folder with it is ever removed.
+OUT/stages/STAGE.done.json    the stage's identity, what it was made of, seconds, versions and date, once it is finished
+OUT/…/.stage.json             in the folder of each stage, finished or not: its identity. Only a folder with it is ever removed.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from LiverTumorLib.files import write_json
 from .stages import Stage
 
 RECORDS, MARK = "stages", ".stage.json"
+_DONE = ".done.json"  # benchmark.json is what 'livertumor benchmark' writes, and what the report looks for
 
 
 @dataclass(frozen=True)
@@ -59,17 +60,17 @@ def mark(stage: Stage) -> None:
 def record(out: Path, stage: Stage, **more) -> None:
     """Write down that a stage is finished."""
     made = {"stage": stage.name, "identity": stage.identity, "parts": stage.parts, "folder": stage.folder.relative_to(out).as_posix()}
-    write_json(out / RECORDS / f"{stage.name}.json", made | {"steps": stage.steps, "words": stage.words, **more})
+    write_json(out / RECORDS / f"{stage.name}{_DONE}", made | {"steps": stage.steps, "words": stage.words, **more})
 
 
 def record_of(out: Path, name: str) -> dict | None:
     """The record of a stage that was finished once, perhaps from something else."""
-    return read(out / RECORDS / f"{name}.json")
+    return read(out / RECORDS / f"{name}{_DONE}")
 
 
 def forget(out: Path, name: str) -> None:
     """Remove a stage's record."""
-    (out / RECORDS / f"{name}.json").unlink(missing_ok=True)
+    (out / RECORDS / f"{name}{_DONE}").unlink(missing_ok=True)
 
 
 def remove(folder: Path) -> None:

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 from LiverTumorLib.ct.frame import Frame
-from LiverTumorLib.pipelines.liver import clean_liver, smoothed_along
-from LiverTumorLib.pipelines.slicemaps import SliceMaps
+from LiverTumorLib.pipelines.liver import SMOOTH_MM, clean_liver
+from LiverTumorLib.pipelines.slicemaps import SliceMaps, smoothed
 
 FRAME = Frame((64, 64), 1.7, (60.3, 61.2), (0.77, 0.81))
 
@@ -48,8 +48,8 @@ def test_one_slice_alone_neither_makes_nor_breaks_a_liver():
     maps[5:15] = 0.9
     maps[10] = 0.0
     maps[2] = 0.9
-    smooth = smoothed_along(maps, 1.0)
+    smooth = smoothed(maps, SMOOTH_MM, (1.0, 2.0))
     assert smooth[10].min() > 0.5 and smooth[2].max() < 0.5
     assert smooth[7].min() > 0.6 and smooth.dtype == np.float32
-    assert smoothed_along(maps, 10.0) == pytest.approx(maps, abs=0.02), "thick slices hardly share anything"
-    assert smoothed_along(maps[:1], 1.0) == pytest.approx(maps[:1])
+    assert smoothed(maps, SMOOTH_MM, (10.0, 2.0)) == pytest.approx(maps, abs=0.02), "thick slices hardly share anything"
+    assert smoothed(maps[:1], SMOOTH_MM, (1.0, 2.0)) == pytest.approx(maps[:1])

@@ -8,7 +8,8 @@ import numpy as np
 from LiverTumorLib.ct.frame import neighbour_channels
 from LiverTumorLib.models.manifest import Calibration
 from LiverTumorLib.models.session import Session
-from LiverTumorLib.pipelines.liver import smoothed_along
+from LiverTumorLib.pipelines import liver, tumor
+from LiverTumorLib.pipelines.slicemaps import smoothed
 from LiverTumorLib.pipelines.slicewise import slice_logits, smoothed_logits
 
 from ..data.slices import BORDER, CaseSlices
@@ -41,8 +42,10 @@ def segmentation_threshold(session: Session, cases: Sequence[CaseSlices], task: 
     for case in cases:
         truth = (case.liver if task == "liver" else case.tumor)[_INNER] >= 128
         output = predictions(session, case)[..., 0]
-        # As in inference: the liver is smoothed from slice to slice, tumour is looked for in it.
-        output = smoothed_along(output, case.slice_mm) if task == "liver" else output * (case.liver[_INNER] >= 128)
+        # As in inference: smoothed, and tumour is looked for in the liver.
+        output = smoothed(output, liver.SMOOTH_MM if task == "liver" else tumor.SMOOTH_MM, (case.slice_mm, spec.spacing_mm))
+        if task == "tumor":
+            output = output * (case.liver[_INNER] >= 128)
         voxel_ml = spec.spacing_mm**2 * case.slice_mm / 1000
         for threshold, values in scores.items():
             found = output >= threshold

@@ -14,8 +14,8 @@ from .slicewise import map_slices
 
 # What is smaller than this in every axial slice is no liver but a stray answer (bowel, spleen tip) of the network.
 SMALLEST_LIVER_MM2 = 800.0
-# Standard deviation of the average over neighbouring slices; chosen on validation patients.
-SMOOTH_MM = 3.0
+# Smoothing along and within slices, see `smoothed`; chosen on validation patients.
+SMOOTH_MM = (3.0, 0.0)
 
 
 def find_liver(session: Session, volume: CTVolume, threshold: float, report: Report) -> SliceMaps | None:
@@ -23,18 +23,7 @@ def find_liver(session: Session, volume: CTVolume, threshold: float, report: Rep
     spec = session.bundle.manifest.input
     frame = body_frame(volume, spec.size, spec.spacing_mm)
     found = map_slices(session, volume, frame, range(volume.shape[0]), report)
-    step_mm = float(volume.spacing[2]) * (found.ks[1] - found.ks[0] if len(found.ks) > 1 else 1)
-    return clean_liver(SliceMaps(found.ks, smoothed_along(found.maps, step_mm), frame), threshold)
-
-
-def smoothed_along(maps: np.ndarray, step_mm: float) -> np.ndarray:
-    """Liver probability (k, rows, columns) averaged a little over neighbouring slices `step_mm` apart.
-
-    The network answers slice by slice, and its errors differ more from slice to slice than a liver does.
-    """
-    from scipy.ndimage import gaussian_filter1d
-
-    return gaussian_filter1d(maps, SMOOTH_MM / step_mm, axis=0, mode="nearest")
+    return clean_liver(found.smoothed(SMOOTH_MM, float(volume.spacing[2])), threshold)
 
 
 def clean_liver(found: SliceMaps, threshold: float) -> SliceMaps | None:

@@ -12,6 +12,18 @@ from ..ct.frame import Frame
 _BLOCK = 16  # slices brought to the scan's grid at a time: a float copy of a long scan would not fit an ordinary computer
 
 
+def smoothed(maps: np.ndarray, sigma_mm: tuple[float, float], voxel_mm: tuple[float, float]) -> np.ndarray:
+    """Probability (k, rows, columns) after a Gaussian; `sigma_mm` and `voxel_mm` are (along slices, within slices).
+
+    A network answers slice by slice, and its errors (and those of int8 rounding) differ more from slice to slice and pixel to pixel
+    than a liver or a lesion does.
+    """
+    from scipy.ndimage import gaussian_filter
+
+    along, within = (sigma / voxel for sigma, voxel in zip(sigma_mm, voxel_mm, strict=True))
+    return gaussian_filter(maps, (along, within, within), mode="nearest")
+
+
 @dataclass(frozen=True)
 class SliceMaps:
     """Probability maps of axial slices; of slices between them, maps are interpolated where they are needed and never kept.
@@ -45,6 +57,11 @@ class SliceMaps:
         pixel = [np.rint(self.frame.pixel(axis, kji[:, axis + 1])).astype(int) for axis in (0, 1)]
         rows, columns = (np.clip(p, 0, n - 1) for p, n in zip(pixel, self.frame.size, strict=True))
         return self.maps[nearest, rows, columns]
+
+    def smoothed(self, sigma_mm: tuple[float, float], slice_mm: float) -> SliceMaps:
+        """These maps after `smoothed`; axial slices are `slice_mm` apart."""
+        step = self.ks[1] - self.ks[0] if len(self.ks) > 1 else 1
+        return SliceMaps(self.ks, smoothed(self.maps, sigma_mm, (slice_mm * float(step), self.frame.spacing_mm)), self.frame)
 
     def _blocks(self) -> Iterator[tuple[int, np.ndarray]]:
         """(first axial index, maps of consecutive slices) from the first to the last slice."""

@@ -21,6 +21,8 @@ from .run import Report
 from .slicemaps import SliceMaps
 from .slicewise import map_slices
 
+# Smoothing along and within slices, see `smoothed`; chosen on validation patients.
+SMOOTH_MM = (2.0, 1.0)
 _BLOCK = 16  # slices brought to the canvas at a time
 # Beyond the predicted liver, what is darker than this on average over a few mm is fat, lung or bowel gas and no tumour.
 FAT_HU = -20.0
@@ -46,7 +48,8 @@ def find_tumor(session: Session, volume: CTVolume, labels: np.ndarray, roi: bool
         wanted = "inside the liver region" if roi else "straight from the abdomen"
         raise UsageError(f"Model '{session.bundle.id}' was not trained to find tumor {wanted}; choose another tumor model.")
     if not roi:
-        return map_slices(session, volume, body_frame(volume, spec.size, spec.spacing_mm), range(volume.shape[0]), report)
+        found = map_slices(session, volume, body_frame(volume, spec.size, spec.spacing_mm), range(volume.shape[0]), report)
+        return found.smoothed(SMOOTH_MM, float(volume.spacing[2]))
     slices = bounding_box(labels)[0]
     frame = region_frame(volume, labels[slices], spec.size, spec.spacing_mm, spec.margin_mm)
     reach = int(margin_mm / volume.spacing[2])
@@ -55,7 +58,8 @@ def find_tumor(session: Session, volume: CTVolume, labels: np.ndarray, roi: bool
     liver = _on_canvas(found, labels, lambda block: block > 0) >= 0.5
     believed = within(liver, found.ks * volume.spacing[2], frame.spacing_mm, margin_mm)
     believed &= liver | ~_fat_or_air(found, volume)
-    return SliceMaps(found.ks, np.where(believed, found.maps, 0), frame)
+    smooth = found.smoothed(SMOOTH_MM, float(volume.spacing[2]))
+    return SliceMaps(found.ks, np.where(believed, smooth.maps, 0), frame)
 
 
 def drop_small(labels: np.ndarray, volume: CTVolume, min_lesion_ml: float) -> None:

@@ -362,6 +362,8 @@ def test_an_exit_code_keeps_its_kind(tmp_path, monkeypatch):
     code = "import sys; print('livertumor: all is lost.', file=sys.stderr); sys.exit(int(sys.argv[1]))"
     monkeypatch.setattr(child, "PROGRAM", (sys.executable, "-c", code))
     for kind in (LiverTumorError, *LiverTumorError.__subclasses__()):
+        if "exit_code" not in vars(kind):
+            continue  # a special case of its base, whose exit code it shares
         with pytest.raises(kind, match="^all is lost.$") as caught:
             run_child([str(kind.exit_code)], tmp_path / "log", lambda event: None)
         assert caught.value.exit_code == kind.exit_code

@@ -119,7 +119,7 @@ def compress(prepared: Prepared, command: str, report: Report) -> None:
         progress.begin(stage)
         started = time.monotonic()
         went_on = _run_stage(stage, out / LOGS / f"{stage.name}.log", progress)
-        seconds = None if went_on else round(time.monotonic() - started, 1)
+        seconds = None if went_on else round(time.monotonic() - started, 3)
         records.record(out, stage, seconds=seconds, date=datetime.now(UTC).isoformat(timespec="seconds"), versions=versions)
         progress.end()
 

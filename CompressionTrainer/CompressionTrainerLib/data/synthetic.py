@@ -60,10 +60,10 @@ def paint_lesions(
             if section <= 0:
                 continue
             border = outline * np.float32(np.sqrt(section))
-            inside = np.clip((border - distance) / np.float32(edge_mm) + 0.5, 0, 1) * masks[..., 0]
+            inside = _filled(border, distance, edge_mm) * masks[..., 0]
             image[..., channel] += inside * np.float32(contrast)
             if core:
-                middle = np.clip((border * np.float32(core_part) - distance) / np.float32(edge_mm) + 0.5, 0, 1)
+                middle = _filled(border * np.float32(core_part), distance, edge_mm)
                 image[..., channel] += inside * middle * np.float32(core)
             if channel == 1:
                 masks[..., 1] = np.maximum(masks[..., 1], inside)
@@ -95,10 +95,15 @@ def paint_mass(
     for channel in range(3):
         section = 1 - (((channel - 1) * neighbour_mm - height) / radius) ** 2
         if section > 0:
-            inside = np.clip((outline * np.float32(np.sqrt(section)) - distance) / np.float32(edge_mm) + 0.5, 0, 1)
+            inside = _filled(outline * np.float32(np.sqrt(section)), distance, edge_mm)
             cover = inside * (1 - masks[..., 0]) * body * np.float32(MASS_COVER)
             image[..., channel] += cover * (np.float32(level) - image[..., channel])
     return image, masks
+
+
+def _filled(border: np.ndarray, distance: np.ndarray, edge_mm: float) -> np.ndarray:
+    """1 inside an outline, 0 outside, with a soft edge `edge_mm` wide; arguments as `_ball` gives them."""
+    return np.clip((border - distance) / np.float32(edge_mm) + 0.5, 0, 1)
 
 
 def _ball(shape, place, radius: float, pixel_mm: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

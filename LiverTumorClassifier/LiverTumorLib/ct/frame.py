@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .filters import WHITE, Filters, apply_filters
+from .region import bounding_box
 from .volume import CTVolume
 
 BODY_HU = 0.0  # soft tissue lies above, fat and air below
@@ -126,9 +127,12 @@ def network_slices(
 def liver_offset(volume: CTVolume, liver: np.ndarray, liver_hu: float | None) -> float:
     """What brings the median of a liver (k, j, i) to `liver_hu`: contrast phase and fat differ between scans, lesions much less.
 
-    0 where `liver_hu` is None. The volume may be longer than a bounding box needs; only `liver` and its voxels count.
+    0 where `liver_hu` is None. `liver` (above 0 inside) holds at least one voxel.
     """
-    return 0.0 if liver_hu is None else liver_hu - float(np.median(volume.array[liver > 0]))
+    if liver_hu is None:
+        return 0.0
+    box = bounding_box(liver)  # a mask of the whole of a long scan would take hundreds of megabytes
+    return liver_hu - float(np.median(volume.array[box][liver[box] > 0]))
 
 
 def neighbour_channels(slices: np.ndarray, k: float, offset: float) -> np.ndarray:

@@ -10,12 +10,12 @@ from LiverTumorLib.ct.filters import FILTERS, WHITE, apply_filters, check_filter
 from LiverTumorLib.ct.frame import Frame, body_frame, network_slices
 from LiverTumorLib.models.manifest import InputSpec, Manifest
 
-STRENGTHS = {"median": 1.0, "gaussian": 1.0, "curvature-anisotropic": 1.0, "clahe": 3.0, "gamma": 0.7}
+STRENGTHS = {"median": 1.0, "gaussian": 1.0, "bilateral": 40.0, "curvature-anisotropic": 1.0, "clahe": 3.0, "gamma": 0.7}
 MM = (0.8, 0.8)
 
 
 def filtered(plane: np.ndarray, name: str, strength: float | None = None, mm=MM) -> np.ndarray:
-    if name == "curvature-anisotropic":
+    if name in ("bilateral", "curvature-anisotropic"):
         pytest.importorskip("SimpleITK")
     return apply_filters(plane[None].astype(np.float32), ((name, strength or STRENGTHS[name]),), mm)[0]
 
@@ -41,7 +41,7 @@ def test_a_filter_keeps_size_type_range_and_black(name):
     assert np.abs(out[:8]).max() < 1e-3, "far from everything black stays black, as off the scan"
 
 
-@pytest.mark.parametrize("name", ["median", "gaussian", "curvature-anisotropic"])
+@pytest.mark.parametrize("name", ["median", "gaussian", "bilateral", "curvature-anisotropic"])
 def test_noise_filters_remove_noise_and_keep_the_level(name):
     before = step_edge(12.0)
     after = filtered(before, name)
@@ -50,7 +50,7 @@ def test_noise_filters_remove_noise_and_keep_the_level(name):
         assert after[half].mean() == pytest.approx(before[half].mean(), abs=0.5)
 
 
-@pytest.mark.parametrize("name", ["median", "curvature-anisotropic"])
+@pytest.mark.parametrize("name", ["median", "bilateral", "curvature-anisotropic"])
 def test_edge_preserving_filters_blur_an_edge_less_than_a_gaussian(name):
     edge = step_edge(1.0)
     steepest = {kind: np.diff(filtered(edge, kind), axis=1).max() for kind in (name, "gaussian")}
@@ -66,6 +66,10 @@ def test_strengths_are_millimetres():
     line[28:31] = WHITE  # three voxels wide: a square of seven voxels has a minority of them, one of three does not
     assert filtered(line, "median", 3.0, (1.0, 1.0)).max() == 0
     assert filtered(line, "median", 3.0, (3.0, 3.0)).max() == WHITE
+    dot = np.zeros((41, 41))
+    dot[20, 20] = 80.0
+    spread = filtered(dot, "bilateral", 200.0, (9.0, 0.4))  # rows 9 mm apart are out of reach, columns 0.4 mm apart are not
+    assert 1 < spread[20, 22] < 80 and spread[19, 20] < 1e-3
 
 
 def test_gamma_bends_the_gray_values():
@@ -117,7 +121,8 @@ def scan() -> CTVolume:
 
 def test_training_and_inference_see_the_same_pixels(scan):
     """The cached canvas of training is wider than the network's: cut to the network's, it is what inference makes."""
-    filters = check_filters([["median", 1.0], ["clahe", 3.0], ["gamma", 0.8]])
+    pytest.importorskip("SimpleITK")
+    filters = check_filters([["median", 1.0], ["bilateral", 20.0], ["clahe", 3.0], ["gamma", 0.8]])
     frame = body_frame(scan, (48, 48), 2.0)
     wide = Frame((frame.size[0] + 32, frame.size[1] + 32), frame.spacing_mm, frame.centre, frame.voxel_mm)
     inference = network_slices(scan, frame, (-40, 160), filters=filters)

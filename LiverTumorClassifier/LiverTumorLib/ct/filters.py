@@ -18,6 +18,7 @@ Filters = tuple[tuple[str, float], ...]
 WHITE = 255.0
 TILE_MM = 60.0  # of CLAHE: a part of the liver with its surroundings
 BINS = 256
+BILATERAL_MM = 1.5
 
 
 def check_filters(filters: Iterable) -> Filters:
@@ -77,13 +78,30 @@ def _curvature_anisotropic(plane: np.ndarray, conductance: float, voxel_mm: tupl
 
     The higher the `conductance` (0.5 to 3 are usual), the stronger an edge must be to be kept.
     """
-    try:
-        import SimpleITK as sitk
-    except ImportError:
-        raise RequirementError("The filter 'curvature-anisotropic' needs SimpleITK: pip install SimpleITK.") from None
+    sitk = _simple_itk("curvature-anisotropic")
     # Steps are those of an image with unit spacing: 0.0625 is stable for it in two dimensions.
     smoothed = sitk.CurvatureAnisotropicDiffusion(sitk.GetImageFromArray(plane), 0.0625, conductance, 1, 5)
     return sitk.GetArrayFromImage(smoothed)
+
+
+def _bilateral(plane: np.ndarray, range_sigma: float, voxel_mm: tuple[float, float]) -> np.ndarray:
+    """Edge-preserving smoothing: the average of what is near in place and in gray value (Tomasi and Manduchi, ICCV 1998).
+
+    Near in place is a standard deviation of BILATERAL_MM, near in gray value one of `range_sigma` (about the noise, 10 to 40 of the
+    255 gray values): what differs by more is an edge and stays one. ITK's filter takes about half a second for 512 x 512.
+    """
+    sitk = _simple_itk("bilateral")
+    image = sitk.GetImageFromArray(plane)
+    image.SetSpacing(voxel_mm[::-1])  # ITK's order is (i, j)
+    return sitk.GetArrayFromImage(sitk.Bilateral(image, BILATERAL_MM, range_sigma, BINS))
+
+
+def _simple_itk(name: str):
+    try:
+        import SimpleITK
+    except ImportError:
+        raise RequirementError(f"The filter '{name}' needs SimpleITK: pip install SimpleITK.") from None
+    return SimpleITK
 
 
 def _gamma(plane: np.ndarray, exponent: float, voxel_mm: tuple[float, float]) -> np.ndarray:
@@ -131,6 +149,7 @@ def _between(tiles: int, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 FILTERS: dict[str, Callable[[np.ndarray, float, tuple[float, float]], np.ndarray]] = {
     "median": _median,
     "gaussian": _gaussian,
+    "bilateral": _bilateral,
     "curvature-anisotropic": _curvature_anisotropic,
     "clahe": _clahe,
     "gamma": _gamma,

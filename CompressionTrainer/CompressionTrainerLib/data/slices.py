@@ -9,9 +9,10 @@ from pathlib import Path
 
 import numpy as np
 from LiverTumorLib.ct import CTVolume
-from LiverTumorLib.ct.frame import Frame, body_frame, liver_offset, network_slices, region_frame
+from LiverTumorLib.ct.frame import Frame, network_slices
 from LiverTumorLib.errors import InputError
 from LiverTumorLib.models.manifest import InputSpec
+from LiverTumorLib.pipelines.canvas import lay_canvas
 from LiverTumorLib.pipelines.results import TUMOR
 
 from .identity import fingerprint
@@ -77,13 +78,10 @@ def cached_slices(case: Case, spec: InputSpec, cache: str | Path) -> CaseSlices:
     return CaseSlices(case.id, case.patient, **arrays, **flags, slice_mm=meta["slice_mm"])
 
 
-def training_frame(volume: CTVolume, liver: np.ndarray, spec: InputSpec) -> Frame:
-    """The canvas of `spec` on a volume in axial order, grown by BORDER pixels on every side."""
-    if spec.region == "liver":
-        frame = region_frame(volume, liver, spec.size, spec.spacing_mm, spec.margin_mm)
-    else:
-        frame = body_frame(volume, spec.size, spec.spacing_mm)
-    return Frame((frame.size[0] + 2 * BORDER, frame.size[1] + 2 * BORDER), frame.spacing_mm, frame.centre, frame.voxel_mm)
+def training_canvas(volume: CTVolume, liver: np.ndarray, spec: InputSpec) -> tuple[Frame, float]:
+    """The canvas and offset as of `lay_canvas`, the canvas grown by BORDER pixels on every side."""
+    frame, offset_hu = lay_canvas(spec, volume, liver)
+    return replace(frame, size=tuple(length + 2 * BORDER for length in frame.size)), offset_hu
 
 
 def _read_meta(folder: Path) -> dict | None:
@@ -99,9 +97,8 @@ def _write_slices(case: Case, spec: InputSpec, folder: Path, source: list) -> No
     volume, mask = labelled.volume, labelled.labels
     if spec.region == "liver" and not mask.any():
         raise InputError(f"{case.mask} is empty, so there is no liver to look into; take the right mask, or leave the case out.")
-    frame = training_frame(volume, mask > 0, spec)
-    offset = liver_offset(volume, mask, spec.liver_hu)
-    arrays = {"image": network_slices(volume, frame, spec.window_hu, offset_hu=offset, filters=spec.filters)}
+    frame, offset_hu = training_canvas(volume, mask, spec)
+    arrays = {"image": network_slices(volume, frame, spec.window_hu, offset_hu=offset_hu, filters=spec.filters)}
     for name, truth in (("liver", mask > 0), ("tumor", mask == TUMOR)):
         arrays[name] = np.rint(frame.sample(truth.astype(np.float32) * 255)).clip(0, 255).astype(np.uint8)
     for name, array in arrays.items():

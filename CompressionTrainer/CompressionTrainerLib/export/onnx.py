@@ -18,12 +18,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from LiverTumorLib.ct.frame import body_frame, liver_offset, neighbour_channels, network_slices, region_frame
+from LiverTumorLib.ct.frame import neighbour_channels, network_slices
 from LiverTumorLib.errors import ModelError
 from LiverTumorLib.models.bundle import MODEL, ONNX, load_bundle, write_bundle
 from LiverTumorLib.models.manifest import InputSpec
 from LiverTumorLib.models.runtimes import LiteRT, OnnxRuntime
 from LiverTumorLib.phantom import make_phantom
+from LiverTumorLib.pipelines.canvas import lay_canvas
 
 OPSET = 17  # old enough for the last ONNX Runtime for Intel macOS (1.23), and has all that these networks need
 # A twin that strays further from the TFLite file (mean difference of the probability) was converted wrongly.
@@ -89,14 +90,9 @@ def compare(original: bytes, twin: bytes, images: list[np.ndarray]) -> dict[str,
 def phantom_slices(spec: InputSpec, count: int = 12) -> list[np.ndarray]:
     """Slices of a phantom through its liver as a network of this input sees them, float32 (rows, columns, 3) in [-1, 1]."""
     volume, labels = make_phantom(shape=(50, 192, 192))
-    liver = labels > 0
-    if spec.region == "liver":
-        frame = region_frame(volume, liver, spec.size, spec.spacing_mm, spec.margin_mm)
-    else:
-        frame = body_frame(volume, spec.size, spec.spacing_mm)
-    offset_hu = liver_offset(volume, labels, spec.liver_hu)
+    frame, offset_hu = lay_canvas(spec, volume, labels)
     canvas = network_slices(volume, frame, spec.window_hu, offset_hu=offset_hu, filters=spec.filters)
-    inside = np.flatnonzero(liver.any(axis=(1, 2)))
+    inside = np.flatnonzero(labels.any(axis=(1, 2)))
     shown = inside[np.linspace(0, len(inside) - 1, count).astype(int)]
     offset = spec.neighbour_mm / float(volume.spacing[2])
     return [neighbour_channels(canvas, k, offset).astype(np.float32) / 127.5 - 1 for k in shown]

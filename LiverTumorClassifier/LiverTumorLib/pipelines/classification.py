@@ -5,33 +5,61 @@ from __future__ import annotations
 import numpy as np
 
 from ..ct import CTVolume, to_axial
-from ..ct.frame import body_frame
+from ..models.catalogue import get_bundle
 from ..models.session import Session
+from .canvas import lay_canvas
+from .liver import segment_liver
 from .options import CaseOutput, Progress, RunOptions, no_progress
 from .results import TUMOR, CaseResult, CaseSummary, SliceRecord
 from .run import Report, Run
 from .slicewise import score_slices
 
 
-def classify_case(volume: CTVolume, options: RunOptions | None = None, progress: Progress = no_progress) -> CaseOutput:
-    """Score every axial slice of a CT without segmenting anything.
+def classify_case(
+    volume: CTVolume, options: RunOptions | None = None, progress: Progress = no_progress, liver: np.ndarray | None = None
+) -> CaseOutput:
+    """Score the axial slices of a CT, without looking for tumour's outline.
 
-    The classifier was trained on slices from near the liver; since nothing says here which those are, every slice is
-    marked "unknown" and none is gated.
+    A classifier of the liver region needs the liver, and stage 1 finds it where it is not given. Where the liver is known,
+    slices without it get probability 0; otherwise (a classifier of whole slices, no liver given) every slice is scored and
+    marked "unknown", since such a classifier was trained on slices from near the liver.
+
+    Args:
+        volume: any orientation.
+        options: see `RunOptions`.
+        progress: called with (stage, fraction, message); may raise `Cancelled`.
+        liver: (k, j, i) on the volume's grid, above 0 in a liver that is known already, TUMOR in its lesions.
 
     Raises:
-        ModelError, RequirementError, UsageError: the model is missing, damaged, of another task, or cannot be run.
+        ModelError, RequirementError, UsageError: a model is missing, damaged, of another task, or cannot be run.
     """
     options = options or RunOptions()
-    run = Run(["slices"], options.threads, progress)
-    axial = to_axial(volume).volume
-    records = slice_records(axial)
+    view = to_axial(volume)
+    run = Run([*liver_stage(options, liver), "slices"], options.threads, progress)
+    labels = liver_labels(run, view, options, liver)
+    records = slice_records(view.volume, labels)
     with run.stage("slices") as report:
         session, threshold = run.session(options.slice_model, "slice", options.slice_threshold)
-        suspicious = score_records(session, axial, records, threshold, report)
+        suspicious = score_records(session, view.volume, records, labels, threshold, report)
     progress("done", 1.0, "Done")
-    summary = CaseSummary(suspicious_slices=suspicious, notes=list(volume.notes))
+    notes = [*volume.notes, *(["No liver found."] if labels is not None and not labels.any() else [])]
+    summary = CaseSummary(suspicious_slices=suspicious, notes=notes)
     return CaseOutput(CaseResult(volume.name, summary, [], records, run.models, run.seconds))
+
+
+def liver_stage(options: RunOptions, liver: np.ndarray | None) -> list[str]:
+    """The stage that a run of the classifier needs to know the liver: none where it is given or the classifier does not ask."""
+    return ["liver"] if liver is None and get_bundle(options.slice_model).manifest.input.region == "liver" else []
+
+
+def liver_labels(run: Run, view, options: RunOptions, liver: np.ndarray | None) -> np.ndarray | None:
+    """Labels in axial order of the liver that is given or, where the run has the stage, found; None where nobody knows it.
+
+    `view` is the `to_axial` of the CT, `liver` lies on the CT's own grid.
+    """
+    if "liver" in run.stages:
+        return segment_liver(run, view.volume, options)[0]
+    return None if liver is None else view.bring(liver)
 
 
 def slice_records(volume: CTVolume, labels: np.ndarray | None = None) -> list[SliceRecord]:
@@ -50,20 +78,23 @@ def slice_records(volume: CTVolume, labels: np.ndarray | None = None) -> list[Sl
     return records
 
 
-def score_records(session: Session, volume: CTVolume, records: list[SliceRecord], threshold: float, report: Report) -> list[int]:
+def score_records(
+    session: Session, volume: CTVolume, records: list[SliceRecord], labels: np.ndarray | None, threshold: float, report: Report
+) -> list[int]:
     """Fill the records' probabilities, 0 by rule in slices without liver; returns suspicious slices, likeliest first.
 
     Args:
         session: of a network for task "slice".
         volume: CT in axial order, one record per slice.
+        labels: what the records were made with; a network of the liver region needs it.
         threshold: probability from which a slice is suspicious.
         report: receives the stage's fraction.
     """
-    spec = session.bundle.manifest.input
     wanted = np.array([record.index for record in records if record.field != "no liver"], int)
     scores = np.zeros(len(records))
     if len(wanted):
-        scores[wanted] = score_slices(session, volume, body_frame(volume, spec.size, spec.spacing_mm), wanted, report)
+        frame, offset_hu = lay_canvas(session.bundle.manifest.input, volume, labels)
+        scores[wanted] = score_slices(session, volume, frame, wanted, report, offset_hu)
     for record in records:
         record.probability = round(float(scores[record.index]), 4)
     return [int(k) for k in np.argsort(-scores, kind="stable") if scores[k] >= threshold]

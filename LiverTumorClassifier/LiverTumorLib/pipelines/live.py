@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..ct import CTVolume, to_axial
-from ..ct.frame import body_frame, neighbour_channels, network_slices
+from ..ct.frame import neighbour_channels, network_slices
 from ..errors import Cancelled
 from ..models.session import Session
-from .classification import slice_records
+from .canvas import lay_canvas
+from .classification import liver_labels, liver_stage, slice_records
 from .options import CaseOutput, Progress, RunOptions
 from .run import Run
 from .slicewise import calibrated, slice_logits, smoothed_logits, smoothing_reach
@@ -30,26 +31,34 @@ class SliceScorer:
     Args:
         session: of a network for task "slice".
         volume: CT in axial order.
+        labels: (k, j, i) on the volume's grid, above 0 in the liver; None where nobody knows it. A network of the liver region needs it.
         report: called with the done fraction while the scan is prepared; may raise to stop.
     """
 
-    def __init__(self, session: Session, volume: CTVolume, report) -> None:
+    def __init__(self, session: Session, volume: CTVolume, labels: np.ndarray | None, report) -> None:
         spec = session.bundle.manifest.input
-        frame = body_frame(volume, spec.size, spec.spacing_mm)
+        everywhere = np.arange(volume.shape[0])
+        self._scored = everywhere if labels is None else everywhere[labels.any(axis=(1, 2))]
         self._session = session
         self._offset = spec.neighbour_mm / float(volume.spacing[2])
         self._slice_mm = float(volume.spacing[2])
         self._reach = smoothing_reach(self._slice_mm)
         self._logits = np.full(volume.shape[0], np.nan, np.float32)
-        self._canvas = np.empty((volume.shape[0], *spec.size), np.uint8)
+        self._canvas = np.zeros((volume.shape[0], *spec.size), np.uint8)
+        if not len(self._scored):
+            return
+        frame, offset_hu = lay_canvas(spec, volume, labels)
         for start in range(0, volume.shape[0], _BLOCK):
             report(start / volume.shape[0])
-            ks = np.arange(start, min(start + _BLOCK, volume.shape[0]))
-            self._canvas[ks] = network_slices(volume, frame, spec.window_hu, ks, 0.0, spec.filters)
+            ks = everywhere[start : start + _BLOCK]
+            self._canvas[ks] = network_slices(volume, frame, spec.window_hu, ks, offset_hu, spec.filters)
 
     def score(self, k: int) -> float:
-        """Probability (0 to 1) that axial slice `k` shows tumor."""
-        around = np.clip(np.arange(k - self._reach, k + self._reach + 1), 0, len(self._logits) - 1)
+        """Probability (0 to 1) that axial slice `k` shows tumor, 0 by rule in a slice without liver."""
+        place = int(np.searchsorted(self._scored, k))
+        if place == len(self._scored) or self._scored[place] != k:
+            return 0.0
+        around = self._scored[np.clip(np.arange(place - self._reach, place + self._reach + 1), 0, len(self._scored) - 1)]
         new = np.unique(around[np.isnan(self._logits[around])])
         if len(new):
             output = self._session.predict([neighbour_channels(self._canvas, each, self._offset) for each in new])
@@ -58,21 +67,24 @@ class SliceScorer:
         return float(calibrated(logit, self._session.bundle.manifest.calibration))
 
 
-def answer_slices(volume: CTVolume, options: RunOptions, progress: Progress, dialog: Dialog) -> CaseOutput:
+def answer_slices(volume: CTVolume, options: RunOptions, progress: Progress, dialog: Dialog, liver: np.ndarray | None = None) -> CaseOutput:
     """A worker's task that goes on until it is stopped: each question is the index of an axial slice (0 is the most inferior one).
 
-    The first answer is `{"heights": S coordinate in mm of every slice}`, the others are `{"index": int, "probability": float}`.
+    The first answer is `{"heights": S coordinate in mm of every slice, "fields": of every slice, as in `SliceRecord`}`, the others are
+    `{"index": int, "probability": float}`. `liver` is as for `classify_case`.
 
     Raises:
         Cancelled: when nobody asks any more, which is how it ends.
         ModelError, RequirementError, UsageError: the model is missing, damaged, of another task, or cannot be run.
     """
-    run = Run(["slices"], options.threads, progress)
-    axial = to_axial(volume).volume
+    run = Run([*liver_stage(options, liver), "slices"], options.threads, progress)
+    view = to_axial(volume)
+    axial, labels = view.volume, liver_labels(run, view, options, liver)
+    records = slice_records(axial, labels)
     with run.stage("slices") as report:
         session, _ = run.session(options.slice_model, "slice", options.slice_threshold)
-        scorer = SliceScorer(session, axial, report)
-    dialog.answer(heights=[record.ras_s for record in slice_records(axial)])
+        scorer = SliceScorer(session, axial, labels, report)
+    dialog.answer(heights=[record.ras_s for record in records], fields=[record.field for record in records])
     while (question := dialog.question()) is not None:
         k = min(max(int(question), 0), axial.shape[0] - 1)
         dialog.answer(index=k, probability=round(scorer.score(k), 4))

@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from ..ct import CTVolume
-from ..ct.frame import body_frame
 from ..ct.region import component_sizes
 from ..models.session import Session
-from .run import Report
+from .canvas import lay_canvas
+from .options import RunOptions
+from .results import LIVER
+from .run import Report, Run
 from .slicemaps import SliceMaps
 from .slicewise import map_slices
 
@@ -18,10 +20,20 @@ SMALLEST_LIVER_MM2 = 800.0
 SMOOTH_MM = (3.0, 0.0)
 
 
+def segment_liver(run: Run, volume: CTVolume, options: RunOptions) -> tuple[np.ndarray, SliceMaps | None]:
+    """The stage "liver" of a run: labels, uint8 (k, j, i) on the grid of a volume in axial order, and the maps as of `find_liver`."""
+    labels = np.zeros(volume.shape, np.uint8)
+    with run.stage("liver") as report:
+        session, threshold = run.session(options.liver_model, "liver", options.liver_threshold)
+        maps = find_liver(session, volume, threshold, report)
+        if maps is not None:
+            maps.paint(labels, threshold, LIVER)
+    return labels, maps
+
+
 def find_liver(session: Session, volume: CTVolume, threshold: float, report: Report) -> SliceMaps | None:
     """Liver probability on the canvas of a volume in axial order, cleaned to one liver; None when there is none."""
-    spec = session.bundle.manifest.input
-    frame = body_frame(volume, spec.size, spec.spacing_mm)
+    frame, _ = lay_canvas(session.bundle.manifest.input, volume, None)
     found = map_slices(session, volume, frame, range(volume.shape[0]), report)
     return clean_liver(found.smoothed(SMOOTH_MM, float(volume.spacing[2])), threshold)
 

@@ -8,7 +8,7 @@ from ..ct import to_axial
 from ..ct.volume import CTVolume
 from .classification import score_records, slice_records
 from .lesions import measure_axial
-from .liver import find_liver
+from .liver import segment_liver
 from .options import CaseOutput, Progress, RunOptions, no_progress
 from .results import LIVER, TUMOR, CaseResult
 from .run import Run
@@ -38,17 +38,12 @@ def segment_case(
     run = Run(stages, options.threads, progress)
     view = to_axial(volume)
     axial = view.volume
-    labels = np.zeros(axial.shape, np.uint8)
 
     liver_maps = None
-    if liver is not None:
-        labels[view.bring((liver > 0).astype(np.uint8)) > 0] = LIVER
+    if liver is None:
+        labels, liver_maps = segment_liver(run, axial, options)
     else:
-        with run.stage("liver") as report:
-            session, threshold = run.session(options.liver_model, "liver", options.liver_threshold)
-            liver_maps = find_liver(session, axial, threshold, report)
-            if liver_maps is not None:
-                liver_maps.paint(labels, threshold, LIVER)
+        labels = np.where(view.bring(liver) > 0, np.uint8(LIVER), np.uint8(0))
     tumor = None
     if options.tumor:
         with run.stage("tumor") as report:
@@ -62,7 +57,7 @@ def segment_case(
     if options.slices:
         with run.stage("slices") as report:
             session, threshold = run.session(options.slice_model, "slice", options.slice_threshold)
-            suspicious = score_records(session, axial, records, threshold, report)
+            suspicious = score_records(session, axial, records, labels, threshold, report)
     with run.stage("measure"):
         lesions, summary = measure_axial(labels, axial, tumor and tumor.at)
         summary.suspicious_slices = suspicious

@@ -31,10 +31,10 @@ def map_slices(session: Session, volume: CTVolume, frame: Frame, ks: range, repo
     return SliceMaps(shown, maps, frame)
 
 
-def score_slices(session: Session, volume: CTVolume, frame: Frame, ks: np.ndarray, report: Report) -> np.ndarray:
+def score_slices(session: Session, volume: CTVolume, frame: Frame, ks: np.ndarray, report: Report, offset_hu: float = 0.0) -> np.ndarray:
     """Calibrated probability of tumour, float32, for each axial slice in `ks` (ascending), averaged over neighbouring slices."""
     logits = np.empty(len(ks), np.float32)
-    for start, output in _predictions(session, volume, frame, ks, report):
+    for start, output in _predictions(session, volume, frame, ks, report, offset_hu):
         logits[start : start + len(output)] = slice_logits(output)
     return calibrated(smoothed_logits(logits, float(volume.spacing[2])), session.bundle.manifest.calibration)
 

@@ -12,10 +12,10 @@ from collections.abc import Callable
 import numpy as np
 
 from ..ct import CTVolume
-from ..ct.frame import body_frame, liver_offset, region_frame
 from ..ct.region import bounding_box, component_sizes, components
 from ..errors import UsageError
 from ..models.session import Session
+from .canvas import lay_canvas
 from .results import LIVER, TUMOR
 from .run import Report
 from .slicemaps import SliceMaps
@@ -47,14 +47,14 @@ def find_tumor(session: Session, volume: CTVolume, labels: np.ndarray, roi: bool
     if roi != (spec.region == "liver"):
         wanted = "inside the liver region" if roi else "straight from the abdomen"
         raise UsageError(f"Model '{session.bundle.id}' was not trained to find tumor {wanted}; choose another tumor model.")
+    frame, offset_hu = lay_canvas(spec, volume, labels)
     if not roi:
-        found = map_slices(session, volume, body_frame(volume, spec.size, spec.spacing_mm), range(volume.shape[0]), report)
+        found = map_slices(session, volume, frame, range(volume.shape[0]), report)
         return found.smoothed(SMOOTH_MM, float(volume.spacing[2]))
     slices = bounding_box(labels)[0]
-    frame = region_frame(volume, labels[slices], spec.size, spec.spacing_mm, spec.margin_mm)
     reach = int(margin_mm / volume.spacing[2])
     around = range(max(slices.start - reach, 0), min(slices.stop + reach, volume.shape[0]))
-    found = map_slices(session, volume, frame, around, report, liver_offset(volume, labels, spec.liver_hu))
+    found = map_slices(session, volume, frame, around, report, offset_hu)
     liver = _on_canvas(found, labels, lambda block: block > 0) >= 0.5
     believed = within(liver, found.ks * volume.spacing[2], frame.spacing_mm, margin_mm)
     believed &= liver | ~_fat_or_air(found, volume)

@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -40,7 +40,7 @@ def start_job(
     entry: str | None = None,
     liver: np.ndarray | None = None,
 ) -> Job:
-    """Run a task ("segment", "classify" or "live") in a child process.
+    """Run a task ("segment", "classify", "live" or "evidence") in a child process.
 
     Args:
         python: the interpreter and its own arguments, by default the running one; it needs numpy, scipy and the inference runtime.
@@ -66,9 +66,23 @@ class Job:
     """A running worker. `poll` and `wait` are for one thread, the caller's; `cancel` may come from any.
 
     A thread of its own reads the events, loads the results and removes the job folder, whether anybody polls or not.
+
+    Args:
+        command: the command line of the child, which speaks the job protocol.
+        folder: of this job alone; the child's stderr goes there.
+        on_event: called with each event, on the thread that polls or waits.
+        environment: the child's; by default `worker_environment`.
     """
 
-    def __init__(self, command: Sequence[str], folder: Path, on_event: Callable[[dict], None] | None = None) -> None:
+    terminate_after_s, kill_after_s = TERMINATE_AFTER_S, KILL_AFTER_S
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        folder: Path,
+        on_event: Callable[[dict], None] | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self._folder = folder
         self._on_event = on_event
         self._state = JobState()
@@ -79,7 +93,7 @@ class Job:
         self._outcome: CaseOutput | LiverTumorError | None = None
         try:
             with open(folder / "worker.log", "wb") as log:
-                self._process = start_group(command, log, worker_environment())
+                self._process = start_group(command, log, worker_environment() if environment is None else environment)
         except OSError as error:
             raise WorkerError(f"The analysis process {command[0]} cannot be started: {error.strerror or error}.") from error
         _running.add(self)
@@ -155,6 +169,10 @@ class Job:
             raise TimeoutError(f"The run is not over after {timeout} s.")
         return self.output()
 
+    def ends_within(self, seconds: float) -> bool:
+        """Wait a while for the end; True when the run is over."""
+        return self._ended.wait(seconds)
+
     def ask(self, question: str) -> None:
         """Put a question (one line) to a task that answers them; only the newest one is sure of an answer."""
         with contextlib.suppress(OSError, ValueError):  # it has ended; `poll` tells why
@@ -172,9 +190,9 @@ class Job:
         threading.Thread(target=self._enforce_stop, name="job stop", daemon=True).start()
 
     def _enforce_stop(self) -> None:
-        if not self._ended.wait(TERMINATE_AFTER_S):
+        if not self._ended.wait(self.terminate_after_s):
             self._signal_tree(terminate=True)
-        if not self._ended.wait(KILL_AFTER_S):
+        if not self._ended.wait(self.kill_after_s):
             self._signal_tree(terminate=False)
 
     def _supervise(self) -> None:
@@ -200,13 +218,21 @@ class Job:
     def _settle(self, reader: JobState, exit_code: int) -> CaseOutput | LiverTumorError:
         if self._cancelled:
             return Cancelled("The run was stopped.")
-        if reader.result_folder is not None:
-            return load_output(reader.result_folder)
         log = self._read_log()
-        error = reader.error or crash_error(exit_code, log)
+        if reader.result_folder is not None:
+            return self._results(reader.result_folder, log)
+        error = reader.error or self._error(exit_code, log)
         if isinstance(error, WorkerError) and log:
             error.add_note(f"The worker's log:\n{log}")  # for log files; what a user reads is the sentence
         return error
+
+    def _results(self, folder: Path, log: str):
+        """What `output` answers with; raises LiverTumorError."""
+        return load_output(folder)
+
+    def _error(self, exit_code: int, log: str) -> LiverTumorError:
+        """The error of a child that has told of none; `log` is the end of what it wrote to stderr."""
+        return crash_error(exit_code, log)
 
     def _read_log(self) -> str:
         with contextlib.suppress(OSError), open(self._folder / "worker.log", "rb") as log:

@@ -11,7 +11,7 @@ from ..cli.batch import TABLE, Batch
 from ..cli.inputs import find_cases
 from ..cli.progress import Display
 from ..pipelines.options import Progress, RunOptions, no_progress
-from .runs import application
+from .serving import application
 
 
 def process_folder(

@@ -16,17 +16,14 @@ from ..errors import UsageError
 from ..jobs import start_job
 from ..pipelines.options import CaseOutput, Progress, RunOptions
 from .results import CaseNodes
-
-POLL_MS = 100
-
-_served: set[CaseRun] = set()
+from .serving import ServedRun
 
 
-class CaseRun:
-    """A run that has been started. In Slicer it goes on by itself; elsewhere `wait` (or `poll` again and again) finishes it.
+class CaseRun(ServedRun):
+    """A run on a CT that has been started.
 
     Args:
-        task: "segment" or "classify".
+        task: "segment", "classify" or "evidence".
         volume: the CT as it is now.
         make_nodes: makes the nodes from the results; called once, on the thread that polls or waits.
         progress: called with (stage, fraction, message).
@@ -47,92 +44,16 @@ class CaseRun:
         finished: Callable[[CaseRun], None] | None = None,
         liver: np.ndarray | None = None,
     ) -> None:
-        self._make_nodes = make_nodes
-        self._progress = progress
-        self._finished = finished
-        self._outcome: CaseNodes | Exception | None = None
-        self._timer = None
-        self.job = start_job(task, volume, options, on_event=self._on_event, liver=liver)
+        def listen(event: dict) -> None:
+            if progress is not None and event["event"] == "progress":
+                progress(event["stage"], event["fraction"], event["message"])
+
+        def steps():
+            output = yield start_job(task, volume, options, on_event=listen, liver=liver)
+            return make_nodes(output)
+
+        super().__init__(steps(), finished)
         logging.info("%s of %s started", task, volume.name)
-
-    def serve(self) -> None:
-        """Let Slicer's event loop finish the run. Does nothing without the application."""
-        if application() is None:
-            return
-        import qt
-
-        self._timer = qt.QTimer()
-        self._timer.setInterval(POLL_MS)
-        self._timer.connect("timeout()", self.poll)
-        self._timer.start()
-        _served.add(self)
-
-    def poll(self) -> bool:
-        """Take in what has come, without waiting; True when the run is over and `result` has its answer."""
-        if self._outcome is None:
-            try:
-                if not self.job.poll():
-                    return False
-                self._stop_serving()  # making nodes may let events through
-                outcome = self._make_nodes(self.job.output())
-            except Exception as error:  # also one of a progress receiver: nobody would hear of it from a timer
-                self.job.cancel()
-                outcome = error
-            self._settle(outcome)
-        return True
-
-    def wait(self, timeout: float | None = None) -> CaseNodes:
-        """Wait for the end, serving Slicer's event loop meanwhile.
-
-        Raises the error the run ended with (Cancelled when it was stopped, from a button for instance), and TimeoutError after
-        `timeout` seconds; the run goes on then.
-        """
-        if self._outcome is None:
-            app = application()
-            try:
-                self.job.wait(timeout, serve=app.processEvents if app else None)
-                self.poll()
-            except TimeoutError:
-                raise
-            except Exception as error:
-                self._settle(error)
-        return self.result()
-
-    def result(self) -> CaseNodes:
-        """The nodes of a run that is over. Raises the error it ended with, UsageError while it still runs."""
-        if self._outcome is None:
-            raise UsageError("The run is not over yet; wait for it.")
-        if isinstance(self._outcome, Exception):
-            raise self._outcome
-        return self._outcome
-
-    def cancel(self) -> None:
-        """Stop the run: within two seconds neither a process nor a file of it is left, and no node is made."""
-        self.job.cancel()
-
-    def _on_event(self, event: dict) -> None:
-        if self._progress is not None and event["event"] == "progress":
-            self._progress(event["stage"], event["fraction"], event["message"])
-
-    def _settle(self, outcome: CaseNodes | Exception) -> None:
-        if self._outcome is not None:  # the timer was quicker, while the event loop was served
-            return
-        self._outcome = outcome
-        self._stop_serving()
-        if self._finished is not None:
-            self._finished(self)
-
-    def _stop_serving(self) -> None:
-        if self._timer is not None:
-            self._timer.stop()
-            _served.discard(self)
-
-
-def application():
-    """Slicer's application object; None in plain Python."""
-    import slicer
-
-    return getattr(slicer, "app", None)
 
 
 def options_from(arguments: dict) -> RunOptions:

@@ -1,0 +1,133 @@
+"""A run of child processes that Slicer's event loop finishes, or whoever waits for it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator
+from typing import Any
+
+from ..errors import Cancelled, LiverTumorError, UsageError
+from ..jobs import Job
+
+POLL_MS = 100
+_WAIT_S = 0.02
+
+_served: set[ServedRun] = set()
+
+# Yields the jobs of a run one after the other; each yield answers with the job's output, or raises the error it ended with.
+Steps = Generator[Job, Any, Any]
+
+
+class ServedRun:
+    """A run that has been started. In Slicer it goes on by itself; elsewhere `wait` (or `poll` again and again) finishes it.
+
+    Args:
+        steps: what is to be done, on the thread that polls or waits; what it returns is the result. Its first job is started here.
+        finished: called with this run when it is over, whether it went well or not; `result` then answers or raises.
+
+    Raises:
+        LiverTumorError: the first job cannot be started.
+    """
+
+    def __init__(self, steps: Steps, finished: Callable[[Any], None] | None = None) -> None:
+        self._steps = steps
+        self._finished = finished
+        self._over = self._stopped = False
+        self._outcome: Any = None
+        self._timer = None
+        self.job = next(steps)
+
+    def serve(self) -> None:
+        """Let Slicer's event loop finish the run. Does nothing without the application."""
+        if self._over or application() is None:
+            return
+        if self._timer is None:
+            import qt
+
+            self._timer = qt.QTimer()
+            self._timer.setInterval(POLL_MS)
+            self._timer.connect("timeout()", self.poll)
+        self._timer.start()
+        _served.add(self)
+
+    def poll(self) -> bool:
+        """Take in what has come, without waiting; True when the run is over and `result` has its answer."""
+        if self._over:
+            return True
+        served = self in _served
+        try:
+            if not self.job.poll():
+                return False
+            self._stop_serving()  # what comes next, making nodes for one, may let events through
+            self.job = self._next_job()
+        except StopIteration as end:
+            self._settle(end.value)
+        except Exception as error:  # also one of a progress receiver: nobody would hear of it from a timer
+            self.job.cancel()
+            self._settle(error)
+        else:
+            if self._stopped:  # while there was no job
+                self.job.cancel()
+            if served:
+                self.serve()
+        return self._over
+
+    def wait(self, timeout: float | None = None):
+        """Wait for the end, serving Slicer's event loop meanwhile; answers with the result.
+
+        Raises the error the run ended with (Cancelled when it was stopped, from a button for instance), and TimeoutError after
+        `timeout` seconds; the run goes on then. Ctrl-C stops it.
+        """
+        deadline = None if timeout is None else time.monotonic() + timeout
+        app = application()
+        try:
+            while not self.poll() and (deadline is None or time.monotonic() < deadline):
+                if app is not None:
+                    app.processEvents()
+                self.job.ends_within(_WAIT_S)
+        except KeyboardInterrupt:
+            self.job.cancel()
+            self._settle(Cancelled("The run was stopped."))
+        if not self._over:
+            raise TimeoutError(f"The run is not over after {timeout} s.")
+        return self.result()
+
+    def result(self):
+        """What came of a run that is over. Raises the error it ended with, UsageError while it still runs."""
+        if not self._over:
+            raise UsageError("The run is not over yet; wait for it.")
+        if isinstance(self._outcome, Exception):
+            raise self._outcome
+        return self._outcome
+
+    def cancel(self) -> None:
+        """Stop the run: within two seconds neither a process nor a temporary file of it is left."""
+        self._stopped = True
+        self.job.cancel()
+
+    def _next_job(self) -> Job:
+        try:
+            output = self.job.output()
+        except LiverTumorError as error:
+            return self._steps.throw(error)
+        return self._steps.send(output)
+
+    def _settle(self, outcome: Any) -> None:
+        if self._over:  # the timer was quicker, while the event loop was served
+            return
+        self._over, self._outcome = True, outcome
+        self._stop_serving()
+        if self._finished is not None:
+            self._finished(self)
+
+    def _stop_serving(self) -> None:
+        if self._timer is not None:
+            self._timer.stop()
+            _served.discard(self)
+
+
+def application():
+    """Slicer's application object; None in plain Python."""
+    import slicer
+
+    return getattr(slicer, "app", None)

@@ -38,6 +38,7 @@ class NetworkConfig:
         decoder: channels of the Mobile U-Net's decoder at 1/8, 1/4 and 1/2 resolution.
         dropout: before a classifier's head.
         head: of a classifier, "cells" or "average"; see `networks.heads`.
+        stride: input pixels, in each direction, for one cell of a classifier's last feature map: 32, or 16 (MobileNetV2 only).
         freeze: hold the layers with ImageNet weights as they are; a run without it that starts from this one trains them too.
         channels: gives convolutions, by name, another number of channels than `width` does; structured pruning fills it in.
     """
@@ -47,6 +48,7 @@ class NetworkConfig:
     decoder: tuple[int, int, int] = (64, 48, 32)
     dropout: float = 0.2
     head: str = "cells"
+    stride: int = 32
     freeze: bool = False
     channels: dict[str, int] = field(default_factory=dict)
 
@@ -154,6 +156,8 @@ def config_from_dict(content: dict, path: str | Path = "configuration") -> Train
     _choice(path, "task", config.task, TASKS)
     _choice(path, "[network] architecture", config.network.architecture, ("", *ARCHITECTURES[config.task]))
     _choice(path, "[network] head", config.network.head, HEADS)
+    if config.network.stride not in ((16, 32) if config.architecture == "mobilenet_v2" else (32,)):
+        raise UsageError(f"{path}: [network] stride is {config.network.stride}; it must be 32, or 16 for MobileNetV2.")
     _choice(path, "[optimizer] schedule", config.optimizer.schedule, SCHEDULES)
     _choice(path, "[optimizer] precision", config.optimizer.precision, PRECISIONS)
     _choice(path, "[loss] kind", config.loss.kind, ("", *LOSSES[config.task]))

@@ -6,7 +6,7 @@ HEADS = ("cells", "average")
 
 
 def classifier(keras, base, dropout: float, head: str, name: str):
-    """Tumour / no tumour for one slice, from a network `base` whose output is its last feature map (1/32 of the input).
+    """Tumour / no tumour for one slice, from a network `base` whose output is its last feature map.
 
     Head "cells" also says where: a 1x1 convolution gives each cell of the map its logit of tumour, and the slice's is that of
     its most suspicious cell (multiple-instance pooling), since a small lesion drowns in an average over the whole abdomen. The
@@ -15,7 +15,7 @@ def classifier(keras, base, dropout: float, head: str, name: str):
 
     Returns:
         a model with the output "probability" (n, 2), softmax over (no tumour, tumour), and for head "cells" a second one,
-        "cell_probability" (n, rows / 32, columns / 32, 1).
+        "cell_probability" (n, rows, columns, 1) of that map.
     """
     layers = keras.layers
     # Stateful: its random numbers can be set back to those of a certain epoch.

@@ -12,18 +12,34 @@ from .heads import classifier
 BATCH_NORM_MOMENTUM = 0.98
 
 
-def backbone(keras, size: tuple[int, int], width: float = 1.0):
-    """MobileNetV2 without its head for (rows, columns, 3) inputs scaled to [-1, 1], random weights."""
+def backbone(keras, size: tuple[int, int], width: float = 1.0, stride: int = 32):
+    """MobileNetV2 without its head for (rows, columns, 3) inputs scaled to [-1, 1], random weights.
+
+    The last feature map is at 1 / `stride` of the input: 32, or 16, which leaves the last reduction out and sees finer detail.
+    """
     base = keras.applications.MobileNetV2(input_shape=(*size, 3), alpha=width, include_top=False, weights=None)
+    if stride == 16:
+        base = keras.models.clone_model(base, clone_function=_without_last_reduction)
     for layer in base.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = BATCH_NORM_MOMENTUM
     return base
 
 
-def mobilenet_v2_classifier(keras, size: tuple[int, int], width: float = 1.0, dropout: float = 0.2, head: str = "cells"):
-    """Tumour / no tumour for one slice; see `heads.classifier`, which says what the outputs are."""
-    return classifier(keras, backbone(keras, size, width), dropout, head, "mobilenet_v2")
+def _without_last_reduction(layer):
+    config = layer.get_config()
+    if layer.name == "block_13_pad":
+        config["padding"] = 1  # as before the convolutions that do not reduce
+    elif layer.name == "block_13_depthwise":
+        config["strides"] = 1
+    return type(layer).from_config(config)
+
+
+def mobilenet_v2_classifier(
+    keras, size: tuple[int, int], width: float = 1.0, dropout: float = 0.2, head: str = "cells", stride: int = 32
+):
+    """Tumour / no tumour for one slice; see `backbone`, and `heads.classifier`, which says what the outputs are."""
+    return classifier(keras, backbone(keras, size, width, stride), dropout, head, "mobilenet_v2")
 
 
 def load_imagenet(model, path: str | Path) -> int:

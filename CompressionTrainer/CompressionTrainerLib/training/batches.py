@@ -14,8 +14,7 @@ from .config import TrainConfig
 
 # How far around the liver a tumour network must be right: the margin in which tumour is believed, and room for stage 1's errors.
 REGION_MM = 12.0
-# Side of the slice classifier's cells, in input pixels, and from how many tumour pixels on a cell counts as one with tumour.
-CELL = 32
+# From how many tumour pixels on a cell of the slice classifier counts as one with tumour.
 CELL_TUMOR_PX = 12
 # Batches made ahead, in another thread, while the network trains.
 AHEAD = 4
@@ -72,7 +71,7 @@ def _dataset(config: TrainConfig, batches) -> tf.data.Dataset:
     if config.task == "slice":
         target = tf.TensorSpec((None,), tf.int32)
         if config.network.head == "cells":
-            target = (target, tf.TensorSpec((None, *(length // CELL for length in config.input.size), 2), tf.float32))
+            target = (target, tf.TensorSpec((None, *(length // config.network.stride for length in config.input.size), 2), tf.float32))
     return tf.data.Dataset.from_generator(batches, output_signature=(image, target))
 
 
@@ -95,7 +94,7 @@ def _target(config: TrainConfig, case: CaseSlices, k: int, masks: np.ndarray):
     if config.task == "slice":
         # A painted lesion counts; real tumour counts as the split says, which may ask for more than a pixel of it.
         found = np.int32(case.has_tumor[k] or (masks[..., 1].max() > 0.5 and not case.tumor[k].any()))
-        return (found, _cells(masks[..., 1])) if config.network.head == "cells" else found
+        return (found, _cells(masks[..., 1], config.network.stride)) if config.network.head == "cells" else found
     truth = masks[..., 0 if config.task == "liver" else 1]
     region = np.ones_like(truth)
     if config.input.region == "liver":
@@ -104,8 +103,8 @@ def _target(config: TrainConfig, case: CaseSlices, k: int, masks: np.ndarray):
     return np.stack([truth, region], axis=-1)
 
 
-def _cells(tumor: np.ndarray) -> np.ndarray:
+def _cells(tumor: np.ndarray, side: int) -> np.ndarray:
     """Truth and weight (cell rows, cell columns, 2): a cell with a few tumour pixels at its rim is neither one thing nor the other."""
-    rows, columns = (length // CELL for length in tumor.shape)
-    pixels = (tumor > 0.5).reshape(rows, CELL, columns, CELL).sum(axis=(1, 3))
+    rows, columns = (length // side for length in tumor.shape)
+    pixels = (tumor > 0.5).reshape(rows, side, columns, side).sum(axis=(1, 3))
     return np.stack([pixels >= CELL_TUMOR_PX, (pixels == 0) | (pixels >= CELL_TUMOR_PX)], axis=-1).astype(np.float32)

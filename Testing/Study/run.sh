@@ -35,7 +35,7 @@ for k in 1 2 3 4 5; do
     fold imagenet patient $k
     fold imagenet slice $k
 done
-# From random weights. In bfloat16, all of them: ResNet50 and VGG16 take a several times as long otherwise.
+# From random weights. In bfloat16, all of them: ResNet50 and VGG16 take several times as long otherwise.
 for k in 1 2 3 4 5; do
     for architecture in mobilenet_v2 mobilenet_v1 resnet50 vgg16; do
         network $architecture $architecture mixed_bfloat16

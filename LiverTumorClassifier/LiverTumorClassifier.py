@@ -146,6 +146,30 @@ class LiverTumorClassifierLogic(ScriptedLoadableModuleLogic):
         run.serve()
         return run
 
+    def mapEvidence(self, volumeNode, *, wait=True, progressCallback=None, finishedCallback=None, **options):
+        """Show where the network sees tumor, in every axial slice, as a colored overlay on the CT.
+
+        :param volumeNode: vtkMRMLScalarVolumeNode, a CT in HU.
+        :param wait, progressCallback, finishedCallback, options: as in :py:meth:`process`.
+        :return: LiverTumorLib.mrml.CaseNodes (``evidenceVolume``, in percent on the CT's grid), or a LiverTumorLib.mrml.CaseRun
+          where wait is False. ``LiverTumorLib.mrml.remove_evidence(volumeNode)`` takes the overlay away.
+        :raises LiverTumorLib.errors.LiverTumorError: as in :py:meth:`process`, or the model gives no such map.
+        """
+        from LiverTumorLib.mrml import CaseRun, ct_from_node, options_from, show_evidence
+
+        run = CaseRun(
+            "evidence",
+            ct_from_node(volumeNode),
+            options_from(options),
+            lambda output: show_evidence(output, volumeNode),
+            progressCallback,
+            finishedCallback,
+        )
+        if wait:
+            return run.wait()
+        run.serve()
+        return run
+
     def processFolder(self, inputs, outputDir, *, picture=True, series=None, overwrite=False, progressCallback=None, **options):
         """Classify many CTs without loading them into the scene; the same as ``livertumor classify INPUT... --out DIR``.
 

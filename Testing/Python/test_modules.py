@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 MODULES = ("LiverTumorClassifier", "LiverSegmentationMobileUNet", "CompressionTrainer")
 WITH_RUNS = MODULES[:2]
 PANEL_FILES = {
-    "LiverTumorClassifier": ("panel.py", "run_control.py", "classification.py", "slice_results.py"),
+    "LiverTumorClassifier": ("panel.py", "run_control.py", "classification.py", "slice_results.py", "live.py", "evidence.py"),
     "LiverSegmentationMobileUNet": ("panel.py", "run_control.py", "segmentation.py", "segmentation_results.py"),
 }
 

@@ -13,21 +13,14 @@ from LiverTumorLib.jobs.protocol import TASKS
 from mrml_scene import add_ct
 from panel_tools import PATIENCE_S, spin, use_task
 from PySide6 import QtCore
-from slicer_standin import application
 
 from LiverSegmentationMobileUNet import LiverSegmentationMobileUNetLogic
 
 
 @pytest.fixture
-def app(monkeypatch):
-    """The application, and small tasks in place of the networks'."""
-    with application.running() as app:
-        use_task(monkeypatch, "segment", "mrml_tasks:segment")
-        yield app
-
-
-@pytest.fixture
-def ct(app):
+def ct(app, monkeypatch):
+    """A small CT, and small tasks in place of the networks'."""
+    use_task(monkeypatch, "segment", "mrml_tasks:segment")
     return add_ct(slicer.mrmlScene)
 
 

@@ -21,12 +21,6 @@ NAME = "LiverTumorClassifier"
 
 
 @pytest.fixture
-def app():
-    with application.running() as app:
-        yield app
-
-
-@pytest.fixture
 def quick(app, monkeypatch):
     """A small CT whose slices get rising probabilities from a real child; answers with the opened panel."""
     use_task(monkeypatch, "classify", "mrml_tasks:classify")

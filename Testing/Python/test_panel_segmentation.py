@@ -28,12 +28,6 @@ LABELS = make_labels(make_ct())
 
 
 @pytest.fixture
-def app():
-    with application.running() as app:
-        yield app
-
-
-@pytest.fixture
 def quick(app, monkeypatch):
     """A small CT, segmented by thresholds in a real child; answers with the opened panel."""
     use_task(monkeypatch, "segment", "mrml_tasks:segment")

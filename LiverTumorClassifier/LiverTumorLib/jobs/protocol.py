@@ -33,6 +33,7 @@ TASKS = {
     "segment": "LiverTumorLib.pipelines.segmentation:segment_case",
     "classify": "LiverTumorLib.pipelines.classification:classify_case",
     "live": "LiverTumorLib.pipelines.live:answer_slices",
+    "evidence": "LiverTumorLib.pipelines.evidence:map_evidence",
 }
 DIALOGS = {"live"}  # tasks that are asked questions while they run
 RESULT_FILE = "result.json"

@@ -7,6 +7,13 @@ MIN_FRACTION = 0.05
 SMOOTHING = 0.3
 
 
+def duration(seconds: float) -> str:
+    """A time as a person says it, in s, min or h."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    return f"{round(seconds / 60)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
 class RemainingTime:
     """A calm estimate: smoothed, silent until there is something to go by, and never rising (a slower run makes it stand still)."""
 

@@ -53,6 +53,11 @@ class Session:
             raise ModelError(f"{path} has no output of the kind that its task '{bundle.manifest.task}' needs; install the model again.")
         self._pool = ThreadPoolExecutor(count)
 
+    @property
+    def maps_cells(self) -> bool:
+        """Whether `predict_all` of a slice classifier gives its map of cells too."""
+        return len(self._order) > 1
+
     def predict(self, images: list[np.ndarray] | np.ndarray) -> np.ndarray:
         """Raw main output, float32 (n, …), for uint8 images (n, rows, columns, 3) as `network_slices` makes them."""
         return self.predict_all(images)[0]

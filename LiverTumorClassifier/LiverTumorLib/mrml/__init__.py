@@ -4,6 +4,7 @@ Works in Slicer and with the slicer-core package alone. Nodes go to the scene of
 """
 
 from .batch import process_folder
+from .evidence import remove_evidence, show_evidence
 from .gate import gate_slices
 from .results import CaseNodes, measure_again, show_segmentation, show_slices, threshold_again
 from .runs import CaseRun, options_from
@@ -21,6 +22,8 @@ __all__ = [
     "measure_again",
     "options_from",
     "process_folder",
+    "remove_evidence",
+    "show_evidence",
     "show_segmentation",
     "show_slices",
     "threshold_again",

@@ -20,6 +20,14 @@ def companion_node(owner, role: str, class_name: str, name: str):
     return node
 
 
+def remove_node(node) -> None:
+    """Take a node out of its scene with its display nodes, which would stay as orphans."""
+    scene = node.GetScene()
+    for index in reversed(range(node.GetNumberOfDisplayNodes())):
+        scene.RemoveNode(node.GetNthDisplayNode(index))
+    scene.RemoveNode(node)
+
+
 def place_beside(node, reference) -> None:
     """Put a node into the subject-hierarchy study (or folder) of another one, without which DICOM export knows no patient.
 

@@ -1,7 +1,7 @@
 """Probability maps kept as volume nodes beside their segmentation, and other thresholds tried on them without a network.
 
-A map is kept in whole percent, rounded down: one byte a voxel, and exact for thresholds of whole percent, but for the half
-precision in which the worker hands it over.
+A map is kept in whole percent, see `percent`; thresholds of whole percent are exact but for the half precision in which the worker
+hands it over.
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ from __future__ import annotations
 import numpy as np
 
 from ..ct import to_axial
-from ..ct.region import bounding_box
 from ..errors import InputError
 from ..pipelines.lesions import measure_axial
 from ..pipelines.options import CaseOutput
 from ..pipelines.results import LIVER, TUMOR, CaseResult
 from ..pipelines.tumor import drop_small
-from .nodes import companion_node, one_update, place_beside
+from .nodes import companion_node, remove_node
+from .percent import fill_percent, in_percent, percent_of
 from .segmentations import labels_to_segmentation
 from .volumes import ct_from_node
 
@@ -30,10 +30,10 @@ def show_probabilities(output: CaseOutput, ct_node, segmentation_node) -> None:
     for name, role in ROLES.items():
         if name in output.probabilities:
             node = companion_node(segmentation_node, role, "vtkMRMLScalarVolumeNode", f"{ct_node.GetName()} {name} probability (%)")
-            _fill(node, _in_percent(output.probabilities[name]), ct_node)
+            fill_percent(node, in_percent(output.probabilities[name]), ct_node)
             node.SetAttribute(_THRESHOLD, str(thresholds.get(name, _GIVEN_LIVER)))
         elif (old := segmentation_node.GetNodeReference(role)) is not None:
-            segmentation_node.GetScene().RemoveNode(old)
+            remove_node(old)
 
 
 def kept_threshold(segmentation_node) -> float | None:
@@ -57,7 +57,7 @@ def segment_again(segmentation_node, ct_node, tumor_threshold: float, min_lesion
         raise InputError(f"The probability maps of {segmentation_node.GetName()} were not kept; switch that on and run again.")
     volume = ct_from_node(ct_node)
     liver_node, tumor_node = (segmentation_node.GetNodeReference(role) for role in ROLES.values())
-    liver, tumor = _percent(liver_node), _percent(tumor_node)
+    liver, tumor = percent_of(liver_node), percent_of(tumor_node)
     if liver.shape != volume.shape or tumor.shape != volume.shape:
         raise InputError(f"The probability maps of {segmentation_node.GetName()} do not fit {ct_node.GetName()}; run the analysis again.")
     labels = np.zeros(volume.shape, np.uint8)
@@ -74,35 +74,3 @@ def segment_again(segmentation_node, ct_node, tumor_threshold: float, min_lesion
 
 def _as_percent(threshold: float) -> float:
     return round(100 * threshold, 6)
-
-
-def _in_percent(maps: np.ndarray) -> np.ndarray:
-    """Whole percent, rounded down, of a float16 map; most of it is 0, and half precision is slow to compute with."""
-    percent = np.zeros(maps.shape, np.uint8)
-    if (box := bounding_box(maps.view(np.uint16))) is not None:
-        percent[box] = np.floor(maps[box].astype(np.float32) * 100)
-    return percent
-
-
-def _percent(node) -> np.ndarray:
-    from vtk.util.numpy_support import vtk_to_numpy
-
-    image = node.GetImageData()
-    return vtk_to_numpy(image.GetPointData().GetScalars()).reshape(image.GetDimensions()[::-1])
-
-
-def _fill(node, percent: np.ndarray, ct_node) -> None:
-    import slicer
-    import vtk
-
-    matrix = vtk.vtkMatrix4x4()
-    ct_node.GetIJKToRASMatrix(matrix)
-    with one_update(node):
-        slicer.util.updateVolumeFromArray(node, percent)
-        node.SetIJKToRASMatrix(matrix)
-        node.SetAndObserveTransformNodeID(ct_node.GetTransformNodeID())
-        if node.GetDisplayNode() is None:
-            node.CreateDefaultDisplayNodes()
-        node.GetDisplayNode().SetAutoWindowLevel(False)
-        node.GetDisplayNode().SetWindowLevelMinMax(0, 100)
-    place_beside(node, ct_node)

@@ -29,6 +29,7 @@ class CaseNodes:
         segmentationNode: vtkMRMLSegmentationNode with the segments Liver and Lesion.
         lesionTable, summaryTable, sliceTable: vtkMRMLTableNode.
         plotChart: vtkMRMLPlotChartNode of the tumor probability over the slices.
+        evidenceVolume: vtkMRMLScalarVolumeNode, where the slice classifier sees tumor, in percent.
     """
 
     result: CaseResult
@@ -37,6 +38,7 @@ class CaseNodes:
     summaryTable: object = None
     sliceTable: object = None
     plotChart: object = None
+    evidenceVolume: object = None
 
     @property
     def summary(self) -> CaseSummary:
@@ -53,7 +55,7 @@ def show_segmentation(output: CaseOutput, ct_node, segmentation_node=None) -> Ca
     Raises:
         InputError: the CT has left the scene or changed its size since the run began.
     """
-    _check_present(ct_node)
+    check_present(ct_node)
     with no_leftovers(ct_node.GetScene()):
         segmentation = labels_to_segmentation(output.labels, ct_node, segmentation_node)
         lesions, summary = _show_measurements(segmentation, ct_node, output.result.name, output.result.lesions, output.result.summary)
@@ -70,7 +72,7 @@ def show_slices(output: CaseOutput, ct_node, table_node=None) -> CaseNodes:
     Raises:
         InputError: the CT has left the scene since the run began.
     """
-    _check_present(ct_node)
+    check_present(ct_node)
     with no_leftovers(ct_node.GetScene()):
         table = output_node(ct_node.GetScene(), "vtkMRMLTableNode", f"{ct_node.GetName()} slices", table_node)
         slices, chart = _show_slices(output, ct_node, table)
@@ -127,6 +129,7 @@ def _table(owner, role: str, ct_node, what: str):
     return table
 
 
-def _check_present(ct_node) -> None:
+def check_present(ct_node) -> None:
+    """Raises InputError where the CT has left the scene."""
     if ct_node.GetScene() is None:
         raise InputError(f"{ct_node.GetName()} was removed while it was analysed, so its results were dropped; load it again.")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .nodes import companion_node, one_update
+from .nodes import companion_node, one_update, remove_node
 
 MARKER_ROLE = "LiverTumor.marker"
 _COLOR = (0.2, 1.0, 1.0)
@@ -17,11 +17,15 @@ def show_ct(ct_node) -> None:
     """Put a CT into the background of the slice views, and fit it, unless it is there already."""
     import slicer
 
-    scene = ct_node.GetScene()
-    count = scene.GetNumberOfNodesByClass("vtkMRMLSliceCompositeNode")
-    shown = {scene.GetNthNodeByClass(index, "vtkMRMLSliceCompositeNode").GetBackgroundVolumeID() for index in range(count)}
+    shown = {composite.GetBackgroundVolumeID() for composite in slice_composites(ct_node.GetScene())}
     if shown - {ct_node.GetID()}:
         slicer.util.setSliceViewerLayers(background=ct_node, fit=True)
+
+
+def slice_composites(scene) -> list:
+    """The nodes that say which volumes each slice view shows."""
+    count = scene.GetNumberOfNodesByClass("vtkMRMLSliceCompositeNode")
+    return [scene.GetNthNodeByClass(index, "vtkMRMLSliceCompositeNode") for index in range(count)]
 
 
 def jump_to(scene, ras: Sequence[float]) -> None:
@@ -52,7 +56,7 @@ def mark_lesion(segmentation_node, ras: Sequence[float], text: str) -> None:
 def remove_marker(segmentation_node) -> None:
     """Take the lesion marker away, where there is one."""
     if (marker := segmentation_node.GetNodeReference(MARKER_ROLE)) is not None:
-        segmentation_node.GetScene().RemoveNode(marker)
+        remove_node(marker)
 
 
 def axial_slice_node(scene):

@@ -10,6 +10,7 @@ from ..mrml.gate import slices_with_liver
 from ..mrml.results import CaseNodes
 from ..mrml.views import show_ct
 from ..pipelines.options import RunOptions
+from .evidence import EvidenceOverlay
 from .live import LiveMode
 from .messages import errors_shown
 from .panel import Panel
@@ -26,6 +27,7 @@ class ClassificationPanel(Panel):
         super().__init__(module, logic, {"sliceModel": ("sliceModelBox", "slice")})
         self.results = SliceResults(self.ui, lambda: self.parameters)
         self.live = LiveMode(self.ui, self._on_live_ended)
+        self.evidence = EvidenceOverlay(self.ui, lambda: self.parameters, self.run, self._launch_evidence)
         self.ui.liveButton.connect("clicked(bool)", self._on_live)
         self.enter()  # a reloaded module is not entered again
 
@@ -41,11 +43,13 @@ class ClassificationPanel(Panel):
     def cleanup(self) -> None:
         self.live.stop()
         self.results.follow(False)
+        self.evidence.removeObservers()
         super().cleanup()
 
     def refresh(self, caller=None, event=None) -> None:
         super().refresh()
         problem = self.problem()
+        self.evidence.show(problem)
         self.ui.liveButton.enabled = self.live.on or not problem
         self.ui.liveButton.toolTip = problem or _(
             "Score each axial slice as you come to it; its probability (0 to 1) is written into the view."
@@ -63,9 +67,18 @@ class ClassificationPanel(Panel):
             wait=False,
             progressCallback=progress,
             finishedCallback=finished,
-            sliceModel=parameters.sliceModel,
-            **{name: getattr(parameters, name) or None for name in _ZERO_IS_AUTOMATIC},
+            **self._options(),
         )
+
+    def _launch_evidence(self, progress, finished):
+        self.install()
+        return self.logic.mapEvidence(
+            self.parameters.inputVolume, wait=False, progressCallback=progress, finishedCallback=finished, **self._options()
+        )
+
+    def _options(self) -> dict:
+        automatic = {name: getattr(self.parameters, name) or None for name in _ZERO_IS_AUTOMATIC}
+        return {"sliceModel": self.parameters.sliceModel, **automatic}
 
     def install(self) -> None:
         """Ask for missing packages. Raises RequirementError."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from slicer.i18n import tr as _
 
 from ..errors import RequirementError
+from ..jobs.remaining import duration
 from ..mrml.results import CaseNodes
 from ..mrml.runs import CaseRun
 from ..pipelines.options import Progress
@@ -16,20 +18,68 @@ from .messages import errors_shown
 Launch = Callable[[Progress, Callable[[CaseRun], None]], CaseRun]
 
 
+@dataclass(frozen=True)
+class RunTexts:
+    """What the user reads of a run: on the button and its tool tip, and when it ends."""
+
+    start: str
+    start_tip: str
+    cancel_tip: str
+    not_started: str
+    failed: str
+    stopped: str
+    ending: str
+
+
+def analysis_texts() -> RunTexts:
+    """The texts of a run on a CT."""
+    return RunTexts(
+        start=_("Apply"),
+        start_tip=_("Start the analysis in the background."),
+        cancel_tip=_("Stop the analysis; the scene stays as it was."),
+        not_started=_("The analysis could not be started."),
+        failed=_("The analysis failed."),
+        stopped=_("Stopped; the scene is as it was."),
+        ending=_("Bringing the results into the scene"),
+    )
+
+
+def analysis_log(nodes: CaseNodes) -> Iterator[str]:
+    """Lines for the log: models, seconds and notes of a run on a CT."""
+    for model in nodes.result.models:
+        yield _("Model {id} {version}, threshold {threshold:.2f}").format(**model)
+    for stage, seconds in nodes.result.seconds.items():
+        yield f"{stage}: {seconds:.1f} s"
+    yield from nodes.summary.notes
+
+
 class RunControl:
-    """One run at a time: an Apply button that becomes Cancel, stage, fraction and time left, and a log.
+    """One run at a time: a button that starts it and becomes Cancel, stage, fraction and time left, and a log.
 
     Args:
         ui: a panel's widgets, with `applyButton`, `progressBar` (0 to 100), `statusLabel` and `logText`.
         launch: starts a run; called with the receivers of its progress and of its end.
         show_results: called with the nodes of a run that went well; answers with a line for the status label.
         changed: called when a run has begun or ended.
+        texts: what the user reads of it.
+        log_lines: what the log says of a run that went well, from what `show_results` is given too.
     """
 
-    def __init__(self, ui, launch: Launch, show_results: Callable[[CaseNodes], str], changed: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        ui,
+        launch: Launch,
+        show_results: Callable[[CaseNodes], str],
+        changed: Callable[[], None],
+        texts: RunTexts | None = None,
+        log_lines: Callable[[CaseNodes], Iterator[str]] = analysis_log,
+    ) -> None:
         self._ui = ui
+        self._texts = texts or analysis_texts()
+        self._log_lines = log_lines
         self._launch = launch
         self._show_results = show_results
+        self._show = show_results  # of the run that goes on
         self._changed = changed
         self._run: CaseRun | None = None
         self._stopping = False
@@ -58,22 +108,23 @@ class RunControl:
 
     def _on_button(self, checked: bool = False) -> None:
         if self._run is None:
-            self._start()
+            self.start(self._launch, self._show_results)
         elif not self._stopping:
             self._stopping = True
             self._ui.statusLabel.text = _("Stopping...")
             self._show_button()
             self._run.cancel()
 
-    def _start(self) -> None:
+    def start(self, launch: Launch, show_results: Callable[[CaseNodes], str]) -> None:
+        """Start another run than that of the button, which stops it all the same; for the arguments see the class."""
         import slicer
 
         self._ui.logText.clear()
         self._ui.progressBar.value = 0
-        self._stage, self._stopping = "", False
-        with errors_shown(_("The analysis could not be started."), self._tell), slicer.util.WaitCursor():
+        self._show, self._stage, self._stopping = show_results, "", False
+        with errors_shown(self._texts.not_started, self._tell), slicer.util.WaitCursor():
             self._tell(_("Starting..."))
-            self._run = self._launch(self._on_progress, self._on_finished)
+            self._run = launch(self._on_progress, self._on_finished)
         self._show_state()
 
     def _on_progress(self, stage: str, fraction: float, message: str) -> None:
@@ -83,9 +134,9 @@ class RunControl:
             self._stage = stage
             self._log(message)
         if fraction >= 1:
-            message = _("Bringing the results into the scene")
+            message = self._texts.ending
         remaining = self._run.job.remaining_s
-        left = _(", about {seconds:.0f} s left").format(seconds=max(remaining, 1)) if remaining and fraction < 1 else ""
+        left = _(", about {time} left").format(time=duration(remaining)) if remaining and fraction < 1 else ""
         self._ui.progressBar.value = round(100 * fraction)
         self._ui.statusLabel.text = f"{message}{left}"
 
@@ -94,22 +145,15 @@ class RunControl:
             return
         self._run = None
         try:
-            with errors_shown(_("The analysis failed."), self._tell):
+            with errors_shown(self._texts.failed, self._tell):
                 nodes = run.result()
-                self._log_run(nodes)
-                self._tell(self._show_results(nodes))
+                for line in self._log_lines(nodes):
+                    self._log(line)
+                self._tell(self._show(nodes))
         finally:
             if self._stopping:
-                self._tell(_("Stopped; the scene is as it was."))
+                self._tell(self._texts.stopped)
             self._show_state()
-
-    def _log_run(self, nodes: CaseNodes) -> None:
-        for model in nodes.result.models:
-            self._log(_("Model {id} {version}, threshold {threshold:.2f}").format(**model))
-        for stage, seconds in nodes.result.seconds.items():
-            self._log(f"{stage}: {seconds:.1f} s")
-        for note in nodes.summary.notes:
-            self._log(note)
 
     def _tell(self, text: str) -> None:
         self._ui.statusLabel.text = text
@@ -126,10 +170,10 @@ class RunControl:
     def _show_button(self) -> None:
         button = self._ui.applyButton
         if self.running:
-            button.text, button.toolTip = _("Cancel"), _("Stop the analysis; the scene stays as it was.")
+            button.text, button.toolTip = _("Cancel"), self._texts.cancel_tip
             button.enabled = not self._stopping
         else:
-            button.text, button.toolTip = _("Apply"), self._problem or _("Start the analysis in the background.")
+            button.text, button.toolTip = self._texts.start, self._problem or self._texts.start_tip
             button.enabled = not self._problem
 
 

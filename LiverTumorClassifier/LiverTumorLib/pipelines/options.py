@@ -94,7 +94,7 @@ class CaseOutput:
     Attributes:
         result: the figures.
         labels: uint8 (k, j, i) on exactly the input's grid, 0 background, 1 liver, 2 tumour; None when nothing was segmented.
-        probabilities: "liver" and "tumor" float16 maps on the input's grid, when asked for.
+        probabilities: "liver" and "tumor" float16 maps on the input's grid, when asked for; "evidence" of a run that maps it.
     """
 
     result: CaseResult

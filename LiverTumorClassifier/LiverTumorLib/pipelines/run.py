@@ -17,6 +17,7 @@ STAGES = {
     "tumor": (3.0, "Looking for tumor in the liver"),
     "slices": (2.0, "Scoring slices"),
     "measure": (1.0, "Measuring"),
+    "evidence": (2.0, "Mapping where the network sees tumor"),
 }
 
 Report = Callable[[float], None]

@@ -1,0 +1,85 @@
+"""Where the slice classifier sees tumor, as an overlay of the CT: a volume node in percent with a color table of its own."""
+
+from __future__ import annotations
+
+import json
+
+from ..errors import InputError
+from ..pipelines.evidence import EVIDENCE
+from ..pipelines.options import CaseOutput
+from .nodes import companion_node, no_leftovers, remove_node
+from .percent import fill_percent, in_percent
+from .results import CaseNodes, check_present
+from .views import slice_composites
+
+EVIDENCE_ROLE = "LiverTumor.evidence"
+COLORS_ROLE = "LiverTumor.evidenceColors"
+_UNDER = "LiverTumor.underneath"  # what was in the foreground before, by slice view
+_OPACITY = 0.6
+_STEPS = 256  # as many colors as a volume's display maps its values to
+
+
+def show_evidence(output: CaseOutput, ct_node) -> CaseNodes:
+    """Nodes of an "evidence" run, shown in the foreground of the slice views that show the CT.
+
+    The map belongs to the CT node; a second run fills it again.
+
+    Raises:
+        InputError: the CT has left the scene or changed its size since the run began.
+    """
+    check_present(ct_node)
+    percent = in_percent(output.probabilities[EVIDENCE])
+    if percent.shape != ct_node.GetImageData().GetDimensions()[::-1]:
+        raise InputError(f"{ct_node.GetName()} has changed its size since it was analysed; run the analysis again.")
+    with no_leftovers(ct_node.GetScene()):
+        node = companion_node(ct_node, EVIDENCE_ROLE, "vtkMRMLScalarVolumeNode", f"{ct_node.GetName()} tumor evidence (%)")
+        fill_percent(node, percent, ct_node)
+        node.GetDisplayNode().SetAndObserveColorNodeID(_colors(node).GetID())
+        _put_in_front(node, ct_node)
+        return CaseNodes(output.result, evidenceVolume=node)
+
+
+def evidence_of(ct_node):
+    """The map that belongs to a CT node; None where there is none."""
+    return ct_node.GetNodeReference(EVIDENCE_ROLE) if ct_node is not None else None
+
+
+def remove_evidence(ct_node) -> None:
+    """Take the map and its colors away, and put back what the slice views had in the foreground before."""
+    node = evidence_of(ct_node)
+    if node is None:
+        return
+    scene = ct_node.GetScene()
+    before = json.loads(node.GetAttribute(_UNDER) or "{}")
+    for view in slice_composites(scene):
+        if view.GetForegroundVolumeID() == node.GetID():
+            volume, opacity = before.get(view.GetID(), (None, 0.0))
+            view.SetForegroundVolumeID(volume if scene.GetNodeByID(volume or "") is not None else None)
+            view.SetForegroundOpacity(opacity)
+    if (colors := node.GetNodeReference(COLORS_ROLE)) is not None:
+        scene.RemoveNode(colors)
+    remove_node(node)
+
+
+def _put_in_front(node, ct_node) -> None:
+    before = {}
+    for view in slice_composites(ct_node.GetScene()):
+        if view.GetBackgroundVolumeID() == ct_node.GetID() and view.GetForegroundVolumeID() != node.GetID():
+            before[view.GetID()] = (view.GetForegroundVolumeID(), view.GetForegroundOpacity())
+            view.SetForegroundVolumeID(node.GetID())
+            view.SetForegroundOpacity(_OPACITY)
+    if before:
+        node.SetAttribute(_UNDER, json.dumps(before))
+
+
+def _colors(node):
+    """From nothing over red to bright yellow; the lower, the more transparent, so that the CT is seen where no tumor is."""
+    table = companion_node(node, COLORS_ROLE, "vtkMRMLColorTableNode", f"{node.GetName()} colors")
+    if table.GetNumberOfColors() != _STEPS:
+        table.SetTypeToUser()
+        table.SetNumberOfColors(_STEPS)
+        for step in range(_STEPS):
+            part = step / (_STEPS - 1)
+            table.SetColor(step, f"{100 * part:.0f} %", 0.6 + 0.4 * part, max(0.0, 2 * part - 1), 0.0, part)
+        table.SetHideFromEditors(True)
+    return table

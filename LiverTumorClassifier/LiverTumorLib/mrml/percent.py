@@ -1,0 +1,43 @@
+"""Probability maps as volume nodes in whole percent, rounded down: one byte a voxel, and exact for thresholds of whole percent."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..ct.region import bounding_box
+from .nodes import one_update, place_beside
+
+
+def in_percent(maps: np.ndarray) -> np.ndarray:
+    """Whole percent, rounded down, of a float16 map; most of it is 0, and half precision is slow to compute with."""
+    percent = np.zeros(maps.shape, np.uint8)
+    if (box := bounding_box(maps.view(np.uint16))) is not None:
+        for plane, own in zip(percent[box], maps[box], strict=True):
+            plane[:] = own.astype(np.float32) * 100
+    return percent
+
+
+def percent_of(node) -> np.ndarray:
+    """uint8 (k, j, i) of a node that `fill_percent` has filled; it is the node's own memory."""
+    from vtk.util.numpy_support import vtk_to_numpy
+
+    image = node.GetImageData()
+    return vtk_to_numpy(image.GetPointData().GetScalars()).reshape(image.GetDimensions()[::-1])
+
+
+def fill_percent(node, percent: np.ndarray, ct_node) -> None:
+    """Put percent (k, j, i) on the CT's grid into a scalar volume node, shown from 0 to 100, beside the CT."""
+    import slicer
+    import vtk
+
+    matrix = vtk.vtkMatrix4x4()
+    ct_node.GetIJKToRASMatrix(matrix)
+    with one_update(node):
+        slicer.util.updateVolumeFromArray(node, percent)
+        node.SetIJKToRASMatrix(matrix)
+        node.SetAndObserveTransformNodeID(ct_node.GetTransformNodeID())
+        if node.GetDisplayNode() is None:
+            node.CreateDefaultDisplayNodes()
+        node.GetDisplayNode().SetAutoWindowLevel(False)
+        node.GetDisplayNode().SetWindowLevelMinMax(0, 100)
+    place_beside(node, ct_node)

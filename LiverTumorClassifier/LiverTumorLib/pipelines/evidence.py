@@ -1,0 +1,70 @@
+"""Where the slice classifier sees tumor: the probability of each cell of its last feature map, from which the slice's is made.
+
+For a network with the head "cells" this is an exact class activation map (Zhou et al., CVPR 2016) with multiple-instance pooling: the
+slice's logit is a straight line of its most suspicious cell's.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..ct import CTVolume, to_axial
+from ..ct.frame import Frame, body_frame, neighbour_channels, network_slices
+from ..errors import ModelError
+from ..models.session import Session
+from .options import CaseOutput, Progress, RunOptions, no_progress
+from .results import CaseResult, CaseSummary
+from .run import Report, Run
+from .slicemaps import SliceMaps
+from .slicewise import STEP
+
+EVIDENCE = "evidence"
+_PREPARATION = 0.3  # its part of the time
+
+
+def map_evidence(volume: CTVolume, options: RunOptions | None = None, progress: Progress = no_progress) -> CaseOutput:
+    """The map of every axial slice, brought to the volume's grid by linear interpolation.
+
+    The cells are coarse (some centimetres), so a map says which part of a slice made it suspicious, not where a lesion ends.
+    It is not calibrated and not averaged over slices, as the slices' probabilities are.
+
+    Returns:
+        A CaseOutput whose `probabilities` hold "evidence", float16 (k, j, i) on the input's grid, 0 to 1.
+
+    Raises:
+        ModelError: the model has no such map; or, with RequirementError and UsageError, it is missing, damaged or cannot be run.
+    """
+    options = options or RunOptions()
+    run = Run(["evidence"], options.threads, progress)
+    view = to_axial(volume)
+    with run.stage("evidence") as report:
+        session, _ = run.session(options.slice_model, "slice", options.slice_threshold)
+        if not session.maps_cells:
+            raise ModelError(
+                f"Model '{session.bundle.id}' gives a probability for the whole slice only, so nothing says where it sees tumor; "
+                "choose a model with the head 'cells', such as tumor-slice."
+            )
+        maps = view.restore(_cell_maps(session, view.volume, report).full(view.volume.shape), order=1)
+    progress("done", 1.0, "Done")
+    result = CaseResult(volume.name, CaseSummary(notes=list(volume.notes)), models=run.models, seconds=run.seconds)
+    return CaseOutput(result, probabilities={EVIDENCE: maps.astype(np.float16, copy=False)})
+
+
+def _cell_maps(session: Session, volume: CTVolume, report: Report) -> SliceMaps:
+    spec = session.bundle.manifest.input
+    frame = body_frame(volume, spec.size, spec.spacing_mm)
+    offset = spec.neighbour_mm / float(volume.spacing[2])
+    count = volume.shape[0]
+    canvas = np.empty((count, *spec.size), np.uint8)
+    blocks = [np.arange(start, min(start + STEP, count)) for start in range(0, count, STEP)]
+    for ks in blocks:
+        report(_PREPARATION * ks[0] / count)
+        canvas[ks] = network_slices(volume, frame, spec.window_hu, ks, 0.0, spec.filters)
+    maps = []
+    for ks in blocks:
+        report(_PREPARATION + (1 - _PREPARATION) * ks[0] / count)
+        maps.append(session.predict_all([neighbour_channels(canvas, k, offset) for k in ks])[1][..., 0])
+    cells = np.concatenate(maps)
+    # The cells tile the canvas, so they lie on a coarser canvas with the same middle; that is also how they are taught.
+    size = cells.shape[1:]
+    return SliceMaps(np.arange(count), cells, Frame(size, frame.spacing_mm * spec.size[0] / size[0], frame.centre, frame.voxel_mm))

@@ -23,10 +23,10 @@ FALSE_TUMOR_ML = 5.0
 _INNER = (slice(None), slice(BORDER, -BORDER), slice(BORDER, -BORDER))
 
 
-def predictions(session: Session, case: CaseSlices) -> np.ndarray:
-    """Raw outputs of the network for every slice of a case."""
+def predictions(session: Session, case: CaseSlices) -> list[np.ndarray]:
+    """All raw outputs of the network for every slice of a case."""
     image, offset = case.image[_INNER], session.bundle.manifest.input.neighbour_mm / case.slice_mm
-    return session.predict([neighbour_channels(image, k, offset) for k in range(len(image))])
+    return session.predict_all([neighbour_channels(image, k, offset) for k in range(len(image))])
 
 
 def segmentation_threshold(session: Session, cases: Sequence[CaseSlices], task: str) -> tuple[float, dict[str, float]]:
@@ -41,7 +41,7 @@ def segmentation_threshold(session: Session, cases: Sequence[CaseSlices], task: 
     spec = session.bundle.manifest.input
     for case in cases:
         truth = (case.liver if task == "liver" else case.tumor)[_INNER] >= 128
-        output = predictions(session, case)[..., 0]
+        output = predictions(session, case)[0][..., 0]
         # As in inference: smoothed, and tumour is looked for in the liver.
         output = smoothed(output, liver.SMOOTH_MM if task == "liver" else tumor.SMOOTH_MM, (case.slice_mm, spec.spacing_mm))
         if task == "tumor":
@@ -78,7 +78,9 @@ def slice_calibration(session: Session, cases: Sequence[CaseSlices]) -> tuple[Ca
     logits, truth = [], []
     for case in cases:
         ks = case.ks(case.has_liver)
-        logits.append(smoothed_logits(slice_logits(predictions(session, case)[ks]), case.slice_mm))
+        liver = case.liver[_INNER][ks] / np.float32(255) if session.bundle.manifest.input.region == "liver" else None
+        outputs = [output[ks] for output in predictions(session, case)]
+        logits.append(smoothed_logits(slice_logits(outputs, liver), case.slice_mm))
         truth.append(case.has_tumor[ks])
     x, y = np.concatenate(logits)[:, None], np.concatenate(truth)
     fit = LogisticRegression(C=1e3).fit(x, y)

@@ -7,7 +7,6 @@ import numpy as np
 from ..ct import CTVolume, to_axial
 from ..models.catalogue import get_bundle
 from ..models.session import Session
-from .canvas import lay_canvas
 from .liver import segment_liver
 from .options import CaseOutput, Progress, RunOptions, no_progress
 from .results import TUMOR, CaseResult, CaseSummary, SliceRecord
@@ -93,8 +92,7 @@ def score_records(
     wanted = np.array([record.index for record in records if record.field != "no liver"], int)
     scores = np.zeros(len(records))
     if len(wanted):
-        frame, offset_hu = lay_canvas(session.bundle.manifest.input, volume, labels)
-        scores[wanted] = score_slices(session, volume, frame, wanted, report, offset_hu)
+        scores[wanted] = score_slices(session, volume, labels, wanted, report)
     for record in records:
         record.probability = round(float(scores[record.index]), 4)
     return [int(k) for k in np.argsort(-scores, kind="stable") if scores[k] >= threshold]

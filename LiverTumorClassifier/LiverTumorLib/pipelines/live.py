@@ -45,6 +45,7 @@ class SliceScorer:
         self._reach = smoothing_reach(self._slice_mm)
         self._logits = np.full(volume.shape[0], np.nan, np.float32)
         self._canvas = np.zeros((volume.shape[0], *spec.size), np.uint8)
+        self._liver = np.zeros(self._canvas.shape, np.float16) if spec.region == "liver" else None
         if not len(self._scored):
             return
         frame, offset_hu = lay_canvas(spec, volume, labels)
@@ -52,6 +53,8 @@ class SliceScorer:
             report(start / volume.shape[0])
             ks = everywhere[start : start + _BLOCK]
             self._canvas[ks] = network_slices(volume, frame, spec.window_hu, ks, offset_hu, spec.filters)
+            if self._liver is not None:
+                self._liver[ks] = frame.sample(labels[ks] > 0)
 
     def score(self, k: int) -> float:
         """Probability (0 to 1) that axial slice `k` shows tumor, 0 by rule in a slice without liver."""
@@ -61,8 +64,8 @@ class SliceScorer:
         around = self._scored[np.clip(np.arange(place - self._reach, place + self._reach + 1), 0, len(self._scored) - 1)]
         new = np.unique(around[np.isnan(self._logits[around])])
         if len(new):
-            output = self._session.predict([neighbour_channels(self._canvas, each, self._offset) for each in new])
-            self._logits[new] = slice_logits(output)
+            outputs = self._session.predict_all([neighbour_channels(self._canvas, each, self._offset) for each in new])
+            self._logits[new] = slice_logits(outputs, None if self._liver is None else self._liver[new].astype(np.float32))
         logit = smoothed_logits(self._logits[around], self._slice_mm)[self._reach]
         return float(calibrated(logit, self._session.bundle.manifest.calibration))
 

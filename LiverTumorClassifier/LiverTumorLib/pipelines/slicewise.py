@@ -8,6 +8,7 @@ from ..ct import CTVolume
 from ..ct.frame import Frame, neighbour_channels, network_slices
 from ..models.manifest import Calibration
 from ..models.session import Session
+from .canvas import lay_canvas
 from .run import Report
 from .slicemaps import SliceMaps
 
@@ -15,6 +16,8 @@ from .slicemaps import SliceMaps
 SLICE_STEP_MM = 2.0
 # Standard deviation of the average over neighbouring slices' logits; chosen on validation patients.
 LOGIT_SMOOTH_MM = 4.0
+# Share of a cell of the slice classifier that must be liver for the cell to count; chosen on validation patients.
+CELL_LIVER = 0.1
 # Slices a step: a step must stay well under the two seconds in which a run has to stop.
 STEP = 8
 
@@ -26,23 +29,49 @@ def map_slices(session: Session, volume: CTVolume, frame: Frame, ks: range, repo
     """
     shown = _shown_slices(ks, volume.spacing[2])
     maps = np.empty((len(shown), *frame.size), np.float32)
-    for start, output in _predictions(session, volume, frame, shown, report, offset_hu):
+    for start, (output, *_) in _predictions(session, volume, frame, shown, report, offset_hu):
         maps[start : start + len(output)] = output[..., 0]
     return SliceMaps(shown, maps, frame)
 
 
-def score_slices(session: Session, volume: CTVolume, frame: Frame, ks: np.ndarray, report: Report, offset_hu: float = 0.0) -> np.ndarray:
-    """Calibrated probability of tumour, float32, for each axial slice in `ks` (ascending), averaged over neighbouring slices."""
+def score_slices(session: Session, volume: CTVolume, labels: np.ndarray | None, ks: np.ndarray, report: Report) -> np.ndarray:
+    """Calibrated probability of tumour, float32, for each axial slice in `ks` (ascending), averaged over neighbouring slices.
+
+    `labels` (k, j, i), above 0 in the liver, lie on the volume's grid; a network of the liver region needs them.
+    """
+    spec = session.bundle.manifest.input
+    frame, offset_hu = lay_canvas(spec, volume, labels)
     logits = np.empty(len(ks), np.float32)
-    for start, output in _predictions(session, volume, frame, ks, report, offset_hu):
-        logits[start : start + len(output)] = slice_logits(output)
+    for start, outputs in _predictions(session, volume, frame, ks, report, offset_hu):
+        block = ks[start : start + len(outputs[0])]
+        liver = frame.sample(labels[block] > 0) if spec.region == "liver" else None
+        logits[start : start + len(block)] = slice_logits(outputs, liver)
     return calibrated(smoothed_logits(logits, float(volume.spacing[2])), session.bundle.manifest.calibration)
 
 
-def slice_logits(output: np.ndarray) -> np.ndarray:
-    """Logit of tumour, (n,), of a slice network's raw outputs (n, 2)."""
-    raw = np.clip(output[:, 1], 1e-4, 1 - 1e-4)
+def slice_logits(outputs: list[np.ndarray], liver: np.ndarray | None) -> np.ndarray:
+    """Logit of tumour, (n,), of a slice network's raw outputs (see `Session.predict_all`).
+
+    Where the liver is known and the network has a map of cells, the logit is that of the most suspicious cell in the liver: what is
+    suspicious beside it is not asked for.
+
+    Args:
+        liver: (n, rows, columns) in 0..1 on the network's canvas, or None.
+    """
+    raw = outputs[0][:, 1]
+    if liver is not None and len(outputs) > 1:
+        cells = outputs[1][..., 0]
+        raw = np.where(liver_cells(liver, cells.shape[1:]), cells, 0).max(axis=(1, 2))
+    raw = np.clip(raw, 1e-4, 1 - 1e-4)
     return np.log(raw / (1 - raw))
+
+
+def liver_cells(liver: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Which cells lie in the liver, bool (n, *size), from liver (n, rows, columns) in 0..1 on the canvas that the cells tile."""
+    count, rows, columns = liver.shape
+    share = liver.reshape(count, size[0], rows // size[0], size[1], columns // size[1]).mean(axis=(2, 4))
+    # In a slice with a tip of liver only, the cell that holds most of it.
+    return share >= np.minimum(CELL_LIVER, share.max(axis=(1, 2), keepdims=True))
 
 
 def smoothed_logits(logits: np.ndarray, slice_mm: float) -> np.ndarray:
@@ -70,7 +99,7 @@ def _shown_slices(ks: range, slice_mm: float) -> np.ndarray:
 
 
 def _predictions(session: Session, volume: CTVolume, frame: Frame, ks: np.ndarray, report: Report, offset_hu: float = 0.0):
-    """Yield (position in ks, raw outputs) a few slices at a time."""
+    """Yield (position in ks, all raw outputs) a few slices at a time."""
     spec = session.bundle.manifest.input
     offset = spec.neighbour_mm / float(volume.spacing[2])
     reach = int(np.ceil(offset))
@@ -79,4 +108,4 @@ def _predictions(session: Session, volume: CTVolume, frame: Frame, ks: np.ndarra
     canvas = network_slices(volume, frame, spec.window_hu, np.arange(first, last + 1), offset_hu, spec.filters)
     for start in range(0, len(ks), STEP):
         report(start / len(ks))
-        yield start, session.predict([neighbour_channels(canvas, k - first, offset) for k in ks[start : start + STEP]])
+        yield start, session.predict_all([neighbour_channels(canvas, k - first, offset) for k in ks[start : start + STEP]])

@@ -25,13 +25,15 @@ def segment(volume, options, progress) -> CaseOutput:
     return CaseOutput(CaseResult(volume.name, summary, lesions, records), labels)
 
 
-def classify(volume, options, progress) -> CaseOutput:
-    """Every slice is a suspicious one."""
-    records = slice_records(to_axial(volume).volume)
+def classify(volume, options, progress, liver=None) -> CaseOutput:
+    """Every slice is a suspicious one, if it has liver where that is known."""
+    view = to_axial(volume)
+    records = slice_records(view.volume, None if liver is None else view.bring(liver))
     for record in records:
-        record.probability = 0.5 + 0.01 * record.index
+        record.probability = 0.0 if record.field == "no liver" else 0.5 + 0.01 * record.index
     progress("slices", 1.0, "Done")
-    return CaseOutput(CaseResult(volume.name, CaseSummary(suspicious_slices=[record.index for record in records]), slices=records))
+    suspicious = [record.index for record in records if record.probability]
+    return CaseOutput(CaseResult(volume.name, CaseSummary(suspicious_slices=suspicious), slices=records))
 
 
 def endless(volume, options, progress) -> CaseOutput:

@@ -46,7 +46,7 @@ def start_job(
         python: the interpreter and its own arguments, by default the running one; it needs numpy, scipy and the inference runtime.
         on_event: called with each event, on the thread that polls or waits.
         entry: "module:function" instead of the task's own, see `protocol.write_job`.
-        liver: uint8 (k, j, i), a liver that is known already; only "segment" takes one.
+        liver: uint8 (k, j, i), a liver that is known already.
 
     Raises UsageError, OutputError (no room for the pixels in the temporary folder) or WorkerError (the child cannot be started).
     """

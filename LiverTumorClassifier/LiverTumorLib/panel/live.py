@@ -36,7 +36,7 @@ class LiveMode(VTKObservationMixin):
         self._ended = ended
         self._job: Job | None = None
         self._heights: list[float] = []
-        self._field: list[bool] | None = None
+        self._fields: list[str] = []
         self._index: int | None = None
         self._moved_at = 0.0
         self._text: SliceText | None = None
@@ -50,19 +50,18 @@ class LiveMode(VTKObservationMixin):
     def on(self) -> bool:
         return self._job is not None
 
-    def start(self, volume, options: RunOptions, field: list[bool] | None) -> None:
+    def start(self, volume, options: RunOptions, liver) -> None:
         """Start the worker.
 
         Args:
             volume: the CT.
-            field: for every axial slice, whether it shows liver, which is what the classifier was trained for; None where nobody knows.
+            liver: uint8 (k, j, i), a liver that is known already, or None.
 
         Raises:
             LiverTumorError: the worker cannot be started.
         """
         self.stop()
-        self._job = start_job("live", volume, options, on_event=self._on_event)
-        self._field = field
+        self._job = start_job("live", volume, options, on_event=self._on_event, liver=liver)
         self._ui.liveLabel.text = _("Preparing the scan...")
         node = axial_slice_node(slicer.mrmlScene)
         if node is not None:
@@ -80,7 +79,7 @@ class LiveMode(VTKObservationMixin):
         job, self._job = self._job, None
         if job is not None:
             job.cancel()
-        self._heights, self._index = [], None
+        self._heights, self._fields, self._index = [], [], None
         self._show_off()
 
     def _show_off(self) -> None:
@@ -103,7 +102,7 @@ class LiveMode(VTKObservationMixin):
         if event["event"] != "answer" or self._job is None:
             return
         if "heights" in event:
-            self._heights = event["heights"]
+            self._heights, self._fields = event["heights"], event["fields"]
             self._on_slice()
         elif event["index"] == self._index:  # the user has not gone on meanwhile
             self._show(event["index"], event["probability"])
@@ -120,9 +119,10 @@ class LiveMode(VTKObservationMixin):
 
     def _show(self, index: int, probability: float) -> None:
         text = _("Tumor p = {p:.2f}").format(p=probability)
-        trained = self._field is not None and self._field[index]
+        trained = self._fields[index] == "liver"
         if not trained:
-            text += "\n" + (_("no liver here: outside the trained field") if self._field is not None else _("trained on liver slices only"))
+            known = self._fields[index] == "no liver"
+            text += "\n" + (_("no liver here: outside the trained field") if known else _("trained on liver slices only"))
         if self._text is not None:
             self._text.show(text, _TRAINED if trained else _OUTSIDE)
         self.latency_s = time.perf_counter() - self._moved_at

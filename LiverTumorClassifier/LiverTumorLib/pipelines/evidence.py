@@ -9,24 +9,29 @@ from __future__ import annotations
 import numpy as np
 
 from ..ct import CTVolume, to_axial
-from ..ct.frame import Frame, body_frame, neighbour_channels, network_slices
+from ..ct.frame import Frame, neighbour_channels, network_slices
 from ..errors import ModelError
 from ..models.session import Session
+from .canvas import lay_canvas
+from .classification import liver_labels, liver_stage
 from .options import CaseOutput, Progress, RunOptions, no_progress
 from .results import CaseResult, CaseSummary
 from .run import Report, Run
 from .slicemaps import SliceMaps
-from .slicewise import STEP
+from .slicewise import STEP, liver_cells
 
 EVIDENCE = "evidence"
 _PREPARATION = 0.3  # its part of the time
 
 
-def map_evidence(volume: CTVolume, options: RunOptions | None = None, progress: Progress = no_progress) -> CaseOutput:
+def map_evidence(
+    volume: CTVolume, options: RunOptions | None = None, progress: Progress = no_progress, liver: np.ndarray | None = None
+) -> CaseOutput:
     """The map of every axial slice, brought to the volume's grid by linear interpolation.
 
     The cells are coarse (some centimetres), so a map says which part of a slice made it suspicious, not where a lesion ends.
-    It is not calibrated and not averaged over slices, as the slices' probabilities are.
+    It is not calibrated and not averaged over slices, as the slices' probabilities are. Of a network of the liver region, only cells
+    in the liver are shown, which alone decide. The arguments are as of `classify_case`.
 
     Returns:
         A CaseOutput whose `probabilities` hold "evidence", float16 (k, j, i) on the input's grid, 0 to 1.
@@ -35,8 +40,9 @@ def map_evidence(volume: CTVolume, options: RunOptions | None = None, progress: 
         ModelError: the model has no such map; or, with RequirementError and UsageError, it is missing, damaged or cannot be run.
     """
     options = options or RunOptions()
-    run = Run(["evidence"], options.threads, progress)
+    run = Run([*liver_stage(options, liver), "evidence"], options.threads, progress)
     view = to_axial(volume)
+    labels = liver_labels(run, view, options, liver)
     with run.stage("evidence") as report:
         session, _ = run.session(options.slice_model, "slice", options.slice_threshold)
         if not session.maps_cells:
@@ -44,26 +50,31 @@ def map_evidence(volume: CTVolume, options: RunOptions | None = None, progress: 
                 f"Model '{session.bundle.id}' gives a probability for the whole slice only, so nothing says where it sees tumor; "
                 "choose a model with the head 'cells', such as tumor-slice."
             )
-        maps = view.restore(_cell_maps(session, view.volume, report).full(view.volume.shape), order=1)
+        maps = view.restore(_cell_maps(session, view.volume, labels, report).full(view.volume.shape), order=1)
     progress("done", 1.0, "Done")
     result = CaseResult(volume.name, CaseSummary(notes=list(volume.notes)), models=run.models, seconds=run.seconds)
     return CaseOutput(result, probabilities={EVIDENCE: maps.astype(np.float16, copy=False)})
 
 
-def _cell_maps(session: Session, volume: CTVolume, report: Report) -> SliceMaps:
-    spec = session.bundle.manifest.input
-    frame = body_frame(volume, spec.size, spec.spacing_mm)
+def _cell_maps(session: Session, volume: CTVolume, labels: np.ndarray | None, report: Report) -> SliceMaps:
+    spec, count = session.bundle.manifest.input, volume.shape[0]
+    if labels is not None and not labels.any():
+        return SliceMaps(np.arange(count), np.zeros((count, 1, 1), np.float32), Frame((1, 1), 1.0, (0.0, 0.0), (1.0, 1.0)))
+    frame, offset_hu = lay_canvas(spec, volume, labels)
     offset = spec.neighbour_mm / float(volume.spacing[2])
-    count = volume.shape[0]
     canvas = np.empty((count, *spec.size), np.uint8)
     blocks = [np.arange(start, min(start + STEP, count)) for start in range(0, count, STEP)]
     for ks in blocks:
         report(_PREPARATION * ks[0] / count)
-        canvas[ks] = network_slices(volume, frame, spec.window_hu, ks, 0.0, spec.filters)
+        canvas[ks] = network_slices(volume, frame, spec.window_hu, ks, offset_hu, spec.filters)
     maps = []
     for ks in blocks:
         report(_PREPARATION + (1 - _PREPARATION) * ks[0] / count)
-        maps.append(session.predict_all([neighbour_channels(canvas, k, offset) for k in ks])[1][..., 0])
+        cells = session.predict_all([neighbour_channels(canvas, k, offset) for k in ks])[1][..., 0]
+        if spec.region == "liver":
+            liver = frame.sample(labels[ks] > 0)
+            cells = np.where(liver.any(axis=(1, 2), keepdims=True) & liver_cells(liver, cells.shape[1:]), cells, 0)
+        maps.append(cells)
     cells = np.concatenate(maps)
     # The cells tile the canvas, so they lie on a coarser canvas with the same middle; that is also how they are taught.
     size = cells.shape[1:]

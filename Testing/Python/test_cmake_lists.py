@@ -1,21 +1,17 @@
 """A file that CMake does not list is silently not installed, so the lists must be the files on disk."""
 
-import re
 import subprocess
 from pathlib import Path
 
 import pytest
+from read_extension import ROOT, read_extension
 
-ROOT = Path(__file__).parents[2]
-MODULES = ("LiverTumorClassifier", "LiverSegmentationMobileUNet", "CompressionTrainer")
+MODULES = ["LiverTumorClassifier", "LiverSegmentationMobileUNet", "CompressionTrainer"]
 
 
-def listed(folder: str, variable: str) -> list[str]:
-    """A list variable of a module's CMakeLists.txt, with the module's name filled in."""
-    text = (ROOT / folder / "CMakeLists.txt").read_text(encoding="utf-8")
-    found = re.search(rf"set\({variable}\s([^)]*)\)", text)
-    assert found, f"{folder}/CMakeLists.txt sets no {variable}"
-    return found.group(1).replace("${MODULE_NAME}", folder).split()
+@pytest.fixture(scope="module")
+def extension():
+    return read_extension()
 
 
 def on_disk(folder: str) -> set[str]:
@@ -29,25 +25,20 @@ def on_disk(folder: str) -> set[str]:
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_every_file_is_listed_once(module):
-    scripts, resources = listed(module, "MODULE_PYTHON_SCRIPTS"), listed(module, "MODULE_PYTHON_RESOURCES")
-    assert len(scripts + resources) == len(set(scripts + resources))
+def test_every_file_is_listed(extension, module):
+    """Once each, or `read_extension` would refuse."""
+    listed = {place for place, path in extension.files.items() if path == ROOT / module / place}
     files = on_disk(module)
-    assert {"not listed": files - set(scripts + resources), "not there": set(scripts + resources) - files} == {
-        "not listed": set(),
-        "not there": set(),
+    assert {"not listed": files - listed, "not there": listed - files} == {"not listed": set(), "not there": set()}
+
+
+def test_every_module_is_part_of_the_extension(extension):
+    assert extension.modules == MODULES
+    assert {path.relative_to(ROOT).parts[0] for path in extension.files.values()} == set(MODULES)
+
+
+def test_every_test_for_slicer_is_run_by_ctest(extension):
+    tests = {path.relative_to(ROOT).as_posix() for path in extension.tests}
+    assert tests == {f"{module}/{module}.py" for module in MODULES} | {
+        f"Testing/Slicer/{path.name}" for path in (ROOT / "Testing" / "Slicer").glob("*Test.py")
     }
-    assert all(name.endswith(".py") for name in scripts)
-    assert not any(name.endswith(".py") for name in resources)
-
-
-def test_every_module_is_part_of_the_extension():
-    text = (ROOT / "CMakeLists.txt").read_text(encoding="utf-8")
-    assert set(re.findall(r"add_subdirectory\((\w+)\)", text)) == {*MODULES, "Testing"}
-    assert re.search(r"^project\(LiverTumor\)$", text, re.MULTILINE)
-
-
-def test_every_test_for_slicer_is_run_by_ctest():
-    text = (ROOT / "Testing" / "Slicer" / "CMakeLists.txt").read_text(encoding="utf-8")
-    scripts = re.findall(r"slicer_add_python_unittest\(SCRIPT (\S+)\)", text)
-    assert sorted(scripts) == sorted(path.name for path in (ROOT / "Testing" / "Slicer").glob("*.py"))

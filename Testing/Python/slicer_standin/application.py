@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+import tempfile
 import types
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -37,6 +38,13 @@ class Application(wrapped(QtWidgets.QApplication)):
 
     def testingEnabled(self) -> bool:
         return False
+
+    def userSettings(self):
+        """Slicer's are a file of the user's; these last as long as the application runs."""
+        return self._settings
+
+    def startupEnvironment(self):
+        return QtCore.QProcessEnvironment.systemEnvironment()
 
 
 class ModuleManager(wrapped(QtCore.QObject)):
@@ -163,6 +171,8 @@ def running(window: bool = True) -> Iterator[Application]:
     slicer.vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(slicer.mrmlScene)
     app._layout_manager = LayoutManager(slicer.mrmlScene) if window else None
     app._module_manager = ModuleManager()
+    scratch = tempfile.TemporaryDirectory()
+    app._settings = QtCore.QSettings(str(Path(scratch.name) / "Slicer.ini"), QtCore.QSettings.Format.IniFormat)
     added = {"app": app, "modules": _modules(slicer.mrmlScene), **{cls.__name__: cls for cls in qmrml_widgets.WIDGETS}}
     vars(slicer).update(added)
     ctk = types.ModuleType("ctk")
@@ -182,6 +192,7 @@ def running(window: bool = True) -> Iterator[Application]:
         for name in added:
             delattr(slicer, name)
         del sys.modules["qt"], sys.modules["ctk"]
+        scratch.cleanup()
     if unheard:
         raise unheard[0]
 
@@ -195,8 +206,10 @@ def open_module(name: str):
         _make_widget(name, module.widgetRepresentation())
     module.widgetRepresentation().show()
     module.widgetRepresentation().isEntered = True
-    getattr(slicer.modules, f"{name}Widget").enter()
-    return getattr(slicer.modules, f"{name}Widget")
+    widget = getattr(slicer.modules, f"{name}Widget")
+    if hasattr(widget, "enter"):  # Slicer calls it where a module has it
+        widget.enter()
+    return widget
 
 
 def _make_widget(name: str, panel: ModulePanel) -> None:
@@ -237,7 +250,10 @@ def _modules(scene):
     plots.SetMRMLScene(scene)
     segmentations = slicer.vtkSlicerSegmentationsModuleLogic()  # without it no surfaces are made
     segmentations.SetMRMLScene(scene)
+    sequences = slicer.vtkSlicerSequencesLogic()  # without it a sequence's proxy nodes do not follow its browser
+    sequences.SetMRMLScene(scene)
     return types.SimpleNamespace(
         plots=types.SimpleNamespace(logic=lambda: plots, _application_logic=application_logic),
         segmentations=types.SimpleNamespace(logic=lambda: segmentations),
+        sequences=types.SimpleNamespace(logic=lambda: sequences),
     )

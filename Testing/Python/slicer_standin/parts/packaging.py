@@ -17,8 +17,14 @@ def pip_check(requirements: list[Requirement]) -> bool:
     return all(_is_installed(requirement) for requirement in requirements)
 
 
-def pip_ensure(requirements: list[Requirement], requester: str | None = None) -> None:
-    """Behaves as when the user says no to an installation."""
+def pip_ensure(
+    requirements: list[Requirement],
+    prompt_install: bool = True,
+    prompt_restart: bool = True,
+    requester: str | None = None,
+    show_progress: bool = True,
+) -> None:
+    """Behaves as when the user says no to an installation, or pip fails."""
     if not pip_check(requirements):
         raise RuntimeError("User declined installation of required packages.")
 

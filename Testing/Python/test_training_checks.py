@@ -6,9 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from CompressionTrainerLib.training.checks import check_classes, check_imagenet, check_start
+from CompressionTrainerLib.training.checks import check_canvas, check_classes, check_imagenet, check_start
+from CompressionTrainerLib.training.config import config_from_dict, load_config
 from LiverTumorLib.errors import InputError, UsageError
 from tiny_fit import tiny_config, tiny_slices
+from tiny_training import TINY
 
 
 def with_flags(slices, **flags):
@@ -59,3 +61,19 @@ def test_weights_to_start_from_that_are_missing_or_none_are_refused(tmp_path):
     (tmp_path / "run.json").write_text("{}")
     with pytest.raises(InputError, match="run.json holds no weights"):
         check_start(tmp_path / "run.json")
+
+
+@pytest.mark.parametrize(
+    ("changed", "sentence"),
+    [
+        ({"task": "tumor"}, "task is 'liver' and the student's 'tumor'"),
+        ({"input": {"size": [32, 32], "spacing_mm": 5.0}}, "canvas is 160.0 mm .32 pixels. where the teacher's is 320.0 mm"),
+        ({"input": {"size": [128, 128], "spacing_mm": 2.5}}, "no more pixels"),
+        ({"input": {"size": [64, 64], "spacing_mm": 5.0, "window_hu": [0.0, 100.0]}}, "student's window_hu is"),
+    ],
+)
+def test_a_student_unlike_its_teacher_is_refused(tmp_path, changed, sentence):
+    (tmp_path / "tiny.toml").write_text(TINY.format(task="liver", region="body"))
+    teacher = load_config(tmp_path / "tiny.toml")
+    with pytest.raises(UsageError, match=sentence):
+        check_canvas(teacher, config_from_dict({**teacher.to_dict(), **changed}))

@@ -42,3 +42,26 @@ def write_data(folder: Path) -> None:
         "files": {"ct": "volume-{case}.nii.gz", "mask": "segmentation-{case}.nii.gz"},
     }
     (folder / "split.json").write_text(json.dumps(split))
+
+
+def untrained_run(folder: Path, data: tuple[Path, Path, Path], text: str) -> Path:
+    """A run whose training did nothing: random weights, and all the files of a finished run.
+
+    Args:
+        folder: where; it must not be there yet.
+        data: folder, split and cache, as the trainer's functions take them.
+        text: of the configuration.
+    """
+    from CompressionTrainerLib.training.config import load_config
+    from CompressionTrainerLib.training.record import write_record
+    from CompressionTrainerLib.training.run import build_network, load_slices
+
+    folder.mkdir()
+    (folder / "tiny.toml").write_text(text)
+    config = load_config(folder / "tiny.toml")
+    write_record(folder, config, load_slices(config, *data)[1], None, None)
+    model = build_network(config)
+    for name in ("best", "last"):
+        model.save_weights(folder / f"{name}.weights.h5")
+    (folder / "log.csv").write_text(f"epoch,val_{'accuracy' if config.task == 'slice' else 'dice'}\n0,0.5\n")
+    return folder

@@ -11,7 +11,7 @@ from LiverTumorLib.errors import InputError, OutputError
 from ..data.slices import BORDER
 from ..data.splits import Split
 from ..requirement import need_trainer_packages
-from ..training.checks import check_imagenet
+from ..training.checks import check_canvas, check_imagenet
 from .config import Chain
 
 # What stages need beside the trainer's packages.
@@ -28,7 +28,8 @@ def check_packages(chain: Chain) -> None:
 
 
 def check_files(chain: Chain, split: Split | None) -> None:
-    """Raises InputError or UsageError where the split has nothing to train on or choose by, or the ImageNet weights do not fit."""
+    """Raises InputError or UsageError where the split has nothing to train on or choose by, the ImageNet weights do not fit, or what
+    the network answers is not what its student is asked."""
     if split:
         for subset in ("train", "val"):
             if not split.cases[subset]:
@@ -36,6 +37,8 @@ def check_files(chain: Chain, split: Split | None) -> None:
     imagenet = chain.stages["train"].get("imagenet")
     if imagenet:
         check_imagenet(chain.network.config, imagenet)
+    if chain.student:
+        check_canvas(chain.network.config, chain.student.config)
 
 
 def check_space(chain: Chain, cases: int, out: Path, cache: Path) -> None:

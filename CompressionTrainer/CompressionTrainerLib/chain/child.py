@@ -65,7 +65,7 @@ def _run(command: list[str], log, listen: Callable[[dict | None], None]) -> tupl
             listen(event if event and event["event"] == "progress" else None)
         return process.wait(), told
     finally:
-        _end(process)
+        end_process(process)
 
 
 def child_environment() -> dict[str, str]:
@@ -96,7 +96,7 @@ def _lines(process: subprocess.Popen):
         yield line
 
 
-def _end(process: subprocess.Popen) -> None:
+def end_process(process: subprocess.Popen) -> None:
     """End a command and all that it started, if it has not ended itself; in less than the two seconds that a user is promised."""
     try:
         with contextlib.suppress(OSError):

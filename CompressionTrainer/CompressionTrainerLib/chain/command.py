@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
 from ..options import add_events_option
@@ -63,8 +62,6 @@ def run(arguments: argparse.Namespace) -> None:
             require_unchanged(prepared)
         print("\n".join(_plan(prepared)), flush=True)
         compress(prepared, f"livertumor compress {chain.path.name}", report)
-    if sys.stderr.isatty():
-        print(file=sys.stderr)  # the line of progress stays
     print(f"Everything is in {out}.")
 
 

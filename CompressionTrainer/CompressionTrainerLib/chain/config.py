@@ -10,7 +10,7 @@ from pathlib import Path
 
 from LiverTumorLib.errors import UsageError
 
-from ..training.config import TrainConfig, _section, load_config
+from ..training.config import TrainConfig, load_config, read_section
 from .commands import STAGES, is_path, settings
 
 CONFIGS = Path(__file__).parent / "configs"
@@ -62,7 +62,7 @@ def load_chain(config: str | Path, network: str | Path | None = None, files: dic
     except (OSError, ValueError) as error:
         raise UsageError(f"{path} cannot be read as a chain configuration: {error}.") from error
     keys = [("name", "str"), ("network", "str"), *((stage, "dict", None) for stage in STAGES)]
-    head = _section(path, make_dataclass("Head", keys), None, content)
+    head = read_section(path, make_dataclass("Head", keys), None, content)
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", head.name):
         raise UsageError(f"{path}: name is {head.name!r}; it becomes a folder's name, so use letters, digits, '-', '_' and '.' only.")
     named = _network(network, Path()) if network else _network(head.network, path.parent)
@@ -85,7 +85,7 @@ def load_chain(config: str | Path, network: str | Path | None = None, files: dic
 
 def _settings(path: Path, stage: str, values: object) -> dict[str, object]:
     known = settings(stage)
-    checked = vars(_section(path, make_dataclass("Settings", [(key, "object", None) for key in known]), stage, values))
+    checked = vars(read_section(path, make_dataclass("Settings", [(key, "object", None) for key in known]), stage, values))
     given = {key: values[key] for key in checked if key in values}
     for key, value in given.items():
         switch = known[key].nargs == 0

@@ -27,9 +27,9 @@ _FACTORS = {"distill": 1.5, "prune": 1.05, "quantize": 1.4}
 _FIXED_S = {
     "prepare": 120,
     "quantize": 60,
-    "export": 120,
+    "export": 45,
     "onnx": 30,
-    "variants": 180,
+    "variants": 45,
     "evaluate": 120,
     "compare": 60,
     "benchmark": 240,

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
-from LiverTumorLib.errors import UsageError
-
+from ..training.checks import check_canvas
 from ..training.config import TrainConfig
+from ..training.finished import open_run, read_run
 from ..training.progress import Report
-from ..training.quantize import read_run
 from ..training.record import refuse_a_run, write_record
-from ..training.run import build_network, fit, load_slices, starting_network
+from ..training.run import fit, starting_network
 from .distillation import distiller
 
 
@@ -49,31 +47,11 @@ def distill_run(
         UsageError: the student is asked something else than the teacher, or sees another canvas.
     """
     refuse_a_run(out)
-    taught = read_run(run)
-    check_canvas(taught, config)
-    shown = replace(config, input=taught.input)
-    slices, split = load_slices(shown, data, split_file, cache)
-    teacher = build_network(taught)
-    answers = run / f"{weights}.weights.h5"
-    teacher.load_weights(answers)
-    student = starting_network(config, slices, None, start)
+    check_canvas(read_run(run), config)
+    teacher = open_run(run, data, split_file, cache, weights)
+    student = starting_network(config, teacher.slices, None, start)
     out.mkdir(parents=True, exist_ok=True)
-    distillation = {"teacher": str(answers), "temperature": temperature, "share": share, "config": taught.to_dict()}
-    write_record(out, config, split, None, start, distillation=distillation)
-    fit(distiller(student, teacher, temperature, share), shown, slices, out, report=report)
-
-
-def check_canvas(teacher: TrainConfig, student: TrainConfig) -> None:
-    """Raises UsageError where a teacher's answers are no answers to what the student is asked."""
-    if teacher.task != student.task:
-        raise UsageError(f"The teacher's task is '{teacher.task}' and the student's '{student.task}'; they must be the same.")
-    for name, value in asdict(teacher.input).items():
-        if name not in ("size", "spacing_mm") and getattr(student.input, name) != value:
-            raise UsageError(f"The student's {name} is {getattr(student.input, name)} and the teacher's {value}; they must be the same.")
-    for large, small in zip(teacher.input.size, student.input.size, strict=True):
-        ends = large * teacher.input.spacing_mm, small * student.input.spacing_mm
-        if small > large or not math.isclose(*ends, rel_tol=1e-3):
-            raise UsageError(
-                f"The student's canvas is {ends[1]:.1f} mm ({small} pixels) where the teacher's is {ends[0]:.1f} mm ({large} pixels); "
-                "it must cover the same, with no more pixels: change the student's size or spacing_mm."
-            )
+    distillation = {"teacher": str(teacher.weights), "temperature": temperature, "share": share, "config": teacher.config.to_dict()}
+    write_record(out, config, teacher.split, None, start, distillation=distillation)
+    shown = replace(config, input=teacher.config.input)
+    fit(distiller(student, teacher.model, temperature, share), shown, teacher.slices, out, report=report)

@@ -8,10 +8,10 @@ from pathlib import Path
 from LiverTumorLib.files.atomic import atomic_path
 
 from ..training.batches import steps_per_epoch
+from ..training.finished import fine_tuning_config, open_run
 from ..training.progress import Console, Report
-from ..training.quantize import fine_tuning_config, read_run
 from ..training.record import refuse_a_run, write_record
-from ..training.run import build_network, fit, load_slices
+from ..training.run import fit
 from .lineage import lineage
 from .magnitude import HoldZeros, check_sparsity, gradually_pruned, layer_sparsity, schedule_callbacks, stripped
 
@@ -52,24 +52,20 @@ def prune_run(
         ModelError: the asked share of zeros was not reached.
     """
     refuse_a_run(out)
-    source = read_run(run)
-    slices, split = load_slices(source, data, split_file, cache)
-    gradual = fine_tuning_config(source, epochs, learning_rate or source.optimizer.learning_rate)
-    tuning = fine_tuning_config(gradual, fine_tuning_epochs, gradual.optimizer.learning_rate)
-    model = build_network(source)
-    start = run / f"{weights}.weights.h5"
-    model.load_weights(start)
+    source = open_run(run, data, split_file, cache, weights)
+    gradual = fine_tuning_config(source.config, epochs, learning_rate)
+    tuning = fine_tuning_config(gradual, fine_tuning_epochs, learning_rate)
 
     (out / "gradual").mkdir(parents=True, exist_ok=True)
     steps = epochs * steps_per_epoch(gradual)
     schedule = {"sparsity": sparsity, "begin_step": 0, "end_step": steps - 1, "frequency": 1, "config": gradual.to_dict()}
-    write_record(out, tuning, split, start=start, **{**lineage(run), "pruning": schedule})
-    pruned = gradually_pruned(model, sparsity, steps)
+    write_record(out, tuning, source.split, None, source.weights, **{**lineage(run), "pruning": schedule})
+    pruned = gradually_pruned(source.model, sparsity, steps)
     report = report or Console()
     share = epochs / (epochs + fine_tuning_epochs)
-    fit(pruned, gradual, slices, out / "gradual", schedule_callbacks(), report=_part(report, "prune", 0, share))
+    fit(pruned, gradual, source.slices, out / "gradual", schedule_callbacks(), report=_part(report, "prune", 0, share))
     model = stripped(pruned, sparsity)
-    fit(model, tuning, slices, out, [HoldZeros(model)], report=_part(report, "fine-tune", share, 1))
+    fit(model, tuning, source.slices, out, [HoldZeros(model)], report=_part(report, "fine-tune", share, 1))
     check_sparsity(model, sparsity)
     with atomic_path(out / TABLE) as path, open(path, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)

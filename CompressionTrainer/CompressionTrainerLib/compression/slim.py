@@ -7,10 +7,10 @@ from pathlib import Path
 
 from LiverTumorLib.errors import UsageError
 
+from ..training.finished import fine_tuning_config, open_run
 from ..training.progress import Report
-from ..training.quantize import fine_tuning_config, read_run
 from ..training.record import refuse_a_run, write_record
-from ..training.run import build_network, fit, load_slices
+from ..training.run import fit
 from .channels import strongest_channels, without_channels
 from .lineage import lineage
 
@@ -49,22 +49,18 @@ def slim_run(
         UsageError: so small a share removes no channel.
     """
     refuse_a_run(out)
-    source = read_run(run)
-    slices, split = load_slices(source, data, split_file, cache)
-    model = build_network(source)
-    start = run / f"{weights}.weights.h5"
-    model.load_weights(start)
-    kept = strongest_channels(model, removed)
+    source = open_run(run, data, split_file, cache, weights)
+    kept = strongest_channels(source.model, removed)
     if not kept:
         raise UsageError(f"Removing a share of {removed} of the channels removes none of this network's; choose a larger share.")
-    smaller = without_channels(model, kept)
+    smaller = without_channels(source.model, kept)
 
-    channels = source.network.channels | {name: len(numbers) for name, numbers in kept.items()}
-    tuning = fine_tuning_config(source, epochs, learning_rate or source.optimizer.learning_rate)
+    channels = source.config.network.channels | {name: len(numbers) for name, numbers in kept.items()}
+    tuning = fine_tuning_config(source.config, epochs, learning_rate)
     tuning = replace(tuning, network=replace(tuning.network, channels=channels))
-    sizes = (model.count_params(), smaller.count_params())
+    sizes = (source.model.count_params(), smaller.count_params())
     slimming = {"removed": removed, "parameters": sizes, "kept": {name: numbers.tolist() for name, numbers in kept.items()}}
     out.mkdir(parents=True, exist_ok=True)
-    write_record(out, tuning, split, start=start, **{**lineage(run), "slimming": slimming})
-    fit(smaller, tuning, slices, out, report=report)
+    write_record(out, tuning, source.split, None, source.weights, **{**lineage(run), "slimming": slimming})
+    fit(smaller, tuning, source.slices, out, report=report)
     return sizes

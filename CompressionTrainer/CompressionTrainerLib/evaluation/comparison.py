@@ -47,7 +47,7 @@ def input_of(model: ModelFile, run: Path | None) -> InputSpec:
         manifest = load_bundle(model.path.parent).manifest
         task, spec = manifest.task, manifest.input
     else:
-        from ..training.quantize import read_run
+        from ..training.finished import read_run
 
         around = [folder for folder in (*model.path.resolve().parents[:2], run) if folder and (folder / "run.json").is_file()]
         if not around:
@@ -111,7 +111,7 @@ def rows(scores: dict[str, np.ndarray], slices: Sequence[Slice]) -> list[dict]:
 
 
 def _keras(weights: Path, images: Iterator[np.ndarray]) -> list[float]:
-    from ..training.quantize import read_run
+    from ..training.finished import read_run
     from ..training.run import build_network
 
     model = build_network(read_run(weights.parent))

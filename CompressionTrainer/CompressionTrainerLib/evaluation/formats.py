@@ -117,7 +117,7 @@ def _keras_kernels_and_sizes(path: Path) -> tuple[list[Kernel], dict[str, int]]:
     need_trainer_packages()
     from ..compression.magnitude import layer_sparsity
     from ..networks.keras_module import keras
-    from ..training.quantize import read_run
+    from ..training.finished import read_run
     from ..training.run import build_network
 
     model = build_network(read_run(path.parent))

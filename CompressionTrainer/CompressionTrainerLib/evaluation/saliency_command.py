@@ -41,7 +41,7 @@ def run(arguments: argparse.Namespace) -> None:
     from LiverTumorLib.errors import UsageError
     from LiverTumorLib.files import read_ct, write_json
 
-    from ..training.quantize import read_run
+    from ..training.finished import read_run
     from ..training.run import build_network
     from .pictures import draw_saliency
     from .saliency import STEPS, evidence_map, integrated_gradients

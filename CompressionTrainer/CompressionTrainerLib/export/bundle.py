@@ -13,8 +13,10 @@ from LiverTumorLib.models.session import open_session
 
 from ..compression.quantization import copy_float_weights, quantization_aware
 from ..training.config import TrainConfig
-from ..training.quantize import FOLDER, read_run
-from ..training.run import build_network, calibration_slices, load_slices
+from ..training.finished import open_run
+from ..training.progress import Console, Report
+from ..training.quantize import FOLDER
+from ..training.run import calibration_slices
 from .card import model_card
 from .tflite import float_tflite, int8_tflite
 from .thresholds import segmentation_threshold, slice_calibration
@@ -26,7 +28,16 @@ LABELS = {"liver": [LIVER_LABEL], "tumor": [TUMOR_LABEL], "slice": [{**TUMOR_LAB
 TITLES = {"liver": "Liver (Mobile U-Net)", "tumor": "Liver tumor (Mobile U-Net)", "slice": "Tumor in slice (MobileNetV2)"}
 
 
-def export_run(run: Path, data: Path, split_file: Path, cache: Path, out: Path, version: str, weights: str = "best") -> Bundle:
+def export_run(
+    run: Path,
+    data: Path,
+    split_file: Path,
+    cache: Path,
+    out: Path,
+    version: str,
+    weights: str = "best",
+    report: Report | None = None,
+) -> Bundle:
     """Write the int8 bundle `out` and, beside the run's weights, its float twin `RUN/float/<id>`: the same weights, not rounded.
 
     A run that has been quantized in training (`livertumor quantize`) is exported from there, any other by post-training
@@ -38,25 +49,28 @@ def export_run(run: Path, data: Path, split_file: Path, cache: Path, out: Path, 
         out: the bundle's folder; its name is the bundle's id.
         version: the bundle's version.
         weights: "best" (by validation) or "last".
+        report: told of the progress; by default a console's.
 
     Raises:
-        InputError: data that the split needs are missing.
+        InputError: there is no run, or data that the split needs are missing.
         ModelError: the network does not convert to int8.
     """
-    config = read_run(run)
+    report = report or Console()
+    report("slices", 0.0, "Reading the slices", None)
+    source = open_run(run, data, split_file, cache, weights)
+    config, model = source.config, source.model
     record = json.loads((run / "run.json").read_text(encoding="utf-8"))
     if record.get("start"):  # the run it came from, without the folders of this machine
         record["start"] = "/".join(Path(record["start"]).parts[-2:])
-    slices, split = load_slices(config, data, split_file, cache)
-    model = build_network(config)
-    model.load_weights(run / f"{weights}.weights.h5")
+    report("convert", 0.1, "Converting to int8", None)
     if (run / FOLDER / "config.json").exists():
         aware = quantized_network(run, model, weights)
         quantized, method = int8_tflite(aware), "int8, quantization-aware training"
         copy_float_weights(aware, model)
         record["quantization"] = json.loads((run / FOLDER / "config.json").read_text(encoding="utf-8"))
     else:
-        quantized, method = int8_tflite(model, calibration_slices(config, slices["train"])), "int8, post-training"
+        quantized, method = int8_tflite(model, calibration_slices(config, source.slices["train"])), "int8, post-training"
+    report("convert", 0.5, "Converting to float32", None)
     plain = float_tflite(model)
     manifest = Manifest(
         id=out.name,
@@ -66,18 +80,20 @@ def export_run(run: Path, data: Path, split_file: Path, cache: Path, out: Path, 
         input=config.input,
         threshold=0.5,
         files={},
-        licence=split.weights_licence or LICENCE,
+        licence=source.split.weights_licence or LICENCE,
         labels=LABELS[config.task],
-        training={**record, "source": split.source, "weights": weights, "log": _best_epoch(run)},
+        training={**record, "source": source.split.source, "weights": weights, "log": _best_epoch(run)},
     )
     entry = {MODEL: {"quantization": method}}
+    report("threshold", 0.8, "Choosing the threshold", None)
     with tempfile.TemporaryDirectory() as scratch:  # a stop while the threshold is sought must not leave a bundle without one
         bundle = write_bundle(Path(scratch) / out.name, replace(manifest, files=entry), {MODEL: quantized})
-        manifest = _with_operating_point(bundle, config, slices["val"])
+        manifest = _with_operating_point(bundle, config, source.slices["val"])
     twin = replace(manifest, files={MODEL: {"quantization": "none (float32)"}})
     write_bundle(run / "float" / out.name, twin, {MODEL: plain})
     manifest = replace(manifest, files=entry)
     write_bundle(out, manifest, {MODEL: quantized, CARD: model_card(manifest, len(quantized)).encode()})
+    report("threshold", 1.0, out.name, None)
     return load_bundle(out)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..options import add_data_options
+from ..compression.options import add_source
 
 
 def add_parser(subparsers) -> None:
@@ -16,12 +16,9 @@ def add_parser(subparsers) -> None:
         "patients, and write a model that 'livertumor segment' and 'classify' take by its folder: model.tflite, manifest.json and card.md. "
         "The float32 twin, for comparison, goes into RUN/float. Needs TensorFlow: pip install '.[train]'.",
     )
-    parser.add_argument("run", type=Path, metavar="RUN", help="folder of a finished training run")
-    add_data_options(parser)
+    add_source(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the model; its name becomes the id")
     parser.add_argument("--version", default="0.1.0", metavar="X.Y.Z", help="version of the model (default: %(default)s)")
-    weights = "which weights of the run: best on the val patients, or last (default: %(default)s)"
-    parser.add_argument("--weights", choices=("best", "last"), default="best", help=weights)
     parser.set_defaults(func=run)
 
 
@@ -30,8 +27,13 @@ def run(args) -> int:
     from ..requirement import need_trainer_packages
 
     need_trainer_packages()
-    from .bundle import export_run
+    from ..stopping import stops_promptly
+    from ..training.progress import reporting
 
-    bundle = export_run(args.run, args.data, args.split, args.cache, args.out, args.version, args.weights)
-    print(f"{bundle.id} {bundle.manifest.version}: threshold {bundle.manifest.threshold:.2f}, {bundle.model.stat().st_size} bytes")
+    with stops_promptly(), reporting(args.events, args.out) as report:
+        from .bundle import export_run
+
+        bundle = export_run(args.run, args.data, args.split, args.cache, args.out, args.version, args.weights, report)
+    if not args.events:
+        print(f"{bundle.id} {bundle.manifest.version}: threshold {bundle.manifest.threshold:.2f}, {bundle.model.stat().st_size} bytes")
     return 0

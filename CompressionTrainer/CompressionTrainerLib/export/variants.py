@@ -9,9 +9,10 @@ from pathlib import Path
 from LiverTumorLib.files.atomic import atomic_path
 
 from ..compression.inspect import float_tensors, kernels, sparsity
+from ..training.finished import open_run
 from ..training.progress import Console, Report
-from ..training.quantize import FOLDER, read_run
-from ..training.run import build_network, calibration_slices, load_slices
+from ..training.quantize import FOLDER
+from ..training.run import calibration_slices
 from .bundle import quantized_network
 from .tflite import VARIANTS, tflite
 
@@ -32,18 +33,15 @@ def write_variants(
         ModelError: the network does not convert.
         OutputError: `out` cannot be written.
     """
-    config = read_run(run)
-    slices, _ = load_slices(config, data, split_file, cache)
-    model = build_network(config)
-    model.load_weights(run / f"{weights}.weights.h5")
-    samples = calibration_slices(config, slices["train"])
-    sources = {variant: (model, variant, samples) for variant in VARIANTS}
+    source = open_run(run, data, split_file, cache, weights)
+    samples = calibration_slices(source.config, source.slices["train"])
+    sources = {variant: (source.model, variant, samples) for variant in VARIANTS}
     if (run / FOLDER / "config.json").exists():
-        sources["int8-qat"] = (quantized_network(run, model, weights), "int8")
+        sources["int8-qat"] = (quantized_network(run, source.model, weights), "int8")
     report, files = report or Console(), {}
-    for number, (variant, source) in enumerate(sources.items()):
+    for number, (variant, how) in enumerate(sources.items()):
         report("convert", number / len(sources), variant, None)
-        files[variant] = tflite(*source)
+        files[variant] = tflite(*how)
     rows = [{"variant": variant, **describe(content)} for variant, content in files.items()]
     for variant, content in files.items():
         with atomic_path(out / f"{variant}.tflite") as path:

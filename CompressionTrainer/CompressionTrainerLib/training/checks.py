@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import zipfile
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from LiverTumorLib.errors import InputError, UsageError
@@ -65,3 +67,19 @@ def check_start(path: Path | None) -> None:
     with open(path, "rb") as file:
         if file.read(8) != b"\x89HDF\r\n\x1a\n":
             raise InputError(f"{path} holds no weights (it is no HDF5 file); give best.weights.h5 or last.weights.h5 of a run.")
+
+
+def check_canvas(teacher: TrainConfig, student: TrainConfig) -> None:
+    """Raises UsageError where a teacher's answers are no answers to what the student is asked."""
+    if teacher.task != student.task:
+        raise UsageError(f"The teacher's task is '{teacher.task}' and the student's '{student.task}'; they must be the same.")
+    for name, value in asdict(teacher.input).items():
+        if name not in ("size", "spacing_mm") and getattr(student.input, name) != value:
+            raise UsageError(f"The student's {name} is {getattr(student.input, name)} and the teacher's {value}; they must be the same.")
+    for large, small in zip(teacher.input.size, student.input.size, strict=True):
+        ends = large * teacher.input.spacing_mm, small * student.input.spacing_mm
+        if small > large or not math.isclose(*ends, rel_tol=1e-3):
+            raise UsageError(
+                f"The student's canvas is {ends[1]:.1f} mm ({small} pixels) where the teacher's is {ends[0]:.1f} mm ({large} pixels); "
+                "it must cover the same, with no more pixels: change the student's size or spacing_mm."
+            )

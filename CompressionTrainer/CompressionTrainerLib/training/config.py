@@ -151,8 +151,8 @@ def load_config(path: str | Path) -> TrainConfig:
 
 def config_from_dict(content: dict, path: str | Path = "configuration") -> TrainConfig:
     """The inverse of `TrainConfig.to_dict`, also after a trip through JSON; raises as `load_config` does, naming `path`."""
-    sections = {name: _section(path, kind, name, content[name]) for name, kind in _SECTIONS.items() if name in content}
-    config = _section(path, TrainConfig, None, {**content, **sections})
+    sections = {name: read_section(path, kind, name, content[name]) for name, kind in _SECTIONS.items() if name in content}
+    config = read_section(path, TrainConfig, None, {**content, **sections})
     _choice(path, "task", config.task, TASKS)
     _choice(path, "[network] architecture", config.network.architecture, ("", *ARCHITECTURES[config.task]))
     _choice(path, "[network] head", config.network.head, HEADS)
@@ -173,7 +173,17 @@ def _choice(path, name: str, value: str, known: tuple[str, ...]) -> None:
         raise UsageError(f"{path}: {name} is {value!r}; {hint}")
 
 
-def _section(path, kind, name, values):
+def read_section(path: str | Path, kind: type, name: str | None, values: object):
+    """A dataclass `kind` from what a configuration file says in one section.
+
+    Args:
+        path: of the file, for what is said of a wrong one.
+        name: of the section; None is what stands before all sections.
+        values: the section's content.
+
+    Raises:
+        UsageError: an unknown key (the nearest known one is named), a missing one, or a value of another type.
+    """
     known = {f.name: f.type for f in fields(kind)}
     where = f"[{name}] " if name else ""
     if not isinstance(values, dict):

@@ -30,6 +30,10 @@ class Console:
             self._display.say(f"{message}: {numbers}")
         self._display.progress(stage, fraction, message, self._remaining.update(time.monotonic(), fraction))
 
+    def clear(self) -> None:
+        """Take the line of progress away."""
+        self._display.clear()
+
 
 class Events:
     """Events of the job protocol on stdout, progress with the key "metrics" where an epoch has ended; a closed stdin stops the work."""
@@ -57,7 +61,11 @@ class Events:
 def reporting(events: bool, out: Path) -> Iterator[Report]:
     """A console's report, or for `events` one that also tells how the work in `out` ended."""
     if not events:
-        yield Console()
+        console = Console()
+        try:
+            yield console
+        finally:
+            console.clear()  # what is said next begins a line
         return
     report = Events()
     try:

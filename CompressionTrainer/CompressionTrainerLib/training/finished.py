@@ -1,0 +1,66 @@
+"""A finished run, opened to make something of it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from LiverTumorLib.errors import InputError
+
+from ..data.slices import CaseSlices
+from ..data.splits import Split
+from .config import TrainConfig, config_from_dict
+from .run import build_network, load_slices
+from .state import read_record
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """A run with all that went into it.
+
+    Attributes:
+        config: what it was trained as.
+        slices: network slices of the train and the val patients.
+        split: how these were divided.
+        model: its network with the weights of the file `weights`.
+    """
+
+    config: TrainConfig
+    slices: dict[str, list[CaseSlices]]
+    split: Split
+    model: object
+    weights: Path
+
+
+def open_run(run: Path, data: Path, split_file: Path, cache: Path, weights: str = "best") -> FinishedRun:
+    """Open a run with its "best" (by validation) or "last" weights; `data`, `split_file` and `cache` as in training.
+
+    Raises:
+        InputError: there is no run, one that is not finished, or data that the split needs are missing.
+    """
+    config = read_run(run)
+    slices, split = load_slices(config, data, split_file, cache)
+    model, path = build_network(config), run / f"{weights}.weights.h5"
+    model.load_weights(path)
+    return FinishedRun(config, slices, split, model, path)
+
+
+def read_run(run: Path) -> TrainConfig:
+    """The configuration of a run; raises InputError when the folder holds none, or one that is not finished."""
+    record = read_record(run)
+    if record and not record.finished:
+        raise InputError(f"The run in {run} is not finished; the command that began it goes on with it.")
+    try:
+        return config_from_dict(json.loads((run / "run.json").read_text(encoding="utf-8"))["config"])
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(f"{run} holds no finished training run ({error}).") from error
+
+
+def fine_tuning_config(config: TrainConfig, epochs: int, learning_rate: float | None) -> TrainConfig:
+    """The run's configuration with the fine-tuning's schedule, by default at the run's own rate; another seed, so that other slices
+    are drawn."""
+    schedule = {"schedule": "cosine", "warmup_epochs": 0.0, "stop_patience": 0}
+    rate = learning_rate or config.optimizer.learning_rate
+    optimizer = replace(config.optimizer, epochs=epochs, learning_rate=rate, **schedule)
+    return replace(config, optimizer=optimizer, seed=config.seed + 1000)

@@ -1,0 +1,60 @@
+"""`livertumor export` stopped while TensorFlow converts: no process and no file stays. That it goes through, test_chain_real.py shows."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("tensorflow", reason="the trainer's tests need TensorFlow")
+
+from CompressionTrainerLib.chain.child import PROGRAM, child_environment, end_process
+from LiverTumorLib.jobs.group import start_group
+from tiny_training import TINY, untrained_run, write_data
+
+
+@pytest.fixture(scope="module")
+def words(tmp_path_factory) -> list[str]:
+    """The command line after `livertumor`, for an untrained Mobile U-Net, without --out."""
+    folder = tmp_path_factory.mktemp("export")
+    write_data(folder)
+    data = folder, folder / "split.json", folder / "cache"
+    run = untrained_run(folder / "run", data, TINY.format(task="liver", region="body"))
+    given = zip(("--data", "--split", "--cache"), map(str, data), strict=True)
+    return ["export", str(run), *(word for pair in given for word in pair), "--events"]
+
+
+def inside_the_converter(pid: int) -> bool:
+    """Whether a process hears SIGTERM no more by a handler of its own (see `stopping.stops_at_once`); signals count from 1."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    caught = int(next(line.split()[1] for line in status.splitlines() if line.startswith("SigCgt")), 16)
+    return not caught >> (signal.SIGTERM - 1) & 1
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux tells which signals a process handles")
+@pytest.mark.usefixtures("ctrl_c")
+@pytest.mark.parametrize("stop", [subprocess.Popen.terminate, end_process], ids=["terminate", "as-chain-and-panel-stop-it"])
+def test_a_stop_inside_a_conversion_ends_the_command_and_leaves_no_file(words, tmp_path, monkeypatch, stop):
+    out, scratch = tmp_path / "model", tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setenv("TMPDIR", str(scratch))
+    with open(tmp_path / "log.txt", "wb") as log:
+        process = start_group([*PROGRAM, *words, "--out", str(out)], log, child_environment())
+    while b'"convert"' not in (line := process.stdout.readline()):
+        assert line, (tmp_path / "log.txt").read_text()
+    while not inside_the_converter(process.pid):
+        assert process.poll() is None, (tmp_path / "log.txt").read_text()
+        time.sleep(0.01)
+    begin = time.monotonic()
+    stop(process)
+    process.wait(timeout=900)
+    assert time.monotonic() - begin < 2 and process.returncode != 0
+    with pytest.raises(ProcessLookupError):
+        os.killpg(process.pid, 0)
+    assert [path for folder in (out, Path(words[1]) / "float") for path in folder.rglob("*")] == []
+    left = [path.name for path in scratch.rglob("*")]
+    assert all("autograph" in name for name in left), "TensorFlow's own, some kilobytes of code, may stay"

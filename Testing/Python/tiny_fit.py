@@ -2,8 +2,8 @@
 
     python tiny_fit.py FOLDER [WORD…]       trains into FOLDER
 
-Words: "events" tells progress as events, "endless" makes each step of the second epoch last for ever, "multiworker" is one of several
-workers, "mirrored" has two devices.
+Words: "events" tells progress as events, "endless" makes each step of the second epoch last for ever, "long" has LONG epochs,
+"multiworker" is one of several workers, "mirrored" has two devices.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from CompressionTrainerLib.options import STRATEGIES
 from CompressionTrainerLib.training.config import TrainConfig, config_from_dict
 
 SIZE = 32
+LONG = 80
 
 
 def tiny_config(**optimizer) -> TrainConfig:
@@ -92,7 +93,8 @@ def main(out: Path, *words: str) -> None:
 
         with strategy.scope():
             model = tiny_network(endless)
-        fit(model, tiny_config(), tiny_slices(), out, [Hang()], report=report)
+        config = tiny_config(epochs=LONG, stop_patience=0) if "long" in words else tiny_config()
+        fit(model, config, tiny_slices(), out, [Hang()], report=report)
 
 
 if __name__ == "__main__":

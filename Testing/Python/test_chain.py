@@ -233,6 +233,7 @@ def test_shipped_configurations_are_whole(setup, name):
         ("[export]\n[evaluate]\nsubset = 'test'\n", r"\[evaluate\] 'subset' is no setting"),
         ("[export]\n[evaluate]\nliver_model = 'other'\n", r"\[evaluate\] liver_model is for the chain to say"),
         ("[distill]\n", r"\[distill\] lacks config"),
+        ("[distill]\nconfig = 'fast'\n", "The teacher's task is 'liver' and the student's 'slice'"),
         ("[train]\nstart = 'gone.h5'\n", r"gone.h5, which \[train\] start names, is missing"),
         ("[train\n", "cannot be read as a chain configuration"),
     ],

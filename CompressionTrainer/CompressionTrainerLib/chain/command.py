@@ -16,7 +16,7 @@ def add_parser(subparsers) -> None:
         description="Take a network through all stages that a configuration names: prepare, train, distill, slim, prune, quantize, "
         "export, onnx, variants, evaluate (on the val patients). All that comes of it lies in the folder --out: models, logs, settings, "
         "versions, checksums of the data. The same command again goes on where it was stopped and leaves out the stages whose settings "
-        "and data are the same. Shipped configurations are paper, fast and best. Needs TensorFlow: pip install '.[train]'.",
+        "and data are the same. Shipped configurations are paper, fast, best and small. Needs TensorFlow: pip install '.[train]'.",
     )
     parser.add_argument("config", metavar="CONFIG", help="chain configuration (TOML), or the name of a shipped one")
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder with the labelled CT")

@@ -59,7 +59,7 @@ def prune_run(
     (out / "gradual").mkdir(parents=True, exist_ok=True)
     steps = epochs * steps_per_epoch(gradual)
     schedule = {"sparsity": sparsity, "begin_step": 0, "end_step": steps - 1, "frequency": 1, "config": gradual.to_dict()}
-    write_record(out, tuning, source.split, None, source.weights, **{**lineage(run), "pruning": schedule})
+    write_record(out, tuning, source.split, start=source.weights, **{**lineage(run), "pruning": schedule})
     pruned = gradually_pruned(source.model, sparsity, steps)
     report = report or Console()
     share = epochs / (epochs + fine_tuning_epochs)

@@ -61,6 +61,6 @@ def slim_run(
     sizes = (source.model.count_params(), smaller.count_params())
     slimming = {"removed": removed, "parameters": sizes, "kept": {name: numbers.tolist() for name, numbers in kept.items()}}
     out.mkdir(parents=True, exist_ok=True)
-    write_record(out, tuning, source.split, None, source.weights, **{**lineage(run), "slimming": slimming})
+    write_record(out, tuning, source.split, start=source.weights, **{**lineage(run), "slimming": slimming})
     fit(smaller, tuning, source.slices, out, report=report)
     return sizes

@@ -77,6 +77,7 @@ class LiverSegmentationMobileUNetParameterNode:
     roiMarginMm, minLesionMl, keepProbabilities: see LiverTumorLib.pipelines.options.RunOptions.
     liverThreshold, tumorThreshold, sliceThreshold: 0 takes the model's own.
     threads: CPU threads; 0 uses all.
+    allFrames: analyse all frames where the CT is a sequence.
     referenceSegmentation: what the result is compared with.
     """
 
@@ -94,6 +95,7 @@ class LiverSegmentationMobileUNetParameterNode:
     tumorThreshold: Annotated[float, WithinRange(0, 0.99)] = 0.0
     sliceThreshold: Annotated[float, WithinRange(0, 0.99)] = 0.0
     threads: Annotated[int, WithinRange(0, 64)] = 0
+    allFrames: bool = False
     keepProbabilities: bool = False
     referenceSegmentation: vtkMRMLSegmentationNode
 
@@ -150,6 +152,7 @@ class LiverSegmentationMobileUNetLogic(ScriptedLoadableModuleLogic):
         outputSegmentation=None,
         *,
         liverSegmentation=None,
+        allFrames=False,
         wait=True,
         progressCallback=None,
         finishedCallback=None,
@@ -161,6 +164,8 @@ class LiverSegmentationMobileUNetLogic(ScriptedLoadableModuleLogic):
         :param outputSegmentation: vtkMRMLSegmentationNode to write to; its Liver and Lesion segments and its tables are replaced,
           all else in it stays. A new one is made without it.
         :param liverSegmentation: vtkMRMLSegmentationNode with a Liver segment, as it is now, that takes the place of the liver model.
+        :param allFrames: of a volume sequence, analyse every frame and not only the one shown; segmentation and tables then follow its
+          browser, and ``frameTable`` has the figures of all frames. Probability maps are not kept then.
         :param wait: wait for the end while Slicer's event loop is served. False returns at once; in Slicer the nodes then appear
           when the run is over, in plain Python when ``wait()`` is called on what is returned.
         :param progressCallback: called with (stage, fraction, message).
@@ -173,19 +178,19 @@ class LiverSegmentationMobileUNetLogic(ScriptedLoadableModuleLogic):
           ``plotChart``, ``summary``), or a LiverTumorLib.mrml.CaseRun (``wait()``, ``cancel()``, ``result()``) where wait is False.
         :raises LiverTumorLib.errors.LiverTumorError: the volume is no CT, a model or package is missing, the run was stopped, ...
         """
-        from LiverTumorLib.mrml import CaseRun, ct_from_node, labels_from_segmentation, options_from, show_segmentation
+        from LiverTumorLib.mrml import CaseRun, SequenceRun, ct_from_node, labels_from_segmentation, options_from, show_segmentation
 
         volume = ct_from_node(volumeNode)
         liver = labels_from_segmentation(liverSegmentation, volumeNode) if liverSegmentation else None
-        run = CaseRun(
-            "segment",
-            volume,
-            options_from(options),
-            lambda output: show_segmentation(output, volumeNode, outputSegmentation),
-            progressCallback,
-            finishedCallback,
-            liver,
-        )
+
+        def makeNodes(output, earlier=None):
+            return show_segmentation(output, volumeNode, earlier.segmentationNode if earlier else outputSegmentation)
+
+        receivers = (progressCallback, finishedCallback)
+        if allFrames:
+            run = SequenceRun("segment", volumeNode, options_from(options), makeNodes, *receivers, liver=liver)
+        else:
+            run = CaseRun("segment", volume, options_from(options), makeNodes, *receivers, liver=liver)
         if wait:
             return run.wait()
         run.serve()

@@ -28,7 +28,7 @@ class LiverTumorClassifier(ScriptedLoadableModule):
         self.parent.contributors = ["LiverTumor developers"]
         self.parent.helpText = _(
             "Gives every axial slice of an abdominal CT its calibrated probability of showing liver tumor (MobileNetV2), as a table "
-            "and a plot. With a segmentation of the liver, slices without liver get the probability 0. "
+            "and a plot. Slices without liver get the probability 0. "
             "For research; not a medical device."
         )
         self.parent.acknowledgementText = _(
@@ -44,11 +44,12 @@ class LiverTumorClassifierParameterNode:
     """What the user has chosen; saved with the scene.
 
     inputVolume: the CT to classify.
-    liverSegmentation: a segmentation with a Liver segment; slices without liver get the probability 0. May be left out.
+    liverSegmentation: a segmentation with a Liver segment; slices without liver get the probability 0. The liver is looked for without.
     outputTable: the table to write to; a new one is made when none is chosen.
     sliceModel: id of a model bundle.
     sliceThreshold: probability from which a slice is suspicious; 0 takes the model's own.
     threads: CPU threads; 0 uses all.
+    allFrames: analyse all frames where the CT is a sequence.
     """
 
     inputVolume: vtkMRMLScalarVolumeNode
@@ -57,6 +58,7 @@ class LiverTumorClassifierParameterNode:
     sliceModel: str = "tumor-slice"
     sliceThreshold: Annotated[float, WithinRange(0, 0.99)] = 0.0
     threads: Annotated[int, WithinRange(0, 64)] = 0
+    allFrames: bool = False
 
 
 class LiverTumorClassifierWidget(ScriptedLoadableModuleWidget):
@@ -111,6 +113,7 @@ class LiverTumorClassifierLogic(ScriptedLoadableModuleLogic):
         liverSegmentation=None,
         outputTable=None,
         *,
+        allFrames=False,
         wait=True,
         progressCallback=None,
         finishedCallback=None,
@@ -120,8 +123,9 @@ class LiverTumorClassifierLogic(ScriptedLoadableModuleLogic):
 
         :param volumeNode: vtkMRMLScalarVolumeNode, a CT in HU.
         :param liverSegmentation: vtkMRMLSegmentationNode with a Liver segment as it is now; slices without liver get the
-          probability 0. Without it every slice is scored, and marked "unknown" since the classifier knows liver slices only.
+          probability 0. Without it the liver is looked for first, where the model is one of the liver region, as the shipped one is.
         :param outputTable: vtkMRMLTableNode to write to, with the plot that belongs to it; new ones are made without it.
+        :param allFrames: of a volume sequence, score every frame and not only the one shown; table and plot then follow its browser.
         :param wait: wait for the end while Slicer's event loop is served. False returns at once; in Slicer the nodes then appear
           when the run is over, in plain Python when ``wait()`` is called on what is returned.
         :param progressCallback: called with (stage, fraction, message).
@@ -131,31 +135,34 @@ class LiverTumorClassifierLogic(ScriptedLoadableModuleLogic):
           (``wait()``, ``cancel()``, ``result()``) where wait is False.
         :raises LiverTumorLib.errors.LiverTumorError: the volume is no CT, a model or package is missing, the run was stopped, ...
         """
-        from LiverTumorLib.mrml import CaseRun, ct_from_node, gate_slices, labels_from_segmentation, options_from, show_slices
+        from LiverTumorLib.mrml import CaseRun, SequenceRun, ct_from_node, labels_from_segmentation, options_from, show_slices
 
         volume = ct_from_node(volumeNode)
-        labels = labels_from_segmentation(liverSegmentation, volumeNode) if liverSegmentation else None
+        liver = labels_from_segmentation(liverSegmentation, volumeNode) if liverSegmentation else None
 
-        def makeNodes(output):
-            gated = output if labels is None else gate_slices(output, volume, labels)
-            return show_slices(gated, volumeNode, outputTable)
+        def makeNodes(output, earlier=None):
+            return show_slices(output, volumeNode, earlier.sliceTable if earlier else outputTable)
 
-        run = CaseRun("classify", volume, options_from(options), makeNodes, progressCallback, finishedCallback)
+        receivers = (progressCallback, finishedCallback)
+        if allFrames:
+            run = SequenceRun("classify", volumeNode, options_from(options), makeNodes, *receivers, liver=liver)
+        else:
+            run = CaseRun("classify", volume, options_from(options), makeNodes, *receivers, liver=liver)
         if wait:
             return run.wait()
         run.serve()
         return run
 
-    def mapEvidence(self, volumeNode, *, wait=True, progressCallback=None, finishedCallback=None, **options):
+    def mapEvidence(self, volumeNode, liverSegmentation=None, *, wait=True, progressCallback=None, finishedCallback=None, **options):
         """Show where the network sees tumor, in every axial slice, as a colored overlay on the CT.
 
         :param volumeNode: vtkMRMLScalarVolumeNode, a CT in HU.
-        :param wait, progressCallback, finishedCallback, options: as in :py:meth:`process`.
+        :param liverSegmentation, wait, progressCallback, finishedCallback, options: as in :py:meth:`process`.
         :return: LiverTumorLib.mrml.CaseNodes (``evidenceVolume``, in percent on the CT's grid), or a LiverTumorLib.mrml.CaseRun
           where wait is False. ``LiverTumorLib.mrml.remove_evidence(volumeNode)`` takes the overlay away.
         :raises LiverTumorLib.errors.LiverTumorError: as in :py:meth:`process`, or the model gives no such map.
         """
-        from LiverTumorLib.mrml import CaseRun, ct_from_node, options_from, show_evidence
+        from LiverTumorLib.mrml import CaseRun, ct_from_node, labels_from_segmentation, options_from, show_evidence
 
         run = CaseRun(
             "evidence",
@@ -164,6 +171,7 @@ class LiverTumorClassifierLogic(ScriptedLoadableModuleLogic):
             lambda output: show_evidence(output, volumeNode),
             progressCallback,
             finishedCallback,
+            liver=labels_from_segmentation(liverSegmentation, volumeNode) if liverSegmentation else None,
         )
         if wait:
             return run.wait()

@@ -50,3 +50,16 @@ def known_liver(volume, options, progress, liver) -> CaseOutput:
     """Gives back the liver that it was given."""
     lesions, summary = measure(liver, volume)
     return CaseOutput(CaseResult(volume.name, summary, lesions), liver)
+
+
+def classify_tumor(volume, options, progress) -> CaseOutput:
+    """Every slice has a tenth for each voxel of tumor in it."""
+    records = slice_records(to_axial(volume).volume)
+    for record, plane in zip(records, to_axial(volume).volume.array, strict=True):
+        record.probability = 0.1 * int((plane > 100).sum())
+    return CaseOutput(CaseResult(volume.name, CaseSummary(), slices=records))
+
+
+def stops_at_third(volume, options, progress) -> CaseOutput:
+    """The third frame of `test_panel_sequences` takes for ever."""
+    return endless(volume, options, progress) if "time 4" in volume.name else segment(volume, options, progress)

@@ -5,18 +5,19 @@ Works in Slicer and with the slicer-core package alone. Nodes go to the scene of
 
 from .batch import process_folder
 from .evidence import remove_evidence, show_evidence
-from .gate import gate_slices
 from .results import CaseNodes, measure_again, show_segmentation, show_slices, threshold_again
 from .runs import CaseRun, options_from
 from .segmentations import labels_from_segmentation, labels_to_segmentation
+from .sequences import SequenceRun, frames_of
 from .volumes import ct_from_node, ct_to_node
 
 __all__ = [
     "CaseNodes",
     "CaseRun",
+    "SequenceRun",
     "ct_from_node",
     "ct_to_node",
-    "gate_slices",
+    "frames_of",
     "labels_from_segmentation",
     "labels_to_segmentation",
     "measure_again",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..errors import InputError
@@ -30,6 +31,8 @@ class CaseNodes:
         lesionTable, summaryTable, sliceTable: vtkMRMLTableNode.
         plotChart: vtkMRMLPlotChartNode of the tumor probability over the slices.
         evidenceVolume: vtkMRMLScalarVolumeNode, where the slice classifier sees tumor, in percent.
+        frames, frameTable: figures of every frame where all of a sequence were analysed, and a vtkMRMLTableNode with their summaries;
+            the other nodes then show the frame that the CT node shows.
     """
 
     result: CaseResult
@@ -39,6 +42,8 @@ class CaseNodes:
     sliceTable: object = None
     plotChart: object = None
     evidenceVolume: object = None
+    frames: Sequence[CaseResult] = ()
+    frameTable: object = None
 
     @property
     def summary(self) -> CaseSummary:

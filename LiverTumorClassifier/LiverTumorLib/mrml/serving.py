@@ -37,6 +37,11 @@ class ServedRun:
         self._timer = None
         self.job = next(steps)
 
+    @property
+    def remaining_s(self) -> float | None:
+        """Estimated seconds left; None while it cannot be told."""
+        return self.job.remaining_s
+
     def serve(self) -> None:
         """Let Slicer's event loop finish the run. Does nothing without the application."""
         if self._over or application() is None:

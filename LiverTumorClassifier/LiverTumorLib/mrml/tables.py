@@ -79,13 +79,18 @@ def fill_slice_table(node, slices: Sequence[SliceRecord]) -> None:
 
 
 def fill_summary_table(node, name: str, summary: CaseSummary) -> None:
-    """Replace a table node's content by one row with the figures of the case; lists become text."""
+    """Replace a table node's content by one row with the figures of the case."""
+    fill_table(node, SUMMARY_COLUMNS, [summary_row(name, summary)], tables.SUMMARY_COLUMNS)
+
+
+def summary_row(name: str, summary: CaseSummary) -> dict:
+    """The figures of a case by the names of `SUMMARY_COLUMNS`; lists become text."""
     texts = {
         "name": name,
         "suspicious_slices": ", ".join(str(index) for index in summary.suspicious_slices),
         "notes": " ".join(summary.notes),
     }
-    fill_table(node, SUMMARY_COLUMNS, [{**vars(summary), **texts}], tables.SUMMARY_COLUMNS)
+    return {**vars(summary), **texts}
 
 
 def fill_table(node, columns: Sequence[Column], rows: Sequence[dict], titles: dict[str, str]) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from slicer.i18n import tr as _
 
 from ..errors import LiverTumorError
-from ..mrml import ct_from_node
-from ..mrml.gate import slices_with_liver
+from ..mrml import ct_from_node, labels_from_segmentation
 from ..mrml.results import CaseNodes
 from ..mrml.views import show_ct
 from ..pipelines.options import RunOptions
 from .evidence import EvidenceOverlay
+from .frames import offer_frames, wants_frames
 from .live import LiveMode
 from .messages import errors_shown
 from .panel import Panel
@@ -42,9 +42,9 @@ class ClassificationPanel(Panel):
 
     def cleanup(self) -> None:
         self.live.stop()
-        self.results.follow(False)
-        self.evidence.removeObservers()
         super().cleanup()
+        self.results.removeObservers()
+        self.evidence.removeObservers()
 
     def refresh(self, caller=None, event=None) -> None:
         super().refresh()
@@ -64,6 +64,7 @@ class ClassificationPanel(Panel):
             parameters.inputVolume,
             parameters.liverSegmentation,
             parameters.outputTable,
+            allFrames=wants_frames(parameters),
             wait=False,
             progressCallback=progress,
             finishedCallback=finished,
@@ -73,7 +74,12 @@ class ClassificationPanel(Panel):
     def _launch_evidence(self, progress, finished):
         self.install()
         return self.logic.mapEvidence(
-            self.parameters.inputVolume, wait=False, progressCallback=progress, finishedCallback=finished, **self._options()
+            self.parameters.inputVolume,
+            self.parameters.liverSegmentation,
+            wait=False,
+            progressCallback=progress,
+            finishedCallback=finished,
+            **self._options(),
         )
 
     def _options(self) -> dict:
@@ -95,6 +101,7 @@ class ClassificationPanel(Panel):
         return _("{count} suspicious slices, the likeliest is {index}.").format(count=len(suspicious), index=suspicious[0])
 
     def show_parameters(self) -> None:
+        offer_frames(self.ui.framesCheckBox, self.parameters.inputVolume)
         self.results.show()
 
     def _live_choice(self) -> tuple:
@@ -109,8 +116,8 @@ class ClassificationPanel(Panel):
         with errors_shown(_("Live mode could not be started."), self._tell_live, wait_cursor=True):
             self.install()
             ct, segmentation, model = self._live_with = self._live_choice()
-            volume = ct_from_node(ct)
-            self.live.start(volume, RunOptions(slice_model=model), slices_with_liver(segmentation, ct) if segmentation else None)
+            liver = labels_from_segmentation(segmentation, ct) if segmentation else None
+            self.live.start(ct_from_node(ct), RunOptions(slice_model=model), liver)
         self.ui.liveButton.checked = self.live.on
 
     def _on_live_ended(self, error: LiverTumorError) -> None:

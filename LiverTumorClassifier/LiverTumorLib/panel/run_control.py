@@ -135,7 +135,7 @@ class RunControl:
             self._log(message)
         if fraction >= 1:
             message = self._texts.ending
-        remaining = self._run.job.remaining_s
+        remaining = self._run.remaining_s
         left = _(", about {time} left").format(time=duration(remaining)) if remaining and fraction < 1 else ""
         self._ui.progressBar.value = round(100 * fraction)
         self._ui.statusLabel.text = f"{message}{left}"

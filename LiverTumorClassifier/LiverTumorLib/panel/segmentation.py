@@ -7,6 +7,7 @@ from slicer.i18n import tr as _
 from ..mrml.results import CaseNodes
 from ..mrml.segmentations import ct_of
 from ..mrml.views import show_ct
+from .frames import offer_frames, wants_frames
 from .panel import Panel
 from .run_control import ensure_requirements
 from .segmentation_results import SegmentationResults
@@ -28,6 +29,10 @@ class SegmentationPanel(Panel):
         self.results = SegmentationResults(self.ui, lambda: self.parameters)
         self.enter()  # a reloaded module is not entered again
 
+    def cleanup(self) -> None:
+        super().cleanup()
+        self.results.removeObservers()
+
     def launch(self, progress, finished):
         ensure_requirements(self.module.resourcePath("LiverSegmentationMobileUNetRequirements.txt"), self.module.moduleName)
         parameters = self.parameters
@@ -37,6 +42,7 @@ class SegmentationPanel(Panel):
             parameters.inputVolume,
             parameters.outputSegmentation,
             liverSegmentation=parameters.liverSegmentation,
+            allFrames=wants_frames(parameters),
             wait=False,
             progressCallback=progress,
             finishedCallback=finished,
@@ -50,6 +56,7 @@ class SegmentationPanel(Panel):
         return _("No liver found; is it a CT of the abdomen?") if not nodes.summary.liver_ml else _("Done.")
 
     def show_parameters(self) -> None:
+        offer_frames(self.ui.framesCheckBox, self.parameters.inputVolume)
         self.results.show()
 
     def needed_models(self) -> list[str]:

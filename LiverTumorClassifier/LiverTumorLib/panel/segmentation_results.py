@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import vtk
 from slicer.i18n import tr as _
+from slicer.util import VTKObservationMixin
 
 from ..mrml import measure_again, threshold_again
 from ..mrml.comparison import Comparison, compare
@@ -29,8 +31,8 @@ _COLUMNS = (
 )
 
 
-class SegmentationResults:
-    """Shows what belongs to the chosen output segmentation.
+class SegmentationResults(VTKObservationMixin):
+    """Shows what belongs to the chosen output segmentation, and follows its tables.
 
     Args:
         ui: the panel's widgets.
@@ -40,8 +42,10 @@ class SegmentationResults:
     def __init__(self, ui, parameters: Callable) -> None:
         import qt
 
+        VTKObservationMixin.__init__(self)
         self._ui = ui
         self._parameters = parameters
+        self._followed: list = []
         self._lesions = RecordTable(ui.lesionTable, _COLUMNS, self._on_lesion)
         self._settled = qt.QTimer()
         self._settled.setSingleShot(True)
@@ -69,11 +73,12 @@ class SegmentationResults:
             return None
         return ct_of(parameters.outputSegmentation) or parameters.inputVolume
 
-    def show(self) -> None:
+    def show(self, caller=None, event=None) -> None:
         """Bring everything up to date with the nodes."""
         segmentation, ct = self._segmentation, self._ct
         lesions = segmentation.GetNodeReference(LESIONS_ROLE) if segmentation is not None else None
         summary = segmentation.GetNodeReference(SUMMARY_ROLE) if segmentation is not None else None
+        self._follow([table for table in (lesions, summary) if table is not None])
         self._ui.resultsCollapsibleButton.enabled = segmentation is not None
         figures = records_of(summary)
         self._ui.summaryLabel.text = _summary_line(figures[0]) if figures else _("Press Apply to get results.")
@@ -90,6 +95,14 @@ class SegmentationResults:
         problem = dicom_problem(ct)
         self._ui.dicomButton.enabled = ready and not problem
         self._ui.dicomButton.toolTip = problem or _("Write the segmentation as a DICOM SEG, into a folder and Slicer's DICOM database.")
+
+    def _follow(self, tables: list) -> None:
+        """Tables change without the panel too: from the console, or when another frame of a sequence is shown."""
+        if tables != self._followed:
+            self.removeObservers()
+            for table in tables:
+                self.addObserver(table, vtk.vtkCommand.ModifiedEvent, self.show)
+            self._followed = tables
 
     def _show_threshold(self, threshold: float | None) -> None:
         slider = self._ui.thresholdSlider

@@ -22,7 +22,7 @@ _COLUMNS = (
 
 
 class SliceResults(VTKObservationMixin):
-    """Shows the chosen slice table.
+    """Shows the chosen slice table, and follows it.
 
     Args:
         ui: the panel's widgets.
@@ -34,6 +34,7 @@ class SliceResults(VTKObservationMixin):
         self._ui = ui
         self._parameters = parameters
         self._node = None
+        self._view = None
         self._heights: list[float] = []
         self._plotViews = []
         self._table = RecordTable(ui.sliceTable, _COLUMNS, self._on_row)
@@ -43,10 +44,11 @@ class SliceResults(VTKObservationMixin):
     def _chart(self):
         return self._node.GetNodeReference(CHART_ROLE) if self._node is not None else None
 
-    def show(self) -> None:
+    def show(self, caller=None, event=None) -> None:
         """Bring everything up to date with the nodes."""
         parameters = self._parameters()
-        self._node = parameters.outputTable if parameters is not None else None
+        table = parameters.outputTable if parameters is not None else None
+        self._node = self._observe(self._node, table, self.show)  # another frame of a sequence may be shown in it
         rows = records_of(self._node)
         if rows and not {"index", "ras_s", "probability"} <= rows[0].keys():
             rows = []  # some other table of the user's
@@ -66,11 +68,18 @@ class SliceResults(VTKObservationMixin):
 
     def follow(self, following: bool) -> None:
         """Follow the axial slice view, or leave it alone."""
-        self.removeObservers()
-        node = axial_slice_node(slicer.mrmlScene)
-        if following and node is not None:
-            self.addObserver(node, vtk.vtkCommand.ModifiedEvent, self._on_slice_moved)
+        self._view = self._observe(self._view, axial_slice_node(slicer.mrmlScene) if following else None, self._on_slice_moved)
+        if self._view is not None:
             self._on_slice_moved()
+
+    def _observe(self, before, now, receiver):
+        """Listen to another node than before; answers with it."""
+        if now is not before:
+            if before is not None:
+                self.removeObserver(before, vtk.vtkCommand.ModifiedEvent, receiver)
+            if now is not None:
+                self.addObserver(now, vtk.vtkCommand.ModifiedEvent, receiver)
+        return now
 
     def _on_row(self, row: int) -> None:
         if row < len(self._heights):

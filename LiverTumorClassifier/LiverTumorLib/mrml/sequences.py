@@ -1,0 +1,189 @@
+"""4D scans: every frame of a volume sequence analysed, and the results as sequences that follow the same browser.
+
+What Slicer shows of a sequence is a proxy node, one frame at a time; an analysis of that node is one of the frame shown. Here is what it
+takes to analyse the others too.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from ..ct import CTVolume
+from ..errors import InputError
+from ..files import tables
+from ..jobs import start_job
+from ..jobs.remaining import RemainingTime
+from ..pipelines.options import CaseOutput, Progress, RunOptions
+from ..pipelines.results import CaseResult
+from .nodes import companion_node, no_leftovers, one_update, place_beside
+from .results import CaseNodes, check_present
+from .serving import ServedRun
+from .tables import SUMMARY_COLUMNS, fill_table, summary_row
+from .volumes import ct_from_node, transform_between
+
+SEQUENCE_ROLE = "LiverTumor.sequence"
+FRAMES_ROLE = "LiverTumor.frames"
+
+# Makes the nodes of a frame from its output; the second argument is the nodes of the frame before, to be written over.
+MakeNodes = Callable[[CaseOutput, CaseNodes | None], CaseNodes]
+
+
+@dataclass(frozen=True)
+class Frames:
+    """The frames behind a volume node.
+
+    Attributes:
+        node: the volume node that shows one of them.
+        browser: vtkMRMLSequenceBrowserNode that says which.
+        sequence: vtkMRMLSequenceNode with all of them.
+    """
+
+    node: object
+    browser: object
+    sequence: object
+
+    @property
+    def count(self) -> int:
+        return self.sequence.GetNumberOfDataNodes()
+
+    @property
+    def shown(self) -> int:
+        """Number of the frame that is shown, from 0."""
+        return max(0, min(self.browser.GetSelectedItemNumber(), self.count - 1))
+
+    def name(self, number: int) -> str:
+        """What the sequence calls a frame: its index with name and unit, "time 2 s" for example."""
+        parts = (self.sequence.GetIndexName(), self.sequence.GetNthIndexValue(number), self.sequence.GetIndexUnit())
+        return " ".join(part for part in parts if part)
+
+    def volume(self, number: int) -> CTVolume:
+        """A frame's CT, under the parent transform of the node that shows it. Raises InputError, see `ct_from_node`."""
+        frame = ct_from_node(self.sequence.GetNthDataNode(number))  # in the sequence's own scene, where it is under no transform
+        matrix = transform_between(self.node, None) @ frame.ijk_to_ras
+        return replace(frame, ijk_to_ras=matrix, name=f"{self.node.GetName()}, {self.name(number)}")
+
+
+def frames_of(volume_node) -> Frames | None:
+    """The frames behind a volume node; None where it is no sequence's, or there is only one."""
+    scene = volume_node.GetScene() if volume_node is not None else None
+    for index in range(scene.GetNumberOfNodesByClass("vtkMRMLSequenceBrowserNode") if scene is not None else 0):
+        browser = scene.GetNthNodeByClass(index, "vtkMRMLSequenceBrowserNode")
+        sequence = browser.GetSequenceNode(volume_node)
+        if sequence is not None and sequence.GetNumberOfDataNodes() > 1:
+            return Frames(volume_node, browser, sequence)
+    return None
+
+
+class SequenceRun(ServedRun):
+    """A run on all frames, one after the other; nodes are made when all of them have ended well.
+
+    Probability maps are not kept: they would fit one frame only.
+
+    Args:
+        task: "segment" or "classify".
+        volume_node: shows one of the frames.
+        make_nodes: see `MakeNodes`.
+        progress, finished, liver: as for `CaseRun`; the liver is taken for that of every frame.
+
+    Raises:
+        InputError: the volume is no sequence's, or no CT. UsageError, OutputError, WorkerError: the first job cannot be started.
+    """
+
+    def __init__(
+        self,
+        task: str,
+        volume_node,
+        options: RunOptions,
+        make_nodes: MakeNodes,
+        progress: Progress | None = None,
+        finished: Callable[[SequenceRun], None] | None = None,
+        liver=None,
+    ) -> None:
+        frames = frames_of(volume_node)
+        if frames is None:
+            raise InputError(f"{volume_node.GetName()} is not part of a sequence of several frames; analyse it without 'all frames'.")
+        ct_from_node(volume_node)  # what is no CT is told before anything runs
+        options = replace(options, keep_probabilities=False)
+        count = frames.count
+        self._remaining = RemainingTime(time.monotonic())
+        self._left: float | None = None
+
+        def listener(number: int) -> Callable[[dict], None]:
+            def listen(event: dict) -> None:
+                if event["event"] == "progress":
+                    fraction = (number + event["fraction"]) / count
+                    self._left = self._remaining.update(time.monotonic(), fraction)
+                    if progress is not None:
+                        progress(event["stage"], fraction, f"Frame {number + 1} of {count}: {event['message']}")
+
+            return listen
+
+        def steps():
+            outputs = []
+            for number in range(count):
+                outputs.append((yield start_job(task, frames.volume(number), options, on_event=listener(number), liver=liver)))
+            return show_frames(outputs, frames, make_nodes)
+
+        super().__init__(steps(), finished)
+
+    @property
+    def remaining_s(self) -> float | None:
+        return self._left
+
+
+def show_frames(outputs: list[CaseOutput], frames: Frames, make_nodes: MakeNodes) -> CaseNodes:
+    """Nodes of all frames: each output node becomes the proxy of a sequence that the CT's browser moves; and a table of all frames.
+
+    Corrections of the frame that is shown are kept in its sequence.
+
+    Returns:
+        The nodes, which show what the CT shows; `frames` has the figures of all frames, `frameTable` their summary.
+
+    Raises:
+        InputError: the CT or its sequence has left the scene or changed since the run began.
+    """
+    check_present(frames.node)
+    if frames.sequence.GetScene() is None or frames.browser.GetScene() is None or frames.count != len(outputs):
+        raise InputError(f"The sequence of {frames.node.GetName()} was changed while it was analysed, so its results were dropped.")
+    with no_leftovers(frames.node.GetScene()), one_update(frames.browser):
+        nodes = None
+        order = [number for number in range(frames.count) if number != frames.shown]
+        for number in [*order, frames.shown]:  # last the one that is shown, so that its results are
+            nodes = make_nodes(outputs[number], nodes)
+            for node in _outputs(nodes):
+                _sequence(node, frames).SetDataNodeAtValue(node, frames.sequence.GetNthIndexValue(number))
+        for node in _outputs(nodes):
+            _follow(node, frames.browser)
+        results = [output.result for output in outputs]
+        return replace(nodes, frames=results, frameTable=_frame_table(_outputs(nodes)[0], results, frames))
+
+
+def _outputs(nodes: CaseNodes) -> list:
+    return [node for node in (nodes.segmentationNode, nodes.lesionTable, nodes.summaryTable, nodes.sliceTable) if node is not None]
+
+
+def _sequence(node, frames: Frames):
+    sequence = companion_node(node, SEQUENCE_ROLE, "vtkMRMLSequenceNode", f"{node.GetName()} sequence")
+    sequence.SetIndexName(frames.sequence.GetIndexName())
+    sequence.SetIndexUnit(frames.sequence.GetIndexUnit())
+    sequence.SetIndexType(frames.sequence.GetIndexType())
+    return sequence
+
+
+def _follow(node, browser) -> None:
+    sequence = node.GetNodeReference(SEQUENCE_ROLE)
+    if browser.GetProxyNode(sequence) is not node:
+        browser.AddSynchronizedSequenceNodeID(sequence.GetID())
+        browser.AddProxyNode(node, sequence, False)
+        browser.SetOverwriteProxyName(sequence, False)
+        browser.SetSaveChanges(sequence, True)
+
+
+def _frame_table(owner, results: list[CaseResult], frames: Frames):
+    table = companion_node(owner, FRAMES_ROLE, "vtkMRMLTableNode", f"{frames.node.GetName()} frames")
+    rows = [summary_row(frames.name(number), result.summary) for number, result in enumerate(results)]
+    fill_table(table, SUMMARY_COLUMNS, rows, tables.SUMMARY_COLUMNS)
+    place_beside(table, frames.node)
+    return table

@@ -17,7 +17,7 @@ SLICE_STEP_MM = 2.0
 # Standard deviation of the average over neighbouring slices' logits; chosen on validation patients.
 LOGIT_SMOOTH_MM = 4.0
 # Share of a cell of the slice classifier that must be liver for the cell to count; chosen on validation patients.
-CELL_LIVER = 0.1
+CELL_LIVER = 0.25
 # Slices a step: a step must stay well under the two seconds in which a run has to stop.
 STEP = 8
 

@@ -31,7 +31,7 @@ def run(arguments: argparse.Namespace) -> None:
     """Explain one slice.
 
     Raises:
-        InputError: no run, or a CT that cannot be read.
+        InputError: no run, a CT that cannot be read, or one without the liver that the network needs.
         RequirementError: TensorFlow is not installed.
         UsageError: the run is no slice classifier's, or the CT has no such slice.
     """
@@ -39,7 +39,7 @@ def run(arguments: argparse.Namespace) -> None:
 
     need_trainer_packages()
     from LiverTumorLib.errors import UsageError
-    from LiverTumorLib.files import read_ct, write_json
+    from LiverTumorLib.files import write_json
 
     from ..training.finished import read_run
     from ..training.run import build_network
@@ -49,7 +49,7 @@ def run(arguments: argparse.Namespace) -> None:
     config = read_run(arguments.run)
     if config.task != "slice":
         raise UsageError(f"{arguments.run} is a run of the task '{config.task}'; only those of 'slice' are explained.")
-    inputs = _network_inputs(read_ct(arguments.ct), config.input)
+    inputs = _network_inputs(arguments.ct, config.input)
     if arguments.slice is not None and not 0 <= arguments.slice < len(inputs):
         raise UsageError(f"{arguments.ct} has the axial slices 0 to {len(inputs) - 1}, and no {arguments.slice}.")
     model = build_network(config)
@@ -73,14 +73,24 @@ def run(arguments: argparse.Namespace) -> None:
     print(f"Slice {k}: probability of tumor {attribution.probability:.3f}; the attributions miss it by {attribution.gap:.4f}.")
 
 
-def _network_inputs(volume, spec):
-    """All axial slices as the network sees them, float32 (k, rows, columns, 3) in [-1, 1]; the same code as at inference."""
+def _network_inputs(ct: Path, spec):
+    """All axial slices of a CT as the network sees them, float32 (k, rows, columns, 3) in [-1, 1]; the same code as at inference."""
     import numpy as np
     from LiverTumorLib.ct import to_axial
-    from LiverTumorLib.ct.frame import body_frame, neighbour_channels, network_slices
+    from LiverTumorLib.ct.frame import neighbour_channels, network_slices
+    from LiverTumorLib.errors import InputError
+    from LiverTumorLib.files import read_ct
+    from LiverTumorLib.pipelines.canvas import lay_canvas
+    from LiverTumorLib.pipelines.options import RunOptions
+    from LiverTumorLib.pipelines.segmentation import segment_case
 
-    volume = to_axial(volume).volume
-    images = network_slices(volume, body_frame(volume, spec.size, spec.spacing_mm), spec.window_hu, filters=spec.filters)
+    volume, liver = to_axial(read_ct(ct)).volume, None
+    if spec.region == "liver":
+        liver = segment_case(volume, RunOptions(tumor=False, slices=False)).labels
+        if not liver.any():
+            raise InputError(f"No liver was found in {ct}, and the network is one of the liver region; take a CT of the abdomen.")
+    frame, offset_hu = lay_canvas(spec, volume, liver)
+    images = network_slices(volume, frame, spec.window_hu, offset_hu=offset_hu, filters=spec.filters)
     offset = spec.neighbour_mm / float(volume.spacing[2])
     return np.stack([neighbour_channels(images, k, offset) for k in range(len(images))]).astype(np.float32) / 127.5 - 1
 

@@ -10,11 +10,9 @@ import pytest
 from LiverTumorLib.ct import CTVolume
 from LiverTumorLib.errors import Cancelled, ModelError, UsageError
 from LiverTumorLib.phantom import make_phantom
-from LiverTumorLib.pipelines.classification import classify_case
 from LiverTumorLib.pipelines.options import RunOptions
 from LiverTumorLib.pipelines.results import TUMOR
 from LiverTumorLib.pipelines.segmentation import segment_case
-from LiverTumorLib.pipelines.slicewise import smoothed_logits
 
 DATA = os.environ.get("LIVERTUMOR_TEST_DATA")
 
@@ -176,16 +174,6 @@ def test_progress_rises_and_can_stop_the_run(phantom):
     assert fractions == sorted(fractions) and len(fractions) > 3
 
 
-def test_classification_alone_scores_every_slice_as_unknown_field(phantom):
-    output = classify_case(phantom[0])
-    assert output.labels is None and output.result.summary.liver_ml is None
-    assert {record.field for record in output.result.slices} == {"unknown"}
-    assert all(0 <= record.probability <= 1 for record in output.result.slices)
-    threshold = output.result.models[0]["threshold"]
-    suspicious = output.result.summary.suspicious_slices
-    assert sorted(suspicious) == [r.index for r in output.result.slices if r.probability >= threshold]
-
-
 def test_a_model_of_another_task_is_refused(phantom):
     with pytest.raises(UsageError, match="is for task 'tumor', not for 'liver'"):
         segment_case(phantom[0], RunOptions(liver_model="liver-tumor"))
@@ -217,13 +205,3 @@ def test_a_liver_that_is_known_takes_the_place_of_stage_1(phantom, found):
     np.testing.assert_array_equal(output.probabilities["liver"] > 0.5, found.labels > 0)
     with pytest.raises(ValueError, match="not on the volume's grid"):
         segment_case(phantom[0], liver=np.zeros((2, 2, 2), np.uint8))
-
-
-def test_a_single_odd_slice_does_not_decide_and_thick_slices_stand_alone():
-    logits = np.full(21, -2.0, np.float32)
-    logits[10] = 4.0
-    assert smoothed_logits(logits, 1.0).max() < 0
-    logits[5:16] = 4.0
-    assert smoothed_logits(logits, 1.0)[10] > 2.5, "a lesion of eleven slices stays one"
-    alone = np.array([-2.0, 4.0, -2.0], np.float32)
-    assert smoothed_logits(alone, 20.0) == pytest.approx(alone, abs=0.01)

@@ -24,6 +24,7 @@ from .batches import steps_per_epoch
 from .callbacks import SeedDropout, StopAtNaN, Tell
 from .checks import check_classes, check_imagenet, check_start
 from .config import TrainConfig
+from .memory import available_bytes, step_bytes
 from .objective import objective
 from .progress import Console, Report
 from .record import refuse_a_run, write_record
@@ -166,6 +167,11 @@ def fit(
         telling = [Tell(report or Console(), first, epochs, steps)]  # after all is saved
         if tensorboard and writes(strategy):
             telling.append(keras.callbacks.TensorBoard(str(out / "tensorboard")))
+        too_large = BatchTooLarge(
+            f"A batch of {config.optimizer.batch} slices does not fit into memory; lower [optimizer] batch, or close other programs."
+        )
+        if step_bytes(model, config.optimizer.batch) > available_bytes():
+            raise too_large
         try:
             model.fit(
                 training,
@@ -178,9 +184,7 @@ def fit(
                 callbacks=[*callbacks, *watching, *counting, keeper, *telling],
             )
         except (MemoryError, tf.errors.ResourceExhaustedError) as error:
-            raise BatchTooLarge(
-                f"A batch of {config.optimizer.batch} slices does not fit into memory; lower [optimizer] batch, or close other programs."
-            ) from error
+            raise too_large from error
         except tf.errors.UnavailableError as error:
             raise WorkerError(
                 "Another worker of this training has gone; start all of them again with the same command, and the training goes on."

@@ -29,7 +29,8 @@ class LiverTumorClassifier(ScriptedLoadableModule):
         self.parent.helpText = _(
             "Gives every axial slice of an abdominal CT its calibrated probability of showing liver tumor (MobileNetV2), as a table "
             "and a plot. Slices without liver get the probability 0. "
-            "For research; not a medical device."
+            "For research; not a medical device. The Sample Data module has a digital phantom to try it on. Slicer's own sample "
+            "CTLiver (CC BY-SA 4.0) is a training case of LiTS, so it shows how the module works, not how good it is."
         )
         self.parent.acknowledgementText = _(
             "Follows two papers: the two-stage Mobile U-Net for liver and liver tumor segmentation on LiTS17, and "

@@ -275,29 +275,6 @@ def test_an_empty_scene_and_a_label_map(app):
     assert "Nothing has no voxels" in panel.ui.statusLabel.text and not panel.run.running
 
 
-def test_a_model_that_is_not_installed_is_named(quick):
-    quick.parameters.tumorModel = "of-another-computer"
-    assert quick.ui.tumorModelBox.currentText == "of-another-computer: model not installed"
-    assert not quick.ui.applyButton.enabled and "'of-another-computer' is not installed" in quick.ui.applyButton.toolTip
-    quick.ui.tumorCheckBox.click()
-    assert quick.ui.applyButton.enabled  # not needed without tumor
-    quick.ui.tumorCheckBox.click()
-    quick.ui.tumorModelBox.setCurrentIndex(0)
-    assert quick.parameters.tumorModel == "liver-tumor" and quick.ui.applyButton.enabled
-
-
-def test_a_broken_bundle_of_the_user_is_told(app, tmp_path, monkeypatch):
-    monkeypatch.setenv("LIVERTUMOR_MODELS", str(tmp_path))
-    (tmp_path / "liver-roi").mkdir()
-    (tmp_path / "liver-roi" / "manifest.json").write_text("{")
-    add_phantom()
-    panel = application.open_module(NAME).panel
-    assert "manifest.json cannot be read" in panel.ui.liverModelBox.toolTip
-    apply(panel)
-    assert "manifest.json cannot be read" in panel.ui.statusLabel.text
-    assert panel.ui.applyButton.enabled
-
-
 def test_the_phantom_is_a_sample(app, monkeypatch):
     """Registered when the application has started, as Slicer's Sample Data module wants it, and made when it is asked for."""
     registered = {}

@@ -95,6 +95,7 @@ class ClassificationPanel(Panel):
         if self.parameters.inputVolume is not None:  # another one, or none, may have been chosen meanwhile
             show_ct(self.parameters.inputVolume)
         self.results.show()
+        self.learn_times(nodes)
         suspicious = nodes.summary.suspicious_slices
         if not suspicious:
             return _("No suspicious slice.")

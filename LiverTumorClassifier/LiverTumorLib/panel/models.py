@@ -9,6 +9,7 @@ from slicer.i18n import tr as _
 from ..errors import ModelError
 from ..models.bundle import Bundle, load_bundle
 from ..models.catalogue import SHIPPED, bundle_folders
+from .times import known_time
 
 
 class ModelChooser:
@@ -37,6 +38,12 @@ class ModelChooser:
             return ""
         broken = next((text for text in self._broken if self._chosen in text), "")
         return broken or _("Model '{id}' is not installed; choose another one.").format(id=self._chosen)
+
+    @property
+    def card(self) -> str:
+        """The chosen model's card (Markdown), or why there is none."""
+        bundle = self._installed.get(self._chosen)
+        return (bundle.card or f"# {bundle.title}") if bundle is not None else self.problem
 
     def show(self, identifier: str) -> None:
         """Show a choice, from a saved scene for example."""
@@ -73,7 +80,7 @@ class ModelChooser:
 
     def _tooltip(self) -> str:
         bundle = self._installed.get(self._chosen)
-        return bundle.card if bundle is not None else self.problem
+        return _("{title}; see 'About the models'.").format(title=bundle.title) if bundle is not None else self.problem
 
     def _on_index(self, index: int) -> None:
         if 0 <= index < len(self._ids):
@@ -83,6 +90,9 @@ class ModelChooser:
 
 
 def _describe(bundle: Bundle) -> str:
+    """Name, size and time of a model in one line."""
     size = sum(entry["bytes"] for entry in bundle.manifest.files.values()) / 1e6
     whose = _("shipped") if bundle.folder.parent == SHIPPED else _("yours")
-    return f"{bundle.id} {bundle.manifest.version}, {size:.1f} MB, {whose}"
+    seconds = known_time(bundle)
+    time = _("{seconds:.1f} s per 100 slices here").format(seconds=100 * seconds) if seconds is not None else _("time known after a run")
+    return f"{bundle.id} {bundle.manifest.version}, {size:.1f} MB, {time}, {whose}"

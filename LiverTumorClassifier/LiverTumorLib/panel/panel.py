@@ -10,6 +10,7 @@ from slicer.util import VTKObservationMixin
 from ..mrml.results import CaseNodes
 from .models import ModelChooser
 from .run_control import RunControl
+from .times import remember_times
 
 
 class Panel(VTKObservationMixin):
@@ -27,6 +28,7 @@ class Panel(VTKObservationMixin):
         self.logic = logic
         self.parameters = None
         self._guiTag = None
+        self._cards = ""
         form = slicer.util.loadUI(module.resourcePath(f"UI/{module.moduleName}.ui"))
         module.layout.addWidget(form)
         self.ui = slicer.util.childWidgetVariables(form)
@@ -35,11 +37,15 @@ class Panel(VTKObservationMixin):
             parameter: ModelChooser(getattr(self.ui, box), task, lambda identifier, name=parameter: self._choose_model(name, identifier))
             for parameter, (box, task) in models.items()
         }
-        self.run = RunControl(self.ui, self.launch, self.show_results, self.refresh)
+        self.run = self.make_run_control()
         scene = slicer.mrmlScene
         self.addObserver(scene, scene.StartCloseEvent, self._on_scene_closing)
         self.addObserver(scene, scene.EndCloseEvent, self._on_scene_closed)
         self.addObserver(scene, scene.NodeRemovedEvent, self._on_node_removed)
+
+    def make_run_control(self) -> RunControl:
+        """What starts and stops a run."""
+        return RunControl(self.ui, self.launch, self.show_results, self.refresh)
 
     def launch(self, progress, finished):
         """Start a run and answer with it. Raises LiverTumorError."""
@@ -63,10 +69,14 @@ class Panel(VTKObservationMixin):
         return next((problem for name in self.needed_models() if (problem := self.choosers[name].problem)), "")
 
     def enter(self) -> None:
-        """The module is shown: follow the scene's parameter node; the first volume is chosen when there is no choice yet."""
+        """The module is shown: follow the scene's parameter node."""
         for chooser in self.choosers.values():
             chooser.refresh()
         self._use(self.logic.getParameterNode())
+        self.choose()
+
+    def choose(self) -> None:
+        """Choose what can be chosen for the user, and is not yet."""
         if not self.parameters.inputVolume:
             self.parameters.inputVolume = _first_volume()
 
@@ -76,8 +86,8 @@ class Panel(VTKObservationMixin):
 
     def cleanup(self) -> None:
         """The module is unloaded or reloaded."""
-        self.run.abandon()
         self._use(None)
+        self.run.abandon()
         self.removeObservers()
 
     def refresh(self, caller=None, event=None) -> None:
@@ -86,7 +96,21 @@ class Panel(VTKObservationMixin):
             for parameter, chooser in self.choosers.items():
                 chooser.show(getattr(self.parameters, parameter))
             self.show_parameters()
+            self._show_cards()
         self.run.set_ready(self.problem())
+
+    def learn_times(self, nodes: CaseNodes) -> None:
+        """Keep how long the models took, and show it with them."""
+        remember_times(nodes.result)
+        for chooser in self.choosers.values():
+            chooser.refresh()
+
+    def _show_cards(self) -> None:
+        """The cards of the models that a run would use, where the panel has any."""
+        cards = "\n\n---\n\n".join(self.choosers[name].card for name in self.needed_models())
+        if cards != self._cards:
+            self.ui.cardText.markdown = cards
+            self._cards = cards
 
     def _choose_model(self, parameter: str, identifier: str) -> None:
         if self.parameters is not None:
@@ -107,8 +131,8 @@ class Panel(VTKObservationMixin):
             self._guiTag = None
 
     def _on_scene_closing(self, caller, event) -> None:
+        self._use(None)  # first, so that nothing is put into the scene any more
         self.run.abandon()
-        self._use(None)
 
     def _on_scene_closed(self, caller, event) -> None:
         if self.module.parent.isEntered:

@@ -53,6 +53,7 @@ class SegmentationPanel(Panel):
         self.parameters.outputSegmentation = nodes.segmentationNode
         show_ct(ct_of(nodes.segmentationNode))  # another input may have been chosen meanwhile
         self.results.show()
+        self.learn_times(nodes)
         return _("No liver found; is it a CT of the abdomen?") if not nodes.summary.liver_ml else _("Done.")
 
     def show_parameters(self) -> None:

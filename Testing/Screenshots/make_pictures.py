@@ -1,0 +1,129 @@
+"""Make the pictures of the documentation: python Testing/Screenshots/make_pictures.py [DIR]
+
+The panels are the real ones over real MRML, opened by the tests' stand-in for the application (Testing/Python/slicer_standin), with
+the phantom as the CT and the shipped models in a real worker. Slicer's views are not part of that: the cuts are the library's own
+picture of a case, and the surfaces are drawn with VTK.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+TESTING = Path(__file__).resolve().parents[1]
+ROOT = TESTING.parent
+MODULES = ("LiverTumorClassifier", "LiverSegmentationMobileUNet", "CompressionTrainer")
+sys.path[:0] = [str(TESTING / "Python"), *(str(ROOT / module) for module in MODULES)]
+
+import slicer_standin  # noqa: E402
+
+slicer_standin.install()
+
+import slicer  # noqa: E402
+import vtk  # noqa: E402
+from LiverTumorLib.jobs import start_job  # noqa: E402
+from LiverTumorLib.mrml import ct_to_node  # noqa: E402
+from LiverTumorLib.phantom import make_phantom  # noqa: E402
+from LiverTumorLib.pipelines.options import RunOptions  # noqa: E402
+from LiverTumorLib.report import case_picture  # noqa: E402
+from PIL import Image  # noqa: E402
+from slicer_standin import application  # noqa: E402
+
+COLORS = 128  # of a picture's palette, which keeps the files small
+WIDTH = 1000
+
+
+def main(folder: Path) -> None:
+    """Write all pictures into a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    volume, truth = make_phantom(seed=1)
+    with tempfile.TemporaryDirectory() as scratch:
+        picture = Path(scratch) / "picture.png"
+
+        def keep(name: str) -> None:
+            _shrink(picture, folder / name)
+
+        case_picture(picture, volume, start_job("segment", volume, RunOptions()).wait(), truth)
+        keep("results.png")
+        with application.running():
+            node = ct_to_node(volume, slicer.mrmlScene)
+            segmentation = _segment(node)
+            application.screenshot("LiverSegmentationMobileUNet", picture)
+            keep("segmentation-panel.png")
+            _draw_surfaces(segmentation, picture)
+            keep("surfaces.png")
+            _classify(node, segmentation)
+            application.screenshot("LiverTumorClassifier", picture)
+            keep("classifier-panel.png")
+            application.open_module("CompressionTrainer")
+            application.screenshot("CompressionTrainer", picture)
+            keep("trainer-panel.png")
+
+
+def _segment(node):
+    panel = application.open_module("LiverSegmentationMobileUNet").panel
+    panel.parameters.inputVolume = node
+    _apply(panel)
+    panel.ui.lesionTable.setCurrentCell(0, 0)
+    panel.ui.show3DButton.click()
+    return panel.parameters.outputSegmentation
+
+
+def _classify(node, segmentation) -> None:
+    panel = application.open_module("LiverTumorClassifier").panel
+    panel.parameters.inputVolume = node
+    panel.ui.liverSelector.setCurrentNode(segmentation)
+    _apply(panel)
+    panel.ui.sliceTable.setCurrentCell(panel.ui.sliceTable.rowCount // 2, 0)
+
+
+def _apply(panel) -> None:
+    panel.ui.applyButton.click()
+    while panel.run.running:
+        slicer.app.processEvents()
+        time.sleep(0.01)
+
+
+def _draw_surfaces(segmentation, path: Path) -> None:
+    """Liver and lesions as the Show 3D button has made them."""
+    renderer = vtk.vtkRenderer()
+    renderer.SetBackground(0.75, 0.77, 0.91)
+    segments = segmentation.GetSegmentation()
+    for index in range(segments.GetNumberOfSegments()):
+        segment = segments.GetNthSegment(index)
+        mapper = vtk.vtkPolyDataMapper()
+        mapper.SetInputData(segment.GetRepresentation("Closed surface"))
+        mapper.ScalarVisibilityOff()
+        actor = vtk.vtkActor()
+        actor.SetMapper(mapper)
+        actor.GetProperty().SetColor(segment.GetColor())
+        actor.GetProperty().SetOpacity(0.4 if segment.GetName() == "Liver" else 1.0)
+        renderer.AddActor(actor)
+    window = vtk.vtkRenderWindow()
+    window.SetOffScreenRendering(1)
+    window.SetSize(640, 480)
+    window.AddRenderer(renderer)
+    camera = renderer.GetActiveCamera()
+    camera.SetPosition(0, 1, 0)  # from the front: the patient's right is on the left
+    camera.SetViewUp(0, 0, 1)
+    renderer.ResetCamera()
+    camera.Zoom(1.5)
+    grabber = vtk.vtkWindowToImageFilter()
+    grabber.SetInput(window)
+    writer = vtk.vtkPNGWriter()
+    writer.SetInputConnection(grabber.GetOutputPort())
+    writer.SetFileName(str(path))
+    writer.Write()
+
+
+def _shrink(source: Path, target: Path) -> None:
+    image = Image.open(source).convert("RGB")
+    image.thumbnail((WIDTH, 10 * WIDTH), Image.Resampling.LANCZOS)
+    image.quantize(COLORS, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(target, optimize=True)
+    print(f"{target} {target.stat().st_size // 1000} kB")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "Docs" / "pictures")

@@ -4,6 +4,7 @@ import argparse
 import csv
 import json
 import re
+import shutil
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -18,6 +19,7 @@ pytest.importorskip("surface_distance")
 
 from base64 import b64decode
 
+from CompressionTrainerLib.compression.inspect import kernels, residual_block
 from CompressionTrainerLib.evaluation.case import score_case
 from CompressionTrainerLib.evaluation.comparison import Slice, compare, rows
 from CompressionTrainerLib.evaluation.provenance import provenance
@@ -30,6 +32,7 @@ from CompressionTrainerLib.reporting.section_training import _chain, _ends
 from LiverTumorLib.ct import CTVolume
 from LiverTumorLib.errors import InputError, OutputError, UsageError
 from LiverTumorLib.files import write_json, write_table
+from LiverTumorLib.models.catalogue import SHIPPED
 from LiverTumorLib.pipelines.options import CaseOutput
 from LiverTumorLib.pipelines.results import CaseResult, CaseSummary, SliceRecord
 
@@ -201,6 +204,24 @@ def test_the_page_needs_nothing_beside_it_and_its_links_lead_somewhere(everythin
     for content in contents:
         if content != PNG:
             ElementTree.fromstring(content)  # SVG, well-formed
+
+
+def test_a_models_block_and_layers_are_read_from_its_file(tmp_path):
+    """Of the file that ships; its float twin, in a folder "float", is left out."""
+    pytest.importorskip("ai_edge_litert")
+    shutil.copytree(SHIPPED / "tumor-slice", tmp_path / "models" / "mine")
+    shutil.copytree(SHIPPED / "liver-roi", tmp_path / "train" / "float" / "twin")
+    report(tmp_path, "--out", tmp_path / "page.html")
+    page = Page((tmp_path / "page.html").read_text(encoding="utf-8"))
+    assert "Inside the models" in page.titles and len(page.images) == 2
+    content = (SHIPPED / "tumor-slice" / "model.tflite").read_bytes()
+    rows = {row["kind"]: row for row in cells(page, "layers-tumor-slice")}
+    assert sum(int(row["weights"]) for row in rows.values()) == sum(kernel.weights for kernel in kernels(content))
+    assert rows["depthwise convolutions"]["layers"] == "17" and {row["stored as"] for row in rows.values()} == {"int8"}
+
+    expand, depthwise, project = residual_block(content)
+    assert [each.operator for each in (expand, depthwise, project)] == ["CONV_2D", "DEPTHWISE_CONV_2D", "CONV_2D"]
+    assert expand.shape[0] == 6 * expand.shape[-1] == depthwise.shape[-1] == project.shape[-1] and project.shape[0] == expand.shape[-1]
 
 
 def test_names_are_not_taken_for_markup(everything):

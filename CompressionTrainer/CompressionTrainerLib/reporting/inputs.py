@@ -85,7 +85,7 @@ class Run:
 
 @dataclass
 class Inputs:
-    """All that was found, in the order of the folders; of the variants the size of each file."""
+    """All that was found, in the order of the folders; of the variants the size of each file, of the models the file by id."""
 
     evaluations: list[Evaluation] = field(default_factory=list)
     comparisons: list[Comparison] = field(default_factory=list)
@@ -94,6 +94,7 @@ class Inputs:
     variants: list[dict] = field(default_factory=list)
     counts: list[list[dict]] = field(default_factory=list)
     saliency: list[tuple[Path, dict]] = field(default_factory=list)
+    models: dict[str, Path] = field(default_factory=dict)
 
 
 def read_inputs(folders: list[Path]) -> Inputs:
@@ -149,6 +150,13 @@ def _saliency(path: Path, found: Inputs) -> None:
     record = _json(path)
     if path.with_name(record["picture"]).is_file():
         found.saliency.append((path.parent, record))
+
+
+def _model(path: Path, found: Inputs) -> None:
+    """The TFLite file of a model; its float twin, which has the same id, lies in a folder "float" and is left out."""
+    file = path.with_name("model.tflite")
+    if file.is_file() and path.parent.parent.name != "float":
+        found.models.setdefault(_json(path)["id"], file)
 
 
 def _variants(path: Path, found: Inputs) -> None:
@@ -209,4 +217,5 @@ _READERS = {
     "variants.csv": _variants,
     "counts.csv": lambda path, found: found.counts.append(_rows(path)),
     "saliency.json": _saliency,
+    "manifest.json": _model,
 }

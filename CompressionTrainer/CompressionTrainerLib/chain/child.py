@@ -8,7 +8,7 @@ import queue
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -68,9 +68,9 @@ def _run(command: list[str], log, listen: Callable[[dict | None], None]) -> tupl
         end_process(process)
 
 
-def child_environment() -> dict[str, str]:
-    """The environment in which a child finds both libraries."""
-    environment = worker_environment()
+def child_environment(base: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The environment in which a child finds both libraries, made from `base` (default: this process's)."""
+    environment = worker_environment(base)
     environment["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).resolve().parents[2]), environment["PYTHONPATH"]])
     return environment
 
@@ -119,7 +119,11 @@ def _error(code: int, log: Path, start: int) -> errors.LiverTumorError:
     """The error of a command that has told of none by an event, from its exit code and its last words in the log."""
     with open(log, "rb") as file:
         file.seek(max(start, file.seek(0, os.SEEK_END) - LOG_TAIL_BYTES))
-        text = file.read().decode("utf-8", errors="replace")
+        return error_of(code, file.read().decode("utf-8", errors="replace"))
+
+
+def error_of(code: int, text: str) -> errors.LiverTumorError:
+    """The error of a command that has told of none by an event, from its exit code and the end of what it printed."""
     kinds = {kind.exit_code: kind for kind in errors.LiverTumorError.__subclasses__()} | {1: errors.LiverTumorError}
     said = [line.removeprefix(_SENTENCE) for line in text.splitlines() if line.startswith(_SENTENCE)]
     return kinds[code](said[-1]) if said and code in kinds else crash_error(code, text)

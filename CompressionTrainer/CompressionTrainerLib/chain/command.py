@@ -28,6 +28,8 @@ def add_parser(subparsers) -> None:
     parser.add_argument("--network", metavar="CONFIG", help=network)
     parser.add_argument("--imagenet", type=Path, metavar="FILE", help="ImageNet weights of MobileNetV2 (.npz) to start from")
     parser.add_argument("--start", type=Path, metavar="FILE", help="weights of an earlier run to start from (.h5)")
+    until = "stop after this stage, for example 'prepare' to look at the data first; the same command without it goes on"
+    parser.add_argument("--until", metavar="STAGE", help=until)
     parser.add_argument("--dry-run", action="store_true", help="check everything and say what would be done and how long it would take")
     parser.add_argument("--measure", action="store_true", help="with --dry-run: measure a few training steps on this machine for that")
     parser.add_argument("--overwrite", action="store_true", help="make anew what is there from other settings, instead of stopping there")
@@ -53,20 +55,25 @@ def run(arguments: argparse.Namespace) -> None:
     chain = load_chain(arguments.config, arguments.network, files)
     out = arguments.out
     if arguments.dry_run:
-        prepared = prepare(chain, arguments.data, arguments.split, out, arguments.cache or out / "cache")
+        prepared = prepare(chain, arguments.data, arguments.split, out, arguments.cache or out / "cache", arguments.until)
         print("\n".join(_plan(prepared, arguments.measure)))
         return
     with reporting(arguments.events, out) as report:
-        prepared = prepare(chain, arguments.data, arguments.split, out, arguments.cache or out / "cache")
+        prepared = prepare(chain, arguments.data, arguments.split, out, arguments.cache or out / "cache", arguments.until)
         if not arguments.overwrite:
             require_unchanged(prepared)
-        print("\n".join(_plan(prepared)), flush=True)
+        lines = _plan(prepared)
+        print("\n".join(lines), flush=True)
+        if arguments.events:
+            report("plan", 0.0, lines[-1], None)
         compress(prepared, f"livertumor compress {chain.path.name}", report)
     print(f"Everything is in {out}.")
 
 
 def _plan(prepared, measure: bool = False) -> list[str]:
     """A line for each stage: what is to be done, how long it will take, and how that is known."""
+    from LiverTumorLib.jobs.remaining import duration
+
     from .estimate import estimates
 
     known = estimates(prepared.stages, prepared.out, _measured(prepared) if measure else None)
@@ -77,13 +84,16 @@ def _plan(prepared, measure: bool = False) -> list[str]:
         if state.what == "done":
             lines.append(f"{stage.name:<{width}}  done")
             continue
+        if stage not in prepared.to_do:
+            lines.append(f"{stage.name:<{width}}  later")
+            continue
         what = "to go on" if state.what == "stopped" and stage.resumes else "to do"
         why = f" again, since {state.why}" if state.what == "changed" else ""
-        lines.append(f"{stage.name:<{width}}  {what}{why} (about {_duration(estimate.seconds)}, {estimate.basis})")
+        lines.append(f"{stage.name:<{width}}  {what}{why} (about {duration(estimate.seconds)}, {estimate.basis})")
     for folder, name in prepared.left_over.items():
         lines.append(f"{name}: no longer in the configuration; {folder} is removed")
     total = sum(known[stage.name].seconds for stage in prepared.to_do)
-    return [*lines, f"In all about {_duration(total)}." if prepared.to_do else "Nothing is left to do."]
+    return [*lines, f"In all about {duration(total)}." if prepared.to_do else "Nothing is left to do."]
 
 
 def _measured(prepared) -> dict[str, float]:
@@ -100,9 +110,3 @@ def _measured(prepared) -> dict[str, float]:
                 measured.append((stage.config, found))
             steps[stage.name] = found
     return steps
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{max(1, round(seconds))} s"
-    return f"{round(seconds / 60)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -15,7 +15,7 @@ from .commands import STAGES, is_path, settings
 
 CONFIGS = Path(__file__).parent / "configs"
 NETWORKS = Path(__file__).parents[1] / "training" / "configs"
-_NEEDS = dict.fromkeys(("onnx", "evaluate", "compare", "benchmark"), "export")
+NEEDS = dict.fromkeys(("onnx", "evaluate", "compare", "benchmark"), "export")
 
 
 @dataclass(frozen=True)
@@ -63,12 +63,12 @@ def load_chain(config: str | Path, network: str | Path | None = None, files: dic
         raise UsageError(f"{path} cannot be read as a chain configuration: {error}.") from error
     keys = [("name", "str"), ("network", "str"), *((stage, "dict", None) for stage in STAGES)]
     head = read_section(path, make_dataclass("Head", keys), None, content)
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", head.name):
+    if not is_name(head.name):
         raise UsageError(f"{path}: name is {head.name!r}; it becomes a folder's name, so use letters, digits, '-', '_' and '.' only.")
     named = _network(network, Path()) if network else _network(head.network, path.parent)
     stages = {stage: _settings(path, stage, content[stage]) for stage in STAGES if stage in content}
     stages["train"] = stages.get("train", {}) | (files or {})
-    for stage, needed in _NEEDS.items():
+    for stage, needed in NEEDS.items():
         if stage in stages and needed not in stages:
             raise UsageError(f"{path}: [{stage}] needs what [{needed}] makes; add a section [{needed}], which may be empty.")
     student = None
@@ -81,6 +81,11 @@ def load_chain(config: str | Path, network: str | Path | None = None, files: dic
             if isinstance(value, Path) and not value.is_file():
                 raise UsageError(f"{value}, which [{stage}] {name} names, is missing; check the name.")
     return Chain(path, head.name, named, student, stages)
+
+
+def is_name(text: str) -> bool:
+    """Whether a text may be the name of a chain, which is that of a folder."""
+    return re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", text) is not None
 
 
 def _settings(path: Path, stage: str, values: object) -> dict[str, object]:

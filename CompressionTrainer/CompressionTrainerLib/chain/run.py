@@ -15,7 +15,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from LiverTumorLib import __version__
-from LiverTumorLib.errors import Cancelled, LiverTumorError, OutputError
+from LiverTumorLib.errors import Cancelled, LiverTumorError, OutputError, UsageError
 from LiverTumorLib.files import atomic_path, write_json
 
 from ..data.splits import load_split
@@ -37,7 +37,8 @@ _PACKAGES = ("tensorflow", "tf_keras", "tensorflow-model-optimization", "numpy",
 
 @dataclass(frozen=True)
 class Prepared:
-    """A chain that has been looked through: its stages, where each stands, what is in the way, and the data's manifest."""
+    """A chain that has been looked through: its stages, where each stands, what is in the way, the data's manifest, and the stage after
+    which it is to stop."""
 
     chain: Chain
     out: Path
@@ -46,14 +47,17 @@ class Prepared:
     stages: list[Stage]
     states: dict[str, State]
     left_over: dict[Path, str]
+    until: str | None = None
 
     @property
     def to_do(self) -> list[Stage]:
-        """The stages that are not done."""
-        return [stage for stage in self.stages if self.states[stage.name].what != "done"]
+        """The stages that are not done, up to the one after which it is to stop."""
+        names = [stage.name for stage in self.stages]
+        wanted = self.stages[: names.index(self.until) + 1] if self.until else self.stages
+        return [stage for stage in wanted if self.states[stage.name].what != "done"]
 
 
-def prepare(chain: Chain, data: Path, split: Path | None, out: Path, cache: Path) -> Prepared:
+def prepare(chain: Chain, data: Path, split: Path | None, out: Path, cache: Path, until: str | None = None) -> Prepared:
     """Look at all that a chain needs and at what has been done of it; writes nothing.
 
     Args:
@@ -61,6 +65,7 @@ def prepare(chain: Chain, data: Path, split: Path | None, out: Path, cache: Path
         split: frozen split, or None where the chain is to make its own.
         out: the chain's folder.
         cache: folder of prepared network slices.
+        until: the stage after which it is to stop, or None for the last.
 
     Raises:
         LiverTumorError: something would stop the chain later; which kind is said by what.
@@ -74,18 +79,21 @@ def prepare(chain: Chain, data: Path, split: Path | None, out: Path, cache: Path
     check_space(chain, len(manifest) // 2, out, cache)
     content = Content(out / SPLIT, digest(json.loads(split.read_text(encoding="utf-8")))) if split else None
     stages = plan(chain, data_content(data, manifest), content, out, cache)
+    if until and until not in [stage.name for stage in stages]:
+        raise UsageError(f"The chain has no stage {until!r} to stop after; it has {', '.join(stage.name for stage in stages)}.")
     states: dict[str, State] = {}
     for stage in stages:
         found = records.state(out, stage)
         if found.what == "done" and any(states[name].what != "done" for name in stage.after):
             found = State("stopped")  # what it was made from is made anew
         states[stage.name] = found
-    return Prepared(chain, out, split, manifest, stages, states, records.left_over(out, stages))
+    return Prepared(chain, out, split, manifest, stages, states, records.left_over(out, stages), until)
 
 
 def require_unchanged(prepared: Prepared) -> None:
-    """Raises OutputError where the folder holds results of other settings."""
-    changed = [f"{name} ({state.why})" for name, state in prepared.states.items() if state.what == "changed"]
+    """Raises OutputError where the folder holds results of other settings; data whose check was not finished are none."""
+    unchecked = {"prepare"} if records.record_of(prepared.out, "prepare") is None else set()
+    changed = [f"{name} ({state.why})" for name, state in prepared.states.items() if state.what == "changed" and name not in unchecked]
     changed += [f"{name} (no longer in the configuration)" for name in prepared.left_over.values()]
     if changed:
         raise OutputError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from .inputs import Inputs
@@ -47,6 +48,16 @@ def model_facts(inputs: Inputs) -> list[ModelFacts]:
     figures = {name: model for content in patient_wise for name, model in content["models"].items()}
     names = dict.fromkeys([*(row["file"] for row in measured + inputs.variants), *figures])
     return [_facts(name, sizes.get(name), speeds.get(name), figures.get(name)) for name in names]
+
+
+def pareto_front(points: list[tuple[float, float]]) -> list[int]:
+    """The places of the points (size, score) that no smaller or equally large one equals in score, from small to large."""
+    front, best = [], -math.inf
+    for place in sorted(range(len(points)), key=lambda place: (points[place][0], -points[place][1])):
+        if points[place][1] > best:
+            front.append(place)
+            best = points[place][1]
+    return front
 
 
 def _facts(name: str, size: dict | None, speed: dict | None, figures: dict | None) -> ModelFacts:

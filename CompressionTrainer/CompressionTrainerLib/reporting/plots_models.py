@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from .drawing import BLUE, COLORS, GRAY, MARKERS, VERMILION, new_figure, svg_uri
-from .models import ModelFacts
+from .models import ModelFacts, pareto_front
 from .reported import Reported
 
 
@@ -49,11 +49,7 @@ def plot_bars(models: list[ModelFacts], reported: list[Reported]) -> str:
 def plot_pareto(models: list[ModelFacts]) -> str:
     """AUC over size; the line joins the models that no smaller one equals. All models must have both."""
     ordered = sorted(models, key=lambda model: (model.mib, -model.auc["value"]))
-    front, best = [], -math.inf
-    for model in ordered:
-        if model.auc["value"] > best:
-            front.append(model)
-            best = model.auc["value"]
+    front = [ordered[place] for place in pareto_front([(model.mib, model.auc["value"]) for model in ordered])]
     with new_figure(9, 4.8) as figure:
         axes = figure.subplots()
         axes.plot([m.mib for m in front], [m.auc["value"] for m in front], color=GRAY, linewidth=1.2, drawstyle="steps-post", zorder=1)

@@ -6,6 +6,8 @@ import shutil
 import sys
 from typing import TextIO
 
+from ..jobs.remaining import duration
+
 
 class Display:
     """What a run shows on stderr while it works; results go to stdout through `say`.
@@ -40,7 +42,7 @@ class Display:
         if fraction is not None:
             parts.append(f"{100 * fraction:.0f} %")
         if remaining_s:
-            parts.append(f"about {_duration(remaining_s)} left")
+            parts.append(f"about {duration(remaining_s)} left")
         line = "  ".join(parts)[: shutil.get_terminal_size().columns - 1]
         self._stream.write("\r" + line.ljust(self._width))
         self._stream.flush()
@@ -68,7 +70,3 @@ class Display:
             self._stream.write("\r" + " " * self._width + "\r")
             self._stream.flush()
             self._width = 0
-
-
-def _duration(seconds: float) -> str:
-    return f"{max(1, round(seconds))} s" if seconds < 90 else f"{round(seconds / 60)} min"

@@ -23,7 +23,7 @@ def plot_probability(slice_table_node, ct_node):
     name = f"{ct_node.GetName()} tumor probability"
     series = companion_node(slice_table_node, SERIES_ROLE, "vtkMRMLPlotSeriesNode", f"{ct_node.GetName()} slice probability")
     with one_update(series):
-        _draw_line(series, slice_table_node, "ras_s", _COLOR)
+        draw_line(series, slice_table_node, "ras_s", "probability", _COLOR)
     chart = companion_node(slice_table_node, CHART_ROLE, "vtkMRMLPlotChartNode", name)
     with one_update(chart):
         chart.SetTitle(name)
@@ -69,17 +69,18 @@ def mark_slice(chart_node, s: float) -> None:
     series = companion_node(chart_node, CURSOR_SERIES_ROLE, "vtkMRMLPlotSeriesNode", f"{chart_node.GetName()} slice shown")
     if series.GetTableNode() is not table:
         with one_update(series):
-            _draw_line(series, table, "s", (0.1, 0.4, 0.9))
+            draw_line(series, table, "s", "probability", (0.1, 0.4, 0.9))
         series.SetHideFromEditors(True)
     if series.GetID() not in [chart_node.GetNthPlotSeriesNodeID(index) for index in range(chart_node.GetNumberOfPlotSeriesNodes())]:
         chart_node.AddAndObservePlotSeriesNodeID(series.GetID())
 
 
-def _draw_line(series, table, x_column: str, color: tuple[float, float, float]) -> None:
+def draw_line(series, table, x_column: str, y_column: str, color: tuple[float, float, float]) -> None:
+    """Make a plot series a line through the points of a table node's two columns."""
     series.SetAndObserveTableNodeID(table.GetID())
     series.SetPlotType(series.PlotTypeScatter)
     series.SetXColumnName(x_column)
-    series.SetYColumnName("probability")
+    series.SetYColumnName(y_column)
     series.SetMarkerStyle(series.MarkerStyleNone)
     series.SetLineStyle(series.LineStyleSolid)
     series.SetLineWidth(2)

@@ -30,14 +30,16 @@ class RecordTable:
         table: the QTableWidget.
         columns: what is shown, where the node has it.
         picked: called with the number of the row that the user has clicked or reached with the keys.
+        stretched: the columns that share the width that the others leave; by default all share it.
     """
 
-    def __init__(self, table, columns: tuple[Shown, ...], picked: Callable[[int], None]) -> None:
+    def __init__(self, table, columns: tuple[Shown, ...], picked: Callable[[int], None], stretched: tuple[int, ...] = ()) -> None:
         import qt
 
         self._table = table
         self._columns = columns
         self._picked = picked
+        self._stretched = stretched
         self._records: list[dict] = []
         table.setSelectionBehavior(qt.QAbstractItemView.SelectRows)
         table.setSelectionMode(qt.QAbstractItemView.SingleSelection)
@@ -61,12 +63,18 @@ class RecordTable:
         self._table.setRowCount(len(records))
         self._table.setColumnCount(len(columns))
         for number, column in enumerate(columns):
+            if self._stretched and number not in self._stretched:
+                self._table.horizontalHeader().setSectionResizeMode(number, qt.QHeaderView.ResizeToContents)
             header = qt.QTableWidgetItem(column.title)
             header.setToolTip(column.meaning)
             self._table.setHorizontalHeaderItem(number, header)
             for row, record in enumerate(records):
-                item = qt.QTableWidgetItem(column.pattern.format(record[column.name]))
-                item.setTextAlignment(qt.Qt.AlignRight | qt.Qt.AlignVCenter)
+                value = record[column.name]
+                item = qt.QTableWidgetItem(column.pattern.format(value))
+                if isinstance(value, str):
+                    item.setToolTip(value)  # where the column is too narrow for it
+                else:
+                    item.setTextAlignment(qt.Qt.AlignRight | qt.Qt.AlignVCenter)
                 self._table.setItem(row, number, item)
         self._table.blockSignals(wasBlocked)
 

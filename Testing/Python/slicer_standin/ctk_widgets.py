@@ -102,4 +102,35 @@ class ctkSliderWidget(PythonQtObject, QtWidgets.QWidget):  # noqa: N801
         self._slider.blockSignals(False)
 
 
-WIDGETS = (ctkCollapsibleButton, ctkSliderWidget)
+class ctkPathLineEdit(PythonQtObject, QtWidgets.QWidget):  # noqa: N801
+    """A line for a path; CTK's has a button that browses for one beside it."""
+
+    Dirs, Files = 0x001, 0x002
+    currentPathChanged = QtCore.Signal(str)
+
+    def __init__(self, parent=None):
+        super().__init__(parent)
+        self._edit = QtWidgets.QLineEdit(self)
+        self._filters, self._name_filters = self.Dirs | self.Files, []
+        button = QtWidgets.QToolButton(self)
+        button.setText("...")
+        layout = QtWidgets.QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self._edit)
+        layout.addWidget(button)
+        self._edit.textChanged.connect(self.currentPathChanged)
+
+    def _get_path(self):
+        return self._edit.text()
+
+    def _set_path(self, path):
+        self._edit.setText(path)
+
+    currentPath = QtCore.Property(str, _get_path, _set_path)
+    filters = QtCore.Property(int, lambda self: self._filters, lambda self, value: setattr(self, "_filters", value))
+    nameFilters = QtCore.Property(
+        "QStringList", lambda self: self._name_filters, lambda self, value: setattr(self, "_name_filters", value)
+    )
+
+
+WIDGETS = (ctkCollapsibleButton, ctkPathLineEdit, ctkSliderWidget)

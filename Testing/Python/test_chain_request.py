@@ -1,0 +1,201 @@
+"""A chain as the panel asks for it: what becomes of the choices, what is refused, where it stops."""
+
+import importlib.util
+import sys
+
+import pytest
+from CompressionTrainerLib.chain.compose import chain_text
+from CompressionTrainerLib.chain.config import CONFIGS, load_chain
+from CompressionTrainerLib.chain.folder import check_rows, epochs, finished_stages, variants
+from CompressionTrainerLib.chain.job import start_chain
+from CompressionTrainerLib.chain.request import request_chain
+from CompressionTrainerLib.chain.run import compress, prepare, require_unchanged
+from CompressionTrainerLib.environment.choice import own_folder, trainer_python
+from LiverTumorLib.errors import InputError, ModelError, OutputError, UsageError
+from LiverTumorLib.models.bundle import MODEL, load_bundle, write_bundle
+from LiverTumorLib.models.catalogue import SHIPPED, bundle_folders
+from LiverTumorLib.models.install import install_bundle
+from LiverTumorLib.models.manifest import InputSpec, Manifest
+from test_chain import Setup, setup  # noqa: F401  a fixture
+
+PRESETS = sorted(path.stem for path in CONFIGS.glob("*.toml"))
+needs_trainer = pytest.mark.skipif(not importlib.util.find_spec("tensorflow"), reason="the chain needs the trainer's packages")
+
+
+def stages_of(text: str, tmp_path) -> dict:
+    (tmp_path / "asked.toml").write_text(text, encoding="utf-8")
+    return load_chain(tmp_path / "asked.toml").stages
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_a_configuration_comes_back_as_it_was_written(preset, tmp_path):
+    chain = load_chain(preset)
+    (tmp_path / "other place").mkdir()
+    (tmp_path / "other place" / "copy.toml").write_text(chain_text(chain), encoding="utf-8")
+    copy = load_chain(tmp_path / "other place" / "copy.toml")
+    assert (copy.name, copy.network, copy.student, copy.stages) == (chain.name, chain.network, chain.student, chain.stages)
+
+
+def test_files_that_a_configuration_names_are_found_from_anywhere(tmp_path):
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here" / "a 'b\" ü.npz").write_bytes(b"")
+    (tmp_path / "here" / "chain.toml").write_text('name = "x"\nnetwork = "fast"\n[train]\nimagenet = "a \'b\\" ü.npz"\n[export]\n')
+    request = request_chain(tmp_path, tmp_path / "out", tmp_path / "here" / "chain.toml")
+    assert stages_of(request.config, tmp_path)["train"]["imagenet"] == tmp_path / "here" / "a 'b\" ü.npz"
+
+
+def test_choices_reach_the_configuration_and_the_command_line(tmp_path):
+    request = request_chain(
+        tmp_path,
+        tmp_path / "out",
+        "fast",
+        name="mine",
+        split="slice",
+        leave_out=["prune", "train"],
+        skip_bad=True,
+        until="export",
+        overwrite=True,
+    )
+    stages = stages_of(request.config, tmp_path)
+    assert stages["prepare"] == {"split": "slice", "slices": "liver", "skip_bad": True}
+    assert "prune" not in stages and {"train", "quantize", "export"} <= stages.keys()  # there is nothing without training
+    assert load_chain(tmp_path / "asked.toml").name == "mine"
+    words = request.words(tmp_path / "c.toml")
+    assert words[:4] == ["compress", str(tmp_path / "c.toml"), "--data", str(tmp_path)]
+    assert words[-3:] == ["--until", "export", "--overwrite"] and "--split" not in words
+
+    (tmp_path / "split.json").write_text("{}")
+    request = request_chain(tmp_path, tmp_path / "out", "best", network="liver-roi", split=tmp_path / "split.json")
+    assert "prepare" not in stages_of(request.config, tmp_path)
+    assert load_chain(tmp_path / "asked.toml").network.config.task == "liver"
+    assert request.words(tmp_path)[-2:] == ["--split", str(tmp_path / "split.json")]
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"data": ""}, InputError, "Choose the folder with the labelled CT"),
+        ({"data": "nowhere"}, InputError, "nowhere is no folder"),
+        ({"out": ""}, UsageError, "Choose a folder to write to"),
+        ({"configuration": "fats"}, UsageError, "did you mean 'fast'"),
+        ({"name": "a b"}, UsageError, "'a b' cannot be a model's name"),
+        ({"leave_out": ["export"]}, UsageError, "needs what 'export' makes; leave it out too"),
+        ({"split": "nowhere.json"}, InputError, "'nowhere.json' is no split file"),
+        ({"split": ""}, InputError, "is no split file"),
+        ({"imagenet": "nowhere.npz"}, UsageError, "nowhere.npz, which .* is missing"),
+    ],
+)
+def test_what_does_not_fit_is_told_before_anything_starts(tmp_path, changes, error, message):
+    asked = {"data": tmp_path, "out": tmp_path / "out", "configuration": "fast"} | changes
+    with pytest.raises(error, match=message):
+        request_chain(**asked)
+    assert not (tmp_path / "out").exists()
+
+
+@needs_trainer
+def test_a_chain_stops_after_a_stage_and_goes_on(setup: Setup):  # noqa: F811
+    def look(until: str | None):
+        return prepare(
+            load_chain(setup.folder / "chain.toml"), setup.data, setup.folder / "split.json", setup.out, setup.out / "cache", until
+        )
+
+    compress(look("prune"), "livertumor compress", lambda *event: None)
+    assert setup.calls() == ["train", "prune"] and finished_stages(setup.out) == ["prune", "train"]
+    compress(look("train"), "livertumor compress", lambda *event: None)
+    assert setup.calls() == ["train", "prune"]
+    compress(look(None), "livertumor compress", lambda *event: None)
+    assert setup.calls() == ["train", "prune", "quantize", "export"]
+    with pytest.raises(UsageError, match="no stage 'pruen'"):
+        look("pruen")
+
+
+@needs_trainer
+def test_a_check_of_the_data_that_failed_may_be_repeated_with_other_settings(setup: Setup):  # noqa: F811
+    """Where nothing was frozen there is nothing to keep; a frozen split is not replaced unasked."""
+
+    def look(more: str):
+        (setup.folder / "chain.toml").write_text(f'name = "x"\nnetwork = "tiny.toml"\n[prepare]\n{more}\n')
+        return prepare(load_chain(setup.folder / "chain.toml"), setup.data, None, setup.out, setup.out / "cache", "prepare")
+
+    setup.will("prepare", "fail")
+    with pytest.raises(OutputError, match="has no more space"):
+        compress(look(""), "livertumor compress", lambda *event: None)
+    setup.will("prepare", "")
+    require_unchanged(look("skip_bad = true"))
+    compress(look("skip_bad = true"), "livertumor compress", lambda *event: None)
+    with pytest.raises(OutputError, match=r"prepare \(skip_bad was True, now None\)"):
+        require_unchanged(look(""))
+
+
+def test_an_empty_or_foreign_folder_holds_nothing(tmp_path):
+    (tmp_path / "train").mkdir()
+    (tmp_path / "train" / "log.csv").write_text("epoch,loss,val_loss\n0,0.5,")  # its last line is being written
+    for folder in (tmp_path, tmp_path / "missing"):
+        assert finished_stages(folder) == [] and variants(folder) == [] and check_rows(folder) == []
+    assert [(each.number, each.loss, each.val_loss, each.score) for each in epochs(tmp_path)] == [(1, 0.5, None, None)]
+
+
+def test_the_pythons(tmp_path, monkeypatch):
+    monkeypatch.setenv("LIVERTUMOR_MODELS", str(tmp_path / "LiverTumor" / "models"))
+    monkeypatch.setenv("PYTHONPATH", "of-slicer")
+    own, here = trainer_python("own"), trainer_python("slicer")
+    assert own.executable.is_relative_to(own_folder()) and own_folder() == tmp_path / "LiverTumor" / "trainer"
+    assert not own.ready and own.installable and here.ready and here.installable
+    assert "of-slicer" in here.variables["PYTHONPATH"] and "of-slicer" not in own.variables["PYTHONPATH"]
+    other = trainer_python("other", sys.executable, {"PYTHONHOME": "x", "PYTHONPATH": "of-slicer"})
+    assert not other.installable and "of-slicer" not in other.variables["PYTHONPATH"] and "HOME" not in other.variables
+    for path in ("", tmp_path, tmp_path / "missing"):
+        with pytest.raises(UsageError, match="is no program"):
+            trainer_python("other", path)
+    with pytest.raises(UsageError, match="no Python of the kind 'conda'"):
+        trainer_python("conda")
+
+
+def test_a_python_that_is_not_there_is_told(tmp_path, monkeypatch):
+    monkeypatch.setenv("LIVERTUMOR_MODELS", str(tmp_path / "models"))
+    request = request_chain(tmp_path, tmp_path / "out", "fast")
+    with pytest.raises(Exception, match=r"python.* cannot be started: No such file"):
+        start_chain(trainer_python("own"), request)
+
+
+@pytest.fixture
+def made(tmp_path, monkeypatch):
+    """A bundle that somebody has made, and an empty folder of the user's models."""
+    monkeypatch.setenv("LIVERTUMOR_MODELS", str(tmp_path / "models"))
+    manifest = Manifest("mine", "1.0", "Mine", "liver", InputSpec((32, 32), 4.0), 0.5, {}, "mine alone")
+    return write_bundle(tmp_path / "made", manifest, {MODEL: b"weights", "card.md": b"# Mine"})
+
+
+def test_a_model_is_installed_whole_and_listed_first(made):
+    installed = install_bundle(made.folder)
+    installed.verify()
+    assert bundle_folders()[0] == installed.folder and installed.card == "# Mine"
+    with pytest.raises(OutputError, match="'mine' is installed already"):
+        install_bundle(made.folder)
+    newer = write_bundle(made.folder, made.manifest, {MODEL: b"other weights", "card.md": b"# Mine"})
+    assert install_bundle(newer.folder, overwrite=True).model.read_bytes() == b"other weights"
+    assert [path.name for path in installed.folder.parent.iterdir()] == ["mine"]
+
+
+def test_a_shipped_model_is_not_put_out_of_use_silently(made, tmp_path):
+    shipped = load_bundle(SHIPPED / "tumor-slice")
+    with pytest.raises(OutputError, match="'tumor-slice' is installed already"):
+        install_bundle(shipped.folder)
+    assert not (tmp_path / "models").exists()
+
+
+def test_what_is_no_sound_bundle_is_not_installed(made, tmp_path):
+    made.model.write_bytes(b"damaged")
+    with pytest.raises(ModelError, match="damaged"):
+        install_bundle(made.folder)
+    path = made.folder / "manifest.json"
+    path.write_text(path.read_text().replace('"mine"', '"../mine"'))
+    with pytest.raises(ModelError, match="cannot be a model's id"):
+        install_bundle(made.folder)
+    assert not (tmp_path / "models").exists()
+
+
+def test_a_models_folder_that_cannot_be_written_is_told(made, tmp_path):
+    (tmp_path / "models").write_text("")
+    with pytest.raises(OutputError, match="models cannot be written"):
+        install_bundle(made.folder)

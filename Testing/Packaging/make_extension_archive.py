@@ -101,7 +101,7 @@ def write_archive(out: Path, extension: Extension, commit: Commit, release: str,
 
 def _tar_gz(files: dict[str, bytes], seconds: int) -> bytes:
     buffer = io.BytesIO()
-    with gzip.GzipFile(filename="", mode="wb", fileobj=buffer, mtime=seconds) as packed, tarfile.open(fileobj=packed, mode="w") as archive:
+    with gzip.GzipFile("", "wb", 6, buffer, seconds) as packed, tarfile.open(fileobj=packed, mode="w") as archive:
         for name, data in files.items():
             member = tarfile.TarInfo(name)  # of user 0, readable by all
             member.size, member.mtime = len(data), seconds

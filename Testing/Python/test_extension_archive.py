@@ -24,6 +24,7 @@ SESSION = """
 import json, sys
 sys.path[:0] = [{scripted!r}, {standin!r}]
 import slicer_standin; slicer_standin.install()
+from slicer_standin import application
 import LiverTumorClassifier, LiverSegmentationMobileUNet, CompressionTrainer
 import LiverTumorLib, CompressionTrainerLib, slicer
 from LiverTumorLib.models.catalogue import list_bundles
@@ -31,7 +32,10 @@ from LiverTumorLib.mrml import ct_to_node
 from LiverTumorLib.phantom import make_phantom
 modules = LiverTumorClassifier, LiverSegmentationMobileUNet, CompressionTrainer, LiverTumorLib, CompressionTrainerLib
 volume, truth = make_phantom(seed=1, shape=(24, 128, 128), spacing_mm=(3.0, 3.0, 10.0))
-nodes = LiverSegmentationMobileUNet.LiverSegmentationMobileUNetLogic().process(ct_to_node(volume, slicer.mrmlScene))
+with application.running():
+    for module in modules[:3]:
+        assert application.open_module(module.__name__).layout.count() > 0
+    nodes = LiverSegmentationMobileUNet.LiverSegmentationMobileUNetLogic().process(ct_to_node(volume, slicer.mrmlScene))
 for bundle in list_bundles():
     bundle.verify()
 print(json.dumps({{
@@ -111,6 +115,7 @@ def test_the_description_is_what_the_extensions_manager_reads(extension, commit,
 def test_three_modules_run_from_the_one_folder(archives, tmp_path):
     """And models that the user has made stay when a newer archive takes the place of the extension."""
     pytest.importorskip("slicer_core", reason="slicer-core is not installed")
+    pytest.importorskip("PySide6.QtWidgets", reason="PySide6 is not installed")
     home = tmp_path / "home"
     environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "LIVERTUMOR_MODELS")}
     environment |= {

@@ -26,7 +26,7 @@ class LiverSegmentationMobileUNet(ScriptedLoadableModule):
         ScriptedLoadableModule.__init__(self, parent)
         self.parent.title = _("Liver Segmentation (Mobile U-Net)")
         self.parent.categories = [translate("qSlicerAbstractCoreModule", "Segmentation")]
-        self.parent.dependencies = ["LiverTumorClassifier"]
+        self.parent.dependencies = []  # Slicer would leave this module out without a word where one of them is missing
         self.parent.contributors = ["LiverTumor developers"]
         self.parent.helpText = _(
             "Segments the liver and tumors in it on a CT of the abdomen, measures every lesion, and gives each axial slice its "
@@ -111,7 +111,13 @@ class LiverSegmentationMobileUNetWidget(ScriptedLoadableModuleWidget):
     def setup(self) -> None:
         """Called once, when the module is opened for the first time."""
         ScriptedLoadableModuleWidget.setup(self)
-        from LiverTumorLib.panel.segmentation import SegmentationPanel
+        try:
+            from LiverTumorLib.panel.segmentation import SegmentationPanel
+        except ModuleNotFoundError as error:
+            if error.name != "LiverTumorLib":
+                raise
+            self._sayWhatIsMissing()
+            return
 
         self.logic = LiverSegmentationMobileUNetLogic()
         self.panel = SegmentationPanel(self, self.logic)
@@ -123,11 +129,24 @@ class LiverSegmentationMobileUNetWidget(ScriptedLoadableModuleWidget):
 
     def enter(self) -> None:
         """Called each time the user opens the module."""
-        self.panel.enter()
+        if self.panel is not None:
+            self.panel.enter()
 
     def exit(self) -> None:
         """Called each time the user leaves the module; a run goes on."""
-        self.panel.exit()
+        if self.panel is not None:
+            self.panel.exit()
+
+    def _sayWhatIsMissing(self) -> None:
+        import qt
+
+        text = _(
+            "This module needs the folder LiverTumorClassifier beside it: add it too under Edit > Application Settings > Modules > "
+            "Additional module paths, and restart Slicer."
+        )
+        label = qt.QLabel(text)
+        label.wordWrap = True
+        self.layout.addWidget(label)
 
     def onReload(self) -> None:
         """Load the library anew too, not only this file."""

@@ -52,3 +52,8 @@ def apply(panel) -> list[float]:
     panel.ui.applyButton.click()
     assert panel.run.running, panel.ui.statusLabel.text
     return spin(lambda: not panel.run.running)
+
+
+def worker_of(panel) -> int:
+    """Process id of the panel's run."""
+    return panel.run._run.job._process.pid

@@ -2,9 +2,7 @@
 
 import csv
 import importlib
-import logging
 import os
-import signal
 import sys
 import time
 import types
@@ -20,7 +18,7 @@ from LiverTumorLib.files import read_labels
 from LiverTumorLib.mrml import labels_from_segmentation, labels_to_segmentation
 from LiverTumorLib.mrml.views import MARKER_ROLE
 from mrml_scene import GRIDS, add_ct, make_ct, make_labels
-from panel_tools import add_phantom, apply, phantom, spin, use_task
+from panel_tools import add_phantom, apply, phantom, spin, use_task, worker_of
 from slicer_standin import ModuleParent, application
 
 NAME = "LiverSegmentationMobileUNet"
@@ -105,6 +103,28 @@ def test_the_phantom_from_opening_to_results(app, tmp_path):
     assert (tmp_path / "panel.png").stat().st_size > 10_000
 
 
+def test_a_comparison_offers_its_package_and_does_without(quick, monkeypatch):
+    """HD95 is that of `metrics.surface`; where its package is missing and the user does not want it, the other figures are there."""
+    import slicer.packaging
+    from LiverTumorLib.metrics import surface_distances
+
+    apply(quick)
+    ct, drawn = quick.parameters.inputVolume, LABELS.copy()
+    drawn[3:5, 4:8, 5:9] = 2
+    quick.ui.referenceSelector.setCurrentNode(labels_to_segmentation(drawn, ct))
+    asked = []
+    with monkeypatch.context() as without:
+        without.setitem(sys.modules, "surface_distance", None)
+        without.setattr(slicer.packaging, "pip_check", lambda requirements: asked.append(str(*requirements)))
+        quick.ui.compareButton.click()
+    assert asked == ["surface-distance>=0.1"]
+    assert "Dice 0.720, HD95 needs the package surface-distance" in quick.ui.comparisonLabel.text
+    quick.ui.compareButton.click()
+    expected = surface_distances(LABELS == 2, drawn == 2, make_ct(GRIDS["oblique"]).spacing[::-1]).hd95
+    assert f"Dice 0.720, HD95 {expected:.1f} mm" in quick.ui.comparisonLabel.text
+    assert "Lesions of the reference: 1, found 1, missed 0; extra ones: 0" in quick.ui.comparisonLabel.text
+
+
 def test_files_are_what_the_scene_shows(quick, tmp_path, monkeypatch):
     import qt
 
@@ -184,30 +204,6 @@ def test_cancel_at_any_moment_leaves_nothing(app, monkeypatch):
         assert job._process.poll() is not None and not job._folder.exists()
 
 
-def test_packages_that_may_not_be_installed(quick, monkeypatch):
-    import slicer.packaging
-
-    with monkeypatch.context() as refused:
-        refused.setattr(slicer.packaging, "pip_check", lambda requirements: False)  # and the user says no
-        quick.ui.applyButton.click()
-    assert "packages the analysis needs are not installed" in quick.ui.statusLabel.text
-    assert not quick.run.running and quick.ui.applyButton.text == "Apply"
-    apply(quick)
-    assert quick.ui.lesionTable.rowCount == 1
-
-
-def worker_of(panel) -> int:
-    return panel.run._run.job._process.pid
-
-
-def test_a_worker_killed_from_outside_is_told(endless, caplog):
-    os.killpg(worker_of(endless), signal.SIGKILL)
-    spin(lambda: not endless.run.running, 10)
-    assert "ended without a result" in endless.ui.statusLabel.text
-    assert any(record.levelno == logging.ERROR and "ended without a result" in record.message for record in caplog.records)
-    assert endless.ui.applyButton.text == "Apply" and endless.ui.applyButton.enabled
-
-
 def close_scene(panel):
     slicer.mrmlScene.Clear()
 
@@ -239,14 +235,6 @@ def test_reload_takes_the_library_as_it_is_now(quick, monkeypatch):
     assert panel.ui.applyButton.enabled
 
 
-def test_a_ct_deleted_while_it_is_analysed(quick):
-    quick.ui.applyButton.click()
-    slicer.mrmlScene.RemoveNode(quick.parameters.inputVolume)
-    spin(lambda: not quick.run.running)
-    assert "was removed while it was analysed" in quick.ui.statusLabel.text
-    assert not quick.ui.applyButton.enabled and "Choose a CT volume" in quick.ui.applyButton.toolTip
-
-
 def test_deleted_results_leave_an_empty_panel(quick):
     apply(quick)
     segmentation = quick.parameters.outputSegmentation
@@ -263,16 +251,6 @@ def test_a_deleted_parameter_node_is_made_anew(quick):
     assert quick.parameters.parameterNode.GetScene() is slicer.mrmlScene
     apply(quick)
     assert quick.ui.lesionTable.rowCount == 1
-
-
-def test_an_empty_scene_and_a_label_map(app):
-    panel = application.open_module(NAME).panel
-    assert not panel.ui.applyButton.enabled and "Choose a CT volume" in panel.ui.applyButton.toolTip
-    slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", "Drawn")
-    assert panel.ui.inputSelector.nodeCount() == 0
-    slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "Nothing")
-    panel.ui.applyButton.click()
-    assert "Nothing has no voxels" in panel.ui.statusLabel.text and not panel.run.running
 
 
 def test_the_phantom_is_a_sample(app, monkeypatch):

@@ -187,7 +187,15 @@ def ensure_requirements(path: str | Path, requester: str) -> None:
 
     import slicer.packaging
 
+    requirements = slicer.packaging.load_requirements(path)
     try:
-        slicer.packaging.pip_ensure(slicer.packaging.load_requirements(path), requester=requester)
-    except (RuntimeError, OSError, subprocess.CalledProcessError) as error:
+        slicer.packaging.pip_ensure(requirements, requester=requester)
+    except (subprocess.CalledProcessError, OSError) as error:
+        names = " ".join(each.name for each in requirements if each.marker is None or each.marker.evaluate())
+        raise RequirementError(
+            f"The packages the analysis needs ({names}) could not be installed. Without internet: fetch them on another computer of this "
+            f"kind with 'pip download {names}' (Python 3.12), bring the folder here, and type in Slicer's Python console: "
+            f"slicer.packaging.pip_install('--no-index --find-links FOLDER {names}')."
+        ) from error
+    except RuntimeError as error:
         raise RequirementError(f"The packages the analysis needs are not installed: {error}") from error

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from slicer.i18n import tr as _
 
+from ..errors import RequirementError
 from ..mrml.results import CaseNodes
 from ..mrml.segmentations import ct_of
 from ..mrml.views import show_ct
@@ -26,7 +29,7 @@ class SegmentationPanel(Panel):
 
     def __init__(self, module, logic) -> None:
         super().__init__(module, logic, _MODELS)
-        self.results = SegmentationResults(self.ui, lambda: self.parameters)
+        self.results = SegmentationResults(self.ui, lambda: self.parameters, self._offer_distances)
         self.enter()  # a reloaded module is not entered again
 
     def cleanup(self) -> None:
@@ -48,6 +51,10 @@ class SegmentationPanel(Panel):
             finishedCallback=finished,
             **options,
         )
+
+    def _offer_distances(self) -> None:
+        with contextlib.suppress(RequirementError):  # the other figures need no package
+            ensure_requirements(self.module.resourcePath("LiverSegmentationComparisonRequirements.txt"), self.module.moduleName)
 
     def show_results(self, nodes: CaseNodes) -> str:
         self.parameters.outputSegmentation = nodes.segmentationNode

@@ -37,14 +37,16 @@ class SegmentationResults(VTKObservationMixin):
     Args:
         ui: the panel's widgets.
         parameters: gives the parameter node as it is now, or None.
+        offer_distances: offers to install what measures surface distances, where it is missing.
     """
 
-    def __init__(self, ui, parameters: Callable) -> None:
+    def __init__(self, ui, parameters: Callable, offer_distances: Callable[[], None]) -> None:
         import qt
 
         VTKObservationMixin.__init__(self)
         self._ui = ui
         self._parameters = parameters
+        self._offer_distances = offer_distances
         self._followed: list = []
         self._lesions = RecordTable(ui.lesionTable, _COLUMNS, self._on_lesion)
         self._settled = qt.QTimer()
@@ -145,6 +147,7 @@ class SegmentationResults(VTKObservationMixin):
             self.show()
 
     def _compare(self, checked: bool = False) -> None:
+        self._offer_distances()
         with self._work(_("The segmentations could not be compared.")):
             found = compare(self._segmentation, self._parameters().referenceSegmentation, self._ct)
             self._ui.comparisonLabel.text = _comparison_text(found)

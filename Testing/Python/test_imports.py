@@ -44,6 +44,16 @@ def test_the_mrml_part_loads_nothing_heavy():
     assert loaded_by(f"import slicer_standin; slicer_standin.install()\n{imports}") & HEAVY == set()
 
 
+def test_the_trainers_panel_loads_nothing_heavy():
+    """TensorFlow stays out of Slicer's process."""
+    pytest.importorskip("slicer_core", reason="slicer-core is not installed")
+    folders = [ROOT / "CompressionTrainer" / "CompressionTrainerLib" / part for part in ("mrml", "panel")]
+    names = [f"CompressionTrainerLib.{path.parent.name}.{path.stem}" for folder in folders for path in folder.glob("*.py")]
+    assert len(names) > 8
+    imports = "".join(f"import {name.removesuffix('.__init__')}\n" for name in names)
+    assert loaded_by(f"import slicer_standin; slicer_standin.install()\n{imports}") & HEAVY == set()
+
+
 @pytest.mark.parametrize("module", MODULE_FILES)
 def test_a_module_file_loads_nothing_heavy(module):
     pytest.importorskip("slicer_core", reason="slicer-core is not installed")

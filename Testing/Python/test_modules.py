@@ -23,6 +23,7 @@ WITH_RUNS = MODULES[:2]
 PANEL_FILES = {
     "LiverTumorClassifier": ("panel.py", "run_control.py", "classification.py", "slice_results.py", "live.py", "evidence.py"),
     "LiverSegmentationMobileUNet": ("panel.py", "run_control.py", "segmentation.py", "segmentation_results.py"),
+    "CompressionTrainer": ("run_control.py",),
 }
 
 
@@ -95,7 +96,7 @@ def test_defaults_and_changes_of_switches(scene):
     assert wrapper("LiverSegmentationMobileUNet").slices is True
 
 
-@pytest.mark.parametrize("name", WITH_RUNS)
+@pytest.mark.parametrize("name", MODULES)
 def test_the_panel_connects_every_parameter_to_a_fitting_widget(name):
     types = get_type_hints(getattr(load(name), f"{name}ParameterNode"))
     connected = parameters_in(panel(name))
@@ -117,7 +118,7 @@ def test_every_node_selector_is_given_the_scene(name):
     assert connections == {(name, "mrmlSceneChanged(vtkMRMLScene*)", "setMRMLScene(vtkMRMLScene*)"): selectors}
 
 
-@pytest.mark.parametrize("name", WITH_RUNS)
+@pytest.mark.parametrize("name", MODULES)
 def test_every_input_of_the_panel_is_explained(name):
     for widget in panel(name).iter("widget"):
         if widget.get("class") not in ("QLabel", "qMRMLWidget", "ctkCollapsibleButton", "ctkSliderWidget"):
@@ -128,6 +129,7 @@ def test_every_input_of_the_panel_is_explained(name):
 def test_widgets_used_by_the_code_are_in_the_panel(name):
     named = {widget.get("name") for widget in panel(name).iter("widget")}
     files = [ROOT / name / f"{name}.py", *(ROOT / "LiverTumorClassifier/LiverTumorLib/panel" / file for file in PANEL_FILES.get(name, ()))]
+    files += (ROOT / name).glob(f"{name}Lib/panel/*.py")
     used = {used for file in files for used in re.findall(r"\b_?ui\.(\w+)", file.read_text(encoding="utf-8"))}
     assert used <= named
     assert used
@@ -151,6 +153,21 @@ def test_requirements_are_what_the_package_needs(name):
     expected = {str(Requirement(text)) for text in declared if not text.startswith(("numpy", "scipy"))}
     file = ROOT / name / "Resources" / f"{name}Requirements.txt"
     assert {str(requirement) for requirement in slicer.packaging.load_requirements(file)} == expected
+
+
+def test_requirements_of_the_trainer_are_those_of_its_extra():
+    import slicer.packaging
+    from packaging.requirements import Requirement
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    declared = [Requirement(text) for text in (*project["dependencies"], *extras["files"], *extras["evaluate"], *extras["train"])]
+    listed = slicer.packaging.load_requirements(ROOT / "CompressionTrainer/Resources/CompressionTrainerRequirements.txt")
+    for requirement in declared:
+        if requirement.name != "livertumor":
+            (found,) = [each for each in listed if each.name == requirement.name]
+            assert set(requirement.specifier) <= set(found.specifier), requirement
+    assert {each.name for each in listed} == {each.name for each in declared} - {"livertumor"}
 
 
 def test_resources_of_the_modules_do_not_collide():
@@ -185,5 +202,5 @@ def test_slicers_self_test_of_the_module_passes(scene, name):
     suite = unittest.TestLoader().loadTestsFromTestCase(getattr(load(name), f"{name}Test"))
     result = unittest.TestResult()
     suite.run(result)
-    assert result.testsRun == (2 if name in WITH_RUNS else 1)
+    assert result.testsRun == 2
     assert not result.failures + result.errors, result.failures + result.errors

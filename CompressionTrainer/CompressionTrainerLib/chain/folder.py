@@ -17,6 +17,7 @@ from .stages import MODELS
 
 # The folders in which networks are trained, in the order of the stages.
 _TRAININGS = ("train", "distill", "slim", "prune/gradual", "prune", "*/quantized")
+_MEASURED = ("variants", "evaluate", "compare", "benchmark")
 
 
 @dataclass(frozen=True)
@@ -82,8 +83,9 @@ def epochs(out: Path) -> list[Epoch]:
 
 def variants(out: Path) -> list[Variant]:
     """The model files that were written, measured or compared; none while nothing was."""
+    folders = [out / name for name in _MEASURED if (out / name).is_dir()]
     try:
-        inputs = read_inputs([out])
+        inputs = read_inputs(folders)
     except InputError:  # nothing there yet, or half of it
         return []
     bundle = bundle_of(out)

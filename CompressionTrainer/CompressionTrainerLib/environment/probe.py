@@ -26,7 +26,10 @@ PACKAGES = {
     "tensorflow": "tensorflow",
     "tf_keras": "tf-keras",
     "tensorflow_model_optimization": "tensorflow-model-optimization",
+    "surface_distance": "surface-distance",
 }
+if (sys.platform, platform.machine()) != ("darwin", "x86_64"):  # for which LiteRT does not exist
+    PACKAGES["ai_edge_litert"] = "ai-edge-litert"
 OLDEST = (3, 11)
 
 

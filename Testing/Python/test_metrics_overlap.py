@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from LiverTumorLib.metrics import Counts, surface_distances
@@ -17,6 +17,8 @@ def test_figures_of_a_hand_worked_case():
     assert counts.specificity == pytest.approx(88 / 90)
     assert counts.precision == pytest.approx(0.75)
     assert counts.accuracy == pytest.approx(0.94)
+    assert counts.negative_predictive_value == pytest.approx(88 / 92)
+    assert counts.macro_f1 == pytest.approx((12 / 18 + 176 / 182) / 2)
     assert counts.efficiency == pytest.approx((0.6 + 88 / 90 + 0.94) / 3)
     assert counts.voe == pytest.approx(0.5)
     assert counts.rvd == pytest.approx(-0.2)
@@ -45,6 +47,7 @@ def test_shapes_that_differ_are_refused():
         surface_distances(np.ones((2, 2, 2)), np.ones((2, 2, 1)), (1, 1, 1))
 
 
+@settings(deadline=None)
 @given(arrays(bool, (4, 5, 6), elements=st.booleans()), arrays(bool, (4, 5, 6), elements=st.booleans()))
 def test_overlap_agrees_with_simpleitk(prediction, truth):
     sitk = pytest.importorskip("SimpleITK")

@@ -146,7 +146,9 @@ def _slice_table(summary: dict) -> str:
         "precision": "precision",
         "sensitivity": "recall",
         "specificity": "specificity",
+        "negative_predictive_value": "precision of no tumor",
         "dice": "F1",
+        "macro_f1": "F1, mean of both classes",
     }
     table = []
     for title, key in (("that hold liver", "slices_with_liver"), ("all", "slices_all")):

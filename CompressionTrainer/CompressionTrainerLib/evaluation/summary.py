@@ -10,7 +10,7 @@ from LiverTumorLib.metrics import Counts, PatientSlices, bootstrap, roc_curve, s
 
 from .case import CaseScores
 
-SLICE_FIGURES = ("accuracy", "precision", "sensitivity", "specificity", "dice")
+SLICE_FIGURES = ("accuracy", "precision", "sensitivity", "specificity", "negative_predictive_value", "dice", "macro_f1")
 
 
 def summarize(cases: list[CaseScores], slice_threshold: float) -> dict:

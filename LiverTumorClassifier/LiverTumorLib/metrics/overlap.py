@@ -65,6 +65,16 @@ class Counts:
         return _ratio(self.tp + self.tn, self.total)
 
     @property
+    def negative_predictive_value(self) -> float:
+        """Share of what was left alone that is not in the truth: the precision of the other class, whose recall is the specificity."""
+        return _ratio(self.tn, self.tn + self.fn)
+
+    @property
+    def macro_f1(self) -> float:
+        """Mean of the F1 scores of both classes, each counting the same however rare it is."""
+        return (self.dice + _ratio(2 * self.tn, 2 * self.tn + self.fp + self.fn)) / 2
+
+    @property
     def efficiency(self) -> float:
         """The seed papers' "efficiency": the mean of sensitivity, specificity and accuracy. Dominated by the background."""
         return (self.sensitivity + self.specificity + self.accuracy) / 3

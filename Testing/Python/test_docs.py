@@ -48,8 +48,11 @@ def test_the_examples_of_the_python_console_run(monkeypatch, tmp_path, capsys):
     pytest.importorskip("slicer_core", reason="slicer-core is not installed")
     pytest.importorskip("PySide6.QtWidgets", reason="PySide6 is not installed")
     import slicer
+    from labelled_data import make_lits
     from LiverTumorLib.errors import Cancelled
     from LiverTumorLib.files.itk import image_from, import_sitk
+    from LiverTumorLib.models.bundle import MODEL, write_bundle
+    from LiverTumorLib.models.manifest import InputSpec, Manifest
     from mrml_scene import GRIDS, add_ct, make_ct
     from panel_tools import use_task
     from slicer_standin import application
@@ -59,6 +62,10 @@ def test_the_examples_of_the_python_console_run(monkeypatch, tmp_path, capsys):
     examples = [code for _, language, code in FENCE.findall((DOCS / "console.md").read_text(encoding="utf-8")) if language == "python"]
     assert len(examples) >= 6
     assert all(len([line for line in code.splitlines() if line]) <= 6 for code in examples)
+    monkeypatch.setenv("LIVERTUMOR_MODELS", str(tmp_path / "models"))
+    make_lits(tmp_path / "labelled", [(3, 4)] * 8)
+    manifest = Manifest("my-slices", "1.0", "Mine", "slice", InputSpec((32, 32), 4.0), 0.5, {}, "mine alone")
+    write_bundle(tmp_path / "run" / "my-slices", manifest, {MODEL: b"in place of what a whole training would make", "card.md": b"# Mine"})
     (tmp_path / "ct").mkdir()
     ct = make_ct(GRIDS["axial"])
     import_sitk().WriteImage(image_from(ct.array, ct.ijk_to_ras), str(tmp_path / "ct" / "a.nrrd"))
@@ -70,6 +77,9 @@ def test_the_examples_of_the_python_console_run(monkeypatch, tmp_path, capsys):
         with pytest.raises(Cancelled):
             console["run"].wait()
     said = capsys.readouterr().out
-    for expected in ("ml 1 lesions", "ml of tumor", "most suspicious slice: ", "roi_margin_mm", "case,"):
+    for expected in (
+        *("ml 1 lesions", "ml of tumor", "most suspicious slice: ", "case,"),
+        *("the split is frozen", "my-slices can be chosen", "roi_margin_mm"),
+    ):
         assert expected in said
     assert (tmp_path / "results" / "a" / "a.seg.nrrd").is_file()

@@ -1,4 +1,4 @@
-"""Make the pictures of the documentation: python Testing/Screenshots/make_pictures.py [DIR]
+"""Make the pictures of the tutorial: python Testing/Screenshots/make_pictures.py [DIR]
 
 The panels are the real ones over real MRML, opened by the tests' stand-in for the application (Testing/Python/slicer_standin), with
 the phantom as the CT and the shipped models in a real worker. Slicer's views are not part of that: the cuts are the library's own
@@ -14,7 +14,7 @@ from pathlib import Path
 
 TESTING = Path(__file__).resolve().parents[1]
 ROOT = TESTING.parent
-MODULES = ("LiverTumorClassifier", "LiverSegmentationMobileUNet", "CompressionTrainer")
+MODULES = ("LiverTumorClassifier", "LiverSegmentationMobileUNet")
 sys.path[:0] = [str(TESTING / "Python"), *(str(ROOT / module) for module in MODULES)]
 
 import slicer_standin  # noqa: E402
@@ -57,9 +57,6 @@ def main(folder: Path) -> None:
             _classify(node, segmentation)
             application.screenshot("LiverTumorClassifier", picture)
             keep("classifier-panel.png")
-            application.open_module("CompressionTrainer")
-            application.screenshot("CompressionTrainer", picture)
-            keep("trainer-panel.png")
 
 
 def _segment(node):
@@ -81,6 +78,7 @@ def _classify(node, segmentation) -> None:
 
 def _apply(panel) -> None:
     panel.ui.applyButton.click()
+    assert panel.run.running, panel.ui.statusLabel.text
     while panel.run.running:
         slicer.app.processEvents()
         time.sleep(0.01)

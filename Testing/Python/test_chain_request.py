@@ -2,12 +2,16 @@
 
 import importlib.util
 import sys
+import time
+from types import SimpleNamespace
 
 import pytest
 from CompressionTrainerLib.chain.compose import chain_text
 from CompressionTrainerLib.chain.config import CONFIGS, load_chain
+from CompressionTrainerLib.chain.estimate import BEFORE, Estimate
 from CompressionTrainerLib.chain.folder import check_rows, epochs, finished_stages, variants
 from CompressionTrainerLib.chain.job import start_chain
+from CompressionTrainerLib.chain.progress import Progress
 from CompressionTrainerLib.chain.request import request_chain
 from CompressionTrainerLib.chain.run import compress, prepare, require_unchanged
 from CompressionTrainerLib.environment.choice import own_folder, trainer_python
@@ -125,6 +129,20 @@ def test_a_check_of_the_data_that_failed_may_be_repeated_with_other_settings(set
     compress(look("skip_bad = true"), "livertumor compress", lambda *event: None)
     with pytest.raises(OutputError, match=r"prepare \(skip_bad was True, now None\)"):
         require_unchanged(look(""))
+
+
+def test_the_fraction_never_falls():
+    """A stage that tells nothing at first is judged by its time, which may say more than the stage does afterwards."""
+    told = []
+    stage = SimpleNamespace(name="train")
+    progress = Progress(lambda *report: told.append(report[1]), [stage], [stage], {"train": Estimate(0.01, BEFORE)})
+    progress.begin(stage)
+    time.sleep(0.02)
+    progress(None)
+    progress({"fraction": 0.1, "message": "Epoch 1 of 2"})
+    assert told[-2] > 0.5 and told == sorted(told)
+    progress.end()
+    assert told[-1] == 1.0
 
 
 def test_an_empty_or_foreign_folder_holds_nothing(tmp_path):

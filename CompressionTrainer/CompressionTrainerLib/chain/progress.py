@@ -20,7 +20,7 @@ class Progress:
         self._report = report
         self._numbers = {stage.name: f"[{number}/{len(stages)}] {stage.name}" for number, stage in enumerate(stages, start=1)}
         self._seconds = {stage.name: estimates[stage.name].seconds for stage in to_do}
-        self._over = 0.0
+        self._over = self._whole = 0.0
 
     def begin(self, stage: Stage) -> None:
         """A stage starts."""
@@ -42,5 +42,6 @@ class Progress:
 
     def _tell(self, fraction: float, metrics: dict[str, float] | None = None) -> None:
         whole = (self._over + fraction * self._seconds[self._name]) / sum(self._seconds.values())
+        self._whole = max(self._whole, whole)  # what a stage tells may be less than what its time told before
         message = f"{self._numbers[self._name]}: {self._message}" if self._message else self._numbers[self._name]
-        self._report(self._name, whole, message, metrics)
+        self._report(self._name, self._whole, message, metrics)

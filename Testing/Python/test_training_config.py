@@ -51,8 +51,24 @@ def test_a_wrong_network_is_named_with_those_there_are(tmp_path, task, after, sa
     assert complaint(tmp_path, task, "[network]", f"[network]\n{after}") == said
 
 
+def test_an_unknown_setting_is_named(tmp_path):
+    said = "[sampling] 'backgroud_share' is no setting; did you mean 'background_share'?"
+    assert complaint(tmp_path, "liver", "background_share", "backgroud_share") == said
+
+
 def test_an_epoch_shorter_than_a_batch_is_refused(tmp_path):
     assert "an epoch's slices at least one batch" in complaint(tmp_path, "liver", "slices = 16", "slices = 4")
+
+
+@pytest.mark.parametrize("rate", ["0.0", "-1e-3", "nan", "inf"])
+def test_a_learning_rate_that_teaches_nothing_is_refused(tmp_path, rate):
+    said = complaint(tmp_path, "liver", "[optimizer]", f"[optimizer]\nlearning_rate = {rate}")
+    assert said.endswith("it must be above 0.")
+
+
+@pytest.mark.parametrize("share", ["0.8", "-0.1"])
+def test_shares_that_are_none_are_refused(tmp_path, share):
+    assert "together at most 1" in complaint(tmp_path, "liver", "background_share = 0.25", f"background_share = {share}")
 
 
 def test_a_configuration_survives_json_and_old_ones_get_todays_defaults():
@@ -73,3 +89,8 @@ def test_the_papers_configuration_is_the_papers():
     optimizer = config.optimizer
     assert (optimizer.learning_rate, optimizer.batch, optimizer.epochs, optimizer.schedule) == (1e-4, 32, 30, "plateau")
     assert optimizer.stop_patience > optimizer.plateau_patience > 0 and config.keep_epochs
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.toml")), ids=lambda path: path.stem)
+def test_shipped_configurations_load(path):
+    assert load_config(path).name == path.stem

@@ -12,7 +12,7 @@ from LiverTumorLib.models.manifest import Manifest
 from LiverTumorLib.models.session import open_session
 
 from ..compression.quantization import copy_float_weights, quantization_aware
-from ..training.config import TrainConfig
+from ..training.config import TrainConfig, architecture_title
 from ..training.finished import open_run
 from ..training.progress import Console, Report
 from ..training.quantize import FOLDER
@@ -25,7 +25,7 @@ LICENCE = "Not stated; what the licence of the training data allows."
 LIVER_LABEL = {"value": 1, "name": "Liver", "code": "SCT 10200004", "meaning": "Liver, tumor included"}
 TUMOR_LABEL = {"value": 2, "name": "Lesion", "code": "SCT 52988006", "meaning": "Lesion of the liver"}
 LABELS = {"liver": [LIVER_LABEL], "tumor": [TUMOR_LABEL], "slice": [{**TUMOR_LABEL, "meaning": "Slice holds tumor"}]}
-TITLES = {"liver": "Liver (Mobile U-Net)", "tumor": "Liver tumor (Mobile U-Net)", "slice": "Tumor in slice (MobileNetV2)"}
+SUBJECTS = {"liver": "Liver", "tumor": "Liver tumor", "slice": "Tumor in slice"}
 
 
 def export_run(
@@ -75,7 +75,7 @@ def export_run(
     manifest = Manifest(
         id=out.name,
         version=version,
-        title=TITLES[config.task],
+        title=f"{SUBJECTS[config.task]} ({architecture_title(config.task, record['config']['network'])})",
         task=config.task,
         input=config.input,
         threshold=0.5,

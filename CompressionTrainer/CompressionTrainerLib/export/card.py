@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from LiverTumorLib.models.manifest import Manifest
 
+from ..training.config import architecture_title
+
 PURPOSE = {
     "liver": "Segments the liver, tumors included, on axial slices of abdominal CT. Stage 1 of the two-stage pipeline.",
     "tumor": "Segments tumor on axial slices of abdominal CT. Stage 2 of the two-stage pipeline.",
@@ -19,7 +21,7 @@ def model_card(manifest: Manifest, size: int) -> str:
     """Markdown text of the card."""
     spec, training = manifest.input, manifest.training
     config, rows, columns = training["config"], *spec.size
-    network = "MobileNetV2" if manifest.task == "slice" else "Mobile U-Net (MobileNetV2 encoder to 1/16, depthwise-separable decoder)"
+    network = architecture_title(manifest.task, config["network"])
     start = "ImageNet weights of MobileNetV2" if training["imagenet"] else "random weights"
     if training["start"]:
         start += ", then the weights of an earlier run"

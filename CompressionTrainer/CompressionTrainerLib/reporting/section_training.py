@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..evaluation.text import number
+from ..training.config import architecture_title
 from .inputs import Inputs, Run
 from .page import Figure, Section, Table, Text, slug
 from .plots_training import column_of, plot_counts, plot_training
@@ -106,11 +107,8 @@ def _run_row(run: Run) -> dict:
 
 
 def _network(task: str, network: dict) -> str:
-    name = network.get("architecture") or ("mobilenet_v2" if task == "slice" else "mobile_unet")
-    titles = {"mobilenet_v2": "MobileNetV2", "mobilenet_v1": "MobileNetV1", "mobile_unet": "Mobile U-Net", "resnet50": "ResNet50"}
-    titles |= {"vgg16": "VGG16", "unet": "U-Net", "resunet": "ResUNet"}
     slim = ", slimmed" if network.get("channels") else ""
-    return f"{titles.get(name, name)}, width {network['width']:g}{slim}"
+    return f"{architecture_title(task, network)}, width {network['width']:g}{slim}"
 
 
 def _start(run: Run) -> str:

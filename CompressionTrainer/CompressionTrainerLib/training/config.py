@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import tomllib
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -16,6 +17,15 @@ from ..networks.heads import HEADS
 
 _UNETS = ("mobile_unet", "unet", "resunet")
 ARCHITECTURES = {"liver": _UNETS, "tumor": _UNETS, "slice": ("mobilenet_v2", "mobilenet_v1", "resnet50", "vgg16")}
+_ARCHITECTURE_TITLES = {
+    "mobile_unet": "Mobile U-Net",
+    "unet": "U-Net",
+    "resunet": "ResUNet",
+    "mobilenet_v2": "MobileNetV2",
+    "mobilenet_v1": "MobileNetV1",
+    "resnet50": "ResNet50",
+    "vgg16": "VGG16",
+}
 _PIXEL_LOSSES = ("bce_dice", "dice", "focal", "tversky")
 LOSSES = {"liver": _PIXEL_LOSSES, "tumor": _PIXEL_LOSSES, "slice": ("cross_entropy", "focal")}
 TASKS = tuple(LOSSES)
@@ -136,6 +146,11 @@ _SECTIONS = {
 }
 
 
+def architecture_title(task: str, network: dict) -> str:
+    """What people call the architecture of a run's record, of whose configuration `network` is the section."""
+    return _ARCHITECTURE_TITLES[network.get("architecture") or ARCHITECTURES[task][0]]
+
+
 def load_config(path: str | Path) -> TrainConfig:
     """Read a configuration file.
 
@@ -161,8 +176,16 @@ def config_from_dict(content: dict, path: str | Path = "configuration") -> Train
     _choice(path, "[optimizer] schedule", config.optimizer.schedule, SCHEDULES)
     _choice(path, "[optimizer] precision", config.optimizer.precision, PRECISIONS)
     _choice(path, "[loss] kind", config.loss.kind, ("", *LOSSES[config.task]))
-    if config.optimizer.batch < 1 or config.optimizer.epochs < 1 or config.sampling.slices < config.optimizer.batch:
+    optimizer, sampling = config.optimizer, config.sampling
+    if optimizer.batch < 1 or optimizer.epochs < 1 or sampling.slices < optimizer.batch:
         raise UsageError(f"{path}: batch and epochs must be at least 1, and an epoch's slices at least one batch.")
+    if not 0 < optimizer.learning_rate < math.inf:
+        raise UsageError(f"{path}: [optimizer] learning_rate is {optimizer.learning_rate}; it must be above 0.")
+    shares = (sampling.tumor_share, sampling.background_share)
+    if not (min(shares) >= 0 and sum(shares) <= 1):
+        raise UsageError(
+            f"{path}: [sampling] tumor_share and background_share are {shares}; they must be at least 0 and together at most 1."
+        )
     return config
 
 

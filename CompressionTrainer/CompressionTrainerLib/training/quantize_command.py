@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
-from ..options import add_data_options, add_events_option
+from ..compression.options import add_source, epochs, positive
 
 
 def add_parser(subparsers) -> None:
@@ -17,18 +16,15 @@ def add_parser(subparsers) -> None:
         "file answers as the float network does. Writes into RUN/quantized; 'livertumor export' then exports from there. "
         "Needs TensorFlow: pip install '.[train]'.",
     )
-    parser.add_argument("run", type=Path, metavar="RUN", help="folder of a finished training run")
-    add_data_options(parser)
-    parser.add_argument("--weights", choices=("best", "last"), default="best", help="which weights of the run (default %(default)s)")
-    parser.add_argument("--epochs", type=int, default=3, metavar="N", help="epochs of fine-tuning (default %(default)s)")
-    parser.add_argument("--learning-rate", type=float, default=1e-4, metavar="R", help="its first learning rate (default %(default)s)")
+    add_source(parser)
+    parser.add_argument("--epochs", type=epochs, default=3, metavar="N", help="epochs of fine-tuning (default %(default)s)")
+    parser.add_argument("--learning-rate", type=positive, default=1e-4, metavar="R", help="its first learning rate (default %(default)s)")
     parser.add_argument(
         "--keep-zeros",
         action=argparse.BooleanOptionalAction,
         default=True,
         help="weights that pruning made zero stay zero (default: they do)",
     )
-    add_events_option(parser)
     parser.set_defaults(func=run)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,13 +15,17 @@ from CompressionTrainerLib.compression.quantization import quantization_aware, s
 from CompressionTrainerLib.export.tflite import int8_tflite
 from CompressionTrainerLib.networks.baselines import baseline
 from CompressionTrainerLib.networks.keras_module import keras
-from CompressionTrainerLib.networks.mobilenet_v2 import freeze_imagenet, load_imagenet
+from CompressionTrainerLib.networks.mobile_unet import mobile_unet
+from CompressionTrainerLib.networks.mobilenet_v2 import freeze_imagenet, load_imagenet, mobilenet_v2_classifier, reestimate_batch_norm
 from CompressionTrainerLib.networks.unet import unet
+from CompressionTrainerLib.training.batches import _cells
 from CompressionTrainerLib.training.run import build_network, fit, starting_network
 from CompressionTrainerLib.training.state import read_record
+from LiverTumorLib.models.runtimes import LiteRT
 from tiny_fit import tiny_config, tiny_slices
 
 SIZE = (32, 32)
+IMAGENET = Path(os.environ.get("LIVERTUMOR_TEST_DATA", "none")) / "imagenet/mobilenet_v2_1.0_224.npz"
 slow = pytest.mark.slow
 
 
@@ -40,8 +46,8 @@ ALL = [
 
 
 @pytest.mark.parametrize(("task", "architecture"), ALL)
-def test_a_network_quantizes_in_training(task, architecture):
-    """It still answers as the float network does, for its ranges were measured."""
+def test_a_network_quantizes_in_training_and_becomes_int8_throughout(task, architecture):
+    """It still answers as the float network does, for its ranges were measured; a float tensor that were left would be refused."""
     config = config_of(task, architecture, **({"head": "average"} if task == "slice" else {}))
     if architecture == "mobilenet_v2":
         config = replace(config, network=replace(config.network, width=0.35))  # the least that Keras builds
@@ -53,17 +59,8 @@ def test_a_network_quantizes_in_training(task, architecture):
     aware = quantization_aware(model)
     start_ranges(aware, model, images)
     assert np.abs(aware(images, training=False).numpy() - expected).max() < 0.05
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("task", "architecture"), [("liver", "unet"), ("liver", "resunet"), ("slice", "vgg16"), ("slice", "resnet50")])
-def test_a_baseline_becomes_int8_throughout(task, architecture):
-    """`int8_tflite` refuses a file in which a float tensor is left."""
-    model = build_network(config_of(task, architecture, **({"head": "average"} if task == "slice" else {})))
-    samples = np.random.default_rng(0).uniform(-1, 1, (8, *SIZE, 3)).astype(np.float32)
-    aware = quantization_aware(model)
-    start_ranges(aware, model, samples)
-    assert len(int8_tflite(aware)) > 10_000
+    network = LiteRT(int8_tflite(aware))
+    assert np.abs(np.stack([network.run(image)[0] for image in images]) - expected).max() < 0.1
 
 
 def test_baselines_of_width_one_are_the_published_networks():
@@ -117,3 +114,39 @@ def test_the_usual_head_learns_from_classes_alone(tmp_path):
     (row,) = read_record(tmp_path).rows
     assert row.keys() == {"epoch", "accuracy", "loss", "val_accuracy", "val_loss", "learning_rate"}
     assert read_record(tmp_path).best == row["val_accuracy"] > 0 and (tmp_path / "best.weights.h5").exists()
+
+
+def test_folded_batch_norm_reestimated_computes_the_same():
+    model = mobilenet_v2_classifier(keras, (64, 64), width=0.35)
+    batch = np.random.default_rng(0).uniform(-1, 1, (6, 64, 64, 3)).astype(np.float32)
+    before = model.predict(batch, verbose=0)
+    reestimate_batch_norm(keras, model, batch)
+    for old, new in zip(before, model.predict(batch, verbose=0), strict=True):
+        assert new == pytest.approx(old, abs=1e-4)
+    trained = model(batch, training=True)  # dropout aside, batch statistics are now what the layers hold
+    assert all(np.isfinite(output.numpy()).all() for output in trained)
+
+
+def test_the_slice_classifier_says_what_its_most_suspicious_cell_says():
+    model = mobilenet_v2_classifier(keras, (64, 96), width=0.35)
+    batch = np.random.default_rng(0).uniform(-1, 1, (3, 64, 96, 3)).astype(np.float32)
+    probability, cells = model.predict(batch, verbose=0)
+    assert cells.shape == (3, 2, 3, 1)
+    assert probability[:, 1] == pytest.approx(cells.max(axis=(1, 2, 3)), abs=1e-5)
+
+
+def test_cells_are_taught_where_the_tumor_is():
+    tumor = np.zeros((64, 96))
+    tumor[:8, :8] = 1  # enough for its cell
+    tumor[40, 40] = 1  # too little to call its cell one with tumour, too much to call it one without
+    truth, weight = np.moveaxis(_cells(tumor, 32), -1, 0)
+    assert truth.tolist() == [[1, 0, 0], [0, 0, 0]]
+    assert weight.tolist() == [[1, 1, 1], [1, 0, 1]]
+
+
+@pytest.mark.skipif(not IMAGENET.is_file(), reason="needs LIVERTUMOR_TEST_DATA with the ImageNet weights")
+def test_imagenet_weights_fill_classifier_and_encoder():
+    assert load_imagenet(mobilenet_v2_classifier(keras, (96, 96)), IMAGENET) == 104
+    assert load_imagenet(mobile_unet(keras, (96, 96)), IMAGENET) == 72
+    with pytest.raises(ValueError, match="width 1.0"):
+        load_imagenet(mobilenet_v2_classifier(keras, (96, 96), width=0.5), IMAGENET)

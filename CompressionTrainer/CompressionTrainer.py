@@ -90,7 +90,7 @@ class CompressionTrainerWidget(ScriptedLoadableModuleWidget):
         try:
             from CompressionTrainerLib.panel.trainer import TrainerPanel
         except ModuleNotFoundError as error:
-            if error.name != "LiverTumorLib":
+            if error.name.partition(".")[0] != "LiverTumorLib":
                 raise
             self._sayWhatIsMissing()
             return

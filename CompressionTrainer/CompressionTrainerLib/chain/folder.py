@@ -93,14 +93,14 @@ def variants(out: Path) -> list[Variant]:
     return [_variant(facts, dice if facts.name == own else None) for facts in model_facts(inputs)]
 
 
-def check_rows(out: Path) -> list[dict[str, str]]:
-    """What 'livertumor prepare' found wrong with the data, a problem a row."""
-    return _rows(out / "prepare" / "check.csv")
+def check_rows(prepared: Path) -> list[dict[str, str]]:
+    """What 'livertumor prepare' found wrong with the data, a problem a row; it has written into the folder `prepared`."""
+    return _rows(prepared / "check.csv")
 
 
-def counts(out: Path) -> list[dict[str, str]]:
-    """Patients and slices of each part of the split that the chain has made."""
-    return _rows(out / "prepare" / "counts.csv")
+def counts(prepared: Path) -> list[dict[str, str]]:
+    """Patients and slices of each part of the split, or of each fold's."""
+    return _rows(prepared / "counts.csv")
 
 
 def bundle_of(out: Path) -> Path | None:

@@ -118,7 +118,8 @@ def _steps(python: TrainerPython, request: ChainRequest | None, installation: In
         return told
     job = start_chain(python, request, listen)
     out = yield job
-    return TrainerResult(out, folder.variants(out), folder.check_rows(out), folder.bundle_of(out), folder.report_of(out), job.log)
+    problems = folder.check_rows(out / "prepare")
+    return TrainerResult(out, folder.variants(out), problems, folder.bundle_of(out), folder.report_of(out), job.log)
 
 
 def _look(python: TrainerPython, installation: Installation, listen: Listener) -> Steps:

@@ -15,6 +15,7 @@ from slicer.i18n import tr as _
 from ..chain import folder
 from ..mrml.curves import show_epochs
 from ..mrml.variants import show_variants
+from .choices import FILE
 from .install import install_asking
 
 EPOCHS_ROLE, VARIANTS_ROLE = "epochTable", "variantTable"
@@ -59,10 +60,18 @@ class Results:
         parameters = self._parameters()
         return Path(parameters.outputFolder) if parameters is not None and parameters.outputFolder else None
 
-    def show(self, anew: bool = False) -> None:
-        """Bring everything up to date with the folder; done only for another folder, unless `anew`."""
+    @property
+    def _prepared(self) -> Path | None:
+        """The folder in which the data's check lies: the chain's own, or that of the split file."""
         parameters = self._parameters()
-        seen = (self._folder, parameters and parameters.parameterNode)
+        if parameters is not None and parameters.split == FILE:
+            return Path(parameters.splitFile).parent if parameters.splitFile else None
+        return self._folder / "prepare" if self._folder else None
+
+    def show(self, anew: bool = False) -> None:
+        """Bring everything up to date with the folders; done only for other ones, unless `anew`."""
+        parameters = self._parameters()
+        seen = (self._folder, self._prepared, parameters and parameters.parameterNode)
         if seen == self._seen and not anew:
             return
         self._seen = seen
@@ -78,14 +87,16 @@ class Results:
         self._ui.epochLabel.text = _epoch_text(epochs[-1]) if epochs else _("Nothing has been trained in the output folder.")
 
     def _show_check(self) -> None:
-        checked = self._folder is not None and (self._folder / "prepare" / "check.csv").is_file()
-        rows = folder.check_rows(self._folder) if checked else []
-        self._problems.show(rows)
+        prepared = self._prepared
+        checked = prepared is not None and (prepared / "check.csv").is_file()
+        rows = folder.check_rows(prepared) if checked else []
+        self._problems.show([row | {"what is wrong": _with_file(row)} for row in rows])
+        self._ui.checkTable.resizeRowsToContents()  # whole sentences
         counted = [
             _("{part}: {patients} patients, {slices} slices").format(
                 part=row["part"], patients=row.get("patients", "?"), slices=row.get("slices", "?")
             )
-            for row in (folder.counts(self._folder) if checked else [])
+            for row in (folder.counts(prepared) if checked else [])
         ]
         errors = sum(row["severity"] == "error" for row in rows)
         found = _("{errors} errors, {notes} notes").format(errors=errors, notes=len(rows) - errors) if rows else _("Nothing is wrong.")
@@ -127,6 +138,12 @@ class Results:
 
     def _tell(self, text: str) -> None:
         self._ui.statusLabel.text = text
+
+
+def _with_file(row: dict[str, str]) -> str:
+    """What is wrong, with the name of the file, which is short."""
+    name, what = Path(row["file"]).name, row["what is wrong"]
+    return what.replace(row["file"], name) if row["file"] in what else f"{name}: {what}"
 
 
 def _show_chart(chart) -> None:

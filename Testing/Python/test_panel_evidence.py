@@ -17,7 +17,7 @@ from LiverTumorLib.mrml.evidence import evidence_of, show_evidence
 from LiverTumorLib.pipelines.evidence import map_evidence
 from mrml_scene import add_ct, new_scene
 from panel_tools import add_phantom, phantom, spin
-from scipy.ndimage import maximum_filter
+from scipy.ndimage import maximum_filter, minimum_filter
 from slicer_standin import application
 from vtk.util.numpy_support import vtk_to_numpy
 
@@ -108,8 +108,10 @@ def test_the_overlay_colors_the_tumor_and_nothing_else(app, output):
     show_evidence(output, ct)
     shown = picture(view, k)
     maps = output.probabilities["evidence"][k].astype(float)
-    assert (shown[..., 0] - shown[..., 2])[maps > 0.5].min() > 40  # red or yellow
-    np.testing.assert_array_equal(shown[maximum_filter(maps, 3) < 0.01], plain[maximum_filter(maps, 3) < 0.01])
+    threshold = output.result.models[-1]["threshold"]
+    assert (maximum_filter(maps, 3) < threshold).mean() > 0.5
+    assert (shown[..., 0] - shown[..., 2])[minimum_filter(maps, 3) > threshold + 0.01].min() > 40  # red or yellow
+    np.testing.assert_array_equal(shown[maximum_filter(maps, 3) < threshold - 0.01], plain[maximum_filter(maps, 3) < threshold - 0.01])
 
 
 def test_the_map_goes_with_its_node_its_scene_and_its_ct(app, output):

@@ -30,14 +30,15 @@ def test_a_model_shows_its_size_its_time_on_this_computer_and_its_card(app):
     add_phantom()
     panel = application.open_module(NAME).panel
     assert known_time(get_bundle("liver-roi")) is None
-    assert re.fullmatch(r"liver-roi [\d.]+, \d\.\d MB, time known after a run, shipped", panel.ui.liverModelBox.currentText)
+    assert re.fullmatch(r"liver-roi [\d.]+, \d\.\d MB", panel.ui.liverModelBox.currentText)
+    assert "shipped; its time on this computer is known after a run" in panel.ui.liverModelBox.toolTip
     apply(panel)
     slices = panel.parameters.inputVolume.GetImageData().GetDimensions()[2]
     seconds = float(re.search(r"liver: ([\d.]+) s", panel.ui.logText.plainText)[1]) / slices
     assert known_time(get_bundle("liver-roi")) == pytest.approx(seconds, abs=0.06 / slices)
-    shown = float(re.search(r"([\d.]+) s per 100 slices here, shipped", panel.ui.liverModelBox.currentText)[1])
-    assert shown == pytest.approx(100 * seconds, abs=0.05 + 6 / slices)
-    assert "time known" not in panel.ui.tumorModelBox.currentText + panel.ui.sliceModelBox.currentText
+    shown = float(re.search(r", (\d+) ms/slice$", panel.ui.liverModelBox.currentText)[1])
+    assert shown == pytest.approx(1000 * seconds, abs=0.5 + 60 / slices)
+    assert "ms/slice" in panel.ui.tumorModelBox.currentText and "ms/slice" in panel.ui.sliceModelBox.currentText
     for name in ("liver-roi", "liver-tumor", "tumor-slice"):
         assert f"# {name} " in (SHIPPED / name / "card.md").read_text()
         assert re.search(rf"^{name} [\d.]+$", panel.ui.cardText.plainText, re.MULTILINE)
@@ -51,7 +52,7 @@ def test_a_time_that_somebody_spoiled_is_none(app):
     bundle = get_bundle("liver-roi")
     slicer.app.userSettings().setValue(f"LiverTumor/secondsPerSlice/liver-roi-{bundle.describe()['sha256'][:8]}", "soon")
     assert known_time(bundle) is None
-    assert "time known after a run" in application.open_module(NAME).panel.ui.liverModelBox.currentText
+    assert "ms/slice" not in application.open_module(NAME).panel.ui.liverModelBox.currentText
 
 
 def test_a_model_that_is_not_installed_is_named(quick):

@@ -15,7 +15,7 @@ from .views import slice_composites
 EVIDENCE_ROLE = "LiverTumor.evidence"
 COLORS_ROLE = "LiverTumor.evidenceColors"
 _UNDER = "LiverTumor.underneath"  # what was in the foreground before, by slice view
-_OPACITY = 0.6
+_OPACITY = 0.5
 _STEPS = 256  # as many colors as a volume's display maps its values to
 
 
@@ -34,7 +34,7 @@ def show_evidence(output: CaseOutput, ct_node) -> CaseNodes:
     with no_leftovers(ct_node.GetScene()):
         node = companion_node(ct_node, EVIDENCE_ROLE, "vtkMRMLScalarVolumeNode", f"{ct_node.GetName()} tumor evidence (%)")
         fill_percent(node, percent, ct_node)
-        node.GetDisplayNode().SetAndObserveColorNodeID(_colors(node).GetID())
+        _color(node, output.result.models)
         _put_in_front(node, ct_node)
         return CaseNodes(output.result, evidenceVolume=node)
 
@@ -72,14 +72,22 @@ def _put_in_front(node, ct_node) -> None:
         node.SetAttribute(_UNDER, json.dumps(before))
 
 
+def _color(node, models: list[dict]) -> None:
+    """Only what would make a slice suspicious: a slice view knows shown and not shown, and nothing between the two."""
+    display = node.GetDisplayNode()
+    display.SetAndObserveColorNodeID(_colors(node).GetID())
+    display.SetThreshold(100 * next(model["threshold"] for model in models if model["task"] == "slice"), 100)
+    display.SetApplyThreshold(True)
+
+
 def _colors(node):
-    """From nothing over red to bright yellow; the lower, the more transparent, so that the CT is seen where no tumor is."""
+    """From dark red over red to bright yellow."""
     table = companion_node(node, COLORS_ROLE, "vtkMRMLColorTableNode", f"{node.GetName()} colors")
     if table.GetNumberOfColors() != _STEPS:
         table.SetTypeToUser()
         table.SetNumberOfColors(_STEPS)
         for step in range(_STEPS):
             part = step / (_STEPS - 1)
-            table.SetColor(step, f"{100 * part:.0f} %", 0.6 + 0.4 * part, max(0.0, 2 * part - 1), 0.0, part)
+            table.SetColor(step, f"{100 * part:.0f} %", min(1.0, 0.5 + part), max(0.0, 2 * part - 1), 0.0)
         table.SetHideFromEditors(True)
     return table

@@ -48,8 +48,8 @@ class EvidenceOverlay(VTKObservationMixin):
         self._button.checked = shown
         self._button.enabled = not self._run.running and (shown or not problem)
         self._button.toolTip = problem or _(
-            "Color the places that make the network suspect tumor, in all axial slices, from red (a little) to yellow (sure). "
-            "The map is coarse: it says where to look, not where a lesion ends."
+            "Color the places that make the network suspect tumor, in all axial slices, from dark red (just suspicious) to yellow (sure). "
+            "The map is coarse: it says where to look, not where a lesion ends. Its threshold is the slices' (change it in Volumes)."
         )
 
     def _on_button(self, checked: bool) -> None:

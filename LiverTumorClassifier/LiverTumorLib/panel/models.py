@@ -80,7 +80,12 @@ class ModelChooser:
 
     def _tooltip(self) -> str:
         bundle = self._installed.get(self._chosen)
-        return _("{title}; see 'About the models'.").format(title=bundle.title) if bundle is not None else self.problem
+        if bundle is None:
+            return self.problem
+        whose = _("shipped") if bundle.folder.parent == SHIPPED else _("one of yours")
+        known = known_time(bundle) is not None
+        time = _("time on this computer in its latest run") if known else _("its time on this computer is known after a run")
+        return _("{title} ({whose}; {time}). See 'About the models'.").format(title=bundle.title, whose=whose, time=time)
 
     def _on_index(self, index: int) -> None:
         if 0 <= index < len(self._ids):
@@ -90,9 +95,9 @@ class ModelChooser:
 
 
 def _describe(bundle: Bundle) -> str:
-    """Name, size and time of a model in one line."""
+    """Name, size and time of a model in one short line."""
     size = sum(entry["bytes"] for entry in bundle.manifest.files.values()) / 1e6
-    whose = _("shipped") if bundle.folder.parent == SHIPPED else _("yours")
-    seconds = known_time(bundle)
-    time = _("{seconds:.1f} s per 100 slices here").format(seconds=100 * seconds) if seconds is not None else _("time known after a run")
-    return f"{bundle.id} {bundle.manifest.version}, {size:.1f} MB, {time}, {whose}"
+    parts = [f"{bundle.id} {bundle.manifest.version}", f"{size:.1f} MB"]
+    if (seconds := known_time(bundle)) is not None:
+        parts.append(_("{ms:.0f} ms/slice").format(ms=1000 * seconds))
+    return ", ".join(parts)

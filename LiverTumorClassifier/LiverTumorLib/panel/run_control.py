@@ -124,6 +124,7 @@ class RunControl:
         self._show, self._stage, self._stopping = show_results, "", False
         with errors_shown(self._texts.not_started, self._tell), slicer.util.WaitCursor():
             self._tell(_("Starting..."))
+            self._ui.statusLabel.repaint()  # handing the scan over takes a moment, in which the window does not paint
             self._run = launch(self._on_progress, self._on_finished)
         self._show_state()
 
@@ -139,6 +140,8 @@ class RunControl:
         left = _(", about {time} left").format(time=duration(remaining)) if remaining and fraction < 1 else ""
         self._ui.progressBar.value = round(100 * fraction)
         self._ui.statusLabel.text = f"{message}{left}"
+        if fraction >= 1:
+            self._ui.statusLabel.repaint()  # as in `start`
 
     def _on_finished(self, run: CaseRun) -> None:
         if run is not self._run:  # abandoned

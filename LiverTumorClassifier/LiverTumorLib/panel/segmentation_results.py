@@ -54,6 +54,7 @@ class SegmentationResults(VTKObservationMixin):
         self._settled.setInterval(_SETTLE_MS)
         self._settled.connect("timeout()", self._threshold_again)
         ui.thresholdSlider.connect("valueChanged(double)", self._on_slider)
+        ui.show3DButton.connect("pressed()", self._on_show_3d)
         ui.measureButton.connect("clicked(bool)", self._measure_again)
         ui.compareButton.connect("clicked(bool)", self._compare)
         ui.csvButton.connect("clicked(bool)", self._export_csv)
@@ -118,6 +119,12 @@ class SegmentationResults(VTKObservationMixin):
             self._showing = True
             slider.value = threshold
             self._showing = False
+
+    def _on_show_3d(self) -> None:
+        """The button is Slicer's own; making surfaces takes a moment, in which the window does not paint."""
+        if not self._ui.show3DButton.checked:
+            self._tell(_("Making the 3D surfaces."))
+            self._ui.statusLabel.repaint()
 
     def _on_lesion(self, row: int) -> None:
         segmentation = self._segmentation

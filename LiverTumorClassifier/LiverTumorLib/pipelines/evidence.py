@@ -18,7 +18,7 @@ from .options import CaseOutput, Progress, RunOptions, no_progress
 from .results import CaseResult, CaseSummary
 from .run import Report, Run
 from .slicemaps import SliceMaps
-from .slicewise import STEP, liver_cells
+from .slicewise import STEP, calibrated, liver_cells, logit
 
 EVIDENCE = "evidence"
 _PREPARATION = 0.3  # its part of the time
@@ -30,7 +30,7 @@ def map_evidence(
     """The map of every axial slice, brought to the volume's grid by linear interpolation.
 
     The cells are coarse (some centimetres), so a map says which part of a slice made it suspicious, not where a lesion ends.
-    It is not calibrated and not averaged over slices, as the slices' probabilities are. Of a network of the liver region, only cells
+    It is calibrated as the slices' probabilities are, but not averaged over slices. Of a network of the liver region, only cells
     in the liver are shown, which alone decide. The arguments are as of `classify_case`.
 
     Returns:
@@ -70,7 +70,8 @@ def _cell_maps(session: Session, volume: CTVolume, labels: np.ndarray | None, re
     maps = []
     for ks in blocks:
         report(_PREPARATION + (1 - _PREPARATION) * ks[0] / count)
-        cells = session.predict_all([neighbour_channels(canvas, k, offset) for k in ks])[1][..., 0]
+        raw = session.predict_all([neighbour_channels(canvas, k, offset) for k in ks])[1][..., 0]
+        cells = calibrated(logit(raw), session.bundle.manifest.calibration)
         if spec.region == "liver":
             liver = frame.sample(labels[ks] > 0)
             cells = np.where(liver.any(axis=(1, 2), keepdims=True) & liver_cells(liver, cells.shape[1:]), cells, 0)

@@ -62,6 +62,11 @@ def slice_logits(outputs: list[np.ndarray], liver: np.ndarray | None) -> np.ndar
     if liver is not None and len(outputs) > 1:
         cells = outputs[1][..., 0]
         raw = np.where(liver_cells(liver, cells.shape[1:]), cells, 0).max(axis=(1, 2))
+    return logit(raw)
+
+
+def logit(raw: np.ndarray) -> np.ndarray:
+    """Logit of raw probabilities, of which int8 knows 0 and 1."""
     raw = np.clip(raw, 1e-4, 1 - 1e-4)
     return np.log(raw / (1 - raw))
 

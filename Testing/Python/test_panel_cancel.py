@@ -1,0 +1,59 @@
+"""Cancel at any moment: no process, no temporary file, and the scene as it was."""
+
+import tempfile
+import time
+
+import numpy as np
+import pytest
+
+pytest.importorskip("slicer_core", reason="slicer-core is not installed")
+pytest.importorskip("PySide6.QtWidgets", reason="PySide6 is not installed")
+
+import slicer
+from mrml_scene import add_ct, scene_state
+from panel_tools import add_phantom, apply, spin, use_task
+from slicer_standin import application
+
+NAME = "LiverSegmentationMobileUNet"
+
+
+@pytest.fixture
+def files(tmp_path, monkeypatch):
+    """A temporary folder of the test's own; other programs may use the usual one."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    return tmp_path
+
+
+def cancel_after(panel, files, moment_s: float) -> None:
+    """Start a run, stop it, and compare what is there with what was."""
+    before = scene_state(slicer.mrmlScene)
+    panel.ui.applyButton.click()
+    job = panel.run._run.job
+    end = time.monotonic() + moment_s
+    spin(lambda: time.monotonic() >= end or not panel.run.running)
+    assert panel.run.running, "it was over before it was stopped"
+    panel.ui.applyButton.click()
+    spin(lambda: not panel.run.running, 10)
+    assert panel.ui.statusLabel.text == "Stopped; the scene is as it was."
+    assert scene_state(slicer.mrmlScene) == before
+    assert job._process.poll() is not None and list(files.iterdir()) == []
+
+
+def test_cancel_at_any_moment(app, files, monkeypatch):
+    use_task(monkeypatch, "segment", "mrml_tasks:endless")
+    add_ct(slicer.mrmlScene)
+    panel = application.open_module(NAME).panel
+    for moment_s in (0.0, *np.random.default_rng(4).uniform(0, 1.5, 3)):
+        cancel_after(panel, files, moment_s)
+
+
+@pytest.mark.slow
+def test_cancel_at_ten_moments_of_a_real_run(app, files):
+    add_phantom()
+    panel = application.open_module(NAME).panel
+    begin = time.monotonic()
+    apply(panel)
+    run_s = time.monotonic() - begin
+    panel.parameters.outputSegmentation = None
+    for moment_s in np.random.default_rng(10).uniform(0, 0.8 * run_s, 10):
+        cancel_after(panel, files, moment_s)

@@ -1,0 +1,52 @@
+"""From opening the panel to results on screen, with the mouse: at most six clicks."""
+
+import pytest
+
+pytest.importorskip("slicer_core", reason="slicer-core is not installed")
+pytest.importorskip("PySide6.QtWidgets", reason="PySide6 is not installed")
+
+import numpy as np
+import slicer
+from LiverTumorLib.mrml import labels_from_segmentation
+from mrml_scene import GRIDS, add_ct
+from panel_tools import spin, use_task
+from PySide6 import QtCore, QtTest
+from slicer_standin import application
+
+
+class Mouse(QtCore.QObject):
+    """Clicks on widgets that can be seen, and counts the presses that arrive anywhere in the application."""
+
+    def __init__(self, app) -> None:
+        super().__init__()
+        self.presses = 0
+        app.installEventFilter(self)
+
+    def click(self, widget) -> None:
+        before = self.presses
+        QtTest.QTest.mouseClick(widget, QtCore.Qt.MouseButton.LeftButton)
+        assert self.presses == before + 1, "the widget is hidden or out of reach"
+
+    def eventFilter(self, receiver, event) -> bool:
+        if event.type() == QtCore.QEvent.Type.MouseButtonPress and receiver.isWidgetType():
+            self.presses += 1
+        return False
+
+
+def test_results_after_few_clicks(app, monkeypatch):
+    """Module, Apply, a lesion, 3D: each click is one of a user's, who chooses the module in Slicer's list."""
+    use_task(monkeypatch, "segment", "mrml_tasks:segment")
+    ct = add_ct(slicer.mrmlScene, GRIDS["oblique"])
+    mouse = Mouse(app)
+    clicks = 2  # the list of modules, and the module in it
+    panel = application.open_module("LiverSegmentationMobileUNet").panel
+    mouse.click(panel.ui.applyButton)
+    spin(lambda: not panel.run.running)
+    segmentation = panel.parameters.outputSegmentation
+    assert panel.ui.summaryLabel.text.startswith("Liver ") and panel.ui.lesionTable.rowCount == 1
+    assert segmentation.GetDisplayNode().GetVisibility2D() and np.any(labels_from_segmentation(segmentation, ct) == 2)
+    mouse.click(panel.ui.lesionTable.viewport())
+    mouse.click(panel.ui.show3DButton)
+    assert segmentation.GetSegmentation().ContainsRepresentation("Closed surface")
+    clicks += mouse.presses
+    assert clicks == 5 <= 6

@@ -55,6 +55,9 @@ def check_export(run: Path, data, out: Path, weights: str = "best"):
     twin = load_bundle(run / "float" / out.name)
     assert float_tensors(bundle.model.read_bytes()) == [] and float_tensors(twin.model.read_bytes()) != []
     assert "0, 1" in bundle.card and "Research use" in bundle.card and "LiTS" not in bundle.card
+    beside_float = bundle.manifest.metrics["int8_against_float"]
+    assert beside_float["mean_difference"] < 0.03 and beside_float["slices"] > 10
+    assert "int8 against float, the same weights, on" in bundle.card
     output = open_session(bundle).predict(IMAGES)
     assert output.min() >= 0 and output.max() <= 1
     assert np.abs(output - open_session(twin).predict(IMAGES)).mean() < 0.03

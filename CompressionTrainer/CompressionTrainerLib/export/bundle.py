@@ -17,6 +17,7 @@ from ..training.finished import open_run
 from ..training.progress import Console, Report
 from ..training.quantize import FOLDER
 from ..training.run import calibration_slices
+from .agreement import agreement
 from .card import model_card
 from .tflite import float_tflite, int8_tflite
 from .thresholds import segmentation_threshold, slice_calibration
@@ -89,11 +90,16 @@ def export_run(
     with tempfile.TemporaryDirectory() as scratch:  # a stop while the threshold is sought must not leave a bundle without one
         bundle = write_bundle(Path(scratch) / out.name, replace(manifest, files=entry), {MODEL: quantized})
         manifest = _with_operating_point(bundle, config, source.slices["val"])
-    twin = replace(manifest, files={MODEL: {"quantization": "none (float32)"}})
-    write_bundle(run / "float" / out.name, twin, {MODEL: plain})
-    manifest = replace(manifest, files=entry)
+        twin = replace(manifest, files={MODEL: {"quantization": "none (float32)"}})
+        sessions = (
+            open_session(replace(bundle, manifest=manifest)),
+            open_session(write_bundle(run / "float" / out.name, twin, {MODEL: plain})),
+        )
+        report("agreement", 0.9, "Comparing int8 with float", None)
+        beside_float = agreement(*sessions, source.slices["val"])
+    manifest = replace(manifest, files=entry, metrics=manifest.metrics | {"int8_against_float": beside_float})
     write_bundle(out, manifest, {MODEL: quantized, CARD: model_card(manifest, len(quantized)).encode()})
-    report("threshold", 1.0, out.name, None)
+    report("agreement", 1.0, out.name, None)
     return load_bundle(out)
 
 

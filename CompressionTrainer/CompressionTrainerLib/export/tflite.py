@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 from LiverTumorLib.errors import ModelError
 
@@ -46,7 +48,9 @@ def tflite(model, variant: str, samples: np.ndarray | None = None) -> bytes:
         converter.target_spec.supported_ops = [_CALIBRATED[variant]]
     if variant == "int8":
         converter.inference_input_type = converter.inference_output_type = tf.int8
-    with stops_at_once():
+    with stops_at_once(), warnings.catch_warnings():
+        # Those of the input are in the fake quantization that begins a quantization-aware network.
+        warnings.filterwarnings("ignore", message="Statistics for quantized inputs were expected", category=UserWarning)
         content = converter.convert()
     left = float_tensors(content, ends=variant == "int8") if variant in _CALIBRATED else []
     if left:

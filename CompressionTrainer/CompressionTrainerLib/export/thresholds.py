@@ -77,11 +77,8 @@ def slice_calibration(session: Session, cases: Sequence[CaseSlices]) -> tuple[Ca
 
     logits, truth = [], []
     for case in cases:
-        ks = case.ks(case.has_liver)
-        liver = case.liver[_INNER][ks] / np.float32(255) if session.bundle.manifest.input.region == "liver" else None
-        outputs = [output[ks] for output in predictions(session, case)]
-        logits.append(smoothed_logits(slice_logits(outputs, liver), case.slice_mm))
-        truth.append(case.has_tumor[ks])
+        logits.append(liver_slice_logits(session, case))
+        truth.append(case.has_tumor[case.ks(case.has_liver)])
     x, y = np.concatenate(logits)[:, None], np.concatenate(truth)
     fit = LogisticRegression(C=1e3).fit(x, y)
     probability = fit.predict_proba(x)[:, 1]
@@ -90,3 +87,11 @@ def slice_calibration(session: Session, cases: Sequence[CaseSlices]) -> tuple[Ca
     threshold = float(np.clip(thresholds[best], 0.02, 0.98))
     figures = {"auc": float(roc_auc_score(y, probability)), "slices": len(y), "tumor_slices": int(y.sum())}
     return Calibration(float(fit.coef_[0, 0]), float(fit.intercept_[0])), threshold, figures
+
+
+def liver_slice_logits(session: Session, case: CaseSlices) -> np.ndarray:
+    """Logits of a case's slices that hold liver, (n,), as inference makes them before calibration."""
+    ks = case.ks(case.has_liver)
+    liver = case.liver[_INNER][ks] / np.float32(255) if session.bundle.manifest.input.region == "liver" else None
+    outputs = [output[ks] for output in predictions(session, case)]
+    return smoothed_logits(slice_logits(outputs, liver), case.slice_mm)

@@ -6,6 +6,8 @@ import signal
 from collections.abc import Iterator
 
 import pytest
+from cli_tools import work  # noqa: F401  # fixtures of several files
+from job_tools import temp  # noqa: F401
 
 
 @pytest.fixture

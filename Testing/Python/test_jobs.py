@@ -1,90 +1,23 @@
-"""The job protocol with real children: results, progress, errors, crashes, stops, and that nothing is ever left behind."""
+"""The job protocol with real children: results, progress, errors, crashes, and that nothing is ever left behind."""
 
 from __future__ import annotations
 
-import json
 import os
 import signal
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
-import LiverTumorLib
 import numpy as np
 import pytest
+from job_tools import AFFINE, PATIENCE_S, comes, ct, keeps_its_promise, pids, posix, start
 from LiverTumorLib.ct import CTVolume
 from LiverTumorLib.errors import Cancelled, InputError, OutputError, UsageError, WorkerError
 from LiverTumorLib.jobs import JobState, start_job
 from LiverTumorLib.jobs.remaining import RemainingTime
 from LiverTumorLib.pipelines.options import RunOptions
-
-AFFINE = np.array([[-0.7, 0, 0, 10], [0, -0.7, 0, 20], [0, 0, 2.5, -300], [0, 0, 0, 1]])
-posix = pytest.mark.skipif(os.name == "nt", reason="POSIX signals and process groups")
-
-
-@pytest.fixture
-def temp(tmp_path, monkeypatch) -> Path:
-    """A temporary folder of the test's own; afterwards nothing of any job may be left in it."""
-    folder = tmp_path / "temp"
-    folder.mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(folder))
-    monkeypatch.setenv("JOB_TEST_TEMP", str(folder))
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(Path(__file__).parent), str(Path(LiverTumorLib.__file__).parents[1])]))
-    yield folder
-    assert list(folder.iterdir()) == []
-
-
-def ct(notes=(), name="case", shape=(3, 8, 9)) -> CTVolume:
-    array = np.arange(np.prod(shape), dtype=np.int16).reshape(shape) - 20
-    return CTVolume(array, AFFINE, name, tuple(notes))
-
-
-def start(entry: str, volume: CTVolume | None = None, options: RunOptions | None = None, **more):
-    return start_job("segment", volume or ct(), options or RunOptions(), entry=f"job_tasks:{entry}", **more)
-
-
-# How long a test waits for what has to come sooner or later. On a busy machine that may be late, so it is no measure of anything.
-PATIENCE_S = 60
-
-
-def comes(condition: Callable[[], object]) -> bool:
-    deadline = time.monotonic() + PATIENCE_S
-    while not (come := condition()) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    return bool(come)
-
-
-def keeps_its_promise(seconds: float, attempts: Iterator[float]) -> None:
-    """One of three attempts (each gives the seconds it took) has to be quick enough; any single one may meet a busy machine."""
-    took = []
-    for _ in range(3):
-        took.append(next(attempts))
-        if took[-1] < seconds:
-            return
-    raise AssertionError(f"promised within {seconds} s, took {took}")
-
-
-def pids(path: Path, count: int = 1) -> list[int]:
-    """The process numbers that a task has left in `path`, once there are `count`."""
-    assert comes(lambda: path.exists() and path.read_text().count("\n") >= count), "the task has not started"
-    return [int(line) for line in path.read_text().split("\n")[:-1]]
-
-
-def alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    # An orphan whose foster parent does not collect it stays as a zombie: it is over all the same.
-    stat = Path(f"/proc/{pid}/stat")
-    return not (stat.exists() and stat.read_text().rpartition(")")[2].split()[0] == "Z")
-
-
-def gone(numbers: list[int]) -> bool:
-    return comes(lambda: not any(map(alive, numbers)))
 
 
 def test_results_come_back_whole(temp):
@@ -229,121 +162,6 @@ def test_results_that_cannot_be_written_are_an_output_error(temp):
         start("clogged").wait(timeout=PATIENCE_S)
 
 
-def stops(task: str, temp: Path, tmp_path: Path, python: list[str] | None = None) -> Iterator[float]:
-    """Start a task and stop it, again and again; gives the seconds from the stop until neither a process nor a file is left."""
-    while True:
-        note = tmp_path / f"pids {time.monotonic_ns()}"
-        job = start(task, ct([str(note)]), python=python)
-        numbers = [*pids(note, 2 if task == "family" else 1), job._process.pid]
-        assert len(list(temp.iterdir())) == 1
-        begin = time.monotonic()
-        job.cancel()
-        assert gone(numbers)
-        with pytest.raises(Cancelled):
-            job.wait(timeout=PATIENCE_S)
-        assert list(temp.iterdir()) == []
-        yield time.monotonic() - begin
-
-
-@pytest.mark.parametrize("task", ["polite", "busy", pytest.param("deaf", marks=posix), "family"])
-def test_a_stop_leaves_no_process_and_no_file_after_two_seconds(temp, tmp_path, task):
-    keeps_its_promise(2, stops(task, temp, tmp_path))
-
-
-@posix
-def test_a_stop_reaches_through_a_launcher(temp, tmp_path):
-    launcher = [sys.executable, "-c", "import subprocess, sys; sys.exit(subprocess.call([sys.executable, *sys.argv[1:]]))"]
-    assert start("whole", python=launcher).wait(timeout=PATIENCE_S).result.name == "case"
-    keeps_its_promise(2, stops("deaf", temp, tmp_path, launcher))
-
-
-@pytest.mark.parametrize("task", ["polite", "busy"])
-def test_a_stop_before_the_child_is_up(temp, task):
-    def attempts() -> Iterator[float]:
-        while True:
-            job = start(task)
-            job.cancel()
-            begin = time.monotonic()
-            with pytest.raises(Cancelled):
-                job.wait(timeout=PATIENCE_S)
-            yield time.monotonic() - begin
-
-    keeps_its_promise(2, attempts())
-
-
-def test_a_stop_does_not_hold_up_the_window(temp, tmp_path):
-    def attempts() -> Iterator[float]:
-        while True:
-            note = tmp_path / f"pids {time.monotonic_ns()}"
-            job = start("busy", ct([str(note)]))
-            pids(note)
-            begin = time.monotonic()
-            job.cancel()
-            job.cancel()
-            took = time.monotonic() - begin
-            with pytest.raises(Cancelled):
-                job.wait(timeout=PATIENCE_S)
-            yield took
-
-    keeps_its_promise(0.1, attempts())
-
-
-def test_a_failing_event_receiver_stops_the_run(temp):
-    calls = []
-
-    def receiver(event):
-        calls.append(event)
-        if len(calls) == 1:
-            raise LookupError("window is gone")
-
-    job = start("polite", on_event=receiver)
-    with pytest.raises(LookupError):
-        job.wait(timeout=PATIENCE_S)
-    assert job.poll()
-    with pytest.raises(Cancelled):
-        job.output()
-
-
-PARENT = """
-import os, sys, time, tempfile, numpy as np
-from LiverTumorLib.ct import CTVolume
-from LiverTumorLib.jobs import start_job
-from LiverTumorLib.pipelines.options import RunOptions
-note, tempfile.tempdir, task, end = sys.argv[1:]
-volume = CTVolume(np.zeros((3, 4, 5), np.int16), np.eye(4), "x", (note,))
-job = start_job("segment", volume, RunOptions(), entry="job_tasks:" + task)
-if end == "interrupted":
-    job.wait()
-while end == "killed" or not (os.path.exists(note) and os.path.getsize(note)):
-    time.sleep(0.05)
-"""
-
-
-@posix
-@pytest.mark.usefixtures("ctrl_c")
-@pytest.mark.parametrize("task", ["polite", "busy"])
-@pytest.mark.parametrize("end", ["killed", "returns", "interrupted"])
-def test_no_child_outlives_its_parent(temp, tmp_path, task, end):
-    def attempts() -> Iterator[float]:
-        while True:
-            note = tmp_path / f"pids {time.monotonic_ns()}"
-            arguments = [sys.executable, "-c", PARENT, str(note), str(temp), task, end]
-            parent = subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True)
-            numbers = pids(note)
-            if end == "killed":
-                parent.kill()
-            elif end == "interrupted":
-                parent.send_signal(signal.SIGINT)
-            errors = parent.communicate(timeout=PATIENCE_S)[1]
-            begin = time.monotonic()
-            assert ("Cancelled: The run was stopped." in errors) == (end == "interrupted")
-            assert gone(numbers)
-            assert list(temp.iterdir()) == []
-            yield time.monotonic() - begin
-
-    keeps_its_promise(2, attempts())
-
-
 def test_two_jobs_at_once(temp, tmp_path):
     slow = start("polite", ct([str(tmp_path / "pids")]))
     quick = [start("whole", ct(name=f"case {number}")) for number in range(2)]
@@ -381,41 +199,6 @@ def test_the_job_folder_is_private(temp, tmp_path):
     job.cancel()
     with pytest.raises(Cancelled):
         job.wait(timeout=PATIENCE_S)
-
-
-def test_the_worker_by_hand_without_a_pipe_for_stdin(tmp_path, monkeypatch):
-    """On a cluster stdin is /dev/null: that is no stop, and the folder stays as it belongs to whoever made it."""
-    from LiverTumorLib.jobs import load_output, worker_command, worker_environment, write_job
-
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent), prepend=os.pathsep)
-    command = worker_command(write_job(tmp_path, "segment", ct(), RunOptions(), entry="job_tasks:whole"))
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, env=worker_environment(), timeout=PATIENCE_S)
-    state = JobState()
-    state.feed(done.stdout)
-    assert done.returncode == 0 and state.error is None
-    assert load_output(state.result_folder).result.name == "case"
-
-    newer = json.loads((tmp_path / "job.json").read_text()) | {"schema": 99}
-    (tmp_path / "job.json").write_text(json.dumps(newer))
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, env=worker_environment(), timeout=PATIENCE_S)
-    state.feed(done.stdout)
-    assert done.returncode == UsageError.exit_code and isinstance(state.error, UsageError) and "schema 99" in str(state.error)
-
-
-@posix
-@pytest.mark.parametrize("task", ["polite", "whole"])
-def test_a_worker_that_nobody_listens_to_ends_and_removes_its_folder(tmp_path, monkeypatch, task):
-    from LiverTumorLib.jobs import worker_command, worker_environment, write_job
-
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent), prepend=os.pathsep)
-    folder = tmp_path / "job"
-    folder.mkdir()
-    command = worker_command(write_job(folder, "segment", ct(), RunOptions(), entry=f"job_tasks:{task}"))
-    worker = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=worker_environment())
-    worker.stdout.close()  # stdin stays open
-    assert worker.wait(timeout=PATIENCE_S) == Cancelled.exit_code
-    worker.stdin.close()
-    assert not folder.exists()
 
 
 def test_bytes_may_come_in_any_portions():

@@ -105,6 +105,7 @@ def _set_segment(segmentation, segment: Segment, image) -> None:
         segmentation.ClearSegment(segment.id)  # it may share its label map with segments that must stay as they are
         existing.SetLabelValue(segment.label)
         existing.AddRepresentation(_LABELMAP, image)
+        _mark_automatic(existing)
         return
     new = slicer.vtkSegment()
     new.SetName(segment.name)
@@ -114,7 +115,14 @@ def _set_segment(segmentation, segment: Segment, image) -> None:
     new.SetTag(slicer.vtkSegment.GetTerminologyEntryTagName(), segment.terminology)
     new.SetLabelValue(segment.label)
     new.AddRepresentation(_LABELMAP, image)
+    _mark_automatic(new)
     segmentation.AddSegment(new, segment.id)
+
+
+def _mark_automatic(vtk_segment) -> None:
+    """Say in the tags that DICOM export reads that a program drew the segment; without them it would be called drawn by hand."""
+    vtk_segment.SetTag("DICOM.SegmentAlgorithmType", "AUTOMATIC")
+    vtk_segment.SetTag("DICOM.SegmentAlgorithmName", "LiverTumor")
 
 
 def _find_segment(segmentation, segment: Segment) -> str:
@@ -161,6 +169,7 @@ def _oriented_image(labels: np.ndarray, ijk_to_ras: np.ndarray):
     image = slicer.vtkOrientedImageData()
     image.SetExtent(*(bound for part in box[::-1] for bound in (part.start, part.stop - 1)))
     scalars = numpy_to_vtk(labels[box].astype(np.uint8).ravel(), deep=True, array_type=vtk.VTK_UNSIGNED_CHAR)
+    scalars.SetName("ImageScalars")  # the name that VTK gives; Slicer's DICOM export takes a segment for empty without it
     image.GetPointData().SetScalars(scalars)
     _set_geometry(image, ijk_to_ras)
     return image

@@ -2,15 +2,15 @@
 
 Opens the panels in real Qt (off-screen) over Slicer's own MRML, with real clicks and the real worker, on phantoms. Measures, once a round:
 
-- from opening the panel on the phantom to results on screen, and the clicks;
+- from opening the panel on the phantom to results on screen, after two clicks;
 - on a scan of 512 x 512 x 300: the longest time that the event loop stands still while the child runs, by a timer of the window's own
   process; and, one by one, what does block the window: handing the volume over, taking the results in, making surfaces. The peers of the
   first two are the ways of other extensions: the volume saved as .nii by its storage node, a label volume imported into a segmentation;
 - live mode: slices a second while scrolling, from the slice view's event to the text;
 - cancel at random moments: what is left of processes, temporary files and nodes (all 0).
 
-Needs the packages of the tests (Testing/run_tests.sh makes .venv-test). Prints a table; writes panel.json and panel.csv. Asserts nothing
-about time.
+Needs the packages of the tests; Testing/Benchmark/run_panel.sh starts it with them. Prints a table; writes panel.json and panel.csv.
+Asserts nothing about time.
 """
 
 from __future__ import annotations

@@ -345,7 +345,8 @@ def test_events_tell_a_program_and_a_closed_stdin_stops_all(setup):
     process.stdin.close()
     process.wait(120)
     events += [json.loads(line) for line in process.stdout]
-    assert {"train", "prune"} == {event["stage"] for event in events if event["event"] == "progress"}
+    assert events[0]["stage"] == "plan" and "In all about" in events[0]["message"]
+    assert {"plan", "train", "prune"} == {event["stage"] for event in events if event["event"] == "progress"}
     assert events[-1]["event"] == "error" and events[-1]["kind"] == "Cancelled"
     assert not any(alive(int(pid)) for pid in (setup.notes / "pids.txt").read_text().split())
 

@@ -93,6 +93,7 @@ def score_records(
     scores = np.zeros(len(records))
     if len(wanted):
         scores[wanted] = score_slices(session, volume, labels, wanted, report)
+    scores = scores.round(4)  # as users see them: of two alike, the lower slice is named first everywhere
     for record in records:
-        record.probability = round(float(scores[record.index]), 4)
+        record.probability = float(scores[record.index])
     return [int(k) for k in np.argsort(-scores, kind="stable") if scores[k] >= threshold]

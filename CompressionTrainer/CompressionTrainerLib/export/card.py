@@ -76,7 +76,7 @@ def _beside_float(figures: dict) -> str:
         same = f"Dice between their masks {figures['mean_dice']:.4f} on average over the cases, {figures['worst_dice']:.4f} at worst"
     return (
         f"int8 against float, the same weights, on {figures['slices']} slices of the validation patients: {same}; the probability "
-        f"differs by {figures['mean_difference']:.4f} on average and by {figures['worst_difference']:.3f} at most."
+        f"differs by {figures['mean_difference']:.4f} on average and by {figures['worst_difference']:.4f} at most."
     )
 
 

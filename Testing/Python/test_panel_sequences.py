@@ -9,6 +9,7 @@ pytest.importorskip("PySide6.QtWidgets", reason="PySide6 is not installed")
 import slicer
 from LiverTumorLib.errors import Cancelled, InputError
 from LiverTumorLib.mrml import frames_of, labels_from_segmentation, labels_to_segmentation
+from LiverTumorLib.mrml.evidence import evidence_of
 from LiverTumorLib.mrml.sequences import SEQUENCE_ROLE
 from mrml_scene import GRIDS, add_ct, add_transform, make_ct
 from panel_tools import apply, spin, use_task
@@ -121,6 +122,19 @@ def test_all_frames_are_classified_and_browsed(ct):
         show_frame(ct, number)
         assert slicer.util.arrayFromTableColumn(table, "probability").max() == pytest.approx(0.1 * lesion_voxels(number) / 2)
         assert f"p = {0.1 * lesion_voxels(number) / 2:.3f}" in panel.ui.summaryLabel.text
+
+
+def test_live_mode_and_the_overlay_end_with_the_frame_they_were_made_of(ct):
+    """With the real network, which finds no liver in so small a CT."""
+    panel = application.open_module(CLASSIFIER).panel
+    panel.ui.evidenceButton.click()
+    spin(lambda: not panel.run.running)
+    panel.ui.liveButton.click()
+    spin(lambda: panel.live.latency_s is not None)
+    assert panel.ui.evidenceButton.checked and panel.live.on
+    show_frame(ct, 1)
+    assert evidence_of(ct) is None and not panel.ui.evidenceButton.checked
+    assert not panel.live.on and panel.ui.liveLabel.text == "Live mode ended, as the CT has changed; start it again."
 
 
 def test_cancel_between_and_in_frames_leaves_the_scene_as_it_was(ct, monkeypatch):

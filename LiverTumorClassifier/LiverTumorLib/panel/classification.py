@@ -119,11 +119,17 @@ class ClassificationPanel(Panel):
             ct, segmentation, model = self._live_with = self._live_choice()
             liver = labels_from_segmentation(segmentation, ct) if segmentation else None
             self.live.start(ct_from_node(ct), RunOptions(slice_model=model), liver)
+            self.live.addObserver(ct, ct.ImageDataModifiedEvent, self._on_ct_changed)  # until it stops
         self.ui.liveButton.checked = self.live.on
 
     def _on_live_ended(self, error: LiverTumorError) -> None:
         with errors_shown(_("Live mode ended."), self._tell_live):
             raise error
+
+    def _on_ct_changed(self, caller, event) -> None:
+        """Another frame of a sequence is shown, for example, which the worker does not have."""
+        self.live.stop()
+        self._tell_live(_("Live mode ended, as the CT has changed; start it again."))
 
     def _tell_live(self, text: str) -> None:
         self.ui.liveLabel.text = text

@@ -32,6 +32,7 @@ class EvidenceOverlay(VTKObservationMixin):
         self._run = run
         self._launch = launch
         self._problem = ""
+        self._followed = None
         self._button.connect("clicked(bool)", self._on_button)
         scene = slicer.mrmlScene
         self.addObserver(scene, scene.NodeRemovedEvent, self._on_node_removed)
@@ -45,12 +46,26 @@ class EvidenceOverlay(VTKObservationMixin):
         """Bring the button up to date; `problem` says why no map can be made now, "" when it can."""
         self._problem = problem
         shown = evidence_of(self._ct) is not None
+        self._follow(self._ct if shown else None)
         self._button.checked = shown
         self._button.enabled = not self._run.running and (shown or not problem)
         self._button.toolTip = problem or _(
             "Color the places that make the network suspect tumor, in all axial slices, from dark red (just suspicious) to yellow (sure). "
             "The map is coarse: it says where to look, not where a lesion ends. Its threshold is the slices' (change it in Volumes)."
         )
+
+    def _follow(self, ct) -> None:
+        """A map is wrong when its CT has changed, as when another frame of a sequence is shown."""
+        if ct is not self._followed:
+            if self._followed is not None:
+                self.removeObserver(self._followed, self._followed.ImageDataModifiedEvent, self._on_ct_changed)
+            if ct is not None:
+                self.addObserver(ct, ct.ImageDataModifiedEvent, self._on_ct_changed)
+            self._followed = ct
+
+    def _on_ct_changed(self, caller, event) -> None:
+        remove_evidence(caller)
+        self.show(self._problem)
 
     def _on_button(self, checked: bool) -> None:
         if checked:

@@ -35,9 +35,7 @@ def _without_last_reduction(layer):
     return type(layer).from_config(config)
 
 
-def mobilenet_v2_classifier(
-    keras, size: tuple[int, int], width: float = 1.0, dropout: float = 0.2, head: str = "cells", stride: int = 32
-):
+def mobilenet_v2_classifier(keras, size: tuple[int, int], width: float = 1.0, dropout: float = 0.2, head: str = "cells", stride: int = 32):
     """Tumour / no tumour for one slice; see `backbone`, and `heads.classifier`, which says what the outputs are."""
     return classifier(keras, backbone(keras, size, width, stride), dropout, head, "mobilenet_v2")
 

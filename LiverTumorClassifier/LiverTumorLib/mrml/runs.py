@@ -28,7 +28,7 @@ class CaseRun(ServedRun):
         make_nodes: makes the nodes from the results; called once, on the thread that polls or waits.
         progress: called with (stage, fraction, message).
         finished: called with this run when it is over, whether it went well or not; `result` then answers or raises.
-        liver: uint8 (k, j, i) on the volume's grid, a liver that is known already (task "segment").
+        liver: uint8 (k, j, i) on the volume's grid, a liver that is known already.
 
     Raises:
         UsageError, OutputError, WorkerError: the job cannot be started.

@@ -65,7 +65,7 @@ def main() -> None:
             for (name, unit), value in measure(volume).items():
                 samples.setdefault((what, name, unit), []).append(value)
     run_s = min(samples["phantom", "from opening to results", "s"])
-    for moment_s in np.random.default_rng(1).uniform(0, run_s, arguments.cancels):
+    for moment_s in np.random.default_rng(1).uniform(0, 0.8 * run_s, arguments.cancels):
         print(f"cancel after {moment_s:.1f} s", file=sys.stderr, flush=True)
         for (name, unit), value in cancel(usual, float(moment_s)).items():
             samples.setdefault(("cancel", name, unit), []).append(value)

@@ -50,15 +50,15 @@ def folder(tmp_path_factory) -> Path:
     return folder
 
 
-def choose(panel, folder: Path) -> None:
-    """Choose data and configuration as a user does."""
+def choose(panel, folder: Path, out: Path | None = None) -> None:
+    """Choose data, configuration and output folder as a user does; by default that of the training."""
     panel.ui.dataPath.currentPath = str(folder / "data")
     panel.ui.splitBox.setCurrentIndex(2)
     panel.ui.splitPath.currentPath = str(folder / "data" / "split.json")
     panel.ui.configurationBox.setCurrentIndex(3)
     panel.ui.configurationPath.currentPath = str(folder / "chain.toml")
     panel.ui.nameEdit.text = "tiny-slice"
-    panel.ui.outputPath.currentPath = str(folder / "out")
+    panel.ui.outputPath.currentPath = str(out or folder / "out")
 
 
 def stages(panel) -> dict[str, str]:
@@ -225,10 +225,9 @@ def test_the_data_are_checked_before_anything_is_trained(folder, app, tmp_path):
         labels = image.get_fdata() > 0
         nibabel.save(nibabel.Nifti1Image(labels.astype("uint8"), image.affine), path)
     panel = application.open_module(NAME).panel
-    choose(panel, folder)
+    choose(panel, folder, tmp_path / "out")
     panel.ui.dataPath.currentPath = str(data)
     panel.ui.splitBox.setCurrentIndex(0)
-    panel.ui.outputPath.currentPath = str(tmp_path / "out")
     assert stages(panel)["prepare"] == "to do"
     panel.ui.checkButton.click()
     assert panel.run.running, panel.ui.statusLabel.text
@@ -257,8 +256,7 @@ def test_a_data_folder_and_an_output_folder_are_asked_for(folder, app, tmp_path)
 
 def test_stages_can_be_left_out(folder, app, tmp_path):
     panel = application.open_module(NAME).panel
-    choose(panel, folder)
-    panel.ui.outputPath.currentPath = str(tmp_path / "out")
+    choose(panel, folder, tmp_path / "out")
     import qt
 
     rows = list(stages(panel))
@@ -275,8 +273,7 @@ def test_stages_can_be_left_out(folder, app, tmp_path):
 def test_a_folder_that_cannot_be_written_is_told(folder, app, tmp_path):
     (tmp_path / "file").write_text("")
     panel = application.open_module(NAME).panel
-    choose(panel, folder)
-    panel.ui.outputPath.currentPath = str(tmp_path / "file" / "out")
+    choose(panel, folder, tmp_path / "file" / "out")
     start(panel)
     finish(panel)
     assert f"{tmp_path / 'file'} is a file; choose another folder" in panel.ui.statusLabel.text
@@ -346,8 +343,7 @@ def test_an_environment_of_its_own_is_made_when_the_user_agrees(app, tmp_path, m
 def test_what_ends_the_scene_or_the_module_ends_the_training(folder, app, tmp_path):
     panel = application.open_module(NAME).panel
     for end in (slicer.mrmlScene.Clear, lambda: slicer.util.reloadScriptedModule(NAME)):
-        choose(panel, folder)
-        panel.ui.outputPath.currentPath = str(tmp_path / "out")
+        choose(panel, folder, tmp_path / "out")
         start(panel)
         process = panel.run._run.job._process
         end()

@@ -25,7 +25,7 @@ class CompressionTrainer(ScriptedLoadableModule):
         ScriptedLoadableModule.__init__(self, parent)
         self.parent.title = _("Compression Trainer")
         self.parent.categories = [translate("qSlicerAbstractCoreModule", "Segmentation")]
-        self.parent.dependencies = ["LiverTumorClassifier"]
+        self.parent.dependencies = []  # Slicer would leave this module out without a word where one of them is missing
         self.parent.contributors = ["LiverTumor developers"]
         self.parent.helpText = _(
             "Trains the small networks of the Liver Tumor Classifier and Liver Segmentation modules from a folder of labelled CT, "

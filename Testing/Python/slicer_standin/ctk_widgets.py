@@ -128,9 +128,7 @@ class ctkPathLineEdit(PythonQtObject, QtWidgets.QWidget):  # noqa: N801
 
     currentPath = QtCore.Property(str, _get_path, _set_path)
     filters = QtCore.Property(int, lambda self: self._filters, lambda self, value: setattr(self, "_filters", value))
-    nameFilters = QtCore.Property(
-        "QStringList", lambda self: self._name_filters, lambda self, value: setattr(self, "_name_filters", value)
-    )
+    nameFilters = QtCore.Property("QStringList", lambda self: self._name_filters, lambda self, value: setattr(self, "_name_filters", value))
 
 
 WIDGETS = (ctkCollapsibleButton, ctkPathLineEdit, ctkSliderWidget)

@@ -197,23 +197,22 @@ class LiverSegmentationMobileUNetLogic(ScriptedLoadableModuleLogic):
           ``plotChart``, ``summary``), or a LiverTumorLib.mrml.CaseRun (``wait()``, ``cancel()``, ``result()``) where wait is False.
         :raises LiverTumorLib.errors.LiverTumorError: the volume is no CT, a model or package is missing, the run was stopped, ...
         """
-        from LiverTumorLib.mrml import CaseRun, SequenceRun, ct_from_node, labels_from_segmentation, options_from, show_segmentation
-
-        volume = ct_from_node(volumeNode)
-        liver = labels_from_segmentation(liverSegmentation, volumeNode) if liverSegmentation else None
+        from LiverTumorLib.mrml import show_segmentation, start_run
 
         def makeNodes(output, earlier=None):
             return show_segmentation(output, volumeNode, earlier.segmentationNode if earlier else outputSegmentation)
 
         receivers = (progressCallback, finishedCallback)
-        if allFrames:
-            run = SequenceRun("segment", volumeNode, options_from(options), makeNodes, *receivers, liver=liver)
-        else:
-            run = CaseRun("segment", volume, options_from(options), makeNodes, *receivers, liver=liver)
-        if wait:
-            return run.wait()
-        run.serve()
-        return run
+        return start_run(
+            "segment",
+            volumeNode,
+            options,
+            makeNodes,
+            receivers,
+            liver_segmentation=liverSegmentation,
+            all_frames=allFrames,
+            wait=wait,
+        )
 
     def updateTables(self, volumeNode, segmentationNode):
         """Measure the segments as they are now, for example after corrections in the Segment Editor.

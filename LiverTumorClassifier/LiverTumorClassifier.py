@@ -136,23 +136,22 @@ class LiverTumorClassifierLogic(ScriptedLoadableModuleLogic):
           (``wait()``, ``cancel()``, ``result()``) where wait is False.
         :raises LiverTumorLib.errors.LiverTumorError: the volume is no CT, a model or package is missing, the run was stopped, ...
         """
-        from LiverTumorLib.mrml import CaseRun, SequenceRun, ct_from_node, labels_from_segmentation, options_from, show_slices
-
-        volume = ct_from_node(volumeNode)
-        liver = labels_from_segmentation(liverSegmentation, volumeNode) if liverSegmentation else None
+        from LiverTumorLib.mrml import show_slices, start_run
 
         def makeNodes(output, earlier=None):
             return show_slices(output, volumeNode, earlier.sliceTable if earlier else outputTable)
 
         receivers = (progressCallback, finishedCallback)
-        if allFrames:
-            run = SequenceRun("classify", volumeNode, options_from(options), makeNodes, *receivers, liver=liver)
-        else:
-            run = CaseRun("classify", volume, options_from(options), makeNodes, *receivers, liver=liver)
-        if wait:
-            return run.wait()
-        run.serve()
-        return run
+        return start_run(
+            "classify",
+            volumeNode,
+            options,
+            makeNodes,
+            receivers,
+            liver_segmentation=liverSegmentation,
+            all_frames=allFrames,
+            wait=wait,
+        )
 
     def mapEvidence(self, volumeNode, liverSegmentation=None, *, wait=True, progressCallback=None, finishedCallback=None, **options):
         """Show where the network sees tumor, in every axial slice, as a colored overlay on the CT.
@@ -163,21 +162,17 @@ class LiverTumorClassifierLogic(ScriptedLoadableModuleLogic):
           where wait is False. ``LiverTumorLib.mrml.remove_evidence(volumeNode)`` takes the overlay away.
         :raises LiverTumorLib.errors.LiverTumorError: as in :py:meth:`process`, or the model gives no such map.
         """
-        from LiverTumorLib.mrml import CaseRun, ct_from_node, labels_from_segmentation, options_from, show_evidence
+        from LiverTumorLib.mrml import show_evidence, start_run
 
-        run = CaseRun(
+        return start_run(
             "evidence",
-            ct_from_node(volumeNode),
-            options_from(options),
+            volumeNode,
+            options,
             lambda output: show_evidence(output, volumeNode),
-            progressCallback,
-            finishedCallback,
-            liver=labels_from_segmentation(liverSegmentation, volumeNode) if liverSegmentation else None,
+            (progressCallback, finishedCallback),
+            liver_segmentation=liverSegmentation,
+            wait=wait,
         )
-        if wait:
-            return run.wait()
-        run.serve()
-        return run
 
     def processFolder(self, inputs, outputDir, *, picture=True, series=None, overwrite=False, progressCallback=None, **options):
         """Classify many CTs without loading them into the scene; the same as ``livertumor classify INPUT... --out DIR``.

@@ -38,7 +38,9 @@ def test_the_window_stays_alive_while_one_waits(app, ct):
 def test_a_button_stops_a_run_that_is_waited_for(app, ct, monkeypatch):
     monkeypatch.setitem(TASKS, "segment", "mrml_tasks:endless")
     runs = []
-    monkeypatch.setattr("LiverTumorLib.mrml.CaseRun", lambda *arguments, **options: runs.append(CaseRun(*arguments, **options)) or runs[-1])
+    monkeypatch.setattr(
+        "LiverTumorLib.mrml.start.CaseRun", lambda *arguments, **options: runs.append(CaseRun(*arguments, **options)) or runs[-1]
+    )
     from LiverTumorLib.mrml.runs import CaseRun
 
     QtCore.QTimer.singleShot(500, lambda: runs[0].cancel())  # in the event loop that `wait` serves

@@ -9,6 +9,7 @@ from .results import CaseNodes, measure_again, show_segmentation, show_slices, t
 from .runs import CaseRun, options_from
 from .segmentations import labels_from_segmentation, labels_to_segmentation
 from .sequences import SequenceRun, frames_of
+from .start import start_run
 from .volumes import ct_from_node, ct_to_node
 
 __all__ = [
@@ -27,5 +28,6 @@ __all__ = [
     "show_evidence",
     "show_segmentation",
     "show_slices",
+    "start_run",
     "threshold_again",
 ]

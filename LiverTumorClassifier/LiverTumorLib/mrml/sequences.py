@@ -101,10 +101,10 @@ class SequenceRun(ServedRun):
         finished: Callable[[SequenceRun], None] | None = None,
         liver=None,
     ) -> None:
+        ct_from_node(volume_node)  # what is no CT is told before anything runs
         frames = frames_of(volume_node)
         if frames is None:
             raise InputError(f"{volume_node.GetName()} is not part of a sequence of several frames; analyse it without 'all frames'.")
-        ct_from_node(volume_node)  # what is no CT is told before anything runs
         options = replace(options, keep_probabilities=False)
         count = frames.count
         self._remaining = RemainingTime(time.monotonic())

@@ -10,7 +10,7 @@ from LiverTumorLib.models.session import Session
 from LiverTumorLib.pipelines.slicewise import calibrated
 
 from ..data.slices import CaseSlices
-from .thresholds import liver_slice_logits, predictions
+from .thresholds import case_scores, liver_slice_logits, predictions
 
 
 def agreement(int8: Session, plain: Session, cases: Sequence[CaseSlices]) -> dict[str, float]:
@@ -18,13 +18,13 @@ def agreement(int8: Session, plain: Session, cases: Sequence[CaseSlices]) -> dic
 
     Returns:
         "slices" that were looked at, "mean_difference" and "worst_difference" of the probability, and for a slice classifier the share
-        of slices with the "same_decision", for a segmentation "mean_dice" and "worst_dice" between the masks of a case, 1 where both
-        are empty.
+        of slices with the "same_decision"; for a segmentation "mean_dice" and "worst_dice" between the masks of a case, 1 where both
+        are empty, and "truth_dice" and "float_truth_dice", the mean over cases of their score against the truth (see `case_scores`).
     """
     manifest = int8.bundle.manifest
     slices = same = values = 0
     total = worst = 0.0
-    dice = []
+    dice, scores = [], []
     for case in cases:  # one after the other: the maps of all would fill the memory
         ours, theirs = (_probability(session, case) for session in (int8, plain))
         difference, counts = np.abs(ours - theirs), Counts.of(ours >= manifest.threshold, theirs >= manifest.threshold)
@@ -32,10 +32,15 @@ def agreement(int8: Session, plain: Session, cases: Sequence[CaseSlices]) -> dic
         total, worst = total + float(difference.sum()), max(worst, float(difference.max(initial=0)))
         same += counts.tp + counts.tn
         dice.append(counts.dice if counts.tp + counts.fp + counts.fn else 1.0)
+        if manifest.task != "slice":
+            both = [case_scores(output, case, manifest.input, manifest.task, [manifest.threshold])[0] for output in (ours, theirs)]
+            scores.append(both)
     found = {"slices": slices, "mean_difference": total / values, "worst_difference": worst}
     if manifest.task == "slice":
         return found | {"same_decision": same / slices}
-    return found | {"mean_dice": float(np.mean(dice)), "worst_dice": min(dice)}
+    truth, float_truth = np.mean(scores, axis=0)
+    masks = {"mean_dice": float(np.mean(dice)), "worst_dice": min(dice)}
+    return found | masks | {"truth_dice": float(truth), "float_truth_dice": float(float_truth)}
 
 
 def _probability(session: Session, case: CaseSlices) -> np.ndarray:

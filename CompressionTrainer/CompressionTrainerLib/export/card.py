@@ -73,7 +73,10 @@ def _beside_float(figures: dict) -> str:
     if "same_decision" in figures:
         same = f"same decision in {figures['same_decision']:.1%} of the slices"
     else:
-        same = f"Dice between their masks {figures['mean_dice']:.4f} on average over the cases, {figures['worst_dice']:.4f} at worst"
+        same = (
+            f"Dice with the truth {figures['truth_dice']:.4f} against {figures['float_truth_dice']:.4f}, mean over the cases; Dice between "
+            f"their masks {figures['mean_dice']:.4f} on average, {figures['worst_dice']:.4f} at worst"
+        )
     return (
         f"int8 against float, the same weights, on {figures['slices']} slices of the validation patients: {same}; the probability "
         f"differs by {figures['mean_difference']:.4f} on average and by {figures['worst_difference']:.4f} at most."

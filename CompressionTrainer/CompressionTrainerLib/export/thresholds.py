@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from LiverTumorLib.ct.frame import neighbour_channels
-from LiverTumorLib.models.manifest import Calibration
+from LiverTumorLib.models.manifest import Calibration, InputSpec
 from LiverTumorLib.models.session import Session
 from LiverTumorLib.pipelines import liver, tumor
 from LiverTumorLib.pipelines.slicemaps import smoothed
@@ -37,24 +37,32 @@ def segmentation_threshold(session: Session, cases: Sequence[CaseSlices], task: 
     without tumour scores 1 for none found, falling to 0 at FALSE_TUMOR_ML.
     """
     typical = np.median if task == "liver" else np.mean
-    scores = {float(t): [] for t in CANDIDATES}
     spec = session.bundle.manifest.input
-    for case in cases:
-        truth = (case.liver if task == "liver" else case.tumor)[_INNER] >= 128
-        output = predictions(session, case)[0][..., 0]
-        # As in inference: smoothed, and tumour is looked for in the liver.
-        output = smoothed(output, liver.SMOOTH_MM if task == "liver" else tumor.SMOOTH_MM, (case.slice_mm, spec.spacing_mm))
-        if task == "tumor":
-            output = output * (case.liver[_INNER] >= 128)
-        voxel_ml = spec.spacing_mm**2 * case.slice_mm / 1000
-        for threshold, values in scores.items():
-            found = output >= threshold
-            if truth.any():
-                values.append(2 * np.count_nonzero(found & truth) / (np.count_nonzero(found) + np.count_nonzero(truth)))
-            else:
-                values.append(max(0.0, 1 - np.count_nonzero(found) * voxel_ml / FALSE_TUMOR_ML))
-    dice = {threshold: float(typical(values)) for threshold, values in scores.items()}
+    scores = [case_scores(predictions(session, case)[0][..., 0], case, spec, task, CANDIDATES) for case in cases]
+    dice = {float(threshold): float(typical(values)) for threshold, values in zip(CANDIDATES, np.transpose(scores), strict=True)}
     return nearest_to_half(dice), dice
+
+
+def case_scores(output: np.ndarray, case: CaseSlices, spec: InputSpec, task: str, thresholds: Sequence[float]) -> list[float]:
+    """Score of a case at each threshold: Dice with the truth where there is any, see `segmentation_threshold`.
+
+    Args:
+        output: probability (k, rows, columns) as the network gives it.
+    """
+    truth = (case.liver if task == "liver" else case.tumor)[_INNER] >= 128
+    # As in inference: smoothed, and tumour is looked for in the liver.
+    output = smoothed(output, liver.SMOOTH_MM if task == "liver" else tumor.SMOOTH_MM, (case.slice_mm, spec.spacing_mm))
+    if task == "tumor":
+        output = output * (case.liver[_INNER] >= 128)
+    voxel_ml = spec.spacing_mm**2 * case.slice_mm / 1000
+    scores = []
+    for threshold in thresholds:
+        found = output >= threshold
+        if truth.any():
+            scores.append(2 * np.count_nonzero(found & truth) / (np.count_nonzero(found) + np.count_nonzero(truth)))
+        else:
+            scores.append(max(0.0, 1 - np.count_nonzero(found) * voxel_ml / FALSE_TUMOR_ML))
+    return scores
 
 
 def nearest_to_half(scores: dict[float, float]) -> float:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..ct import CTVolume, to_axial
-from ..ct.frame import Frame, neighbour_channels, network_slices
+from ..ct.frame import Frame, neighbour_channels
 from ..errors import ModelError
 from ..models.session import Session
 from .canvas import lay_canvas
@@ -18,10 +18,9 @@ from .options import CaseOutput, Progress, RunOptions, no_progress
 from .results import CaseResult, CaseSummary
 from .run import Report, Run
 from .slicemaps import SliceMaps
-from .slicewise import STEP, calibrated, liver_cells, logit
+from .slicewise import PREPARATION, STEP, calibrated, liver_cells, logit, part_of, prepared_slices
 
 EVIDENCE = "evidence"
-_PREPARATION = 0.3  # its part of the time
 
 
 def map_evidence(
@@ -62,14 +61,12 @@ def _cell_maps(session: Session, volume: CTVolume, labels: np.ndarray | None, re
         return SliceMaps(np.arange(count), np.zeros((count, 1, 1), np.float32), Frame((1, 1), 1.0, (0.0, 0.0), (1.0, 1.0)))
     frame, offset_hu = lay_canvas(spec, volume, labels)
     offset = spec.neighbour_mm / float(volume.spacing[2])
-    canvas = np.empty((count, *spec.size), np.uint8)
-    blocks = [np.arange(start, min(start + STEP, count)) for start in range(0, count, STEP)]
-    for ks in blocks:
-        report(_PREPARATION * ks[0] / count)
-        canvas[ks] = network_slices(volume, frame, spec.window_hu, ks, offset_hu, spec.filters)
+    canvas = prepared_slices(spec, volume, frame, offset_hu, part_of(report, 0, PREPARATION))
+    report = part_of(report, PREPARATION, 1)
     maps = []
-    for ks in blocks:
-        report(_PREPARATION + (1 - _PREPARATION) * ks[0] / count)
+    for start in range(0, count, STEP):
+        report(start / count)
+        ks = np.arange(start, min(start + STEP, count))
         raw = session.predict_all([neighbour_channels(canvas, k, offset) for k in ks])[1][..., 0]
         cells = calibrated(logit(raw), session.bundle.manifest.calibration)
         if spec.region == "liver":

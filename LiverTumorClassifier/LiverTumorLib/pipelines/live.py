@@ -7,19 +7,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..ct import CTVolume, to_axial
-from ..ct.frame import neighbour_channels, network_slices
+from ..ct.frame import neighbour_channels
 from ..errors import Cancelled
 from ..models.session import Session
 from .canvas import lay_canvas
 from .classification import liver_labels, liver_stage, slice_records
 from .options import CaseOutput, Progress, RunOptions
 from .run import Run
-from .slicewise import calibrated, slice_logits, smoothed_logits, smoothing_reach
+from .slicewise import calibrated, prepared_slices, slice_logits, smoothed_logits, smoothing_reach
 
 if TYPE_CHECKING:
     from ..jobs.dialog import Dialog
-
-_BLOCK = 16  # slices prepared between two reports, so that a stop is obeyed at once
 
 
 class SliceScorer:
@@ -44,17 +42,11 @@ class SliceScorer:
         self._slice_mm = float(volume.spacing[2])
         self._reach = smoothing_reach(self._slice_mm)
         self._logits = np.full(volume.shape[0], np.nan, np.float32)
-        self._canvas = np.zeros((volume.shape[0], *spec.size), np.uint8)
-        self._liver = np.zeros(self._canvas.shape, np.float16) if spec.region == "liver" else None
         if not len(self._scored):
             return
         frame, offset_hu = lay_canvas(spec, volume, labels)
-        for start in range(0, volume.shape[0], _BLOCK):
-            report(start / volume.shape[0])
-            ks = everywhere[start : start + _BLOCK]
-            self._canvas[ks] = network_slices(volume, frame, spec.window_hu, ks, offset_hu, spec.filters)
-            if self._liver is not None:
-                self._liver[ks] = frame.sample(labels[ks] > 0)
+        self._canvas = prepared_slices(spec, volume, frame, offset_hu, report)
+        self._frame, self._labels = frame, labels if spec.region == "liver" else None
 
     def score(self, k: int) -> float:
         """Probability (0 to 1) that axial slice `k` shows tumor, 0 by rule in a slice without liver."""
@@ -65,7 +57,8 @@ class SliceScorer:
         new = np.unique(around[np.isnan(self._logits[around])])
         if len(new):
             outputs = self._session.predict_all([neighbour_channels(self._canvas, each, self._offset) for each in new])
-            self._logits[new] = slice_logits(outputs, None if self._liver is None else self._liver[new].astype(np.float32))
+            liver = None if self._labels is None else self._frame.sample(self._labels[new] > 0)
+            self._logits[new] = slice_logits(outputs, liver)
         logit = smoothed_logits(self._logits[around], self._slice_mm)[self._reach]
         return float(calibrated(logit, self._session.bundle.manifest.calibration))
 

@@ -9,14 +9,11 @@ from __future__ import annotations
 
 import numpy as np
 
-DARKER = (0.05, 0.5)  # share of the window by which a lesion is darker than its surroundings; necrosis and cysts reach the upper end
+DARKER = (0.05, 0.35)  # share of the window by which a lesion is darker than its surroundings
 BRIGHTER = (0.08, 0.25)
 BRIGHTER_SHARE = 0.15
 CORE_SHARE = 0.3  # of lesions with a rim around a core of another density
 CORE = (-0.2, 0.1)
-EVEN = (0.0, 0.8)  # how far a lesion hides the vessels and the texture of the liver that it is painted over
-BULGING_SHARE = 0.3  # of lesions that may reach beyond the liver's outline
-BULGING_INSIDE = 0.5  # of such a lesion's area, at least, lies in the liver
 LEAST_LIVER_PX = 400
 MASS_RADIUS_MM = (10.0, 50.0)
 MASS_DEPTH_MM = 20.0  # of its middle below the skin, at least
@@ -33,7 +30,7 @@ def paint_lesions(
     radius_mm: tuple[float, float],
     rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Paint one to three lesions into healthy liver, some of which bulge out of it; the liver's mask grows by what bulges.
+    """Paint one to three lesions into healthy liver.
 
     Args:
         image: float32 (rows, columns, 3) in 0..1; the channels are slices `neighbour_mm` apart, the middle one labelled.
@@ -50,37 +47,27 @@ def paint_lesions(
     if len(places) < LEAST_LIVER_PX:
         return image, masks
     image, masks = image.copy(), masks.copy()
-    level = np.float32(np.median(image[healthy, 1]))
     for _ in range(rng.integers(1, 4)):
+        row, column = places[rng.integers(len(places))]
         radius = float(np.exp(rng.uniform(*np.log(radius_mm))))
-        outline, distance = _ball(healthy.shape, places[rng.integers(len(places))], radius, pixel_mm, rng)
-        _paint_lesion(image, masks, outline, distance, radius, neighbour_mm, level, rng)
+        outline, distance = _ball(healthy.shape, (row, column), radius, pixel_mm, rng)
+        contrast = rng.uniform(*BRIGHTER) if rng.random() < BRIGHTER_SHARE else -rng.uniform(*DARKER)
+        core = rng.uniform(*CORE) if rng.random() < CORE_SHARE else 0.0
+        core_part, edge_mm = rng.uniform(0.4, 0.8), rng.uniform(1.0, 4.0)
+        height = rng.uniform(-0.6, 0.6) * radius  # of the lesion's centre above the labelled slice
+        for channel in range(3):
+            section = 1 - (((channel - 1) * neighbour_mm - height) / radius) ** 2
+            if section <= 0:
+                continue
+            border = outline * np.float32(np.sqrt(section))
+            inside = _filled(border, distance, edge_mm) * masks[..., 0]
+            image[..., channel] += inside * np.float32(contrast)
+            if core:
+                middle = _filled(border * np.float32(core_part), distance, edge_mm)
+                image[..., channel] += inside * middle * np.float32(core)
+            if channel == 1:
+                masks[..., 1] = np.maximum(masks[..., 1], inside)
     return np.clip(image, 0, 1), masks
-
-
-def _paint_lesion(image, masks, outline, distance, radius: float, neighbour_mm: float, level: np.float32, rng: np.random.Generator) -> None:
-    """Paint one lesion, of `outline` and `distance` as of `_ball`, in a liver of density `level` into image and masks."""
-    contrast = np.float32(rng.uniform(*BRIGHTER) if rng.random() < BRIGHTER_SHARE else -rng.uniform(*DARKER))
-    core = np.float32(rng.uniform(*CORE) if rng.random() < CORE_SHARE else 0.0)
-    core_part, edge_mm, even = rng.uniform(0.4, 0.8), rng.uniform(1.0, 4.0), np.float32(rng.uniform(*EVEN))
-    height = rng.uniform(-0.6, 0.6) * radius  # of the lesion's centre above the labelled slice
-    liver = masks[..., 0].copy()
-    whole = _filled(outline, distance, edge_mm)
-    bulges = rng.random() < BULGING_SHARE and (whole * liver).sum() >= BULGING_INSIDE * whole.sum()
-    for channel in range(3):
-        section = 1 - (((channel - 1) * neighbour_mm - height) / radius) ** 2
-        if section <= 0:
-            continue
-        border = outline * np.float32(np.sqrt(section))
-        inside = _filled(border, distance, edge_mm)
-        middle = _filled(border * np.float32(core_part), distance, edge_mm) if core else 0
-        changed = image[..., channel] + even * (level - image[..., channel])
-        ground = liver * changed + (1 - liver) * level  # beyond the liver nothing of what is there shines through
-        inside = inside if bulges else inside * liver
-        image[..., channel] += inside * (ground + contrast + middle * core - image[..., channel])
-        if channel == 1:
-            masks[..., 0] = np.maximum(masks[..., 0], inside)
-            masks[..., 1] = np.maximum(masks[..., 1], inside)
 
 
 def paint_mass(

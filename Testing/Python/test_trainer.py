@@ -13,13 +13,15 @@ import pytest
 pytest.importorskip("tensorflow", reason="the trainer's tests need TensorFlow")
 
 from CompressionTrainerLib.compression.inspect import float_tensors
+from CompressionTrainerLib.data.slices import BORDER, CaseSlices
 from CompressionTrainerLib.export.bundle import export_run
-from CompressionTrainerLib.export.thresholds import nearest_to_half
+from CompressionTrainerLib.export.thresholds import case_scores, nearest_to_half
 from CompressionTrainerLib.training.config import load_config
 from CompressionTrainerLib.training.quantize import quantize_run
 from CompressionTrainerLib.training.run import train
 from LiverTumorLib.errors import InputError
 from LiverTumorLib.models.bundle import load_bundle
+from LiverTumorLib.models.manifest import InputSpec
 from LiverTumorLib.models.session import open_session
 from tiny_training import TINY, write_data
 
@@ -70,6 +72,11 @@ def test_a_segmenter_is_trained_and_exported_with_its_float_twin(segmenter, data
     record = json.loads((segmenter / "run.json").read_text())
     assert record["cases"] == {"train": [0, 1], "val": [2]}
     bundle, output = check_export(segmenter, data, tmp_path / "tiny-tumor")
+    metrics = bundle.manifest.metrics
+    chosen = metrics["validation"]["dice_by_threshold"][str(bundle.manifest.threshold)]
+    assert metrics["int8_against_float"]["truth_dice"] == pytest.approx(chosen), "tumor's threshold is chosen by the mean over cases too"
+    assert abs(metrics["int8_against_float"]["float_truth_dice"] - chosen) < 0.2
+    assert "Dice with the truth" in bundle.card
     assert bundle.manifest.files["model.tflite"]["quantization"] == "int8, post-training"
     assert output.shape == (4, 64, 64, 1)
     assert bundle.manifest.title == "Liver tumor (U-Net)" and "- U-Net, width 0.125, int8" in bundle.card
@@ -101,6 +108,22 @@ def test_a_run_is_not_overwritten(data, tmp_path):
 def test_a_folder_without_a_run_cannot_be_quantized(data, tmp_path):
     with pytest.raises(InputError, match="holds no finished training run"):
         quantize_run(tmp_path, *data, "best", 1, 1e-4)
+
+
+def test_scores_of_a_case_are_dice_in_the_liver_and_without_tumor_how_little_is_invented():
+    spec = InputSpec(size=(64, 64), spacing_mm=2.0, region="liver", window_hu=(-40, 160), neighbour_mm=4.0)
+    liver, tumor, output = (np.zeros((9, 64 + 2 * BORDER, 64 + 2 * BORDER), np.float32) for _ in range(3))
+    liver[:, BORDER + 8 : -BORDER - 8, BORDER + 8 : -BORDER - 8] = 255
+    found = np.s_[:, BORDER + 20 : BORDER + 40, BORDER + 20 : BORDER + 40]
+    output[found], output[:, :BORDER] = 0.9, 1
+    output[:, BORDER + 2 : BORDER + 6, BORDER:-BORDER] = 1  # beside the liver, where no tumor is looked for
+    case = CaseSlices(0, 0, output, liver, tumor, np.ones(9, bool), np.zeros(9, bool), slice_mm=2.0)
+    inner = output[:, BORDER:-BORDER, BORDER:-BORDER]
+    assert case_scores(inner, case, spec, "tumor", [0.45, 0.95]) == [0, 1], "29 ml are too much, nothing is right"
+    one_slice = np.where(np.arange(9)[:, None, None] == 4, inner, 0)
+    assert case_scores(one_slice, case, spec, "tumor", [0.3])[0] == pytest.approx(1 - 3.2 / 5, abs=0.15)
+    tumor[found] = 255
+    assert case_scores(inner, case, spec, "tumor", [0.45, 0.95]) == pytest.approx([1, 0], abs=0.02)
 
 
 def test_a_plateau_gives_the_threshold_in_its_middle_and_a_peak_its_own():

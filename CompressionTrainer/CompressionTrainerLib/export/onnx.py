@@ -1,7 +1,8 @@
 """The ONNX twin of a bundle's TFLite file: the same int8 weights and roundings, for ONNX Runtime.
 
 Made from the TFLite file, not from the Keras network, so that any bundle can get one and nothing is quantized a second time. Measured on
-phantom slices with the bundles of November 2026, mean and worst difference of the probability from LiteRT (XNNPACK):
+phantom slices with the first bundles (0.1.0; those of the present ones are in their manifests), mean and worst difference of the
+probability from LiteRT (XNNPACK):
 
     liver 0.0003, 0.48   tumor 0.0053, 0.26   slice 0.0060, 0.027   this twin
     liver 0.0003, 0.34   tumor 0.0060, 0.36   slice 0.0166, 0.055   LiteRT without XNNPACK, the same file

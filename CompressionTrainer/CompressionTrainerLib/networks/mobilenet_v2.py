@@ -12,14 +12,22 @@ from .heads import classifier
 BATCH_NORM_MOMENTUM = 0.98
 
 
-def backbone(keras, size: tuple[int, int], width: float = 1.0, stride: int = 32):
+BLOCKS = 17  # bottlenecks of MobileNetV2
+BLOCKS_OF_16 = (8, 13)  # after so many of them, from the first number to the second, the map is at 1/16
+
+
+def backbone(keras, size: tuple[int, int], width: float = 1.0, stride: int = 32, blocks: int = BLOCKS):
     """MobileNetV2 without its head for (rows, columns, 3) inputs scaled to [-1, 1], random weights.
 
     The last feature map is at 1 / `stride` of the input: 32, or 16, which leaves the last reduction out and sees finer detail.
+    Fewer `blocks` leave the last bottlenecks out, most of the weights, and the 1x1 convolution after them.
     """
     base = keras.applications.MobileNetV2(input_shape=(*size, 3), alpha=width, include_top=False, weights=None)
     if stride == 16:
         base = keras.models.clone_model(base, clone_function=_without_last_reduction)
+    if blocks < BLOCKS:
+        last = [layer for layer in base.layers if layer.name.startswith(f"block_{blocks - 1}_")][-1]
+        base = keras.Model(base.input, last.output)
     for layer in base.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = BATCH_NORM_MOMENTUM
@@ -35,9 +43,17 @@ def _without_last_reduction(layer):
     return type(layer).from_config(config)
 
 
-def mobilenet_v2_classifier(keras, size: tuple[int, int], width: float = 1.0, dropout: float = 0.2, head: str = "cells", stride: int = 32):
+def mobilenet_v2_classifier(
+    keras,
+    size: tuple[int, int],
+    width: float = 1.0,
+    dropout: float = 0.2,
+    head: str = "cells",
+    stride: int = 32,
+    blocks: int = BLOCKS,
+):
     """Tumour / no tumour for one slice; see `backbone`, and `heads.classifier`, which says what the outputs are."""
-    return classifier(keras, backbone(keras, size, width, stride), dropout, head, "mobilenet_v2")
+    return classifier(keras, backbone(keras, size, width, stride, blocks), dropout, head, "mobilenet_v2")
 
 
 def load_imagenet(model, path: str | Path) -> int:

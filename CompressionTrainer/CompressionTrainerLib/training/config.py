@@ -14,6 +14,7 @@ from LiverTumorLib.models.manifest import InputSpec
 from ..data.augmentation import Augmentation
 from ..data.samples import Sampling
 from ..networks.heads import HEADS
+from ..networks.mobilenet_v2 import BLOCKS, BLOCKS_OF_16
 
 _UNETS = ("mobile_unet", "unet", "resunet")
 ARCHITECTURES = {"liver": _UNETS, "tumor": _UNETS, "slice": ("mobilenet_v2", "mobilenet_v1", "resnet50", "vgg16")}
@@ -49,6 +50,7 @@ class NetworkConfig:
         dropout: before a classifier's head.
         head: of a classifier, "cells" or "average"; see `networks.heads`.
         stride: input pixels, in each direction, for one cell of a classifier's last feature map: 32, or 16 (MobileNetV2 only).
+        blocks: of MobileNetV2's 17 bottlenecks; with 8 to 13 the last feature map is at 1/16, so `stride` must be 16.
         freeze: hold the layers with ImageNet weights as they are; a run without it that starts from this one trains them too.
         channels: gives convolutions, by name, another number of channels than `width` does; structured pruning fills it in.
     """
@@ -59,6 +61,7 @@ class NetworkConfig:
     dropout: float = 0.2
     head: str = "cells"
     stride: int = 32
+    blocks: int = BLOCKS
     freeze: bool = False
     channels: dict[str, int] = field(default_factory=dict)
 
@@ -173,6 +176,7 @@ def config_from_dict(content: dict, path: str | Path = "configuration") -> Train
     _choice(path, "[network] head", config.network.head, HEADS)
     if config.network.stride not in ((16, 32) if config.architecture == "mobilenet_v2" else (32,)):
         raise UsageError(f"{path}: [network] stride is {config.network.stride}; it must be 32, or 16 for MobileNetV2.")
+    _check_blocks(path, config)
     _choice(path, "[optimizer] schedule", config.optimizer.schedule, SCHEDULES)
     _choice(path, "[optimizer] precision", config.optimizer.precision, PRECISIONS)
     _choice(path, "[loss] kind", config.loss.kind, ("", *LOSSES[config.task]))
@@ -187,6 +191,17 @@ def config_from_dict(content: dict, path: str | Path = "configuration") -> Train
             f"{path}: [sampling] tumor_share and background_share are {shares}; they must be at least 0 and together at most 1."
         )
     return config
+
+
+def _check_blocks(path, config: TrainConfig) -> None:
+    blocks = config.network.blocks
+    if blocks == BLOCKS:
+        return
+    if config.architecture != "mobilenet_v2":
+        raise UsageError(f"{path}: [network] blocks is a setting of MobileNetV2's; {config.architecture} has none.")
+    if not BLOCKS_OF_16[0] <= blocks < BLOCKS or (blocks <= BLOCKS_OF_16[1] and config.network.stride != 16):
+        low, high = BLOCKS_OF_16
+        raise UsageError(f"{path}: [network] blocks is {blocks}; it must be from {low} to {BLOCKS}, and up to {high} it needs stride = 16.")
 
 
 def _choice(path, name: str, value: str, known: tuple[str, ...]) -> None:

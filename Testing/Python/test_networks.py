@@ -137,6 +137,16 @@ def test_the_slice_classifier_says_what_its_most_suspicious_cell_says():
     assert probability[:, 1] == pytest.approx(cells.max(axis=(1, 2, 3)), abs=1e-5)
 
 
+def test_a_short_mobilenet_is_the_beginning_of_the_whole_one():
+    whole = mobilenet_v2_classifier(keras, (64, 96), width=0.35, stride=16)
+    short = mobilenet_v2_classifier(keras, (64, 96), width=0.35, stride=16, blocks=12)
+    assert short.output_shape == whole.output_shape == [(None, 2), (None, 4, 6, 1)]
+    assert short.count_params() < whole.count_params() / 3
+    names = [layer.name for layer in short.layers]
+    assert names[names.index("dropout") - 1] == "block_11_add"
+    assert names[1 : names.index("dropout")] == [layer.name for layer in whole.layers][1 : names.index("dropout")]
+
+
 def test_cells_are_taught_where_the_tumor_is():
     tumor = np.zeros((64, 96))
     tumor[:8, :8] = 1  # enough for its cell

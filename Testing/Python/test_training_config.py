@@ -45,6 +45,9 @@ def test_a_wrong_value_is_named_with_the_nearest_right_one(tmp_path, task, after
         ("slice", 'architecture = "resnet"', "[network] architecture is 'resnet'; did you mean 'resnet50'?"),
         ("tumor", 'architecture = "vgg16"', "[network] architecture is 'vgg16'; it must be one of mobile_unet, unet, resunet."),
         ("slice", 'head = "averge"', "[network] head is 'averge'; did you mean 'average'?"),
+        ("slice", "blocks = 12", "[network] blocks is 12; it must be from 8 to 17, and up to 13 it needs stride = 16."),
+        ("slice", "stride = 16\nblocks = 7", "[network] blocks is 7; it must be from 8 to 17, and up to 13 it needs stride = 16."),
+        ("tumor", "blocks = 12", "[network] blocks is a setting of MobileNetV2's; mobile_unet has none."),
     ],
 )
 def test_a_wrong_network_is_named_with_those_there_are(tmp_path, task, after, said):

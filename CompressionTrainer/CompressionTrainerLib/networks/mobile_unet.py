@@ -10,8 +10,8 @@ from __future__ import annotations
 from .heads import rare_start
 from .mobilenet_v2 import BATCH_NORM_MOMENTUM, backbone
 
-# The encoder's end, at 1/16 resolution; the one block more that MobileNetV2 has there is a fifth of the weights.
-BOTTOM = "block_11_add"
+# Of MobileNetV2's, down to 1/16 resolution; the one block more that it has there is a fifth of the weights.
+_BLOCKS = 12
 # Encoder outputs at 1/8, 1/4 and 1/2 resolution, joined on the way up.
 _SKIPS = ("block_5_add", "block_2_add", "expanded_conv_project_BN")
 
@@ -29,8 +29,8 @@ def mobile_unet(keras, size: tuple[int, int], width: float = 1.0, decoder: tuple
     if any(length % 16 for length in size):
         raise ValueError(f"the input size must be a multiple of 16, not {size}")
     layers = keras.layers
-    encoder = backbone(keras, size, width)
-    x = encoder.get_layer(BOTTOM).output
+    encoder = backbone(keras, size, width, blocks=_BLOCKS)
+    x = encoder.output
     for level, (skip, channels) in enumerate(zip(_SKIPS, decoder, strict=True)):
         x = layers.UpSampling2D(2, interpolation="bilinear", name=f"up_{level}")(x)
         x = layers.Concatenate(name=f"join_{level}")([x, encoder.get_layer(skip).output])

@@ -6,7 +6,7 @@ import os
 import shutil
 from pathlib import Path
 
-from LiverTumorLib.errors import InputError, OutputError
+from LiverTumorLib.errors import InputError, OutputError, UsageError
 
 from ..data.slices import BORDER
 from ..data.splits import Split
@@ -30,6 +30,8 @@ def check_packages(chain: Chain) -> None:
 def check_files(chain: Chain, split: Split | None) -> None:
     """Raises InputError or UsageError where the split has nothing to train on or choose by, the ImageNet weights do not fit, or what
     the network answers is not what its student is asked."""
+    if chain.network.config.refit or (chain.student and chain.student.config.refit):
+        raise UsageError("A chain chooses by its val patients, so refit has no place in it; 'livertumor train' takes such a configuration.")
     if split:
         for subset in ("train", "val"):
             if not split.cases[subset]:

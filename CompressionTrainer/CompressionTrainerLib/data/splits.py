@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from LiverTumorLib.errors import InputError
@@ -61,6 +61,18 @@ class Split:
             expected = self.sha256.get(path.relative_to(self.data).as_posix())
             if expected and sha256_of(path) != expected:
                 raise InputError(f"{path} is not the file that the split '{self.name}' was frozen with; restore the original file.")
+
+    def refitted(self) -> Split:
+        """The split whose train patients are the train and the val patients together, and which has no val patients any more."""
+        train, slices = [*self.cases["train"], *self.cases["val"]], dict(self.slices)
+        if slices:
+            slices |= {"train": _joined(slices["train"], slices["val"]), "val": {}}
+        return replace(self, cases={**self.cases, "train": list({case.id: case for case in train}.values()), "val": []}, slices=slices)
+
+
+def _joined(one: dict[str, list[int]], other: dict[str, list[int]]) -> dict[str, list[int]]:
+    """Slices by case, of either."""
+    return {case: sorted([*one.get(case, []), *other.get(case, [])]) for case in one.keys() | other.keys()}
 
 
 def slices_of(split: Split, subset: str, case: Case) -> list[int] | None:

@@ -116,6 +116,8 @@ class TrainConfig:
         seed: of weights, sampling and augmentation.
         val_step: every how many slices validation looks at.
         keep_epochs: keep the weights of each epoch, not only the best and the last.
+        refit: train on the val patients too, once all has been chosen on them: nothing is measured while it trains, its last epoch is its
+            best, and export takes the operating point of the model that was chosen.
     """
 
     name: str
@@ -125,6 +127,7 @@ class TrainConfig:
     seed: int = 1
     val_step: int = 2
     keep_epochs: bool = False
+    refit: bool = False
     network: NetworkConfig = field(default_factory=NetworkConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     loss: LossConfig = field(default_factory=LossConfig)
@@ -181,6 +184,8 @@ def config_from_dict(content: dict, path: str | Path = "configuration") -> Train
     _choice(path, "[optimizer] precision", config.optimizer.precision, PRECISIONS)
     _choice(path, "[loss] kind", config.loss.kind, ("", *LOSSES[config.task]))
     optimizer, sampling = config.optimizer, config.sampling
+    if config.refit and (optimizer.schedule == "plateau" or optimizer.stop_patience):
+        raise UsageError(f"{path}: refit leaves no patients to validate on; take [optimizer] schedule 'cosine' and stop_patience 0.")
     if optimizer.batch < 1 or optimizer.epochs < 1 or sampling.slices < optimizer.batch:
         raise UsageError(f"{path}: batch and epochs must be at least 1, and an epoch's slices at least one batch.")
     if not 0 < optimizer.learning_rate < math.inf:

@@ -222,8 +222,10 @@ def _precision(config: TrainConfig) -> Iterator[None]:
 
 
 def load_slices(config: TrainConfig, data: Path, split_file: Path, cache: Path) -> tuple[dict, Split]:
-    """Cached network slices of the train and the val patients, and the split; their files are verified first."""
+    """Cached network slices of the train and the val patients (none in a refit), and the split; their files are verified first."""
     split = load_split(split_file, data)
+    if config.refit:
+        split = split.refitted()
     cases = {subset: split.cases[subset] for subset in ("train", "val")}
     split.verify([case for subset in cases.values() for case in subset])
     return {subset: subset_slices(split, subset, config.input, cache) for subset in cases}, split

@@ -70,7 +70,7 @@ class Keeper(keras.callbacks.Callback):
 
     Args:
         out: the run's folder.
-        monitor: what the best epoch is best in, the higher the better.
+        monitor: what the best epoch is best in, the higher the better; where it is not measured, the last is the best.
         batch: slices in a batch.
         callbacks: the training's other callbacks, some of which count.
         each_epoch: keep the weights of each epoch too, as epoch-001.weights.h5, ...
@@ -119,8 +119,9 @@ class Keeper(keras.callbacks.Callback):
         record.epochs = epoch + 1
         record.learning_rate = float(keras.backend.get_value(self.model.optimizer.learning_rate))
         record.rows.append({"epoch": epoch, **figures, "learning_rate": float(logs.get("lr", record.learning_rate))})
-        if figures[self._monitor] > record.best:
-            record.best, record.best_epoch = figures[self._monitor], epoch + 1
+        score = figures.get(self._monitor)
+        if score is None or score > record.best:
+            record.best, record.best_epoch = record.best if score is None else score, epoch + 1
         record.counters = {
             name: {attribute: float(getattr(each, attribute)) for attribute in _COUNTERS[name]} for name, each in self._counting.items()
         }

@@ -44,10 +44,14 @@ def writes(strategy: tf.distribute.Strategy) -> bool:
 
 
 def shared_batches(strategy: tf.distribute.Strategy, config: TrainConfig, slices: dict[str, Sequence[CaseSlices]], first_epoch: int):
-    """Training batches, validation batches and the number of these, as `strategy` wants them; None is all there are."""
+    """Training batches, validation batches and the number of these, as `strategy` wants them.
+
+    No batches (None) where nothing validates, as in a refit; None as the number is all there are.
+    """
     replicas = strategy.num_replicas_in_sync
     if replicas == 1:
-        return training_batches(config, slices["train"], first_epoch), validation_batches(config, slices["val"]), None
+        validation = validation_batches(config, slices["val"]) if slices["val"] else None
+        return training_batches(config, slices["train"], first_epoch), validation, None
 
     def training(context):
         here = replicas // context.num_input_pipelines
@@ -56,5 +60,7 @@ def shared_batches(strategy: tf.distribute.Strategy, config: TrainConfig, slices
     def validation(context):  # read on from epoch to epoch, so without an end
         return validation_batches(config, slices["val"], replicas // context.num_input_pipelines).repeat()
 
+    if not slices["val"]:
+        return strategy.distribute_datasets_from_function(training), None, None
     steps = validation_steps(config, slices["val"])
     return strategy.distribute_datasets_from_function(training), strategy.distribute_datasets_from_function(validation), steps

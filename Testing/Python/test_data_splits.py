@@ -208,6 +208,20 @@ def test_an_overlap_is_an_error(data, tmp_path, kind, message):
         load_split(path, data)
 
 
+@pytest.mark.parametrize("kind", ["patient", "slice"])
+def test_a_refit_trains_on_train_and_val_and_on_no_test_slice(data, tmp_path, kind):
+    split = load_split(write_split(tmp_path / "split.json", data, SplitOptions(kind=kind)), data)
+    refit = split.refitted()
+    ids = {subset: {case.id for case in split.cases[subset]} for subset in SUBSETS}
+    trained = [case.id for case in refit.cases["train"]]
+    assert sorted(trained) == sorted(ids["train"] | ids["val"]) and refit.cases["val"] == []
+    assert refit.cases["test"] == split.cases["test"]
+    if kind == "slice":
+        for case in refit.cases["train"]:
+            before = [k for subset in ("train", "val") if case.id in ids[subset] for k in slices_of(split, subset, case)]
+            assert slices_of(refit, "train", case) == sorted(before)
+
+
 @pytest.mark.parametrize(
     "change", [{"kind": "volume"}, {"cases": {}}, {"patients": {"train": [["nobody"]]}}, {"patients": [1]}, {"slices": {"train": {}}}]
 )

@@ -4,6 +4,7 @@ import argparse
 import csv
 import hashlib
 import json
+import shutil
 import subprocess
 import sys
 
@@ -131,6 +132,18 @@ def test_a_split_is_evaluated_and_logged(data, tmp_path, capsys):
     assert line["evaluated"] == "phantoms, test patients" and line["figures"]["cases"] == 2
     assert {model["id"] for model in line["models"]} == {"liver-roi", "liver-tumor", "tumor-slice"}
     assert str(tmp_path) not in json.dumps(line) and str(data.parent) not in json.dumps(line)
+
+
+@shipped
+def test_a_model_is_not_measured_on_patients_that_it_was_trained_on(data, tmp_path):
+    trained = shutil.copytree(SHIPPED / "liver-roi", tmp_path / "trained")
+    manifest = json.loads((trained / "manifest.json").read_text(encoding="utf-8"))
+    manifest["training"] |= {"split": "phantoms", "cases": {"train": [2], "val": []}}
+    (trained / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    arguments = [data, "--split", data / "split.json", "--subset", "test", "--out", tmp_path / "o", "--log", tmp_path / "log.jsonl"]
+    with pytest.raises(UsageError, match="was trained on the cases 2 of 'test'"):
+        evaluate(*arguments, "--liver-model", trained)
+    assert not (tmp_path / "log.jsonl").exists()
 
 
 @shipped

@@ -19,7 +19,8 @@ from CompressionTrainerLib.export.thresholds import case_scores, nearest_to_half
 from CompressionTrainerLib.training.config import load_config
 from CompressionTrainerLib.training.quantize import quantize_run
 from CompressionTrainerLib.training.run import train
-from LiverTumorLib.errors import InputError
+from CompressionTrainerLib.training.state import read_record
+from LiverTumorLib.errors import InputError, UsageError
 from LiverTumorLib.models.bundle import load_bundle
 from LiverTumorLib.models.manifest import InputSpec
 from LiverTumorLib.models.session import open_session
@@ -36,10 +37,11 @@ def data(tmp_path_factory):
     return folder, folder / "split.json", folder / "cache"
 
 
-def trained(folder: Path, data, task: str, region: str, network: str = "width = 0.35") -> Path:
+def trained(folder: Path, data, task: str, region: str, network: str = "width = 0.35", refit: bool = False) -> Path:
     """A run of the tiny configuration, trained here."""
     folder.mkdir(exist_ok=True)
-    (folder / "tiny.toml").write_text(TINY.format(task=task, region=region).replace("width = 0.35", network))
+    text = TINY.format(task=task, region=region).replace("width = 0.35", network)
+    (folder / "tiny.toml").write_text(text.replace("[input]", "refit = true\n[input]") if refit else text)
     source, split, cache = data
     train(load_config(folder / "tiny.toml"), source, split, folder / "run", cache, None)
     return folder / "run"
@@ -96,6 +98,28 @@ def test_quantization_aware_training_is_exported_with_its_float_twin(segmenter, 
     assert bundle.manifest.files["model.tflite"]["quantization"] == "int8, quantization-aware training"
     with pytest.raises(InputError, match="exists already"):
         quantize_run(run, *data, "last", epochs=1, learning_rate=1e-4)
+
+
+def test_a_refit_trains_on_all_and_takes_the_operating_point_of_the_model_that_was_chosen(segmenter, data, tmp_path):
+    chosen = export_run(segmenter, *data, tmp_path / "chosen", "0.1.0")
+    network = 'architecture = "unet"\nwidth = 0.125'
+    run = trained(tmp_path, data, "tumor", "liver", network, refit=True)
+    assert json.loads((run / "run.json").read_text())["cases"] == {"train": [0, 1, 2], "val": []}
+    assert "val_" not in (run / "log.csv").read_text()
+    assert (run / "best.weights.h5").read_bytes() and read_record(run).best_epoch == 2, "the last epoch is the best that is known"
+    with pytest.raises(UsageError, match="give --operating-point"):
+        export_run(run, *data, tmp_path / "refit", "0.2.0")
+    bundle = export_run(run, *data, tmp_path / "refit", "0.2.0", operating_point=chosen.folder)
+    assert bundle.manifest.threshold == chosen.manifest.threshold
+    assert bundle.manifest.training["operating_point"] == {"id": "chosen", "version": "0.1.0", "chosen_on": [2]}
+    assert bundle.manifest.metrics.keys() == {"int8_against_float"}, "nothing is measured on patients it was trained on"
+    assert not {"truth_dice", "float_truth_dice"} & bundle.manifest.metrics["int8_against_float"].keys()
+    for said in ("Trained on cases 0, 1, 2", "those of chosen 0.1.0, chosen on cases 2", "slices of the training patients"):
+        assert said in bundle.card
+    with pytest.raises(UsageError, match="leave out --operating-point"):
+        export_run(segmenter, *data, tmp_path / "again", "0.2.0", operating_point=chosen.folder)
+    with pytest.raises(UsageError, match="was not chosen on val patients itself"):
+        export_run(run, *data, tmp_path / "again", "0.2.0", operating_point=bundle.folder)
 
 
 def test_a_run_is_not_overwritten(data, tmp_path):

@@ -131,3 +131,15 @@ def test_what_cannot_be_compared_is_refused(folder, compared, tmp_path):
     with pytest.raises(UsageError, match="only slice classifiers"):
         compare("liver-roi", *options, "--out", tmp_path / "o")
     assert not (tmp_path / "o").exists()
+
+
+def test_a_model_is_not_measured_on_patients_that_it_was_trained_on(folder, tmp_path):
+    """As the val patients of the model before are to a refit."""
+    run = tmp_path / "refit"
+    run.mkdir()
+    for path in (folder / "run").glob("*.h5"):
+        (run / path.name).write_bytes(path.read_bytes())
+    record = {"config": CONFIG, "split": "tiny", "cases": {"train": [0, 2], "val": []}}
+    (run / "run.json").write_text(json.dumps(record), encoding="utf-8")
+    with pytest.raises(UsageError, match=r"refit/best\.weights\.h5 was trained on the cases 2 of 'val'"):
+        compare(run, "--data", folder, "--split", folder / "split.json", "--cache", folder / "cache", "--out", tmp_path / "out")

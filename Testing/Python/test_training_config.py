@@ -59,6 +59,16 @@ def test_an_unknown_setting_is_named(tmp_path):
     assert complaint(tmp_path, "liver", "background_share", "backgroud_share") == said
 
 
+@pytest.mark.parametrize("setting", ['schedule = "plateau"', "stop_patience = 2"])
+def test_a_refit_cannot_watch_patients_that_it_trains_on(tmp_path, setting):
+    text = TINY.format(task="liver", region="body").replace("[input]", "refit = true\n[input]")
+    (tmp_path / "config.toml").write_text(text.replace("[optimizer]", f"[optimizer]\n{setting}"))
+    with pytest.raises(UsageError, match="refit leaves no patients to validate on"):
+        load_config(tmp_path / "config.toml")
+    (tmp_path / "config.toml").write_text(text)
+    assert load_config(tmp_path / "config.toml").refit
+
+
 def test_an_epoch_shorter_than_a_batch_is_refused(tmp_path):
     assert "an epoch's slices at least one batch" in complaint(tmp_path, "liver", "slices = 16", "slices = 4")
 

@@ -55,6 +55,7 @@ def run(arguments: argparse.Namespace) -> None:
     from .report import FILES, write_report
     from .selection import select_cases
     from .summary import summarize
+    from .unseen import check_unseen
 
     selection = select_cases(arguments)
     existing = [arguments.out / name for name in FILES if (arguments.out / name).exists()]
@@ -63,6 +64,9 @@ def run(arguments: argparse.Namespace) -> None:
     options = run_options(arguments)
     twins = {f"{task}_model": model for task in TASKS if (model := getattr(arguments, f"float_{task}_model"))}
     twin = replace(options, **twins) if twins else None
+    used = [options.liver_model, *([options.tumor_model] if options.tumor else []), *([options.slice_model] if options.slices else [])]
+    for model in map(get_bundle, used) if "split" in selection.about else ():
+        check_unseen(model.id, model.manifest.training, selection.about["split"], arguments.subset, selection.cases)
     scored, pictures = [], []
     for number, case in enumerate(selection.cases, start=1):
         print(f"[{number}/{len(selection.cases)}] {case.ct.name}", file=sys.stderr, flush=True)

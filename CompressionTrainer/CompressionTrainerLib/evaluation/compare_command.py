@@ -42,17 +42,18 @@ def run(arguments: argparse.Namespace) -> None:
         InputError: a model or a data file is missing, or is not the one the split was frozen with.
         ModelError: a file is no network that can be run.
         OutputError: the folder holds a comparison, or cannot be written.
-        UsageError: two models of one name, no slice classifier, or a subset without slices that hold liver.
+        UsageError: two models of one name, no slice classifier, a subset without slices that hold liver, or one that trained a model.
     """
     from LiverTumorLib.errors import OutputError, UsageError
     from LiverTumorLib.files import write_json, write_table
 
     from ..data.slices import subset_slices
     from ..data.splits import load_split
-    from .comparison import compare, input_of, liver_slices, probabilities, rows
+    from .comparison import compare, input_and_training, liver_slices, probabilities, rows
     from .formats import find_models
     from .provenance import append_log, checkout_log, provenance
     from .text import rounded
+    from .unseen import check_unseen
 
     existing = [arguments.out / name for name in FILES if (arguments.out / name).exists()]
     if existing and not arguments.overwrite:
@@ -63,9 +64,11 @@ def run(arguments: argparse.Namespace) -> None:
         raise UsageError(f"Two models are called {max(names, key=names.count)}; rename the folder of one, so that they can be told apart.")
     split = load_split(arguments.split, arguments.data)
     split.verify(split.cases[arguments.subset])
-    specs = {model: input_of(model, arguments.run) for model in models}
+    known = {model: input_and_training(model, arguments.run) for model in models}
+    for model, (_, training) in known.items():
+        check_unseen(model.name, training, split.name, arguments.subset, split.cases[arguments.subset])
     scores, slices = {}, []
-    for number, (model, spec) in enumerate(specs.items(), start=1):
+    for number, (model, (spec, _)) in enumerate(known.items(), start=1):
         print(f"[{number}/{len(models)}] {model.name}", file=sys.stderr, flush=True)
         cases = subset_slices(split, arguments.subset, spec, arguments.cache)
         slices = liver_slices(cases)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
@@ -37,15 +38,15 @@ def liver_slices(cases: Sequence[CaseSlices]) -> list[Slice]:
     return [Slice(str(case.case), str(case.patient), int(k), bool(case.has_tumor[k])) for case in cases for k in case.ks(case.has_liver)]
 
 
-def input_of(model: ModelFile, run: Path | None) -> InputSpec:
-    """What a model file is shown: as its bundle says, or the run that it lies in, or else `run`.
+def input_and_training(model: ModelFile, run: Path | None) -> tuple[InputSpec, dict]:
+    """What a model file is shown, and its training's record: as its bundle says, or the run that it lies in, or else `run`.
 
     Raises:
         UsageError: nothing says it, or it is no slice classifier's.
     """
     if (model.path.parent / "manifest.json").is_file():
         manifest = load_bundle(model.path.parent).manifest
-        task, spec = manifest.task, manifest.input
+        task, spec, training = manifest.task, manifest.input, manifest.training
     else:
         from ..training.finished import read_run
 
@@ -54,9 +55,10 @@ def input_of(model: ModelFile, run: Path | None) -> InputSpec:
             raise UsageError(f"{model.path}: nothing there says which input it takes; name the run that it was made of with --run.")
         config = read_run(around[0])
         task, spec = config.task, config.input
+        training = json.loads((around[0] / "run.json").read_text(encoding="utf-8"))
     if task != "slice":
         raise UsageError(f"{model.path} is of the task '{task}'; only slice classifiers are compared.")
-    return spec
+    return spec, training
 
 
 def probabilities(model: ModelFile, spec: InputSpec, cases: Sequence[CaseSlices]) -> np.ndarray:

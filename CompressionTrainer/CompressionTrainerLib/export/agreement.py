@@ -13,13 +13,14 @@ from ..data.slices import CaseSlices
 from .thresholds import case_scores, liver_slice_logits, predictions
 
 
-def agreement(int8: Session, plain: Session, cases: Sequence[CaseSlices]) -> dict[str, float]:
+def agreement(int8: Session, plain: Session, cases: Sequence[CaseSlices], *, truth: bool = True) -> dict[str, float]:
     """Differences of probability, and how much of what follows from them is the same, at the threshold of the bundle of `int8`.
 
     Returns:
         "slices" that were looked at, "mean_difference" and "worst_difference" of the probability, and for a slice classifier the share
         of slices with the "same_decision"; for a segmentation "mean_dice" and "worst_dice" between the masks of a case, 1 where both
-        are empty, and "truth_dice" and "float_truth_dice", the mean over cases of their score against the truth (see `case_scores`).
+        are empty, and for `truth` "truth_dice" and "float_truth_dice", the mean over cases of their score against the truth (see
+        `case_scores`).
     """
     manifest = int8.bundle.manifest
     slices = same = values = 0
@@ -32,15 +33,14 @@ def agreement(int8: Session, plain: Session, cases: Sequence[CaseSlices]) -> dic
         total, worst = total + float(difference.sum()), max(worst, float(difference.max(initial=0)))
         same += counts.tp + counts.tn
         dice.append(counts.dice if counts.tp + counts.fp + counts.fn else 1.0)
-        if manifest.task != "slice":
+        if truth and manifest.task != "slice":
             both = [case_scores(output, case, manifest.input, manifest.task, [manifest.threshold])[0] for output in (ours, theirs)]
             scores.append(both)
     found = {"slices": slices, "mean_difference": total / values, "worst_difference": worst}
     if manifest.task == "slice":
         return found | {"same_decision": same / slices}
-    truth, float_truth = np.mean(scores, axis=0)
-    masks = {"mean_dice": float(np.mean(dice)), "worst_dice": min(dice)}
-    return found | masks | {"truth_dice": float(truth), "float_truth_dice": float(float_truth)}
+    found |= {"mean_dice": float(np.mean(dice)), "worst_dice": min(dice)}
+    return found | (dict(zip(("truth_dice", "float_truth_dice"), map(float, np.mean(scores, axis=0)), strict=True)) if truth else {})
 
 
 def _probability(session: Session, case: CaseSlices) -> np.ndarray:

@@ -7,13 +7,14 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
+from LiverTumorLib.errors import UsageError
 from LiverTumorLib.models.bundle import CARD, MODEL, Bundle, load_bundle, write_bundle
 from LiverTumorLib.models.manifest import Manifest
 from LiverTumorLib.models.session import open_session
 
 from ..compression.quantization import copy_float_weights, quantization_aware
 from ..training.config import TrainConfig, architecture_title
-from ..training.finished import open_run
+from ..training.finished import open_run, read_run
 from ..training.progress import Console, Report
 from ..training.quantize import FOLDER
 from ..training.run import calibration_slices
@@ -38,6 +39,8 @@ def export_run(
     version: str,
     weights: str = "best",
     report: Report | None = None,
+    *,
+    operating_point: Path | None = None,
 ) -> Bundle:
     """Write the int8 bundle `out` and, beside the run's weights, its float twin `RUN/float/<id>`: the same weights, not rounded.
 
@@ -51,11 +54,14 @@ def export_run(
         version: the bundle's version.
         weights: "best" (by validation) or "last".
         report: told of the progress; by default a console's.
+        operating_point: of a refit, which has no patients left to choose on: the bundle whose threshold and calibration it takes.
 
     Raises:
         InputError: there is no run, or data that the split needs are missing.
-        ModelError: the network does not convert to int8.
+        ModelError: the network does not convert to int8, or there is no bundle `operating_point`.
+        UsageError: a refit without an operating point, or one of another question.
     """
+    chosen = _chosen_model(run, operating_point)
     report = report or Console()
     report("slices", 0.0, "Reading the slices", None)
     source = open_run(run, data, split_file, cache, weights)
@@ -89,14 +95,20 @@ def export_run(
     report("threshold", 0.8, "Choosing the threshold", None)
     with tempfile.TemporaryDirectory() as scratch:  # a stop while the threshold is sought must not leave a bundle without one
         bundle = write_bundle(Path(scratch) / out.name, replace(manifest, files=entry), {MODEL: quantized})
-        manifest = _with_operating_point(bundle, config, source.slices["val"])
+        if chosen:
+            manifest = _with_operating_point_of(chosen, bundle.manifest)
+        else:
+            manifest = _with_operating_point(bundle, config, source.slices["val"])
         twin = replace(manifest, files={MODEL: {"quantization": "none (float32)"}})
         sessions = (
             open_session(replace(bundle, manifest=manifest)),
             open_session(write_bundle(run / "float" / out.name, twin, {MODEL: plain})),
         )
         report("agreement", 0.9, "Comparing int8 with float", None)
-        beside_float = agreement(*sessions, source.slices["val"])
+        if chosen:  # how near the trained patients' truth it comes says nothing
+            beside_float = {"patients": "train", **agreement(*sessions, source.slices["train"], truth=False)}
+        else:
+            beside_float = {"patients": "val", **agreement(*sessions, source.slices["val"])}
     manifest = replace(manifest, files=entry, metrics=manifest.metrics | {"int8_against_float": beside_float})
     write_bundle(out, manifest, {MODEL: quantized, CARD: model_card(manifest, len(quantized)).encode()})
     report("agreement", 1.0, out.name, None)
@@ -111,6 +123,32 @@ def quantized_network(run: Path, model, weights: str):
     return aware
 
 
+def _chosen_model(run: Path, folder: Path | None) -> Bundle | None:
+    """The bundle whose operating point a refit takes; None for a run that has val patients to choose its own."""
+    config = read_run(run)
+    if config.refit and not folder:
+        raise UsageError(
+            f"{run} was trained on the val patients too, so none are left to choose a threshold on; give --operating-point with the "
+            "folder of the model that was chosen before."
+        )
+    if not folder:
+        return None
+    if not config.refit:
+        raise UsageError(f"{run} has val patients to choose its threshold on; leave out --operating-point.")
+    bundle = load_bundle(folder)
+    if (bundle.manifest.task, bundle.manifest.input) != (config.task, config.input):
+        raise UsageError(f"The model in {folder} answers another question, or sees another canvas, than the run in {run}.")
+    if not bundle.manifest.training.get("cases", {}).get("val"):
+        raise UsageError(f"The model in {folder} was not chosen on val patients itself; give the one that was.")
+    return bundle
+
+
+def _with_operating_point_of(chosen: Bundle, manifest: Manifest) -> Manifest:
+    named = {"id": chosen.id, "version": chosen.manifest.version, "chosen_on": chosen.manifest.training["cases"]["val"]}
+    training = manifest.training | {"operating_point": named}
+    return replace(manifest, calibration=chosen.manifest.calibration, threshold=chosen.manifest.threshold, training=training)
+
+
 def _with_operating_point(bundle: Bundle, config: TrainConfig, cases) -> Manifest:
     session = open_session(bundle)
     if config.task == "slice":
@@ -122,10 +160,10 @@ def _with_operating_point(bundle: Bundle, config: TrainConfig, cases) -> Manifes
 
 
 def _best_epoch(run: Path) -> dict[str, str]:
-    """The row of the training log with the best validation metric."""
+    """The row of the training log with the best validation metric, the last where nothing validated."""
     import csv
 
     with open(run / "log.csv", newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    key = next(name for name in rows[0] if name.startswith("val_") and name.endswith(("dice", "accuracy")))
-    return {"epochs_run": str(len(rows)), **max(rows, key=lambda row: float(row[key]))}
+    key = next((name for name in rows[0] if name.startswith("val_") and name.endswith(("dice", "accuracy"))), None)
+    return {"epochs_run": str(len(rows)), **(max(rows, key=lambda row: float(row[key])) if key else rows[-1])}

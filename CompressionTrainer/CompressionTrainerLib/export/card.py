@@ -30,7 +30,6 @@ def model_card(manifest: Manifest, size: int) -> str:
     commit, name = training["commit"], config["name"]
     width, seed, batch = config["network"]["width"], config["seed"], config["optimizer"]["batch"]
     quantization = manifest.files["model.tflite"]["quantization"]
-    trained, chosen = _list(training["cases"]["train"]), _list(training["cases"]["val"])
     source = training.get("source") or f"'{training['split']}'"
     measured = MEASURED if training["split"] == SHIPPED_SPLIT else MEASURE_YOURSELF
     level = "" if spec.liver_hu is None else f", the liver's median brought to {spec.liver_hu:.0f} HU"
@@ -45,11 +44,11 @@ def model_card(manifest: Manifest, size: int) -> str:
 - {network}, width {width}, {quantization}, {size / 1e6:.2f} MB.
 - Input: {rows} x {columns} pixels of {spec.spacing_mm} mm, canvas centred on the {spec.region}; three channels are the slice and its
   neighbours {spec.neighbour_mm} mm below and above; HU {spec.window_hu[0]:.0f} to {spec.window_hu[1]:.0f} shown{level}.
-- Threshold {manifest.threshold:.2f}, chosen on the validation patients.
+- Threshold {manifest.threshold:.2f}, chosen on validation patients.
 
 ## Training
-- Data: {source}, split by {training.get("split_by", "patient")}. Trained on cases {trained};
-  weights, threshold and calibration chosen on cases {chosen}. No other case was seen.
+- Data: {source}, split by {training.get("split_by", "patient")}. Trained on cases {_list(training["cases"]["train"])};
+  {_choices(training)}. No other case was seen.
 - Start: {start}.{made}
 - {epochs} epochs of {slices} slices, batch {batch}, seed {seed}.
 - Commit {commit}; `livertumor train {name}.toml`, `livertumor quantize`, `livertumor export`.
@@ -68,17 +67,27 @@ def model_card(manifest: Manifest, size: int) -> str:
 """
 
 
+def _choices(training: dict) -> str:
+    """On which cases, and for which network, the operating point was chosen."""
+    if chosen := training.get("operating_point"):
+        return (
+            f"threshold and calibration are those of {chosen['id']} {chosen['version']}, chosen on cases {_list(chosen['chosen_on'])}\n"
+            "  before these were trained on too (a refit)"
+        )
+    return f"weights, threshold and calibration chosen on cases {_list(training['cases']['val'])}"
+
+
 def _beside_float(figures: dict) -> str:
     """How the int8 network answers beside the same weights in float."""
     if "same_decision" in figures:
         same = f"same decision in {figures['same_decision']:.1%} of the slices"
     else:
-        same = (
-            f"Dice with the truth {figures['truth_dice']:.4f} against {figures['float_truth_dice']:.4f}, mean over the cases; Dice between "
-            f"their masks {figures['mean_dice']:.4f} on average, {figures['worst_dice']:.4f} at worst"
-        )
+        same = f"Dice between their masks {figures['mean_dice']:.4f} on average, {figures['worst_dice']:.4f} at worst"
+        if "truth_dice" in figures:
+            same += f"; Dice with the truth {figures['truth_dice']:.4f} against {figures['float_truth_dice']:.4f}, mean over the cases"
+    patients = {"train": "training", "val": "validation"}[figures["patients"]]
     return (
-        f"int8 against float, the same weights, on {figures['slices']} slices of the validation patients: {same}; the probability "
+        f"int8 against float, the same weights, on {figures['slices']} slices of the {patients} patients: {same}; the probability "
         f"differs by {figures['mean_difference']:.4f} on average and by {figures['worst_difference']:.4f} at most."
     )
 

@@ -19,6 +19,8 @@ def add_parser(subparsers) -> None:
     add_source(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the model; its name becomes the id")
     parser.add_argument("--version", default="0.1.0", metavar="X.Y.Z", help="version of the model (default: %(default)s)")
+    operating_point = "of a refit: the model whose threshold and calibration it takes, for it has no val patients left to choose its own"
+    parser.add_argument("--operating-point", type=Path, metavar="MODEL", help=operating_point)
     parser.set_defaults(func=run)
 
 
@@ -33,7 +35,8 @@ def run(args) -> int:
     with stops_promptly(), reporting(args.events, args.out) as report:
         from .bundle import export_run
 
-        bundle = export_run(args.run, args.data, args.split, args.cache, args.out, args.version, args.weights, report)
+        data = args.data, args.split, args.cache
+        bundle = export_run(args.run, *data, args.out, args.version, args.weights, report, operating_point=args.operating_point)
     if not args.events:
         print(f"{bundle.id} {bundle.manifest.version}: threshold {bundle.manifest.threshold:.2f}, {bundle.model.stat().st_size} bytes")
     return 0

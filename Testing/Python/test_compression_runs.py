@@ -3,6 +3,7 @@
 With VGG-16 at an eighth of its width, which has the fewest layers; test_compression_networks.py has the networks that are shipped.
 """
 
+import argparse
 import csv
 import json
 
@@ -11,6 +12,7 @@ import pytest
 
 pytest.importorskip("tensorflow", reason="the trainer's tests need TensorFlow")
 
+from CompressionTrainerLib.compression import distill_command
 from CompressionTrainerLib.compression.distill import distill_run
 from CompressionTrainerLib.compression.inspect import float_tensors, kernels, sparsity
 from CompressionTrainerLib.compression.prune import prune_run
@@ -18,7 +20,7 @@ from CompressionTrainerLib.compression.slim import slim_run
 from CompressionTrainerLib.export.bundle import export_run
 from CompressionTrainerLib.export.variants import write_variants
 from CompressionTrainerLib.training.config import config_from_dict
-from CompressionTrainerLib.training.finished import read_run
+from CompressionTrainerLib.training.finished import open_run, read_run
 from CompressionTrainerLib.training.quantize import quantize_run
 from CompressionTrainerLib.training.run import build_network
 from LiverTumorLib.errors import Cancelled, InputError, UsageError
@@ -109,3 +111,18 @@ def test_a_student_with_smaller_inputs_is_a_run_of_its_own(data, tmp_path):
     student.load_weights(tmp_path / "student" / "last.weights.h5")
     assert any((old != new).any() for old, new in zip(before, student.get_weights(), strict=True))
     assert all(np.isfinite(new).all() for new in student.get_weights())
+
+
+def test_a_short_student_starts_from_its_teachers_first_layers(data, tmp_path):
+    text = TINY.format(task="slice", region="body")
+    teacher = untrained_run(tmp_path / "teacher", data, text)
+    text = text.replace("epochs = 2", "epochs = 1\nlearning_rate = 1e-12").replace("[network]", "[network]\nstride = 16\nblocks = 12")
+    (tmp_path / "student.toml").write_text(text, encoding="utf-8")
+    parser = argparse.ArgumentParser()
+    distill_command.add_parser(parser.add_subparsers())
+    words = ["distill", teacher, "--config", tmp_path / "student.toml", "--from-teacher", "--out", tmp_path / "student"]
+    options = (f"--{name}={path}" for name, path in zip(("data", "split", "cache"), data, strict=True))
+    arguments = parser.parse_args([*map(str, words), *options])
+    assert arguments.func(arguments) == 0
+    first = [open_run(run, *data).model.get_layer("Conv1").get_weights()[0] for run in (teacher, tmp_path / "student")]
+    np.testing.assert_allclose(*first, atol=1e-6)

@@ -70,6 +70,7 @@ def test_weights_to_start_from_that_are_missing_or_none_are_refused(tmp_path):
         ({"input": {"size": [32, 32], "spacing_mm": 5.0}}, "canvas is 160.0 mm .32 pixels. where the teacher's is 320.0 mm"),
         ({"input": {"size": [128, 128], "spacing_mm": 2.5}}, "no more pixels"),
         ({"input": {"size": [64, 64], "spacing_mm": 5.0, "window_hu": [0.0, 100.0]}}, "student's window_hu is"),
+        ({"network": {"head": "average"}}, "head is 'cells' and the student's 'average'"),
     ],
 )
 def test_a_student_unlike_its_teacher_is_refused(tmp_path, changed, sentence):

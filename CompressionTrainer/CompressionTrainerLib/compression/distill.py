@@ -49,9 +49,11 @@ def distill_run(
     refuse_a_run(out)
     check_canvas(read_run(run), config)
     teacher = open_run(run, data, split_file, cache, weights)
+    config = replace(config, refit=teacher.config.refit)  # the student sees the patients that its teacher saw
     student = starting_network(config, teacher.slices, None, start)
     out.mkdir(parents=True, exist_ok=True)
     distillation = {"teacher": str(teacher.weights), "temperature": temperature, "share": share, "config": teacher.config.to_dict()}
     write_record(out, config, teacher.split, None, start, distillation=distillation)
-    shown = replace(config, input=teacher.config.input)
+    # Truth and answers are compared on the teacher's canvas and, of classifiers, on its cells.
+    shown = replace(config, input=teacher.config.input, network=replace(config.network, stride=teacher.config.network.stride))
     fit(distiller(student, teacher.model, temperature, share), shown, teacher.slices, out, report=report)

@@ -24,7 +24,10 @@ def add_parser(subparsers) -> None:
     soft = "by which logits are divided before answers are compared (default %(default)s)"
     parser.add_argument("--temperature", type=positive, default=2.0, metavar="T", help=soft)
     parser.add_argument("--share", type=share, default=0.5, metavar="S", help="what the answers count, 0 to 1 (default %(default)s)")
-    parser.add_argument("--start", type=Path, metavar="FILE", help="weights to start the student from (.h5) (default: random weights)")
+    begin = parser.add_mutually_exclusive_group()
+    begin.add_argument("--start", type=Path, metavar="FILE", help="weights to start the student from (.h5) (default: random weights)")
+    teacher = "start the student from its teacher's weights where layers are alike, as in a network with fewer of the same bottlenecks"
+    begin.add_argument("--from-teacher", action="store_true", help=teacher)
     parser.set_defaults(func=run)
 
 
@@ -41,6 +44,7 @@ def run(args) -> int:
         from .distill import distill_run
 
         config = load_config(args.config)
-        how = (args.weights, args.temperature, args.share, args.start)
+        start = args.run / f"{args.weights}.weights.h5" if args.from_teacher else args.start
+        how = (args.weights, args.temperature, args.share, start)
         distill_run(args.run, config, args.data, args.split, args.cache, args.out, *how, report=report)
     return 0

@@ -75,6 +75,10 @@ def check_canvas(teacher: TrainConfig, student: TrainConfig) -> None:
     """Raises UsageError where a teacher's answers are no answers to what the student is asked."""
     if teacher.task != student.task:
         raise UsageError(f"The teacher's task is '{teacher.task}' and the student's '{student.task}'; they must be the same.")
+    if teacher.network.head != student.network.head:
+        raise UsageError(
+            f"The teacher's head is '{teacher.network.head}' and the student's '{student.network.head}'; they must be the same."
+        )
     for name, value in asdict(teacher.input).items():
         if name not in ("size", "spacing_mm") and getattr(student.input, name) != value:
             raise UsageError(f"The student's {name} is {getattr(student.input, name)} and the teacher's {value}; they must be the same.")

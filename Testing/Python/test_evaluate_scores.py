@@ -166,19 +166,23 @@ def test_agreement_is_dice_and_the_largest_difference():
     run.probabilities = {"liver": np.zeros(SHAPE, np.float16), "tumor": np.zeros(SHAPE, np.float16)}
     twin.probabilities = {"liver": np.zeros(SHAPE, np.float16), "tumor": np.zeros(SHAPE, np.float16)}
     twin.probabilities["liver"][1, 2, 3] = 0.125
-    agreement = compare_runs(run, twin)
+    agreement = compare_runs(run, twin, FOUND)
     assert agreement.liver_dice == pytest.approx(288 / 312) and agreement.tumor_dice == pytest.approx(0.75)
     assert (agreement.liver_dp, agreement.tumor_dp, agreement.slice_dp) == (0.125, 0, 0.25)
+    assert (agreement.float_liver_dice, agreement.float_tumor_dice) == (agreement.liver_dice, agreement.tumor_dice), (
+        "the twin's with the truth"
+    )
 
 
 def test_agreement_summary_leaves_out_empty_masks_and_keeps_the_worst():
     empty = output(labels(np.s_[2:6, 2:8, 2:8]))
     scored = [
-        score_case(output(FOUND), TRUTH, volume(), "a", agreement=compare_runs(output(FOUND), output(TRUTH))),
-        score_case(empty, TRUTH, volume(), "b", agreement=compare_runs(empty, empty)),
+        score_case(output(FOUND), TRUTH, volume(), "a", agreement=compare_runs(output(FOUND), output(TRUTH), TRUTH)),
+        score_case(empty, TRUTH, volume(), "b", agreement=compare_runs(empty, empty, empty.labels)),
     ]
     agreement = summarize(scored, math.nan)["int8_against_float"]
     assert agreement["tumor_mean_dice"] == agreement["tumor_worst_dice"] == pytest.approx(0.75)
     assert agreement["liver_mean_dice"] == pytest.approx((288 / 312 + 1) / 2)
     assert agreement["liver_worst_dice"] == pytest.approx(288 / 312)
     assert math.isnan(agreement["largest_slice_dp"])
+    assert agreement["float_tumor_mean_dice"] == agreement["float_liver_mean_dice"] == 1, "of the case that has tumor, and of both livers"

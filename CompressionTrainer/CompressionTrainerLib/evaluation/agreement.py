@@ -15,6 +15,7 @@ class Agreement:
     """Of two runs on one case: Dice between their masks (NaN where both are empty) and the largest differences of probability.
 
     The maps are compared where the pipeline believes them, on the CT's grid; `slice_dp` is of the slice classifier (NaN without it).
+    `float_liver_dice` and `float_tumor_dice` are the float twin's with the truth, NaN where that has none.
     """
 
     liver_dice: float
@@ -22,10 +23,12 @@ class Agreement:
     liver_dp: float
     tumor_dp: float
     slice_dp: float
+    float_liver_dice: float
+    float_tumor_dice: float
 
 
-def compare_runs(run: CaseOutput, twin: CaseOutput) -> Agreement:
-    """Compare two outputs of `segment_case` with kept probabilities on one CT."""
+def compare_runs(run: CaseOutput, twin: CaseOutput, truth: np.ndarray) -> Agreement:
+    """Compare two outputs of `segment_case` with kept probabilities on one CT, and the second, the float one, with the truth's labels."""
     slices = [
         abs(ours.probability - theirs.probability)
         for ours, theirs in zip(run.result.slices, twin.result.slices, strict=True)
@@ -37,7 +40,13 @@ def compare_runs(run: CaseOutput, twin: CaseOutput) -> Agreement:
         liver_dp=_largest_difference(run, twin, "liver"),
         tumor_dp=_largest_difference(run, twin, "tumor"),
         slice_dp=max(slices, default=float("nan")),
+        float_liver_dice=_truth_dice(twin.labels > 0, truth > 0),
+        float_tumor_dice=_truth_dice(twin.labels == TUMOR, truth == TUMOR),
     )
+
+
+def _truth_dice(found: np.ndarray, truth: np.ndarray) -> float:
+    return Counts.of(found, truth).dice if truth.any() else float("nan")
 
 
 def _largest_difference(run: CaseOutput, twin: CaseOutput, name: str) -> float:

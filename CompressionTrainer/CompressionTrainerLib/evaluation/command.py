@@ -117,7 +117,7 @@ def _evaluate(case, complete: bool, options, twin, picture: Path | None, slices:
     agreement = None
     output = segment_case(volume, replace(options, keep_probabilities=True) if twin else options)
     if twin:
-        agreement = compare_runs(output, segment_case(volume, replace(twin, keep_probabilities=True)))
+        agreement = compare_runs(output, segment_case(volume, replace(twin, keep_probabilities=True)), truth)
     if picture:
         draw_slices(picture, volume, output.labels, truth, slices)
     tumor_labelled = options.tumor and (complete or bool((truth == 2).any()))

@@ -113,15 +113,20 @@ def slice_figures(patients: Sequence[PatientSlices], threshold: float) -> dict:
 
 
 def _agreement(agreements: list) -> dict:
-    """Mean and worst Dice over cases where the masks are not both empty; the largest difference of probability anywhere."""
+    """Mean and worst Dice over cases where the masks are not both empty; the largest difference of probability anywhere; and the float
+    twin's own Dice with the truth, to be held against the int8 model's."""
     summary = {}
     for name in ("liver", "tumor"):
-        dice = [getattr(agreement, f"{name}_dice") for agreement in agreements]
-        filled = [value for value in dice if np.isfinite(value)]
-        summary |= {f"{name}_mean_dice": float(np.mean(filled)) if filled else float("nan"), f"{name}_worst_dice": _least(dice)}
+        dice, with_truth = ([getattr(agreement, f"{kind}{name}_dice") for agreement in agreements] for kind in ("", "float_"))
+        summary |= {f"{name}_mean_dice": _mean(dice), f"{name}_worst_dice": _least(dice), f"float_{name}_mean_dice": _mean(with_truth)}
     for name in ("liver_dp", "tumor_dp", "slice_dp"):
         summary[f"largest_{name}"] = -_least([-getattr(agreement, name) for agreement in agreements])
     return summary
+
+
+def _mean(values: list[float]) -> float:
+    finite = [value for value in values if np.isfinite(value)]
+    return float(np.mean(finite)) if finite else float("nan")
 
 
 def _least(values: list[float]) -> float:

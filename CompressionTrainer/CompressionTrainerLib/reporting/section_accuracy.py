@@ -112,7 +112,10 @@ def agreement_section(inputs: Inputs) -> Section | None:
         if (figures := evaluation.content["summary"].get("int8_against_float"))
     ]
     if rows:
-        note = "Dice between the masks of both; dp: the largest difference of a probability anywhere."
+        note = (
+            "Dice between the masks of both; dp: the largest difference of a probability anywhere; "
+            "float Dice: that of the float networks with the truth."
+        )
         blocks.append(Table("agreement", "The pipeline with int8 and with float networks, same weights", rows, note))
     for place, comparison in enumerate(inputs.comparisons, start=1):
         rows = [

@@ -33,7 +33,8 @@ def model_card(manifest: Manifest, size: int) -> str:
     source = training.get("source") or f"'{training['split']}'"
     measured = MEASURED if training["split"] == SHIPPED_SPLIT else MEASURE_YOURSELF
     level = "" if spec.liver_hu is None else f", the liver's median brought to {spec.liver_hu:.0f} HU"
-    epochs, slices = training["log"]["epochs_run"], config["sampling"]["slices"]
+    run, slices = training["log"]["epochs_run"], config["sampling"]["slices"]
+    epochs = "1 epoch" if run == "1" else f"{run} epochs"
     return f"""# {manifest.id} {manifest.version}
 
 {PURPOSE[manifest.task]}
@@ -50,7 +51,7 @@ def model_card(manifest: Manifest, size: int) -> str:
 - Data: {source}, split by {training.get("split_by", "patient")}. Trained on cases {_list(training["cases"]["train"])};
   {_choices(training)}. No other case was seen.
 - Start: {start}.{made}
-- {epochs} epochs of {slices} slices, batch {batch}, seed {seed}.
+- {epochs} of {slices} slices, batch {batch}, seed {seed}.
 - Commit {commit}; `livertumor train {name}.toml`, `livertumor quantize`, `livertumor export`.
 - {versions}.
 

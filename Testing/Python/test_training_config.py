@@ -104,6 +104,6 @@ def test_the_papers_configuration_is_the_papers():
     assert optimizer.stop_patience > optimizer.plateau_patience > 0 and config.keep_epochs
 
 
-@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.toml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted(CONFIGS.rglob("*.toml")), ids=lambda path: path.stem)
 def test_shipped_configurations_load(path):
     assert load_config(path).name == path.stem

@@ -10,7 +10,7 @@ from LiverTumorLib.models.session import Session
 from LiverTumorLib.pipelines.slicewise import calibrated
 
 from ..data.slices import CaseSlices
-from .thresholds import case_scores, liver_slice_logits, predictions
+from .thresholds import INNER, case_scores, liver_slice_logits, predictions
 
 
 def agreement(int8: Session, plain: Session, cases: Sequence[CaseSlices], *, truth: bool = True) -> dict[str, float]:
@@ -44,7 +44,8 @@ def agreement(int8: Session, plain: Session, cases: Sequence[CaseSlices], *, tru
 
 
 def _probability(session: Session, case: CaseSlices) -> np.ndarray:
-    """Of tumor in each slice that holds liver, (n,); or in each pixel, (k, rows, columns)."""
+    """Of tumor in each slice that holds liver, (n,); or in each pixel, (k, rows, columns), tumor's where inference looks for it."""
     if session.bundle.manifest.task == "slice":
         return calibrated(liver_slice_logits(session, case), session.bundle.manifest.calibration)
-    return predictions(session, case)[0][..., 0]
+    output = predictions(session, case)[0][..., 0]
+    return output * (case.liver[INNER] >= 128) if session.bundle.manifest.task == "tumor" else output

@@ -22,6 +22,7 @@ from LiverTumorLib.errors import InputError, LiverTumorError, OutputError, Usage
 from tiny_training import TINY
 
 pytestmark = pytest.mark.skipif(not importlib.util.find_spec("tensorflow"), reason="the chain needs the trainer's packages")
+STUDY = Path(__file__).parents[1] / "Study" / "chain.toml"
 FAKE = (sys.executable, fake_stages.__file__)
 PRUNE = "[prune]\nsparsity = 0.3\n[quantize]\nepochs = 2\n[export]\n"
 
@@ -219,6 +220,20 @@ def test_shipped_configurations_are_whole(setup, name):
     chain = load_chain(name)
     assert chain.name == name and {"train", "export", "evaluate"} <= chain.stages.keys()
     assert prepare(chain, setup.data, setup.folder / "split.json", setup.out, setup.out / "cache").stages
+
+
+def test_the_studys_chain_goes_through_all_stages(setup):
+    chain = load_chain(STUDY)
+    assert chain.stages.keys() == set(STAGES) - {"prepare"}
+    assert prepare(chain, setup.data, setup.folder / "split.json", setup.out, setup.out / "cache").stages
+
+
+def test_a_refit_is_no_chain(setup):
+    """It would have nobody to choose a threshold on."""
+    (setup.folder / "refit.toml").write_text("refit = true\n" + TINY.format(task="liver", region="body"))
+    chain = load_chain("best", setup.folder / "refit.toml")
+    with pytest.raises(UsageError, match="refit has no place in it"):
+        prepare(chain, setup.data, setup.folder / "split.json", setup.out, setup.out / "cache")
 
 
 @pytest.mark.parametrize(

@@ -135,6 +135,21 @@ def test_a_split_is_evaluated_and_logged(data, tmp_path, capsys):
 
 
 @shipped
+def test_a_classifier_alone_is_measured_in_the_true_liver(data, tmp_path):
+    """Without stage 1, whose models count for nothing then, and without looking for tumor."""
+    arguments = ["--split", data / "split.json", "--subset", "test", "--true-liver", "--no-tumor", "--out", tmp_path / "o"]
+    evaluate(data, *arguments, "--log", tmp_path / "log.jsonl", "--float-slice-model", "tumor-slice")
+    stored = json.loads((tmp_path / "o" / "evaluation.json").read_text(encoding="utf-8"))
+    assert not {"liver", "tumor"} & stored["summary"].keys() and not any(key.startswith("liver_") for key in stored["cases"][0])
+    assert stored["summary"]["slices_all"]["slices"] == 64 and stored["summary"]["int8_against_float"]["largest_slice_dp"] == 0
+    with open(tmp_path / "o" / "slices.csv", newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert any(row["tumor"] == "1" for row in rows) and all(float(row["probability"]) == 0 for row in rows if row["liver"] == "0")
+    [line] = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert line["command"].endswith("--true-liver --no-tumor") and {model["id"] for model in line["models"]} == {"tumor-slice"}
+
+
+@shipped
 def test_a_model_is_not_measured_on_patients_that_it_was_trained_on(data, tmp_path):
     trained = shutil.copytree(SHIPPED / "liver-roi", tmp_path / "trained")
     manifest = json.loads((trained / "manifest.json").read_text(encoding="utf-8"))

@@ -17,7 +17,8 @@ MODELS = "models"
 NETWORK, STUDENT, SPLIT = "network.toml", "student.toml", "split.json"
 # Given the same command again, these go on where they were stopped.
 _RESUME = ("prepare", "train", "distill", "slim", "prune", "quantize")
-_SWITCHES = {"liver": ("no_tumor", "no_slices"), "tumor": ("no_slices",), "slice": ("no_tumor",)}
+# The network that was made, alone.
+_SWITCHES = {"liver": ("no_tumor", "no_slices"), "tumor": ("true_liver", "no_slices"), "slice": ("true_liver", "no_tumor")}
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ def plan(chain: Chain, data: Content, split: Content | None, out: Path, cache: P
     shared = {"data": data, "split": split or out / "prepare" / "split.json", "cache": Content(cache, "")}
     first = ["prepare"] if split is None else []
 
-    run, made_by, runs = out / "train", ["train"], [out / "train"]
+    run, made_by, networks = out / "train", ["train"], []
     planner.add("train", [_configuration(out / NETWORK, chain.network)], shared | {"out": run}, run, first)
     for name in ("distill", "slim", "prune"):
         if name in chain.stages:
@@ -85,9 +86,10 @@ def plan(chain: Chain, data: Content, split: Content | None, out: Path, cache: P
             if name == "distill":
                 own["config"] = _configuration(out / STUDENT, chain.student)
                 planner.config = chain.student.config
+            networks.append(_weights(chain, name, run))
             planner.add(name, [run], own, out / name, made_by)
             run, made_by = out / name, [name]
-            runs.append(run)
+    networks.append(_weights(chain, "quantize" if "quantize" in chain.stages else "export", run))
     if "quantize" in chain.stages:
         planner.add("quantize", [run], shared, run / "quantized", made_by)
         made_by = [*made_by, "quantize"]
@@ -102,7 +104,7 @@ def plan(chain: Chain, data: Content, split: Content | None, out: Path, cache: P
     twins = {f"{task}_model": model, f"float_{task}_model": run / "float" / chain.name}
     measured = subset | {"out": out / "evaluate", **twins, **dict.fromkeys(_SWITCHES[task], True)}
     planner.add("evaluate", [data], measured, out / "evaluate", ["export"])
-    models = [*runs, model, *([variants / "*.tflite"] if "variants" in chain.stages else [])]
+    models = [*networks, model, *([variants / "*.tflite"] if "variants" in chain.stages else [])]
     files = [name for name in commands.MAKING if name != "prepare"]
     if task == "slice":
         planner.add("compare", models, shared | subset | {"run": run, "out": out / "compare"}, out / "compare", files)
@@ -148,6 +150,11 @@ class _Planner:
         optimizer = self.config.optimizer
         epochs = optimizer.epochs if name in ("train", "distill") else getattr(parsed, "epochs", 0) + getattr(parsed, "fine_tune", 0)
         return epochs * (self.config.sampling.slices // optimizer.batch)
+
+
+def _weights(chain: Chain, stage: str, run: Path) -> Path:
+    """Those of a run's weights that a stage goes on with."""
+    return run / f"{chain.stages.get(stage, {}).get('weights', 'best')}.weights.h5"
 
 
 def _files(path: Path | Content) -> list[Path | Content]:

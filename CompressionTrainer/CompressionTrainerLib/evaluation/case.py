@@ -40,11 +40,11 @@ class Slices:
 
 @dataclass(frozen=True)
 class CaseScores:
-    """All figures of one case; `tumor`, `lesions` and `slices` are None where the truth does not label tumor."""
+    """All figures of one case; None is what was not looked for, or what the truth does not label."""
 
     name: str
     patient: str
-    liver: Structure
+    liver: Structure | None
     tumor: Structure | None
     lesions: LesionDetection | None
     slices: Slices | None
@@ -59,7 +59,9 @@ def score_case(
     volume: CTVolume,
     patient: str,
     *,
-    tumor_labelled: bool = True,
+    liver: bool = True,
+    tumor: bool = True,
+    slices: bool = True,
     agreement: Agreement | None = None,
 ) -> CaseScores:
     """Compare what a run found with the truth.
@@ -69,7 +71,8 @@ def score_case(
         truth: labels (k, j, i) on the volume's grid: 1 liver, 2 tumor; the liver of the figures is both together, as in LiTS.
         volume: the CT.
         patient: whom the case belongs to; cases of one patient are resampled together.
-        tumor_labelled: whether absence of label 2 means absence of tumor.
+        liver: whether the run has looked for the liver itself.
+        tumor, slices: whether tumor was looked for, and slices were scored, and absence of label 2 means absence of tumor.
         agreement: with a float twin, to travel with the case.
     """
     result = output.result
@@ -77,10 +80,10 @@ def score_case(
     return CaseScores(
         name=result.name,
         patient=patient,
-        liver=_structure(output.labels > 0, truth > 0, volume),
-        tumor=_structure(predicted_tumor, true_tumor, volume) if tumor_labelled else None,
-        lesions=detect_lesions(predicted_tumor, true_tumor, volume.voxel_ml) if tumor_labelled else None,
-        slices=_slices(output, truth, volume) if tumor_labelled else None,
+        liver=_structure(output.labels > 0, truth > 0, volume) if liver else None,
+        tumor=_structure(predicted_tumor, true_tumor, volume) if tumor else None,
+        lesions=detect_lesions(predicted_tumor, true_tumor, volume.voxel_ml) if tumor else None,
+        slices=_slices(output, truth, volume) if slices else None,
         seconds=sum(result.seconds.values()),
         models=result.models,
         agreement=agreement,

@@ -34,6 +34,8 @@ def add_parser(subparsers) -> None:
     pair = "a CT (file or DICOM folder) and its mask (1 liver, 2 tumor), instead of DATA; may be repeated"
     parser.add_argument("--pair", nargs=2, action="append", type=Path, metavar=("CT", "MASK"), help=pair)
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the tables, evaluation.json and evaluation.md")
+    true_liver = "look in the mask's liver instead of one that stage 1 finds, to measure the tumor or the slice network alone"
+    parser.add_argument("--true-liver", action="store_true", default=None, help=true_liver)
     pictures = "draw N random slices of each case (CT, truth, found) into DIR/pictures (default: none)"
     parser.add_argument("--pictures", type=int, default=0, metavar="N", help=pictures)
     parser.add_argument("--overwrite", action="store_true", help="replace an evaluation that is in the folder already")
@@ -64,14 +66,18 @@ def run(arguments: argparse.Namespace) -> None:
     options = run_options(arguments)
     twins = {f"{task}_model": model for task in TASKS if (model := getattr(arguments, f"float_{task}_model"))}
     twin = replace(options, **twins) if twins else None
-    used = [options.liver_model, *([options.tumor_model] if options.tumor else []), *([options.slice_model] if options.slices else [])]
+    used = [
+        *([] if arguments.true_liver else [options.liver_model]),
+        *([options.tumor_model] if options.tumor else []),
+        *([options.slice_model] if options.slices else []),
+    ]
     for model in map(get_bundle, used) if "split" in selection.about else ():
         check_unseen(model.id, model.manifest.training, selection.about["split"], arguments.subset, selection.cases)
     scored, pictures = [], []
     for number, case in enumerate(selection.cases, start=1):
         print(f"[{number}/{len(selection.cases)}] {case.ct.name}", file=sys.stderr, flush=True)
         picture = arguments.out / "pictures" / f"{number:03d}.png" if arguments.pictures > 0 else None
-        scored.append(_evaluate(case, selection.complete, options, twin, picture, arguments.pictures))
+        scored.append(_evaluate(case, selection, options, twin, arguments.true_liver, picture, arguments.pictures))
         pictures += [{"case": scored[-1].name, "file": picture.relative_to(arguments.out).as_posix()}] if picture else []
     threshold = options.slice_threshold or get_bundle(options.slice_model).manifest.threshold if options.slices else math.nan
     summary = summarize(scored, threshold)
@@ -89,8 +95,9 @@ def key_figures(summary: dict) -> dict:
     """The figures that go into the log, rounded; null where not defined."""
     from .text import rounded
 
-    figures = {"cases": summary["cases"], "liver_mean_dice": rounded(summary["liver"]["mean_dice"])}
-    figures["liver_worst_dice"] = _rounded(summary["liver"]["worst_dice"])
+    figures = {"cases": summary["cases"]}
+    if "liver" in summary:
+        figures |= {"liver_mean_dice": rounded(summary["liver"]["mean_dice"]), "liver_worst_dice": _rounded(summary["liver"]["worst_dice"])}
     if "tumor" in summary:
         figures |= {f"tumor_{name}": rounded(summary["tumor"][name]) for name in ("mean_dice", "median_dice")}
         false_positives = summary["tumor"]["false_positive_ml_without_tumor"]
@@ -104,7 +111,8 @@ def key_figures(summary: dict) -> dict:
     return figures
 
 
-def _evaluate(case, complete: bool, options, twin, picture: Path | None, slices: int):
+def _evaluate(case, selection, options, twin, true_liver: bool, picture: Path | None, slices: int):
+    import numpy as np
     from LiverTumorLib.pipelines.segmentation import segment_case
 
     from ..data.labelled import read_case
@@ -114,14 +122,17 @@ def _evaluate(case, complete: bool, options, twin, picture: Path | None, slices:
 
     labelled = read_case(case)
     volume, truth = labelled.volume, labelled.labels
-    agreement = None
-    output = segment_case(volume, replace(options, keep_probabilities=True) if twin else options)
+    agreement, liver = None, (truth > 0).astype(np.uint8) if true_liver else None
+    output = segment_case(volume, replace(options, keep_probabilities=True) if twin else options, liver=liver)
     if twin:
-        agreement = compare_runs(output, segment_case(volume, replace(twin, keep_probabilities=True)), truth)
+        agreement = compare_runs(output, segment_case(volume, replace(twin, keep_probabilities=True), liver=liver), truth)
     if picture:
         draw_slices(picture, volume, output.labels, truth, slices)
-    tumor_labelled = options.tumor and (complete or bool((truth == 2).any()))
-    return score_case(output, truth, volume, str(case.patient), tumor_labelled=tumor_labelled, agreement=agreement)
+    # Of a folder without a split, --no-tumor says that only the liver is labelled.
+    complete = selection.complete and (options.tumor or "split" in selection.about)
+    labelled = complete or bool((truth == 2).any())
+    scored = {"liver": not true_liver, "tumor": options.tumor and labelled, "slices": options.slices and labelled}
+    return score_case(output, truth, volume, str(case.patient), **scored, agreement=agreement)
 
 
 def _command(arguments: argparse.Namespace) -> str:
@@ -138,7 +149,10 @@ def _command(arguments: argparse.Namespace) -> str:
     for name, value in sorted(vars(arguments).items()):
         if name not in plumbing and value is not None:
             flag = "--margin-mm" if name == "roi_margin_mm" else f"--{name.replace('_', '-')}"
-            words.append(f"--no-{name}" if value is False else f"{flag} {Path(value).name if isinstance(value, str) else value}")
+            if isinstance(value, bool):
+                words.append(flag if value else f"--no-{name}")
+            else:
+                words.append(f"{flag} {Path(value).name if isinstance(value, str) else value}")
     return " ".join(words)
 
 

@@ -69,9 +69,11 @@ def write_report(folder: Path, title: str, cases: list[CaseScores], summary: dic
 
 def markdown(title: str, rows: list[dict], summary: dict, provenance: dict) -> str:
     """Tables per case and over all cases."""
-    parts = [f"# {title}", _provenance(provenance), "## Liver (tumor included)", _structure_table("liver", rows)]
-    liver = summary["liver"]
-    parts.append(f"Mean Dice {interval(liver['mean_dice'])}, worst {number(liver['worst_dice'])}; {_basis(liver['mean_dice'], summary)}")
+    parts = [f"# {title}", _provenance(provenance)]
+    if "liver" in summary:
+        dice, worst = summary["liver"]["mean_dice"], summary["liver"]["worst_dice"]
+        parts += ["## Liver (tumor included)", _structure_table("liver", rows)]
+        parts.append(f"Mean Dice {interval(dice)}, worst {number(worst)}; {_basis(dice, summary)}")
     if "tumor" in summary:
         parts += [
             "## Tumor",

@@ -24,19 +24,24 @@ def summarize(cases: list[CaseScores], slice_threshold: float) -> dict:
     for case in cases:
         patients.setdefault(case.patient, []).append(case)
     groups = list(patients.values())
-    labelled = [case for case in cases if case.tumor is not None]
-    summary = {"cases": len(cases), "patients": len(groups), "liver": _liver(groups)}
-    if labelled:
-        groups = [[case for case in group if case.tumor is not None] for group in groups]
-        groups = [group for group in groups if group]
-        summary |= {"tumor": _tumor(groups), "lesions": _lesions(groups)}
-        if all(case.slices is not None for case in labelled):
-            summary["slices_with_liver"] = _slices(groups, slice_threshold, liver_only=True)
-            summary["slices_all"] = _slices(groups, slice_threshold, liver_only=False)
+    summary = {"cases": len(cases), "patients": len(groups)}
+    if with_liver := _having(groups, "liver"):
+        summary["liver"] = _liver(with_liver)
+    if with_tumor := _having(groups, "tumor"):
+        summary |= {"tumor": _tumor(with_tumor), "lesions": _lesions(with_tumor)}
+    if with_slices := _having(groups, "slices"):
+        summary["slices_with_liver"] = _slices(with_slices, slice_threshold, liver_only=True)
+        summary["slices_all"] = _slices(with_slices, slice_threshold, liver_only=False)
     agreements = [case.agreement for case in cases if case.agreement is not None]
     if agreements:
         summary["int8_against_float"] = _agreement(agreements)
     return summary
+
+
+def _having(groups: list[list[CaseScores]], part: str) -> list[list[CaseScores]]:
+    """The cases, by patient, of which a part was measured."""
+    having = [[case for case in group if getattr(case, part) is not None] for group in groups]
+    return [group for group in having if group]
 
 
 def _liver(groups: list[list[CaseScores]]) -> dict:

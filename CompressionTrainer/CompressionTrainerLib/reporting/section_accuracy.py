@@ -82,16 +82,17 @@ def leak_section(inputs: Inputs) -> Section | None:
 
 def segmentation_section(inputs: Inputs) -> Section | None:
     """Liver, tumor and lesions of each evaluation."""
-    if not inputs.evaluations:
+    evaluations = [each for each in inputs.evaluations if each.content["summary"].keys() & {"liver", "tumor"}]
+    if not evaluations:
         return None
-    rows = [_segmentation_row(evaluation) for evaluation in inputs.evaluations]
+    rows = [_segmentation_row(evaluation) for evaluation in evaluations]
     text = (
         "Dice compares two regions: 1 is the same voxels, 0 is none in common. It is taken for each case and then averaged. HD95 is the "
         "distance of the surfaces that 95 % of them stay below, the larger of both directions. A lesion counts as found when half of "
         "it is covered and the overlap is half of what truth and prediction cover together; touched is any overlap."
     )
     blocks: list = [Text(text), Table("segmentation", "Segmentation, averaged over cases", rows, _INTERVALS)]
-    for place, evaluation in enumerate(inputs.evaluations, start=1):
+    for place, evaluation in enumerate(evaluations, start=1):
         summary, cases = evaluation.content["summary"], evaluation.content["cases"]
         means = {name: summary[name]["mean_dice"] for name in ("liver", "tumor") if name in summary}
         caption = f"{evaluation.title}: Dice by case; dashed the mean, shaded its 95 % interval."
@@ -218,9 +219,9 @@ def _segmentation_row(evaluation: Evaluation) -> dict:
     return {
         "evaluation": evaluation.title,
         "cases (patients)": f"{summary['cases']} ({summary['patients']})",
-        "liver Dice": interval(liver["mean_dice"]),
-        "worst": number(liver["worst_dice"]),
-        "liver HD95 (mm)": interval(liver["mean_hd95_mm"], 1),
+        "liver Dice": interval(liver.get("mean_dice")),
+        "worst": number(liver.get("worst_dice")),
+        "liver HD95 (mm)": interval(liver.get("mean_hd95_mm"), 1),
         "tumor Dice": interval(tumor.get("mean_dice")),
         "median": interval(tumor.get("median_dice")),
         "lesions found": found,

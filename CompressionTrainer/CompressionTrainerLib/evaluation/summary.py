@@ -32,9 +32,8 @@ def summarize(cases: list[CaseScores], slice_threshold: float) -> dict:
     if with_slices := _having(groups, "slices"):
         summary["slices_with_liver"] = _slices(with_slices, slice_threshold, liver_only=True)
         summary["slices_all"] = _slices(with_slices, slice_threshold, liver_only=False)
-    agreements = [case.agreement for case in cases if case.agreement is not None]
-    if agreements:
-        summary["int8_against_float"] = _agreement(agreements)
+    if compared := [case for case in cases if case.agreement is not None]:
+        summary["int8_against_float"] = _agreement(compared)
     return summary
 
 
@@ -117,12 +116,13 @@ def slice_figures(patients: Sequence[PatientSlices], threshold: float) -> dict:
     return {"slices": total.total, "threshold": threshold, "confusion": asdict(total), "auc": auc, **intervals}
 
 
-def _agreement(agreements: list) -> dict:
+def _agreement(cases: list[CaseScores]) -> dict:
     """Mean and worst Dice over cases where the masks are not both empty; the largest difference of probability anywhere; and the float
     twin's own Dice with the truth, to be held against the int8 model's."""
-    summary = {}
+    summary, agreements = {}, [case.agreement for case in cases]
     for name in ("liver", "tumor"):
-        dice, with_truth = ([getattr(agreement, f"{kind}{name}_dice") for agreement in agreements] for kind in ("", "float_"))
+        dice = [getattr(agreement, f"{name}_dice") for agreement in agreements]
+        with_truth = [getattr(case.agreement, f"float_{name}_dice") for case in cases if getattr(case, name) is not None]
         summary |= {f"{name}_mean_dice": _mean(dice), f"{name}_worst_dice": _least(dice), f"float_{name}_mean_dice": _mean(with_truth)}
     for name in ("liver_dp", "tumor_dp", "slice_dp"):
         summary[f"largest_{name}"] = -_least([-getattr(agreement, name) for agreement in agreements])

@@ -118,15 +118,15 @@ def slice_figures(patients: Sequence[PatientSlices], threshold: float) -> dict:
 
 def _agreement(cases: list[CaseScores]) -> dict:
     """Mean and worst Dice over cases where the masks are not both empty; the largest difference of probability anywhere; and the float
-    twin's own Dice with the truth, to be held against the int8 model's."""
-    summary, agreements = {}, [case.agreement for case in cases]
+    twin's own Dice with the truth, to be held against the int8 model's. Of liver and tumor only where they were looked for."""
+    summary = {}
     for name in ("liver", "tumor"):
-        dice = [getattr(agreement, f"{name}_dice") for agreement in agreements]
-        with_truth = [getattr(case.agreement, f"float_{name}_dice") for case in cases if getattr(case, name) is not None]
-        summary |= {f"{name}_mean_dice": _mean(dice), f"{name}_worst_dice": _least(dice), f"float_{name}_mean_dice": _mean(with_truth)}
-    for name in ("liver_dp", "tumor_dp", "slice_dp"):
-        summary[f"largest_{name}"] = -_least([-getattr(agreement, name) for agreement in agreements])
-    return summary
+        agreements = [case.agreement for case in cases if getattr(case, name) is not None]
+        if agreements:
+            dice, with_truth = ([getattr(agreement, f"{kind}{name}_dice") for agreement in agreements] for kind in ("", "float_"))
+            summary |= {f"{name}_mean_dice": _mean(dice), f"{name}_worst_dice": _least(dice), f"float_{name}_mean_dice": _mean(with_truth)}
+            summary[f"largest_{name}_dp"] = _largest([getattr(agreement, f"{name}_dp") for agreement in agreements])
+    return summary | {"largest_slice_dp": _largest([case.agreement.slice_dp for case in cases])}
 
 
 def _mean(values: list[float]) -> float:
@@ -137,6 +137,10 @@ def _mean(values: list[float]) -> float:
 def _least(values: list[float]) -> float:
     finite = [value for value in values if np.isfinite(value)]
     return min(finite, default=float("nan"))
+
+
+def _largest(values: list[float]) -> float:
+    return -_least([-value for value in values])
 
 
 def _by_patient(groups: list[list[CaseScores]], figure: Callable[[CaseScores], float], middle: Callable) -> dict:

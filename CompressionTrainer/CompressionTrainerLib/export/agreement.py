@@ -10,7 +10,7 @@ from LiverTumorLib.models.session import Session
 from LiverTumorLib.pipelines.slicewise import calibrated
 
 from ..data.slices import CaseSlices
-from .thresholds import INNER, case_scores, liver_slice_logits, predictions
+from .thresholds import case_scores, in_liver, liver_slice_logits, predictions
 
 
 def agreement(int8: Session, plain: Session, cases: Sequence[CaseSlices], *, truth: bool = True) -> dict[str, float]:
@@ -28,14 +28,17 @@ def agreement(int8: Session, plain: Session, cases: Sequence[CaseSlices], *, tru
     dice, scores = [], []
     for case in cases:  # one after the other: the maps of all would fill the memory
         ours, theirs = (_probability(session, case) for session in (int8, plain))
+        if truth and manifest.task != "slice":
+            both = [case_scores(output, case, manifest.input, manifest.task, [manifest.threshold])[0] for output in (ours, theirs)]
+            scores.append(both)
+        if manifest.task == "tumor":
+            believed = in_liver(case)
+            ours, theirs = ours * believed, theirs * believed
         difference, counts = np.abs(ours - theirs), Counts.of(ours >= manifest.threshold, theirs >= manifest.threshold)
         slices, values = slices + len(ours), values + difference.size
         total, worst = total + float(difference.sum()), max(worst, float(difference.max(initial=0)))
         same += counts.tp + counts.tn
         dice.append(counts.dice if counts.tp + counts.fp + counts.fn else 1.0)
-        if truth and manifest.task != "slice":
-            both = [case_scores(output, case, manifest.input, manifest.task, [manifest.threshold])[0] for output in (ours, theirs)]
-            scores.append(both)
     found = {"slices": slices, "mean_difference": total / values, "worst_difference": worst}
     if manifest.task == "slice":
         return found | {"same_decision": same / slices}
@@ -44,8 +47,7 @@ def agreement(int8: Session, plain: Session, cases: Sequence[CaseSlices], *, tru
 
 
 def _probability(session: Session, case: CaseSlices) -> np.ndarray:
-    """Of tumor in each slice that holds liver, (n,); or in each pixel, (k, rows, columns), tumor's where inference looks for it."""
+    """Of tumor in each slice that holds liver, (n,); or in each pixel, (k, rows, columns)."""
     if session.bundle.manifest.task == "slice":
         return calibrated(liver_slice_logits(session, case), session.bundle.manifest.calibration)
-    output = predictions(session, case)[0][..., 0]
-    return output * (case.liver[INNER] >= 128) if session.bundle.manifest.task == "tumor" else output
+    return predictions(session, case)[0][..., 0]

@@ -105,10 +105,9 @@ def export_run(
             open_session(write_bundle(run / "float" / out.name, twin, {MODEL: plain})),
         )
         report("agreement", 0.9, "Comparing int8 with float", None)
-        if chosen:  # how near the trained patients' truth it comes says nothing
-            beside_float = {"patients": "train", **agreement(*sessions, source.slices["train"], truth=False)}
-        else:
-            beside_float = {"patients": "val", **agreement(*sessions, source.slices["val"])}
+        patients = "train" if chosen else "val"
+        # How near it comes to the truth of patients that it was trained on says nothing.
+        beside_float = {"patients": patients, **agreement(*sessions, source.slices[patients], truth=not chosen)}
     manifest = replace(manifest, files=entry, metrics=manifest.metrics | {"int8_against_float": beside_float})
     write_bundle(out, manifest, {MODEL: quantized, CARD: model_card(manifest, len(quantized)).encode()})
     report("agreement", 1.0, out.name, None)

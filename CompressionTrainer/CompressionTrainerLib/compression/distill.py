@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from ..training.checks import check_canvas
+from ..training.checks import check_canvas, check_start
 from ..training.config import TrainConfig
 from ..training.finished import open_run, read_run
 from ..training.progress import Report
@@ -25,6 +25,7 @@ def distill_run(
     temperature: float,
     share: float,
     start: Path | None = None,
+    from_teacher: bool = False,
     report: Report | None = None,
 ) -> None:
     """Train the student that `config` describes on the labels and on the answers of a run's network; `out` is then its run.
@@ -40,16 +41,19 @@ def distill_run(
         weights: "best" (by validation) or "last" of the teacher.
         temperature, share: how soft the teacher's answers are, and what they count beside the labels; see `distiller`.
         start: weights the student starts from, as in training, or None.
+        from_teacher: start from the teacher's weights instead.
         report: told of the progress; by default a console's.
 
     Raises:
-        InputError: there is no run, data are missing, or `out` holds a run already.
+        InputError: there is no run, data or the weights to start from are missing, or `out` holds a run already.
         UsageError: the student is asked something else than the teacher, or sees another canvas.
     """
     refuse_a_run(out)
+    check_start(start)
     check_canvas(read_run(run), config)
     teacher = open_run(run, data, split_file, cache, weights)
     config = replace(config, refit=teacher.config.refit)  # the student sees the patients that its teacher saw
+    start = teacher.weights if from_teacher else start
     student = starting_network(config, teacher.slices, None, start)
     out.mkdir(parents=True, exist_ok=True)
     distillation = {"teacher": str(teacher.weights), "temperature": temperature, "share": share, "config": teacher.config.to_dict()}

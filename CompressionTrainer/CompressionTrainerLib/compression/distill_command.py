@@ -44,7 +44,6 @@ def run(args) -> int:
         from .distill import distill_run
 
         config = load_config(args.config)
-        start = args.run / f"{args.weights}.weights.h5" if args.from_teacher else args.start
-        how = (args.weights, args.temperature, args.share, start)
+        how = (args.weights, args.temperature, args.share, args.start, args.from_teacher)
         distill_run(args.run, config, args.data, args.split, args.cache, args.out, *how, report=report)
     return 0

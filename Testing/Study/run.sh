@@ -1,7 +1,8 @@
 #!/bin/sh
 # The studies of Docs/study.md: how much a slice-wise split flatters, and MobileNetV2 against the seed paper's baselines, each five-fold.
-#   Testing/Study/run.sh DATA IMAGENET OUT        DATA: lits17-subset; IMAGENET: mobilenet_v2_1.0_224.npz
-# A study that was stopped goes on where it was. LIVERTUMOR names the command where it is not on the path.
+#   Testing/Study/run.sh DATA IMAGENET OUT [leak|baselines]
+# DATA: lits17-subset; IMAGENET: mobilenet_v2_1.0_224.npz; only one of the studies where it is named. A study that was stopped goes on where it
+# was. LIVERTUMOR names the command where it is not on the path.
 set -eu
 data=$1 imagenet=$2 out=$3
 here=$(cd "$(dirname "$0")" && pwd)
@@ -29,16 +30,27 @@ network() { # NAME ARCHITECTURE [PRECISION]: the studies' configuration with ano
         "$here/small.toml" >"$out/$1.toml"
 }
 
-mkdir -p "$out"
-network imagenet mobilenet_v2
-for k in 1 2 3 4 5; do
-    fold imagenet patient $k
-    fold imagenet slice $k
-done
-# From random weights. In bfloat16, all of them: ResNet50 and VGG16 take several times as long otherwise.
-for k in 1 2 3 4 5; do
-    for architecture in mobilenet_v2 mobilenet_v1 resnet50 vgg16; do
-        network $architecture $architecture mixed_bfloat16
-        fold $architecture patient $k
+leak() {
+    network imagenet mobilenet_v2
+    for k in 1 2 3 4 5; do
+        fold imagenet patient $k
+        fold imagenet slice $k
     done
-done
+}
+
+# From random weights. In bfloat16, all of them: ResNet50 and VGG16 take several times as long otherwise.
+baselines() {
+    for k in 1 2 3 4 5; do
+        for architecture in mobilenet_v2 mobilenet_v1 resnet50 vgg16; do
+            network $architecture $architecture mixed_bfloat16
+            fold $architecture patient $k
+        done
+    done
+}
+
+mkdir -p "$out"
+case ${4:-both} in
+    both) leak; baselines ;;
+    leak | baselines) "$4" ;;
+    *) echo "run.sh: no study is called $4; there are leak and baselines" >&2; exit 2 ;;
+esac

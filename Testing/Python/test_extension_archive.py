@@ -77,7 +77,8 @@ def install_from_file(archive: Path, extensions: Path, system: str) -> Path:
     folder = extensions / name
     shutil.rmtree(folder, ignore_errors=True)
     unpacked = extensions / f"{name}-XXXXXX"
-    shutil.unpack_archive(archive, unpacked, filter=None if archive.suffix == ".zip" else "data")
+    filtered = archive.suffix != ".zip" and hasattr(tarfile, "data_filter")  # since Python 3.11.4
+    shutil.unpack_archive(archive, unpacked, **({"filter": "data"} if filtered else {}))
     (top,) = unpacked.iterdir()
     inside = top / f"Slicer.app/Contents/Extensions-{REVISION}/{name}" if system == "macosx" else top
     shutil.move(inside, folder)

@@ -65,7 +65,9 @@ def main(argv: list[str] | None = None) -> int:
     arguments = build_parser().parse_args(argv)
     try:
         with _terminate_is_interrupt():
-            return arguments.func(arguments) or 0
+            code = arguments.func(arguments) or 0
+            print(end="", flush=True)  # where the reader of a pipe has gone, the flush at exit would say so on stderr
+            return code
     except KeyboardInterrupt:
         return _fail(Cancelled("Stopped."))
     except LiverTumorError as error:

@@ -190,7 +190,7 @@ class CompressionTrainerLogic(ScriptedLoadableModuleLogic):
         :param leaveOut: stages of the configuration that are not wanted.
         :param skipBad: train without the cases that cannot be used.
         :param imagenet: ImageNet weights (.npz) to start from.
-        :param start: weights of an earlier run (.h5) to start from.
+        :param start: weights of an earlier run (.h5), or a model by id, folder or .tflite file, to start from.
         :param overwrite: make anew what is there from other settings.
         :param until: stop after this stage.
         :param python: the Python that trains: "slicer", "own" (a virtual environment made for you), or a program; the panel's

@@ -17,7 +17,7 @@ from CompressionTrainerLib.chain.run import compress, prepare, require_unchanged
 from CompressionTrainerLib.environment.choice import own_folder, trainer_python
 from LiverTumorLib.errors import InputError, ModelError, OutputError, UsageError
 from LiverTumorLib.models.bundle import MODEL, load_bundle, write_bundle
-from LiverTumorLib.models.catalogue import SHIPPED, bundle_folders
+from LiverTumorLib.models.catalogue import SHIPPED, bundle_folders, get_bundle
 from LiverTumorLib.models.install import install_bundle
 from LiverTumorLib.models.manifest import InputSpec, Manifest
 from test_chain import Setup, setup  # noqa: F401  a fixture
@@ -46,6 +46,19 @@ def test_files_that_a_configuration_names_are_found_from_anywhere(tmp_path):
     (tmp_path / "here" / "chain.toml").write_text('name = "x"\nnetwork = "fast"\n[train]\nimagenet = "a \'b\\" ü.npz"\n[export]\n')
     request = request_chain(tmp_path, tmp_path / "out", tmp_path / "here" / "chain.toml")
     assert stages_of(request.config, tmp_path)["train"]["imagenet"] == tmp_path / "here" / "a 'b\" ü.npz"
+
+
+def test_a_model_to_start_from_is_named_by_its_id(tmp_path):
+    (tmp_path / "chain.toml").write_text('name = "x"\nnetwork = "liver-roi"\n[train]\nstart = "liver-roi"\n')
+    model = get_bundle("liver-roi").model
+    for request in (
+        request_chain(tmp_path, tmp_path / "out", tmp_path / "chain.toml"),
+        request_chain(tmp_path, tmp_path / "out", "best", network="liver-roi", start="liver-roi"),
+        request_chain(tmp_path, tmp_path / "out", "best", network="liver-roi", start=model),
+    ):
+        assert stages_of(request.config, tmp_path)["train"]["start"] == model
+    with pytest.raises(UsageError, match="liver-ro, which .train. start names, is missing"):
+        request_chain(tmp_path, tmp_path / "out", "best", network="liver-roi", start="liver-ro")
 
 
 def test_choices_reach_the_configuration_and_the_command_line(tmp_path):

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from CompressionTrainerLib.training.checks import check_canvas, check_classes, check_imagenet, check_start
+from CompressionTrainerLib.training.checks import check_canvas, check_classes, check_imagenet
 from CompressionTrainerLib.training.config import config_from_dict, load_config
 from LiverTumorLib.errors import InputError, UsageError
 from tiny_fit import tiny_config, tiny_slices
@@ -52,15 +52,6 @@ def test_imagenet_weights_that_are_missing_cut_short_or_of_another_network_are_r
         check_imagenet(replace(config, task="slice", network=replace(config.network, architecture="vgg16")), path)
     with pytest.raises(UsageError, match="freeze holds the layers with ImageNet weights"):
         check_imagenet(replace(config, network=replace(config.network, freeze=True)), None)
-
-
-def test_weights_to_start_from_that_are_missing_or_none_are_refused(tmp_path):
-    check_start(None)
-    with pytest.raises(InputError, match="last.weights.h5, whose weights training should start from, is missing"):
-        check_start(tmp_path / "last.weights.h5")
-    (tmp_path / "run.json").write_text("{}")
-    with pytest.raises(InputError, match="run.json holds no weights"):
-        check_start(tmp_path / "run.json")
 
 
 @pytest.mark.parametrize(

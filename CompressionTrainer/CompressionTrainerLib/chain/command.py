@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ..options import add_events_option
+from ..options import add_events_option, add_start_option
 
 
 def add_parser(subparsers) -> None:
@@ -27,7 +27,7 @@ def add_parser(subparsers) -> None:
     network = "training configuration (TOML), or the name of a shipped one, in place of CONFIG's"
     parser.add_argument("--network", metavar="CONFIG", help=network)
     parser.add_argument("--imagenet", type=Path, metavar="FILE", help="ImageNet weights of MobileNetV2 (.npz) to start from")
-    parser.add_argument("--start", type=Path, metavar="FILE", help="weights of an earlier run to start from (.h5)")
+    add_start_option(parser)
     until = "stop after this stage, for example 'prepare' to look at the data first; the same command without it goes on"
     parser.add_argument("--until", metavar="STAGE", help=until)
     parser.add_argument("--dry-run", action="store_true", help="check everything and say what would be done and how long it would take")

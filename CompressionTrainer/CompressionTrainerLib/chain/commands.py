@@ -6,7 +6,6 @@ import argparse
 import functools
 import importlib
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from LiverTumorLib.cli import COMMANDS
 from LiverTumorLib.errors import UsageError
@@ -65,11 +64,6 @@ def words(stage: str, sources: Sequence[object], options: Mapping[str, object]) 
 def parse(line: list[str]) -> argparse.Namespace:
     """What a command makes of its words; raises UsageError where it does not take them."""
     return _parsers()[line[0]].parse_args(line[1:])
-
-
-def is_path(action: argparse.Action) -> bool:
-    """Whether an option's value is a file or a folder."""
-    return action.type is Path
 
 
 def _options(stage: str) -> dict[str, argparse.Action]:

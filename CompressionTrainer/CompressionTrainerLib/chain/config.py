@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import difflib
 import re
 import tomllib
@@ -10,8 +11,10 @@ from pathlib import Path
 
 from LiverTumorLib.errors import UsageError
 
+from ..options import start_weights
 from ..training.config import TrainConfig, load_config, read_section
-from .commands import STAGES, is_path, settings
+from ..training.start import start_file
+from .commands import STAGES, settings
 
 CONFIGS = Path(__file__).parent / "configs"
 NETWORKS = Path(__file__).parents[1] / "training" / "configs"
@@ -97,8 +100,15 @@ def _settings(path: Path, stage: str, values: object) -> dict[str, object]:
         if switch is not isinstance(value, bool):
             wanted = "true or false" if switch else "a value of another kind"
             raise UsageError(f"{path}: [{stage}] {key} is {value!r}; it must be {wanted}.")
-    # File names are relative to the configuration; the student is found as the network is.
-    return {key: path.parent / str(value) if is_path(known[key]) and key != "config" else value for key, value in given.items()}
+    return {key: value if key == "config" else _located(known[key], value, path.parent) for key, value in given.items()}
+
+
+def _located(option: argparse.Action, value: object, folder: Path) -> object:
+    """A setting as it is or, where it names a file, that file, relative to the configuration's folder; the student is found as the
+    network is."""
+    if option.type is start_weights:
+        return start_file(str(value), folder)
+    return folder / str(value) if option.type is Path else value
 
 
 def _network(given: str | Path, folder: Path) -> Network:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from LiverTumorLib.errors import InputError, UsageError
 
+from ..training.start import start_file
 from .compose import chain_text
 from .config import NEEDS, Chain, is_name, load_chain
 
@@ -67,7 +68,7 @@ def request_chain(
         split: "patient"; "slice", as the classifier paper divided; or a frozen split file.
         leave_out: stages of the configuration that are not wanted.
         skip_bad: leave out the cases that cannot be used.
-        imagenet, start: weights to start from.
+        imagenet, start: weights to start from; `start` may be a model's id.
         until, overwrite: see `ChainRequest`.
 
     Raises:
@@ -104,7 +105,8 @@ def chain_of(
     start: str | Path | None = None,
 ) -> Chain:
     """A configuration without some of its stages; raises UsageError as `load_chain` does, and where a stage needs one that is left out."""
-    files = {key: Path(value).absolute() for key, value in (("imagenet", imagenet), ("start", start)) if value}
+    files = {"imagenet": imagenet and Path(imagenet), "start": start and start_file(str(start))}
+    files = {key: path.absolute() for key, path in files.items() if path}
     chain = load_chain(configuration, network, files)
     stages = {stage: settings for stage, settings in chain.stages.items() if stage not in leave_out or stage == "train"}
     for stage, needed in NEEDS.items():

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from ..training.checks import check_canvas, check_start
+from ..training.checks import check_canvas
 from ..training.config import TrainConfig
 from ..training.finished import open_run, read_run
 from ..training.progress import Report
 from ..training.record import refuse_a_run, write_record
 from ..training.run import fit, starting_network
+from ..training.start import check_start, check_unseen_start
 from .distillation import distiller
 
 
@@ -46,13 +47,15 @@ def distill_run(
 
     Raises:
         InputError: there is no run, data or the weights to start from are missing, or `out` holds a run already.
-        UsageError: the student is asked something else than the teacher, or sees another canvas.
+        UsageError: the student is asked something else than the teacher, or sees another canvas, or starts from weights that know its
+            val or test patients.
     """
     refuse_a_run(out)
     check_start(start)
     check_canvas(read_run(run), config)
     teacher = open_run(run, data, split_file, cache, weights)
     config = replace(config, refit=teacher.config.refit)  # the student sees the patients that its teacher saw
+    check_unseen_start(start, teacher.split)
     start = teacher.weights if from_teacher else start
     student = starting_network(config, teacher.slices, None, start)
     out.mkdir(parents=True, exist_ok=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ..options import add_start_option
 from .options import add_source, positive, share
 
 
@@ -25,7 +26,7 @@ def add_parser(subparsers) -> None:
     parser.add_argument("--temperature", type=positive, default=2.0, metavar="T", help=soft)
     parser.add_argument("--share", type=share, default=0.5, metavar="S", help="what the answers count, 0 to 1 (default %(default)s)")
     begin = parser.add_mutually_exclusive_group()
-    begin.add_argument("--start", type=Path, metavar="FILE", help="weights to start the student from (.h5) (default: random weights)")
+    add_start_option(begin)
     teacher = "start the student from its teacher's weights where layers are alike, as in a network with fewer of the same bottlenecks"
     begin.add_argument("--from-teacher", action="store_true", help=teacher)
     parser.set_defaults(func=run)

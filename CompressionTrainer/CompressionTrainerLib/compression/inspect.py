@@ -1,4 +1,4 @@
-"""What is in a TFLite file: which tensors are floats, and how many weights are zero. Needs LiteRT only."""
+"""What is in a TFLite file: its weights, how many of them are zero, and which tensors are floats. Needs LiteRT only."""
 
 from __future__ import annotations
 
@@ -6,8 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-# Operators whose second input is a kernel.
-_KERNEL_OPERATORS = ("CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV", "FULLY_CONNECTED")
+# Operators whose second input is a kernel, and how its axes lie in Keras.
+_KERAS_AXES = {
+    "CONV_2D": (1, 2, 3, 0),
+    "DEPTHWISE_CONV_2D": (1, 2, 3, 0),
+    "TRANSPOSE_CONV": (1, 2, 0, 3),
+    "FULLY_CONNECTED": (1, 0),
+}
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,34 @@ def float_tensors(content: bytes, ends: bool = True) -> list[str]:
 def kernels(content: bytes) -> list[Kernel]:
     """The kernels of a TFLite file in the order of its operators; a kernel that two operators share comes once."""
     return list(_kernels_by_output(_interpreter(content)).values())
+
+
+def keras_weights(content: bytes) -> dict[str, tuple[np.ndarray, np.ndarray | None]]:
+    """Kernel, its axes as in Keras, and bias of each layer of a TFLite file, as floats, by the name of the kernel's tensor.
+
+    What conversion folded into them, a batch norm, is in them; what it rounded stays rounded. The bias is None where there is none.
+    """
+    interpreter = _interpreter(content)
+    details = {tensor["index"]: tensor for tensor in interpreter.get_tensor_details()}
+    operators, found = interpreter._get_ops_details(), {}
+    unpacked = {operator["outputs"][0]: operator["inputs"][0] for operator in operators if operator["op_name"] == "DEQUANTIZE"}
+
+    def values(index: int) -> np.ndarray:
+        index = unpacked.get(index, index)
+        scheme, stored = details[index]["quantization_parameters"], interpreter.get_tensor(index)
+        if not len(scheme["scales"]):
+            return stored.astype(np.float32)
+        along = [1] * stored.ndim
+        along[scheme["quantized_dimension"]] = -1
+        scale, zero = scheme["scales"].reshape(along), scheme["zero_points"].reshape(along)
+        return ((stored.astype(np.int64) - zero) * scale).astype(np.float32)
+
+    for operator in operators:
+        if operator["op_name"] in _KERAS_AXES:
+            kernel, bias = operator["inputs"][1], operator["inputs"][3 if operator["op_name"] == "TRANSPOSE_CONV" else 2 :]
+            kernel_values = values(kernel).transpose(_KERAS_AXES[operator["op_name"]])
+            found[details[kernel]["name"]] = kernel_values, values(bias[0]) if len(bias) and bias[0] >= 0 else None
+    return found
 
 
 def residual_block(content: bytes) -> list[Kernel]:
@@ -80,7 +113,7 @@ def _kernels_by_output(interpreter) -> dict[int, Kernel]:
     for operator in interpreter._get_ops_details():  # has no public twin
         if operator["op_name"] == "DEQUANTIZE":
             stored[operator["outputs"][0]] = operator["inputs"][0]
-        if operator["op_name"] in _KERNEL_OPERATORS:
+        if operator["op_name"] in _KERAS_AXES:
             index = stored.get(operator["inputs"][1], operator["inputs"][1])
             if index in seen:
                 continue

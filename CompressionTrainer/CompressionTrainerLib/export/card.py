@@ -24,7 +24,9 @@ def model_card(manifest: Manifest, size: int) -> str:
     network = architecture_title(manifest.task, config["network"])
     start = "ImageNet weights of MobileNetV2" if training["imagenet"] else "random weights"
     if training["start"]:
-        start += ", then the weights of an earlier run"
+        start += (
+            ", then the weights of an exported model" if training["start"].endswith(".tflite") else ", then the weights of an earlier run"
+        )
     made = "".join(f"\n- {sentence}" for sentence in _compression(training))
     versions = ", ".join(f"{name} {number}" for name, number in training["versions"].items())
     commit, name = training["commit"], config["name"]

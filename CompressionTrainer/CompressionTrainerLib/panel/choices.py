@@ -21,7 +21,7 @@ _PATHS = {
     "configurationFile": ("configurationPath", ("*.toml",)),
     "outputFolder": ("outputPath", ()),
     "imagenetFile": ("imagenetPath", ("*.npz",)),
-    "startFile": ("startPath", ("*.h5",)),
+    "startFile": ("startPath", ("*.h5", "*.tflite")),
 }
 
 

@@ -60,17 +60,6 @@ def check_imagenet(config: TrainConfig, path: Path | None) -> None:
         )
 
 
-def check_start(path: Path | None) -> None:
-    """Raises InputError where the weights to start from are missing or no such file."""
-    if path is None:
-        return
-    if not path.is_file():
-        raise InputError(f"{path}, whose weights training should start from, is missing; check its name, or leave out --start.")
-    with open(path, "rb") as file:
-        if file.read(8) != b"\x89HDF\r\n\x1a\n":
-            raise InputError(f"{path} holds no weights (it is no HDF5 file); give best.weights.h5 or last.weights.h5 of a run.")
-
-
 def check_canvas(teacher: TrainConfig, student: TrainConfig) -> None:
     """Raises UsageError where a teacher's answers are no answers to what the student is asked."""
     if teacher.task != student.task:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..options import STRATEGIES, add_data_options, add_events_option
+from ..options import STRATEGIES, add_data_options, add_events_option, add_start_option
 
 
 def add_parser(subparsers) -> None:
@@ -22,7 +22,7 @@ def add_parser(subparsers) -> None:
     out = "folder of this run; one with an unfinished run of the same configuration goes on, any other run in it is refused"
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help=out)
     parser.add_argument("--imagenet", type=Path, metavar="FILE", help="ImageNet weights of MobileNetV2 (.npz) (default: random weights)")
-    parser.add_argument("--start", type=Path, metavar="FILE", help="weights of an earlier run to start from, where layers match (.h5)")
+    add_start_option(parser)
     strategy = "one device, all GPUs of this machine, or one of several workers that TF_CONFIG lists (default: %(default)s)"
     parser.add_argument("--strategy", choices=STRATEGIES, default="none", help=strategy)
     tensorboard = "write a log for TensorBoard into OUT/tensorboard too; needs the package tensorboard"

@@ -22,13 +22,14 @@ from ..networks.mobilenet_v2 import freeze_imagenet, load_imagenet, mobilenet_v2
 from ..networks.unet import unet
 from .batches import steps_per_epoch
 from .callbacks import SeedDropout, StopAtNaN, Tell
-from .checks import check_classes, check_imagenet, check_start
+from .checks import check_classes, check_imagenet
 from .config import TrainConfig
 from .memory import available_bytes, step_bytes
 from .objective import objective
 from .progress import Console, Report
 from .record import refuse_a_run, write_record
 from .schedule import make_optimizer, schedule_callbacks
+from .start import check_start, check_unseen_start, is_tflite, load_start
 from .state import Keeper, read_record
 from .strategy import check_batch, make_strategy, shared_batches, writes
 
@@ -74,14 +75,14 @@ def train(
         out: the run's folder.
         cache: folder for network slices, shared between runs.
         imagenet: .npz with ImageNet weights of MobileNetV2, or None for random weights.
-        start: weights of an earlier run, for the layers of the same kind, order and shape (warm start), or None.
+        start: weights of an earlier run or an exported model, for the layers of the same name and shape (warm start), or None.
         strategy: "none", "mirrored" (all GPUs of this machine) or "multiworker" (this process is one of several, see TF_CONFIG).
         tensorboard: write a log for TensorBoard into out/tensorboard too.
         report: told of the progress; by default a console's.
 
     Raises:
         InputError: a data file is missing or not the frozen one, the patients show one class only, or the folder holds another run.
-        UsageError: the weights to start from do not fit the network, or replicas cannot share a batch.
+        UsageError: the weights to start from fit no layer or know val or test patients, or replicas cannot share a batch.
         LiverTumorError: the loss became no number, or memory does not suffice for a single slice.
     """
     cluster = make_strategy(strategy)
@@ -90,6 +91,7 @@ def train(
     check_imagenet(config, imagenet)
     check_start(start)
     slices, split = load_slices(config, data, split_file, cache)
+    check_unseen_start(start, split)
     check_classes(config, slices)
     out.mkdir(parents=True, exist_ok=True)
     if writes(cluster):
@@ -123,7 +125,9 @@ def starting_network(config: TrainConfig, slices: dict, imagenet: Path | None, s
         if config.network.freeze:
             freeze_imagenet(model, imagenet)
     if start:
-        model.load_weights(start, by_name=True, skip_mismatch=True)
+        load_start(model, start)
+        if is_tflite(start):
+            reestimate_batch_norm(keras, model, calibration_slices(config, slices["train"]))
     return model
 
 

@@ -1,0 +1,110 @@
+"""The weights that a training starts from: those of an earlier run, or of an exported model, the shipped ones among them."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from pathlib import Path
+
+import numpy as np
+from LiverTumorLib.errors import InputError, ModelError, UsageError
+from LiverTumorLib.models.bundle import MANIFEST, MODEL
+from LiverTumorLib.models.catalogue import get_bundle
+
+from ..data.splits import Split
+from ..evaluation.unseen import seen_cases
+
+
+def start_file(words: str, folder: Path = Path()) -> Path:
+    """The file behind what a user names: weights (.h5), or a model by its id, folder or TFLite file; `check_start` says what is wrong.
+
+    Files and folders are looked for in `folder`.
+    """
+    path = folder / words
+    if path.is_dir():
+        return path / MODEL
+    if not path.exists():
+        with contextlib.suppress(ModelError):
+            return get_bundle(words).model
+    return path
+
+
+def check_start(path: Path | None) -> None:
+    """Raises InputError where the weights to start from are missing or no such file."""
+    if path is None:
+        return
+    if not path.is_file():
+        raise InputError(
+            f"{path}, whose weights training should start from, is missing; check its name ('livertumor models' lists the models that "
+            "can be named by id), or leave out --start."
+        )
+    with open(path, "rb") as file:
+        begin = file.read(8)
+    if begin != b"\x89HDF\r\n\x1a\n" and begin[4:] != b"TFL3":
+        raise InputError(f"{path} holds no weights (it is neither HDF5 nor TFLite); give last.weights.h5 of a run, or a model.")
+
+
+def is_tflite(path: Path) -> bool:
+    """Whether a file with weights is an exported model, not a run's."""
+    with open(path, "rb") as file:
+        return file.read(8)[4:] == b"TFL3"
+
+
+def check_unseen_start(path: Path | None, split: Split) -> None:
+    """Raises UsageError where the weights to start from know patients that are to choose (a refit has none), or to be the last test.
+
+    That is known of a model with its manifest, and of weights beside the record of their run.
+    """
+    if path is None:
+        return
+    about = path.parent / (MANIFEST if is_tflite(path) else "run.json")
+    if not about.is_file():
+        return
+    training = json.loads(about.read_text(encoding="utf-8"))
+    if is_tflite(path):
+        training = training.get("training", {})
+    for subset in ("val", "test"):
+        if seen := seen_cases(training, split.name, split.cases.get(subset, ())):
+            raise UsageError(
+                f"{path} was trained on the cases {', '.join(seen)} of '{subset}', so that they would say nothing about new patients "
+                "after a training from there; start from weights of before that, or choose another split."
+            )
+
+
+def load_start(model, path: Path) -> None:
+    """Fill the layers of a network that have the same name and shape in the file; the others stay as they are.
+
+    An exported model has batch norms folded into what is before them. They become the identity plus its bias; see
+    `reestimate_batch_norm`, which makes them trainable.
+
+    Raises:
+        UsageError: no layer is alike.
+    """
+    if not is_tflite(path):
+        model.load_weights(path, by_name=True, skip_mismatch=True)
+        return
+    from ..compression.inspect import keras_weights
+
+    layers = {layer.name: layer for layer in model.layers if hasattr(layer, "use_bias")}
+    filled = 0
+    for name, (kernel, bias) in keras_weights(path.read_bytes()).items():
+        # Such as "mobilenet_v2/quant_Conv1/Conv2D;mobilenet_v2/quant_Conv1/LastValueQuant/…".
+        parts = [part.removeprefix("quant_") for part in name.replace(";", "/").split("/")]
+        layer = next((layers[part] for part in parts if part in layers), None)
+        filled += layer is not None and _fill(layer, kernel, bias)
+    if not filled:
+        raise UsageError(f"No layer of {path} is like one of this network; start from a model of the same architecture.")
+
+
+def _fill(layer, kernel: np.ndarray, bias: np.ndarray | None) -> bool:
+    """Whether a layer, and the batch norm behind it where it has no bias itself, took these values."""
+    if layer.get_weights()[0].shape != kernel.shape:
+        return False
+    bias = np.zeros(layer.output_shape[-1], np.float32) if bias is None else bias
+    if layer.use_bias:
+        layer.set_weights([kernel, bias])
+        return True
+    layer.set_weights([kernel])
+    norm = layer.outbound_nodes[0].outbound_layer
+    norm.set_weights([np.ones_like(bias), bias, np.zeros_like(bias), np.full_like(bias, 1 - norm.epsilon)])
+    return True

@@ -1,0 +1,130 @@
+"""Training from weights that exist: an earlier run's, an exported model's, those of a model that ships."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("tensorflow", reason="the trainer's tests need TensorFlow")
+
+from CompressionTrainerLib.data.slices import subset_slices
+from CompressionTrainerLib.data.splits import load_split
+from CompressionTrainerLib.export.variants import write_variants
+from CompressionTrainerLib.training.config import config_from_dict, load_config
+from CompressionTrainerLib.training.finished import open_run
+from CompressionTrainerLib.training.run import build_network, calibration_slices, starting_network, train
+from CompressionTrainerLib.training.start import check_start, load_start, start_file
+from LiverTumorLib.errors import InputError, UsageError
+from LiverTumorLib.models.catalogue import get_bundle
+from LiverTumorLib.models.session import open_session
+from tiny_training import TINY, untrained_run, write_data
+
+CONFIGS = Path(__file__).parents[2] / "CompressionTrainer/CompressionTrainerLib/training/configs"
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """(folder, split, cache), as all these functions take them."""
+    folder = tmp_path_factory.mktemp("data")
+    write_data(folder)
+    return folder, folder / "split.json", folder / "cache"
+
+
+def answer(model, images: np.ndarray) -> np.ndarray:
+    """A network's main output, of a classifier the probability of tumor."""
+    output = model.predict(images, verbose=0)
+    return output[0][:, 1] if isinstance(output, list) else output
+
+
+def unlike_new(model):
+    """The network with batch norms as if it had learnt, whose answers differ from a new one's."""
+    rng = np.random.default_rng(0)
+    for layer in model.layers:
+        if hasattr(layer, "epsilon"):
+            size = layer.get_weights()[0].shape
+            layer.set_weights([rng.uniform(1, 2, size), rng.normal(0, 0.3, size), rng.normal(0, 0.1, size), rng.uniform(0.2, 1, size)])
+    return model
+
+
+@pytest.mark.parametrize("name", ["liver-roi", "liver-tumor", "tumor-slice"])
+def test_training_starts_as_the_shipped_model_that_it_starts_from(name, data):
+    config = load_config(CONFIGS / f"{name}.toml")
+    slices = {"train": subset_slices(load_split(data[1], data[0]), "train", config.input, data[2])}
+    model = starting_network(config, slices, None, start_file(name))
+    images = calibration_slices(config, slices["train"])
+    ours = answer(model, images)
+    exported = open_session(get_bundle(name)).predict(np.rint((images + 1) * 127.5).astype(np.uint8))
+    exported = exported[:, 1] if config.task == "slice" else exported
+    assert exported.std() > 0.05 and np.abs(ours - exported).mean() < 0.3 * np.abs(exported - exported.mean()).mean()
+    assert np.mean((ours > 0.5) == (exported > 0.5)) > 0.95
+    norms = [layer for layer in model.layers if hasattr(layer, "epsilon")]
+    assert all(np.ptp(layer.get_weights()[3]) > 0 for layer in norms), "the batch norms have the statistics of these slices"
+
+
+@pytest.mark.parametrize(("task", "network"), [("slice", "width = 0.35"), ("tumor", 'architecture = "unet"\nwidth = 0.125')])
+def test_a_network_comes_back_from_what_was_made_of_it(task, network, data, tmp_path):
+    text = TINY.format(task=task, region="body").replace("width = 0.35", network)
+    run = untrained_run(tmp_path / "run", data, text)
+    source = open_run(run, *data, "best")
+    unlike_new(source.model).save_weights(run / "best.weights.h5")
+    write_variants(run, *data, tmp_path / "variants")
+    images, other = calibration_slices(source.config, source.slices["val"]), build_network(source.config)
+    before, expected = answer(other, images), answer(source.model, images)
+    for variant, share in (("float32", 1e-4), ("float16", 0.01), ("dynamic", 0.3), ("int8", 0.3)):
+        load_start(other, tmp_path / f"variants/{variant}.tflite")
+        far, near = (np.abs(found - expected).mean() for found in (before, answer(other, images)))
+        assert near < share * far, variant
+
+
+def test_a_training_from_a_model_says_so_and_begins_where_that_ended(data, tmp_path):
+    text = TINY.format(task="slice", region="body")
+    run = untrained_run(tmp_path / "run", data, text)
+    unlike_new(open_run(run, *data, "best").model).save_weights(run / "best.weights.h5")
+    write_variants(run, *data, tmp_path / "model")
+    (tmp_path / "model/float32.tflite").rename(tmp_path / "model/model.tflite")
+    config = config_from_dict(
+        {**open_run(run, *data, "best").config.to_dict(), "optimizer": {"epochs": 1, "learning_rate": 1e-12, "batch": 8}}
+    )
+    start = start_file(str(tmp_path / "model"))
+    train(config, *data[:2], tmp_path / "next", data[2], None, start)
+    assert json.loads((tmp_path / "next/run.json").read_text())["start"] == str(tmp_path / "model/model.tflite")
+    first, second = open_run(run, *data, "best"), open_run(tmp_path / "next", *data, "last")
+    images = calibration_slices(config, first.slices["val"])
+    expected, new = answer(first.model, images), answer(build_network(config), images)
+    # The batch norms' statistics move with each step, whatever the learning rate.
+    assert np.abs(answer(second.model, images) - expected).mean() < 0.3 * np.abs(new - expected).mean()
+
+
+def test_weights_to_start_from_that_are_missing_or_none_are_refused(tmp_path):
+    check_start(None)
+    check_start(start_file("liver-roi"))
+    with pytest.raises(InputError, match="last.weights.h5, whose weights training should start from, is missing"):
+        check_start(start_file(str(tmp_path / "last.weights.h5")))
+    with pytest.raises(InputError, match="liver-ro, whose .*.'livertumor models' lists"):
+        check_start(start_file("liver-ro"))
+    (tmp_path / "run.json").write_text("{}")
+    with pytest.raises(InputError, match="run.json holds no weights"):
+        check_start(tmp_path / "run.json")
+
+
+def test_a_model_of_another_network_is_refused(tmp_path):
+    (tmp_path / "unet.toml").write_text(TINY.format(task="liver", region="body").replace("[network]", '[network]\narchitecture = "unet"'))
+    config = load_config(tmp_path / "unet.toml")
+    with pytest.raises(UsageError, match="No layer of .*model.tflite is like one of this network"):
+        load_start(build_network(config), start_file("liver-roi"))
+
+
+def test_weights_that_know_the_val_patients_are_refused(data, tmp_path):
+    text = TINY.format(task="slice", region="body")
+    refitted = untrained_run(tmp_path / "refitted", data, text.replace("[input]", "refit = true\n[input]"))
+    (tmp_path / "tiny.toml").write_text(text)
+    config, start = load_config(tmp_path / "tiny.toml"), refitted / "last.weights.h5"
+    with pytest.raises(UsageError, match="trained on the cases 2 of 'val'"):
+        train(config, *data[:2], tmp_path / "run", data[2], None, start)
+    assert not (tmp_path / "run").exists()
+    write_variants(refitted, *data, tmp_path / "model")
+    training = {"training": json.loads((refitted / "run.json").read_text())}
+    (tmp_path / "model/manifest.json").write_text(json.dumps(training))
+    with pytest.raises(UsageError, match="trained on the cases 2 of 'val'"):
+        train(config, *data[:2], tmp_path / "run", data[2], None, tmp_path / "model/int8.tflite")

@@ -54,6 +54,24 @@ def test_a_wrong_network_is_named_with_those_there_are(tmp_path, task, after, sa
     assert complaint(tmp_path, task, "[network]", f"[network]\n{after}") == said
 
 
+@pytest.mark.parametrize(
+    ("task", "size", "said"),
+    [
+        ("slice", [144, 168], "both must be multiples of 32: [128, 160], say."),
+        ("tumor", [144, 168], "both must be multiples of 16: [144, 160], say."),
+        ("liver", [0, 64], "both must be multiples of 16: [16, 64], say."),
+    ],
+)
+def test_a_size_that_the_network_does_not_divide_is_told_with_one_that_it_does(tmp_path, task, size, said):
+    assert complaint(tmp_path, task, "size = [64, 64]", f"size = {size}") == f"[input] size is {size}; {said}"
+
+
+def test_an_average_takes_any_size(tmp_path):
+    text = TINY.format(task="slice", region="body").replace("[64, 64]", "[70, 70]").replace("[network]", '[network]\nhead = "average"')
+    (tmp_path / "config.toml").write_text(text)
+    assert load_config(tmp_path / "config.toml").input.size == (70, 70)
+
+
 def test_an_unknown_setting_is_named(tmp_path):
     said = "[sampling] 'backgroud_share' is no setting; did you mean 'background_share'?"
     assert complaint(tmp_path, "liver", "background_share", "backgroud_share") == said

@@ -180,6 +180,7 @@ def config_from_dict(content: dict, path: str | Path = "configuration") -> Train
     if config.network.stride not in ((16, 32) if config.architecture == "mobilenet_v2" else (32,)):
         raise UsageError(f"{path}: [network] stride is {config.network.stride}; it must be 32, or 16 for MobileNetV2.")
     _check_blocks(path, config)
+    _check_size(path, config)
     _choice(path, "[optimizer] schedule", config.optimizer.schedule, SCHEDULES)
     _choice(path, "[optimizer] precision", config.optimizer.precision, PRECISIONS)
     _choice(path, "[loss] kind", config.loss.kind, ("", *LOSSES[config.task]))
@@ -207,6 +208,16 @@ def _check_blocks(path, config: TrainConfig) -> None:
     if not BLOCKS_OF_16[0] <= blocks < BLOCKS or (blocks <= BLOCKS_OF_16[1] and config.network.stride != 16):
         low, high = BLOCKS_OF_16
         raise UsageError(f"{path}: [network] blocks is {blocks}; it must be from {low} to {BLOCKS}, and up to {high} it needs stride = 16.")
+
+
+def _check_size(path, config: TrainConfig) -> None:
+    """Cells tile the canvas, and what a U-Net halves four times must double to the same again."""
+    if config.task == "slice" and config.network.head != "cells":
+        return
+    side = config.network.stride if config.task == "slice" else 16
+    if any(length < side or length % side for length in config.input.size):
+        fitting = [max(1, round(length / side)) * side for length in config.input.size]
+        raise UsageError(f"{path}: [input] size is {list(config.input.size)}; both must be multiples of {side}: {fitting}, say.")
 
 
 def _choice(path, name: str, value: str, known: tuple[str, ...]) -> None:

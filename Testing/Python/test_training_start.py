@@ -1,6 +1,7 @@
 """Training from weights that exist: an earlier run's, an exported model's, those of a model that ships."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,8 @@ import pytest
 
 pytest.importorskip("tensorflow", reason="the trainer's tests need TensorFlow")
 
+from CompressionTrainerLib.chain.checks import check_files
+from CompressionTrainerLib.chain.config import load_chain
 from CompressionTrainerLib.data.slices import subset_slices
 from CompressionTrainerLib.data.splits import load_split
 from CompressionTrainerLib.export.variants import write_variants
@@ -113,6 +116,15 @@ def test_a_model_of_another_network_is_refused(tmp_path):
     config = load_config(tmp_path / "unet.toml")
     with pytest.raises(UsageError, match="No layer of .*model.tflite is like one of this network"):
         load_start(build_network(config), start_file("liver-roi"))
+
+
+def test_a_chain_from_a_model_that_knows_the_val_patients_is_refused_before_it_begins(tmp_path):
+    split = load_split(CONFIGS.parents[1] / "data/splits/lits17-subset.json", tmp_path)
+    chain = load_chain("best", "liver-roi", {"start": start_file("liver-roi")})
+    with pytest.raises(UsageError, match="trained on the cases .* of 'val', so that they would say nothing about new patients"):
+        check_files(chain, split)
+    check_files(chain, None)
+    check_files(chain, replace(split, name="patients of another hospital"))
 
 
 def test_weights_that_know_the_val_patients_are_refused(data, tmp_path):

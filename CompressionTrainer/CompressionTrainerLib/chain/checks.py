@@ -12,6 +12,7 @@ from ..data.slices import BORDER
 from ..data.splits import Split
 from ..requirement import need_trainer_packages
 from ..training.checks import check_canvas, check_imagenet
+from ..training.start import check_start, check_unseen_start
 from .config import Chain
 
 # What stages need beside the trainer's packages.
@@ -28,8 +29,8 @@ def check_packages(chain: Chain) -> None:
 
 
 def check_files(chain: Chain, split: Split | None) -> None:
-    """Raises InputError or UsageError where the split has nothing to train on or choose by, the ImageNet weights do not fit, or what
-    the network answers is not what its student is asked."""
+    """Raises InputError or UsageError where the split has nothing to train on or choose by, the weights to start from do not fit or
+    know its val or test patients, or what the network answers is not what its student is asked."""
     if chain.network.config.refit or (chain.student and chain.student.config.refit):
         raise UsageError("A chain chooses by its val patients, so refit has no place in it; 'livertumor train' takes such a configuration.")
     if split:
@@ -39,6 +40,10 @@ def check_files(chain: Chain, split: Split | None) -> None:
     imagenet = chain.stages["train"].get("imagenet")
     if imagenet:
         check_imagenet(chain.network.config, imagenet)
+    for start in (chain.stages.get(stage, {}).get("start") for stage in ("train", "distill")):
+        check_start(start)
+        if split:
+            check_unseen_start(start, split)
     if chain.student:
         check_canvas(chain.network.config, chain.student.config)
 

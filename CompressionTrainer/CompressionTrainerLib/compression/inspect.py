@@ -55,10 +55,10 @@ def keras_weights(content: bytes) -> dict[str, tuple[np.ndarray, np.ndarray | No
     interpreter = _interpreter(content)
     details = {tensor["index"]: tensor for tensor in interpreter.get_tensor_details()}
     operators, found = interpreter._get_ops_details(), {}
-    unpacked = {operator["outputs"][0]: operator["inputs"][0] for operator in operators if operator["op_name"] == "DEQUANTIZE"}
+    stored_at = _stored_at(operators)
 
     def values(index: int) -> np.ndarray:
-        index = unpacked.get(index, index)
+        index = stored_at.get(index, index)
         scheme, stored = details[index]["quantization_parameters"], interpreter.get_tensor(index)
         if not len(scheme["scales"]):
             return stored.astype(np.float32)
@@ -106,15 +106,19 @@ def _interpreter(content: bytes):
     return Interpreter(model_content=content, experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES)
 
 
+def _stored_at(operators: list[dict]) -> dict[int, int]:
+    """Where the values of an unpacked tensor (float16) lie, by its number."""
+    return {operator["outputs"][0]: operator["inputs"][0] for operator in operators if operator["op_name"] == "DEQUANTIZE"}
+
+
 def _kernels_by_output(interpreter) -> dict[int, Kernel]:
     """Kernels by the number of the tensor that they make."""
     details = {tensor["index"]: tensor for tensor in interpreter.get_tensor_details()}
-    stored, seen, found = {}, set(), {}  # stored: where the values of an unpacked kernel (float16) lie
-    for operator in interpreter._get_ops_details():  # has no public twin
-        if operator["op_name"] == "DEQUANTIZE":
-            stored[operator["outputs"][0]] = operator["inputs"][0]
+    operators, seen, found = interpreter._get_ops_details(), set(), {}  # has no public twin
+    stored_at = _stored_at(operators)
+    for operator in operators:
         if operator["op_name"] in _KERAS_AXES:
-            index = stored.get(operator["inputs"][1], operator["inputs"][1])
+            index = stored_at.get(operator["inputs"][1], operator["inputs"][1])
             if index in seen:
                 continue
             seen.add(index)

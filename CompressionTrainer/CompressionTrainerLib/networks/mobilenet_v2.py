@@ -94,9 +94,13 @@ def _folded_values(layer, weights) -> list[np.ndarray] | None:
             return None  # the ImageNet head, whose Dense shape is another task's
         return [kernel]
     if f"{layer.name}/bias" in weights and hasattr(layer, "epsilon"):
-        bias = weights[f"{layer.name}/bias"]
-        return [np.ones_like(bias), bias, np.zeros_like(bias), np.full_like(bias, 1 - layer.epsilon)]
+        return folded_batch_norm(layer, weights[f"{layer.name}/bias"])
     return None
+
+
+def folded_batch_norm(layer, bias: np.ndarray) -> list[np.ndarray]:
+    """The values of a batch norm that is folded into the layer before it: the identity plus its bias."""
+    return [np.ones_like(bias), bias, np.zeros_like(bias), np.full_like(bias, 1 - layer.epsilon)]
 
 
 def reestimate_batch_norm(keras, model, batch: np.ndarray) -> None:

@@ -13,6 +13,7 @@ from LiverTumorLib.models.catalogue import get_bundle
 
 from ..data.splits import Split
 from ..evaluation.unseen import seen_cases
+from ..networks.mobilenet_v2 import folded_batch_norm
 
 
 def start_file(words: str, folder: Path = Path()) -> Path:
@@ -106,5 +107,5 @@ def _fill(layer, kernel: np.ndarray, bias: np.ndarray | None) -> bool:
         return True
     layer.set_weights([kernel])
     norm = layer.outbound_nodes[0].outbound_layer
-    norm.set_weights([np.ones_like(bias), bias, np.zeros_like(bias), np.full_like(bias, 1 - norm.epsilon)])
+    norm.set_weights(folded_batch_norm(norm, bias))
     return True

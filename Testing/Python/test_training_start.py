@@ -11,11 +11,13 @@ pytest.importorskip("tensorflow", reason="the trainer's tests need TensorFlow")
 
 from CompressionTrainerLib.chain.checks import check_files
 from CompressionTrainerLib.chain.config import load_chain
+from CompressionTrainerLib.data.identity import sha256_of
 from CompressionTrainerLib.data.slices import subset_slices
 from CompressionTrainerLib.data.splits import load_split
 from CompressionTrainerLib.export.variants import write_variants
 from CompressionTrainerLib.training.config import config_from_dict, load_config
-from CompressionTrainerLib.training.finished import open_run
+from CompressionTrainerLib.training.finished import open_run, read_run
+from CompressionTrainerLib.training.record import write_record
 from CompressionTrainerLib.training.run import build_network, calibration_slices, starting_network, train
 from CompressionTrainerLib.training.start import check_start, load_start, start_file
 from LiverTumorLib.errors import InputError, UsageError
@@ -124,7 +126,9 @@ def test_a_chain_from_a_model_that_knows_the_val_patients_is_refused_before_it_b
     with pytest.raises(UsageError, match="trained on the cases .* of 'val', so that they would say nothing about new patients"):
         check_files(chain, split)
     check_files(chain, None)
-    check_files(chain, replace(split, name="patients of another hospital"))
+    with pytest.raises(UsageError, match="trained on the cases 11, 22, 34, 37 of 'val'"):
+        check_files(chain, replace(split, name="the same patients by another name"))
+    check_files(chain, replace(split, name="patients of another hospital", sha256={}))
 
 
 def test_weights_that_know_the_val_patients_are_refused(data, tmp_path):
@@ -140,3 +144,21 @@ def test_weights_that_know_the_val_patients_are_refused(data, tmp_path):
     (tmp_path / "model/manifest.json").write_text(json.dumps(training))
     with pytest.raises(UsageError, match="trained on the cases 2 of 'val'"):
         train(config, *data[:2], tmp_path / "run", data[2], None, tmp_path / "model/int8.tflite")
+
+
+def test_patients_are_known_by_their_ct_in_any_split_and_after_any_start(data, tmp_path):
+    folder, split_file, cache = data
+    content = json.loads(split_file.read_text())
+    names = {case: content["files"]["ct"].format(case=case) for case in range(3)}
+    content |= {"name": "turned", "patients": {"train": [[2]], "val": [[1]], "test": [[0]]}}
+    content["sha256"] = {name: sha256_of(folder / name) for name in names.values()}
+    (tmp_path / "turned.json").write_text(json.dumps(content))
+    content |= {"name": "as it was", "patients": {"train": [[0]], "val": [[2]], "test": [[1]]}}
+    (tmp_path / "split.json").write_text(json.dumps(content))
+    text = TINY.format(task="slice", region="body")
+    run = untrained_run(tmp_path / "run", (folder, tmp_path / "split.json", cache), text)
+    with pytest.raises(UsageError, match="trained on the cases 0 of 'test'"):
+        open_run(run, folder, tmp_path / "turned.json", cache)
+    write_record(tmp_path, read_run(run), load_split(tmp_path / "turned.json", folder), None, run / "last.weights.h5")
+    known = json.loads((tmp_path / "run.json").read_text())["train_ct_sha256"]
+    assert known == sorted(content["sha256"][names[case]] for case in (0, 2))

@@ -14,7 +14,7 @@ fold() { # STUDY NAME SPLIT FOLD [option of train]…: train on a fold and measu
     results=$out/$study/results/$name-by-$kind/fold-$k
     [ -f "$results/comparison.json" ] && return
     run=$out/$study/runs/$kind-$k/$name options="--data $data --split $out/$kind/fold-$k.json --cache $out/cache"
-    $livertumor train "$out/$study/$name.toml" $options --out "$run" "$@"
+    [ -f "$run/trained" ] || { $livertumor train "$out/$study/$name.toml" $options --out "$run" "$@" && touch "$run/trained"; }
     $livertumor compare "$run" $options --subset test --out "$results" --log "$out/log.jsonl"
 }
 

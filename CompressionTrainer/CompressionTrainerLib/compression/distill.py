@@ -60,7 +60,7 @@ def distill_run(
     student = starting_network(config, teacher.slices, None, start)
     out.mkdir(parents=True, exist_ok=True)
     distillation = {"teacher": str(teacher.weights), "temperature": temperature, "share": share, "config": teacher.config.to_dict()}
-    write_record(out, config, teacher.split, None, start, distillation=distillation)
+    write_record(out, config, teacher.split, None, start, teacher.weights, distillation=distillation)
     # Truth and answers are compared on the teacher's canvas and, of classifiers, on its cells.
     shown = replace(config, input=teacher.config.input, network=replace(config.network, stride=teacher.config.network.stride))
     fit(distiller(student, teacher.model, temperature, share), shown, teacher.slices, out, report=report)

@@ -62,6 +62,10 @@ class Split:
             if expected and sha256_of(path) != expected:
                 raise InputError(f"{path} is not the file that the split '{self.name}' was frozen with; restore the original file.")
 
+    def ct_sha256(self, case: Case) -> str | None:
+        """What a case's CT was frozen with; None where the split does not say."""
+        return self.sha256.get(case.ct.relative_to(self.data).as_posix())
+
     def refitted(self) -> Split:
         """The split whose train patients are the train and the val patients together, and which has no val patients any more."""
         train, slices = [*self.cases["train"], *self.cases["val"]], dict(self.slices)

@@ -71,8 +71,8 @@ def run(arguments: argparse.Namespace) -> None:
         *([options.tumor_model] if options.tumor else []),
         *([options.slice_model] if options.slices else []),
     ]
-    for model in map(get_bundle, used) if "split" in selection.about else ():
-        check_unseen(model.id, model.manifest.training, selection.about["split"], arguments.subset, selection.cases)
+    for model in map(get_bundle, used) if selection.split else ():
+        check_unseen(model.id, model.manifest.training, selection.split, arguments.subset)
     scored, pictures = [], []
     for number, case in enumerate(selection.cases, start=1):
         print(f"[{number}/{len(selection.cases)}] {case.ct.name}", file=sys.stderr, flush=True)

@@ -66,7 +66,7 @@ def run(arguments: argparse.Namespace) -> None:
     split.verify(split.cases[arguments.subset])
     known = {model: input_and_training(model, arguments.run) for model in models}
     for model, (_, training) in known.items():
-        check_unseen(model.name, training, split.name, arguments.subset, split.cases[arguments.subset])
+        check_unseen(model.name, training, split, arguments.subset)
     scores, slices = {}, []
     for number, (model, (spec, _)) in enumerate(known.items(), start=1):
         print(f"[{number}/{len(models)}] {model.name}", file=sys.stderr, flush=True)

@@ -7,7 +7,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..data.splits import Case, load_split
+from ..data.splits import Case, Split, load_split
 
 EVERYTHING = "all"
 
@@ -20,12 +20,14 @@ class Selection:
         title: what they are, to read.
         cases: CT and mask of each, and its patient.
         complete: a mask without label 2 is one of a patient without tumor; otherwise one in which tumor was not labelled.
+        split: of which they are a subset; None where they are named otherwise.
         about: the same to be looked up: data, split, its kind, subset and how many patients the other subsets have.
     """
 
     title: str
     cases: list[Case]
     complete: bool
+    split: Split | None
     about: dict
 
 
@@ -42,7 +44,7 @@ def select_cases(arguments: argparse.Namespace) -> Selection:
         raise UsageError("Give either the folder DATA, or --pair CT MASK.")
     if arguments.pair:
         cases = [Case(short(ct), short(ct), ct, mask) for ct, mask in arguments.pair]
-        return Selection(f"Pairs: {', '.join(str(case.id) for case in cases)}", cases, False, {"kind": "pairs"})
+        return Selection(f"Pairs: {', '.join(str(case.id) for case in cases)}", cases, False, None, {"kind": "pairs"})
     if arguments.subset == EVERYTHING:
         return _whole_folder(arguments.data)
     split = load_split(arguments.split, arguments.data)
@@ -55,7 +57,7 @@ def select_cases(arguments: argparse.Namespace) -> Selection:
     patients = {subset: len({case.patient for case in members}) for subset, members in split.cases.items()}
     about = {"data": arguments.data.resolve().name, "split": split.name, "kind": split.kind, "subset": arguments.subset}
     about["patients"] = patients
-    return Selection(f"{split.name}, {arguments.subset} patients", cases, True, about)
+    return Selection(f"{split.name}, {arguments.subset} patients", cases, True, split, about)
 
 
 def _whole_folder(folder: Path) -> Selection:
@@ -66,7 +68,7 @@ def _whole_folder(folder: Path) -> Selection:
         print(f"left out: {problem}", file=sys.stderr)
     name = folder.resolve().name
     about = {"data": name, "kind": "folder", "layout": found.layout, "subset": EVERYTHING}
-    return Selection(f"{name} ({found.layout}), all {len(found.cases)} cases", found.cases, True, about)
+    return Selection(f"{name} ({found.layout}), all {len(found.cases)} cases", found.cases, True, None, about)
 
 
 def short(path: Path) -> str:

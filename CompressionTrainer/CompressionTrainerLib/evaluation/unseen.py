@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from LiverTumorLib.errors import UsageError
 
-from ..data.splits import Case
+from ..data.splits import Split
 
 
-def check_unseen(model: str, training: dict, split: str, subset: str, cases: Sequence[Case]) -> None:
+def check_unseen(model: str, training: dict, split: Split, subset: str) -> None:
     """Raises UsageError where a model was trained on cases of a split that it is to be measured on, unless these are 'train'.
 
     Args:
         model: what to call it.
         training: its run's record, as in run.json and in a bundle's manifest.
-        split, subset, cases: what is to be evaluated.
+        split, subset: what is to be evaluated.
     """
-    if subset != "train" and (seen := seen_cases(training, split, cases)):
+    if subset != "train" and (seen := seen_cases(training, split, subset)):
         raise UsageError(
             f"{model} was trained on the cases {', '.join(seen)} of '{subset}', so its figures on them say nothing about other "
             "patients; choose another --subset, or the model from before its refit."
         )
 
 
-def seen_cases(training: dict, split: str, cases: Sequence[Case]) -> list[str]:
-    """Which cases of a split divided by patient, which alone is asked, a model was trained on; sorted. See `check_unseen`."""
-    if training.get("split") != split or training.get("split_by", "patient") != "patient":
+def seen_cases(training: dict, split: Split, subset: str) -> list[str]:
+    """Which cases of a subset a model was trained on, sorted; none in a split by slice, which is not about patients. See `check_unseen`.
+
+    They are told by the checksums of their CT, or by their ids in a split of the same name.
+    """
+    if split.kind != "patient":
         return []
-    return sorted({str(case) for case in training.get("cases", {}).get("train", [])} & {str(case.id) for case in cases})
+    cases, checksums = split.cases.get(subset, []), set(training.get("train_ct_sha256", []))
+    ids = {str(case) for case in training.get("cases", {}).get("train", [])} if training.get("split") == split.name else set()
+    return sorted({str(case.id) for case in cases if str(case.id) in ids or split.ct_sha256(case) in checksums})

@@ -12,6 +12,7 @@ from ..data.slices import CaseSlices
 from ..data.splits import Split
 from .config import TrainConfig, config_from_dict
 from .run import build_network, load_slices
+from .start import check_unseen_start
 from .state import read_record
 
 
@@ -38,10 +39,12 @@ def open_run(run: Path, data: Path, split_file: Path, cache: Path, weights: str 
 
     Raises:
         InputError: there is no run, one that is not finished, or data that the split needs are missing.
+        UsageError: the run was trained on val or test patients of the split.
     """
     config = read_run(run)
     slices, split = load_slices(config, data, split_file, cache)
     model, path = build_network(config), run / f"{weights}.weights.h5"
+    check_unseen_start(path, split)
     model.load_weights(path)
     return FinishedRun(config, slices, split, model, path)
 

@@ -14,6 +14,7 @@ from LiverTumorLib.files.atomic import atomic_path
 from ..data.splits import Split
 from ..networks.keras_module import tf
 from .config import TrainConfig
+from .start import known_ct
 from .state import is_finished
 
 RECORD = "run.json"
@@ -27,8 +28,10 @@ def refuse_a_run(out: Path) -> None:
         raise InputError(f"{out} holds a run already; choose another folder or remove it.")
 
 
-def write_record(out: Path, config: TrainConfig, split: Split, imagenet: Path | None, start: Path | None, **more) -> None:
+def write_record(out: Path, config: TrainConfig, split: Split, imagenet: Path | None, start: Path | None, teacher: Path | None = None, **more) -> None:
     """Everything needed to make this run again, beside its weights: RUN/run.json; `more` says what else there is to know.
+
+    The patients that `start` and `teacher`, weights, were trained on count as this run's: its network knows something of them.
 
     Raises:
         InputError: the folder holds another run, which is not finished.
@@ -40,6 +43,7 @@ def write_record(out: Path, config: TrainConfig, split: Split, imagenet: Path | 
         "split_by": split.kind,
         "cases": {subset: [case.id for case in split.cases[subset]] for subset in ("train", "val")},
         "sha256": split.sha256,
+        "train_ct_sha256": sorted({*filter(None, map(split.ct_sha256, split.cases["train"])), *known_ct(start), *known_ct(teacher)}),
         "commit": commit or None,
         "imagenet": bool(imagenet),
         "start": start and str(start),

@@ -56,20 +56,29 @@ def check_unseen_start(path: Path | None, split: Split) -> None:
 
     That is known of a model with its manifest, and of weights beside the record of their run.
     """
-    if path is None:
-        return
-    about = path.parent / (MANIFEST if is_tflite(path) else "run.json")
-    if not about.is_file():
-        return
-    training = json.loads(about.read_text(encoding="utf-8"))
-    if is_tflite(path):
-        training = training.get("training", {})
+    training = _training(path)
     for subset in ("val", "test"):
-        if seen := seen_cases(training, split.name, split.cases.get(subset, ())):
+        if seen := seen_cases(training, split, subset):
             raise UsageError(
                 f"{path} was trained on the cases {', '.join(seen)} of '{subset}', so that they would say nothing about new patients "
                 "after a training from there; start from weights of before that, or choose another split."
             )
+
+
+def known_ct(path: Path | None) -> set[str]:
+    """The checksums of the CT that weights were trained on, those that their own start was trained on among them, as far as is known."""
+    return set(_training(path).get("train_ct_sha256", []))
+
+
+def _training(path: Path | None) -> dict:
+    """What is known of the training of weights: their run's record; empty where there is none."""
+    if path is None:
+        return {}
+    about = path.parent / (MANIFEST if is_tflite(path) else "run.json")
+    if not about.is_file():
+        return {}
+    record = json.loads(about.read_text(encoding="utf-8"))
+    return record.get("training", {}) if is_tflite(path) else record
 
 
 def load_start(model, path: Path) -> None:

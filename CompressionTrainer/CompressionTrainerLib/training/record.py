@@ -28,7 +28,9 @@ def refuse_a_run(out: Path) -> None:
         raise InputError(f"{out} holds a run already; choose another folder or remove it.")
 
 
-def write_record(out: Path, config: TrainConfig, split: Split, imagenet: Path | None, start: Path | None, teacher: Path | None = None, **more) -> None:
+def write_record(
+    out: Path, config: TrainConfig, split: Split, imagenet: Path | None, start: Path | None, teacher: Path | None = None, **more
+) -> None:
     """Everything needed to make this run again, beside its weights: RUN/run.json; `more` says what else there is to know.
 
     The patients that `start` and `teacher`, weights, were trained on count as this run's: its network knows something of them.

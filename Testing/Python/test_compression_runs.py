@@ -96,6 +96,18 @@ def test_a_slim_run_is_smaller_and_becomes_int8(data, tmp_path):
         slim_run(run, *data, tmp_path / "same", "best", removed=0.001, epochs=1)
 
 
+def test_a_student_is_slimmed_in_its_first_layers_and_still_taught(data, tmp_path, capsys):
+    teacher, student = classifier_run(tmp_path / "teacher", data), tmp_path / "student"
+    distill_run(teacher, read_run(teacher), *data, student, "best", temperature=3.0, share=0.7, from_teacher=True)
+    slim_run(student, *data, tmp_path / "slim", "best", removed=0.5, epochs=1, stride=2)
+    assert read_run(tmp_path / "slim").network.channels == {"block2_conv1": 8, "block2_conv2": 8}
+    assert float(next(csv.DictReader((tmp_path / "slim/log.csv").open()))["soft_loss"]) > 0
+    (teacher / "best.weights.h5").unlink()
+    slim_run(student, *data, tmp_path / "alone", "best", removed=0.5, epochs=1, stride=2)
+    assert "best.weights.h5, this network's teacher, is gone; the fine-tuning has the labels only." in capsys.readouterr().out
+    assert "soft_loss" not in (tmp_path / "alone/log.csv").read_text()
+
+
 def test_a_student_with_smaller_inputs_is_a_run_of_its_own(data, tmp_path):
     teacher = classifier_run(tmp_path / "teacher", data, size=128)
     config = config_from_dict({**read_run(teacher).to_dict(), "input": {"size": [64, 64], "spacing_mm": 5.0}})

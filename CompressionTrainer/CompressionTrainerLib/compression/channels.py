@@ -64,13 +64,16 @@ def chains(model) -> list[Chain]:
     return found
 
 
-def strongest_channels(model, removed: float) -> dict[str, np.ndarray]:
+def strongest_channels(model, removed: float, stride: int | None = None) -> dict[str, np.ndarray]:
     """For each chain, by its maker's name, the sorted numbers of the channels that stay when the weakest `removed` go.
 
-    What stays is a multiple of MULTIPLE, and at least that; a chain that has no more is left out.
+    What stays is a multiple of MULTIPLE, and at least that; a chain that has no more is left out. Where `stride` is given, so is one
+    whose convolution makes maps of fewer rows than the input's by more than this factor.
     """
     kept = {}
     for chain in chains(model):
+        if stride and chain.maker.output_shape[1] * stride < model.input_shape[1]:
+            continue
         kernel = chain.reader.kernel.numpy()
         strength = np.abs(kernel).sum(axis=tuple(axis for axis in range(kernel.ndim) if axis != kernel.ndim - 2))
         norms = [layer for layer in chain.passed if isinstance(layer, _LAYERS.BatchNormalization)]

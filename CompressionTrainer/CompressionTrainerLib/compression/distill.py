@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..training.checks import check_canvas
 from ..training.config import TrainConfig
-from ..training.finished import open_run, read_run
+from ..training.finished import FinishedRun, open_run, read_run
 from ..training.progress import Report
 from ..training.record import refuse_a_run, write_record
 from ..training.run import fit, starting_network
@@ -61,6 +61,11 @@ def distill_run(
     out.mkdir(parents=True, exist_ok=True)
     distillation = {"teacher": str(teacher.weights), "temperature": temperature, "share": share, "config": teacher.config.to_dict()}
     write_record(out, config, teacher.split, None, start, teacher.weights, distillation=distillation)
+    teach(student, config, teacher, out, temperature, share, report)
+
+
+def teach(student, config: TrainConfig, teacher: FinishedRun, out: Path, temperature: float, share: float, report: Report | None) -> None:
+    """Train a network, which `config` describes, as `training.run.fit` does, with a teacher's answers beside the labels."""
     # Truth and answers are compared on the teacher's canvas and, of classifiers, on its cells.
     shown = replace(config, input=teacher.config.input, network=replace(config.network, stride=teacher.config.network.stride))
     fit(distiller(student, teacher.model, temperature, share), shown, teacher.slices, out, report=report)

@@ -12,6 +12,7 @@ from ..training.progress import Report
 from ..training.record import refuse_a_run, write_record
 from ..training.run import fit
 from .channels import strongest_channels, without_channels
+from .distill import teach
 from .lineage import lineage
 
 
@@ -25,9 +26,12 @@ def slim_run(
     removed: float,
     epochs: int,
     learning_rate: float | None = None,
+    stride: int | None = None,
     report: Report | None = None,
 ) -> tuple[int, int]:
     """Take the weakest channels out of a run's network, fine-tune the smaller one, and write it into `out` as a run of its own.
+
+    A network that had a teacher (`distill_run`) learns from it in the fine-tuning, too, as long as the teacher's run is there.
 
     Its configuration says how many channels each convolution has (`network.channels`), so that the network can be built
     again; run.json also says which ones stayed.
@@ -38,6 +42,7 @@ def slim_run(
         out: the new run's folder.
         weights: "best" (by validation) or "last" of the run.
         removed: share of the channels that leave, in every convolution that can lose some.
+        stride: only convolutions whose maps are at most so many times smaller than the input, the first ones, lose any; None: all.
         epochs, learning_rate: of the fine-tuning, falling as a half cosine; None takes the run's own rate.
         report: told of the progress; by default a console's.
 
@@ -50,7 +55,7 @@ def slim_run(
     """
     refuse_a_run(out)
     source = open_run(run, data, split_file, cache, weights)
-    kept = strongest_channels(source.model, removed)
+    kept = strongest_channels(source.model, removed, stride)
     if not kept:
         raise UsageError(f"Removing a share of {removed} of the channels removes none of this network's; choose a larger share.")
     smaller = without_channels(source.model, kept)
@@ -59,8 +64,17 @@ def slim_run(
     tuning = fine_tuning_config(source.config, epochs, learning_rate)
     tuning = replace(tuning, network=replace(tuning.network, channels=channels))
     sizes = (source.model.count_params(), smaller.count_params())
-    slimming = {"removed": removed, "parameters": sizes, "kept": {name: numbers.tolist() for name, numbers in kept.items()}}
+    numbers = {name: stay.tolist() for name, stay in kept.items()}
+    slimming = {"removed": removed, "up_to_stride": stride, "parameters": sizes, "kept": numbers}
     out.mkdir(parents=True, exist_ok=True)
     write_record(out, tuning, source.split, start=source.weights, **{**lineage(run), "slimming": slimming})
-    fit(smaller, tuning, source.slices, out, report=report)
+    taught = lineage(run).get("distillation")
+    if taught and Path(taught["teacher"]).is_file():
+        path = Path(taught["teacher"])
+        teacher = open_run(path.parent, data, split_file, cache, path.name.removesuffix(".weights.h5"))
+        teach(smaller, tuning, teacher, out, taught["temperature"], taught["share"], report)
+    else:
+        if taught:
+            print(f"{taught['teacher']}, this network's teacher, is gone; the fine-tuning has the labels only.", flush=True)
+        fit(smaller, tuning, source.slices, out, report=report)
     return sizes

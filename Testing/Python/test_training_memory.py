@@ -24,7 +24,7 @@ SCRIPT = """
 import resource, sys
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
+from CompressionTrainerLib.data.splits import Split
 from CompressionTrainerLib.networks.keras_module import keras
 from CompressionTrainerLib.training import memory, run
 from tiny_fit import SIZE, tiny_config, tiny_slices
@@ -37,7 +37,7 @@ def network(config):
 
 out, (batch, times, limit) = Path(sys.argv[1]), map(int, sys.argv[2:])
 run.build_network = network
-run.load_slices = lambda *_: (tiny_slices(), SimpleNamespace(name="tiny", kind="patient", cases={"train": [], "val": []}, sha256={}))
+run.load_slices = lambda *_: (tiny_slices(), Split("tiny", {"train": [], "val": []}, {}, out))
 config = tiny_config(epochs=1)
 config = replace(config, optimizer=replace(config.optimizer, batch=batch), sampling=replace(config.sampling, slices=batch))
 size = int(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmSize"))) * 1024

@@ -11,13 +11,13 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 pytest.importorskip("tensorflow", reason="the trainer's tests need TensorFlow")
 
+from CompressionTrainerLib.data.splits import Split
 from CompressionTrainerLib.networks.keras_module import keras
 from CompressionTrainerLib.training import run as training
 from CompressionTrainerLib.training.run import fit
@@ -220,7 +220,7 @@ def test_training_stops_early_and_keeps_each_epoch_where_asked(tmp_path):
 @pytest.fixture
 def tiny_run(tmp_path, monkeypatch):
     """`train` with the tiny network and slices; the arguments of the training that are asked for."""
-    split = SimpleNamespace(name="tiny", kind="patient", cases={"train": [], "val": []}, sha256={})
+    split = Split("tiny", {"train": [], "val": []}, {}, tmp_path)
     monkeypatch.setattr(training, "build_network", lambda config: tiny_network())
     monkeypatch.setattr(training, "load_slices", lambda *_: (tiny_slices(), split))
     return lambda config, report=quiet: training.train(

@@ -36,9 +36,9 @@ sed "s/^epochs = .*/epochs = 4/" "$configs/tumor-slice-student.toml" >"$out/stud
 step student $livertumor distill "$out/teacher" $options --weights last --config "$out/student.toml" --from-teacher --out "$out/student"
 exported student
 
-step slim $livertumor slim "$out/student" $options --weights last --remove 0.6 --up-to-stride 8 --epochs 4 --learning-rate 5e-4 \
+step slim $livertumor slim "$out/student" $options --weights last --remove 0.6 --up-to-stride 8 --epochs 12 --learning-rate 5e-4 \
     --out "$out/slim"
 exported slim
 
 $livertumor benchmark "$out/teacher/float/teacher/model.tflite" "$out/models/teacher" "$out/models/student" "$out/models/slim" \
-    --threads 1 --rounds 3 --slices 15 --out "$out/benchmark" --overwrite
+    --threads 1 --rounds 15 --slices 30 --out "$out/benchmark" --overwrite

@@ -18,8 +18,8 @@ from .start import known_ct
 from .state import is_finished
 
 RECORD = "run.json"
-# May be another in a run that goes on.
-_MAY_CHANGE = ("commit", "versions", "machine")
+# May be another in a run that goes on; the last follows from others that may not, and earlier versions did not write it.
+_MAY_CHANGE = ("commit", "versions", "machine", "train_ct_sha256")
 
 
 def refuse_a_run(out: Path) -> None:

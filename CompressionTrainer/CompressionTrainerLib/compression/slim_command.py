@@ -20,7 +20,7 @@ def add_parser(subparsers) -> None:
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the smaller run (default: RUN/slim)")
     parser.add_argument("--remove", type=share, default=0.3, metavar="S", help="share of the channels, 0 to 1 (default %(default)s)")
     first = "only in the first layers: those whose maps are at most N times smaller than the image, and take most of the time"
-    parser.add_argument("--up-to-stride", type=int, metavar="N", help=first)
+    parser.add_argument("--up-to-stride", type=int, choices=(1, 2, 4, 8, 16, 32), metavar="N", help=first)
     parser.add_argument("--epochs", type=epochs, default=4, metavar="N", help="epochs of fine-tuning (default %(default)s)")
     parser.add_argument("--learning-rate", type=positive, metavar="R", help="its first learning rate (default: the run's own)")
     parser.set_defaults(func=run)

@@ -69,9 +69,10 @@ def write_evaluation(folder, title="three <b>cases</b>", tumor=True):
     (folder / "pictures" / "001.png").write_bytes(PNG)
 
 
-def write_comparison(folder, kind, models=(FLOAT, INT8), fold=1):
+def write_comparison(folder, kind, models=(FLOAT, INT8), fold=1, first=0):
+    """Four patients, the `first` and those after it, of ten slices each."""
     rng = np.random.default_rng(fold)
-    slices = [Slice(str(patient), str(patient), k, k > 5) for patient in range(4) for k in range(10)]
+    slices = [Slice(str(patient), str(patient), k, k > 5) for patient in range(first, first + 4) for k in range(10)]
     scores = {name: rng.uniform(0, 0.6, 40) + 0.4 * np.array([each.tumor for each in slices]) for name in models}
     content = {
         "title": f"fold-{fold}, test, divided by {kind}",
@@ -277,6 +278,24 @@ def test_the_leak_is_shown_with_the_folds_together(everything):
     folds = [float(line["AUC"].partition(" ")[0].partition("\xa0")[0]) for line in lines[:3]]
     assert min(folds[:2]) <= folds[2] <= max(folds[:2]) and folds[0] != folds[1]
     assert any("curves-leak" in image.get("id", "") or "all test slices together" in image["alt"] for image in everything[1].images)
+
+
+def test_networks_are_held_together_over_all_folds(tmp_path):
+    for fold in (1, 2, 3):
+        for name in ("vgg16", "resnet50"):
+            write_comparison(tmp_path / name / f"fold-{fold}", "patient", (name,), fold, 4 * fold)
+    write_comparison(tmp_path / "again", "patient", (INT8,), 1, 4)
+    write_comparison(tmp_path / "once-more", "patient", (INT8,), 2, 6)  # two of the patients again
+    write_benchmark(tmp_path / "benchmark")
+    report(tmp_path, "--out", tmp_path / "page.html")
+    page = Page((tmp_path / "page.html").read_text(encoding="utf-8"))
+    lines = cells(page, "folds")
+    assert [(line["network"], line["patients"]) for line in lines] == [("resnet50", "12"), ("vgg16", "12")]
+    for line in lines:
+        single = [float(value) for value in line["AUC of each fold"].split(", ")]
+        assert len(single) == 3 and min(single) < float(line["AUC"].partition("\xa0")[0].partition(" ")[0]) < max(single)
+    assert {line["model"]: line["test slices"] for line in cells(page, "paper-accuracy")}["vgg16"] == "120"
+    assert "networks-2" in page.tables and "networks-3" not in page.tables
 
 
 def test_stages_are_put_in_their_order(everything):

@@ -97,6 +97,26 @@ class Inputs:
     models: dict[str, Path] = field(default_factory=dict)
 
 
+def both_kinds(inputs: Inputs) -> bool:
+    """Whether there are comparisons divided by slice and such divided by patient."""
+    return {"slice", "patient"} <= {comparison.content["about"]["kind"] for comparison in inputs.comparisons}
+
+
+def cross_validated(inputs: Inputs) -> dict[str, list[Comparison]]:
+    """The folds of each model by name: several comparisons divided by patient, no patient in two of them."""
+    folds: dict[str, list[Comparison]] = {}
+    for comparison in inputs.comparisons:
+        if comparison.content["about"]["kind"] == "patient":
+            for name in comparison.scores:
+                folds.setdefault(name, []).append(comparison)
+
+    def apart(name: str) -> bool:
+        patients = [set(comparison.scores[name].patient) for comparison in folds[name]]
+        return len(patients) > 1 and len(set().union(*patients)) == sum(map(len, patients))
+
+    return {name: comparisons for name, comparisons in folds.items() if apart(name)}
+
+
 def read_inputs(folders: list[Path]) -> Inputs:
     """Read everything in the folders and below them; folders are recognised by the files in them.
 

@@ -1,17 +1,15 @@
-"""How good the models are: slices, slice-wise against patient-wise, segmentation, int8 against float."""
+"""How good the models are: slices, segmentation, int8 against float."""
 
 from __future__ import annotations
 
 from LiverTumorLib.metrics import Counts, precision_recall_curve, reliability, roc_curve
 
-from ..evaluation.summary import slice_figures
 from ..evaluation.text import interval, number
 from .drawing import png_uri
-from .inputs import Evaluation, Inputs, Scores, pool
+from .inputs import Evaluation, Inputs, Scores, both_kinds, cross_validated
 from .page import Figure, Section, Table, Text
 from .plots_cases import plot_dice, plot_lesions
 from .plots_slices import MOST_BANDS, MOST_CURVES, plot_confusion, plot_curves, plot_reliability
-from .reported import SPLIT_REMARK
 
 _FIGURES = {
     "AUC": "auc",
@@ -23,14 +21,15 @@ _FIGURES = {
 }
 _MOST_PICTURES = 8
 _EFFICIENCY = "Efficiency is the segmentation paper's (sensitivity + specificity + accuracy) / 3, which the background dominates."
-_INTERVALS = "In brackets: 95 % intervals that resample whole patients, since slices of one patient are alike."
+INTERVALS = "In brackets: 95 % intervals that resample whole patients, since slices of one patient are alike."
 
 
 def slices_section(inputs: Inputs) -> Section | None:
     """Slice classification: of the whole pipeline (evaluations), and of networks alone (comparisons)."""
     evaluations = [evaluation for evaluation in inputs.evaluations if "slices_with_liver" in evaluation.content["summary"]]
-    # Folds, each of one network, stand in the section on dividing by slice.
-    comparisons = [each for each in inputs.comparisons if len(each.scores) > 1 or not _both_kinds(inputs)]
+    # Folds, each of one network, stand in sections of their own.
+    elsewhere, folds = both_kinds(inputs), cross_validated(inputs)
+    comparisons = [each for each in inputs.comparisons if len(each.scores) > 1 or not (elsewhere or each.scores.keys() <= folds.keys())]
     if not evaluations and not comparisons:
         return None
     blocks: list = [
@@ -38,46 +37,21 @@ def slices_section(inputs: Inputs) -> Section | None:
     ]
     if evaluations:
         rows = [row for evaluation in evaluations for row in _pipeline_rows(evaluation)]
-        blocks.append(Table("slices", "Slices, by the whole pipeline", rows, _INTERVALS))
+        blocks.append(Table("slices", "Slices, by the whole pipeline", rows, INTERVALS))
     for place, comparison in enumerate(comparisons, start=1):
         content = comparison.content
         rows = [{"model": name} | _figure_cells(model) for name, model in content["models"].items()]
         note = (
             f"{content['slices']} slices that hold liver, of {content['patients']} patients; {content['tumor_slices']} of them with tumor. "
         )
-        note += f"Threshold {number(content['threshold'], 2)}. {_INTERVALS}"
+        note += f"Threshold {number(content['threshold'], 2)}. {INTERVALS}"
         blocks.append(Table(f"networks-{place}", f"Networks alone, all on the same slices: {content['title']}", rows, note))
         title = f"Networks alone: {content['title']}"
-        blocks += _curve_figure(f"curves-networks-{place}", comparison.scores, title)
+        blocks += curve_figure(f"curves-networks-{place}", comparison.scores, title)
         blocks.append(_confusion_figure(f"confusion-networks-{place}", title, content["models"], content["threshold"]))
     for place, evaluation in enumerate(evaluations, start=1):
         blocks += _evaluation_figures(place, evaluation)
     return Section("Slices with and without tumor", blocks)
-
-
-def leak_section(inputs: Inputs) -> Section | None:
-    """Slice-wise beside patient-wise, where both were measured."""
-    if not _both_kinds(inputs):
-        return None
-    rows, pooled = [], {}
-    for kind in ("slice", "patient"):
-        own = [each for each in inputs.comparisons if each.content["about"]["kind"] == kind]
-        for comparison in own:
-            for name, model in comparison.content["models"].items():
-                rows.append({"divided by": kind, "test slices": comparison.content["title"], "model": name} | _leak_cells(model))
-        pooled[f"divided by {kind}"] = scores = pool([next(iter(each.scores.values())) for each in own])
-        if len(own) > 1:
-            figures = slice_figures(scores.by_patient(liver_only=True), own[0].content["threshold"])
-            rows.append({"divided by": kind, "test slices": "all of these together", "model": "the first of each"} | _leak_cells(figures))
-    text = (
-        "The same kind of network, tested in two ways. Divided by slice, every patient of the test slices was also trained on: the network "
-        "meets neighbours of slices that it knows. Divided by patient, all test patients are new to it, as they are in use. The "
-        "difference is what the first way flatters; only the second says what to expect."
-    )
-    blocks: list = [Text(text), Table("leak", "Slice-wise and patient-wise", rows, _INTERVALS)]
-    blocks += _curve_figure("curves-leak", pooled, "The first model of each, all test slices together")
-    blocks.append(Text(f"Reported: {SPLIT_REMARK}", "note"))
-    return Section("What dividing by slice hides", blocks)
 
 
 def segmentation_section(inputs: Inputs) -> Section | None:
@@ -91,7 +65,7 @@ def segmentation_section(inputs: Inputs) -> Section | None:
         "distance of the surfaces that 95 % of them stay below, the larger of both directions. A lesion counts as found when half of "
         "it is covered and the overlap is half of what truth and prediction cover together; touched is any overlap."
     )
-    blocks: list = [Text(text), Table("segmentation", "Segmentation, averaged over cases", rows, _INTERVALS)]
+    blocks: list = [Text(text), Table("segmentation", "Segmentation, averaged over cases", rows, INTERVALS)]
     for place, evaluation in enumerate(evaluations, start=1):
         summary, cases = evaluation.content["summary"], evaluation.content["cases"]
         means = {name: summary[name]["mean_dice"] for name in ("liver", "tumor") if name in summary}
@@ -162,14 +136,6 @@ def _pipeline_rows(evaluation: Evaluation) -> list[dict]:
     return rows
 
 
-def _both_kinds(inputs: Inputs) -> bool:
-    return {"slice", "patient"} <= {comparison.content["about"]["kind"] for comparison in inputs.comparisons}
-
-
-def _leak_cells(figures: dict) -> dict:
-    return {"AUC": interval(figures["auc"]), "accuracy": interval(figures["accuracy"])}
-
-
 def _figure_cells(figures: dict) -> dict:
     return {header: interval(figures[key]) for header, key in _FIGURES.items()}
 
@@ -179,7 +145,7 @@ def _evaluation_figures(place: int, evaluation: Evaluation) -> list:
     blocks = [_confusion_figure(f"confusion-{place}", title, {"whole pipeline": figures}, figures["threshold"])]
     patients = evaluation.scores.by_patient(liver_only=True) if evaluation.scores else []
     if patients:
-        blocks += _curve_figure(f"curves-{place}", {"whole pipeline": evaluation.scores}, title)
+        blocks += curve_figure(f"curves-{place}", {"whole pipeline": evaluation.scores}, title)
         result = reliability(patients)
         caption = (
             f"{title}: of the slices with a probability, the share that has tumor. On the line, probabilities can be taken at their word. "
@@ -195,7 +161,7 @@ def _confusion_figure(name: str, title: str, figures: dict[str, dict], threshold
     return Figure(name, caption, plot_confusion(counts, threshold))
 
 
-def _curve_figure(name: str, scores: dict[str, Scores], title: str) -> list:
+def curve_figure(name: str, scores: dict[str, Scores], title: str) -> list:
     """Curves over the slices that hold liver; none where all slices are of one class."""
     patients = {label: each.by_patient(liver_only=True) for label, each in list(scores.items())[:MOST_CURVES]}
     roc = {label: roc_curve(groups) for label, groups in patients.items() if groups}

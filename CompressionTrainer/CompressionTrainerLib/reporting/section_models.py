@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from ..evaluation.text import interval, number
-from .inputs import Inputs
+from .inputs import Inputs, cross_validated
 from .models import ModelFacts, model_facts
 from .page import Figure, Section, Table, Text
 from .plots_models import plot_bars, plot_pareto
 from .reported import BASELINES, CLASSIFIER_PAPER, SPLIT_REMARK, STAGES, Reported
+from .section_folds import fold_figures
 
 
 def models_section(inputs: Inputs) -> Section | None:
@@ -72,9 +73,10 @@ def paper_section(inputs: Inputs) -> Section | None:
 
 
 def _compared(inputs: Inputs) -> dict[str, dict]:
-    """The models of all patient-wise comparisons, by name."""
+    """The figures of the models of all patient-wise comparisons, by name; of one that has folds, over all of them."""
     patient_wise = [each.content for each in inputs.comparisons if each.content["about"]["kind"] != "slice"]
-    return {name: model for content in patient_wise for name, model in content["models"].items()}
+    folds = {name: fold_figures(name, own) for name, own in cross_validated(inputs).items()}
+    return {name: model for content in patient_wise for name, model in content["models"].items()} | folds
 
 
 def _accuracy_row(name: str, model: dict) -> dict:

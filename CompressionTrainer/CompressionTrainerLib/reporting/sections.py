@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 
 from .inputs import Inputs
 from .page import Section, Table, Text
-from .section_accuracy import agreement_section, leak_section, pictures_section, segmentation_section, slices_section
+from .section_accuracy import agreement_section, pictures_section, segmentation_section, slices_section
+from .section_folds import folds_section, leak_section
 from .section_models import models_section, paper_section
 from .section_network import network_section
 from .section_training import data_section, training_section
@@ -31,6 +32,7 @@ def make_sections(inputs: Inputs) -> list[Section]:
         segmentation_section(inputs),
         slices_section(inputs),
         leak_section(inputs),
+        folds_section(inputs),
         models_section(inputs),
         network_section(inputs),
         agreement_section(inputs),

@@ -14,7 +14,10 @@ fold() { # STUDY NAME SPLIT FOLD [option of train]…: train on a fold and measu
     results=$out/$study/results/$name-by-$kind/fold-$k
     [ -f "$results/comparison.json" ] && return
     run=$out/$study/runs/$kind-$k/$name options="--data $data --split $out/$kind/fold-$k.json --cache $out/cache"
-    [ -f "$run/trained" ] || { $livertumor train "$out/$study/$name.toml" $options --out "$run" "$@" && touch "$run/trained"; }
+    if [ ! -f "$run/trained" ]; then
+        $livertumor train "$out/$study/$name.toml" $options --out "$run" "$@"
+        touch "$run/trained"
+    fi
     $livertumor compare "$run" $options --subset test --out "$results" --log "$out/log.jsonl"
 }
 

@@ -14,7 +14,9 @@ options="--data $data --split $split --cache $out/cache"
 step() { # NAME COMMAND…: once
     name=$1
     shift
-    [ -f "$out/done/$name" ] || { "$@" && touch "$out/done/$name"; }
+    [ -f "$out/done/$name" ] && return
+    "$@"
+    touch "$out/done/$name"
 }
 
 exported() { # RUN: make a model of a run's last weights, and measure it on the val patients in the true liver

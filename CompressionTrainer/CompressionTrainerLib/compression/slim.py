@@ -67,8 +67,9 @@ def slim_run(
     numbers = {name: stay.tolist() for name, stay in kept.items()}
     slimming = {"removed": removed, "up_to_stride": stride, "parameters": sizes, "kept": numbers}
     out.mkdir(parents=True, exist_ok=True)
-    write_record(out, tuning, source.split, start=source.weights, **{**lineage(run), "slimming": slimming})
-    taught = lineage(run).get("distillation")
+    inherited = lineage(run)
+    write_record(out, tuning, source.split, start=source.weights, **{**inherited, "slimming": slimming})
+    taught = inherited.get("distillation")
     if taught and Path(taught["teacher"]).is_file():
         path = Path(taught["teacher"])
         teacher = open_run(path.parent, data, split_file, cache, path.name.removesuffix(".weights.h5"))

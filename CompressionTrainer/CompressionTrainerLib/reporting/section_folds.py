@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..evaluation.summary import slice_figures
 from ..evaluation.text import interval, number
-from .inputs import Comparison, Inputs, both_kinds, cross_validated, pool
+from .inputs import Comparison, Inputs, Scores, both_kinds, cross_validated, pool
 from .page import Section, Table, Text
 from .reported import SPLIT_REMARK
 from .section_accuracy import INTERVALS, curve_figure
@@ -22,8 +22,8 @@ def leak_section(inputs: Inputs) -> Section | None:
                 rows.append({"divided by": kind, "test slices": comparison.content["title"], "model": name} | _cells(model))
         pooled[f"divided by {kind}"] = scores = pool([next(iter(each.scores.values())) for each in own])
         if len(own) > 1:
-            figures = slice_figures(scores.by_patient(liver_only=True), own[0].content["threshold"])
-            rows.append({"divided by": kind, "test slices": "all of these together", "model": "the first of each"} | _cells(figures))
+            cells = _cells(_figures(scores, own))
+            rows.append({"divided by": kind, "test slices": "all of these together", "model": "the first of each"} | cells)
     text = (
         "The same kind of network, tested in two ways. Divided by slice, every patient of the test slices was also trained on: the network "
         "meets neighbours of slices that it knows. Divided by patient, all test patients are new to it, as they are in use. The "
@@ -37,8 +37,7 @@ def leak_section(inputs: Inputs) -> Section | None:
 
 def fold_figures(name: str, folds: list[Comparison]) -> dict:
     """A model's figures over the slices that hold liver of all folds' test patients."""
-    scores = pool([each.scores[name] for each in folds])
-    return slice_figures(scores.by_patient(liver_only=True), folds[0].content["threshold"])
+    return _figures(_together(name, folds), folds)
 
 
 def folds_section(inputs: Inputs) -> Section | None:
@@ -46,18 +45,27 @@ def folds_section(inputs: Inputs) -> Section | None:
     folds = cross_validated(inputs)
     if not folds:
         return None
-    pooled = {name: pool([each.scores[name] for each in own]) for name, own in folds.items()}
+    pooled = {name: _together(name, own) for name, own in folds.items()}
     rows = []
     for name, own in folds.items():
-        figures = fold_figures(name, own)
         each = ", ".join(number(comparison.content["models"][name]["auc"]["value"]) for comparison in own)
-        rows.append({"network": name, "patients": len(set(pooled[name].patient)), **_cells(figures), "AUC of each fold": each})
+        rows.append(
+            {"network": name, "patients": len(set(pooled[name].patient)), **_cells(_figures(pooled[name], own)), "AUC of each fold": each}
+        )
     text = (
         "Each fold's network was trained without the patients that it is measured on here, so that all patients together are a test. The "
         "folds together can be worse than each alone, since each fold's network puts its patients at another level."
     )
     blocks: list = [Text(text), Table("folds", "Networks over all folds, slices that hold liver", rows, INTERVALS)]
     return Section("Cross-validation by patient", [*blocks, *curve_figure("curves-folds", pooled, "All folds' test slices together")])
+
+
+def _together(name: str, folds: list[Comparison]) -> Scores:
+    return pool([each.scores[name] for each in folds])
+
+
+def _figures(scores: Scores, comparisons: list[Comparison]) -> dict:
+    return slice_figures(scores.by_patient(liver_only=True), comparisons[0].content["threshold"])
 
 
 def _cells(figures: dict) -> dict:

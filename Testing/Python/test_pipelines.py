@@ -52,6 +52,16 @@ def test_the_phantoms_liver_is_found(phantom, found):
     assert found.result.summary.liver_ml == pytest.approx((found.labels > 0).sum() * phantom[0].voxel_ml, rel=1e-5)
 
 
+def test_the_liver_is_one_part_without_holes(phantom):
+    from scipy.ndimage import binary_fill_holes, label
+
+    rough = phantom[0].array + np.random.default_rng(5).normal(0, 20, phantom[0].shape)
+    volume = CTVolume(rough.astype(np.int16), phantom[0].ijk_to_ras)
+    liver = segment_case(volume, RunOptions(tumor=False, slices=False)).labels > 0
+    assert label(liver)[1] == 1
+    assert all(np.array_equal(binary_fill_holes(plane), plane) for plane in liver)
+
+
 def test_result_is_complete(phantom, found):
     result = found.result
     assert [model["task"] for model in result.models] == ["liver", "tumor", "slice"]

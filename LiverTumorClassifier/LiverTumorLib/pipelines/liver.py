@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from ..ct import CTVolume
-from ..ct.region import component_sizes
+from ..ct.region import bounding_box, component_sizes
 from ..models.session import Session
 from .canvas import lay_canvas
+from .edges import EdgeMaps, along_edges
 from .options import RunOptions
 from .results import LIVER
 from .run import Report, Run
@@ -20,7 +21,7 @@ SMALLEST_LIVER_MM2 = 800.0
 SMOOTH_MM = (3.0, 0.0)
 
 
-def segment_liver(run: Run, volume: CTVolume, options: RunOptions) -> tuple[np.ndarray, SliceMaps | None]:
+def segment_liver(run: Run, volume: CTVolume, options: RunOptions) -> tuple[np.ndarray, EdgeMaps | None]:
     """The stage "liver" of a run: labels, uint8 (k, j, i) on the grid of a volume in axial order, and the maps as of `find_liver`."""
     labels = np.zeros(volume.shape, np.uint8)
     with run.stage("liver") as report:
@@ -28,14 +29,18 @@ def segment_liver(run: Run, volume: CTVolume, options: RunOptions) -> tuple[np.n
         maps = find_liver(session, volume, threshold, report)
         if maps is not None:
             maps.paint(labels, threshold, LIVER)
+            box = bounding_box(labels)
+            # Noise at the edge leaves single voxels beside the liver and small holes in it.
+            labels[box] = np.where(_largest_component(labels[box] > 0), LIVER, 0)
     return labels, maps
 
 
-def find_liver(session: Session, volume: CTVolume, threshold: float, report: Report) -> SliceMaps | None:
-    """Liver probability on the canvas of a volume in axial order, cleaned to one liver; None when there is none."""
+def find_liver(session: Session, volume: CTVolume, threshold: float, report: Report) -> EdgeMaps | None:
+    """Liver probability of a volume in axial order, cleaned to one liver, along the volume's edges; None when there is none."""
     frame, _ = lay_canvas(session.bundle.manifest.input, volume, None)
     found = map_slices(session, volume, frame, range(volume.shape[0]), report)
-    return clean_liver(found.smoothed(SMOOTH_MM, float(volume.spacing[2])), threshold)
+    liver = clean_liver(found.smoothed(SMOOTH_MM, float(volume.spacing[2])), threshold)
+    return None if liver is None else along_edges(liver, volume)
 
 
 def clean_liver(found: SliceMaps, threshold: float) -> SliceMaps | None:

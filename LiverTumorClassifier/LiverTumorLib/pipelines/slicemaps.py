@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from ..ct.frame import Frame
 
-_BLOCK = 16  # slices brought to the scan's grid at a time: a float copy of a long scan would not fit an ordinary computer
+BLOCK = 16  # slices brought to the scan's grid at a time: a float copy of a long scan would not fit an ordinary computer
 
 
 def smoothed(maps: np.ndarray, sigma_mm: tuple[float, float], voxel_mm: tuple[float, float]) -> np.ndarray:
@@ -24,8 +25,28 @@ def smoothed(maps: np.ndarray, sigma_mm: tuple[float, float], voxel_mm: tuple[fl
     return gaussian_filter(maps, (along, within, within), mode="nearest")
 
 
+class RestoredMaps(ABC):
+    """Probability maps that can be brought to the scan's grid."""
+
+    @abstractmethod
+    def restored(self, shape: tuple[int, int], least: float) -> Iterator[tuple[int, np.ndarray]]:
+        """(first axial index, maps of consecutive slices of that shape); left out may be what stays under `least`, or is 0."""
+
+    def paint(self, labels: np.ndarray, threshold: float, value: int) -> None:
+        """Set axial labels (k, j, i) to `value` where the maps, brought to the labels' grid, reach the threshold."""
+        for start, block in self.restored(labels.shape[1:], threshold):
+            labels[start : start + len(block)][block >= threshold] = value
+
+    def full(self, shape: tuple[int, int, int]) -> np.ndarray:
+        """Maps on the axial grid of that shape, float16; 0 where there are none."""
+        volume = np.zeros(shape, np.float16)
+        for start, block in self.restored(shape[1:], 0.0):
+            volume[start : start + len(block)] = block
+        return volume
+
+
 @dataclass(frozen=True)
-class SliceMaps:
+class SliceMaps(RestoredMaps):
     """Probability maps of axial slices; of slices between them, maps are interpolated where they are needed and never kept.
 
     Attributes:
@@ -38,18 +59,10 @@ class SliceMaps:
     maps: np.ndarray
     frame: Frame
 
-    def paint(self, labels: np.ndarray, threshold: float, value: int) -> None:
-        """Set axial labels (k, j, i) to `value` where the maps, brought to the labels' grid, reach the threshold."""
-        for start, block in self._blocks():
-            if block.max() >= threshold:
-                labels[start : start + len(block)][self.frame.restore(block, labels.shape[1:]) >= threshold] = value
-
-    def full(self, shape: tuple[int, int, int]) -> np.ndarray:
-        """Maps on the axial grid of that shape, float16; 0 where there are none."""
-        volume = np.zeros(shape, np.float16)
-        for start, block in self._blocks():
-            volume[start : start + len(block)] = self.frame.restore(block, shape[1:])
-        return volume
+    def restored(self, shape: tuple[int, int], least: float) -> Iterator[tuple[int, np.ndarray]]:
+        for start, block in self.blocks():
+            if block.max() >= least:
+                yield start, self.frame.restore(block, shape)
 
     def at(self, kji: np.ndarray) -> np.ndarray:
         """Probability at axial voxel coordinates (n, 3), (k, j, i) order, taken from the nearest mapped slice and canvas pixel."""
@@ -63,11 +76,11 @@ class SliceMaps:
         step = self.ks[1] - self.ks[0] if len(self.ks) > 1 else 1
         return SliceMaps(self.ks, smoothed(self.maps, sigma_mm, (slice_mm * float(step), self.frame.spacing_mm)), self.frame)
 
-    def _blocks(self) -> Iterator[tuple[int, np.ndarray]]:
-        """(first axial index, maps of consecutive slices) from the first to the last slice."""
+    def blocks(self) -> Iterator[tuple[int, np.ndarray]]:
+        """(first axial index, maps of consecutive slices on the canvas) from the first to the last slice."""
         stop = int(self.ks[-1]) + 1
-        for start in range(int(self.ks[0]), stop, _BLOCK):
-            yield start, self._between(np.arange(start, min(start + _BLOCK, stop)))
+        for start in range(int(self.ks[0]), stop, BLOCK):
+            yield start, self._between(np.arange(start, min(start + BLOCK, stop)))
 
     def _between(self, ks: np.ndarray) -> np.ndarray:
         left = np.searchsorted(self.ks, ks, side="right") - 1

@@ -1,0 +1,70 @@
+"""Probability maps of a coarse canvas brought to the scan's grid along the edges that the scan shows.
+
+The fast guided filter (He and Sun, "Fast Guided Filter", arXiv:1505.00996): around every canvas pixel the probability is explained as a
+linear function of the scan's density, and that function, not the probability, is interpolated to the scan's grid and applied to the
+density there. Where the scan shows no edge, what remains is an average, which cuts bends short by a fraction of a millimetre.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..ct import CTVolume
+from .slicemaps import BLOCK, RestoredMaps, SliceMaps
+
+# Chosen on validation patients, whose liver Dice changes by less than 0.001 between half and twice of each.
+AROUND_MM = 10.0  # side of the square whose pixels explain the one in its middle
+NOISE_HU = 14.0  # differences of density well under this explain nothing
+SMOOTH_MM = 0.8  # standard deviation of what smooths the scan's noise within slices
+WINDOW_HU = (-60.0, 200.0)  # what lies beyond, gas and bone, counts as its end, or it would decide for its surroundings
+
+
+@dataclass(frozen=True)
+class EdgeMaps(RestoredMaps):
+    """Maps that follow the edges of a scan, as `along_edges` makes them.
+
+    Attributes:
+        slope, intercept: probability is slope * HU + intercept; on the same canvas and of the same slices.
+        volume: the scan, in axial order.
+    """
+
+    slope: SliceMaps
+    intercept: SliceMaps
+    volume: CTVolume
+
+    def restored(self, shape: tuple[int, int], least: float) -> Iterator[tuple[int, np.ndarray]]:
+        from scipy.ndimage import gaussian_filter
+
+        sigma = (0, SMOOTH_MM / float(self.volume.spacing[1]), SMOOTH_MM / float(self.volume.spacing[0]))
+        for (start, slope), (_, intercept) in zip(self.slope.blocks(), self.intercept.blocks(), strict=True):
+            restore = self.slope.frame.restore
+            density = gaussian_filter(_density(self.volume, slice(start, start + len(slope))), sigma, truncate=3.0)
+            yield start, np.clip(restore(slope, shape) * density + restore(intercept, shape), 0, 1)
+
+
+def along_edges(maps: SliceMaps, volume: CTVolume) -> EdgeMaps:
+    """Maps of a volume in axial order, along the volume's edges."""
+    from scipy.ndimage import uniform_filter
+
+    pixels = 2 * round((AROUND_MM / maps.frame.spacing_mm - 1) / 2) + 1
+
+    def around(values: np.ndarray) -> np.ndarray:
+        return uniform_filter(values, (0, pixels, pixels), mode="nearest")
+
+    slope, intercept = np.empty_like(maps.maps), np.empty_like(maps.maps)
+    for start in range(0, len(maps.ks), BLOCK):
+        part = slice(start, start + BLOCK)
+        probability, density = maps.maps[part], maps.frame.sample(_density(volume, maps.ks[part]))
+        mean, mean_density = around(probability), around(density)
+        covariance = around(probability * density) - mean * mean_density
+        steep = covariance / (around(density**2) - mean_density**2 + NOISE_HU**2)
+        slope[part], intercept[part] = around(steep), around(mean - steep * mean_density)
+    return EdgeMaps(replace(maps, maps=slope), replace(maps, maps=intercept), volume)
+
+
+def _density(volume: CTVolume, ks: slice | np.ndarray) -> np.ndarray:
+    """Density of axial slices within WINDOW_HU, float32 (n, j, i)."""
+    return np.clip(volume.array[ks], *WINDOW_HU).astype(np.float32)

@@ -57,7 +57,9 @@ def test_the_liver_is_one_part_without_holes(phantom):
 
     rough = phantom[0].array + np.random.default_rng(5).normal(0, 20, phantom[0].shape)
     volume = CTVolume(rough.astype(np.int16), phantom[0].ijk_to_ras)
-    liver = segment_case(volume, RunOptions(tumor=False, slices=False)).labels > 0
+    output = segment_case(volume, RunOptions(tumor=False, slices=False, keep_probabilities=True))
+    liver = output.labels > 0
+    assert np.array_equal(liver, output.probabilities["liver"] >= output.result.models[0]["threshold"])
     assert label(liver)[1] == 1
     assert all(np.array_equal(binary_fill_holes(plane), plane) for plane in liver)
 

@@ -21,18 +21,27 @@ SMALLEST_LIVER_MM2 = 800.0
 SMOOTH_MM = (3.0, 0.0)
 
 
-def segment_liver(run: Run, volume: CTVolume, options: RunOptions) -> tuple[np.ndarray, EdgeMaps | None]:
-    """The stage "liver" of a run: labels, uint8 (k, j, i) on the grid of a volume in axial order, and the maps as of `find_liver`."""
-    labels = np.zeros(volume.shape, np.uint8)
+def segment_liver(run: Run, volume: CTVolume, options: RunOptions) -> tuple[np.ndarray, np.ndarray | None]:
+    """The stage "liver" of a run.
+
+    Returns:
+        labels, uint8 (k, j, i) on the grid of a volume in axial order, and where the options keep probabilities that of the liver there,
+        float16; at the threshold it makes the same liver.
+    """
+    labels, probability = np.zeros(volume.shape, np.uint8), None
     with run.stage("liver") as report:
         session, threshold = run.session(options.liver_model, "liver", options.liver_threshold)
         maps = find_liver(session, volume, threshold, report)
         if maps is not None:
             maps.paint(labels, threshold, LIVER)
-            box = bounding_box(labels)
             # Noise at the edge leaves single voxels beside the liver and small holes in it.
-            labels[box] = np.where(_largest_component(labels[box] > 0), LIVER, 0)
-    return labels, maps
+            if (box := bounding_box(labels)) is not None:
+                labels[box] = np.where(_largest_component(labels[box] > 0), LIVER, 0)
+        if options.keep_probabilities:
+            probability = np.zeros(volume.shape, np.float16) if maps is None else maps.full(volume.shape)
+            probability[(labels > 0) & (probability < threshold)] = (1 + threshold) / 2
+            probability[(labels == 0) & (probability >= threshold)] = threshold / 2
+    return labels, probability
 
 
 def find_liver(session: Session, volume: CTVolume, threshold: float, report: Report) -> EdgeMaps | None:

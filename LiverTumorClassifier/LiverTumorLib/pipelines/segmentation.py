@@ -39,9 +39,8 @@ def segment_case(
     view = to_axial(volume)
     axial = view.volume
 
-    liver_maps = None
     if liver is None:
-        labels, liver_maps = segment_liver(run, axial, options)
+        labels, liver_probability = segment_liver(run, axial, options)
     else:
         labels = np.where(view.bring(liver) > 0, np.uint8(LIVER), np.uint8(0))
     tumor = None
@@ -66,10 +65,10 @@ def segment_case(
             summary.tumor_ml = summary.tumor_burden_percent = summary.lesion_count = None
         output = CaseOutput(CaseResult(volume.name, summary, lesions, records, run.models, run.seconds), view.restore(labels))
         if options.keep_probabilities:
-            found = {"liver": liver_maps, **({"tumor": tumor} if options.tumor else {})}
-            for name, maps in found.items():
-                full = np.zeros(axial.shape, np.float16) if maps is None else maps.full(axial.shape)
-                output.probabilities[name] = view.restore(full, order=1)
+            found = {} if liver is not None else {"liver": liver_probability}
+            if options.tumor:
+                found["tumor"] = np.zeros(axial.shape, np.float16) if tumor is None else tumor.full(axial.shape)
+            output.probabilities = {name: view.restore(full, order=1) for name, full in found.items()}
             if liver is not None:
                 output.probabilities["liver"] = (liver > 0).astype(np.float16)
     progress("done", 1.0, "Done")

@@ -53,5 +53,5 @@ style=0
 say "Running the tests"
 export QT_QPA_PLATFORM=offscreen MPLBACKEND=Agg
 # A process for each CPU; the tests of a file share what they made, so they stay together.
-"$environment/bin/python" -m pytest -m "not slow" --numprocesses auto --dist loadfile "$@" || exit 1
+"$environment/bin/python" -m pytest -m "not slow" --numprocesses auto --dist loadfile --no-loadscope-reorder "$@" || exit 1
 [ "$style" -eq 0 ] || stop "The tests pass, but ruff has complaints (above); \`$environment/bin/ruff check --fix .\` and \`ruff format .\` mend most."

@@ -13,13 +13,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..ct import CTVolume
+from ..ct.region import bounding_box
 from .slicemaps import BLOCK, RestoredMaps, SliceMaps
 
-# Chosen on validation patients, whose liver Dice changes by less than 0.001 between half and twice of each.
+WINDOW_HU = (-60.0, 200.0)  # what lies beyond, gas and bone, counts as its end, or it would decide for its surroundings
+# Chosen on validation patients, whose mean liver Dice changes by less than 0.001 with half or twice of each.
 AROUND_MM = 10.0  # side of the square whose pixels explain the one in its middle
 NOISE_HU = 14.0  # differences of density well under this explain nothing
 SMOOTH_MM = 0.8  # standard deviation of what smooths the scan's noise within slices
-WINDOW_HU = (-60.0, 200.0)  # what lies beyond, gas and bone, counts as its end, or it would decide for its surroundings
 
 
 @dataclass(frozen=True)
@@ -39,10 +40,14 @@ class EdgeMaps(RestoredMaps):
         from scipy.ndimage import gaussian_filter
 
         sigma = (0, SMOOTH_MM / float(self.volume.spacing[1]), SMOOTH_MM / float(self.volume.spacing[0]))
+        restore = self.slope.frame.restore
         for (start, slope), (_, intercept) in zip(self.slope.blocks(), self.intercept.blocks(), strict=True):
-            restore = self.slope.frame.restore
-            density = gaussian_filter(_density(self.volume, slice(start, start + len(slope))), sigma, truncate=3.0)
-            yield start, np.clip(restore(slope, shape) * density + restore(intercept, shape), 0, 1)
+            block = restore(intercept, shape)
+            if (box := bounding_box(block)) is not None:  # smoothing the whole of each slice would take most of the time
+                ks, *plane = box
+                density = _density(self.volume, (slice(start + ks.start, start + ks.stop), *plane))
+                block[box] += restore(slope[ks], shape)[:, *plane] * gaussian_filter(density, sigma, truncate=3.0)
+            yield start, np.clip(block, 0, 1)
 
 
 def along_edges(maps: SliceMaps, volume: CTVolume) -> EdgeMaps:
@@ -65,6 +70,6 @@ def along_edges(maps: SliceMaps, volume: CTVolume) -> EdgeMaps:
     return EdgeMaps(replace(maps, maps=slope), replace(maps, maps=intercept), volume)
 
 
-def _density(volume: CTVolume, ks: slice | np.ndarray) -> np.ndarray:
-    """Density of axial slices within WINDOW_HU, float32 (n, j, i)."""
-    return np.clip(volume.array[ks], *WINDOW_HU).astype(np.float32)
+def _density(volume: CTVolume, part: tuple | np.ndarray) -> np.ndarray:
+    """Density of a part of the scan within WINDOW_HU, float32 (n, j, i)."""
+    return np.clip(volume.array[part], *WINDOW_HU).astype(np.float32)

@@ -14,7 +14,7 @@ import numpy as np
 
 from ..ct import CTVolume
 from ..ct.region import bounding_box
-from .slicemaps import BLOCK, RestoredMaps, SliceMaps
+from .slicemaps import RestoredMaps, SliceMaps
 
 WINDOW_HU = (-60.0, 200.0)  # what lies beyond, gas and bone, counts as its end, or it would decide for its surroundings
 # Chosen on validation patients, whose mean liver Dice changes by less than 0.001 with half or twice of each.
@@ -45,7 +45,7 @@ class EdgeMaps(RestoredMaps):
             block = restore(intercept, shape)
             if (box := bounding_box(block)) is not None:  # smoothing the whole of each slice would take most of the time
                 ks, *plane = box
-                density = _density(self.volume, (slice(start + ks.start, start + ks.stop), *plane))
+                density = _within_window(self.volume.array[start + ks.start : start + ks.stop, *plane])
                 block[box] += restore(slope[ks], shape)[:, *plane] * gaussian_filter(density, sigma, truncate=3.0)
             yield start, np.clip(block, 0, 1)
 
@@ -59,17 +59,13 @@ def along_edges(maps: SliceMaps, volume: CTVolume) -> EdgeMaps:
     def around(values: np.ndarray) -> np.ndarray:
         return uniform_filter(values, (0, pixels, pixels), mode="nearest")
 
-    slope, intercept = np.empty_like(maps.maps), np.empty_like(maps.maps)
-    for start in range(0, len(maps.ks), BLOCK):
-        part = slice(start, start + BLOCK)
-        probability, density = maps.maps[part], maps.frame.sample(_density(volume, maps.ks[part]))
-        mean, mean_density = around(probability), around(density)
-        covariance = around(probability * density) - mean * mean_density
-        steep = covariance / (around(density**2) - mean_density**2 + NOISE_HU**2)
-        slope[part], intercept[part] = around(steep), around(mean - steep * mean_density)
-    return EdgeMaps(replace(maps, maps=slope), replace(maps, maps=intercept), volume)
+    density = maps.sampled(volume.array, _within_window)
+    mean, mean_density = around(maps.maps), around(density)
+    covariance = around(maps.maps * density) - mean * mean_density
+    slope = covariance / (around(density**2) - mean_density**2 + NOISE_HU**2)
+    intercept = mean - slope * mean_density
+    return EdgeMaps(replace(maps, maps=around(slope)), replace(maps, maps=around(intercept)), volume)
 
 
-def _density(volume: CTVolume, part: tuple | np.ndarray) -> np.ndarray:
-    """Density of a part of the scan within WINDOW_HU, float32 (n, j, i)."""
-    return np.clip(volume.array[part], *WINDOW_HU).astype(np.float32)
+def _within_window(density: np.ndarray) -> np.ndarray:
+    return np.clip(density, *WINDOW_HU).astype(np.float32)

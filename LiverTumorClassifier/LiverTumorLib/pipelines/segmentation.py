@@ -65,11 +65,9 @@ def segment_case(
             summary.tumor_ml = summary.tumor_burden_percent = summary.lesion_count = None
         output = CaseOutput(CaseResult(volume.name, summary, lesions, records, run.models, run.seconds), view.restore(labels))
         if options.keep_probabilities:
-            found = {} if liver is not None else {"liver": liver_probability}
+            output.probabilities["liver"] = view.restore(liver_probability, order=1) if liver is None else (liver > 0).astype(np.float16)
             if options.tumor:
-                found["tumor"] = np.zeros(axial.shape, np.float16) if tumor is None else tumor.full(axial.shape)
-            output.probabilities = {name: view.restore(full, order=1) for name, full in found.items()}
-            if liver is not None:
-                output.probabilities["liver"] = (liver > 0).astype(np.float16)
+                full = np.zeros(axial.shape, np.float16) if tumor is None else tumor.full(axial.shape)
+                output.probabilities["tumor"] = view.restore(full, order=1)
     progress("done", 1.0, "Done")
     return output

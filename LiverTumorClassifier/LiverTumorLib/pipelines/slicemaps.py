@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from ..ct.frame import Frame
 
-BLOCK = 16  # slices brought to the scan's grid at a time: a float copy of a long scan would not fit an ordinary computer
+_BLOCK = 16  # slices brought to the scan's grid or from it at a time: a float copy of a long scan would not fit an ordinary computer
 
 
 def smoothed(maps: np.ndarray, sigma_mm: tuple[float, float], voxel_mm: tuple[float, float]) -> np.ndarray:
@@ -30,7 +30,7 @@ class RestoredMaps(ABC):
 
     @abstractmethod
     def restored(self, shape: tuple[int, int], least: float) -> Iterator[tuple[int, np.ndarray]]:
-        """(first axial index, maps of consecutive slices of that shape); left out may be what stays under `least`, or is 0."""
+        """(first axial index, maps of consecutive slices of that shape); blocks that stay under `least` may be left out."""
 
     def paint(self, labels: np.ndarray, threshold: float, value: int) -> None:
         """Set axial labels (k, j, i) to `value` where the maps, brought to the labels' grid, reach the threshold."""
@@ -71,6 +71,13 @@ class SliceMaps(RestoredMaps):
         rows, columns = (np.clip(p, 0, n - 1) for p, n in zip(pixel, self.frame.size, strict=True))
         return self.maps[nearest, rows, columns]
 
+    def sampled(self, array: np.ndarray, change: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+        """The mapped slices of an array on the scan's grid, `change`d and averaged over canvas pixels, float32 like the maps."""
+        shown = np.empty(self.maps.shape, np.float32)
+        for start in range(0, len(self.ks), _BLOCK):
+            shown[start : start + _BLOCK] = self.frame.sample(change(array[self.ks[start : start + _BLOCK]]))
+        return shown
+
     def smoothed(self, sigma_mm: tuple[float, float], slice_mm: float) -> SliceMaps:
         """These maps after `smoothed`; axial slices are `slice_mm` apart."""
         step = self.ks[1] - self.ks[0] if len(self.ks) > 1 else 1
@@ -79,8 +86,8 @@ class SliceMaps(RestoredMaps):
     def blocks(self) -> Iterator[tuple[int, np.ndarray]]:
         """(first axial index, maps of consecutive slices on the canvas) from the first to the last slice."""
         stop = int(self.ks[-1]) + 1
-        for start in range(int(self.ks[0]), stop, BLOCK):
-            yield start, self._between(np.arange(start, min(start + BLOCK, stop)))
+        for start in range(int(self.ks[0]), stop, _BLOCK):
+            yield start, self._between(np.arange(start, min(start + _BLOCK, stop)))
 
     def _between(self, ks: np.ndarray) -> np.ndarray:
         left = np.searchsorted(self.ks, ks, side="right") - 1

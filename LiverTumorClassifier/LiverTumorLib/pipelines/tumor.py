@@ -7,8 +7,6 @@ counts as liver too.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
 from ..ct import CTVolume
@@ -23,7 +21,6 @@ from .slicewise import map_slices
 
 # Smoothing along and within slices, see `smoothed`; chosen on validation patients.
 SMOOTH_MM = (2.0, 1.0)
-_BLOCK = 16  # slices brought to the canvas at a time
 # Beyond the predicted liver, what is darker than this on average over a few mm is fat, lung or bowel gas and no tumour.
 FAT_HU = -20.0
 _SMOOTH_MM = 2.0  # standard deviation of that average; single voxels are noise
@@ -55,7 +52,7 @@ def find_tumor(session: Session, volume: CTVolume, labels: np.ndarray, roi: bool
     reach = int(margin_mm / volume.spacing[2])
     around = range(max(slices.start - reach, 0), min(slices.stop + reach, volume.shape[0]))
     found = map_slices(session, volume, frame, around, report, offset_hu)
-    liver = _on_canvas(found, labels, lambda block: block > 0) >= 0.5
+    liver = found.sampled(labels, lambda block: block > 0) >= 0.5
     believed = within(liver, found.ks * volume.spacing[2], frame.spacing_mm, margin_mm)
     believed &= liver | ~_fat_or_air(found, volume)
     smooth = found.smoothed(SMOOTH_MM, float(volume.spacing[2]))
@@ -102,13 +99,5 @@ def _fat_or_air(found: SliceMaps, volume: CTVolume) -> np.ndarray:
     from scipy.ndimage import gaussian_filter
 
     low, high = 5 * FAT_HU, -5 * FAT_HU  # so that a speck of gas or bone does not decide for its surroundings
-    hu = _on_canvas(found, volume.array, lambda block: np.clip(block, low, high))
+    hu = found.sampled(volume.array, lambda block: np.clip(block, low, high))
     return gaussian_filter(hu, (0, *[_SMOOTH_MM / found.frame.spacing_mm] * 2)) < FAT_HU
-
-
-def _on_canvas(found: SliceMaps, array: np.ndarray, change: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-    """The mapped slices of an array on the volume's grid, `change`d and averaged over canvas pixels, float32 like the maps."""
-    shown = np.empty(found.maps.shape, np.float32)
-    for start in range(0, len(found.ks), _BLOCK):
-        shown[start : start + _BLOCK] = found.frame.sample(change(array[found.ks[start : start + _BLOCK]]))
-    return shown

@@ -20,6 +20,16 @@ def test_off_the_scan_is_zero():
     assert canvas[0, 0].max() == 0 and canvas[0, 32, 32] == pytest.approx(1)
 
 
+@pytest.mark.parametrize("centre", [(30.0, 25.0), (5.0, 44.0), (300.0, 25.0)], ids=["inside", "at a corner", "beside the scan"])
+def test_a_change_is_the_same_before_and_while_sampling(centre):
+    """Only what lies under the canvas is changed, which must not be seen, and the scan itself is left alone."""
+    scan = np.random.default_rng(1).integers(-900, 900, (2, 60, 50)).astype(np.int16)
+    frame, before = Frame((16, 16), 1.7, centre, (0.8, 0.9)), scan.copy()
+    sampled = frame.sample(scan, lambda part: np.clip(part, -100, 200, out=part))
+    assert sampled == pytest.approx(frame.sample(scan.clip(-100, 200)), abs=1e-3)
+    assert np.array_equal(scan, before) and sampled.any() == (centre[0] < 100)
+
+
 @settings(deadline=None, max_examples=25)
 @given(
     voxel=st.tuples(st.floats(0.4, 2.5), st.floats(0.4, 2.5)),

@@ -6,6 +6,7 @@ Training and inference both come through this file, so that a network meets at t
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,18 +35,25 @@ class Frame:
     centre: tuple[float, float]
     voxel_mm: tuple[float, float]
 
-    def sample(self, slices: np.ndarray) -> np.ndarray:
+    def sample(self, slices: np.ndarray, change: Callable[[np.ndarray], np.ndarray] | None = None) -> np.ndarray:
         """Resample (n, j, i) images whose outside is 0 onto the canvas: (n, rows, columns) float32.
 
         Coarser canvases average (triangle filter as wide as a canvas pixel), so that noise does not alias.
+
+        Args:
+            slices: the images.
+            change: done voxel by voxel to a float32 copy of what lies under the canvas, which it may alter.
         """
-        rows, columns = (self._weights(axis, slices.shape[axis + 1]) for axis in (0, 1))
-        return np.matmul(np.matmul(rows, slices.astype(np.float32, copy=False)), columns.T)
+        weights = [self._weights(axis, slices.shape[axis + 1]) for axis in (0, 1)]
+        rows, columns = (_used_columns(part) for part in weights)
+        under = slices[:, rows, columns]
+        if change is not None:
+            under = change(under.astype(np.float32))
+        return _resampled(under, weights[0][:, rows], weights[1][:, columns])
 
     def restore(self, maps: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
         """Bring (n, rows, columns) maps back to slices of `shape` (j, i) by linear interpolation; 0 off the canvas."""
-        rows, columns = (self._back_weights(axis, shape[axis]) for axis in (0, 1))
-        return np.matmul(np.matmul(rows, maps.astype(np.float32, copy=False)), columns.T)
+        return _resampled(maps, *(self._back_weights(axis, shape[axis]) for axis in (0, 1)))
 
     def pixel(self, axis: int, voxels: np.ndarray) -> np.ndarray:
         """Canvas coordinate along `axis` (0 rows, 1 columns) of voxel coordinates (j or i)."""
@@ -113,13 +121,22 @@ def network_slices(
         RequirementError: SimpleITK, which one of the filters needs, is not installed.
     """
     low, high = window_hu
+
+    def windowed(block: np.ndarray) -> np.ndarray:
+        # First the window, then the offset: a scan that was stored clipped to the window must look like one that was not.
+        np.clip(block, low, high, out=block)
+        block += offset_hu - low
+        block *= WHITE / (high - low)
+        return np.clip(block, 0, WHITE, out=block)
+
     ks = np.arange(volume.shape[0]) if ks is None else ks
     out = np.empty((len(ks), *frame.size), np.uint8)
     for start in range(0, len(ks), 16):  # small blocks: a float copy of a whole scan would not fit an ordinary computer
-        block = volume.array[ks[start : start + 16]].astype(np.float32)
-        # First the window, then the offset: a scan that was stored clipped to the window must look like one that was not.
-        windowed = np.clip((np.clip(block, low, high) + (offset_hu - low)) * (WHITE / (high - low)), 0, WHITE)
-        shown = frame.sample(apply_filters(windowed, filters, frame.voxel_mm))
+        block = volume.array[ks[start : start + 16]]
+        if filters:
+            shown = frame.sample(apply_filters(windowed(block.astype(np.float32)), filters, frame.voxel_mm))
+        else:
+            shown = frame.sample(block, windowed)
         out[start : start + 16] = np.rint(np.clip(shown, 0, WHITE))
     return out
 
@@ -152,6 +169,26 @@ def _slice_at(slices: np.ndarray, k: float) -> np.ndarray:
         return slices[below]
     mixed = slices[below] * np.float32(1 - part) + slices[below + 1] * np.float32(part)
     return np.rint(mixed).astype(slices.dtype)
+
+
+def _used_columns(weights: np.ndarray) -> slice:
+    """From the first to the last column of a matrix that is not all 0."""
+    used = np.flatnonzero(weights.any(axis=0))
+    return slice(int(used[0]), int(used[-1]) + 1) if len(used) else slice(0, 0)
+
+
+def _resampled(images: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """(n, rows, columns) float32 of (n, j, i) images and the weights (rows, j) and (columns, i), which are nearly all 0."""
+    from scipy.sparse import csr_array
+
+    rows, columns = csr_array(rows), csr_array(columns)
+    shrinks = rows.shape[0] < rows.shape[1]
+    resampled = np.empty((len(images), rows.shape[0], columns.shape[0]), np.float32)
+    for image, out in zip(images, resampled, strict=True):
+        image = image.astype(np.float32, copy=False)
+        # Turned over where the image is small.
+        out[:] = (columns @ (rows @ image).T).T if shrinks else rows @ (columns @ image.T).T
+    return resampled
 
 
 def _centroid(counts: np.ndarray) -> float:

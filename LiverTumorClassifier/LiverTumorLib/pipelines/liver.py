@@ -81,7 +81,6 @@ def _largest_component(mask: np.ndarray) -> np.ndarray | None:
     if not count:
         return None
     region = numbered == component_sizes(numbered)[1:].argmax() + 1
-    for plane in region:
-        if plane.any():
-            plane[:] = binary_fill_holes(plane)
+    for plane in region[bounding_box(region)]:
+        plane[:] = binary_fill_holes(plane)
     return region

@@ -72,10 +72,10 @@ class SliceMaps(RestoredMaps):
         return self.maps[nearest, rows, columns]
 
     def sampled(self, array: np.ndarray, change: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-        """The mapped slices of an array on the scan's grid, `change`d and averaged over canvas pixels, float32 like the maps."""
+        """The mapped slices of an array on the scan's grid, `change`d (see `Frame.sample`), averaged over canvas pixels, like the maps."""
         shown = np.empty(self.maps.shape, np.float32)
         for start in range(0, len(self.ks), _BLOCK):
-            shown[start : start + _BLOCK] = self.frame.sample(change(array[self.ks[start : start + _BLOCK]]))
+            shown[start : start + _BLOCK] = self.frame.sample(array[self.ks[start : start + _BLOCK]], change)
         return shown
 
     def smoothed(self, sigma_mm: tuple[float, float], slice_mm: float) -> SliceMaps:

@@ -162,13 +162,15 @@ def test_report_shows_and_stores_what_was_measured(cases, tmp_path):
 
 
 def test_agreement_is_dice_and_the_largest_difference():
-    run, twin = output(FOUND, [0.5] * 8), output(TRUTH, [0.5] * 7 + [0.25])
+    run, twin = output(FOUND, [0.5] * 8), output(TRUTH, [0.5] * 4 + [0.25] + [0.5] * 3)
+    run.result.summary.suspicious_slices, twin.result.summary.suspicious_slices = [2, 3, 4, 5], [2, 3, 5]
     run.probabilities = {"liver": np.zeros(SHAPE, np.float16), "tumor": np.zeros(SHAPE, np.float16)}
     twin.probabilities = {"liver": np.zeros(SHAPE, np.float16), "tumor": np.zeros(SHAPE, np.float16)}
     twin.probabilities["liver"][1, 2, 3] = 0.125
     agreement = compare_runs(run, twin, FOUND)
     assert agreement.liver_dice == pytest.approx(288 / 312) and agreement.tumor_dice == pytest.approx(0.75)
     assert (agreement.liver_dp, agreement.tumor_dp, agreement.slice_dp) == (0.125, 0, 0.25)
+    assert (agreement.slices, agreement.same_decisions) == (4, 3), "of the slices that hold liver"
     assert (agreement.float_liver_dice, agreement.float_tumor_dice) == (agreement.liver_dice, agreement.tumor_dice), (
         "the twin's with the truth"
     )

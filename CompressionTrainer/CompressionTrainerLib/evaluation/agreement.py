@@ -14,7 +14,8 @@ from LiverTumorLib.pipelines.results import TUMOR
 class Agreement:
     """Of two runs on one case: Dice between their masks (NaN where both are empty) and the largest differences of probability.
 
-    The maps are compared where the pipeline believes them, on the CT's grid; `slice_dp` is of the slice classifier (NaN without it).
+    The maps are compared where the pipeline believes them, on the CT's grid; `slice_dp` is of the slice classifier (NaN without it),
+    and so is `same_decisions`: in how many of the `slices` that it was asked about in either run both call tumor, or both do not.
     `float_liver_dice` and `float_tumor_dice` are the float twin's with the truth, NaN where that has none.
     """
 
@@ -23,6 +24,8 @@ class Agreement:
     liver_dp: float
     tumor_dp: float
     slice_dp: float
+    slices: int
+    same_decisions: int
     float_liver_dice: float
     float_tumor_dice: float
 
@@ -30,16 +33,19 @@ class Agreement:
 def compare_runs(run: CaseOutput, twin: CaseOutput, truth: np.ndarray) -> Agreement:
     """Compare two outputs of `segment_case` with kept probabilities on one CT, and the second, the float one, with the truth's labels."""
     slices = [
-        abs(ours.probability - theirs.probability)
+        (ours, theirs)
         for ours, theirs in zip(run.result.slices, twin.result.slices, strict=True)
-        if ours.probability is not None and theirs.probability is not None
+        if ours.probability is not None and theirs.probability is not None and {ours.field, theirs.field} != {"no liver"}
     ]
+    differ = set(run.result.summary.suspicious_slices) ^ set(twin.result.summary.suspicious_slices)
     return Agreement(
         liver_dice=Counts.of(run.labels > 0, twin.labels > 0).dice,
         tumor_dice=Counts.of(run.labels == TUMOR, twin.labels == TUMOR).dice,
         liver_dp=_largest_difference(run, twin, "liver"),
         tumor_dp=_largest_difference(run, twin, "tumor"),
-        slice_dp=max(slices, default=float("nan")),
+        slice_dp=max((abs(ours.probability - theirs.probability) for ours, theirs in slices), default=float("nan")),
+        slices=len(slices),
+        same_decisions=len(slices) - len(differ),
         float_liver_dice=_truth_dice(twin.labels > 0, truth > 0),
         float_tumor_dice=_truth_dice(twin.labels == TUMOR, truth == TUMOR),
     )

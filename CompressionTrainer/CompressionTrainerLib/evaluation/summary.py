@@ -117,8 +117,9 @@ def slice_figures(patients: Sequence[PatientSlices], threshold: float) -> dict:
 
 
 def _agreement(cases: list[CaseScores]) -> dict:
-    """Mean and worst Dice over cases where the masks are not both empty; the largest difference of probability anywhere; and the float
-    twin's own Dice with the truth, to be held against the int8 model's. Of liver and tumor only where they were looked for."""
+    """Mean and worst Dice over cases where the masks are not both empty; the largest difference of probability anywhere; the share of
+    slices with the same decision; and the float twin's own Dice with the truth, to be held against the int8 model's. Each only where
+    it was looked for."""
     summary = {}
     for name in ("liver", "tumor"):
         agreements = [case.agreement for case in cases if getattr(case, name) is not None]
@@ -126,6 +127,8 @@ def _agreement(cases: list[CaseScores]) -> dict:
             dice, with_truth = ([getattr(agreement, f"{kind}{name}_dice") for agreement in agreements] for kind in ("", "float_"))
             summary |= {f"{name}_mean_dice": _mean(dice), f"{name}_worst_dice": _least(dice), f"float_{name}_mean_dice": _mean(with_truth)}
             summary[f"largest_{name}_dp"] = _largest([getattr(agreement, f"{name}_dp") for agreement in agreements])
+    if slices := sum(case.agreement.slices for case in cases):
+        summary["slices_same_decision"] = sum(case.agreement.same_decisions for case in cases) / slices
     return summary | {"largest_slice_dp": _largest([case.agreement.slice_dp for case in cases])}
 
 

@@ -39,6 +39,7 @@ COMMANDS = (
     "CompressionTrainerLib.export.command",
     "CompressionTrainerLib.export.variants_command",
     "CompressionTrainerLib.export.onnx_command",
+    "CompressionTrainerLib.export.float_twin_command",
 )
 
 

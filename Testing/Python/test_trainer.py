@@ -12,11 +12,13 @@ import pytest
 
 pytest.importorskip("tensorflow", reason="the trainer's tests need TensorFlow")
 
-from CompressionTrainerLib.compression.inspect import float_tensors
+from CompressionTrainerLib.compression.inspect import float_tensors, keras_weights
 from CompressionTrainerLib.data.slices import BORDER, CaseSlices
 from CompressionTrainerLib.export.bundle import export_run
+from CompressionTrainerLib.export.tflite import float_tflite
 from CompressionTrainerLib.export.thresholds import case_scores, nearest_to_half
 from CompressionTrainerLib.training.config import load_config
+from CompressionTrainerLib.training.finished import open_run
 from CompressionTrainerLib.training.quantize import quantize_run
 from CompressionTrainerLib.training.run import train
 from CompressionTrainerLib.training.state import read_record
@@ -53,7 +55,7 @@ def segmenter(data, tmp_path_factory) -> Path:
     return trained(tmp_path_factory.mktemp("segmenter"), data, "tumor", "liver", 'architecture = "unet"\nwidth = 0.125')
 
 
-def check_export(run: Path, data, out: Path, weights: str = "best"):
+def check_export(run: Path, data, out: Path, weights: str = "best", beside: str = "float, the same weights"):
     """Export a run; the bundle is int8 throughout, and its float twin answers nearly alike."""
     bundle = export_run(run, *data, out, "0.0.1", weights)
     twin = load_bundle(run / "float" / out.name)
@@ -61,7 +63,7 @@ def check_export(run: Path, data, out: Path, weights: str = "best"):
     assert "0, 1" in bundle.card and "Research use" in bundle.card and "LiTS" not in bundle.card
     beside_float = bundle.manifest.metrics["int8_against_float"]
     assert beside_float["mean_difference"] < 0.03 and beside_float["slices"] > 10
-    assert "int8 against float, the same weights, on" in bundle.card
+    assert f"int8 against {beside}, on" in bundle.card
     output = open_session(bundle).predict(IMAGES)
     assert output.min() >= 0 and output.max() <= 1
     assert np.abs(output - open_session(twin).predict(IMAGES)).mean() < 0.03
@@ -98,6 +100,15 @@ def test_quantization_aware_training_is_exported_with_its_float_twin(segmenter, 
     assert bundle.manifest.files["model.tflite"]["quantization"] == "int8, quantization-aware training"
     with pytest.raises(InputError, match="exists already"):
         quantize_run(run, *data, "last", epochs=1, learning_rate=1e-4)
+
+
+def test_a_network_that_learns_its_float_twins_answers_is_compared_with_that_one(segmenter, data, tmp_path):
+    run = shutil.copytree(segmenter, tmp_path / "run")
+    quantize_run(run, *data, "last", epochs=1, learning_rate=1e-4, distill=True)
+    check_export(run, data, tmp_path / "tiny", "last", "the float network that taught it")
+    twin = keras_weights((run / "float/tiny/model.tflite").read_bytes())
+    before = keras_weights(float_tflite(open_run(segmenter, *data, "last").model))
+    assert before.keys() == twin.keys() and all(np.array_equal(before[name][0], twin[name][0]) for name in before)
 
 
 def test_a_refit_trains_on_all_and_takes_the_operating_point_of_the_model_that_was_chosen(segmenter, data, tmp_path):

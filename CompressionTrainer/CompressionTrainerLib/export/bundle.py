@@ -45,7 +45,7 @@ def export_run(
     """Write the int8 bundle `out` and, beside the run's weights, its float twin `RUN/float/<id>`: the same weights, not rounded.
 
     A run that has been quantized in training (`livertumor quantize`) is exported from there, any other by post-training
-    quantization.
+    quantization. Where the float network was the teacher in that training, it is the twin.
 
     Args:
         run: folder of a finished training run.
@@ -73,8 +73,9 @@ def export_run(
     if (run / FOLDER / "config.json").exists():
         aware = quantized_network(run, model, weights)
         quantized, method = int8_tflite(aware), "int8, quantization-aware training"
-        copy_float_weights(aware, model)
         record["quantization"] = json.loads((run / FOLDER / "config.json").read_text(encoding="utf-8"))
+        if not record["quantization"].get("distill"):
+            copy_float_weights(aware, model)
     else:
         quantized, method = int8_tflite(model, calibration_slices(config, source.slices["train"])), "int8, post-training"
     report("convert", 0.5, "Converting to float32", None)

@@ -60,7 +60,7 @@ def model_card(manifest: Manifest, size: int) -> str:
 ## Measured
 {measured}
 
-{_beside_float(manifest.metrics["int8_against_float"])}
+{_beside_float(manifest.metrics["int8_against_float"], training.get("quantization", {}).get("distill", False))}
 
 ## Limits
 - Trained on {len(training["cases"]["train"])} cases; what is not among them (other contrast phases, chest and pelvis, children,
@@ -80,17 +80,18 @@ def _choices(training: dict) -> str:
     return f"weights, threshold and calibration chosen on cases {_list(training['cases']['val'])}"
 
 
-def _beside_float(figures: dict) -> str:
-    """How the int8 network answers beside the same weights in float."""
+def _beside_float(figures: dict, taught: bool) -> str:
+    """How the int8 network answers beside its float twin: the network that taught it, or its own weights in float."""
     if "same_decision" in figures:
         same = f"same decision in {figures['same_decision']:.1%} of the slices"
     else:
         same = f"Dice between their masks {figures['mean_dice']:.4f} on average, {figures['worst_dice']:.4f} at worst"
         if "truth_dice" in figures:
             same += f"; Dice with the truth {figures['truth_dice']:.4f} against {figures['float_truth_dice']:.4f}, mean over the cases"
+    twin = "the float network that taught it" if taught else "float, the same weights"
     patients = {"train": "training", "val": "validation"}[figures["patients"]]
     return (
-        f"int8 against float, the same weights, on {figures['slices']} slices of the {patients} patients: {same}; the probability "
+        f"int8 against {twin}, on {figures['slices']} slices of the {patients} patients: {same}; the probability "
         f"differs by {figures['mean_difference']:.4f} on average and by {figures['worst_difference']:.4f} at most."
     )
 

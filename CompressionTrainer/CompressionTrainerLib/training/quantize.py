@@ -6,6 +6,7 @@ from pathlib import Path
 
 from LiverTumorLib.errors import InputError
 
+from ..compression.distillation import distiller
 from ..compression.magnitude import HoldZeros
 from ..compression.quantization import quantization_aware, start_ranges
 from .finished import fine_tuning_config, open_run
@@ -26,6 +27,7 @@ def quantize_run(
     epochs: int,
     learning_rate: float,
     keep_zeros: bool = True,
+    distill: bool = False,
     report: Report | None = None,
 ) -> None:
     """Fine-tune a run's network with int8 rounding in place; writes weights, log.csv and config.json into RUN/quantized.
@@ -36,6 +38,8 @@ def quantize_run(
         weights: "best" (by validation) or "last" of the run.
         epochs, learning_rate: of the fine-tuning, whose rate falls as a half cosine from the start.
         keep_zeros: weights that are zero, as after pruning, stay so; otherwise fine-tuning moves most of them.
+        distill: learn the float network's own answers in place of the labels (as Polino, Pascanu and Alistarh, "Model compression via
+            distillation and quantization", ICLR 2018), so that the int8 network decides as that one does.
         report: told of the progress; by default a console's.
 
     Raises:
@@ -47,8 +51,9 @@ def quantize_run(
     source = open_run(run, data, split_file, cache, weights)
     config = fine_tuning_config(source.config, epochs, learning_rate)
     out.mkdir(exist_ok=True)
-    record = {"from": weights, "keep_zeros": keep_zeros, **config.to_dict()}
+    record = {"from": weights, "keep_zeros": keep_zeros, "distill": distill, **config.to_dict()}
     claim(out / "config.json", record)
     aware = quantization_aware(source.model)
     start_ranges(aware, source.model, calibration_slices(config, source.slices["train"]))
-    fit(aware, config, source.slices, out, [HoldZeros(aware)] if keep_zeros else [], report=report)
+    learner = distiller(aware, source.model, temperature=1.0, share=1.0) if distill else aware
+    fit(learner, config, source.slices, out, [HoldZeros(aware)] if keep_zeros else [], report=report)

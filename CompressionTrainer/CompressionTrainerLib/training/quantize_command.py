@@ -25,6 +25,11 @@ def add_parser(subparsers) -> None:
         default=True,
         help="weights that pruning made zero stay zero (default: they do)",
     )
+    parser.add_argument(
+        "--distill",
+        action="store_true",
+        help="learn the float network's own answers in place of the labels, so that the int8 network decides as that one does",
+    )
     parser.set_defaults(func=run)
 
 
@@ -39,6 +44,6 @@ def run(args) -> int:
     with stops_promptly(), reporting(args.events, args.run) as report:
         from .quantize import quantize_run
 
-        tuning = (args.weights, args.epochs, args.learning_rate, args.keep_zeros)
+        tuning = (args.weights, args.epochs, args.learning_rate, args.keep_zeros, args.distill)
         quantize_run(args.run, args.data, args.split, args.cache, *tuning, report=report)
     return 0

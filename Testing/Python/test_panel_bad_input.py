@@ -162,7 +162,7 @@ def test_no_internet_for_an_installation(panel, monkeypatch):
         patch.setattr(slicer.packaging, "pip_ensure", fail)
         panel.ui.applyButton.click()
     assert "(ai-edge-litert) could not be installed. Without internet: fetch them on another computer" in told(panel)
-    assert "slicer.packaging.pip_install('--no-index --find-links FOLDER ai-edge-litert')" in told(panel)
+    assert "slicer.packaging.pip_install(['--no-index', '--find-links', r'FOLDER', 'ai-edge-litert'])" in told(panel)
     works(panel)
 
 

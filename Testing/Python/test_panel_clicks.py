@@ -43,7 +43,7 @@ def test_results_after_few_clicks(app, monkeypatch):
     mouse.click(panel.ui.applyButton)
     spin(lambda: not panel.run.running)
     segmentation = panel.parameters.outputSegmentation
-    assert panel.ui.summaryLabel.text.startswith("Liver ") and panel.ui.lesionTable.rowCount == 1
+    assert panel.ui.summaryLabel.text.startswith(f"{ct.GetName()}: liver ") and panel.ui.lesionTable.rowCount == 1
     assert segmentation.GetDisplayNode().GetVisibility2D() and np.any(labels_from_segmentation(segmentation, ct) == 2)
     mouse.click(panel.ui.lesionTable.viewport())
     mouse.click(panel.ui.show3DButton)

@@ -64,7 +64,7 @@ def test_the_phantom_from_opening_to_results(app, tmp_path):
     assert np.percentile(gaps, 95) < 0.1
     segmentation = panel.parameters.outputSegmentation
     lesions = panel.ui.lesionTable.rowCount
-    assert f"{lesions} lesions" in panel.ui.summaryLabel.text and panel.ui.summaryLabel.text.startswith("Liver ")
+    assert f"{lesions} lesions" in panel.ui.summaryLabel.text and panel.ui.summaryLabel.text.startswith("phantom-1: liver ")
     assert lesions > 1
     composites = slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")
     assert {node.GetBackgroundVolumeID() for node in composites} == {ct.GetID()}

@@ -254,6 +254,15 @@ def test_a_data_folder_and_an_output_folder_are_asked_for(folder, app, tmp_path)
     assert "look alike" in ui.splitLabel.text
 
 
+def test_a_path_is_typed_cleared_and_may_be_a_models_id(app):
+    panel = application.open_module(NAME).panel
+    for edit, parameter in ((panel.ui.startPath, "startFile"), (panel.ui.imagenetPath, "imagenetFile")):
+        for text in ("/runs/last.weights.h5", "liver-roi", "", "liver-tumor"):
+            edit.currentPath = text
+            panel.refresh()
+            assert getattr(panel.parameters, parameter) == edit.currentPath == text
+
+
 def test_stages_can_be_left_out(folder, app, tmp_path):
     panel = application.open_module(NAME).panel
     choose(panel, folder, tmp_path / "out")
@@ -340,17 +349,19 @@ def test_an_environment_of_its_own_is_made_when_the_user_agrees(app, tmp_path, m
     assert not python.ready  # half-made, and so made anew the next time
 
 
-def test_what_ends_the_scene_or_the_module_ends_the_training(folder, app, tmp_path):
+def test_a_training_outlives_the_scene_but_not_its_module(folder, app, tmp_path):
     panel = application.open_module(NAME).panel
-    for end in (slicer.mrmlScene.Clear, lambda: slicer.util.reloadScriptedModule(NAME)):
-        choose(panel, folder, tmp_path / "out")
-        start(panel)
-        process = panel.run._run.job._process
-        end()
-        spin(lambda process=process: process.poll() is not None, 20)
-        panel = application.open_module(NAME).panel
-        assert panel.ui.applyButton.text == "Start" and not panel.run.running
-        assert not slicer.util.getNodesByClass("vtkMRMLTableNode")
+    choose(panel, folder, tmp_path / "out")
+    start(panel)
+    process = panel.run._run.job._process
+    slicer.mrmlScene.Clear()
+    assert panel.parameters.outputFolder == "" and panel.run.running and panel.ui.applyButton.text == "Cancel"
+    assert process.poll() is None
+    slicer.util.reloadScriptedModule(NAME)
+    spin(lambda: process.poll() is not None, 20)
+    panel = application.open_module(NAME).panel
+    assert panel.ui.applyButton.text == "Start" and not panel.run.running
+    assert not slicer.util.getNodesByClass("vtkMRMLTableNode")
     slicer.mrmlScene.RemoveNode(panel.parameters.parameterNode)
     assert panel.parameters.parameterNode.GetScene() is slicer.mrmlScene
 

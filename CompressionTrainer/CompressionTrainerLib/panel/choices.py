@@ -15,13 +15,14 @@ from .stage_list import StageList
 from .widgets import PathChoice, TextChoice
 
 FILE = "file"
+# By parameter: the widget, and whether it holds a file; the start may also be the id of a model.
 _PATHS = {
-    "dataFolder": ("dataPath", ()),
-    "splitFile": ("splitPath", ("*.json",)),
-    "configurationFile": ("configurationPath", ("*.toml",)),
-    "outputFolder": ("outputPath", ()),
-    "imagenetFile": ("imagenetPath", ("*.npz",)),
-    "startFile": ("startPath", ("*.h5", "*.tflite")),
+    "dataFolder": ("dataPath", False),
+    "splitFile": ("splitPath", True),
+    "configurationFile": ("configurationPath", True),
+    "outputFolder": ("outputPath", False),
+    "imagenetFile": ("imagenetPath", True),
+    "startFile": ("startPath", True),
 }
 
 
@@ -50,7 +51,7 @@ class Choices:
             "network": TextChoice(ui.networkBox, networks, self._setter("network")),
         }
         self._paths = {
-            parameter: PathChoice(getattr(ui, edit), kinds, self._setter(parameter)) for parameter, (edit, kinds) in _PATHS.items()
+            parameter: PathChoice(getattr(ui, edit), is_file, self._setter(parameter)) for parameter, (edit, is_file) in _PATHS.items()
         }
         ui.nameEdit.connect("textChanged(QString)", self._setter("modelName"))
         self.stages = StageList(ui.stageTable, lambda left_out: self._setter("leaveOut")(" ".join(left_out)))

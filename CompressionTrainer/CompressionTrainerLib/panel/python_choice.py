@@ -30,8 +30,8 @@ class PythonChoice:
             OTHER: _("another program"),
         }
         self._kind = TextChoice(ui.pythonBox, kinds, self._setter(KIND_KEY))
-        self._path = PathChoice(ui.pythonPath, ("*",), self._setter(PROGRAM_KEY))
-        self._wheels = PathChoice(ui.wheelsPath, (), self._setter(WHEELS_KEY))
+        self._path = PathChoice(ui.pythonPath, True, self._setter(PROGRAM_KEY))
+        self._wheels = PathChoice(ui.wheelsPath, False, self._setter(WHEELS_KEY))
         self.show()
 
     def show(self) -> None:

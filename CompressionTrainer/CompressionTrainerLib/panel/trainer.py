@@ -76,6 +76,10 @@ class TrainerPanel(Panel):
         self.python.show()
         super().enter()
 
+    def _on_scene_closing(self, caller, event) -> None:
+        """A training has nothing in the scene: it goes on."""
+        self._use(None)
+
     def _on_run(self) -> None:
         """A run has begun or ended."""
         if self.run.running:

@@ -39,20 +39,19 @@ class PathChoice:
     """A line for the path of a folder or a file.
 
     Args:
-        edit: the ctkPathLineEdit.
-        kinds: patterns of file names, for example "*.toml"; none for a folder.
+        edit: the ctkPathLineEdit. It has no name filters, with which it would keep to itself what fits none of them.
+        is_file: whether a file is to be chosen; otherwise it is a folder.
         changed: called with the path when it has changed.
     """
 
-    def __init__(self, edit, kinds: tuple[str, ...], changed: Callable[[str], None]) -> None:
+    def __init__(self, edit, is_file: bool, changed: Callable[[str], None]) -> None:
         import ctk
 
         self._edit = edit
         self._changed = changed
-        edit.filters = ctk.ctkPathLineEdit.Files if kinds else ctk.ctkPathLineEdit.Dirs
-        if kinds:
-            edit.nameFilters = list(kinds)
+        edit.filters = ctk.ctkPathLineEdit.Files if is_file else ctk.ctkPathLineEdit.Dirs
         edit.connect("currentPathChanged(QString)", self._on_path)
+        edit.connect("validInputChanged(bool)", self._on_valid)
 
     def show(self, path: str) -> None:
         """Show a path."""
@@ -63,3 +62,8 @@ class PathChoice:
 
     def _on_path(self, path: str) -> None:
         self._changed(path)
+
+    def _on_valid(self, valid: bool) -> None:
+        """An empty line counts as no path, of which CTK does not tell as of a change."""
+        if not valid:
+            self._changed(self._edit.currentPath)

@@ -26,7 +26,8 @@ def start_group(command: Sequence[str], log, environment: Mapping[str, str]) -> 
 def signal_group(process: subprocess.Popen, terminate: bool) -> None:
     """End a process and everything it or a launcher before it started; `terminate` asks first, where the system knows asking."""
     if os.name == "nt":
-        subprocess.run(["taskkill", "/F", "/T", "/PID", str(process.pid)], capture_output=True, check=False)
+        command = ["taskkill", "/F", "/T", "/PID", str(process.pid)]
+        subprocess.run(command, capture_output=True, check=False, creationflags=subprocess.CREATE_NO_WINDOW)
     else:
         with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS says no permission for a group of zombies
             os.killpg(process.pid, signal.SIGTERM if terminate else signal.SIGKILL)

@@ -6,6 +6,7 @@ import numpy as np
 
 from ..ct.region import bounding_box
 from .nodes import one_update, place_beside
+from .volumes import MAP_ATTRIBUTE
 
 
 def in_percent(maps: np.ndarray) -> np.ndarray:
@@ -35,6 +36,7 @@ def fill_percent(node, percent: np.ndarray, ct_node) -> None:
     with one_update(node):
         slicer.util.updateVolumeFromArray(node, percent)
         node.SetIJKToRASMatrix(matrix)
+        node.SetAttribute(MAP_ATTRIBUTE, "percent")
         node.SetAndObserveTransformNodeID(ct_node.GetTransformNodeID())
         if node.GetDisplayNode() is None:
             node.CreateDefaultDisplayNodes()

@@ -19,6 +19,7 @@ from .volumes import ct_from_node
 LESIONS_ROLE = "LiverTumor.lesions"
 SUMMARY_ROLE = "LiverTumor.summary"
 SLICES_ROLE = "LiverTumor.slices"
+CT_ROLE = "LiverTumor.ct"  # from a slice table to the volume it speaks of
 
 
 @dataclass(frozen=True)
@@ -122,8 +123,14 @@ def _show_measurements(segmentation_node, ct_node, name: str, lesions: list[Lesi
     return lesion_table, summary_table
 
 
+def ct_of_table(table_node):
+    """The volume node that a slice table speaks of; None where it is gone, or the table is another."""
+    return table_node.GetNodeReference(CT_ROLE)
+
+
 def _show_slices(output: CaseOutput, ct_node, table) -> tuple:
     fill_slice_table(table, output.result.slices)
+    table.SetNodeReferenceID(CT_ROLE, ct_node.GetID())
     place_beside(table, ct_node)
     return table, plot_probability(table, ct_node)
 

@@ -122,6 +122,10 @@ class ServedRun:
             return
         self._over, self._outcome = True, outcome
         self._stop_serving()
+        if self._timer is not None:
+            # The connection would keep the run, and all that its job has handed over, until Slicer ends.
+            self._timer.disconnect("timeout()", self.poll)
+            self._timer = None
         if self._finished is not None:
             self._finished(self)
 

@@ -10,6 +10,7 @@ from ..files import check_ct
 from .nodes import subject_hierarchy
 
 SOFT_TISSUE = (400.0, 40.0)  # window and level, HU
+MAP_ATTRIBUTE = "LiverTumor.map"  # of a volume node that holds probabilities
 
 
 def ct_from_node(node) -> CTVolume:
@@ -51,6 +52,11 @@ def ct_to_node(volume: CTVolume, scene):
     display.SetAutoWindowLevel(False)
     display.SetWindowLevel(*SOFT_TISSUE)
     return node
+
+
+def is_map(node) -> bool:
+    """Whether a volume node holds probabilities that a run has found."""
+    return node.GetAttribute(MAP_ATTRIBUTE) is not None
 
 
 def local_ijk_to_ras(node) -> np.ndarray:
@@ -97,6 +103,8 @@ def _check_kind(node) -> str:
     name = node.GetName() or "The volume"
     if node.IsA("vtkMRMLLabelMapVolumeNode"):
         raise InputError(f"{name} is a label map, not a CT; choose the CT it was drawn on.")
+    if is_map(node):
+        raise InputError(f"{name} is a map of probabilities, not a CT; choose the CT it was made of.")
     image = node.GetImageData()
     if image is None or image.GetNumberOfPoints() == 0 or image.GetPointData().GetScalars() is None:
         raise InputError(f"{name} has no voxels; load it again.")

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import slicer
 from slicer.i18n import tr as _
 
 from ..errors import LiverTumorError
 from ..mrml import ct_from_node, labels_from_segmentation
-from ..mrml.results import CaseNodes
+from ..mrml.results import CaseNodes, ct_of_table
+from ..mrml.segmentations import ct_of
 from ..mrml.views import show_ct
 from ..pipelines.options import RunOptions
 from .evidence import EvidenceOverlay
 from .frames import offer_frames, wants_frames
 from .live import LiveMode
 from .messages import errors_shown
-from .panel import Panel
+from .panel import Panel, belonging
 from .run_control import ensure_requirements
 from .slice_results import SliceResults
 
@@ -58,12 +60,11 @@ class ClassificationPanel(Panel):
             self.live.stop()  # it would speak of another scan, or by another model
 
     def launch(self, progress, finished):
-        self.install()
         parameters = self.parameters
         return self.logic.process(
             parameters.inputVolume,
             parameters.liverSegmentation,
-            parameters.outputTable,
+            parameters.outputTable if self._may_write() else None,
             allFrames=wants_frames(parameters),
             wait=False,
             progressCallback=progress,
@@ -71,8 +72,19 @@ class ClassificationPanel(Panel):
             **self._options(),
         )
 
+    def _may_write(self) -> bool:
+        """Whether the chosen output is not the table of another CT."""
+        table = self.parameters.outputTable
+        return table is None or ct_of_table(table) in (None, self.parameters.inputVolume)
+
+    def on_ct_chosen(self, ct) -> None:
+        liver = self.parameters.liverSegmentation
+        if liver is not None and ct_of(liver) not in (None, ct):
+            self.parameters.liverSegmentation = None
+        if self.parameters.outputTable is None or not self._may_write():
+            self.parameters.outputTable = belonging("vtkMRMLTableNode", ct, ct_of_table)
+
     def _launch_evidence(self, progress, finished):
-        self.install()
         return self.logic.mapEvidence(
             self.parameters.inputVolume,
             self.parameters.liverSegmentation,
@@ -87,13 +99,12 @@ class ClassificationPanel(Panel):
         return {"sliceModel": self.parameters.sliceModel, **automatic}
 
     def install(self) -> None:
-        """Ask for missing packages. Raises RequirementError."""
         ensure_requirements(self.module.resourcePath("LiverTumorClassifierRequirements.txt"), self.module.moduleName)
 
     def show_results(self, nodes: CaseNodes) -> str:
-        self.parameters.outputTable = nodes.sliceTable
-        if self.parameters.inputVolume is not None:  # another one, or none, may have been chosen meanwhile
-            show_ct(self.parameters.inputVolume)
+        if self.parameters is not None:  # its node may have been deleted meanwhile
+            self.parameters.outputTable = nodes.sliceTable
+        show_ct(ct_of_table(nodes.sliceTable))  # another one may have been chosen meanwhile
         self.results.show()
         self.learn_times(nodes)
         suspicious = nodes.summary.suspicious_slices
@@ -114,13 +125,17 @@ class ClassificationPanel(Panel):
         if not checked:
             self.live.stop()
             return
-        with errors_shown(_("Live mode could not be started."), self._tell_live, wait_cursor=True):
+        with errors_shown(_("Live mode could not be started."), self._tell_live):
             self.install()
+            self._start_live()
+        self.ui.liveButton.checked = self.live.on
+
+    def _start_live(self) -> None:
+        with slicer.util.WaitCursor():
             ct, segmentation, model = self._live_with = self._live_choice()
             liver = labels_from_segmentation(segmentation, ct) if segmentation else None
             self.live.start(ct_from_node(ct), RunOptions(slice_model=model), liver)
             self.live.addObserver(ct, ct.ImageDataModifiedEvent, self._on_ct_changed)  # until it stops
-        self.ui.liveButton.checked = self.live.on
 
     def _on_live_ended(self, error: LiverTumorError) -> None:
         with errors_shown(_("Live mode ended."), self._tell_live):

@@ -10,7 +10,7 @@ import vtk
 from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
-from ..errors import LiverTumorError
+from ..errors import LiverTumorError, UsageError
 from ..jobs import Job, start_job
 from ..mrml.views import axial_slice_node, shown_s
 from ..pipelines.options import RunOptions
@@ -58,15 +58,16 @@ class LiveMode(VTKObservationMixin):
             liver: uint8 (k, j, i), a liver that is known already, or None.
 
         Raises:
-            LiverTumorError: the worker cannot be started.
+            LiverTumorError: no view shows axial slices, or the worker cannot be started.
         """
         self.stop()
+        node = axial_slice_node(slicer.mrmlScene)
+        if node is None:
+            raise UsageError(_("Live mode follows a slice view that shows axial slices; turn one of the views to Axial first."))
         self._job = start_job("live", volume, options, on_event=self._on_event, liver=liver)
         self._ui.liveLabel.text = _("Preparing the scan...")
-        node = axial_slice_node(slicer.mrmlScene)
-        if node is not None:
-            self._text = SliceText(node)
-            self.addObserver(node, vtk.vtkCommand.ModifiedEvent, self._on_slice)
+        self._text = SliceText(node)
+        self.addObserver(node, vtk.vtkCommand.ModifiedEvent, self._on_slice)
         self._timer.start()
 
     def stop(self) -> None:

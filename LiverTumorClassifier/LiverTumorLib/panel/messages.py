@@ -18,14 +18,17 @@ def errors_shown(message: str, tell: Callable[[str], None], wait_cursor: bool = 
     """
     import slicer
 
+    known = None
     with slicer.util.tryWithErrorDisplay(message, waitCursor=wait_cursor):
         try:
             yield
         except Cancelled:
             pass
         except LiverTumorError as error:
-            tell(str(error))
-            slicer.util.errorDisplay(str(error))
+            known = str(error)
         except Exception:
             tell(message)
             raise
+    if known is not None:  # here the cursor is an arrow again, with which the message can be closed
+        tell(known)
+        slicer.util.errorDisplay(known)

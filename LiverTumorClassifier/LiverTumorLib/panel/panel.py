@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import slicer
 import vtk
 from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
 from ..mrml.results import CaseNodes
+from ..mrml.volumes import is_map
 from .models import ModelChooser
 from .run_control import RunControl
 from .times import remember_times
@@ -28,6 +31,7 @@ class Panel(VTKObservationMixin):
         self.logic = logic
         self.parameters = None
         self._guiTag = None
+        self._ct = None
         self._cards = ""
         form = slicer.util.loadUI(module.resourcePath(f"UI/{module.moduleName}.ui"))
         module.layout.addWidget(form)
@@ -45,7 +49,10 @@ class Panel(VTKObservationMixin):
 
     def make_run_control(self) -> RunControl:
         """What starts and stops a run."""
-        return RunControl(self.ui, self.launch, self.show_results, self.refresh)
+        return RunControl(self.ui, self.launch, self.show_results, self.refresh, install=self.install)
+
+    def install(self) -> None:
+        """Ask for missing packages, before a run. Raises RequirementError."""
 
     def launch(self, progress, finished):
         """Start a run and answer with it. Raises LiverTumorError."""
@@ -58,6 +65,9 @@ class Panel(VTKObservationMixin):
     def show_parameters(self) -> None:
         """Bring what the form does not connect by itself up to date; there is a parameter node when this is called."""
 
+    def on_ct_chosen(self, ct) -> None:
+        """Another CT has been chosen: what belongs to the one before must not be taken for its own."""
+
     def needed_models(self) -> list[str]:
         """The parameters whose models a run with the present choices uses."""
         return list(self.choosers)
@@ -66,6 +76,8 @@ class Panel(VTKObservationMixin):
         """Why a run cannot be started; "" when it can."""
         if self.parameters is None or self.parameters.inputVolume is None:
             return _("Choose a CT volume first; load one with the DICOM or the Add Data module.")
+        if is_map(self.parameters.inputVolume):
+            return _("{name} is a map of probabilities; choose the CT it was made of.").format(name=self.parameters.inputVolume.GetName())
         return next((problem for name in self.needed_models() if (problem := self.choosers[name].problem)), "")
 
     def enter(self) -> None:
@@ -93,6 +105,7 @@ class Panel(VTKObservationMixin):
     def refresh(self, caller=None, event=None) -> None:
         """Bring the form up to date with the parameter node and the run."""
         if self.parameters is not None:
+            self._follow_ct()
             for parameter, chooser in self.choosers.items():
                 chooser.show(getattr(self.parameters, parameter))
             self.show_parameters()
@@ -116,18 +129,26 @@ class Panel(VTKObservationMixin):
         if self.parameters is not None:
             setattr(self.parameters, parameter, identifier)
 
+    def _follow_ct(self) -> None:
+        ct = getattr(self.parameters, "inputVolume", None)  # the trainer has none
+        if ct is not self._ct:
+            self._ct = ct
+            if ct is not None:
+                self.on_ct_chosen(ct)
+
     def _use(self, parameters) -> None:
         self._disconnect()
         self.parameters = parameters
+        self._ct = getattr(parameters, "inputVolume", None)  # with a scene that is loaded come its results
         if parameters is not None:
             self._guiTag = parameters.connectGui(self.ui)
-            self.addObserver(parameters, vtk.vtkCommand.ModifiedEvent, self.refresh)
+            self.addObserver(parameters.parameterNode, vtk.vtkCommand.ModifiedEvent, self.refresh)
         self.refresh()
 
     def _disconnect(self) -> None:
         if self._guiTag is not None:
             self.parameters.disconnectGui(self._guiTag)
-            self.removeObserver(self.parameters, vtk.vtkCommand.ModifiedEvent, self.refresh)
+            self.removeObserver(self.parameters.parameterNode, vtk.vtkCommand.ModifiedEvent, self.refresh)
             self._guiTag = None
 
     def _on_scene_closing(self, caller, event) -> None:
@@ -149,6 +170,12 @@ class Panel(VTKObservationMixin):
 
 
 def _first_volume():
-    """The scene's first plain volume; None where there is none. Label maps have a class of their own."""
+    """The scene's first plain volume that is no map of ours; None where there is none. Label maps have a class of their own."""
     nodes = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
-    return next((node for node in nodes if node.GetClassName() == "vtkMRMLScalarVolumeNode"), None)
+    return next((node for node in nodes if node.GetClassName() == "vtkMRMLScalarVolumeNode" and not is_map(node)), None)
+
+
+def belonging(class_name: str, ct, ct_of: Callable):
+    """The newest node of a class that belongs to a CT, as `ct_of` says; None where there is none."""
+    nodes = slicer.util.getNodesByClass(class_name)
+    return next((node for node in reversed(nodes) if ct_of(node) is ct), None)

@@ -63,6 +63,7 @@ class RunControl:
         changed: called when a run has begun or ended.
         texts: what the user reads of it.
         log_lines: what the log says of a run that went well, from what `show_results` is given too.
+        install: called before each run, to ask for what is missing; what it raises keeps the run from starting.
     """
 
     def __init__(
@@ -73,15 +74,18 @@ class RunControl:
         changed: Callable[[], None],
         texts: RunTexts | None = None,
         log_lines: Callable[[CaseNodes], Iterator[str]] = analysis_log,
+        install: Callable[[], None] = lambda: None,
     ) -> None:
         self._ui = ui
         self._texts = texts or analysis_texts()
         self._log_lines = log_lines
         self._launch = launch
+        self._install = install
         self._show_results = show_results
         self._show = show_results  # of the run that goes on
         self._changed = changed
         self._run: CaseRun | None = None
+        self._starting = False
         self._stopping = False
         self._stage = ""
         self._problem = ""
@@ -91,7 +95,8 @@ class RunControl:
 
     @property
     def running(self) -> bool:
-        return self._run is not None
+        """Whether there is a run, or one is about to be."""
+        return self._run is not None or self._starting
 
     def set_ready(self, problem: str) -> None:
         """Say why a run cannot be started now; "" when it can."""
@@ -107,9 +112,9 @@ class RunControl:
             self._show_state()
 
     def _on_button(self, checked: bool = False) -> None:
-        if self._run is None:
+        if not self.running:
             self.start(self._launch, self._show_results)
-        elif not self._stopping:
+        elif not self._starting and not self._stopping:
             self._stopping = True
             self._ui.statusLabel.text = _("Stopping...")
             self._show_button()
@@ -119,14 +124,24 @@ class RunControl:
         """Start another run than that of the button, which stops it all the same; for the arguments see the class."""
         import slicer
 
+        if self.running:
+            return
         self._ui.logText.clear()
         self._ui.progressBar.value = 0
         self._show, self._stage, self._stopping = show_results, "", False
-        with errors_shown(self._texts.not_started, self._tell), slicer.util.WaitCursor():
-            self._tell(_("Starting..."))
-            self._ui.statusLabel.repaint()  # handing the scan over takes a moment, in which the window does not paint
-            self._run = launch(self._on_progress, self._on_finished)
+        self._starting = True
         self._show_state()
+        try:
+            with errors_shown(self._texts.not_started, self._tell):
+                self._install()
+                with slicer.util.WaitCursor():
+                    self._tell(_("Starting..."))
+                    self._ui.statusLabel.repaint()  # handing the scan over takes a moment, in which the window does not paint
+                    self._run = launch(self._on_progress, self._on_finished)
+            slicer.app.processEvents()  # the second click of a double click must find the button as it is now, and not Cancel
+        finally:
+            self._starting = False
+            self._show_state()
 
     def _on_progress(self, stage: str, fraction: float, message: str) -> None:
         if self._run is None or self._stopping:
@@ -174,7 +189,7 @@ class RunControl:
         button = self._ui.applyButton
         if self.running:
             button.text, button.toolTip = _("Cancel"), self._texts.cancel_tip
-            button.enabled = not self._stopping
+            button.enabled = not self._starting and not self._stopping
         else:
             button.text, button.toolTip = self._texts.start, self._problem or self._texts.start_tip
             button.enabled = not self._problem
@@ -194,11 +209,12 @@ def ensure_requirements(path: str | Path, requester: str) -> None:
     try:
         slicer.packaging.pip_ensure(requirements, requester=requester)
     except (subprocess.CalledProcessError, OSError) as error:
-        names = " ".join(each.name for each in requirements if each.marker is None or each.marker.evaluate())
+        wanted = [each.name for each in requirements if each.marker is None or each.marker.evaluate()]
+        names, listed = " ".join(wanted), ", ".join(map(repr, wanted))
         raise RequirementError(
             f"The packages the analysis needs ({names}) could not be installed. Without internet: fetch them on another computer of this "
             f"kind with 'pip download {names}' (Python 3.12), bring the folder here, and type in Slicer's Python console: "
-            f"slicer.packaging.pip_install('--no-index --find-links FOLDER {names}')."
+            f"slicer.packaging.pip_install(['--no-index', '--find-links', r'FOLDER', {listed}])."
         ) from error
     except RuntimeError as error:
         raise RequirementError(f"The packages the analysis needs are not installed: {error}") from error

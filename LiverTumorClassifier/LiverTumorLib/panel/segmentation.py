@@ -7,11 +7,11 @@ import contextlib
 from slicer.i18n import tr as _
 
 from ..errors import RequirementError
-from ..mrml.results import CaseNodes
+from ..mrml.results import SUMMARY_ROLE, CaseNodes
 from ..mrml.segmentations import ct_of
 from ..mrml.views import show_ct
 from .frames import offer_frames, wants_frames
-from .panel import Panel
+from .panel import Panel, belonging
 from .run_control import ensure_requirements
 from .segmentation_results import SegmentationResults
 
@@ -36,14 +36,16 @@ class SegmentationPanel(Panel):
         super().cleanup()
         self.results.removeObservers()
 
-    def launch(self, progress, finished):
+    def install(self) -> None:
         ensure_requirements(self.module.resourcePath("LiverSegmentationMobileUNetRequirements.txt"), self.module.moduleName)
+
+    def launch(self, progress, finished):
         parameters = self.parameters
         options = {name: getattr(parameters, name) for name in _OPTIONS}
         options |= {name: getattr(parameters, name) or None for name in _ZERO_IS_AUTOMATIC}
         return self.logic.process(
             parameters.inputVolume,
-            parameters.outputSegmentation,
+            parameters.outputSegmentation if self._may_write() else None,
             liverSegmentation=parameters.liverSegmentation,
             allFrames=wants_frames(parameters),
             wait=False,
@@ -52,12 +54,25 @@ class SegmentationPanel(Panel):
             **options,
         )
 
+    def _may_write(self) -> bool:
+        """Whether the chosen output is not the segmentation of another CT."""
+        output = self.parameters.outputSegmentation
+        return output is None or ct_of(output) in (None, self.parameters.inputVolume)
+
+    def on_ct_chosen(self, ct) -> None:
+        liver = self.parameters.liverSegmentation
+        if liver is not None and ct_of(liver) not in (None, ct):
+            self.parameters.liverSegmentation = None
+        if self.parameters.outputSegmentation is None or not self._may_write():
+            self.parameters.outputSegmentation = belonging("vtkMRMLSegmentationNode", ct, _ct_of_result)
+
     def _offer_distances(self) -> None:
         with contextlib.suppress(RequirementError):  # the other figures need no package
             ensure_requirements(self.module.resourcePath("LiverSegmentationComparisonRequirements.txt"), self.module.moduleName)
 
     def show_results(self, nodes: CaseNodes) -> str:
-        self.parameters.outputSegmentation = nodes.segmentationNode
+        if self.parameters is not None:  # its node may have been deleted meanwhile
+            self.parameters.outputSegmentation = nodes.segmentationNode
         show_ct(ct_of(nodes.segmentationNode))  # another input may have been chosen meanwhile
         self.results.show()
         self.learn_times(nodes)
@@ -70,3 +85,8 @@ class SegmentationPanel(Panel):
     def needed_models(self) -> list[str]:
         switches = {"liverModel": self.parameters.liverSegmentation is None, "tumorModel": self.parameters.tumor}
         return [name for name in _MODELS if switches.get(name, self.parameters.slices)]
+
+
+def _ct_of_result(segmentation):
+    """The CT of a segmentation that a run has made; None for any other segmentation."""
+    return ct_of(segmentation) if segmentation.GetNodeReference(SUMMARY_ROLE) is not None else None

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
+import slicer
 import vtk
 from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
@@ -12,8 +14,9 @@ from slicer.util import VTKObservationMixin
 from ..mrml import measure_again, threshold_again
 from ..mrml.comparison import Comparison, compare
 from ..mrml.export import dicom_problem, export_dicom, export_labels, export_lesions
+from ..mrml.plots import CHART_ROLE
 from ..mrml.probabilities import kept_threshold
-from ..mrml.results import LESIONS_ROLE, SUMMARY_ROLE
+from ..mrml.results import LESIONS_ROLE, SLICES_ROLE, SUMMARY_ROLE
 from ..mrml.segmentations import ct_of
 from ..mrml.views import jump_to, mark_lesion
 from .messages import errors_shown
@@ -56,6 +59,7 @@ class SegmentationResults(VTKObservationMixin):
         ui.thresholdSlider.connect("valueChanged(double)", self._on_slider)
         ui.show3DButton.connect("pressed()", self._on_show_3d)
         ui.measureButton.connect("clicked(bool)", self._measure_again)
+        ui.plotButton.connect("clicked(bool)", self._show_plot)
         ui.compareButton.connect("clicked(bool)", self._compare)
         ui.csvButton.connect("clicked(bool)", self._export_csv)
         ui.labelsButton.connect("clicked(bool)", self._export_labels)
@@ -76,6 +80,15 @@ class SegmentationResults(VTKObservationMixin):
             return None
         return ct_of(parameters.outputSegmentation) or parameters.inputVolume
 
+    @property
+    def _slices(self):
+        """The table of the slices' probabilities; None where they were not scored."""
+        return self._segmentation.GetNodeReference(SLICES_ROLE) if self._segmentation is not None else None
+
+    @property
+    def _chart(self):
+        return self._slices.GetNodeReference(CHART_ROLE) if self._slices is not None else None
+
     def show(self, caller=None, event=None) -> None:
         """Bring everything up to date with the nodes."""
         segmentation, ct = self._segmentation, self._ct
@@ -84,7 +97,8 @@ class SegmentationResults(VTKObservationMixin):
         self._follow([table for table in (lesions, summary) if table is not None])
         self._ui.resultsCollapsibleButton.enabled = segmentation is not None
         figures = records_of(summary)
-        self._ui.summaryLabel.text = _summary_line(figures[0]) if figures else _("Press Apply to get results.")
+        self._ui.summaryLabel.text = _summary_line(figures[0], records_of(self._slices)) if figures else _("Press Apply to get results.")
+        self._ui.plotButton.enabled = self._chart is not None
         self._lesions.show(records_of(lesions))
         self._ui.show3DButton.setSegmentationNode(segmentation)
         if segmentation is not self._shown:
@@ -153,6 +167,9 @@ class SegmentationResults(VTKObservationMixin):
             measure_again(self._segmentation, self._ct)
             self.show()
 
+    def _show_plot(self, checked: bool = False) -> None:
+        slicer.modules.plots.logic().ShowChartInLayout(self._chart)
+
     def _compare(self, checked: bool = False) -> None:
         self._offer_distances()
         with self._work(_("The segmentations could not be compared.")):
@@ -183,9 +200,12 @@ class SegmentationResults(VTKObservationMixin):
     def _ask_path(self, title: str, name: str, kinds: str) -> Path | None:
         import qt
 
-        chosen = qt.QFileDialog.getSaveFileName(None, title, f"{self._ct.GetName()} {name}", kinds)
+        proposed = re.sub(r'[<>:"/\\|?*]', "_", f"{self._ct.GetName()} {name}")  # what Windows has no names with
+        chosen = qt.QFileDialog.getSaveFileName(None, title, proposed, kinds)
         chosen = chosen[0] if isinstance(chosen, tuple) else chosen  # PySide's answer, which PythonQt for Qt 6 may share
-        return Path(chosen) if chosen else None
+        if not chosen:
+            return None
+        return Path(chosen) if Path(chosen).suffix else Path(chosen + name[name.index(".") :])
 
     def _tell(self, text: str) -> None:
         self._ui.statusLabel.text = text
@@ -194,16 +214,19 @@ class SegmentationResults(VTKObservationMixin):
         return errors_shown(message, self._tell, wait_cursor=True)
 
 
-def _summary_line(figures: dict) -> str:
-    """One line with the figures of a case; what was not looked for is left out."""
+def _summary_line(figures: dict, slices: list[dict]) -> str:
+    """One line with the figures of a case, named; what was not looked for is left out."""
     if not figures.get("liver_ml"):
-        return _("No liver found.")
-    parts = [_("Liver {ml:.0f} ml").format(ml=figures["liver_ml"])]
+        return _("{name}: no liver found.").format(name=figures["name"])
+    parts = [_("{name}: liver {ml:.0f} ml").format(name=figures["name"], ml=figures["liver_ml"])]
     if "tumor_ml" in figures:
         parts.append(_("tumor {ml:.1f} ml ({percent:.1f} %)").format(ml=figures["tumor_ml"], percent=figures["tumor_burden_percent"]))
         parts.append(_("{count} lesions").format(count=figures["lesion_count"]))
     if "largest_diameter_mm" in figures:
         parts.append(_("largest {mm:.0f} mm").format(mm=figures["largest_diameter_mm"]))
+    if any("probability" in row for row in slices):
+        likeliest = max(slices, key=lambda row: row["probability"])
+        parts.append(_("likeliest slice {index} (p = {p:.2f})").format(index=likeliest["index"], p=likeliest["probability"]))
     return ", ".join(parts)
 
 

@@ -10,6 +10,7 @@ from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
 from ..mrml.plots import CHART_ROLE, mark_slice
+from ..mrml.results import ct_of_table
 from ..mrml.views import axial_slice_node, jump_to_slice, shown_s
 from .record_table import RecordTable, Shown, records_of
 
@@ -60,8 +61,11 @@ class SliceResults(VTKObservationMixin):
         self._ui.summaryLabel.text = (
             _("Press Apply to get results.")
             if likeliest is None
-            else _("Likeliest: slice {index} (S {s:.0f} mm), p = {p:.3f}").format(
-                index=likeliest["index"], s=likeliest["ras_s"], p=likeliest["probability"]
+            else _("{name}Likeliest: slice {index} (S {s:.0f} mm), p = {p:.3f}").format(
+                name=f"{ct.GetName()}: " if (ct := ct_of_table(table)) is not None else "",
+                index=likeliest["index"],
+                s=likeliest["ras_s"],
+                p=likeliest["probability"],
             )
         )
         self._on_slice_moved()

@@ -197,13 +197,19 @@ def running(window: bool = True) -> Iterator[Application]:
         raise unheard[0]
 
 
-def open_module(name: str):
-    """Open a module's panel as a user does; answers with its widget object."""
+def load_module(name: str) -> LoadedModule:
+    """A module whose widget has been made, as it is before a user opens it."""
     module = getattr(slicer.modules, name.lower(), None)
     if module is None:
         module = LoadedModule(name, importlib.import_module(name).__file__)
         setattr(slicer.modules, name.lower(), module)
         _make_widget(name, module.widgetRepresentation())
+    return module
+
+
+def open_module(name: str):
+    """Open a module's panel as a user does; answers with its widget object."""
+    module = load_module(name)
     module.widgetRepresentation().show()
     module.widgetRepresentation().isEntered = True
     widget = getattr(slicer.modules, f"{name}Widget")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatch
+
 from PySide6 import QtCore, QtWidgets
 
 from .pythonqt import PythonQtObject, wrapped
@@ -103,10 +105,14 @@ class ctkSliderWidget(PythonQtObject, QtWidgets.QWidget):  # noqa: N801
 
 
 class ctkPathLineEdit(PythonQtObject, QtWidgets.QWidget):  # noqa: N801
-    """A line for a path; CTK's has a button that browses for one beside it."""
+    """A line for a path; CTK's has a button that browses for one beside it.
+
+    As CTK's it tells of a change of path only where the path is valid: not empty and, with name filters, fitting one of them.
+    """
 
     Dirs, Files = 0x001, 0x002
     currentPathChanged = QtCore.Signal(str)
+    validInputChanged = QtCore.Signal(bool)
 
     def __init__(self, parent=None):
         super().__init__(parent)
@@ -118,7 +124,16 @@ class ctkPathLineEdit(PythonQtObject, QtWidgets.QWidget):  # noqa: N801
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._edit)
         layout.addWidget(button)
-        self._edit.textChanged.connect(self.currentPathChanged)
+        self._valid = False
+        self._edit.textChanged.connect(self._on_text)
+
+    def _on_text(self, path):
+        valid = any(fnmatch(path, each) for each in self._name_filters) if self._name_filters else bool(path)
+        if valid:
+            self.currentPathChanged.emit(path)
+        if valid != self._valid:
+            self._valid = valid
+            self.validInputChanged.emit(valid)
 
     def _get_path(self):
         return self._edit.text()

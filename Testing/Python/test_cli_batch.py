@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from cli_tools import AFFINE, command, posix, rows, run, snapshot, write_ct
 from LiverTumorLib import errors
+from LiverTumorLib.files import read_ct
 from LiverTumorLib.models.bundle import write_bundle
 from LiverTumorLib.models.manifest import InputSpec, Manifest
 
@@ -125,6 +126,48 @@ def test_a_single_bad_input_gives_its_own_exit_code(work, name, error):
         write_ct(name)
     done = run("segment", name, "--out", "out", check=error.exit_code)
     assert done.stderr.splitlines()[-1].startswith("livertumor: ")
+
+
+def test_the_voxels_of_a_detached_header_are_looked_at_too(work):
+    import SimpleITK as sitk
+
+    write_ct("tmp/a.nii")
+    sitk.WriteImage(sitk.ReadImage("tmp/a.nii"), "a.nhdr")
+    assert "a: already done" not in run("classify", "a.nhdr", "--out", "out").stdout
+    assert "a: already done" in run("classify", "a.nhdr", "--out", "out").stdout
+    Path("a.raw").write_bytes(bytes(len(Path("a.raw").read_bytes())))
+    done = run("classify", "a.nhdr", "--out", "out", check=None)
+    assert "a: already done" not in done.stdout and done.returncode
+
+
+def test_results_do_not_go_among_the_inputs_own_files(work):
+    from dicom_writer import write_series
+
+    write_ct("tmp/a.nii")
+    write_series(Path("data/ct"), read_ct("tmp/a.nii").array)
+    before = snapshot("data")
+    done = run("classify", "data/ct", "--out", "data", check=errors.OutputError.exit_code)
+    assert "would lie among the input's own files" in done.stderr
+    assert before.items() <= snapshot("data").items()
+    run("classify", "data/ct", "--out", "data/ct/results")
+    assert "ct: already done" in run("classify", "data/ct", "--out", "data/ct/results").stdout
+
+
+def test_a_table_that_cannot_be_written_does_not_stop_the_cases(work):
+    write_ct("in/a.nii")
+    write_ct("in/b.nii")
+    Path("out/cases.csv").mkdir(parents=True)
+    done = run("classify", "in", "--out", "out", "--overwrite", check=errors.OutputError.exit_code)
+    assert "cases.csv cannot be written" in done.stderr and Path("out/a/summary.json").exists() and Path("out/b/summary.json").exists()
+
+
+def test_the_table_keeps_what_another_run_has_done(work):
+    write_ct("one/a.nii")
+    write_ct("two/a.nii", value=70)
+    run("classify", "one/a.nii", "--out", "out")
+    run("classify", "two/a.nii", "--out", "out", check=errors.OutputError.exit_code)
+    [row] = rows("out/cases.csv")
+    assert row["status"] == "done" and Path(row["input"]).parent.name == "one"
 
 
 def test_an_output_folder_that_cannot_be_written(work):

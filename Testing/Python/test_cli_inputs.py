@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
+from dicom_writer import write_slice
 from hypothesis import given
 from hypothesis import strategies as st
 from LiverTumorLib.cli.inputs import distinct_names, find_cases
@@ -14,13 +16,16 @@ from LiverTumorLib.errors import UsageError
 
 @pytest.fixture
 def tree(tmp_path, monkeypatch):
-    """A function that makes empty files, and DICOM ones where the name asks for it."""
+    """A function that makes empty files, and slices of a DICOM series, one for each folder, where the name asks for it."""
 
-    def make(*names: str) -> Path:
+    def make(*names: str, **tags) -> Path:
         for name in names:
             path = tmp_path / name
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(b"\0" * 128 + b"DICM" if path.name.startswith("IM") else b"x")
+            if path.name.startswith("IM") or path.suffix == ".dcm":
+                write_slice(path, np.zeros((2, 2)), (0, 0, 0), **({"SeriesInstanceUID": f"1.2.{sum(map(ord, path.parent.name))}"} | tags))
+            else:
+                path.write_bytes(b"x")
         return tmp_path
 
     monkeypatch.chdir(tmp_path)
@@ -46,6 +51,47 @@ def test_dicom_cases_are_told_from_others(tree):
         "ct": False,
         "IM1": True,
     }
+
+
+def test_a_series_in_several_folders_is_one_case(tree):
+    tree("p/disk/one/IM1", "p/disk/two/IM2", SeriesInstanceUID="1.9")
+    tree("q/three/IM1", SeriesInstanceUID="1.8")
+    assert found("p", "q") == {"disk": "p/disk", "three": "q/three"}
+
+
+def test_parts_of_a_series_with_others_between_are_named(tree):
+    tree("p/one/IM1", "p/two/IM2", SeriesInstanceUID="1.9")
+    tree("p/three/IM1", SeriesInstanceUID="1.8")
+    inputs = find_cases(["p"], exclude=Path("/none"))
+    assert [case.name for case in inputs.cases] == ["three"]
+    assert len(inputs.skipped) == 1 and "hold parts of one DICOM series" in inputs.skipped[0]
+
+
+def test_folders_without_ct_slices_are_passed_over_unless_they_are_named(tree):
+    tree("cd/SE0/IM1", ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"])
+    tree("cd/SE2/IM1", Modality="SR", Rows=None)
+    tree("cd/SE1/IM1")
+    inputs = find_cases(["cd"], exclude=Path("/none"))
+    assert [case.name for case in inputs.cases] == ["SE1"] and len(inputs.skipped) == 2
+    assert found("cd/SE0") == {"SE0": "cd/SE0"}
+
+
+def test_a_link_to_a_folder_is_said_to_be_passed_over(tree):
+    tree("a/ct.nii", "b/other.nii")
+    Path("a/link").symlink_to(Path("b").absolute())
+    inputs = find_cases(["a"], exclude=Path("/none"))
+    assert [case.name for case in inputs.cases] == ["ct"] and "a link to a folder is not followed" in inputs.skipped[0]
+
+
+def test_a_name_that_no_file_can_have_and_a_folder_that_may_not_be_entered_stay_cases(tree, monkeypatch):
+    tree("ct.nii")
+    assert len(find_cases(["ct.nii", "x" * 300 + ".nii"], exclude=Path("/none")).cases) == 2
+
+
+def test_names_of_other_alphabets_and_of_old_archives_fit_a_file():
+    names = distinct_names([Path("/a/" + "肝" * 80 + ".nii"), Path(os.fsdecode(b"/a/M\xfcller.nii")), Path("/a/cases.csv.nii")])
+    assert all(len(name.encode()) <= 100 for name in names.values())
+    assert [name for name in names.values()][1:] == ["M_ller", "_cases.csv"]
 
 
 @pytest.mark.parametrize(

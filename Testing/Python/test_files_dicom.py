@@ -105,7 +105,8 @@ def test_a_single_missing_slice_is_interpolated_and_said(tmp_path):
     assert np.array_equal(np.delete(volume.array, 3, 0), np.delete(HU, 3, 0))
     assert np.abs(volume.array[3] - (HU[2].astype(float) + HU[4]) / 2).max() <= 0.5
     assert volume.spacing[2] == pytest.approx(2.5)
-    assert volume.notes == ("Slice 3 was missing and was interpolated from its neighbours.",)
+    missing = volume.ras([0, 0, 3])[2]
+    assert volume.notes == (f"The slice at S {missing:.1f} mm was missing and was interpolated from its neighbours.",)
 
 
 @pytest.mark.parametrize("gone", [(3, 4), (2, 5)], ids=["neighbours", "apart"])
@@ -286,3 +287,19 @@ def test_many_thin_slices(tmp_path):
     write_series(tmp_path, hu, step=(0, 0, 0.3))
     volume = read_ct(tmp_path)
     assert np.array_equal(volume.array, hu) and volume.spacing[2] == pytest.approx(0.3)
+
+
+def test_identical_duplicates_are_so_with_any_slope(tmp_path):
+    for folder in ("a", "b"):
+        write_series(tmp_path / folder, HU, uid="1.2.3", RescaleSlope="1.1")
+    assert any("identical duplicate slices" in note for note in read_ct(tmp_path).notes)
+
+
+def test_a_damaged_header_hinders_its_own_series_only(tmp_path):
+    write_series(tmp_path / "good", HU, uid="1.2.3")
+    write_series(tmp_path / "bad", HU, uid="1.2.4", PixelSpacing=[0.8])
+    for series in (None, "1.2.3"):
+        volume = read_ct(tmp_path, series)
+        assert np.array_equal(volume.array, HU) and (series or any("damaged DICOM header" in note for note in volume.notes))
+    with pytest.raises(InputError, match="damaged DICOM header"):
+        read_ct(tmp_path, "1.2.4")

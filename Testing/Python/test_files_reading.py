@@ -11,6 +11,7 @@ import pytest
 import SimpleITK as sitk
 from LiverTumorLib.errors import InputError
 from LiverTumorLib.files import read_ct, read_labels
+from LiverTumorLib.files.intensity import spread_sample
 
 OBLIQUE = np.array([[-0.68, 0.12, 0.3, 101.5], [-0.1, -0.7, 0.2, -33.25], [0.1, 0.15, 2.4, -804.5], [0, 0, 0, 1]])
 
@@ -169,6 +170,72 @@ def test_truncated_files_are_refused(tmp_path, ending, part):
     sitk.WriteImage(sitk.GetImageFromArray(ct_values((12, 64, 64))), str(path), useCompression=ending == ".nrrd")
     path.write_bytes(path.read_bytes()[: int(path.stat().st_size * part)])
     refusal(path, path.name, "copy or export it again")
+
+
+@pytest.mark.parametrize("ending", [".nii.gz", ".mha", ".nrrd"])
+def test_a_damaged_compressed_file_is_refused(tmp_path, ending):
+    """Wherever the damage is: one bit of the compressed voxels, and one of the checksum behind them."""
+    good = tmp_path / f"ct{ending}"
+    if ending == ".nii.gz":
+        save_nifti(good, ct_values())
+    else:
+        sitk.WriteImage(sitk.GetImageFromArray(ct_values()), str(good), useCompression=True)
+    content = good.read_bytes()
+    read_ct(good)
+    for place in (len(content) // 2, len(content) * 3 // 4, len(content) - 6):
+        spoilt = bytearray(content)
+        spoilt[place] ^= 4
+        good.write_bytes(spoilt)
+        with pytest.raises(InputError, match="is damaged"):
+            read_ct(good)
+
+
+def test_a_file_that_does_not_give_its_voxels_size_is_refused(tmp_path):
+    nifti = bytearray(save_nifti(tmp_path / "ct.nii", ct_values()).read_bytes())
+    nifti[254:256], nifti[88:92] = b"\0\0", b"\0\0\0\0"  # no sform, and no size of the third axis
+    sitk.WriteImage(sitk.GetImageFromArray(ct_values()), str(tmp_path / "ct.mha"))
+    mha = (tmp_path / "ct.mha").read_bytes().replace(b"ElementSpacing = 1 1 1\n", b"")
+    sitk.WriteImage(sitk.GetImageFromArray(ct_values()), str(tmp_path / "ct.nrrd"))
+    nrrd = (tmp_path / "ct.nrrd").read_bytes().replace(b"space directions: (1,0,0) (0,1,0) (0,0,1)\n", b"spacings: 1 nan 1\n")
+    for name, content in (("a.nii", nifti), ("b.mha", mha), ("c.nrrd", nrrd)):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(InputError, match=f"{name} (does not say how large its voxels are|cannot be read)"):
+            read_ct(tmp_path / name)
+
+
+def test_a_nrrd_that_does_not_say_how_the_patient_lies_is_noted(tmp_path):
+    sitk.WriteImage(sitk.GetImageFromArray(ct_values()), str(tmp_path / "ct.nrrd"))
+    content = (tmp_path / "ct.nrrd").read_bytes()
+    start, end = content.index(b"space: left"), content.index(b"\n", content.index(b"space: left")) + 1
+    (tmp_path / "ct.nrrd").write_bytes(content[:start] + b"space dimension: 3\n" + content[end:])
+    assert read_ct(tmp_path / "ct.nrrd").notes == ()
+    plain = content.replace(content[start:end], b"").replace(b"space directions: (1,0,0) (0,1,0) (0,0,1)\n", b"spacings: 1 1 1\n")
+    plain = plain.replace(b"space origin: (0,0,0)\n", b"")
+    (tmp_path / "ct.nrrd").write_bytes(plain)
+    [note] = read_ct(tmp_path / "ct.nrrd").notes
+    assert "does not say how the patient lies" in note
+
+
+def test_values_that_no_scanner_gives_are_refused(tmp_path):
+    with pytest.raises(InputError, match="which no CT has"):
+        read_ct(save_nifti(tmp_path / "ct.nii", ct_values().astype(np.float32) * 1e30))
+
+
+def test_air_around_the_scan_does_not_hide_what_it_is(tmp_path):
+    """Rows as long as the distance between the values that are looked at: all columns must be seen."""
+    array = np.full((130, 64, 64), -1024.0, np.float32)
+    array[:, :, 8:56] = np.random.default_rng(0).normal(40, 20, (130, 64, 48))
+    assert set(spread_sample(array)[:100]) - {np.float32(-1024)}
+    wide = np.broadcast_to(array[:1, :1], (500, 1000, 64))
+    assert np.mean(spread_sample(wide) == -1024) == pytest.approx(0.25, abs=0.01)
+
+
+def test_a_name_of_an_old_archive_is_told(tmp_path):
+    path = tmp_path / os.fsdecode(b"M\xfcller.nrrd")
+    sitk.WriteImage(sitk.GetImageFromArray(ct_values()), str(tmp_path / "ct.nrrd"))
+    (tmp_path / "ct.nrrd").rename(path)
+    with pytest.raises(InputError, match="no UTF-8"):
+        read_ct(path)
 
 
 @pytest.mark.parametrize("ending", [".nii.gz", ".nrrd"])

@@ -66,6 +66,10 @@ def test_a_missing_weight_is_refused(tmp_path):
         ({"input": {"size": [32, 32]}}, "spacing_mm"),
         ({"files": {"../model.tflite": {"sha256": "0"}}}, "points outside the bundle"),
         ({"files": {}}, "model.tflite"),
+        ({"files": {"model.tflite": {"sha256": "0"}, "model.onnx": None}}, "the entry of model.onnx is none of a file"),
+        ({"input": [1, 2]}, "no valid model manifest"),
+        ({"input": {"size": [32, 32], "spacing_mm": 4.0, "window_hu": [1]}}, "no valid model manifest"),
+        ({"title": 7}, "title is no text"),
     ],
 )
 def test_a_wrong_manifest_is_refused_in_one_sentence(tmp_path, changes, message):

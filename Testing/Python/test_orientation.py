@@ -150,6 +150,18 @@ def test_a_large_steep_volume_is_resampled_within_bounds(monkeypatch):
     assert view.restore(np.ones(view.volume.shape, np.uint8)).all()
 
 
+def test_a_volume_whose_slices_are_sheared_is_seen_upright():
+    """Diameters and areas are measured in slices, whose axes must be perpendicular."""
+    matrix = np.diag([-1.0, -1.0, 3.0, 1.0])
+    matrix[0, 1] = np.tan(np.radians(15))
+    view = to_axial(CTVolume(np.zeros((4, 20, 20), np.int16), matrix))
+    axes = view.volume.ijk_to_ras[:3, :2] / view.volume.spacing[:2]
+    assert view.axes is None and axes[:, 0] @ axes[:, 1] == pytest.approx(0)
+    matrix[0, 1] = 0
+    matrix[1, 2] = 0.8  # a gantry's tilt stays
+    assert to_axial(CTVolume(np.zeros((4, 20, 20), np.int16), matrix)).axes is not None
+
+
 @pytest.mark.parametrize("direction", ["sagittal", "coronal"])
 def test_sagittal_and_coronal_acquisitions_become_axial(direction):
     axes = {"sagittal": [[0, 0, -1], [-1, 0, 0], [0, -1, 0]], "coronal": [[-1, 0, 0], [0, 0, -1], [0, -1, 0]]}[direction]

@@ -60,12 +60,15 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; answers with the exit code, and says any error in one sentence on stderr."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by whoever started us
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 - as long as the process
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a console that cannot show a name must not stop the run
-    arguments = build_parser().parse_args(argv)
     try:
         with _terminate_is_interrupt():
+            arguments = build_parser().parse_args(argv)
             code = arguments.func(arguments) or 0
             print(end="", flush=True)  # where the reader of a pipe has gone, the flush at exit would say so on stderr
             return code

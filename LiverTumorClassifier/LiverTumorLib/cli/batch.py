@@ -12,6 +12,7 @@ import numpy as np
 
 from ..errors import Cancelled, LiverTumorError, OutputError, RequirementError, SomeCasesFailed
 from ..files import read_ct, write_table
+from ..files.atomic import printable
 from ..files.tables import SUMMARY_COLUMNS, summary_row
 from ..jobs import start_job
 from ..models.catalogue import get_bundle
@@ -20,7 +21,7 @@ from ..pipelines.results import CaseResult
 from .inputs import Case
 from .log import unexpected, with_log
 from .progress import Display
-from .results import check_free, is_done, make_origin, read_summary, staged, write_files, write_summary
+from .results import check_free, fingerprint, is_done, make_origin, read_summary, staged, write_files, write_summary
 
 TABLE = "cases.csv"
 TABLE_COLUMNS = [*SUMMARY_COLUMNS.values(), "seconds", "status", "reason", "input"]
@@ -59,14 +60,15 @@ class Batch:
         if self.picture and find_spec("matplotlib") is None:
             raise RequirementError("The picture needs matplotlib: pip install matplotlib, or leave it out with --no-picture.")
         self.prepare_folder()
-        table = _read_table(self.out, self.overwrite)
+        _check_table(self.out, self.overwrite)
         failed: dict[str, LiverTumorError] = {}
-        finished = 0
+        failures: dict[str, dict] = {}
+        finished, unwritten = 0, None
         try:
             for number, case in enumerate(cases, 1):
                 display.begin(number, len(cases), case.name)
                 try:
-                    table[case.name] = self._run_case(case, models, display)
+                    self._run_case(case, models, display)
                     finished += 1
                 except Cancelled:
                     raise
@@ -75,10 +77,10 @@ class Batch:
                 except Exception as error:
                     failed[case.name] = unexpected(error)
                 if case.name in failed:
-                    table[case.name] = _failure_row(case, failed[case.name])
+                    failures[case.name] = _failure_row(case, failed[case.name])
                     if len(cases) > 1:
                         display.warn(f"{case.name}: failed. {failed[case.name]}")
-                write_table(self.out / TABLE, list(table.values()), TABLE_COLUMNS)
+                unwritten = self._write_table(failures)
         except (KeyboardInterrupt, Cancelled):
             if len(cases) == 1:
                 raise Cancelled("Stopped; no result was written.") from None
@@ -87,14 +89,29 @@ class Batch:
             display.clear()
         if len(cases) == 1 and failed:
             raise failed[cases[0].name]
+        if unwritten is not None and not failed:
+            raise unwritten
         if len(cases) > 1:
             display.say(f"{finished} of {len(cases)} cases have results; {self.out / TABLE} lists them.")
+        if unwritten is not None:
+            display.warn(str(unwritten))
         if failed:
             reasons = "".join(f"\n  {name}: {error}" for name, error in failed.items())
             raise SomeCasesFailed(f"{len(failed)} of {len(cases)} cases have no result:{reasons}")
 
+    def _write_table(self, failures: dict[str, dict]) -> OutputError | None:
+        """Bring the table up to date with all results that there are, another run's too, and answers with what keeps it from that: the
+        cases matter more."""
+        try:
+            write_table(self.out / TABLE, list({**failures, **_done_rows(self.out)}.values()), TABLE_COLUMNS)
+        except OutputError as error:
+            return error
+        return None
+
     def prepare_folder(self) -> None:
         """Make the output folder and see that it can be written, before any work is done. Raises OutputError."""
+        if printable(self.out) != str(self.out):
+            raise OutputError(f"The output folder {printable(self.out)} has letters in its name that are no UTF-8; choose another.")
         probe = self.out / ".livertumor-write-test"
         try:
             self.out.mkdir(parents=True, exist_ok=True)
@@ -103,15 +120,17 @@ class Batch:
         except OSError as error:
             raise OutputError(f"The output folder {self.out} cannot be written: {error.strerror or error}; choose another.") from error
 
-    def _run_case(self, case: Case, models: list[dict], display: Display) -> dict:
-        """Do one case; answers with its row of the table."""
+    def _run_case(self, case: Case, models: list[dict], display: Display) -> None:
+        """Do one case, unless it is done."""
         begin = time.monotonic()
         folder = self.out / case.name
         extras = {"nifti": self.nifti, "picture": self.picture, "series": self.series if case.is_dicom else None}
-        origin = make_origin(self.task, case.path, self.options.to_dict(), models, extras)
+        if folder == case.path or folder in case.path.parents:
+            raise OutputError(f"The results would lie among the input's own files, in {folder}; choose another --out.")
+        origin = make_origin(self.task, fingerprint(case.path, case.is_dicom, self.out), self.options.to_dict(), models, extras)
         if is_done(folder, origin):
             display.say(f"{case.name}: already done, in {folder}")
-            return _done_row(read_summary(folder))
+            return
         check_free(folder, self.overwrite)
         display.progress("reading", message="reading the CT")
         volume = read_ct(case.path, self.series if case.is_dicom else None)
@@ -129,7 +148,6 @@ class Batch:
         display.say(f"{_describe(output.result)} ({seconds:.1f} s, in {folder})")
         for note in [*volume.notes, *(note for note in output.result.summary.notes if note not in volume.notes)]:
             display.say(f"  {note}")
-        return _done_row(read_summary(folder))
 
     def _models(self) -> list[dict]:
         """The bundles this run uses, verified, as they are written into the summaries."""
@@ -143,8 +161,8 @@ class Batch:
         return [bundle.describe() for bundle in bundles]
 
 
-def _read_table(out: Path, overwrite: bool) -> dict[str, dict]:
-    """Rows of the cases that earlier runs have finished in this folder. Raises OutputError for a table that is not ours."""
+def _check_table(out: Path, overwrite: bool) -> None:
+    """Raises OutputError where the folder has a table that is not ours."""
     path = out / TABLE
     if path.exists() and not overwrite:
         try:
@@ -154,6 +172,10 @@ def _read_table(out: Path, overwrite: bool) -> dict[str, dict]:
             ours = False
         if not ours:
             raise OutputError(f"{path} is not a table of this version; use --overwrite to replace it, or another --out.")
+
+
+def _done_rows(out: Path) -> dict[str, dict]:
+    """Rows of the cases that have results in this folder."""
     summaries = [read_summary(folder) for folder in sorted(out.iterdir()) if folder.is_dir()]
     return {summary["case"]["name"]: _done_row(summary) for summary in summaries if summary}
 
@@ -164,7 +186,7 @@ def _done_row(summary: dict) -> dict:
 
 
 def _failure_row(case: Case, error: LiverTumorError) -> dict:
-    return {SUMMARY_COLUMNS["name"]: case.name, "status": "failed", "reason": str(error), "input": str(case.path)}
+    return {SUMMARY_COLUMNS["name"]: case.name, "status": "failed", "reason": str(error), "input": printable(case.path)}
 
 
 def _describe(result: CaseResult) -> str:

@@ -10,7 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import UsageError
+from ..errors import RequirementError, UsageError
+from ..files.atomic import printable
+from ..files.dicom import ct_series_in
 from ..files.reading import ITK_ENDINGS, NIFTI_ENDINGS, case_name
 
 _VOLUME_ENDINGS = (*NIFTI_ENDINGS, *ITK_ENDINGS)
@@ -20,7 +22,8 @@ _DICOM_ENDINGS = (".dcm", ".ima", ".dicom")
 _NO_CT = re.compile(r"labels|(^|[-_. ])(seg|segmentations?|label|labelmap|masks?|truth|probability)($|[-_. \d])", re.IGNORECASE)
 _NO_CT_FOLDER = re.compile(r"labels?(tr|ts|va|val)?|masks?|segmentations?", re.IGNORECASE)
 _FORBIDDEN = re.compile(r'[<>:"/\\|?*\x00-\x1f]')  # in file names on Windows
-_RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
+_RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?|cases\.csv", re.IGNORECASE)  # the last is the table of a batch
+_LONGEST = 100  # bytes
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,7 @@ def find_cases(inputs: Sequence[str], *, exclude: Path, whole_folders: bool = Fa
     skipped: list[str] = []
     paths: dict[Path, bool] = {}  # path -> is DICOM, in order and each once
     expanded = _expand(inputs)
-    files = {path: _is_dicom(path) for path in expanded if not path.is_dir()}
+    files = {path: _is_dicom(path) for path in expanded if not os.path.isdir(path)}  # Path.is_dir raises where it may not look
     dicom_files_in = Counter(path.parent for path, is_dicom in files.items() if is_dicom)
     for path in expanded:
         if path not in files:
@@ -64,7 +67,7 @@ def find_cases(inputs: Sequence[str], *, exclude: Path, whole_folders: bool = Fa
             skipped += reasons
         elif dicom_files_in[path.parent] > 1 and files[path]:
             paths[path.parent] = True  # `folder/*.dcm`: its files are one case together
-        elif path.exists() and (reason := _no_ct(path)):
+        elif os.path.exists(path) and (reason := _no_ct(path)):
             skipped.append(reason)
         else:
             paths[path] = files[path]
@@ -113,37 +116,72 @@ def _expand(inputs: Sequence[str]) -> list[Path]:
 
 def _search(folder: Path, exclude: Path) -> tuple[dict[Path, bool], list[str]]:
     """The cases in a folder and below it (path -> is DICOM), and why other volumes there are none."""
+    series: dict[Path, str] = {}  # of the DICOM folders
+    found, skipped = _search_below(folder, exclude, series, named=True)
+    for uid in set(series.values()) - {""}:
+        parts = [part for part in series if series[part] == uid]
+        if len(parts) == 1:
+            continue
+        whole = Path(os.path.commonpath(parts))
+        for part in parts:
+            del found[part]
+        if any(whole in other.parents for other in series.keys() - set(parts)):
+            names = ", ".join(map(str, parts))
+            skipped.append(f"{names}: these hold parts of one DICOM series, with others between them; move the parts into one folder.")
+        else:
+            found[whole] = True
+    return dict(sorted(found.items())), skipped
+
+
+def _search_below(folder: Path, exclude: Path, series: dict[Path, str], named: bool) -> tuple[dict[Path, bool], list[str]]:
+    """As `_search`; notes the series of each DICOM folder. A `named` folder is a case whatever kind of DICOM it holds."""
     try:
         entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
     except OSError as error:
         return {}, [f"{folder}: it cannot be searched ({error.strerror})."]
     files = [entry for entry in entries if entry.is_file()]
     volumes = [file for file in files if file.name.lower().endswith(_VOLUME_ENDINGS)]
-    if any(_is_dicom(file) for file in files):
+    if dicom := [file for file in files if _is_dicom(file)]:
+        uid = _series_in(dicom)
+        if uid is None and not named:
+            return {}, [f"{folder}: its DICOM files are no CT slices (localizers, reports, another modality)."]
+        series[folder] = uid or ""
         return {folder: True}, [f"{file}: it lies in a DICOM folder, which is one case." for file in volumes]
     reasons = {file: _no_ct(file, folder) for file in volumes}
     found = {file: False for file, reason in reasons.items() if reason is None}
     skipped = [reason for reason in reasons.values() if reason is not None]
     for entry in entries:
-        if entry.is_dir() and not entry.is_symlink() and entry != exclude:
-            below, reasons_below = _search(entry, exclude)
-            found |= below
-            skipped += reasons_below
+        if not entry.is_dir() or entry == exclude:
+            continue
+        if entry.is_symlink():
+            skipped.append(f"{entry}: a link to a folder is not followed; name it among the inputs.")
+            continue
+        below, reasons_below = _search_below(entry, exclude, series, named=False)
+        found |= below
+        skipped += reasons_below
     return found, skipped
+
+
+def _series_in(files: Sequence[Path]) -> str | None:
+    """See `ct_series_in`; without pydicom nobody knows."""
+    try:
+        return ct_series_in(files)
+    except RequirementError:
+        return ""
 
 
 def _no_ct(file: Path, folder: Path | None = None) -> str | None:
     """Why a file, found in a searched folder or named by the user, is not taken for a CT."""
     if _NO_CT.search(_base_name(file)):
-        return f"{file}: its name is that of a segmentation or a map, not of a CT."
+        return f"{file}: its name is that of a segmentation or a map, not of a CT (rename it if it is one)."
     if folder is not None and _NO_CT_FOLDER.fullmatch(folder.name):
-        return f"{file}: its folder's name is that of label maps."
+        return f"{file}: its folder's name is that of label maps (rename it if it holds CT)."
     return None
 
 
 def _is_dicom(path: Path) -> bool:
     lower = path.name.lower()
-    if lower.endswith(_VOLUME_ENDINGS) or lower == "dicomdir" or not path.is_file():
+    if lower.endswith(_VOLUME_ENDINGS) or lower == "dicomdir" or not os.path.isfile(path):
         return False
     if lower.endswith(_DICOM_ENDINGS):
         return True
@@ -155,9 +193,12 @@ def _is_dicom(path: Path) -> bool:
 
 
 def _base_name(path: Path) -> str:
-    return path.name if path.is_dir() else case_name(path)
+    return path.name if os.path.isdir(path) else case_name(path)
 
 
 def _fit(name: str) -> str:
-    name = _FORBIDDEN.sub("_", name)[-100:].strip(". ")
+    name = _FORBIDDEN.sub("_", printable(name).replace("\ufffd", "_"))
+    while len(name.encode()) > _LONGEST:
+        name = name[1:]
+    name = name.strip(". ")
     return f"_{name}" if not name or _RESERVED.fullmatch(name) else name

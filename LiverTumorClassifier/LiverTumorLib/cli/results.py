@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import os
+import secrets
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,21 +17,39 @@ import numpy as np
 from .. import __version__
 from ..errors import OutputError
 from ..files import atomic_path, write_json, write_label_nifti, write_segmentation, write_table
+from ..files.atomic import printable
 from ..files.nifti import import_nibabel
+from ..files.reading import ITK_ENDINGS
 from ..files.tables import LESION_COLUMNS, SLICE_COLUMNS, lesion_rows, slice_rows
+from ..files.text_header import data_file
 from ..pipelines.options import CaseOutput
 from ..pipelines.results import CaseResult
 
 SUMMARY = "summary.json"
+_UNFINISHED = ".unfinished"
+_ABANDONED_S = 600.0  # writing the results of a case takes seconds
 
 
-def fingerprint(path: Path) -> dict:
-    """What tells an input from a changed one: path, number of files, bytes and the newest modification time."""
-    files = [file for file in path.rglob("*") if file.is_file()] if path.is_dir() else [path] if path.exists() else []
-    status = [file.stat() for file in files]
+def fingerprint(path: Path, is_dicom: bool, exclude: Path) -> dict:
+    """What tells an input from a changed one: path, number of files, bytes and the newest modification time.
+
+    Args:
+        path: file or folder; one that cannot be read has no files here.
+        is_dicom: the others in the folder of a DICOM file belong to it.
+        exclude: the output folder, which may lie in the input.
+    """
+    if os.path.isdir(path):
+        files = [file for file in path.rglob("*") if exclude not in file.parents and file.is_file()]
+    elif not os.path.isfile(path):
+        files = []
+    elif is_dicom:
+        files = [file for file in path.parent.iterdir() if file.is_file()]
+    else:
+        files = [path, *([data] if path.name.lower().endswith(ITK_ENDINGS) and (data := data_file(path)) != path else [])]
+    status = [file.stat() for file in files if file.exists()]
     return {
-        "path": str(path),
-        "files": len(files),
+        "path": printable(path),
+        "files": len(status),
         "bytes": sum(entry.st_size for entry in status),
         "modified_ns": max((entry.st_mtime_ns for entry in status), default=0),
     }
@@ -69,9 +90,11 @@ def staged(folder: Path) -> Iterator[Path]:
     The summary moves last, so that it is there only when everything is. Files of an earlier run that were not made again go;
     files that no run has made stay.
     """
-    stage = folder.with_name(f".{folder.name}.unfinished")
+    stage = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}{_UNFINISHED}")  # two runs may be at the same case
     try:
-        shutil.rmtree(stage, ignore_errors=True)  # of a run that was killed
+        for old in folder.parent.glob(f".{glob.escape(folder.name)}.*{_UNFINISHED}"):
+            if time.time() - old.stat().st_mtime > _ABANDONED_S:  # of a run that was killed
+                shutil.rmtree(old, ignore_errors=True)
         stage.mkdir(parents=True)
         yield stage
         folder.mkdir(exist_ok=True)
@@ -106,12 +129,13 @@ def write_summary(folder: Path, output: CaseOutput, origin: dict, seconds: float
     write_json(folder / SUMMARY, data)
 
 
-def make_origin(task: str, path: Path, options: dict, models: list[dict], extras: dict) -> dict:
-    """What a case's results follow from; equal origins give equal results, whatever the number of threads."""
+def make_origin(task: str, taken_from: dict, options: dict, models: list[dict], extras: dict) -> dict:
+    """What a case's results follow from; equal origins give equal results, whatever the number of threads. `taken_from` is the input's
+    `fingerprint`."""
     chosen = {name: value for name, value in options.items() if name != "threads"}
     return {
         "task": task,
-        "input": fingerprint(path),
+        "input": taken_from,
         "options": chosen,
         "models": models,
         "extras": extras,

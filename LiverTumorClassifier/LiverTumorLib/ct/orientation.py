@@ -2,7 +2,8 @@
 
 Every pipeline works on arrays whose k axis runs from feet to head, j from front to back and i from the patient's right to
 left (the usual radiological picture). Most scans get there by swapping and flipping axes, which loses nothing. Only scans
-tilted by more than `MAX_TILT_DEG` are resampled, since the networks were trained on slices within about that tilt.
+tilted by more than `MAX_TILT_DEG` are resampled, since the networks were trained on slices within about that tilt, and those whose
+slices' own axes are not perpendicular.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy as np
 from .volume import CTVolume
 
 MAX_TILT_DEG = 20.0
+MAX_SHEAR_DEG = 2.0  # between the axes of a slice, in which diameters and areas are measured
 AIR_HU = -1000.0
 MAX_RESAMPLED = 2e8  # voxels, 0.8 GB; a whole body on the slant is resampled more coarsely than an abdomen
 
@@ -62,7 +64,9 @@ def to_axial(volume: CTVolume) -> AxialView:
     directions = volume.ijk_to_ras[:3, :3] / volume.spacing
     source = _closest_axes(directions)
     alignment = np.einsum("ar,ra->a", _AXIAL_DIRECTIONS, directions[:, source])
-    if np.degrees(np.arccos(np.clip(np.abs(alignment).min(), 0, 1))) > MAX_TILT_DEG:
+    tilted = np.degrees(np.arccos(np.clip(np.abs(alignment).min(), 0, 1))) > MAX_TILT_DEG
+    sheared = np.abs(directions[:, source[0]] @ directions[:, source[1]]) > np.sin(np.radians(MAX_SHEAR_DEG))
+    if tilted or sheared:
         return _resampled_view(volume)
     flips_ijk = alignment < 0
     matrix = np.eye(4)  # axial (i, j, k) -> input (i, j, k)

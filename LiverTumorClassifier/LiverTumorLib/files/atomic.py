@@ -40,6 +40,11 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
             temporary.unlink()
 
 
+def printable(path: str | Path) -> str:
+    """A path as text that can be written; what is no UTF-8 in it (a name from an old archive) is shown as a question mark."""
+    return os.fsencode(path).decode("utf-8", "replace")
+
+
 def _reason(error: OSError) -> str:
     """What went wrong and what to do, as half a sentence."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):

@@ -6,8 +6,8 @@ all that CT scanners write.
 
 from __future__ import annotations
 
-import os
 import struct
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +15,8 @@ import numpy as np
 from ..ct.volume import CTVolume
 from ..errors import InputError, RequirementError, UsageError
 from .dicom_stack import Series, Slice, Stack, make_stack
-from .intensity import OFFSET_HU, HUBuffer, looks_offset
-from .itk import import_sitk
+from .intensity import OFFSET_HU, HUBuffer, looks_offset, spread_sample
+from .itk import import_sitk, itk_name
 
 _HEADER_TAGS = [
     "SOPClassUID", "Modality", "ImageType", "PatientID", "PatientName", "SeriesInstanceUID", "SeriesNumber", "SeriesDescription",
@@ -26,6 +26,7 @@ _HEADER_TAGS = [
 # What pydicom raises on files that are no DICOM, or damaged.
 _DAMAGE = (OSError, EOFError, ValueError, TypeError, KeyError, AttributeError, IndexError, NotImplementedError, struct.error)
 _MULTIFRAME = "multi-frame CT"
+_HOW_TO_CHOOSE = "choose one by its UID (--series UID; in Python series=UID)"
 
 
 def read_dicom(path: Path, name: str, series: str | None = None) -> CTVolume:
@@ -74,18 +75,23 @@ def _scan(path: Path) -> tuple[list[Series], tuple[str, ...]]:
         if header is None:
             foreign += 1
             continue
+        series = None
         try:
             kind = _kind(header)
             if kind != "CT":
                 others.add(kind)
                 continue
             uid = str(header.get("SeriesInstanceUID") or "")
-            key = (uid, "" if uid else str(file.parent))
-            found.setdefault(key, _series(header, uid, file.parent)).slices.append(slice_geometry(header, file))
+            series = found.setdefault((uid, "" if uid else str(file.parent)), _series(header, uid, file.parent))
+            series.files.append(file)
+            series.slices.append(slice_geometry(header, file))
         except (ValueError, TypeError) as error:  # pydicom converts a value when it is asked for
-            raise InputError(f"{file} has a damaged DICOM header (position, orientation or pixel spacing); export it again.") from error
+            damage = InputError(f"{file} has a damaged DICOM header (position, orientation or pixel spacing); export it again.")
+            if series is None:
+                raise damage from error
+            series.damage = damage
     if path.is_file():
-        found = {key: item for key, item in found.items() if any(one.path == path for one in item.slices)}
+        found = {key: item for key, item in found.items() if path in item.files}
     if not found:
         raise _no_series(path, others - {"other"}, foreign == len(files))
     return list(found.values()), (f"{foreign} files that are no DICOM were passed over.",) if foreign and path.is_dir() else ()
@@ -102,6 +108,18 @@ def read_header(file: Path):
         return None
 
 
+def ct_series_in(files: Iterable[Path]) -> str | None:
+    """SeriesInstanceUID of the first CT slice among files, "" where it has none; None where no file is a CT slice."""
+    for file in files:
+        try:
+            header = read_header(file)
+            if header is not None and _kind(header) == "CT":
+                return str(header.get("SeriesInstanceUID") or "")
+        except (InputError, ValueError, TypeError):  # whoever reads the folder will say so
+            return ""
+    return None
+
+
 def _kind(header) -> str:
     """ "CT" for a CT slice, else what the file is."""
     modality = str(header.get("Modality") or "")
@@ -115,7 +133,7 @@ def _kind(header) -> str:
         return "localizers"
     geometry = ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing")
     if header.get("SamplesPerPixel", 1) != 1 or not all(header.get(tag) for tag in geometry):
-        return "screen captures"
+        return "images without position or pixel size (screen captures, perhaps)"
     return "CT"
 
 
@@ -159,7 +177,7 @@ def _choose(found: list[Series], path: Path, wanted: str | None) -> tuple[Series
             raise UsageError(f"series {wanted!r} fits {len(fitting) or 'none'} of the CT series in {path}: {_listing(found)}.")
         return fitting[0], make_stack(fitting[0]), (f"DICOM series {fitting[0]} was read, as asked.",)
     if len({item.patient for item in found}) > 1:
-        raise InputError(f"{path} holds CT series of several patients; choose one with series=UID: {_listing(found)}.")
+        raise InputError(f"{path} holds CT series of several patients; {_HOW_TO_CHOOSE}: {_listing(found)}.")
     stacks: dict[int, Stack] = {}
     errors: dict[int, InputError] = {}
     for number, item in enumerate(found):
@@ -172,7 +190,7 @@ def _choose(found: list[Series], path: Path, wanted: str | None) -> tuple[Series
     rank = {number: (found[number].is_axial, len(stack.places)) for number, stack in stacks.items()}
     best = [number for number in stacks if rank[number] == max(rank.values())]
     if len(best) > 1:
-        raise InputError(f"{path} holds {len(best)} CT series that fit equally well; choose one with series=UID: {_listing(found)}.")
+        raise InputError(f"{path} holds {len(best)} CT series that fit equally well; {_HOW_TO_CHOOSE}: {_listing(found)}.")
     notes: tuple[str, ...] = ()
     if len(found) > 1:
         rest = [item for number, item in enumerate(found) if number != best[0]]
@@ -197,7 +215,7 @@ def _read_pixels(series: Series, stack: Stack) -> tuple[np.ndarray, tuple[str, .
             if number == 0:
                 buffer.put(k, stored, slope, intercept or 0.0)
                 without_intercept.append(intercept is None)
-            elif np.array_equal(stored * slope + (intercept or 0.0), buffer.array[k]):
+            elif np.array_equal((stored * slope + (intercept or 0.0)).astype(buffer.array.dtype), buffer.array[k]):
                 duplicates += 1
             else:
                 raise InputError(
@@ -212,7 +230,7 @@ def _read_pixels(series: Series, stack: Stack) -> tuple[np.ndarray, tuple[str, .
         return buffer.array, notes
     if not all(without_intercept):
         raise InputError(f"DICOM series {series} has a rescale intercept in some slices only; export it again.")
-    if looks_offset(buffer.array.ravel()[:: max(1, buffer.array.size // 500_000)]):
+    if looks_offset(spread_sample(buffer.array)):
         buffer.array -= OFFSET_HU
         return buffer.array, (*notes, f"The rescale intercept was missing; {OFFSET_HU} was subtracted, as the values show.")
     return buffer.array, (*notes, "The rescale intercept was missing; the stored values were taken as HU.")
@@ -245,7 +263,7 @@ def _decoded_by_itk(file: Path, syntax: str) -> np.ndarray:
     """HU of one compressed slice, rescaled by GDCM itself."""
     sitk = import_sitk()
     try:
-        return sitk.GetArrayFromImage(sitk.ReadImage(os.fspath(file)))[0]
+        return sitk.GetArrayFromImage(sitk.ReadImage(itk_name(file)))[0]
     except RuntimeError as error:
         raise InputError(
             f"{file} is damaged, or compressed ({syntax}) in a way that no installed decoder reads; "

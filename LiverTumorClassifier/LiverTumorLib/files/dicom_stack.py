@@ -45,10 +45,12 @@ class Series:
     patient: str
     folder: str
     slices: list[Slice] = field(default_factory=list)
+    files: list[Path] = field(default_factory=list)  # also those whose geometry cannot be read
+    damage: InputError | None = None  # of the last of these
 
     def __str__(self) -> str:
         number = f"number {self.number}, " if self.number else ""
-        return f"{self.description or 'no description'!r} ({number}{self.uid or 'no UID, in ' + self.folder}, {len(self.slices)} slices)"
+        return f"{self.description or 'no description'!r} ({number}{self.uid or 'no UID, in ' + self.folder}, {len(self.files)} slices)"
 
     @property
     def is_axial(self) -> bool:
@@ -76,8 +78,11 @@ def make_stack(series: Series) -> Stack:
     A tilted gantry leaves the slices displaced along their plane: that is kept as a sheared grid, so positions and volumes stay true.
 
     Raises:
-        InputError: mixed sizes or orientations, irregular distances, slices shifted sideways, or more than one slice missing.
+        InputError: a damaged header, mixed sizes or orientations, irregular distances, slices shifted sideways, or more than one slice
+            missing.
     """
+    if series.damage is not None:
+        raise series.damage
     first = series.slices[0]
     _require_alike(series)
     normal = np.cross(*first.axes.T)
@@ -95,7 +100,8 @@ def make_stack(series: Series) -> Stack:
         gaps = _gaps(depth, series)
         for gap in gaps:
             places.insert(gap, [])
-            notes += (f"Slice {gap} was missing and was interpolated from its neighbours.",)
+            height = (positions[gap - 1] + positions[gap])[2] / 2  # LPS and RAS agree in this
+            notes += (f"The slice at S {height:.1f} mm was missing and was interpolated from its neighbours.",)
         spacing = (depth[-1] - depth[0]) / (len(places) - 1)
         tilt = np.degrees(np.arccos(np.clip(direction @ normal / np.linalg.norm(direction), -1, 1)))
         if tilt > 0:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from ..ct.volume import CTVolume
@@ -11,6 +13,7 @@ AIR_HU = -1000.0
 OFFSET_HU = 1024
 _INT16 = np.iinfo(np.int16)
 _SAMPLES = 500_000
+MOST_HU = 1e5
 MOST_LABELS = 20
 
 
@@ -78,11 +81,19 @@ def check_ct(volume: CTVolume) -> CTVolume:
     low, high = float(array.min()), float(array.max())
     if low == high:
         raise InputError(f"{name} has the same value ({low:g}) in every voxel; it holds no picture.")
-    values = array.ravel()[:: max(1, array.size // _SAMPLES)]
+    values = spread_sample(array)
     if array.dtype == np.int16 and _looks_like_labels(values):
         raise InputError(f"{name} holds {_numbers(low, high)} only, as masks and label maps do; choose the CT it belongs to.")
     _refuse_other_units(values, array.dtype == np.int16, name)
     return CTVolume(array, volume.ijk_to_ras, name, volume.notes + notes)
+
+
+def spread_sample(array: np.ndarray) -> np.ndarray:
+    """Some half a million values from all over a (k, j, i) array, of all its columns."""
+    step = max(1, array.size // _SAMPLES)
+    while math.gcd(step, array.shape[-1]) > 1:
+        step += 1
+    return array.ravel()[::step]
 
 
 def _finite(array: np.ndarray, name: str) -> tuple[np.ndarray, tuple[str, ...]]:
@@ -116,6 +127,8 @@ def looks_offset(values: np.ndarray) -> bool:
 def _refuse_other_units(values: np.ndarray, whole: bool, name: str) -> None:
     """Refuse values that cannot be HU. A windowed CT has negative values, or piles of voxels at the top of its window."""
     bottom, top = np.percentile(values, (0.1, 99.9))
+    if max(-bottom, top) > MOST_HU:
+        raise InputError(f"{name} has values from {values.min():.3g} to {values.max():.3g}, which no CT has; export it again.")
     if top - bottom < 20 and not whole:
         raise InputError(
             f"{name} has values from {values.min():.3g} to {values.max():.3g} only, so its intensities were normalised; "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,9 @@ import numpy as np
 
 from ..ct.volume import CTVolume
 from ..errors import InputError, RequirementError
+from .atomic import printable
 from .intensity import hu_array
+from .text_header import check_header
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -27,6 +30,15 @@ def import_sitk():
     return SimpleITK
 
 
+def itk_name(path: Path) -> str:
+    """A path for SimpleITK, which ends the whole process where one is no text in UTF-8. Raises InputError there."""
+    try:
+        os.fspath(path).encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise InputError(f"{printable(path)} has letters in its name that are no UTF-8 (of an old archive, perhaps); rename it.") from error
+    return os.fspath(path)
+
+
 def load_image(path: Path) -> sitk.Image:
     """Read a 3-D image of plain numbers; a fourth dimension of one frame is dropped.
 
@@ -35,7 +47,7 @@ def load_image(path: Path) -> sitk.Image:
     """
     sitk = import_sitk()
     try:
-        image = sitk.ReadImage(str(path))
+        image = sitk.ReadImage(itk_name(path))
     except RuntimeError as error:
         raise InputError(f"{path} cannot be read: it is damaged, incomplete or no image of its kind; copy or export it again.") from error
     size = image.GetSize()
@@ -54,11 +66,12 @@ def read_itk(path: Path, name: str) -> CTVolume:
     """Read NRRD or MetaImage as it is, unchecked.
 
     Raises:
-        InputError: see `load_image`.
+        InputError: see `load_image` and `check_header`.
     """
     image = load_image(path)
+    notes = check_header(path)
     array = hu_array(import_sitk().GetArrayViewFromImage(image))
-    return CTVolume(np.array(array, copy=not array.flags.owndata), ijk_to_ras_of(image), name)
+    return CTVolume(np.array(array, copy=not array.flags.owndata), ijk_to_ras_of(image), name, notes)
 
 
 def ijk_to_ras_of(image: sitk.Image) -> np.ndarray:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +34,8 @@ def read_nifti(path: Path, name: str) -> CTVolume:
     """
     nibabel = import_nibabel()
     try:
-        image = nibabel.load(path, keep_file_open=True)
+        with _silent():
+            image = nibabel.load(path, keep_file_open=True)
     except (nibabel.filebasedimages.ImageFileError, nibabel.spatialimages.HeaderDataError, *_DAMAGE) as error:
         raise _damaged(path) from error
     if not isinstance(image, nibabel.Nifti1Pair):  # Nifti2 is a kind of it, Analyze is not
@@ -40,15 +44,40 @@ def read_nifti(path: Path, name: str) -> CTVolume:
     if image.get_data_dtype().kind not in "buif":
         raise InputError(f"{path} holds colour or complex values; a CT in Hounsfield units is needed.")
     affine, orientation_note = _affine(image, path)
-    stored = image.dataobj
     rest = (0,) * (len(image.shape) - 3)
     buffer = HUBuffer(shape[::-1])
     try:
-        for k in range(shape[2]):
-            buffer.put(k, np.asarray(stored[(slice(None), slice(None), k, *rest)]).T)
+        with _stored(image, path) as stored:
+            for k in range(shape[2]):
+                buffer.put(k, np.asarray(stored[(slice(None), slice(None), k, *rest)]).T)
     except _DAMAGE as error:
         raise _damaged(path) from error
     return CTVolume(buffer.array, affine, name, notes + orientation_note)
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """What nibabel mends in a header it would say on stderr."""
+    logger = import_nibabel().imageglobals.logger
+    before, logger.disabled = logger.disabled, True
+    try:
+        yield
+    finally:
+        logger.disabled = before
+
+
+@contextmanager
+def _stored(image, path: Path) -> Iterator:
+    """The stored values of an image; a compressed file is then read to its end, behind which lies the checksum that tells damage."""
+    if not path.name.lower().endswith(".gz"):
+        yield image.dataobj
+        return
+    with gzip.open(path) as file:
+        with _silent():
+            unpacked = type(image).from_file_map({"image": import_nibabel().FileHolder(fileobj=file)})
+        yield unpacked.dataobj
+        while file.read(1 << 20):
+            pass
 
 
 # What gzip, zlib, mmap and nibabel raise on incomplete or damaged files.
@@ -71,7 +100,11 @@ def _three(shape: tuple[int, ...], path: Path) -> tuple[tuple[int, int, int], tu
 
 
 def _affine(image, path: Path) -> tuple[np.ndarray, tuple[str, ...]]:
-    """IJK to RAS of a NIfTI image; refused when it is not invertible."""
+    """IJK to RAS of a NIfTI image; refused when it is not invertible, or would rest on a voxel size that the file does not give."""
+    with import_nibabel().openers.ImageOpener(path) as file:
+        sizes = type(image.header).from_fileobj(file, check=False)["pixdim"][1:4]  # as they are in the file; nibabel makes 0 to 1
+    if image.header["sform_code"] == 0 and not (np.isfinite(sizes) & (sizes != 0)).all():
+        raise InputError(f"{path} does not say how large its voxels are; export it again.")
     if image.header["sform_code"] == 0 and image.header["qform_code"] == 0:
         spacing = np.asarray(image.header.get_zooms()[:3], np.float64)
         affine = np.diag([-spacing[0], -spacing[1], spacing[2], 1.0])

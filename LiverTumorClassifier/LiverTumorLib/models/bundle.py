@@ -36,7 +36,7 @@ class Bundle:
     def card(self) -> str:
         """The model card, Markdown; empty where the bundle has none."""
         path = self.folder / CARD
-        return path.read_text(encoding="utf-8") if path.is_file() else ""
+        return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
 
     @property
     def model(self) -> Path:
@@ -78,7 +78,7 @@ def load_bundle(folder: str | Path) -> Bundle:
     try:
         manifest = Manifest.from_dict(data)
         manifest.files[MODEL]["sha256"]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise ModelError(f"{path} is no valid model manifest ({error}); install the model again.") from error
     return Bundle(folder, manifest)
 

@@ -96,6 +96,12 @@ class Manifest:
             raise ValueError(f"unknown field {sorted(unknown)[0]!r}")
         spec = {key: tuple(value) if isinstance(value, list) else value for key, value in data.pop("input").items()}
         manifest = cls(input=InputSpec(**spec), calibration=Calibration(**data.pop("calibration", {})), **data)
+        texts = {"id": manifest.id, "version": manifest.version, "title": manifest.title, "licence": manifest.licence}
+        if wrong := [name for name, text in texts.items() if not isinstance(text, str)]:
+            raise ValueError(f"{wrong[0]} is no text")
+        for name, entry in manifest.files.items():
+            if not isinstance(entry, dict) or not isinstance(entry.get("bytes", 0), int):
+                raise ValueError(f"the entry of {name} is none of a file")
         if manifest.task not in TASKS:
             raise ValueError(f"unknown task {manifest.task!r}")
         if not 0 < manifest.threshold < 1:

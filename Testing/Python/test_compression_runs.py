@@ -111,8 +111,7 @@ def test_a_student_is_slimmed_in_its_first_layers_and_still_taught(data, tmp_pat
 def test_a_student_with_smaller_inputs_is_a_run_of_its_own(data, tmp_path):
     teacher = classifier_run(tmp_path / "teacher", data, size=128)
     config = config_from_dict({**read_run(teacher).to_dict(), "input": {"size": [64, 64], "spacing_mm": 5.0}})
-    start = tmp_path / "start.weights.h5"
-    build_network(config).save_weights(start)
+    start = classifier_run(tmp_path / "start", data, size=64) / "last.weights.h5"
     distill_run(teacher, config, *data, tmp_path / "student", "best", temperature=3.0, share=0.7, start=start)
     assert read_run(tmp_path / "student") == config
     log = list(csv.DictReader((tmp_path / "student" / "log.csv").open()))

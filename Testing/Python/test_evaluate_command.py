@@ -10,9 +10,10 @@ import sys
 
 import numpy as np
 import pytest
+from CompressionTrainerLib.data.identity import sha256_of
 from CompressionTrainerLib.evaluation import command
 from CompressionTrainerLib.evaluation.provenance import append_log, provenance
-from LiverTumorLib.errors import InputError, LiverTumorError, OutputError, UsageError
+from LiverTumorLib.errors import InputError, LiverTumorError, OutputError, SomeCasesFailed, UsageError
 from LiverTumorLib.models.catalogue import SHIPPED
 from LiverTumorLib.phantom import make_phantom
 
@@ -154,11 +155,15 @@ def test_a_classifier_alone_is_measured_in_the_true_liver(data, tmp_path):
 def test_a_model_is_not_measured_on_patients_that_it_was_trained_on(data, tmp_path):
     trained = shutil.copytree(SHIPPED / "liver-roi", tmp_path / "trained")
     manifest = json.loads((trained / "manifest.json").read_text(encoding="utf-8"))
-    manifest["training"] |= {"split": "phantoms", "cases": {"train": [2], "val": []}}
+    manifest["training"] |= {"split": "phantoms", "cases": {"train": [2], "val": []}, "train_ct_sha256": []}
     (trained / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
     arguments = [data, "--split", data / "split.json", "--subset", "test", "--out", tmp_path / "o", "--log", tmp_path / "log.jsonl"]
     with pytest.raises(UsageError, match="was trained on the cases 2 of 'test'"):
         evaluate(*arguments, "--liver-model", trained)
+    manifest["training"]["train_ct_sha256"] = [sha256_of(data / "volume-1.nii.gz")]
+    (trained / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    with pytest.raises(UsageError, match=r"was trained on volume-1\.nii\.gz"):
+        evaluate(data, "--subset", "all", "--out", tmp_path / "o", "--liver-model", trained)
     assert not (tmp_path / "log.jsonl").exists()
 
 
@@ -179,6 +184,24 @@ def test_a_folder_of_another_site_is_evaluated_as_one_command(data, tmp_path):
     assert (out / "pictures" / "001.png").read_bytes()[:4] == b"\x89PNG"
     with open(out / "slices.csv", newline="", encoding="utf-8") as file:
         assert len(list(csv.DictReader(file))) == 32
+
+
+@shipped
+def test_a_bad_mask_does_not_stop_the_other_cases(data, tmp_path):
+    site, out = tmp_path / "site", tmp_path / "o"
+    site.mkdir()
+    for name, source in (("a", 1), ("b", 2)):
+        (site / f"{name}.nii.gz").write_bytes((data / f"volume-{source}.nii.gz").read_bytes())
+        (site / f"{name}_seg.nii.gz").write_bytes((data / f"segmentation-{source}.nii.gz").read_bytes())
+    spoilt = (site / "b_seg.nii.gz").read_bytes()
+    (site / "b_seg.nii.gz").write_bytes(spoilt[: len(spoilt) // 2])
+    with pytest.raises(SomeCasesFailed, match="1 of 2 cases were left out"):
+        evaluate(site, "--subset", "all", "--out", out, "--log", tmp_path / "log.jsonl", "--no-slices")
+    assert [case["case"] for case in json.loads((out / "evaluation.json").read_text(encoding="utf-8"))["cases"]] == ["a"]
+    (site / "a_seg.nii.gz").write_bytes(spoilt[: len(spoilt) // 2])
+    with pytest.raises(InputError, match="is damaged"):
+        evaluate(site, "--subset", "all", "--out", tmp_path / "p", "--log", tmp_path / "log.jsonl", "--no-slices")
+    assert not (tmp_path / "p").exists()
 
 
 @shipped

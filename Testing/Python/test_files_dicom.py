@@ -5,7 +5,7 @@ import pydicom
 import pytest
 import SimpleITK as sitk
 from dicom_writer import write_series, write_slice
-from LiverTumorLib.errors import UsageError
+from LiverTumorLib.errors import InputError, UsageError
 from LiverTumorLib.files import read_ct
 from pydicom.uid import EnhancedCTImageStorage, JPEGLosslessSV1, RLELossless, SecondaryCaptureImageStorage, generate_uid
 from test_files_reading import ct_values, refusal

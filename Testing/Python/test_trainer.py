@@ -95,6 +95,11 @@ def test_a_classifier_is_trained_and_exported_with_its_float_twin(data, tmp_path
 def test_quantization_aware_training_is_exported_with_its_float_twin(segmenter, data, tmp_path):
     """The float twin has the weights that were learnt with rounding in place."""
     run = shutil.copytree(segmenter, tmp_path / "run")
+    (run / "quantized").mkdir()
+    (run / "quantized/config.json").write_text("{}")
+    with pytest.raises(InputError, match="The quantization of .* is not finished"):
+        export_run(run, *data, tmp_path / "tiny", "0.0.1", "last")
+    shutil.rmtree(run / "quantized")
     quantize_run(run, *data, "last", epochs=1, learning_rate=1e-4)
     bundle, _ = check_export(run, data, tmp_path / "tiny", "last")
     assert bundle.manifest.files["model.tflite"]["quantization"] == "int8, quantization-aware training"

@@ -77,7 +77,7 @@ def write_comparison(folder, kind, models=(FLOAT, INT8), fold=1, first=0):
     content = {
         "title": f"fold-{fold}, test, divided by {kind}",
         "provenance": provenance("livertumor compare", []),
-        "about": {"kind": kind},
+        "about": {"kind": kind, "subset": "test"},
         "threshold": 0.5,
         "slices": 40,
         "tumor_slices": 16,
@@ -294,7 +294,7 @@ def test_networks_are_held_together_over_all_folds(tmp_path):
     for line in lines:
         single = [float(value) for value in line["AUC of each fold"].split(", ")]
         assert len(single) == 3 and min(single) < float(line["AUC"].partition("\xa0")[0].partition(" ")[0]) < max(single)
-    assert {line["model"]: line["test slices"] for line in cells(page, "paper-accuracy")}["vgg16"] == "120"
+    assert {line["model"]: line["slices"] for line in cells(page, "paper-accuracy")}["vgg16"] == "120 test"
     assert "networks-2" in page.tables and "networks-3" not in page.tables
 
 

@@ -54,6 +54,13 @@ def test_an_epoch_holds_its_shares_and_repeats_by_seed():
     assert plan != plan_epoch(cases, sampling, seed=3, epoch=8)
 
 
+@pytest.mark.parametrize("liver", [[True] * 4, [False, False, True, True]], ids=["liver in every slice", "tumor in every liver slice"])
+def test_the_share_of_a_kind_that_nobody_shows_goes_to_another(liver):
+    cases = [_case(liver, [False, False, True, True])]
+    plan = plan_epoch(cases, Sampling(slices=33, tumor_share=0.35, background_share=0.2), seed=3, epoch=7)
+    assert len(plan) == 33 and {p.k for p in plan} == {0, 1, 2, 3}
+
+
 def test_augmentation_moves_image_and_masks_together():
     """A bright square labelled as liver is, after any movement, where its label is."""
     spec = InputSpec((64, 64), 2.0)

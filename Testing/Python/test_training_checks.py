@@ -25,8 +25,8 @@ def test_data_of_both_classes_pass(task):
 @pytest.mark.parametrize(
     ("task", "flags", "missing"),
     [
-        ("slice", {"has_tumor": False}, "no slice with tumor"),
-        ("slice", {"has_tumor": True}, "no slice without tumor"),
+        ("slice", {"has_tumor": False}, "no slice of the liver with tumor"),
+        ("slice", {"has_tumor": True}, "no slice of the liver without tumor"),
         ("tumor", {"has_tumor": False}, "no slice with tumor"),
         ("liver", {"has_liver": False}, "no slice with liver"),
     ],

@@ -87,6 +87,25 @@ def test_a_refit_cannot_watch_patients_that_it_trains_on(tmp_path, setting):
     assert load_config(tmp_path / "config.toml").refit
 
 
+@pytest.mark.parametrize(
+    "before, after, said",
+    [
+        ('name = "tiny"', 'name = "tiny"\nseed = -1', "seed must be at least 0"),
+        ('name = "tiny"', 'name = "tiny"\nval_step = 0', "val_step must be at least 1"),
+        ("size = [64, 64]", "size = [64]", r"\[input\] size must be two whole numbers"),
+        ("width = 0.35", "width = 0", r"\[network\] width must be above 0"),
+        ("width = 0.35", "dropout = 1.5", r"\[network\] dropout must be from 0"),
+        ("epochs = 2", "epochs = 2\nwarmup_epochs = -1", "warmup_epochs must be at least 0"),
+        ("synthetic_lesions = 0.5", "lesion_radius_mm = [16, 0]", "the smallest and the largest radius"),
+        ("[augmentation]", '[loss]\nclass_weights = ["a", "b"]\n[augmentation]', "two numbers above 0"),
+    ],
+)
+def test_a_number_that_would_end_a_training_is_named(tmp_path, before, after, said):
+    (tmp_path / "tiny.toml").write_text(TINY.format(task="slice", region="body").replace(before, after))
+    with pytest.raises(UsageError, match=said):
+        load_config(tmp_path / "tiny.toml")
+
+
 def test_an_epoch_shorter_than_a_batch_is_refused(tmp_path):
     assert "an epoch's slices at least one batch" in complaint(tmp_path, "liver", "slices = 16", "slices = 4")
 

@@ -82,6 +82,32 @@ def test_a_network_comes_back_from_what_was_made_of_it(task, network, data, tmp_
         assert near < share * far, variant
 
 
+def test_layers_of_a_run_are_found_by_their_names(data, tmp_path):
+    """A file of weights itself knows layers by kind and order only, which in another network are others."""
+    text = TINY.format(task="tumor", region="body").replace("width = 0.35", 'architecture = "unet"\nwidth = 0.125')
+    run = untrained_run(tmp_path / "run", data, text)
+    source = unlike_new(open_run(run, *data, "best").model)
+    source.save_weights(run / "best.weights.h5")
+
+    def network(text: str):
+        (tmp_path / "other.toml").write_text(text)
+        return build_network(load_config(tmp_path / "other.toml"))
+
+    other = network(text.replace('"unet"', '"resunet"'))
+    load_start(other, run / "best.weights.h5")
+    own = {layer.name: layer.get_weights() for layer in source.layers}
+    pairs = [(own[layer.name], layer.get_weights()) for layer in other.layers if layer.weights and layer.name in own]
+    alike = [(ours, theirs) for ours, theirs in pairs if [a.shape for a in ours] == [a.shape for a in theirs]]
+    assert len(alike) > 20 and all(np.array_equal(a, b) for ours, theirs in alike for a, b in zip(ours, theirs, strict=True))
+
+    slices = TINY.format(task="slice", region="body")
+    with pytest.raises(UsageError, match="No layer of"):
+        load_start(network(slices.replace("width = 0.35", 'architecture = "vgg16"\nwidth = 0.125')), run / "best.weights.h5")
+    (run / "best.weights.h5").rename(tmp_path / "alone.weights.h5")
+    with pytest.raises(InputError, match=r"lies beside no run\.json"):
+        load_start(other, tmp_path / "alone.weights.h5")
+
+
 def test_a_training_from_a_model_says_so_and_begins_where_that_ended(data, tmp_path):
     text = TINY.format(task="slice", region="body")
     run = untrained_run(tmp_path / "run", data, text)

@@ -37,9 +37,7 @@ def check_files(chain: Chain, split: Split | None) -> None:
         for subset in ("train", "val"):
             if not split.cases[subset]:
                 raise InputError(f"The split '{split.name}' has no patients in '{subset}'; training needs both, so make it anew.")
-    imagenet = chain.stages["train"].get("imagenet")
-    if imagenet:
-        check_imagenet(chain.network.config, imagenet)
+    check_imagenet(chain.network.config, chain.stages["train"].get("imagenet"))
     for start in (chain.stages.get(stage, {}).get("start") for stage in ("train", "distill")):
         check_start(start)
         if split:

@@ -43,7 +43,7 @@ def run(arguments: argparse.Namespace) -> None:
     Raises:
         LiverTumorError: of the kind that says what is wrong before the start, or with which a stage ended.
     """
-    from LiverTumorLib.errors import UsageError
+    from LiverTumorLib.errors import OutputError, UsageError
 
     from ..training.progress import reporting
     from .config import load_chain
@@ -57,6 +57,13 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.dry_run:
         prepared = prepare(chain, arguments.data, arguments.split, out, arguments.cache or out / "cache", arguments.until)
         print("\n".join(_plan(prepared, arguments.measure)))
+        if arguments.split is None:
+            print("The data themselves have not been looked at; 'livertumor prepare' does that, and so does the first stage.")
+        if not arguments.overwrite:
+            try:
+                require_unchanged(prepared)
+            except OutputError as error:
+                print(f"Without --overwrite it would end here: {error}")
         return
     with reporting(arguments.events, out) as report:
         prepared = prepare(chain, arguments.data, arguments.split, out, arguments.cache or out / "cache", arguments.until)

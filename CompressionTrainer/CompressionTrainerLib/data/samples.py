@@ -35,21 +35,25 @@ class Position:
 
 def plan_epoch(cases: Sequence[CaseSlices], sampling: Sampling, seed: int, epoch: int) -> list[Position]:
     """Draw an epoch's slices. Within each share every patient has a weight near the root of its slices: neither a patient
-    with one huge tumour nor the number of slices alone decides what is learnt."""
+    with one huge tumour nor the number of slices alone decides what is learnt. The share of a kind that no patient shows goes to
+    another."""
     rng = np.random.default_rng([seed, epoch, 0])
     kinds = {
         "tumor": [c.ks(c.has_tumor) for c in cases],
         "background": [c.ks(~c.has_liver) for c in cases],
         "healthy": [c.ks(c.has_liver & ~c.has_tumor) for c in cases],
     }
-    shares = {"tumor": sampling.tumor_share, "background": sampling.background_share}
-    shares["healthy"] = 1 - sum(shares.values())
+    counts = {"tumor": round(sampling.slices * sampling.tumor_share), "background": round(sampling.slices * sampling.background_share)}
+    counts["healthy"] = sampling.slices - sum(counts.values())
+    missing = [kind for kind, slices in kinds.items() if not any(map(len, slices))]
+    substitute = next(kind for kind in ("healthy", "tumor", "background") if kind not in missing)
+    counts[substitute] += sum(counts.pop(kind) for kind in missing)
     plan = []
     for kind, slices in kinds.items():
-        weights = np.sqrt([len(ks) for ks in slices])
-        if not weights.sum():
+        if kind in missing:
             continue
-        chosen = rng.choice(len(cases), size=round(sampling.slices * shares[kind]), p=weights / weights.sum())
+        weights = np.sqrt([len(ks) for ks in slices])
+        chosen = rng.choice(len(cases), size=counts[kind], p=weights / weights.sum())
         plan += [Position(int(c), int(rng.choice(slices[c]))) for c in chosen]
     rng.shuffle(plan)
     return plan

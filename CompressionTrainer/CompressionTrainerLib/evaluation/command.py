@@ -50,14 +50,14 @@ def add_parser(subparsers) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Evaluate, print the tables, write the files, log a look at test patients."""
     from LiverTumorLib.cli.options import run_options
-    from LiverTumorLib.errors import OutputError
+    from LiverTumorLib.errors import InputError, OutputError, SomeCasesFailed
     from LiverTumorLib.models.catalogue import get_bundle
 
     from .provenance import append_log, checkout_log, provenance
     from .report import FILES, write_report
     from .selection import select_cases
     from .summary import summarize
-    from .unseen import check_unseen
+    from .unseen import check_unseen, check_unseen_files
 
     selection = select_cases(arguments)
     existing = [arguments.out / name for name in FILES if (arguments.out / name).exists()]
@@ -71,14 +71,24 @@ def run(arguments: argparse.Namespace) -> None:
         *([options.tumor_model] if options.tumor else []),
         *([options.slice_model] if options.slices else []),
     ]
-    for model in map(get_bundle, used) if selection.split else ():
-        check_unseen(model.id, model.manifest.training, selection.split, arguments.subset)
-    scored, pictures = [], []
+    for model in map(get_bundle, used):
+        if selection.split:
+            check_unseen(model.id, model.manifest.training, selection.split, arguments.subset)
+        else:
+            check_unseen_files(model.id, model.manifest.training, [case.ct for case in selection.cases])
+    scored, pictures, failed = [], [], {}
     for number, case in enumerate(selection.cases, start=1):
         print(f"[{number}/{len(selection.cases)}] {case.ct.name}", file=sys.stderr, flush=True)
         picture = arguments.out / "pictures" / f"{number:03d}.png" if arguments.pictures > 0 else None
-        scored.append(_evaluate(case, selection, options, twin, arguments.true_liver, picture, arguments.pictures))
+        try:
+            scored.append(_evaluate(case, selection, options, twin, arguments.true_liver, picture, arguments.pictures))
+        except InputError as error:
+            failed[case.ct.name] = error
+            print(f"{case.ct.name}: left out. {error}", file=sys.stderr, flush=True)
+            continue
         pictures += [{"case": scored[-1].name, "file": picture.relative_to(arguments.out).as_posix()}] if picture else []
+    if not scored:
+        raise next(iter(failed.values()), InputError("There is no case to evaluate: no CT has its mask."))
     threshold = options.slice_threshold or get_bundle(options.slice_model).manifest.threshold if options.slices else math.nan
     summary = summarize(scored, threshold)
     models = scored[0].models + [get_bundle(model).describe() for model in twins.values()]
@@ -89,6 +99,9 @@ def run(arguments: argparse.Namespace) -> None:
         append_log(log, origin | {"evaluated": selection.title, "figures": key_figures(summary)})
         print(f"Logged in {log}.", file=sys.stderr)
     print(f"Results are in {arguments.out}.", file=sys.stderr)
+    if failed:
+        reasons = "".join(f"\n  {name}: {error}" for name, error in failed.items())
+        raise SomeCasesFailed(f"{len(failed)} of {len(selection.cases)} cases were left out, and the figures are of the others:{reasons}")
 
 
 def key_figures(summary: dict) -> dict:

@@ -19,14 +19,19 @@ def checkout_log() -> Path | None:
 
 def provenance(command: str, models: list[dict]) -> dict:
     """Date (UTC), commit, whether tracked files differ from it, command and models."""
-    commit = _git("rev-parse", "HEAD")
+    known = commit()
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "commit": commit or "unknown",
-        "uncommitted_changes": bool(commit and _git("status", "--porcelain", "--untracked-files=no")),
+        "commit": known or "unknown",
+        "uncommitted_changes": bool(known and _git("status", "--porcelain", "--untracked-files=no")),
         "command": command,
         "models": models,
     }
+
+
+def commit() -> str:
+    """The commit of this code; "" where it is no checkout, or there is no git."""
+    return _git("rev-parse", "HEAD")
 
 
 def append_log(path: Path, record: dict) -> None:

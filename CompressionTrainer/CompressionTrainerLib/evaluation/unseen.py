@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from pathlib import Path
+
 from LiverTumorLib.errors import UsageError
 
+from ..data.identity import sha256_of
 from ..data.splits import Split
 
 
@@ -22,13 +26,28 @@ def check_unseen(model: str, training: dict, split: Split, subset: str) -> None:
         )
 
 
-def seen_cases(training: dict, split: Split, subset: str) -> list[str]:
-    """Which cases of a subset a model was trained on, sorted; none in a split by slice, which is not about patients. See `check_unseen`.
+def check_unseen_files(model: str, training: dict, files: Iterable[Path]) -> None:
+    """Raises UsageError where a model was trained on one of these CT files, whatever it is called there."""
+    checksums = set(training.get("train_ct_sha256", []))
+    if seen := [file.name for file in files if checksums and file.is_file() and sha256_of(file) in checksums]:
+        raise UsageError(
+            f"{model} was trained on {', '.join(seen)}, so its figures on that say nothing about other patients; leave such cases out."
+        )
 
-    They are told by the checksums of their CT, or by their ids in a split of the same name.
+
+def seen_cases(training: dict, split: Split, subset: str) -> list[str]:
+    """Which cases of a subset a model was trained on, sorted. See `check_unseen`.
+
+    They are told by the checksums of their CT or, where these are not known, by their ids in a split of the same name. A split by slice is
+    not about patients, but a refit on it has seen the val slices too.
     """
     if split.kind != "patient":
-        return []
+        refit = training.get("config", {}).get("refit") and training.get("split") == split.name and subset == "val"
+        return sorted(str(case.id) for case in split.cases.get(subset, [])) if refit else []
     cases, checksums = split.cases.get(subset, []), set(training.get("train_ct_sha256", []))
-    ids = {str(case) for case in training.get("cases", {}).get("train", [])} if training.get("split") == split.name else set()
+    ids = (
+        {str(case) for case in training.get("cases", {}).get("train", [])}
+        if training.get("split") == split.name and not checksums
+        else set()
+    )
     return sorted({str(case.id) for case in cases if str(case.id) in ids or split.ct_sha256(case) in checksums})

@@ -7,8 +7,8 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from LiverTumorLib.errors import UsageError
-from LiverTumorLib.models.bundle import CARD, MODEL, Bundle, load_bundle, write_bundle
+from LiverTumorLib.errors import InputError, UsageError
+from LiverTumorLib.models.bundle import CARD, MANIFEST, MODEL, Bundle, load_bundle, write_bundle
 from LiverTumorLib.models.manifest import Manifest
 from LiverTumorLib.models.session import open_session
 
@@ -18,6 +18,7 @@ from ..training.finished import open_run, read_run
 from ..training.progress import Console, Report
 from ..training.quantize import FOLDER
 from ..training.run import calibration_slices
+from ..training.state import is_finished, read_record
 from .agreement import agreement
 from .card import model_card
 from .tflite import float_tflite, int8_tflite
@@ -67,10 +68,13 @@ def export_run(
     source = open_run(run, data, split_file, cache, weights)
     config, model = source.config, source.model
     record = json.loads((run / "run.json").read_text(encoding="utf-8"))
+    if done := read_record(run):
+        record["config"]["optimizer"]["batch"] = done.batch  # it may have been halved
+    inherited = _licence_of_start(record)
     if record.get("start"):  # the run it came from, without the folders of this machine
         record["start"] = "/".join(Path(record["start"]).parts[-2:])
     report("convert", 0.1, "Converting to int8", None)
-    if (run / FOLDER / "config.json").exists():
+    if is_quantized(run):
         aware = quantized_network(run, model, weights)
         quantized, method = int8_tflite(aware), "int8, quantization-aware training"
         record["quantization"] = json.loads((run / FOLDER / "config.json").read_text(encoding="utf-8"))
@@ -88,7 +92,7 @@ def export_run(
         input=config.input,
         threshold=0.5,
         files={},
-        licence=source.split.weights_licence or LICENCE,
+        licence=" ".join(dict.fromkeys(filter(None, (source.split.weights_licence, inherited)))) or LICENCE,
         labels=LABELS[config.task],
         training={**record, "source": source.split.source, "weights": weights, "log": _best_epoch(run)},
     )
@@ -113,6 +117,14 @@ def export_run(
     write_bundle(out, manifest, {MODEL: quantized, CARD: model_card(manifest, len(quantized)).encode()})
     report("agreement", 1.0, out.name, None)
     return load_bundle(out)
+
+
+def is_quantized(run: Path) -> bool:
+    """Whether a run has been quantized in training; raises InputError where that is not finished."""
+    folder = run / FOLDER
+    if (folder / "config.json").exists() and not is_finished(folder):
+        raise InputError(f"The quantization of {run} is not finished; the command that began it goes on with it.")
+    return (folder / "config.json").exists()
 
 
 def quantized_network(run: Path, model, weights: str):
@@ -157,6 +169,12 @@ def _with_operating_point(bundle: Bundle, config: TrainConfig, cases) -> Manifes
     threshold, scores = segmentation_threshold(session, cases, config.task)
     figures = {"dice_by_threshold": scores, "grid": "the network's canvas, threshold chosen here"}
     return replace(bundle.manifest, threshold=threshold, metrics={"validation": figures})
+
+
+def _licence_of_start(record: dict) -> str | None:
+    """The licence of the model that a run started from, which binds what was made of it too."""
+    start = Path(record.get("start") or "")
+    return load_bundle(start.parent).manifest.licence if start.suffix == ".tflite" and (start.parent / MANIFEST).is_file() else None
 
 
 def _best_epoch(run: Path) -> dict[str, str]:

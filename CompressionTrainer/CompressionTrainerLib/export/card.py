@@ -37,6 +37,7 @@ def model_card(manifest: Manifest, size: int) -> str:
     level = "" if spec.liver_hu is None else f", the liver's median brought to {spec.liver_hu:.0f} HU"
     run, slices = training["log"]["epochs_run"], config["sampling"]["slices"]
     epochs = "1 epoch" if run == "1" else f"{run} epochs"
+    quantize = "`livertumor quantize`, " if training.get("quantization") else ""
     return f"""# {manifest.id} {manifest.version}
 
 {PURPOSE[manifest.task]}
@@ -51,10 +52,10 @@ def model_card(manifest: Manifest, size: int) -> str:
 
 ## Training
 - Data: {source}, split by {training.get("split_by", "patient")}. Trained on cases {_list(training["cases"]["train"])};
-  {_choices(training)}. No other case was seen.
+  {_choices(training)}. {_others(training)}
 - Start: {start}.{made}
 - {epochs} of {slices} slices, batch {batch}, seed {seed}.
-- Commit {commit}; `livertumor train {name}.toml`, `livertumor quantize`, `livertumor export`.
+- Commit {commit}; `livertumor train {name}.toml`, {quantize}`livertumor export`.
 - {versions}.
 
 ## Measured
@@ -68,6 +69,15 @@ def model_card(manifest: Manifest, size: int) -> str:
 - A lesion is anything that the readers of the training data marked as tumor. The network cannot tell a metastasis from a primary
   tumor or a cyst.
 """
+
+
+def _others(training: dict) -> str:
+    """What the weights that training started from had seen beside these cases."""
+    known = training.get("train_ct_sha256")
+    more = len(known or []) - len(training["cases"]["train"])
+    if more > 0:
+        return f"Its start was trained on {more} other CTs."
+    return "No other case was seen." if known or not training["start"] else "What its start had seen is not known."
 
 
 def _choices(training: dict) -> str:

@@ -10,7 +10,7 @@ from LiverTumorLib.models.manifest import Calibration, InputSpec
 from LiverTumorLib.models.session import Session
 from LiverTumorLib.pipelines import liver, tumor
 from LiverTumorLib.pipelines.slicemaps import smoothed
-from LiverTumorLib.pipelines.slicewise import slice_logits, smoothed_logits
+from LiverTumorLib.pipelines.slicewise import calibrated, slice_logits, smoothed_logits
 
 from ..data.slices import BORDER, CaseSlices
 
@@ -80,7 +80,8 @@ def nearest_to_half(scores: dict[float, float]) -> float:
 
 
 def slice_calibration(session: Session, cases: Sequence[CaseSlices]) -> tuple[Calibration, float, dict[str, float]]:
-    """Platt scaling and the threshold with the best balanced accuracy, over the slices that hold liver.
+    """Platt scaling and the threshold with the best balanced accuracy, over the slices that hold liver; no scaling for a network that
+    finds slices without tumor more suspicious.
 
     Returns:
         calibration, threshold on the calibrated probability, and the validation figures.
@@ -93,13 +94,17 @@ def slice_calibration(session: Session, cases: Sequence[CaseSlices]) -> tuple[Ca
         logits.append(liver_slice_logits(session, case))
         truth.append(case.has_tumor[case.ks(case.has_liver)])
     x, y = np.concatenate(logits)[:, None], np.concatenate(truth)
+    auc = float(roc_auc_score(y, x[:, 0]))
     fit = LogisticRegression(C=1e3).fit(x, y)
-    probability = fit.predict_proba(x)[:, 1]
+    calibration = Calibration(float(fit.coef_[0, 0]), float(fit.intercept_[0]))
+    if calibration.slope <= 0:  # it would turn the network's answers round, and a useless network into a good one
+        calibration = Calibration()
+    probability = calibrated(x[:, 0], calibration)
     false_alarms, found, thresholds = roc_curve(y, probability)
     best = int(np.argmax(found[1:] - false_alarms[1:])) + 1
     threshold = float(np.clip(thresholds[best], 0.02, 0.98))
-    figures = {"auc": float(roc_auc_score(y, probability)), "slices": len(y), "tumor_slices": int(y.sum())}
-    return Calibration(float(fit.coef_[0, 0]), float(fit.intercept_[0])), threshold, figures
+    figures = {"auc": auc, "slices": len(y), "tumor_slices": int(y.sum())}
+    return calibration, threshold, figures
 
 
 def liver_slice_logits(session: Session, case: CaseSlices) -> np.ndarray:

@@ -11,9 +11,8 @@ from LiverTumorLib.files.atomic import atomic_path
 from ..compression.inspect import float_tensors, kernels, sparsity
 from ..training.finished import open_run
 from ..training.progress import Console, Report
-from ..training.quantize import FOLDER
 from ..training.run import calibration_slices
-from .bundle import quantized_network
+from .bundle import is_quantized, quantized_network
 from .tflite import VARIANTS, tflite
 
 TABLE = "variants.csv"
@@ -36,7 +35,7 @@ def write_variants(
     source = open_run(run, data, split_file, cache, weights)
     samples = calibration_slices(source.config, source.slices["train"])
     sources = {variant: (source.model, variant, samples) for variant in VARIANTS}
-    if (run / FOLDER / "config.json").exists():
+    if is_quantized(run):
         sources["int8-qat"] = (quantized_network(run, source.model, weights), "int8")
     report, files = report or Console(), {}
     for number, (variant, how) in enumerate(sources.items()):

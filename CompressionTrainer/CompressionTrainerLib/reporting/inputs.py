@@ -98,14 +98,19 @@ class Inputs:
 
 
 def both_kinds(inputs: Inputs) -> bool:
-    """Whether there are comparisons divided by slice and such divided by patient."""
-    return {"slice", "patient"} <= {comparison.content["about"]["kind"] for comparison in inputs.comparisons}
+    """Whether there are comparisons on test slices divided by slice and such divided by patient."""
+    return {"slice", "patient"} <= {comparison.content["about"]["kind"] for comparison in tested(inputs)}
+
+
+def tested(inputs: Inputs) -> list[Comparison]:
+    """The comparisons on test slices; others are of slices that have trained or chosen something."""
+    return [comparison for comparison in inputs.comparisons if comparison.content["about"]["subset"] == "test"]
 
 
 def cross_validated(inputs: Inputs) -> dict[str, list[Comparison]]:
-    """The folds of each model by name: several comparisons divided by patient, no patient in two of them."""
+    """The folds of each model by name: several comparisons on test slices divided by patient, no patient in two."""
     folds: dict[str, list[Comparison]] = {}
-    for comparison in inputs.comparisons:
+    for comparison in tested(inputs):
         if comparison.content["about"]["kind"] == "patient":
             for name in comparison.scores:
                 folds.setdefault(name, []).append(comparison)
@@ -123,14 +128,17 @@ def read_inputs(folders: list[Path]) -> Inputs:
     Raises:
         InputError: a folder does not exist, none holds anything for a report, or a file is damaged.
     """
-    found, seen = Inputs(), set()
+    found, roots = Inputs(), {}
     for folder in folders:
         if not folder.is_dir():
             raise InputError(f"{folder} is no folder; name folders of training, evaluation, comparison or benchmark.")
         for path in sorted(path for path in folder.rglob("*") if path.name in _READERS or path.name == "log.csv"):
-            if path.resolve() not in seen:  # folders may lie in each other
-                seen.add(path.resolve())
-                _read(path, folder, found)
+            roots.setdefault(path.resolve(), (path, folder))  # folders may lie in each other
+    chains = {resolved: _chain_of(resolved) for resolved in roots}
+    several = len(set(chains.values()) - {None}) > 1  # in all of them files have the same names
+    for resolved, (path, folder) in roots.items():
+        chain = chains[resolved]
+        _read(path, folder, found, f"{chain.name}/" if several and chain else "")
     if not any(vars(found).values()):
         raise InputError(
             f"{', '.join(map(str, folders))}: nothing there for a report; it is made of what 'livertumor train', 'prepare', 'evaluate', "
@@ -139,51 +147,60 @@ def read_inputs(folders: list[Path]) -> Inputs:
     return found
 
 
-def _read(path: Path, root: Path, found: Inputs) -> None:
+def _chain_of(path: Path) -> Path | None:
+    """The folder of the chain ('livertumor compress') that a file belongs to."""
+    return next((folder for folder in path.parents if (folder / "compress.toml").is_file()), None)
+
+
+def _read(path: Path, root: Path, found: Inputs, chain: str) -> None:
+    """Read a file below the folder `root`; `chain` goes before the names of models."""
     try:
         if path.name == "log.csv":
             found.runs += _run(path, root)
         else:
-            _READERS[path.name](path, found)
+            _READERS[path.name](path, found, chain)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path} is not a file this version can read ({type(error).__name__}: {error}); make it anew.") from error
 
 
-def _evaluation(path: Path, found: Inputs) -> None:
+def _evaluation(path: Path, found: Inputs, chain: str) -> None:
     tables = {name: _rows(path.with_name(f"{name}.csv")) for name in ("lesions", "slices")}
     scores = _scores(tables["slices"], "probability") if tables["slices"] else None
     found.evaluations.append(Evaluation(path.parent, _json(path), tables["lesions"], scores))
 
 
-def _comparison(path: Path, found: Inputs) -> None:
+def _comparison(path: Path, found: Inputs, chain: str) -> None:
     content, rows = _json(path), _rows(path.with_name("predictions.csv"))
-    found.comparisons.append(Comparison(path.parent, content, {name: _scores(rows, name) for name in content["models"]}))
+    scores = {f"{chain}{name}": _scores(rows, name) for name in content["models"]}
+    content["models"] = {f"{chain}{name}": model for name, model in content["models"].items()}
+    found.comparisons.append(Comparison(path.parent, content, scores))
 
 
-def _benchmark(path: Path, found: Inputs) -> None:
+def _benchmark(path: Path, found: Inputs, chain: str) -> None:
     content = _json(path)
     if all("file" in row for row in content["rows"]):  # else that of whole scans, which Testing/Benchmark writes
+        content["rows"] = [row | {"file": f"{chain}{row['file']}"} for row in content["rows"]]
         found.benchmarks.append(content)
 
 
-def _saliency(path: Path, found: Inputs) -> None:
+def _saliency(path: Path, found: Inputs, chain: str) -> None:
     record = _json(path)
     if path.with_name(record["picture"]).is_file():
         found.saliency.append((path.parent, record))
 
 
-def _model(path: Path, found: Inputs) -> None:
+def _model(path: Path, found: Inputs, chain: str) -> None:
     """The TFLite file of a model; its float twin, which has the same id, lies in a folder "float" and is left out."""
     file = path.with_name("model.tflite")
     if file.is_file() and path.parent.parent.name != "float":
-        found.models.setdefault(_json(path)["id"], file)
+        found.models.setdefault(f"{chain}{_json(path)['id']}", file)
 
 
-def _variants(path: Path, found: Inputs) -> None:
+def _variants(path: Path, found: Inputs, chain: str) -> None:
     """Sizes of the files beside variants.csv, as benchmarks have them."""
     for row in _rows(path):
         sizes = {"bytes": int(row["bytes"]), "gzip_bytes": int(row["gzip_bytes"]), "sparsity": float(row["sparsity"])}
-        found.variants.append({"file": f"{path.resolve().parent.name}/{row['variant']}.tflite"} | sizes)
+        found.variants.append({"file": f"{chain}{path.resolve().parent.name}/{row['variant']}.tflite"} | sizes)
 
 
 def _run(log: Path, root: Path) -> list[Run]:
@@ -235,7 +252,7 @@ _READERS = {
     "comparison.json": _comparison,
     "benchmark.json": _benchmark,
     "variants.csv": _variants,
-    "counts.csv": lambda path, found: found.counts.append(_rows(path)),
+    "counts.csv": lambda path, found, chain: found.counts.append(_rows(path)),
     "saliency.json": _saliency,
     "manifest.json": _model,
 }

@@ -68,7 +68,7 @@ def _facts(name: str, size: dict | None, speed: dict | None, figures: dict | Non
 
     return ModelFacts(
         name,
-        mib=mib("bytes"),
+        mib=mib("without_optimizer_bytes") or mib("bytes"),  # a file of Keras may hold Adam's state too
         gzip_mib=mib("gzip_bytes"),
         optimizer_mib=mib("with_optimizer_bytes"),
         sparsity=size.get("sparsity"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..evaluation.summary import slice_figures
 from ..evaluation.text import interval, number
-from .inputs import Comparison, Inputs, Scores, both_kinds, cross_validated, pool
+from .inputs import Comparison, Inputs, Scores, both_kinds, cross_validated, pool, tested
 from .page import Section, Table, Text
 from .reported import SPLIT_REMARK
 from .section_accuracy import INTERVALS, curve_figure
@@ -16,7 +16,7 @@ def leak_section(inputs: Inputs) -> Section | None:
         return None
     rows, pooled = [], {}
     for kind in ("slice", "patient"):
-        own = [each for each in inputs.comparisons if each.content["about"]["kind"] == kind]
+        own = [each for each in tested(inputs) if each.content["about"]["kind"] == kind]
         for comparison in own:
             for name, model in comparison.content["models"].items():
                 rows.append({"divided by": kind, "test slices": comparison.content["title"], "model": name} | _cells(model))

@@ -75,14 +75,17 @@ def paper_section(inputs: Inputs) -> Section | None:
 def _compared(inputs: Inputs) -> dict[str, dict]:
     """The figures of the models of all patient-wise comparisons, by name; of one that has folds, over all of them."""
     patient_wise = [each.content for each in inputs.comparisons if each.content["about"]["kind"] != "slice"]
-    folds = {name: fold_figures(name, own) for name, own in cross_validated(inputs).items()}
-    return {name: model for content in patient_wise for name, model in content["models"].items()} | folds
+    folds = {name: fold_figures(name, own) | {"subset": "test"} for name, own in cross_validated(inputs).items()}
+    figures = {
+        name: model | {"subset": content["about"]["subset"]} for content in patient_wise for name, model in content["models"].items()
+    }
+    return figures | folds
 
 
 def _accuracy_row(name: str, model: dict) -> dict:
     cells = {"accuracy": "accuracy", "precision": "precision", "recall": "sensitivity", "specificity": "specificity", "F1": "dice"}
     slices = sum(model["confusion"].values())
-    return {"source": "ours", "model": name, "split by": "patient", "test slices": slices} | {
+    return {"source": "ours", "model": name, "split by": "patient", "slices": f"{slices} {model['subset']}"} | {
         header: interval(model[key]) for header, key in cells.items()
     }
 
@@ -93,7 +96,7 @@ def _reported_accuracy(stage: Reported) -> dict:
         "source": "reported",
         "model": stage.name,
         "split by": "slice",
-        "test slices": stage.test_slices,
+        "slices": f"{stage.test_slices} test",
         "accuracy": f"{number(stage.accuracy)} ({number(stage.accuracy - half)} to {number(stage.accuracy + half)})",
         "precision": number(stage.precision),
         "recall": number(stage.recall),

@@ -22,12 +22,14 @@ def check_classes(config: TrainConfig, slices: dict[str, Sequence[CaseSlices]]) 
         if config.refit and subset == "val":
             continue
         flags = [case.has_liver if config.task == "liver" else case.has_tumor for case in cases]
-        marks = {bool(flags[position.case][position.k]) for position in every_slice(cases)}
+        counted = [position for position in every_slice(cases) if config.task != "slice" or cases[position.case].has_liver[position.k]]
+        marks = {bool(flags[position.case][position.k]) for position in counted}
         shown, bare = True in marks, False in marks
         if not shown or (config.task == "slice" and not bare):
             missing = "without" if shown else "with"
+            where = "of the liver " if config.task == "slice" else ""
             raise InputError(
-                f"The {subset} patients have no slice {missing} {structure}, so that nothing can be learnt or measured; "
+                f"The {subset} patients have no slice {where}{missing} {structure}, so that nothing can be learnt or measured; "
                 "check the masks' label values, or choose another split."
             )
 

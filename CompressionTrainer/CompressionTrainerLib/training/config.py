@@ -179,6 +179,7 @@ def config_from_dict(content: dict, path: str | Path = "configuration") -> Train
     _choice(path, "[network] head", config.network.head, HEADS)
     if config.network.stride not in ((16, 32) if config.architecture == "mobilenet_v2" else (32,)):
         raise UsageError(f"{path}: [network] stride is {config.network.stride}; it must be 32, or 16 for MobileNetV2.")
+    _check_numbers(path, config)
     _check_blocks(path, config)
     _check_size(path, config)
     _choice(path, "[optimizer] schedule", config.optimizer.schedule, SCHEDULES)
@@ -197,6 +198,30 @@ def config_from_dict(content: dict, path: str | Path = "configuration") -> Train
             f"{path}: [sampling] tumor_share and background_share are {shares}; they must be at least 0 and together at most 1."
         )
     return config
+
+
+def _check_numbers(path, config: TrainConfig) -> None:
+    """Numbers that would end a training with a traceback, or train nothing."""
+    network, optimizer, lesions = config.network, config.optimizer, config.augmentation.lesion_radius_mm
+    wrong = {
+        "seed": config.seed < 0 and "at least 0",
+        "val_step": config.val_step < 1 and "at least 1",
+        "[input] size": not _numbers(config.input.size, 2, int) and "two whole numbers, rows and columns",
+        "[network] width": not network.width > 0 and "above 0",
+        "[network] dropout": not 0 <= network.dropout < 1 and "from 0 to below 1",
+        "[optimizer] warmup_epochs": optimizer.warmup_epochs < 0 and "at least 0",
+        "[loss] class_weights": not (_numbers(config.loss.class_weights, 2) and min(config.loss.class_weights) > 0)
+        and "two numbers above 0",
+        "[augmentation] lesion_radius_mm": not (_numbers(lesions, 2) and 0 < lesions[0] <= lesions[1])
+        and "the smallest and the largest radius",
+    }
+    for name, must in wrong.items():
+        if must:
+            raise UsageError(f"{path}: {name} must be {must}.")
+
+
+def _numbers(values, count: int, kind: type | tuple = (int, float)) -> bool:
+    return isinstance(values, (list, tuple)) and len(values) == count and all(isinstance(value, kind) for value in values)
 
 
 def _check_blocks(path, config: TrainConfig) -> None:

@@ -44,6 +44,8 @@ def open_run(run: Path, data: Path, split_file: Path, cache: Path, weights: str 
     config = read_run(run)
     slices, split = load_slices(config, data, split_file, cache)
     model, path = build_network(config), run / f"{weights}.weights.h5"
+    if not path.is_file():
+        raise InputError(f"The run in {run} has no {path.name}: it was stopped before its first epoch ended; begin it again.")
     check_unseen_start(path, split)
     model.load_weights(path)
     return FinishedRun(config, slices, split, model, path)

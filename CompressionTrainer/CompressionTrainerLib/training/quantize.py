@@ -13,9 +13,10 @@ from .finished import fine_tuning_config, open_run
 from .progress import Report
 from .record import claim
 from .run import calibration_slices, fit
+from .start import QUANTIZED
 from .state import is_finished
 
-FOLDER = "quantized"  # inside the run's folder
+FOLDER = QUANTIZED
 
 
 def quantize_run(

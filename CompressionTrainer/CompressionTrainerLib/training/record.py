@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
-import subprocess
 from importlib.metadata import version
 from pathlib import Path
 
-from LiverTumorLib.errors import InputError
+from LiverTumorLib.errors import InputError, OutputError
 from LiverTumorLib.files.atomic import atomic_path
 
 from ..data.splits import Split
+from ..evaluation.provenance import commit
 from ..networks.keras_module import tf
 from .config import TrainConfig
 from .start import known_ct
@@ -23,7 +24,12 @@ _MAY_CHANGE = ("commit", "versions", "machine", "train_ct_sha256")
 
 
 def refuse_a_run(out: Path) -> None:
-    """Raises InputError where a folder that is to become a run's holds a finished one."""
+    """Raises InputError where a folder that is to become a run's holds a finished one, OutputError where it cannot be written."""
+    present = next(path for path in (out, *out.absolute().parents) if path.exists())
+    if not present.is_dir():
+        raise OutputError(f"{present} is a file; choose another folder.")
+    if not os.access(present, os.W_OK):
+        raise OutputError(f"{present} cannot be written: no permission; choose another folder.")
     if (out / RECORD).exists() and is_finished(out):
         raise InputError(f"{out} holds a run already; choose another folder or remove it.")
 
@@ -38,7 +44,6 @@ def write_record(
     Raises:
         InputError: the folder holds another run, which is not finished.
     """
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True).stdout.strip()
     record = {
         "config": config.to_dict(),
         "split": split.name,
@@ -46,7 +51,7 @@ def write_record(
         "cases": {subset: [case.id for case in split.cases[subset]] for subset in ("train", "val")},
         "sha256": split.sha256,
         "train_ct_sha256": sorted({*filter(None, map(split.ct_sha256, split.cases["train"])), *known_ct(start), *known_ct(teacher)}),
-        "commit": commit or None,
+        "commit": commit() or None,
         "imagenet": bool(imagenet),
         "start": start and str(start),
         "versions": {"tensorflow": tf.__version__, **{name: version(name) for name in ("tf_keras", "numpy", "scipy")}},

@@ -93,14 +93,13 @@ def train(
     slices, split = load_slices(config, data, split_file, cache)
     check_unseen_start(start, split)
     check_classes(config, slices)
-    out.mkdir(parents=True, exist_ok=True)
-    if writes(cluster):
-        write_record(out, config, split, imagenet, start)
-    if unfinished := read_record(out):
-        config = _with_batch(config, unfinished.batch)
+    asked = config
     while True:
         try:
             model = starting_network(config, slices, imagenet, start)
+            out.mkdir(parents=True, exist_ok=True)
+            if writes(cluster):
+                write_record(out, asked, split, imagenet, start)
             if cluster is not model.distribute_strategy:
                 model = _copy_in(cluster, config, model)
             fit(model, config, slices, out, tensorboard=tensorboard, report=report)
@@ -109,8 +108,7 @@ def train(
             batch = config.optimizer.batch // 2
             if not batch or cluster.num_replicas_in_sync > 1:
                 raise
-            print(f"A batch of {config.optimizer.batch} slices does not fit into memory; training anew with {batch}.", flush=True)
-            config = _with_batch(config, batch)
+            config = _halved(config)
         keras.backend.clear_session()
 
 
@@ -149,8 +147,9 @@ def fit(
     Raises:
         InputError: the folder holds a training of another network.
         LiverTumorError: the loss became no number.
-        BatchTooLarge: memory ran out.
+        BatchTooLarge: memory ran out. Where it is known before that it would, the batch is halved instead.
     """
+    config = _fitting(model, config, out)
     strategy, steps, epochs = model.distribute_strategy, steps_per_epoch(config), config.optimizer.epochs
     with strategy.scope():
         optimizer = make_optimizer(config.optimizer, steps)
@@ -198,6 +197,23 @@ def fit(
 
 class BatchTooLarge(LiverTumorError):
     """Memory does not suffice for a batch."""
+
+
+def _fitting(model, config: TrainConfig, out: Path) -> TrainConfig:
+    """The configuration with the batch of a training that goes on or, of a new one, with one that fits into memory."""
+    if begun := read_record(out):
+        return _with_batch(config, min(begun.batch, config.optimizer.batch))
+    while config.optimizer.batch > 1 and model.distribute_strategy.num_replicas_in_sync == 1:
+        if step_bytes(model, config.optimizer.batch) <= available_bytes():
+            break
+        config = _halved(config)
+    return config
+
+
+def _halved(config: TrainConfig) -> TrainConfig:
+    batch = config.optimizer.batch // 2
+    print(f"A batch of {config.optimizer.batch} slices does not fit into memory; training anew with {batch}.", flush=True)
+    return _with_batch(config, batch)
 
 
 def _with_batch(config: TrainConfig, batch: int) -> TrainConfig:

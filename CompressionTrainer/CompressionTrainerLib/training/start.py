@@ -15,6 +15,9 @@ from ..data.splits import Split
 from ..evaluation.unseen import seen_cases
 from ..networks.mobilenet_v2 import folded_batch_norm
 
+QUANTIZED = "quantized"  # the folder of a run's quantization-aware training
+HEAD_LAYERS = ("logits", "cells")  # which networks of every architecture have
+
 
 def start_file(words: str, folder: Path = Path()) -> Path:
     """The file behind what a user names: weights (.h5), or a model by its id, folder or TFLite file; `check_start` says what is wrong.
@@ -74,7 +77,7 @@ def _training(path: Path | None) -> dict:
     """What is known of the training of weights: their run's record; empty where there is none."""
     if path is None:
         return {}
-    about = path.parent / (MANIFEST if is_tflite(path) else "run.json")
+    about = path.parent / MANIFEST if is_tflite(path) else _run_of(path) / "run.json"
     if not about.is_file():
         return {}
     record = json.loads(about.read_text(encoding="utf-8"))
@@ -91,7 +94,7 @@ def load_start(model, path: Path) -> None:
         UsageError: no layer is alike.
     """
     if not is_tflite(path):
-        model.load_weights(path, by_name=True, skip_mismatch=True)
+        _fill_by_name(model, path)
         return
     from ..compression.inspect import keras_weights
 
@@ -104,6 +107,46 @@ def load_start(model, path: Path) -> None:
         filled += layer is not None and _fill(layer, kernel, bias)
     if not filled:
         raise UsageError(f"No layer of {path} is like one of this network; start from a model of the same architecture.")
+
+
+def _fill_by_name(model, path: Path) -> None:
+    """From the weights of a run. Their file knows layers by kind and order only, so the network that it is of is built again."""
+    run = _run_of(path)
+    if not (run / "run.json").is_file():
+        raise InputError(f"{path} lies beside no run.json, which says what network its weights are of; name it in its run's folder.")
+    try:
+        source = {layer.name: layer.get_weights() for layer in _network_of(run, path).layers}
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(f"{path} holds no weights of the run in {run}: it is damaged, or of another run.") from error
+    alike = 0
+    for layer in model.layers:
+        weights = source.get(layer.name, [])
+        if weights and [values.shape for values in weights] == [values.shape for values in layer.get_weights()]:
+            layer.set_weights(weights)
+            alike += layer.name not in HEAD_LAYERS and weights[0].ndim == 4
+    if not alike:
+        raise UsageError(f"No layer of {path} is like one of this network; start from weights of the same architecture.")
+
+
+def _network_of(run: Path, path: Path):
+    """The float network of a run with the weights of one of its files, those of its quantization among them."""
+    from ..compression.quantization import copy_float_weights, quantization_aware
+    from .config import config_from_dict
+    from .run import build_network
+
+    network = build_network(config_from_dict(json.loads((run / "run.json").read_text(encoding="utf-8"))["config"]))
+    if run == path.parent:
+        network.load_weights(path)
+    else:
+        aware = quantization_aware(network)
+        aware.load_weights(path)
+        copy_float_weights(aware, network)
+    return network
+
+
+def _run_of(path: Path) -> Path:
+    """The run that a file with weights belongs to, those of its quantization lying in a folder of their own."""
+    return path.parent.parent if path.parent.name == QUANTIZED else path.parent
 
 
 def _fill(layer, kernel: np.ndarray, bias: np.ndarray | None) -> bool:

@@ -84,6 +84,7 @@ def test_the_phantom_from_opening_to_results(app, tmp_path):
 
     before, summary = labels_from_segmentation(segmentation, ct), panel.ui.summaryLabel.text
     own = panel.ui.thresholdSlider.value
+    assert own == 0.5, "the model's"
     assert segmentation.GetNodeReference(MARKER_ROLE) is not None
     panel.ui.thresholdSlider.value = 0.97
     spin(lambda: panel.ui.summaryLabel.text != summary, 30)

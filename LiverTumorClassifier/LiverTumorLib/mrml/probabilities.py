@@ -27,6 +27,7 @@ _GIVEN_LIVER = 0.5  # a liver that was drawn, not predicted, is 0 or 1
 def show_probabilities(output: CaseOutput, ct_node, segmentation_node) -> None:
     """Keep a run's maps as volume nodes of the segmentation; maps of an earlier run, which would not fit it, are removed."""
     thresholds = {model["task"]: model["threshold"] for model in output.result.models}
+    segmentation_node.SetAttribute(_THRESHOLD, str(thresholds["tumor"]) if "tumor" in thresholds else None)
     for name, role in ROLES.items():
         if name in output.probabilities:
             node = companion_node(segmentation_node, role, "vtkMRMLScalarVolumeNode", f"{ct_node.GetName()} {name} probability (%)")
@@ -36,8 +37,14 @@ def show_probabilities(output: CaseOutput, ct_node, segmentation_node) -> None:
             remove_node(old)
 
 
+def used_threshold(segmentation_node) -> float | None:
+    """The tumor threshold (0 to 1) that the segmentation was last made with; None where no network looked for tumor."""
+    threshold = segmentation_node.GetAttribute(_THRESHOLD)
+    return None if threshold is None else float(threshold)
+
+
 def kept_threshold(segmentation_node) -> float | None:
-    """The tumor threshold (0 to 1) that the segmentation was last made with; None where its maps were not kept."""
+    """As `used_threshold`, for a segmentation whose maps were kept, so that another can be tried; None for others."""
     maps = [segmentation_node.GetNodeReference(role) for role in ROLES.values()]
     return None if None in maps else float(maps[1].GetAttribute(_THRESHOLD))
 
@@ -65,7 +72,8 @@ def segment_again(segmentation_node, ct_node, tumor_threshold: float, min_lesion
     labels[tumor >= _as_percent(tumor_threshold)] = TUMOR
     drop_small(labels, volume, min_lesion_ml)
     labels_to_segmentation(labels, ct_node, segmentation_node)
-    tumor_node.SetAttribute(_THRESHOLD, str(tumor_threshold))
+    for node in (tumor_node, segmentation_node):
+        node.SetAttribute(_THRESHOLD, str(tumor_threshold))
     view = to_axial(volume)
     axial = view.bring(tumor)
     lesions, summary = measure_axial(view.bring(labels), view.volume, lambda kji: axial[tuple(kji.T)] / 100)

@@ -15,7 +15,7 @@ from ..mrml import measure_again, threshold_again
 from ..mrml.comparison import Comparison, compare
 from ..mrml.export import dicom_problem, export_dicom, export_labels, export_lesions
 from ..mrml.plots import CHART_ROLE
-from ..mrml.probabilities import kept_threshold
+from ..mrml.probabilities import kept_threshold, used_threshold
 from ..mrml.results import LESIONS_ROLE, SLICES_ROLE, SUMMARY_ROLE
 from ..mrml.segmentations import ct_of
 from ..mrml.views import jump_to, mark_lesion
@@ -104,7 +104,8 @@ class SegmentationResults(VTKObservationMixin):
         if segmentation is not self._shown:
             self._ui.comparisonLabel.text = ""
             self._shown = segmentation
-        self._show_threshold(kept_threshold(segmentation) if segmentation is not None else None)
+        kept = segmentation is not None and kept_threshold(segmentation) is not None
+        self._show_threshold(used_threshold(segmentation) if segmentation is not None else None, kept)
         ready = segmentation is not None and ct is not None
         for button in (self._ui.measureButton, self._ui.csvButton, self._ui.labelsButton):
             button.enabled = ready
@@ -121,12 +122,12 @@ class SegmentationResults(VTKObservationMixin):
                 self.addObserver(table, vtk.vtkCommand.ModifiedEvent, self.show)
             self._followed = tables
 
-    def _show_threshold(self, threshold: float | None) -> None:
+    def _show_threshold(self, threshold: float | None, kept: bool) -> None:
         slider = self._ui.thresholdSlider
-        slider.enabled = threshold is not None
+        slider.enabled = kept
         slider.toolTip = (
             _("Probability from which a voxel counts as tumor; tried at once on the kept maps. Corrections of the segments are lost.")
-            if threshold is not None
+            if kept
             else _("Switch on 'Keep probability volumes' (Advanced) and press Apply to try other thresholds without a new run.")
         )
         if threshold is not None and not self._settled.active:

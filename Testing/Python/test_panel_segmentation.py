@@ -98,7 +98,7 @@ def test_the_phantom_from_opening_to_results(app, tmp_path):
     assert np.count_nonzero(labels_from_segmentation(segmentation, ct) != before) < 1e-5 * before.size
 
     panel.ui.show3DButton.click()
-    assert segmentation.GetSegmentation().ContainsRepresentation("Closed surface")
+    assert segmentation.GetSegmentation().ContainsRepresentation("Closed surface") and panel.ui.statusLabel.text == ""
     application.screenshot(NAME, tmp_path / "panel.png")
     assert (tmp_path / "panel.png").stat().st_size > 10_000
 

@@ -58,6 +58,7 @@ class SegmentationResults(VTKObservationMixin):
         self._settled.connect("timeout()", self._threshold_again)
         ui.thresholdSlider.connect("valueChanged(double)", self._on_slider)
         ui.show3DButton.connect("pressed()", self._on_show_3d)
+        ui.show3DButton.connect("clicked(bool)", self._on_shown_3d)
         ui.measureButton.connect("clicked(bool)", self._measure_again)
         ui.plotButton.connect("clicked(bool)", self._show_plot)
         ui.compareButton.connect("clicked(bool)", self._compare)
@@ -140,6 +141,9 @@ class SegmentationResults(VTKObservationMixin):
         if not self._ui.show3DButton.checked:
             self._tell(_("Making the 3D surfaces."))
             self._ui.statusLabel.repaint()
+
+    def _on_shown_3d(self, checked: bool = False) -> None:
+        self._tell("")
 
     def _on_lesion(self, row: int) -> None:
         segmentation = self._segmentation

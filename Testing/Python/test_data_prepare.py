@@ -127,6 +127,14 @@ def test_cases_kept_for_a_last_test_are_left_out(good, tmp_path):
     assert "volume-3" not in (tmp_path / "split.json").read_text()
 
 
+def test_a_case_without_its_mask_can_be_left_out(good, tmp_path):
+    folder = shutil.copytree(good, tmp_path / "data")
+    (folder / "segmentation-3.nii.gz").unlink()
+    assert prepare(folder, "--out", tmp_path / "all") == SomeCasesFailed.exit_code
+    assert prepare(folder, "--out", tmp_path / "others", "--leave-out", 3) == 0
+    assert "volume-3" not in (tmp_path / "others/split.json").read_text()
+
+
 @pytest.mark.parametrize(
     ("arguments", "error", "words"),
     [

@@ -86,9 +86,14 @@ def prepare(arguments: argparse.Namespace, report: Report) -> None:
         print(f"Already done: {_listed(splits)}. Use --overwrite to do it again.")
         return
     found = find_cases(data)
+    known = list(dict.fromkeys([case.id for case in found.cases] + [problem.case for problem in found.problems if problem.case]))
     for option, named in (("--same-patient", sum(arguments.same_patient, [])), ("--leave-out", arguments.leave_out)):
-        _require_known(option, named, [case.id for case in found.cases])
-    found = replace(found, cases=[case for case in found.cases if case.id not in arguments.leave_out])
+        _require_known(option, named, known)
+    found = replace(
+        found,
+        cases=[case for case in found.cases if case.id not in arguments.leave_out],
+        problems=[problem for problem in found.problems if problem.case not in arguments.leave_out],
+    )
     write_json(out / REQUEST, request)
     facts = _check(found, out, arguments.skip_bad, report)
     same = [[case for case in ids if case in facts] for ids in (*arguments.same_patient, *same_voxels(facts))]

@@ -8,14 +8,13 @@ from slicer.i18n import tr as _
 from ..errors import LiverTumorError
 from ..mrml import ct_from_node, labels_from_segmentation
 from ..mrml.results import CaseNodes, ct_of_table
-from ..mrml.segmentations import ct_of
 from ..mrml.views import show_ct
 from ..pipelines.options import RunOptions
 from .evidence import EvidenceOverlay
 from .frames import offer_frames, wants_frames
 from .live import LiveMode
 from .messages import errors_shown
-from .panel import Panel, belonging
+from .panel import Panel
 from .run_control import ensure_requirements
 from .slice_results import SliceResults
 
@@ -64,7 +63,7 @@ class ClassificationPanel(Panel):
         return self.logic.process(
             parameters.inputVolume,
             parameters.liverSegmentation,
-            parameters.outputTable if self._may_write() else None,
+            self.own_output("outputTable", ct_of_table),
             allFrames=wants_frames(parameters),
             wait=False,
             progressCallback=progress,
@@ -72,17 +71,8 @@ class ClassificationPanel(Panel):
             **self._options(),
         )
 
-    def _may_write(self) -> bool:
-        """Whether the chosen output is not the table of another CT."""
-        table = self.parameters.outputTable
-        return table is None or ct_of_table(table) in (None, self.parameters.inputVolume)
-
-    def on_ct_chosen(self, ct) -> None:
-        liver = self.parameters.liverSegmentation
-        if liver is not None and ct_of(liver) not in (None, ct):
-            self.parameters.liverSegmentation = None
-        if self.parameters.outputTable is None or not self._may_write():
-            self.parameters.outputTable = belonging("vtkMRMLTableNode", ct, ct_of_table)
+    def on_ct_chosen(self) -> None:
+        self.let_go_of_others("outputTable", ct_of_table, "vtkMRMLTableNode", ct_of_table)
 
     def _launch_evidence(self, progress, finished):
         return self.logic.mapEvidence(

@@ -9,6 +9,7 @@ import vtk
 from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
+from ..mrml import segmentations
 from ..mrml.results import CaseNodes
 from ..mrml.volumes import is_map
 from .models import ModelChooser
@@ -65,8 +66,28 @@ class Panel(VTKObservationMixin):
     def show_parameters(self) -> None:
         """Bring what the form does not connect by itself up to date; there is a parameter node when this is called."""
 
-    def on_ct_chosen(self, ct) -> None:
+    def on_ct_chosen(self) -> None:
         """Another CT has been chosen: what belongs to the one before must not be taken for its own."""
+
+    def own_output(self, output: str, ct_of: Callable):
+        """The node of a parameter, None where it belongs to another CT, as `ct_of` says: what is of another stays as it is."""
+        node = getattr(self.parameters, output)
+        return node if node is not None and ct_of(node) in (None, self.parameters.inputVolume) else None
+
+    def let_go_of_others(self, output: str, ct_of: Callable, class_name: str, ct_of_result: Callable) -> None:
+        """For `on_ct_chosen`: the liver of another CT is chosen no longer, nor its output, in whose place comes the CT's own newest result.
+
+        Args:
+            output: the parameter.
+            ct_of: the CT of such a node, None where nobody knows.
+            class_name, ct_of_result: of nodes that may be results, and their CT, None for nodes that are none.
+        """
+        parameters = self.parameters
+        if self.own_output("liverSegmentation", segmentations.ct_of) is None:
+            parameters.liverSegmentation = None
+        if self.own_output(output, ct_of) is None:
+            nodes = slicer.util.getNodesByClass(class_name)
+            setattr(parameters, output, next((node for node in reversed(nodes) if ct_of_result(node) is parameters.inputVolume), None))
 
     def needed_models(self) -> list[str]:
         """The parameters whose models a run with the present choices uses."""
@@ -134,7 +155,7 @@ class Panel(VTKObservationMixin):
         if ct is not self._ct:
             self._ct = ct
             if ct is not None:
-                self.on_ct_chosen(ct)
+                self.on_ct_chosen()
 
     def _use(self, parameters) -> None:
         self._disconnect()
@@ -173,9 +194,3 @@ def _first_volume():
     """The scene's first plain volume that is no map of ours; None where there is none. Label maps have a class of their own."""
     nodes = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
     return next((node for node in nodes if node.GetClassName() == "vtkMRMLScalarVolumeNode" and not is_map(node)), None)
-
-
-def belonging(class_name: str, ct, ct_of: Callable):
-    """The newest node of a class that belongs to a CT, as `ct_of` says; None where there is none."""
-    nodes = slicer.util.getNodesByClass(class_name)
-    return next((node for node in reversed(nodes) if ct_of(node) is ct), None)

@@ -11,7 +11,7 @@ from ..mrml.results import SUMMARY_ROLE, CaseNodes
 from ..mrml.segmentations import ct_of
 from ..mrml.views import show_ct
 from .frames import offer_frames, wants_frames
-from .panel import Panel, belonging
+from .panel import Panel
 from .run_control import ensure_requirements
 from .segmentation_results import SegmentationResults
 
@@ -45,7 +45,7 @@ class SegmentationPanel(Panel):
         options |= {name: getattr(parameters, name) or None for name in _ZERO_IS_AUTOMATIC}
         return self.logic.process(
             parameters.inputVolume,
-            parameters.outputSegmentation if self._may_write() else None,
+            self.own_output("outputSegmentation", ct_of),
             liverSegmentation=parameters.liverSegmentation,
             allFrames=wants_frames(parameters),
             wait=False,
@@ -54,17 +54,8 @@ class SegmentationPanel(Panel):
             **options,
         )
 
-    def _may_write(self) -> bool:
-        """Whether the chosen output is not the segmentation of another CT."""
-        output = self.parameters.outputSegmentation
-        return output is None or ct_of(output) in (None, self.parameters.inputVolume)
-
-    def on_ct_chosen(self, ct) -> None:
-        liver = self.parameters.liverSegmentation
-        if liver is not None and ct_of(liver) not in (None, ct):
-            self.parameters.liverSegmentation = None
-        if self.parameters.outputSegmentation is None or not self._may_write():
-            self.parameters.outputSegmentation = belonging("vtkMRMLSegmentationNode", ct, _ct_of_result)
+    def on_ct_chosen(self) -> None:
+        self.let_go_of_others("outputSegmentation", ct_of, "vtkMRMLSegmentationNode", _ct_of_result)
 
     def _offer_distances(self) -> None:
         with contextlib.suppress(RequirementError):  # the other figures need no package

@@ -254,15 +254,6 @@ def test_a_data_folder_and_an_output_folder_are_asked_for(folder, app, tmp_path)
     assert "look alike" in ui.splitLabel.text
 
 
-def test_a_path_is_typed_cleared_and_may_be_a_models_id(app):
-    panel = application.open_module(NAME).panel
-    for edit, parameter in ((panel.ui.startPath, "startFile"), (panel.ui.imagenetPath, "imagenetFile")):
-        for text in ("/runs/last.weights.h5", "liver-roi", "", "liver-tumor"):
-            edit.currentPath = text
-            panel.refresh()
-            assert getattr(panel.parameters, parameter) == edit.currentPath == text
-
-
 def test_stages_can_be_left_out(folder, app, tmp_path):
     panel = application.open_module(NAME).panel
     choose(panel, folder, tmp_path / "out")

@@ -62,10 +62,7 @@ def keras_weights(content: bytes) -> dict[str, tuple[np.ndarray, np.ndarray | No
         scheme, stored = details[index]["quantization_parameters"], interpreter.get_tensor(index)
         if not len(scheme["scales"]):
             return stored.astype(np.float32)
-        along = [1] * stored.ndim
-        along[scheme["quantized_dimension"]] = -1
-        scale, zero = scheme["scales"].reshape(along), scheme["zero_points"].reshape(along)
-        return ((stored.astype(np.int64) - zero) * scale).astype(np.float32)
+        return dequantized(stored, scheme["scales"], scheme["zero_points"], scheme["quantized_dimension"])
 
     for operator in operators:
         if operator["op_name"] in _KERAS_AXES:
@@ -73,6 +70,13 @@ def keras_weights(content: bytes) -> dict[str, tuple[np.ndarray, np.ndarray | No
             kernel_values = values(kernel).transpose(_KERAS_AXES[operator["op_name"]])
             found[details[kernel]["name"]] = kernel_values, values(bias[0]) if len(bias) and bias[0] >= 0 else None
     return found
+
+
+def dequantized(stored: np.ndarray, scales: np.ndarray, zeros: np.ndarray, axis: int) -> np.ndarray:
+    """The numbers, float32, that stored integers stand for; `scales` and `zeros` (zero points) are one, or one for each place on `axis`."""
+    along = [1] * stored.ndim
+    along[axis] = -1
+    return ((stored.astype(np.int64) - np.reshape(zeros, along)) * np.reshape(scales, along)).astype(np.float32)
 
 
 def residual_block(content: bytes) -> list[Kernel]:

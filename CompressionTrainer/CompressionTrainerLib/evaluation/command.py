@@ -53,6 +53,7 @@ def run(arguments: argparse.Namespace) -> None:
     from LiverTumorLib.errors import InputError, OutputError, SomeCasesFailed
     from LiverTumorLib.models.catalogue import get_bundle
 
+    from ..data.identity import sha256_of
     from .provenance import append_log, checkout_log, provenance
     from .report import FILES, write_report
     from .selection import select_cases
@@ -71,11 +72,12 @@ def run(arguments: argparse.Namespace) -> None:
         *([options.tumor_model] if options.tumor else []),
         *([options.slice_model] if options.slices else []),
     ]
+    checksums = {} if selection.split else {case.ct.name: sha256_of(case.ct) for case in selection.cases if case.ct.is_file()}
     for model in map(get_bundle, used):
         if selection.split:
             check_unseen(model.id, model.manifest.training, selection.split, arguments.subset)
         else:
-            check_unseen_files(model.id, model.manifest.training, [case.ct for case in selection.cases])
+            check_unseen_files(model.id, model.manifest.training, checksums)
     scored, pictures, failed = [], [], {}
     for number, case in enumerate(selection.cases, start=1):
         print(f"[{number}/{len(selection.cases)}] {case.ct.name}", file=sys.stderr, flush=True)

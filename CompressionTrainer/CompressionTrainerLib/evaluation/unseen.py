@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from pathlib import Path
+from collections.abc import Mapping
 
 from LiverTumorLib.errors import UsageError
 
-from ..data.identity import sha256_of
 from ..data.splits import Split
 
 
@@ -26,10 +24,10 @@ def check_unseen(model: str, training: dict, split: Split, subset: str) -> None:
         )
 
 
-def check_unseen_files(model: str, training: dict, files: Iterable[Path]) -> None:
-    """Raises UsageError where a model was trained on one of these CT files, whatever it is called there."""
-    checksums = set(training.get("train_ct_sha256", []))
-    if seen := [file.name for file in files if checksums and file.is_file() and sha256_of(file) in checksums]:
+def check_unseen_files(model: str, training: dict, checksums: Mapping[str, str]) -> None:
+    """Raises UsageError where a model was trained on one of these CT files (SHA-256 by name), whatever it was called there."""
+    known = set(training.get("train_ct_sha256", []))
+    if seen := [name for name, checksum in checksums.items() if checksum in known]:
         raise UsageError(
             f"{model} was trained on {', '.join(seen)}, so its figures on that say nothing about other patients; leave such cases out."
         )

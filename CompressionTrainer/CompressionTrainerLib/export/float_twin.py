@@ -14,6 +14,8 @@ import numpy as np
 from LiverTumorLib.errors import ModelError, OutputError, RequirementError
 from LiverTumorLib.models.bundle import MANIFEST, MODEL, Bundle, write_bundle
 
+from ..compression.inspect import dequantized
+
 _IDENTIFIER = b"TFL3"  # of TFLite files
 
 
@@ -53,21 +55,15 @@ def float_twin(content: bytes) -> bytes:
         buffer = model.buffers[tensor.buffer]
         if buffer.data is not None and len(buffer.data):
             stored = np.asarray(buffer.data, np.uint8).view(types[tensor.type]).reshape(tensor.shape)
-            buffer.data = _values(stored, tensor.quantization).astype(np.float32).ravel().view(np.uint8)
+            scheme = tensor.quantization
+            values = dequantized(stored, scheme.scale, scheme.zeroPoint, scheme.quantizedDimension)
+            buffer.data = values.ravel().view(np.uint8)
         tensor.type, tensor.quantization = schema.TensorType.FLOAT32, None
     roundings = {schema.BuiltinOperator.QUANTIZE, schema.BuiltinOperator.DEQUANTIZE}
     _leave_out(graph, [op for op in graph.operators if model.operatorCodes[op.opcodeIndex].builtinCode in roundings])
     builder = flatbuffers.Builder(len(content) * 4)
     builder.Finish(model.Pack(builder), _IDENTIFIER)
     return bytes(builder.Output())
-
-
-def _values(stored: np.ndarray, scheme) -> np.ndarray:
-    """The numbers that stored integers stand for."""
-    along = [1] * stored.ndim
-    if len(scheme.scale) > 1:
-        along[scheme.quantizedDimension] = -1
-    return (stored.astype(np.int64) - np.reshape(scheme.zeroPoint, along)) * np.reshape(scheme.scale, along)
 
 
 def _leave_out(graph, operators: list) -> None:

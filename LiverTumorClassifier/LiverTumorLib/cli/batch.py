@@ -62,13 +62,13 @@ class Batch:
         self.prepare_folder()
         _check_table(self.out, self.overwrite)
         failed: dict[str, LiverTumorError] = {}
-        failures: dict[str, dict] = {}
+        table = _done_rows(self.out)
         finished, unwritten = 0, None
         try:
             for number, case in enumerate(cases, 1):
                 display.begin(number, len(cases), case.name)
                 try:
-                    self._run_case(case, models, display)
+                    table[case.name] = self._run_case(case, models, display)
                     finished += 1
                 except Cancelled:
                     raise
@@ -77,10 +77,11 @@ class Batch:
                 except Exception as error:
                     failed[case.name] = unexpected(error)
                 if case.name in failed:
-                    failures[case.name] = _failure_row(case, failed[case.name])
+                    table.setdefault(case.name, _failure_row(case, failed[case.name]))  # what is there already stays
                     if len(cases) > 1:
                         display.warn(f"{case.name}: failed. {failed[case.name]}")
-                unwritten = self._write_table(failures)
+                unwritten = self._write_table(table)
+            unwritten = self._write_table(table | _done_rows(self.out))  # also what another run has done meanwhile
         except (KeyboardInterrupt, Cancelled):
             if len(cases) == 1:
                 raise Cancelled("Stopped; no result was written.") from None
@@ -99,11 +100,10 @@ class Batch:
             reasons = "".join(f"\n  {name}: {error}" for name, error in failed.items())
             raise SomeCasesFailed(f"{len(failed)} of {len(cases)} cases have no result:{reasons}")
 
-    def _write_table(self, failures: dict[str, dict]) -> OutputError | None:
-        """Bring the table up to date with all results that there are, another run's too, and answers with what keeps it from that: the
-        cases matter more."""
+    def _write_table(self, table: dict[str, dict]) -> OutputError | None:
+        """Write the table, and answer with what keeps it from being written: the cases matter more."""
         try:
-            write_table(self.out / TABLE, list({**failures, **_done_rows(self.out)}.values()), TABLE_COLUMNS)
+            write_table(self.out / TABLE, list(table.values()), TABLE_COLUMNS)
         except OutputError as error:
             return error
         return None
@@ -120,8 +120,8 @@ class Batch:
         except OSError as error:
             raise OutputError(f"The output folder {self.out} cannot be written: {error.strerror or error}; choose another.") from error
 
-    def _run_case(self, case: Case, models: list[dict], display: Display) -> None:
-        """Do one case, unless it is done."""
+    def _run_case(self, case: Case, models: list[dict], display: Display) -> dict:
+        """Do one case, unless it is done; answers with its row of the table."""
         begin = time.monotonic()
         folder = self.out / case.name
         extras = {"nifti": self.nifti, "picture": self.picture, "series": self.series if case.is_dicom else None}
@@ -130,7 +130,7 @@ class Batch:
         origin = make_origin(self.task, fingerprint(case.path, case.is_dicom, self.out), self.options.to_dict(), models, extras)
         if is_done(folder, origin):
             display.say(f"{case.name}: already done, in {folder}")
-            return
+            return _done_row(read_summary(folder))
         check_free(folder, self.overwrite)
         display.progress("reading", message="reading the CT")
         volume = read_ct(case.path, self.series if case.is_dicom else None)
@@ -148,6 +148,7 @@ class Batch:
         display.say(f"{_describe(output.result)} ({seconds:.1f} s, in {folder})")
         for note in [*volume.notes, *(note for note in output.result.summary.notes if note not in volume.notes)]:
             display.say(f"  {note}")
+        return _done_row(read_summary(folder))
 
     def _models(self) -> list[dict]:
         """The bundles this run uses, verified, as they are written into the summaries."""

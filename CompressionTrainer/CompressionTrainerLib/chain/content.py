@@ -50,7 +50,7 @@ def data_manifest(data: Path, split: Split | None, known: dict[str, dict]) -> di
     frozen = split.sha256 if split else {}
     manifest = {}
     for case in cases:
-        files = {path.relative_to(data).as_posix(): path for path in (case.ct, case.mask)}
+        files = {path.relative_to(data).as_posix(): path for path in case.files}
         if all(_is_known(path, known.get(name), frozen.get(name)) for name, path in files.items()):
             manifest |= {name: known[name] for name in files}
             continue

@@ -27,7 +27,7 @@ class Labelled:
 
 
 def read_case(case: Case) -> Labelled:
-    """Read CT and mask of a case.
+    """Read CT and mask of a case; one without liver has no mask, and its labels are all 0.
 
     The mask may be stored in another order of axes than its CT, as DICOM and NIfTI do, but must lie on the same voxels.
 
@@ -36,6 +36,9 @@ def read_case(case: Case) -> Labelled:
             another grid than the CT.
     """
     volume = read_ct(case.ct)
+    if case.mask is None:
+        axial = to_axial(volume).volume
+        return Labelled(axial, np.zeros(axial.shape, np.uint8))
     labels, matrix = read_structures(case.mask) if case.mask.is_dir() else read_labels(case.mask)
     if labels.max() > TUMOR:
         unknown = ", ".join(str(value) for value in np.unique(labels) if value > TUMOR)

@@ -69,7 +69,7 @@ def cached_slices(case: Case, spec: InputSpec, cache: str | Path) -> CaseSlices:
         del settings["filters"]  # so that slices prepared before there were filters are found
     key = hashlib.sha256(json.dumps([settings, BORDER], sort_keys=True).encode()).hexdigest()[:12]
     folder = Path(cache) / key / f"case-{case.id}"
-    meta, source = _read_meta(folder), [fingerprint(case.ct), fingerprint(case.mask)]
+    meta, source = _read_meta(folder), [fingerprint(path) for path in case.files]
     if meta is None or meta.get("source", source) != source:
         _write_slices(case, spec, folder, source)
         meta = _read_meta(folder)

@@ -12,19 +12,28 @@ from .identity import sha256_of
 
 SUBSETS = ("train", "val", "test")
 KINDS = ("patient", "slice")
+# What a case's labels tell: tumor and liver; the liver only, in which tumor may lie unmarked; or that the scan shows no liver at all.
+HOLDS = ("tumor", "liver", "none")
 
 
 @dataclass(frozen=True)
 class Case:
     """One labelled CT: its id, its patient (the smallest case id of that patient), its CT and its mask.
 
-    The CT is what `read_ct` takes (file or DICOM folder), the mask a label file or the folder of 3D-IRCADb's DICOM masks.
+    The CT is what `read_ct` takes (file or DICOM folder), the mask a label file or the folder of 3D-IRCADb's DICOM masks; None where
+    the scan shows no liver. `holds` is one of HOLDS.
     """
 
     id: int | str
     patient: int | str
     ct: Path
-    mask: Path
+    mask: Path | None
+    holds: str = "tumor"
+
+    @property
+    def files(self) -> list[Path]:
+        """The CT and, where there is one, the mask."""
+        return [self.ct] if self.mask is None else [self.ct, self.mask]
 
 
 @dataclass(frozen=True)
@@ -55,7 +64,7 @@ class Split:
 
     def verify(self, cases: list[Case]) -> None:
         """Raises InputError where a file is missing or is not the one the split was frozen with."""
-        for path in (path for case in cases for path in (case.ct, case.mask)):
+        for path in (path for case in cases for path in case.files):
             if not path.exists():
                 raise InputError(f"{path} is missing; the split '{self.name}' needs it, so check the data folder.")
             expected = self.sha256.get(path.relative_to(self.data).as_posix())
@@ -94,11 +103,7 @@ def load_split(path: str | Path, data: str | Path) -> Split:
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
         cases = {
-            subset: [
-                Case(case, min(group), *(data / file for file in _files(content, case)))
-                for group in content["patients"].get(subset, [])
-                for case in group
-            ]
+            subset: [_case(content, case, min(group), data) for group in content["patients"].get(subset, []) for case in group]
             for subset in SUBSETS
         }
         split = Split(
@@ -123,11 +128,16 @@ def load_split(path: str | Path, data: str | Path) -> Split:
     return split
 
 
-def _files(content: dict, case: int | str) -> tuple[str, str]:
-    """CT and mask of a case, relative to the data folder: listed by case, or by a pattern for all."""
-    if "cases" in content:
-        return content["cases"][case]["ct"], content["cases"][case]["mask"]
-    return content["files"]["ct"].format(case=case), content["files"]["mask"].format(case=case)
+def _case(content: dict, case: int | str, patient: int | str, data: Path) -> Case:
+    """A case with its files, which a split file lists by case, relative to the data folder, or gives by a pattern for all."""
+    if "cases" not in content:
+        ct, mask = (content["files"][name].format(case=case) for name in ("ct", "mask"))
+        return Case(case, patient, data / ct, data / mask)
+    entry = content["cases"][case]
+    holds = entry.get("holds", "tumor")
+    if holds not in HOLDS:
+        raise ValueError(f"case {case} holds {holds!r}, not one of {', '.join(HOLDS)}")
+    return Case(case, patient, data / entry["ct"], None if holds == "none" else data / entry["mask"], holds)
 
 
 def _require_patients_apart(path: str | Path, split: Split) -> None:

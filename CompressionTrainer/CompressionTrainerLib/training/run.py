@@ -8,12 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from LiverTumorLib.errors import LiverTumorError, WorkerError
+from LiverTumorLib.errors import InputError, LiverTumorError, WorkerError
 
 from ..compression.channels import with_channels
 from ..data.samples import load_sample
 from ..data.slices import subset_slices
-from ..data.splits import Split, load_split
+from ..data.splits import Case, Split, load_split
 from ..networks.baselines import baseline
 from ..networks.heads import classifier
 from ..networks.keras_module import keras, tf
@@ -242,13 +242,28 @@ def _precision(config: TrainConfig) -> Iterator[None]:
 
 
 def load_slices(config: TrainConfig, data: Path, split_file: Path, cache: Path) -> tuple[dict, Split]:
-    """Cached network slices of the train and the val patients (none in a refit), and the split; their files are verified first."""
+    """Cached network slices of the train and the val patients (none in a refit), and the split with the usable ones of their cases; files
+    are verified first."""
     split = load_split(split_file, data)
     if config.refit:
         split = split.refitted()
-    cases = {subset: split.cases[subset] for subset in ("train", "val")}
+    cases = {subset: usable_cases(config, split.cases[subset]) for subset in ("train", "val")}
+    if not cases["train"]:
+        wanted = "liver" if config.task == "liver" else "tumor"
+        raise InputError(f"None of the train cases of {split_file} has {wanted} labels; choose another split, or train another network.")
     split.verify([case for subset in cases.values() for case in subset])
-    return {subset: subset_slices(split, subset, config.input, cache) for subset in cases}, split
+    chosen = replace(split, cases=split.cases | cases)
+    return {subset: subset_slices(chosen, subset, config.input, cache) for subset in cases}, chosen
+
+
+def usable_cases(config: TrainConfig, cases: Sequence[Case]) -> list[Case]:
+    """The cases that can teach or test a network: where tumor is unknown only the liver's, where there is no liver those of whole scans."""
+    usable = {"tumor"}
+    if config.task == "liver":
+        usable.add("liver")
+    if config.input.region == "body":
+        usable.add("none")
+    return [case for case in cases if case.holds in usable]
 
 
 def calibration_slices(config: TrainConfig, cases) -> np.ndarray:

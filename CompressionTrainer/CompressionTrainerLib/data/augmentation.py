@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from LiverTumorLib.models.manifest import InputSpec
-from scipy.ndimage import affine_transform, gaussian_filter
+from scipy.ndimage import affine_transform, gaussian_filter, zoom
 
+from .pasting import LesionBank
 from .synthetic import paint_lesions, paint_mass
 
 
@@ -19,8 +20,9 @@ class Augmentation:
     """Strengths; 0 switches a change off. Intensities are fractions of the window, lengths canvas pixels.
 
     `probability` is that of each change of intensity, `synthetic_lesions` that of painting lesions into a sample, with radii of
-    `lesion_radius_mm`, `outer_mass` that of painting a mass beside the liver, `thick_slices` that of a slice that averages over
-    its neighbours, and `flip_horizontal` and `flip_vertical` those of a mirrored slice.
+    `lesion_radius_mm`, `pasted_lesions` that of pasting a real lesion of another patient, `outer_mass` that of painting a mass beside the
+    liver, `thick_slices` that of a slice that averages over its neighbors, `low_resolution` that of a slice with up to two and a half times
+    larger pixels, and `flip_horizontal` and `flip_vertical` those of a mirrored slice.
     """
 
     rotation_deg: float = 15.0
@@ -38,12 +40,20 @@ class Augmentation:
     lesion_radius_mm: tuple[float, float] = (2.5, 16.0)
     outer_mass: float = 0.0
     thick_slices: float = 0.15
+    pasted_lesions: float = 0.0
+    low_resolution: float = 0.0
     flip_horizontal: float = 0.0
     flip_vertical: float = 0.0
 
 
 def augment(
-    image: np.ndarray, masks: np.ndarray, spec: InputSpec, strength: Augmentation | None, rng: np.random.Generator
+    image: np.ndarray,
+    masks: np.ndarray,
+    spec: InputSpec,
+    strength: Augmentation | None,
+    rng: np.random.Generator,
+    bank: LesionBank | None = None,
+    patient: int | str = "",
 ) -> tuple[np.ndarray, np.ndarray]:
     """One training sample from a cached canvas.
 
@@ -53,6 +63,7 @@ def augment(
         spec: the network's input.
         strength: None cuts the middle out unchanged.
         rng: source of all randomness.
+        bank, patient: lesions to paste, and whose slice this is.
 
     Returns:
         image and masks of the input's size, still in 0..1.
@@ -63,6 +74,8 @@ def augment(
     for axis, probability in enumerate((strength.flip_vertical, strength.flip_horizontal)):
         if probability and rng.random() < probability:
             image, masks = np.flip(image, axis), np.flip(masks, axis)
+    if bank and rng.random() < strength.pasted_lesions:
+        image, masks = bank.paste(image, masks, patient, rng)
     if strength.synthetic_lesions and rng.random() < strength.synthetic_lesions:
         image, masks = paint_lesions(image, masks, spec.spacing_mm, spec.neighbour_mm, strength.lesion_radius_mm, rng)
     if strength.outer_mass and rng.random() < strength.outer_mass:
@@ -105,6 +118,9 @@ def _intensity(image, masks, strength, rng):
     if happens() and strength.blur_px:  # soft kernels and thick slices
         sigma = rng.uniform(0.3, strength.blur_px)
         image = gaussian_filter(image, (sigma, sigma, 0))
+    if strength.low_resolution and rng.random() < strength.low_resolution:
+        coarse = zoom(image, [1 / rng.uniform(1.3, 2.5)] * 2 + [1], order=1)
+        image = zoom(coarse, [fine / few for fine, few in zip(image.shape, coarse.shape, strict=True)], order=1)
     if happens() and strength.noise:  # low dose; the grain of a reconstruction is not white
         grain = rng.normal(size=image.shape).astype(np.float32)
         sigma = rng.uniform(0, 1.0)

@@ -13,6 +13,7 @@ from LiverTumorLib.ct.frame import neighbour_channels
 from LiverTumorLib.models.manifest import InputSpec
 
 from .augmentation import Augmentation, augment
+from .pasting import LesionBank
 from .slices import CaseSlices
 
 
@@ -34,9 +35,9 @@ class Position:
 
 
 def plan_epoch(cases: Sequence[CaseSlices], sampling: Sampling, seed: int, epoch: int) -> list[Position]:
-    """Draw an epoch's slices. Within each share every patient has a weight near the root of its slices: neither a patient
-    with one huge tumour nor the number of slices alone decides what is learnt. The share of a kind that no patient shows goes to
-    another."""
+    """Draw an epoch's slices. Within each share every patient has a weight near the root of its slices: neither a patient with one huge
+    tumor, nor one with several scans, nor the number of slices alone decides what is learned. The share of a kind that no patient shows
+    goes to another."""
     rng = np.random.default_rng([seed, epoch, 0])
     kinds = {
         "tumor": [c.ks(c.has_tumor) for c in cases],
@@ -52,11 +53,20 @@ def plan_epoch(cases: Sequence[CaseSlices], sampling: Sampling, seed: int, epoch
     for kind, slices in kinds.items():
         if kind in missing:
             continue
-        weights = np.sqrt([len(ks) for ks in slices])
-        chosen = rng.choice(len(cases), size=counts[kind], p=weights / weights.sum())
+        weights = _weights([case.patient for case in cases], [len(ks) for ks in slices])
+        chosen = rng.choice(len(cases), size=counts[kind], p=weights)
         plan += [Position(int(c), int(rng.choice(slices[c]))) for c in chosen]
     rng.shuffle(plan)
     return plan
+
+
+def _weights(patients: Sequence[int | str], counts: Sequence[int]) -> np.ndarray:
+    """Probability of each case: that of its patient, by the root of all its slices, shared among its cases by theirs."""
+    total: dict[int | str, int] = {}
+    for patient, count in zip(patients, counts, strict=True):
+        total[patient] = total.get(patient, 0) + count
+    weights = np.array([count / max(total[patient], 1) ** 0.5 for patient, count in zip(patients, counts, strict=True)])
+    return weights / weights.sum()
 
 
 def every_slice(cases: Sequence[CaseSlices], step: int = 1) -> list[Position]:
@@ -64,8 +74,10 @@ def every_slice(cases: Sequence[CaseSlices], step: int = 1) -> list[Position]:
     return [Position(c, int(k)) for c, case in enumerate(cases) for k in case.ks(np.ones(len(case.image), bool))[::step]]
 
 
-def load_sample(case: CaseSlices, k: int, spec: InputSpec, strength: Augmentation | None, rng: np.random.Generator):
-    """Image float32 (rows, columns, 3) in [-1, 1] and masks float32 (rows, columns, 2), liver and tumour, in [0, 1]."""
+def load_sample(
+    case: CaseSlices, k: int, spec: InputSpec, strength: Augmentation | None, rng: np.random.Generator, bank: LesionBank | None = None
+):
+    """Image float32 (rows, columns, 3) in [-1, 1] and masks float32 (rows, columns, 2), liver and tumor, in [0, 1]."""
     offset = spec.neighbour_mm / case.slice_mm
     if strength is not None:
         offset *= rng.uniform(0.6, 1.4)  # scanners' slice distances and thicknesses differ
@@ -75,5 +87,5 @@ def load_sample(case: CaseSlices, k: int, spec: InputSpec, strength: Augmentatio
     if strength is not None and rng.random() < strength.thick_slices:
         image[..., 1] = image[..., 1] * 0.6 + (image[..., 0] + image[..., 2]) * 0.2  # what a thicker slice averages
     masks = np.stack([case.liver[k], case.tumor[k]], -1).astype(np.float32) / 255
-    image, masks = augment(image, masks, spec, strength, rng)
+    image, masks = augment(image, masks, spec, strength, rng, bank, case.patient)
     return image * 2 - 1, masks

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from scipy.ndimage import maximum_filter
 
+from ..data.pasting import LesionBank
 from ..data.samples import Position, every_slice, load_sample, plan_epoch
 from ..data.slices import CaseSlices
 from ..networks.keras_module import tf
@@ -39,13 +40,15 @@ def training_batches(
     take turns.
     """
 
+    bank = LesionBank(cases, config.input) if config.augmentation.pasted_lesions else None
+
     def batches() -> Iterator[tuple[np.ndarray, np.ndarray]]:
         size, share = config.optimizer.batch, config.optimizer.batch // of
         for epoch in range(first_epoch, config.optimizer.epochs):
             plan = plan_epoch(cases, config.sampling, config.seed, epoch)
             for start in range(0, steps_per_epoch(config) * size, size):
                 for first in (start + part * share for part in parts):
-                    yield _batch(config, cases, plan[first : first + share], (epoch, first))
+                    yield _batch(config, cases, plan[first : first + share], (epoch, first), bank)
 
     return _dataset(config, batches).prefetch(AHEAD)
 
@@ -75,13 +78,19 @@ def _dataset(config: TrainConfig, batches) -> tf.data.Dataset:
     return tf.data.Dataset.from_generator(batches, output_signature=(image, target))
 
 
-def _batch(config: TrainConfig, cases: Sequence[CaseSlices], plan: list[Position], drawn: tuple[int, int] | None):
+def _batch(
+    config: TrainConfig,
+    cases: Sequence[CaseSlices],
+    plan: list[Position],
+    drawn: tuple[int, int] | None,
+    bank: LesionBank | None = None,
+):
     """Images and targets; `drawn` is (epoch, position of the first sample) for augmented batches, None for plain ones."""
     images, targets = [], []
     for number, position in enumerate(plan):
         case = cases[position.case]
         rng = np.random.default_rng([config.seed, 1, drawn[0], drawn[1] + number] if drawn else 0)
-        image, masks = load_sample(case, position.k, config.input, config.augmentation if drawn else None, rng)
+        image, masks = load_sample(case, position.k, config.input, config.augmentation if drawn else None, rng, bank)
         images.append(image)
         targets.append(_target(config, case, position.k, masks))
     several = isinstance(targets[0], tuple)

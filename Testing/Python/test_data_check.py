@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from CompressionTrainerLib.data.check import check_case, check_folder, same_voxels
+from CompressionTrainerLib.data.check import alike, check_case, check_folder, copies
 from CompressionTrainerLib.data.layouts import find_cases
 from CompressionTrainerLib.data.splits import Case
 from labelled_data import MATRIX, make_ct, make_labels, save
@@ -95,8 +95,10 @@ def folder(tmp_path):
 
 
 def test_copies_are_found_by_content(folder, tmp_path):
-    facts, problems = check_folder(find_cases(folder).cases, tmp_path / "keep", lambda *_: None)
-    assert same_voxels(facts) == [["a", "c"]]
+    cases = find_cases(folder).cases
+    facts, problems = check_folder(cases, tmp_path / "keep", lambda *_: None)
+    assert alike(facts) == [("a", "c", 0.0)]
+    problems += copies(cases, alike(facts))
     assert [(problem.case, problem.blocking) for problem in problems] == [("d", False), ("c", False)]
     assert problems[1].what == "its voxels are those of case a (a.nii.gz)" and "one patient" in problems[1].remedy
     assert facts["a"].ct_sha256 != facts["c"].ct_sha256

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,10 @@ from LiverTumorLib.errors import InputError
 from LiverTumorLib.files import write_json
 from LiverTumorLib.pipelines.results import LIVER, TUMOR
 
-from .identity import fingerprint, sha256_of, voxels_sha256
+from .identity import fingerprint, sha256_of
 from .labelled import Labelled, read_case
 from .problems import Problem
+from .signature import AKIN_HU, SAME_HU, Signature, distance_hu, sign
 from .splits import Case
 
 Progress = Callable[[int, int, str], None]
@@ -25,18 +27,20 @@ class CaseFacts:
     """What a split needs to know of a case.
 
     Attributes:
-        voxels: SHA-256 of the CT's voxels, the same for copies in other files.
-        ct_sha256, mask_sha256: of the files.
+        signature: what tells the CT again in other files, as `Signature.to_dict` gives it.
+        ct_sha256, mask_sha256: of the files; None where there is no mask.
         slice_mm: distance of the axial slices.
         liver_mm2, tumor_mm2: by axial slice, on the full-resolution mask; the liver includes the tumor.
+        holds: as in `Case`.
     """
 
-    voxels: str
+    signature: dict[str, str]
     ct_sha256: str
-    mask_sha256: str
+    mask_sha256: str | None
     slice_mm: float
     liver_mm2: list[float]
     tumor_mm2: list[float]
+    holds: str = "tumor"
 
 
 def check_folder(cases: Sequence[Case], keep: Path, progress: Progress) -> tuple[dict[str, CaseFacts], list[Problem]]:
@@ -49,7 +53,7 @@ def check_folder(cases: Sequence[Case], keep: Path, progress: Progress) -> tuple
         progress: called before each case with its number, the number of cases and its id.
 
     Returns:
-        The facts of the usable cases by id, and all problems, duplicates among them.
+        The facts of the usable cases by id, and the problems of the cases.
     """
     facts, problems = {}, []
     for number, case in enumerate(cases, start=1):
@@ -58,24 +62,24 @@ def check_folder(cases: Sequence[Case], keep: Path, progress: Progress) -> tuple
         problems += own
         if known is not None:
             facts[case.id] = known
-    return facts, problems + _duplicates(cases, facts)
+    return facts, problems
 
 
-def same_voxels(facts: dict[str, CaseFacts]) -> list[list[str]]:
-    """Ids of the cases whose CTs are copies of each other, a list for each such CT."""
-    copies: dict[str, list[str]] = {}
-    for case, known in facts.items():
-        copies.setdefault(known.voxels, []).append(case)
-    return [ids for ids in copies.values() if len(ids) > 1]
+def alike(facts: dict[str, CaseFacts]) -> list[tuple[str, str, float]]:
+    """Pairs of cases whose CT are one scan in two files, or perhaps two of one person, with their `distance_hu`."""
+    signed = {case: Signature.from_dict(known.signature) for case, known in facts.items()}
+    pairs = [(one, other, distance_hu(signed[one], signed[other])) for one, other in combinations(signed, 2)]
+    return [pair for pair in pairs if pair[2] < AKIN_HU]
 
 
 def check_case(case: Case) -> tuple[CaseFacts | None, list[Problem]]:
     """The facts of a case, None where it cannot be used, and its problems."""
     try:
         labelled = read_case(case)
-        digests = sha256_of(case.ct), sha256_of(case.mask)
+        signature = sign(labelled.volume).to_dict()
+        digests = sha256_of(case.ct), case.mask and sha256_of(case.mask)
     except InputError as error:
-        at_fault = case.mask if str(case.mask) in str(error) else case.ct
+        at_fault = case.mask if case.mask and str(case.mask) in str(error) else case.ct
         return None, [Problem.from_sentence(case.id, at_fault, str(error))]
     except OSError as error:
         return None, [Problem(case.id, case.ct, f"it cannot be read ({error})", "copy the case again")]
@@ -83,12 +87,12 @@ def check_case(case: Case) -> tuple[CaseFacts | None, list[Problem]]:
     if any(problem.blocking for problem in problems):
         return None, problems
     areas = [labelled.areas_mm2(mask).round(3).tolist() for mask in (labelled.labels > 0, labelled.labels == TUMOR)]
-    return CaseFacts(voxels_sha256(labelled.volume.array), *digests, float(labelled.volume.spacing[2]), *areas), problems
+    return CaseFacts(signature, *digests, float(labelled.volume.spacing[2]), *areas, case.holds), problems
 
 
 def _check_kept(case: Case, path: Path) -> tuple[CaseFacts | None, list[Problem]]:
     """`check_case`, or its result from the last time where the files are the same."""
-    source = [str(case.ct), str(case.mask), fingerprint(case.ct), fingerprint(case.mask)]
+    source = [case.holds, *map(str, case.files), *map(fingerprint, case.files)]
     try:
         kept = json.loads(path.read_text(encoding="utf-8"))
         if kept["source"] == source:
@@ -103,21 +107,31 @@ def _check_kept(case: Case, path: Path) -> tuple[CaseFacts | None, list[Problem]
 
 def _label_problems(case: Case, labelled: Labelled) -> list[Problem]:
     present = set(np.unique(labelled.labels).tolist())
+    if case.holds == "none":
+        return []
     if present <= {0}:
         return [Problem(case.id, case.mask, "the mask is empty", "take the right mask, or remove the case")]
     if LIVER not in present:
         return [Problem(case.id, case.mask, "no liver (1) is labelled, only tumor (2)", "label the liver too, or remove the case")]
+    if case.holds == "liver":
+        remedy = "nothing, if not all of it is labelled; otherwise say that the case holds tumor"
+        what = "some tumor (2) is labelled, which is not looked at, since the case counts as one whose tumor is unknown"
+        return [Problem(case.id, case.mask, what, remedy, blocking=False)] if TUMOR in present else []
     if TUMOR not in present:
-        remedy = "nothing, if the patient has none; otherwise label it"
+        remedy = "nothing, if the patient has none; where nobody has looked for it, say so: see liver-only in the documentation of prepare"
         return [Problem(case.id, case.mask, "no tumor (2) is labelled, so it counts as a case without tumor", remedy, blocking=False)]
     return []
 
 
-def _duplicates(cases: Sequence[Case], facts: dict[str, CaseFacts]) -> list[Problem]:
+def copies(cases: Sequence[Case], pairs: Sequence[tuple[str, str, float]]) -> list[Problem]:
+    """Notes on cases that are `alike`."""
     ct = {case.id: case.ct for case in cases}
-    remedy = "both count as one patient; remove one of them"
-    return [
-        Problem(copy, ct[copy], f"its voxels are those of case {first} ({ct[first].name})", remedy, blocking=False)
-        for first, *copies in same_voxels(facts)
-        for copy in copies
-    ]
+    notes = []
+    for first, copy, apart in pairs:
+        what, remedy = f"it shows the scan of case {first}, stored otherwise", "both count as one patient; remove one of them"
+        if apart == 0:
+            what = f"its voxels are those of case {first} ({ct[first].name})"
+        elif apart >= SAME_HU:
+            what, remedy = f"it may show the person of case {first}", "if so, say it in patients.csv or with --same-patient"
+        notes.append(Problem(copy, ct[copy], what, remedy, blocking=False))
+    return notes

@@ -30,7 +30,11 @@ def add_parser(subparsers) -> None:
         description="Check every CT and mask of a folder (can it be read, is it CT, do mask and CT lie on one grid, are the labels known, "
         "is a case there twice), say what is wrong in one table, and divide the cases into train, val and test. The folder may be laid out "
         "as LiTS (volume-N, segmentation-N), MSD (dataset.json), 3D-IRCADb (PATIENT_DICOM, MASKS_DICOM) or in pairs (images/X with "
-        "masks/X, or X with X_seg); masks hold 0 background, 1 liver, 2 tumor. Writes check.csv, counts.csv and split.json (or "
+        "masks/X, or X with X_seg); masks hold 0 background, 1 liver, 2 tumor. In it, a folder liver-only may hold cases in whose masks "
+        "nobody has marked tumor, for the liver network only, and a folder no-liver scans that show no liver and have no masks. A file "
+        "patients.csv in it, with the columns case, patient and, if need be, holds (tumor, liver or none), says which cases are one "
+        "person, and the same as these folders for a single case. Scans that were copied, compressed, windowed or cut are told again by "
+        "what they show, also where an installed model was trained on them. Writes check.csv, counts.csv and split.json (or "
         "fold-1.json, …) into the folder --out. Give the same split file to every training and evaluation that is to be compared. A check "
         "that was stopped goes on where it was.",
     )
@@ -44,7 +48,7 @@ def add_parser(subparsers) -> None:
     parser.add_argument("--slices", choices=SELECTIONS, default=SplitOptions.selection, help=slices)
     area = "tumor area, in mm2, from which a slice counts as one with tumor (default: any pixel of the mask)"
     parser.add_argument("--min-tumor-mm2", type=float, default=0.0, metavar="X", help=area)
-    same = "case ids that are one patient, for example 7 9; may be repeated"
+    same = "case ids that are one patient, for example 7 9, beside those of DATA/patients.csv; may be repeated"
     parser.add_argument("--same-patient", nargs="+", action="append", default=[], metavar="ID", help=same)
     aside = "case ids that are not used at all, for example those kept for a last test"
     parser.add_argument("--leave-out", nargs="+", default=[], metavar="ID", help=aside)
@@ -72,53 +76,68 @@ def run(arguments: argparse.Namespace) -> None:
 
 def prepare(arguments: argparse.Namespace, report: Report) -> None:
     """What `run` does, its progress told to `report`."""
+    from LiverTumorLib.errors import UsageError
     from LiverTumorLib.files import write_json
 
-    from .check import same_voxels
     from .layouts import find_cases
-    from .partition import SplitOptions, divide, patient_groups
+    from .partition import SplitOptions, divide
+    from .patients import FILE, read_patients, require_known
 
     options = SplitOptions(arguments.split, arguments.folds, arguments.seed, arguments.slices, arguments.min_tumor_mm2)
     data, out = arguments.data.resolve(), arguments.out
     splits = [out / f"fold-{fold + 1}.json" for fold in range(options.folds)] or [out / "split.json"]
     request = {"data": str(data), "same_patient": arguments.same_patient, "leave_out": arguments.leave_out, **asdict(options)}
+    if entries := read_patients(data):
+        request[FILE] = {case: asdict(entry) for case, entry in entries.items()}
     if _already_done(out, splits, request, arguments.overwrite):
         print(f"Already done: {_listed(splits)}. Use --overwrite to do it again.")
         return
     found = find_cases(data)
-    known = list(dict.fromkeys([case.id for case in found.cases] + [problem.case for problem in found.problems if problem.case]))
     for option, named in (("--same-patient", sum(arguments.same_patient, [])), ("--leave-out", arguments.leave_out)):
-        _require_known(option, named, known)
+        require_known(option, named, found.ids, UsageError)
     found = replace(
         found,
         cases=[case for case in found.cases if case.id not in arguments.leave_out],
         problems=[problem for problem in found.problems if problem.case not in arguments.leave_out],
     )
     write_json(out / REQUEST, request)
-    facts = _check(found, out, arguments.skip_bad, report)
-    same = [[case for case in ids if case in facts] for ids in (*arguments.same_patient, *same_voxels(facts))]
-    patients = patient_groups(facts, same)
+    facts, patients = _check(found, arguments.same_patient, out, arguments.skip_bad, report)
     divisions = divide(facts, patients, options)
     _freeze(dict(zip(splits, divisions, strict=True)), found, facts, patients, options, data)
+    if unknown := [case for case, each in facts.items() if each.holds == "liver"]:
+        left_out = "left out, since slices cannot be divided by it" if options.kind == "slice" or options.selection == "balanced" else ""
+        print(f"Tumor is unknown in {len(unknown)} cases: {left_out or 'they train and test the liver network only'}.")
     if options.kind == "slice":
         print("Slices of one patient are in several parts, as asked: figures on these test slices say nothing about new patients.")
     print(f"Frozen in {_listed(splits)}.")
 
 
-def _check(found: Found, out: Path, skip_bad: bool, report: Report) -> dict[str, CaseFacts]:
-    """Check the cases, print and write the table; answers with the facts of the usable cases."""
+def _check(
+    found: Found, same_patient: list[list[str]], out: Path, skip_bad: bool, report: Report
+) -> tuple[dict[str, CaseFacts], list[list[str]]]:
+    """Check the cases, print and write the table; answers with the facts of the usable cases and with the cases of each patient."""
     from LiverTumorLib.errors import SomeCasesFailed
     from LiverTumorLib.files import write_table
 
-    from .check import check_folder
+    from ..evaluation.unseen import known_patients
+    from .check import alike, check_folder, copies
+    from .partition import patient_groups
     from .problems import COLUMNS
+    from .signature import SAME_HU
 
     def progress(number: int, total: int, case: str) -> None:
         report("check", (number - 1) / total, f"{found.layout}, case {case} ({number} of {total})", None)
 
     facts, problems = check_folder(found.cases, out / KEEP, progress)
     report("check", 1.0, f"{found.layout}: {len(found.cases)} cases checked", None)
-    problems = found.problems + problems
+    by_name: dict[str, list[str]] = {}
+    for case in found.cases:
+        by_name.setdefault(str(case.patient), []).append(case.id)
+    stated = patient_groups(facts, ([case for case in ids if case in facts] for ids in (*by_name.values(), *same_patient)))
+    patient = {case: number for number, group in enumerate(stated) for case in group}
+    pairs = [pair for pair in alike(facts) if pair[2] == 0 or patient[pair[0]] != patient[pair[1]]]
+    patients = patient_groups(facts, [*stated, *([one, other] for one, other, apart in pairs if apart < SAME_HU)])
+    problems = found.problems + problems + copies(found.cases, pairs) + known_patients(found.cases, facts)
     write_table(out / CHECK, [problem.row() for problem in problems], COLUMNS)
     print("\n".join(map(str, problems)) or "Nothing is wrong with the data.")
     bad = {problem.case for problem in problems if problem.blocking}
@@ -127,7 +146,7 @@ def _check(found: Found, out: Path, skip_bad: bool, report: Report) -> dict[str,
             f"{len(bad)} of {len(bad | set(facts))} cases cannot be used, see {out / CHECK}; mend them and run the same command again, "
             "or leave them out with --skip-bad."
         )
-    return facts
+    return facts, patients
 
 
 def _freeze(divisions: dict[Path, Division], found: Found, facts: dict[str, CaseFacts], patients, options, data: Path) -> None:
@@ -171,25 +190,14 @@ def _split_files(out: Path) -> list[Path]:
     return sorted(path for pattern in ("fold-*.json", "split.json") for path in out.glob(pattern))
 
 
-def _require_known(option: str, named: list[str], ids: list[str]) -> None:
-    import difflib
-
-    from LiverTumorLib.errors import UsageError
-
-    for case in named:
-        if case not in ids:
-            near = difflib.get_close_matches(case, ids, 1)
-            raise UsageError(f"{option}: {case!r} is no case; " + (f"did you mean {near[0]!r}?" if near else f"there are {_some(ids)}."))
-
-
 def _files(cases: list[Case], facts: dict[str, CaseFacts], data: Path) -> dict:
-    """The entries of a split file that say which files the cases have and what they were."""
+    """The entries of a split file that say which files the cases have, what they were, and what tells their CT again."""
     cases_entry, sha256 = {}, {}
     for case in cases:
-        ct, mask = (path.relative_to(data).as_posix() for path in (case.ct, case.mask))
-        cases_entry[case.id] = {"ct": ct, "mask": mask}
-        sha256 |= {ct: facts[case.id].ct_sha256, mask: facts[case.id].mask_sha256}
-    return {"cases": cases_entry, "sha256": sha256}
+        names = [path.relative_to(data).as_posix() for path in case.files]
+        cases_entry[case.id] = dict(zip(("ct", "mask"), names, strict=False)) | ({} if case.holds == "tumor" else {"holds": case.holds})
+        sha256 |= dict(zip(names, (facts[case.id].ct_sha256, facts[case.id].mask_sha256), strict=False))
+    return {"cases": cases_entry, "sha256": sha256, "signatures": {case.id: facts[case.id].signature for case in cases}}
 
 
 def _print_table(rows: list[dict]) -> None:
@@ -201,7 +209,3 @@ def _print_table(rows: list[dict]) -> None:
 
 def _listed(paths: list[Path]) -> str:
     return str(paths[0]) if len(paths) == 1 else f"{paths[0]} to {paths[-1].name}"
-
-
-def _some(ids: list[str]) -> str:
-    return ", ".join(ids[:20]) + (", …" if len(ids) > 20 else "")

@@ -47,7 +47,10 @@ class SplitOptions:
 
 @dataclass(frozen=True)
 class Division:
-    """One split: the slices of each subset, and what is known of all slices: by case id (k,) bool, with tumor and with liver."""
+    """One split: the slices of each subset, and what is known of all slices: by case id (k,) bool, with tumor and with liver.
+
+    `tumor` lacks the cases whose tumor is unknown.
+    """
 
     subsets: dict[str, Slices]
     tumor: dict[str, np.ndarray]
@@ -58,7 +61,7 @@ class Division:
         table = {}
         for subset, slices in self.subsets.items():
             present = [[case for case in group if case in slices] for group in patients]
-            tumor = {case: int(self.tumor[case][ks].sum()) for case, ks in slices.items()}
+            tumor = {case: int(self.tumor[case][ks].sum()) if case in self.tumor else 0 for case, ks in slices.items()}
             table[subset] = {
                 "patients": sum(map(bool, present)),
                 "patients with tumor": sum(any(tumor[case] for case in group) for group in present),
@@ -67,14 +70,19 @@ class Division:
                 "slices with tumor": sum(tumor.values()),
                 "slices with liver": sum(int(self.liver[case][ks].sum()) for case, ks in slices.items()),
             }
+            if len(self.tumor) < len(self.liver):
+                table[subset]["cases with unknown tumor"] = sum(case not in self.tumor for case in slices)
+            if not all(liver.any() for liver in self.liver.values()):
+                table[subset]["cases without liver"] = sum(not self.liver[case].any() for case in slices)
         return table
 
 
 def divide(facts: dict[str, CaseFacts], patients: Sequence[Sequence[str]], options: SplitOptions) -> list[Division]:
     """Divide the cases, or their slices; one division, or as many as there are folds.
 
-    By patient, patients without, with little and with much tumor (by its share of the liver) are spread evenly; by slice, those
-    with and without tumor.
+    By patient, patients without, with little and with much tumor (by its share of the liver), and those of whom it is unknown, are
+    spread evenly; by slice, those with and without tumor. Cases whose tumor is unknown are left out where slices are divided or
+    balanced by it.
 
     Args:
         facts: of the usable cases, by id.
@@ -85,7 +93,11 @@ def divide(facts: dict[str, CaseFacts], patients: Sequence[Sequence[str]], optio
         InputError: too few patients or slices, or a subset that would hold slices of one class only.
         RequirementError: scikit-learn is not installed.
     """
-    tumor = {case: (known := np.array(each.tumor_mm2)) * (known >= options.min_tumor_mm2) > 0 for case, each in facts.items()}
+    if options.kind == "slice" or options.selection == "balanced":
+        facts = {case: each for case, each in facts.items() if each.holds != "liver"}
+        patients = [group for cases in patients if (group := [case for case in cases if case in facts])]
+    known = {case: np.array(each.tumor_mm2) for case, each in facts.items() if each.holds != "liver"}
+    tumor = {case: areas * (areas >= options.min_tumor_mm2) > 0 for case, areas in known.items()}
     liver = {case: np.array(each.liver_mm2) > 0 for case, each in facts.items()}
     used = {case: np.flatnonzero(mask if options.selection != "all" else np.ones_like(mask)) for case, mask in liver.items()}
     if options.kind == "patient":
@@ -132,14 +144,17 @@ def split_content(name: str, division: Division, patients: Sequence[Sequence[str
 
 
 def _burden_strata(patients: Sequence[Sequence[str]], facts: dict[str, CaseFacts], tumor: dict[str, np.ndarray]) -> list[np.ndarray]:
-    """Strata of the patients, fine ones first: none, little or much tumor; without or with tumor. Slices that count as tumor matter."""
-    tumor_mm3 = {case: np.array(each.tumor_mm2)[tumor[case]].sum() * each.slice_mm for case, each in facts.items()}
-    liver_mm3 = {case: np.sum(each.liver_mm2) * each.slice_mm for case, each in facts.items()}
-    shares = [sum(tumor_mm3[case] for case in group) / sum(liver_mm3[case] for case in group) for group in patients]
-    burden = np.array(shares)
-    some = burden > 0
+    """Strata of the patients, fine ones first: no, little or much tumor, or nobody knows; without, with or unknown; with or not.
+
+    Slices that count as tumor matter.
+    """
+    tumor_mm3 = {case: np.array(facts[case].tumor_mm2)[slices].sum() * facts[case].slice_mm for case, slices in tumor.items()}
+    liver_mm3 = {case: np.sum(facts[case].liver_mm2) * facts[case].slice_mm for case in tumor}
+    livers = np.array([sum(liver_mm3.get(case, 0) for case in group) for group in patients])
+    burden = np.array([sum(tumor_mm3.get(case, 0) for case in group) for group in patients]) / np.maximum(livers, 1e-9)
+    some, unknown = burden > 0, livers == 0
     much = burden > np.median(burden[some]) if some.any() else some
-    return [some.astype(int) + much, some.astype(int)]
+    return [some.astype(int) + much + 3 * unknown, some.astype(int) + 3 * unknown, some.astype(int)]
 
 
 def _parts(strata: list[np.ndarray], options: SplitOptions, what: str) -> Iterator[dict[str, np.ndarray]]:
@@ -199,11 +214,15 @@ def _balanced(slices: Slices, tumor: dict[str, np.ndarray], rng: np.random.Gener
 
 
 def _require_both_classes(division: Division) -> None:
+    """Of slices with and without tumor or, where that is known of no case with liver, with and without liver."""
+    marks = division.tumor if any(division.liver[case].any() for case in division.tumor) else division.liver
     for subset in SUBSETS:
-        slices = division.subsets[subset]
-        flags = np.concatenate([division.tumor[case][ks] for case, ks in slices.items()]) if slices else np.zeros(0, bool)
-        if flags.all() or not flags.any():
-            only = f"only slices {'with' if flags.size and flags.all() else 'without'} tumor" if flags.size else "no slices"
+        known = [marks[case][ks] for case, ks in division.subsets[subset].items() if case in marks]
+        flags = np.concatenate([np.zeros(0, bool), *known])
+        if not flags.any() or (marks is division.tumor and flags.all()):
+            structure = "tumor" if marks is division.tumor else "liver"
+            unknown = " whose tumor is known" if any(map(len, division.subsets[subset].values())) else ""
+            only = f"only slices {'with' if flags.any() else 'without'} {structure}" if flags.size else f"no slices{unknown}"
             raise InputError(
                 f"The part '{subset}' would hold {only}, and nothing can be learned or measured on it; "
                 "use more patients, another --seed, fewer --folds, or a smaller --min-tumor-mm2."

@@ -9,11 +9,10 @@ from pathlib import Path
 from LiverTumorLib.errors import InputError
 
 from .identity import sha256_of
+from .patients import HOLDS, require_apart
 
 SUBSETS = ("train", "val", "test")
 KINDS = ("patient", "slice")
-# What a case's labels tell: tumor and liver; the liver only, in which tumor may lie unmarked; or that the scan shows no liver at all.
-HOLDS = ("tumor", "liver", "none")
 
 
 @dataclass(frozen=True)
@@ -50,6 +49,7 @@ class Split:
         tumor_slices: by case id as text, the axial slices that count as tumor; empty where any tumor pixel counts.
         source: what the data are and whom to cite, for the cards of models trained on them; empty where nobody has said.
         weights_licence: under which such models may be used; empty where nobody has said.
+        signatures: by case id as text, what tells its CT again, see `signature`; empty where the split does not say.
     """
 
     name: str
@@ -61,6 +61,7 @@ class Split:
     tumor_slices: dict[str, list[int]] = field(default_factory=dict)
     source: str = ""
     weights_licence: str = ""
+    signatures: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def verify(self, cases: list[Case]) -> None:
         """Raises InputError where a file is missing or is not the one the split was frozen with."""
@@ -116,6 +117,7 @@ def load_split(path: str | Path, data: str | Path) -> Split:
             content.get("tumor_slices", {}),
             content.get("source", ""),
             content.get("weights_licence", ""),
+            content.get("signatures", {}),
         )
         if split.kind not in KINDS:
             raise ValueError(f"its kind is {split.kind!r}, not one of {', '.join(KINDS)}")
@@ -123,6 +125,7 @@ def load_split(path: str | Path, data: str | Path) -> Split:
             _require_slices_apart(path, split)
         else:
             _require_patients_apart(path, split)
+            require_apart(Path(path), {subset: [str(case.id) for case in members] for subset, members in split.cases.items()}, data)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{path} is not a split file this version can read ({error}); make it anew.") from error
     return split

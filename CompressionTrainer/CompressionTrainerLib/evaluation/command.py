@@ -50,15 +50,14 @@ def add_parser(subparsers) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Evaluate, print the tables, write the files, log a look at test patients."""
     from LiverTumorLib.cli.options import run_options
-    from LiverTumorLib.errors import InputError, OutputError, SomeCasesFailed
+    from LiverTumorLib.errors import InputError, OutputError, SomeCasesFailed, UsageError
     from LiverTumorLib.models.catalogue import get_bundle
 
-    from ..data.identity import sha256_of
     from .provenance import append_log, checkout_log, provenance
     from .report import FILES, write_report
     from .selection import select_cases
     from .summary import summarize
-    from .unseen import check_unseen, check_unseen_files
+    from .unseen import KnownCT, check_unseen, check_unseen_files
 
     selection = select_cases(arguments)
     existing = [arguments.out / name for name in FILES if (arguments.out / name).exists()]
@@ -72,12 +71,17 @@ def run(arguments: argparse.Namespace) -> None:
         *([options.tumor_model] if options.tumor else []),
         *([options.slice_model] if options.slices else []),
     ]
-    checksums = {} if selection.split else {case.ct.name: sha256_of(case.ct) for case in selection.cases if case.ct.is_file()}
+    if unmeasured := [str(case.id) for case in selection.cases if arguments.true_liver and case.holds != "tumor"]:
+        raise UsageError(
+            f"In the cases {', '.join(unmeasured)} tumor is unknown or there is no liver, so nothing can be measured in their true liver; "
+            "leave them out, or measure without --true-liver."
+        )
+    known = {} if selection.split else {case.ct: KnownCT.of(case.ct) for case in selection.cases}
     for model in map(get_bundle, used):
         if selection.split:
             check_unseen(model.id, model.manifest.training, selection.split, arguments.subset)
         else:
-            check_unseen_files(model.id, model.manifest.training, checksums)
+            check_unseen_files(model.id, model.manifest.training, known)
     scored, pictures, failed = [], [], {}
     for number, case in enumerate(selection.cases, start=1):
         print(f"[{number}/{len(selection.cases)}] {case.ct.name}", file=sys.stderr, flush=True)
@@ -145,7 +149,7 @@ def _evaluate(case, selection, options, twin, true_liver: bool, picture: Path | 
         draw_slices(picture, volume, output.labels, truth, slices)
     # Of a folder without a split, --no-tumor says that only the liver is labelled.
     complete = selection.complete and (options.tumor or "split" in selection.about)
-    labelled = complete or bool((truth == 2).any())
+    labelled = case.holds != "liver" and (complete or bool((truth == 2).any()))
     scored = {"liver": not true_liver, "tumor": options.tumor and labelled, "slices": options.slices and labelled}
     return score_case(output, truth, volume, str(case.patient), **scored, agreement=agreement)
 

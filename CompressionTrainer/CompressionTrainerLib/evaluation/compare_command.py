@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 FILES = ("comparison.json", "predictions.csv")
@@ -63,6 +64,9 @@ def run(arguments: argparse.Namespace) -> None:
     if len(set(names)) < len(names):
         raise UsageError(f"Two models are called {max(names, key=names.count)}; rename the folder of one, so that they can be told apart.")
     split = load_split(arguments.split, arguments.data)
+    # Where tumor is unknown, or there is no liver, nothing says what the answer should be.
+    labelled = [case for case in split.cases[arguments.subset] if case.holds == "tumor"]
+    split = replace(split, cases=split.cases | {arguments.subset: labelled})
     split.verify(split.cases[arguments.subset])
     known = {model: input_and_training(model, arguments.run) for model in models}
     for model, (_, training) in known.items():

@@ -74,6 +74,8 @@ def markdown(title: str, rows: list[dict], summary: dict, provenance: dict) -> s
         dice, worst = summary["liver"]["mean_dice"], summary["liver"]["worst_dice"]
         parts += ["## Liver (tumor included)", _structure_table("liver", rows)]
         parts.append(f"Mean Dice {interval(dice)}, worst {number(worst)}; {_basis(dice, summary)}")
+        for name, ml in summary["liver"].get("false_positive_ml_without_liver", {}).items():
+            parts.append(f"Case {name} shows no liver: {ml:.2f} ml of false positives.")
     if "tumor" in summary:
         parts += [
             "## Tumor",

@@ -13,14 +13,15 @@ from LiverTumorLib.files.atomic import atomic_path
 
 from ..data.splits import Split
 from ..evaluation.provenance import commit
+from ..evaluation.unseen import SIGNATURES, case_signature
 from ..networks.keras_module import tf
 from .config import TrainConfig
-from .start import known_ct
+from .start import known_ct, known_scans
 from .state import is_finished
 
 RECORD = "run.json"
-# May be another in a run that goes on; the last follows from others that may not, and earlier versions did not write it.
-_MAY_CHANGE = ("commit", "versions", "machine", "train_ct_sha256")
+# May be another in a run that goes on; the last two follow from others that may not, and earlier versions did not write them.
+_MAY_CHANGE = ("commit", "versions", "machine", "train_ct_sha256", SIGNATURES)
 
 
 def refuse_a_run(out: Path) -> None:
@@ -51,6 +52,7 @@ def write_record(
         "cases": {subset: [case.id for case in split.cases[subset]] for subset in ("train", "val")},
         "sha256": split.sha256,
         "train_ct_sha256": sorted({*filter(None, map(split.ct_sha256, split.cases["train"])), *known_ct(start), *known_ct(teacher)}),
+        SIGNATURES: _signatures(split, start, teacher),
         "commit": commit() or None,
         "imagenet": bool(imagenet),
         "start": start and str(start),
@@ -59,6 +61,15 @@ def write_record(
         **more,
     }
     claim(out / RECORD, record)
+
+
+def _signatures(split: Split, *earlier: Path | None) -> dict[str, dict[str, str]]:
+    """The signatures of the train cases and of those of earlier weights, by case; a name that two scans have is told apart."""
+    signed = {str(case.id): signature for case in split.cases["train"] if (signature := case_signature(case, split))}
+    for case, signature in ((case, signature) for path in earlier for case, signature in known_scans(path).items()):
+        if all(signature.voxels != known.voxels for known in signed.values()):
+            signed[case if case not in signed else f"{case} of {signature.voxels[:8]}"] = signature
+    return {case: signature.to_dict() for case, signature in signed.items()}
 
 
 def claim(path: Path, record: dict) -> None:

@@ -11,8 +11,9 @@ from LiverTumorLib.errors import InputError, ModelError, UsageError
 from LiverTumorLib.models.bundle import MANIFEST, MODEL
 from LiverTumorLib.models.catalogue import get_bundle
 
+from ..data.signature import Signature
 from ..data.splits import Split
-from ..evaluation.unseen import seen_cases
+from ..evaluation.unseen import known_signatures, seen_cases, warn_of_names
 from ..networks.mobilenet_v2 import folded_batch_norm
 
 QUANTIZED = "quantized"  # the folder of a run's quantization-aware training
@@ -66,11 +67,18 @@ def check_unseen_start(path: Path | None, split: Split) -> None:
                 f"{path} was trained on the cases {', '.join(seen)} of '{subset}', so that they would say nothing about new patients "
                 "after a training from there; start from weights of before that, or choose another split."
             )
+    if path and split.kind == "patient":
+        warn_of_names(str(path), training, (case.ct for subset in ("val", "test") for case in split.cases.get(subset, [])))
 
 
 def known_ct(path: Path | None) -> set[str]:
     """The checksums of the CT that weights were trained on, those that their own start was trained on among them, as far as is known."""
     return set(_training(path).get("train_ct_sha256", []))
+
+
+def known_scans(path: Path | None) -> dict[str, Signature]:
+    """The signatures of the same CT, by case."""
+    return known_signatures(_training(path))
 
 
 def _training(path: Path | None) -> dict:

@@ -104,9 +104,10 @@ def prepare(arguments: argparse.Namespace, report: Report) -> None:
     facts, patients = _check(found, arguments.same_patient, out, arguments.skip_bad, report)
     divisions = divide(facts, patients, options)
     _freeze(dict(zip(splits, divisions, strict=True)), found, facts, patients, options, data)
-    if unknown := [case for case, each in facts.items() if each.holds == "liver"]:
-        left_out = "left out, since slices cannot be divided by it" if options.kind == "slice" or options.selection == "balanced" else ""
-        print(f"Tumor is unknown in {len(unknown)} cases: {left_out or 'they train and test the liver network only'}.")
+    if unknown := sum(each.holds == "liver" for each in facts.values()):
+        divided = options.kind == "slice" or options.selection == "balanced"
+        use = "are left out, since slices are divided by it" if divided else "train and test the liver network only"
+        print(f"Cases whose tumor is unknown: {unknown}; they {use}.")
     if options.kind == "slice":
         print("Slices of one patient are in several parts, as asked: figures on these test slices say nothing about new patients.")
     print(f"Frozen in {_listed(splits)}.")

@@ -80,9 +80,9 @@ class Division:
 def divide(facts: dict[str, CaseFacts], patients: Sequence[Sequence[str]], options: SplitOptions) -> list[Division]:
     """Divide the cases, or their slices; one division, or as many as there are folds.
 
-    By patient, patients without, with little and with much tumor (by its share of the liver), and those of whom it is unknown, are
-    spread evenly; by slice, those with and without tumor. Cases whose tumor is unknown are left out where slices are divided or
-    balanced by it.
+    By patient, patients without, with little and with much tumor (by its share of the liver) are spread evenly, and so are those who
+    show no liver, or one whose tumor is unknown, beside them; by slice, those with and without tumor. Cases whose tumor is unknown are
+    left out where slices are divided or balanced by it.
 
     Args:
         facts: of the usable cases, by id.
@@ -101,8 +101,10 @@ def divide(facts: dict[str, CaseFacts], patients: Sequence[Sequence[str]], optio
     liver = {case: np.array(each.liver_mm2) > 0 for case, each in facts.items()}
     used = {case: np.flatnonzero(mask if options.selection != "all" else np.ones_like(mask)) for case, mask in liver.items()}
     if options.kind == "patient":
-        parts = _parts(_burden_strata(patients, facts, tumor), options, "patients")
-        subsets = [{name: {case: used[case] for n in chosen for case in patients[n]} for name, chosen in part.items()} for part in parts]
+        subsets = [
+            {name: {case: used[case] for group in chosen for case in group} for name, chosen in part.items()}
+            for part in _patient_parts(patients, facts, tumor, options)
+        ]
     else:
         units = [(case, k) for case, ks in used.items() for k in ks]
         parts = _parts([np.array([tumor[case][k] for case, k in units], int)], options, "slices")
@@ -143,18 +145,36 @@ def split_content(name: str, division: Division, patients: Sequence[Sequence[str
     return content
 
 
-def _burden_strata(patients: Sequence[Sequence[str]], facts: dict[str, CaseFacts], tumor: dict[str, np.ndarray]) -> list[np.ndarray]:
-    """Strata of the patients, fine ones first: no, little or much tumor, or nobody knows; without, with or unknown; with or not.
+def _patient_parts(
+    patients: Sequence[Sequence[str]], facts: dict[str, CaseFacts], tumor: dict[str, np.ndarray], options: SplitOptions
+) -> Iterator[dict[str, list[Sequence[str]]]]:
+    """The patients of each subset, one division after the other; those who say nothing about tumor are divided by themselves."""
+    liver = [[case for case in group if np.any(facts[case].liver_mm2)] for group in patients]
+    judged = [n for n, cases in enumerate(liver) if any(case in tumor for case in cases)] or list(range(len(patients)))
+    others = [n for n in range(len(patients)) if n not in judged]
+    parts = _parts(_burden_strata([patients[n] for n in judged], facts, tumor), options, "patients")
+    for part, more in zip(parts, _shares(len(others), options), strict=True):
+        yield {name: [patients[n] for n in sorted([judged[i] for i in part[name]] + [others[i] for i in more[name]])] for name in SUBSETS}
 
-    Slices that count as tumor matter.
-    """
+
+def _burden_strata(patients: Sequence[Sequence[str]], facts: dict[str, CaseFacts], tumor: dict[str, np.ndarray]) -> list[np.ndarray]:
+    """Strata of the patients, fine ones first: none, little or much tumor; without or with tumor. Slices that count as tumor matter."""
     tumor_mm3 = {case: np.array(facts[case].tumor_mm2)[slices].sum() * facts[case].slice_mm for case, slices in tumor.items()}
     liver_mm3 = {case: np.sum(facts[case].liver_mm2) * facts[case].slice_mm for case in tumor}
     livers = np.array([sum(liver_mm3.get(case, 0) for case in group) for group in patients])
     burden = np.array([sum(tumor_mm3.get(case, 0) for case in group) for group in patients]) / np.maximum(livers, 1e-9)
-    some, unknown = burden > 0, livers == 0
+    some = burden > 0
     much = burden > np.median(burden[some]) if some.any() else some
-    return [some.astype(int) + much + 3 * unknown, some.astype(int) + 3 * unknown, some.astype(int)]
+    return [some.astype(int) + much, some.astype(int)]
+
+
+def _shares(count: int, options: SplitOptions) -> Iterator[dict[str, np.ndarray]]:
+    """Indices of the subsets, one division after the other, of `count` units that are all alike; few of them all train."""
+    everyone = np.random.default_rng(options.seed).permutation(count)
+    size = round(SHARE * count)
+    for test in np.array_split(everyone, options.folds) if options.folds else [everyone[:size]]:
+        rest = everyone[~np.isin(everyone, test)]
+        yield {"train": rest[size:], "val": rest[:size], "test": test}
 
 
 def _parts(strata: list[np.ndarray], options: SplitOptions, what: str) -> Iterator[dict[str, np.ndarray]]:

@@ -118,7 +118,7 @@ def _label_problems(case: Case, labelled: Labelled) -> list[Problem]:
         what = "some tumor (2) is labelled, which is not looked at, since the case counts as one whose tumor is unknown"
         return [Problem(case.id, case.mask, what, remedy, blocking=False)] if TUMOR in present else []
     if TUMOR not in present:
-        remedy = "nothing, if the patient has none; where nobody has looked for it, say so: see liver-only in the documentation of prepare"
+        remedy = "nothing, if the patient has none; where nobody has looked for it, say in patients.csv that the case holds liver"
         return [Problem(case.id, case.mask, "no tumor (2) is labelled, so it counts as a case without tumor", remedy, blocking=False)]
     return []
 

@@ -12,7 +12,7 @@ import pytest
 
 pytest.importorskip("tensorflow", reason="the trainer's tests need TensorFlow")
 
-from CompressionTrainerLib.chain.child import PROGRAM, child_environment, end_process
+from CompressionTrainerLib.workflow.child import PROGRAM, child_environment, end_process
 from LiverTumorLib.jobs.group import start_group
 from tiny_training import TINY, untrained_run, write_data
 

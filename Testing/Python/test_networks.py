@@ -11,12 +11,12 @@ import pytest
 
 pytest.importorskip("tensorflow", reason="the trainer's tests need TensorFlow")
 
-from CompressionTrainerLib.compression.quantization import quantization_aware, start_ranges
 from CompressionTrainerLib.export.tflite import int8_tflite
 from CompressionTrainerLib.networks.baselines import baseline
 from CompressionTrainerLib.networks.keras_module import keras
 from CompressionTrainerLib.networks.mobile_unet import mobile_unet
 from CompressionTrainerLib.networks.mobilenet_v2 import freeze_imagenet, load_imagenet, mobilenet_v2_classifier, reestimate_batch_norm
+from CompressionTrainerLib.networks.quantization import quantization_aware, start_ranges
 from CompressionTrainerLib.networks.unet import unet
 from CompressionTrainerLib.training.batches import _cells
 from CompressionTrainerLib.training.run import build_network, fit, starting_network

@@ -12,14 +12,14 @@ import pytest
 
 pytest.importorskip("tensorflow", reason="the trainer's tests need TensorFlow")
 
-from CompressionTrainerLib.compression.inspect import float_tensors, keras_weights
 from CompressionTrainerLib.data.slices import BORDER, CaseSlices
 from CompressionTrainerLib.export.bundle import export_run
 from CompressionTrainerLib.export.tflite import float_tflite
 from CompressionTrainerLib.export.thresholds import case_scores, nearest_to_half
+from CompressionTrainerLib.networks.tflite_file import float_tensors, keras_weights
+from CompressionTrainerLib.stages.quantize import quantize_run
 from CompressionTrainerLib.training.config import load_config
 from CompressionTrainerLib.training.finished import open_run
-from CompressionTrainerLib.training.quantize import quantize_run
 from CompressionTrainerLib.training.run import train
 from CompressionTrainerLib.training.state import read_record
 from LiverTumorLib.errors import InputError, UsageError

@@ -10,8 +10,8 @@ import pytest
 pytest.importorskip("tensorflow", reason="the trainer's tests need TensorFlow")
 pytest.importorskip("sklearn")
 
-from CompressionTrainerLib.evaluation import compare_command
 from CompressionTrainerLib.networks.keras_module import keras
+from CompressionTrainerLib.stages import compare as compare_command
 from CompressionTrainerLib.training.config import config_from_dict
 from CompressionTrainerLib.training.run import build_network
 from LiverTumorLib.errors import ModelError, OutputError, UsageError

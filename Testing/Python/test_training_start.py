@@ -9,8 +9,6 @@ import pytest
 
 pytest.importorskip("tensorflow", reason="the trainer's tests need TensorFlow")
 
-from CompressionTrainerLib.chain.checks import check_files
-from CompressionTrainerLib.chain.config import load_chain
 from CompressionTrainerLib.data.identity import sha256_of
 from CompressionTrainerLib.data.slices import subset_slices
 from CompressionTrainerLib.data.splits import load_split
@@ -20,6 +18,8 @@ from CompressionTrainerLib.training.finished import open_run, read_run
 from CompressionTrainerLib.training.record import write_record
 from CompressionTrainerLib.training.run import build_network, calibration_slices, starting_network, train
 from CompressionTrainerLib.training.start import check_start, load_start, start_file
+from CompressionTrainerLib.workflow.checks import check_files
+from CompressionTrainerLib.workflow.config import load_chain
 from LiverTumorLib.errors import InputError, UsageError
 from LiverTumorLib.models.catalogue import get_bundle
 from LiverTumorLib.models.session import open_session

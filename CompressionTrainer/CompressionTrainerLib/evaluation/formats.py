@@ -12,7 +12,7 @@ from LiverTumorLib.errors import InputError, LiverTumorError, ModelError, Requir
 from LiverTumorLib.models.bundle import MODEL, ONNX
 from LiverTumorLib.models.catalogue import get_bundle
 
-from ..compression.inspect import Kernel, kernels, sparsity
+from ..networks.tflite_file import Kernel, kernels, sparsity
 
 WEIGHTS = "best.weights.h5"
 
@@ -115,8 +115,8 @@ def _keras_kernels_and_sizes(path: Path) -> tuple[list[Kernel], dict[str, int]]:
     from ..requirement import need_trainer_packages
 
     need_trainer_packages()
-    from ..compression.magnitude import layer_sparsity
     from ..networks.keras_module import keras
+    from ..networks.magnitude import layer_sparsity
     from ..training.finished import read_run
     from ..training.run import build_network
 

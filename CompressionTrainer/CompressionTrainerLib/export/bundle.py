@@ -12,11 +12,11 @@ from LiverTumorLib.models.bundle import CARD, MANIFEST, MODEL, Bundle, load_bund
 from LiverTumorLib.models.manifest import Manifest
 from LiverTumorLib.models.session import open_session
 
-from ..compression.quantization import copy_float_weights, quantization_aware
+from ..networks.quantization import copy_float_weights, quantization_aware
+from ..progress import Console, Report
+from ..stages.quantize import FOLDER
 from ..training.config import TrainConfig, architecture_title
 from ..training.finished import open_run, read_run
-from ..training.progress import Console, Report
-from ..training.quantize import FOLDER
 from ..training.run import calibration_slices
 from ..training.state import is_finished, read_record
 from .agreement import agreement

@@ -12,8 +12,8 @@ from LiverTumorLib.errors import InputError, OutputError
 from LiverTumorLib.files.atomic import atomic_path
 
 from ..data.splits import Split
-from ..evaluation.provenance import commit
 from ..networks.keras_module import tf
+from ..provenance import commit
 from .config import TrainConfig
 from .start import known_ct
 from .state import is_finished

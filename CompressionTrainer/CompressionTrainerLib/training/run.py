@@ -10,23 +10,23 @@ from pathlib import Path
 import numpy as np
 from LiverTumorLib.errors import InputError, LiverTumorError, WorkerError
 
-from ..compression.channels import with_channels
 from ..data.samples import load_sample
 from ..data.slices import subset_slices
 from ..data.splits import Case, Split, load_split
 from ..networks.baselines import baseline
+from ..networks.channels import with_channels
 from ..networks.heads import classifier
 from ..networks.keras_module import keras, tf
 from ..networks.mobile_unet import mobile_unet
 from ..networks.mobilenet_v2 import freeze_imagenet, load_imagenet, mobilenet_v2_classifier, reestimate_batch_norm
 from ..networks.unet import unet
+from ..progress import Console, Report
 from .batches import steps_per_epoch
 from .callbacks import SeedDropout, StopAtNaN, Tell
 from .checks import check_classes, check_imagenet
 from .config import TrainConfig
 from .memory import available_bytes, step_bytes
 from .objective import objective
-from .progress import Console, Report
 from .record import refuse_a_run, write_record
 from .schedule import make_optimizer, schedule_callbacks
 from .start import check_start, check_unseen_start, is_tflite, load_start

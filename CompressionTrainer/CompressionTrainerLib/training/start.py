@@ -12,7 +12,7 @@ from LiverTumorLib.models.bundle import MANIFEST, MODEL
 from LiverTumorLib.models.catalogue import get_bundle
 
 from ..data.splits import Split
-from ..evaluation.unseen import seen_cases
+from ..data.unseen import seen_cases
 from ..networks.mobilenet_v2 import folded_batch_norm
 
 QUANTIZED = "quantized"  # the folder of a run's quantization-aware training
@@ -96,7 +96,7 @@ def load_start(model, path: Path) -> None:
     if not is_tflite(path):
         _fill_by_name(model, path)
         return
-    from ..compression.inspect import keras_weights
+    from ..networks.tflite_file import keras_weights
 
     layers = {layer.name: layer for layer in model.layers if hasattr(layer, "use_bias")}
     filled = 0
@@ -130,7 +130,7 @@ def _fill_by_name(model, path: Path) -> None:
 
 def _network_of(run: Path, path: Path):
     """The float network of a run with the weights of one of its files, those of its quantization among them."""
-    from ..compression.quantization import copy_float_weights, quantization_aware
+    from ..networks.quantization import copy_float_weights, quantization_aware
     from .config import config_from_dict
     from .run import build_network
 

@@ -14,10 +14,10 @@ from LiverTumorLib.models.session import open_session
 
 from ..networks.quantization import copy_float_weights, quantization_aware
 from ..progress import Console, Report
-from ..stages.quantize import FOLDER
 from ..training.config import TrainConfig, architecture_title
 from ..training.finished import open_run, read_run
 from ..training.run import calibration_slices
+from ..training.start import QUANTIZED
 from ..training.state import is_finished, read_record
 from .agreement import agreement
 from .card import model_card
@@ -77,7 +77,7 @@ def export_run(
     if is_quantized(run):
         aware = quantized_network(run, model, weights)
         quantized, method = int8_tflite(aware), "int8, quantization-aware training"
-        record["quantization"] = json.loads((run / FOLDER / "config.json").read_text(encoding="utf-8"))
+        record["quantization"] = json.loads((run / QUANTIZED / "config.json").read_text(encoding="utf-8"))
         if not record["quantization"].get("distill"):
             copy_float_weights(aware, model)
     else:
@@ -121,7 +121,7 @@ def export_run(
 
 def is_quantized(run: Path) -> bool:
     """Whether a run has been quantized in training; raises InputError where that is not finished."""
-    folder = run / FOLDER
+    folder = run / QUANTIZED
     if (folder / "config.json").exists() and not is_finished(folder):
         raise InputError(f"The quantization of {run} is not finished; the command that began it goes on with it.")
     return (folder / "config.json").exists()
@@ -131,7 +131,7 @@ def quantized_network(run: Path, model, weights: str):
     """The quantization-aware network of a run that has been quantized in training, its "best" or "last" weights; `model` is its plain
     float network."""
     aware = quantization_aware(model)
-    aware.load_weights(run / FOLDER / f"{weights}.weights.h5")
+    aware.load_weights(run / QUANTIZED / f"{weights}.weights.h5")
     return aware
 
 

@@ -1,18 +1,58 @@
-"""A small network taught by a finished run."""
+"""`livertumor distill RUN`: a small network taught by a large one."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ..networks.distillation import distiller
-from ..progress import Report
-from ..training.checks import check_canvas
-from ..training.config import TrainConfig
-from ..training.finished import FinishedRun, open_run, read_run
-from ..training.record import refuse_a_run, write_record
-from ..training.run import fit, starting_network
-from ..training.start import check_start, check_unseen_start
+from .options import add_source, add_start_option, positive, share
+
+if TYPE_CHECKING:
+    from ..progress import Report
+    from ..training.config import TrainConfig
+    from ..training.finished import FinishedRun
+
+
+def add_parser(subparsers) -> None:
+    """Add the command."""
+    parser = subparsers.add_parser(
+        "distill",
+        help="train a small network with the answers of a trained one",
+        description="Train the small network of a configuration (narrower, or with smaller inputs over the same canvas) on the labels and "
+        "on the answers of a finished run's network (knowledge distillation, Hinton et al., 2015). The result is a run that 'livertumor "
+        "prune', 'quantize' and 'export' take. Needs TensorFlow: pip install '.[train]'.",
+    )
+    add_source(parser, metavar="TEACHER")
+    parser.add_argument("--config", type=Path, required=True, metavar="FILE", help="the student's training configuration (TOML)")
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="folder of the student's run; one that holds a run is refused"
+    )
+    soft = "by which logits are divided before answers are compared (default %(default)s)"
+    parser.add_argument("--temperature", type=positive, default=2.0, metavar="T", help=soft)
+    parser.add_argument("--share", type=share, default=0.5, metavar="S", help="what the answers count, 0 to 1 (default %(default)s)")
+    begin = parser.add_mutually_exclusive_group()
+    add_start_option(begin)
+    teacher = "start the student from its teacher's weights where layers are alike, as in a network with fewer of the same bottlenecks"
+    begin.add_argument("--from-teacher", action="store_true", help=teacher)
+    parser.set_defaults(func=run)
+
+
+def run(args) -> int:
+    """Distill; raises RequirementError without TensorFlow, UsageError for a student unlike its teacher, InputError for bad data."""
+    from ..requirement import need_trainer_packages
+
+    need_trainer_packages()
+    from ..progress import reporting
+    from ..stopping import stops_promptly
+
+    with stops_promptly(), reporting(args.events, args.out) as report:
+        from ..training.config import load_config
+
+        config = load_config(args.config)
+        how = (args.weights, args.temperature, args.share, args.start, args.from_teacher)
+        distill_run(args.run, config, args.data, args.split, args.cache, args.out, *how, report=report)
+    return 0
 
 
 def distill_run(
@@ -50,6 +90,12 @@ def distill_run(
         UsageError: the student is asked something else than the teacher, or sees another canvas, or starts from weights that know its
             val or test patients.
     """
+    from ..training.checks import check_canvas
+    from ..training.finished import open_run, read_run
+    from ..training.record import refuse_a_run, write_record
+    from ..training.run import starting_network
+    from ..training.start import check_start, check_unseen_start
+
     refuse_a_run(out)
     check_start(start)
     check_canvas(read_run(run), config)
@@ -66,6 +112,9 @@ def distill_run(
 
 def teach(student, config: TrainConfig, teacher: FinishedRun, out: Path, temperature: float, share: float, report: Report | None) -> None:
     """Train a network, which `config` describes, as `training.run.fit` does, with a teacher's answers beside the labels."""
+    from ..networks.distillation import distiller
+    from ..training.run import fit
+
     # Truth and answers are compared on the teacher's canvas and, of classifiers, on its cells.
     shown = replace(config, input=teacher.config.input, network=replace(config.network, stride=teacher.config.network.stride))
     fit(distiller(student, teacher.model, temperature, share), shown, teacher.slices, out, report=report)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from .run_options import add_source
+from .options import add_source
 
 
 def add_parser(subparsers) -> None:

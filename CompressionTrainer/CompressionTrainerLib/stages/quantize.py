@@ -1,22 +1,57 @@
-"""Quantization-aware fine-tuning of a finished run."""
+"""`livertumor quantize RUN`: quantization-aware fine-tuning of a trained network."""
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from LiverTumorLib.errors import InputError
 
-from ..networks.distillation import distiller
-from ..networks.magnitude import HoldZeros
-from ..networks.quantization import quantization_aware, start_ranges
-from ..progress import Report
-from ..training.finished import fine_tuning_config, open_run
-from ..training.record import claim
-from ..training.run import calibration_slices, fit
-from ..training.start import QUANTIZED
-from ..training.state import is_finished
+from .options import add_source, epochs, positive
 
-FOLDER = QUANTIZED
+if TYPE_CHECKING:
+    from ..progress import Report
+
+
+def add_parser(subparsers) -> None:
+    """Add the command."""
+    parser = subparsers.add_parser(
+        "quantize",
+        help="fine-tune a trained network with int8 rounding in place",
+        description="Fine-tune a finished run's network with the rounding of int8 in place (quantization-aware training), so that its int8 "
+        "file answers as the float network does. Writes into RUN/quantized; 'livertumor export' then exports from there. "
+        "Needs TensorFlow: pip install '.[train]'.",
+    )
+    add_source(parser)
+    parser.add_argument("--epochs", type=epochs, default=3, metavar="N", help="epochs of fine-tuning (default %(default)s)")
+    parser.add_argument("--learning-rate", type=positive, default=1e-4, metavar="R", help="its first learning rate (default %(default)s)")
+    parser.add_argument(
+        "--keep-zeros",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="weights that pruning made zero stay zero (default: they do)",
+    )
+    parser.add_argument(
+        "--distill",
+        action="store_true",
+        help="learn the float network's own answers in place of the labels, so that the int8 network decides as that one does",
+    )
+    parser.set_defaults(func=run)
+
+
+def run(args) -> int:
+    """Quantize; raises RequirementError without TensorFlow, InputError for a folder that holds no run or bad data."""
+    from ..requirement import need_trainer_packages
+
+    need_trainer_packages()
+    from ..progress import reporting
+    from ..stopping import stops_promptly
+
+    with stops_promptly(), reporting(args.events, args.run) as report:
+        tuning = (args.weights, args.epochs, args.learning_rate, args.keep_zeros, args.distill)
+        quantize_run(args.run, args.data, args.split, args.cache, *tuning, report=report)
+    return 0
 
 
 def quantize_run(
@@ -46,7 +81,16 @@ def quantize_run(
     Raises:
         InputError: there is no run, or it has been quantized already.
     """
-    out = run / FOLDER
+    from ..networks.distillation import distiller
+    from ..networks.magnitude import HoldZeros
+    from ..networks.quantization import quantization_aware, start_ranges
+    from ..training.finished import fine_tuning_config, open_run
+    from ..training.record import claim
+    from ..training.run import calibration_slices, fit
+    from ..training.start import QUANTIZED
+    from ..training.state import is_finished
+
+    out = run / QUANTIZED
     if (out / "config.json").exists() and is_finished(out):
         raise InputError(f"{out} exists already; remove it to quantize the run anew.")
     source = open_run(run, data, split_file, cache, weights)

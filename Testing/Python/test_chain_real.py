@@ -10,8 +10,8 @@ import pytest
 
 pytest.importorskip("tensorflow", reason="the trainer's tests need TensorFlow")
 
+from CompressionTrainerLib.environment.process import child_environment
 from CompressionTrainerLib.networks.tflite_file import float_tensors, kernels, sparsity
-from CompressionTrainerLib.workflow.child import child_environment
 from LiverTumorLib.models.bundle import load_bundle
 from tiny_training import TINY, write_data
 

@@ -14,6 +14,7 @@ pytest.importorskip("tensorflow", reason="the trainer's tests need TensorFlow")
 
 from CompressionTrainerLib.export.bundle import export_run
 from CompressionTrainerLib.export.variants import write_variants
+from CompressionTrainerLib.networks.build import build_network
 from CompressionTrainerLib.networks.tflite_file import float_tensors, kernels, sparsity
 from CompressionTrainerLib.stages import distill
 from CompressionTrainerLib.stages.distill import distill_run
@@ -21,8 +22,8 @@ from CompressionTrainerLib.stages.prune import prune_run
 from CompressionTrainerLib.stages.quantize import quantize_run
 from CompressionTrainerLib.stages.slim import slim_run
 from CompressionTrainerLib.training.config import config_from_dict
-from CompressionTrainerLib.training.finished import open_run, read_run
-from CompressionTrainerLib.training.run import build_network
+from CompressionTrainerLib.training.finished import open_run
+from CompressionTrainerLib.training.record import read_run
 from LiverTumorLib.errors import Cancelled, InputError, UsageError
 from tiny_training import TINY, untrained_run, write_data
 

@@ -12,13 +12,14 @@ from LiverTumorLib.models.bundle import CARD, MANIFEST, MODEL, Bundle, load_bund
 from LiverTumorLib.models.manifest import Manifest
 from LiverTumorLib.models.session import open_session
 
+from ..networks.config import architecture_title
 from ..networks.quantization import copy_float_weights, quantization_aware
 from ..progress import Console, Report
-from ..training.config import TrainConfig, architecture_title
-from ..training.finished import open_run, read_run
+from ..training.config import TrainConfig
+from ..training.finished import open_run
+from ..training.record import QUANTIZED, read_record, read_run
 from ..training.run import calibration_slices
-from ..training.start import QUANTIZED
-from ..training.state import is_finished, read_record
+from ..training.state import is_finished, read_state
 from .agreement import agreement
 from .card import model_card
 from .tflite import float_tflite, int8_tflite
@@ -67,8 +68,8 @@ def export_run(
     report("slices", 0.0, "Reading the slices", None)
     source = open_run(run, data, split_file, cache, weights)
     config, model = source.config, source.model
-    record = json.loads((run / "run.json").read_text(encoding="utf-8"))
-    if done := read_record(run):
+    record = read_record(run)
+    if done := read_state(run):
         record["config"]["optimizer"]["batch"] = done.batch  # it may have been halved
     inherited = _licence_of_start(record)
     if record.get("start"):  # the run it came from, without the folders of this machine

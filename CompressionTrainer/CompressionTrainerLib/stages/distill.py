@@ -11,7 +11,6 @@ from .options import add_source, add_start_option, positive, share
 if TYPE_CHECKING:
     from ..progress import Report
     from ..training.config import TrainConfig
-    from ..training.finished import FinishedRun
 
 
 def add_parser(subparsers) -> None:
@@ -91,8 +90,8 @@ def distill_run(
             val or test patients.
     """
     from ..training.checks import check_canvas
-    from ..training.finished import open_run, read_run
-    from ..training.record import refuse_a_run, write_record
+    from ..training.finished import open_run, teach
+    from ..training.record import read_run, refuse_a_run, write_record
     from ..training.run import starting_network
     from ..training.start import check_start, check_unseen_start
 
@@ -108,13 +107,3 @@ def distill_run(
     distillation = {"teacher": str(teacher.weights), "temperature": temperature, "share": share, "config": teacher.config.to_dict()}
     write_record(out, config, teacher.split, None, start, teacher.weights, distillation=distillation)
     teach(student, config, teacher, out, temperature, share, report)
-
-
-def teach(student, config: TrainConfig, teacher: FinishedRun, out: Path, temperature: float, share: float, report: Report | None) -> None:
-    """Train a network, which `config` describes, as `training.run.fit` does, with a teacher's answers beside the labels."""
-    from ..networks.distillation import distiller
-    from ..training.run import fit
-
-    # Truth and answers are compared on the teacher's canvas and, of classifiers, on its cells.
-    shown = replace(config, input=teacher.config.input, network=replace(config.network, stride=teacher.config.network.stride))
-    fit(distiller(student, teacher.model, temperature, share), shown, teacher.slices, out, report=report)

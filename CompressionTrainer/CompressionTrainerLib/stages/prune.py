@@ -87,8 +87,7 @@ def prune_run(
     from ..progress import Console
     from ..training.batches import steps_per_epoch
     from ..training.finished import fine_tuning_config, open_run
-    from ..training.lineage import lineage
-    from ..training.record import refuse_a_run, write_record
+    from ..training.record import lineage, refuse_a_run, write_record
     from ..training.run import fit
 
     refuse_a_run(out)

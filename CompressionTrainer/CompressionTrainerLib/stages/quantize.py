@@ -85,9 +85,8 @@ def quantize_run(
     from ..networks.magnitude import HoldZeros
     from ..networks.quantization import quantization_aware, start_ranges
     from ..training.finished import fine_tuning_config, open_run
-    from ..training.record import claim
+    from ..training.record import QUANTIZED, claim
     from ..training.run import calibration_slices, fit
-    from ..training.start import QUANTIZED
     from ..training.state import is_finished
 
     out = run / QUANTIZED

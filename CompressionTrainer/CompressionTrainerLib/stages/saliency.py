@@ -43,8 +43,8 @@ def run(arguments: argparse.Namespace) -> None:
 
     from ..evaluation.pictures import draw_saliency
     from ..evaluation.saliency import STEPS, evidence_map, integrated_gradients
-    from ..training.finished import read_run
-    from ..training.run import build_network
+    from ..networks.build import build_network
+    from ..training.record import read_run
 
     config = read_run(arguments.run)
     if config.task != "slice":

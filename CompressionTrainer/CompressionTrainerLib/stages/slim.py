@@ -86,11 +86,9 @@ def slim_run(
         UsageError: so small a share removes no channel.
     """
     from ..networks.channels import strongest_channels, without_channels
-    from ..training.finished import fine_tuning_config, open_run
-    from ..training.lineage import lineage
-    from ..training.record import refuse_a_run, write_record
+    from ..training.finished import fine_tuning_config, open_run, teach
+    from ..training.record import lineage, refuse_a_run, write_record
     from ..training.run import fit
-    from .distill import teach
 
     refuse_a_run(out)
     source = open_run(run, data, split_file, cache, weights)

@@ -8,14 +8,16 @@ import queue
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 from LiverTumorLib import errors
 from LiverTumorLib.jobs.group import signal_group, start_group
 from LiverTumorLib.jobs.process import KILL_AFTER_S, LOG_TAIL_BYTES, TERMINATE_AFTER_S
-from LiverTumorLib.jobs.protocol import crash_error, error_from_event, parse_event, worker_environment
+from LiverTumorLib.jobs.protocol import crash_error, error_from_event, parse_event
+
+from ..environment.process import child_environment
 
 PROGRAM = (sys.executable, "-m", "LiverTumorLib.cli")
 TICK_S = 0.2
@@ -66,13 +68,6 @@ def _run(command: list[str], log, listen: Callable[[dict | None], None]) -> tupl
         return process.wait(), told
     finally:
         end_process(process)
-
-
-def child_environment(base: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The environment in which a child finds both libraries, made from `base` (default: this process's)."""
-    environment = worker_environment(base)
-    environment["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).resolve().parents[2]), environment["PYTHONPATH"]])
-    return environment
 
 
 def _lines(process: subprocess.Popen):

@@ -6,8 +6,6 @@ import contextlib
 import json
 import platform
 import shutil
-import subprocess
-import sys
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,15 +13,16 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from LiverTumorLib import __version__
-from LiverTumorLib.errors import Cancelled, LiverTumorError, OutputError, UsageError
+from LiverTumorLib.errors import Cancelled, InputError, LiverTumorError, OutputError, UsageError
 from LiverTumorLib.files import atomic_path, write_json
 
 from ..data.splits import load_split
 from ..progress import Report
 from ..provenance import provenance
+from ..training.state import read_state
 from . import records
 from .checks import check_files, check_packages, check_space
-from .child import child_environment, run_child
+from .child import run_child
 from .config import Chain
 from .content import MANIFEST, Content, data_content, data_manifest, digest
 from .estimate import estimates
@@ -153,12 +152,12 @@ def _run_stage(stage: Stage, log: Path, progress: Progress) -> bool:
 
 
 def _is_trained(run: Path) -> bool:
-    """Whether a stopped stage's training had come to its end; asked in a child, since it takes TensorFlow."""
-    if not (run / "state.npz").exists():  # no epoch is complete; see training/state.py
+    """Whether a stopped stage's training had come to its end."""
+    try:
+        state = read_state(run)
+    except InputError:  # damaged: the stage says so
         return False
-    code = "import sys; from pathlib import Path; from CompressionTrainerLib.training.state import is_finished; "
-    code += "sys.exit(0 if is_finished(Path(sys.argv[1])) else 3)"
-    return subprocess.run([sys.executable, "-c", code, str(run)], env=child_environment(), capture_output=True, check=False).returncode == 0
+    return state is not None and state.finished
 
 
 def _write_settings(prepared: Prepared, command: str, versions: dict[str, str]) -> None:

@@ -205,7 +205,7 @@ class CompressionTrainerLogic(ScriptedLoadableModuleLogic):
           ``reportFile``), or a TrainerRun (``wait()``, ``cancel()``, ``result()``) where wait is False.
         :raises LiverTumorLib.errors.LiverTumorError: what is wrong with the data, the settings, the folder or the Python.
         """
-        from CompressionTrainerLib.chain.request import request_chain
+        from CompressionTrainerLib.workflow.request import request_chain
 
         request = request_chain(
             dataFolder,

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import fake_stages
 import pytest
-from CompressionTrainerLib.chain import checks, child
-from CompressionTrainerLib.chain.child import run_child
-from CompressionTrainerLib.chain.commands import STAGES
-from CompressionTrainerLib.chain.config import CONFIGS, load_chain
-from CompressionTrainerLib.chain.run import compress, prepare, require_unchanged
 from CompressionTrainerLib.reporting.inputs import _READERS
+from CompressionTrainerLib.workflow import checks, child
+from CompressionTrainerLib.workflow.child import run_child
+from CompressionTrainerLib.workflow.commands import STAGES
+from CompressionTrainerLib.workflow.config import CONFIGS, load_chain
+from CompressionTrainerLib.workflow.run import compress, prepare, require_unchanged
 from LiverTumorLib.errors import InputError, LiverTumorError, OutputError, UsageError, WorkerError
 from tiny_training import TINY
 

@@ -6,15 +6,15 @@ import time
 from types import SimpleNamespace
 
 import pytest
-from CompressionTrainerLib.chain.compose import chain_text
-from CompressionTrainerLib.chain.config import CONFIGS, load_chain
-from CompressionTrainerLib.chain.estimate import BEFORE, Estimate
-from CompressionTrainerLib.chain.folder import check_rows, epochs, finished_stages, variants
-from CompressionTrainerLib.chain.job import start_chain
-from CompressionTrainerLib.chain.progress import Progress
-from CompressionTrainerLib.chain.request import request_chain
-from CompressionTrainerLib.chain.run import compress, prepare, require_unchanged
 from CompressionTrainerLib.environment.choice import own_folder, trainer_python
+from CompressionTrainerLib.workflow.compose import chain_text
+from CompressionTrainerLib.workflow.config import CONFIGS, load_chain
+from CompressionTrainerLib.workflow.estimate import BEFORE, Estimate
+from CompressionTrainerLib.workflow.folder import check_rows, epochs, finished_stages, variants
+from CompressionTrainerLib.workflow.job import start_chain
+from CompressionTrainerLib.workflow.progress import Progress
+from CompressionTrainerLib.workflow.request import request_chain
+from CompressionTrainerLib.workflow.run import compress, prepare, require_unchanged
 from LiverTumorLib.errors import InputError, ModelError, OutputError, UsageError
 from LiverTumorLib.models.bundle import MODEL, load_bundle, write_bundle
 from LiverTumorLib.models.catalogue import SHIPPED, bundle_folders, get_bundle

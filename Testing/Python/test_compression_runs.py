@@ -12,17 +12,18 @@ import pytest
 
 pytest.importorskip("tensorflow", reason="the trainer's tests need TensorFlow")
 
-from CompressionTrainerLib.compression import distill_command
-from CompressionTrainerLib.compression.distill import distill_run
-from CompressionTrainerLib.compression.inspect import float_tensors, kernels, sparsity
-from CompressionTrainerLib.compression.prune import prune_run
-from CompressionTrainerLib.compression.slim import slim_run
 from CompressionTrainerLib.export.bundle import export_run
 from CompressionTrainerLib.export.variants import write_variants
+from CompressionTrainerLib.networks.build import build_network
+from CompressionTrainerLib.networks.tflite_file import float_tensors, kernels, sparsity
+from CompressionTrainerLib.stages import distill
+from CompressionTrainerLib.stages.distill import distill_run
+from CompressionTrainerLib.stages.prune import prune_run
+from CompressionTrainerLib.stages.quantize import quantize_run
+from CompressionTrainerLib.stages.slim import slim_run
 from CompressionTrainerLib.training.config import config_from_dict
-from CompressionTrainerLib.training.finished import open_run, read_run
-from CompressionTrainerLib.training.quantize import quantize_run
-from CompressionTrainerLib.training.run import build_network
+from CompressionTrainerLib.training.finished import open_run
+from CompressionTrainerLib.training.record import read_run
 from LiverTumorLib.errors import Cancelled, InputError, UsageError
 from tiny_training import TINY, untrained_run, write_data
 
@@ -130,7 +131,7 @@ def test_a_short_student_starts_from_its_teachers_first_layers(data, tmp_path):
     text = text.replace("epochs = 2", "epochs = 1\nlearning_rate = 1e-12").replace("[network]", "[network]\nstride = 16\nblocks = 12")
     (tmp_path / "student.toml").write_text(text, encoding="utf-8")
     parser = argparse.ArgumentParser()
-    distill_command.add_parser(parser.add_subparsers())
+    distill.add_parser(parser.add_subparsers())
     words = ["distill", teacher, "--config", tmp_path / "student.toml", "--from-teacher", "--out", tmp_path / "student"]
     options = (f"--{name}={path}" for name, path in zip(("data", "split", "cache"), data, strict=True))
     arguments = parser.parse_args([*map(str, words), *options])

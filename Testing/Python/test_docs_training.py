@@ -5,8 +5,8 @@ import shlex
 from dataclasses import fields
 
 import pytest
-from CompressionTrainerLib.chain.config import CONFIGS, NETWORKS
 from CompressionTrainerLib.training.config import _SECTIONS
+from CompressionTrainerLib.workflow.config import CONFIGS, NETWORKS
 from LiverTumorLib.cli import build_parser
 from read_extension import ROOT
 

@@ -11,8 +11,8 @@ import sys
 import numpy as np
 import pytest
 from CompressionTrainerLib.data.identity import sha256_of
-from CompressionTrainerLib.evaluation import command
-from CompressionTrainerLib.evaluation.provenance import append_log, provenance
+from CompressionTrainerLib.provenance import append_log, provenance
+from CompressionTrainerLib.stages import evaluate as command
 from LiverTumorLib.errors import InputError, LiverTumorError, OutputError, SomeCasesFailed, UsageError
 from LiverTumorLib.models.catalogue import SHIPPED
 from LiverTumorLib.phantom import make_phantom
@@ -110,7 +110,7 @@ def test_the_log_grows_and_an_unwritable_one_is_an_error(tmp_path):
 
 
 def test_evaluation_loads_no_tensorflow_and_its_import_nothing_heavy():
-    modules = ", ".join(f"CompressionTrainerLib.evaluation.{name}" for name in ("command", "summary", "report"))
+    modules = "CompressionTrainerLib.stages.evaluate, CompressionTrainerLib.evaluation.summary, CompressionTrainerLib.evaluation.report"
     heavy = {"tensorflow", "tf_keras", "ai_edge_litert", "nibabel", "sklearn", "surface_distance"}
     code = f"import sys, {modules}; print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"PYTHONPATH": ":".join(sys.path)})

@@ -12,7 +12,8 @@ import pytest
 
 pytest.importorskip("tensorflow", reason="the trainer's tests need TensorFlow")
 
-from CompressionTrainerLib.chain.child import PROGRAM, child_environment, end_process
+from CompressionTrainerLib.environment.process import child_environment
+from CompressionTrainerLib.workflow.child import PROGRAM, end_process
 from LiverTumorLib.jobs.group import start_group
 from tiny_training import TINY, untrained_run, write_data
 

@@ -12,16 +12,16 @@ import pytest
 
 pytest.importorskip("tensorflow", reason="the trainer's tests need TensorFlow")
 
-from CompressionTrainerLib.compression.inspect import float_tensors, keras_weights
 from CompressionTrainerLib.data.slices import BORDER, CaseSlices
 from CompressionTrainerLib.export.bundle import export_run
 from CompressionTrainerLib.export.tflite import float_tflite
 from CompressionTrainerLib.export.thresholds import case_scores, nearest_to_half
+from CompressionTrainerLib.networks.tflite_file import float_tensors, keras_weights
+from CompressionTrainerLib.stages.quantize import quantize_run
 from CompressionTrainerLib.training.config import load_config
 from CompressionTrainerLib.training.finished import open_run
-from CompressionTrainerLib.training.quantize import quantize_run
 from CompressionTrainerLib.training.run import train
-from CompressionTrainerLib.training.state import read_record
+from CompressionTrainerLib.training.state import read_state
 from LiverTumorLib.errors import InputError, UsageError
 from LiverTumorLib.models.bundle import load_bundle
 from LiverTumorLib.models.manifest import InputSpec
@@ -122,7 +122,7 @@ def test_a_refit_trains_on_all_and_takes_the_operating_point_of_the_model_that_w
     run = trained(tmp_path, data, "tumor", "liver", network, refit=True)
     assert json.loads((run / "run.json").read_text())["cases"] == {"train": [0, 1, 2], "val": []}
     assert "val_" not in (run / "log.csv").read_text()
-    assert (run / "best.weights.h5").read_bytes() and read_record(run).best_epoch == 2, "the last epoch is the best that is known"
+    assert (run / "best.weights.h5").read_bytes() and read_state(run).best_epoch == 2, "the last epoch is the best that is known"
     with pytest.raises(UsageError, match="give --operating-point"):
         export_run(run, *data, tmp_path / "refit", "0.2.0")
     bundle = export_run(run, *data, tmp_path / "refit", "0.2.0", operating_point=chosen.folder)

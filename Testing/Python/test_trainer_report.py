@@ -19,16 +19,16 @@ pytest.importorskip("surface_distance")
 
 from base64 import b64decode
 
-from CompressionTrainerLib.compression.inspect import kernels, residual_block
 from CompressionTrainerLib.evaluation.case import score_case
 from CompressionTrainerLib.evaluation.comparison import Slice, compare, rows
-from CompressionTrainerLib.evaluation.provenance import provenance
 from CompressionTrainerLib.evaluation.report import write_report
 from CompressionTrainerLib.evaluation.summary import summarize
-from CompressionTrainerLib.reporting import command
+from CompressionTrainerLib.networks.tflite_file import kernels, residual_block
+from CompressionTrainerLib.provenance import provenance
 from CompressionTrainerLib.reporting.inputs import read_inputs
 from CompressionTrainerLib.reporting.models import model_facts
 from CompressionTrainerLib.reporting.section_training import _chain, _ends
+from CompressionTrainerLib.stages import report as command
 from LiverTumorLib.ct import CTVolume
 from LiverTumorLib.errors import InputError, OutputError, UsageError
 from LiverTumorLib.files import write_json, write_table
@@ -379,7 +379,7 @@ def test_a_report_replaced_leaves_no_table_of_the_old_one(tmp_path):
 
 
 def test_the_command_loads_nothing_heavy_before_it_is_used():
-    code = "import sys, CompressionTrainerLib.reporting.command, CompressionTrainerLib.reporting.sections; "
+    code = "import sys, CompressionTrainerLib.stages.report, CompressionTrainerLib.reporting.sections; "
     code += "print(sorted({'tensorflow', 'tf_keras', 'matplotlib', 'jinja2', 'sklearn'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"PYTHONPATH": ":".join(sys.path)})
     assert done.stdout.strip() == "[]"

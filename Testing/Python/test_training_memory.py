@@ -13,7 +13,7 @@ import pytest
 pytest.importorskip("tensorflow", reason="the trainer's tests need TensorFlow")
 
 from CompressionTrainerLib.training.memory import available_bytes, step_bytes
-from CompressionTrainerLib.training.state import read_record
+from CompressionTrainerLib.training.state import read_state
 from tiny_fit import tiny_network
 
 TESTS = Path(__file__).parent
@@ -65,7 +65,7 @@ def test_a_batch_is_halved_or_a_sentence_says_what_to_do_before_memory_runs_out(
     assert done.returncode == 0, done.stderr
     assert said in done.stdout
     if trained:
-        record = read_record(tmp_path / "run")
+        record = read_state(tmp_path / "run")
         assert record.finished and record.batch < batch
         assert json.loads((tmp_path / "run/run.json").read_text())["config"]["optimizer"]["batch"] == batch
     else:

@@ -9,17 +9,18 @@ import pytest
 
 pytest.importorskip("tensorflow", reason="the trainer's tests need TensorFlow")
 
-from CompressionTrainerLib.chain.checks import check_files
-from CompressionTrainerLib.chain.config import load_chain
 from CompressionTrainerLib.data.identity import sha256_of
 from CompressionTrainerLib.data.slices import subset_slices
 from CompressionTrainerLib.data.splits import load_split
 from CompressionTrainerLib.export.variants import write_variants
+from CompressionTrainerLib.networks.build import build_network
 from CompressionTrainerLib.training.config import config_from_dict, load_config
-from CompressionTrainerLib.training.finished import open_run, read_run
-from CompressionTrainerLib.training.record import write_record
-from CompressionTrainerLib.training.run import build_network, calibration_slices, starting_network, train
+from CompressionTrainerLib.training.finished import open_run
+from CompressionTrainerLib.training.record import read_run, write_record
+from CompressionTrainerLib.training.run import calibration_slices, starting_network, train
 from CompressionTrainerLib.training.start import check_start, load_start, start_file
+from CompressionTrainerLib.workflow.checks import check_files
+from CompressionTrainerLib.workflow.config import load_chain
 from LiverTumorLib.errors import InputError, UsageError
 from LiverTumorLib.models.catalogue import get_bundle
 from LiverTumorLib.models.session import open_session

@@ -52,9 +52,10 @@ def untrained_run(folder: Path, data: tuple[Path, Path, Path], text: str) -> Pat
         data: folder, split and cache, as the trainer's functions take them.
         text: of the configuration.
     """
+    from CompressionTrainerLib.networks.build import build_network
     from CompressionTrainerLib.training.config import load_config
     from CompressionTrainerLib.training.record import write_record
-    from CompressionTrainerLib.training.run import build_network, load_slices
+    from CompressionTrainerLib.training.run import load_slices
 
     folder.mkdir()
     (folder / "tiny.toml").write_text(text)

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from LiverTumorLib.errors import LiverTumorError, OutputError, RequirementError
 
-from ..training.progress import Report, reporting
+from ..progress import Report, reporting
 from .choice import UNFINISHED
 
 _TAIL = 3  # lines of pip that say what went wrong

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
 
 import numpy as np
 from LiverTumorLib.errors import ModelError, RequirementError
-from LiverTumorLib.jobs.protocol import worker_environment
 
+from ..environment.process import child_environment
 from . import benchmark_child as child
 from .formats import ModelFile, describe
 from .machine import describe_machine
@@ -87,10 +85,8 @@ def _need_runtimes(models: list[ModelFile], versions: dict[str, str]) -> None:
 
 
 def _measure(model: ModelFile, runtime: str, threads: int, slices: int) -> dict:
-    environment = worker_environment()  # finds the library, and sets no thread count
-    environment["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parents[2]), environment["PYTHONPATH"]])
     command = [sys.executable, "-m", child.__name__, str(model.path), runtime, str(threads), str(slices), str(time.monotonic())]
-    done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", env=environment)
+    done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", env=child_environment())  # which sets no thread count
     if done.returncode:
         reason = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
         raise ModelError(f"{model.path} cannot be run by {runtime}: {reason[-1]}")

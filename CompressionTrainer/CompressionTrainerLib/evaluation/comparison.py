@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
@@ -17,6 +16,7 @@ from LiverTumorLib.models.manifest import InputSpec
 from LiverTumorLib.models.runtimes import LiteRT, OnnxRuntime
 
 from ..data.slices import BORDER, CaseSlices
+from ..training.record import is_run, read_record, read_run
 from .formats import ModelFile
 from .summary import slice_figures
 
@@ -48,14 +48,12 @@ def input_and_training(model: ModelFile, run: Path | None) -> tuple[InputSpec, d
         manifest = load_bundle(model.path.parent).manifest
         task, spec, training = manifest.task, manifest.input, manifest.training
     else:
-        from ..training.finished import read_run
-
-        around = [folder for folder in (*model.path.resolve().parents[:2], run) if folder and (folder / "run.json").is_file()]
+        around = [folder for folder in (*model.path.resolve().parents[:2], run) if folder and is_run(folder)]
         if not around:
             raise UsageError(f"{model.path}: nothing there says which input it takes; name the run that it was made of with --run.")
         config = read_run(around[0])
         task, spec = config.task, config.input
-        training = json.loads((around[0] / "run.json").read_text(encoding="utf-8"))
+        training = read_record(around[0])
     if task != "slice":
         raise UsageError(f"{model.path} is of the task '{task}'; only slice classifiers are compared.")
     return spec, training
@@ -113,8 +111,7 @@ def rows(scores: dict[str, np.ndarray], slices: Sequence[Slice]) -> list[dict]:
 
 
 def _keras(weights: Path, images: Iterator[np.ndarray]) -> list[float]:
-    from ..training.finished import read_run
-    from ..training.run import build_network
+    from ..networks.build import build_network
 
     model = build_network(read_run(weights.parent))
     model.load_weights(weights)

@@ -12,13 +12,14 @@ from LiverTumorLib.models.bundle import CARD, MANIFEST, MODEL, Bundle, load_bund
 from LiverTumorLib.models.manifest import Manifest
 from LiverTumorLib.models.session import open_session
 
-from ..compression.quantization import copy_float_weights, quantization_aware
-from ..training.config import TrainConfig, architecture_title
-from ..training.finished import open_run, read_run
-from ..training.progress import Console, Report
-from ..training.quantize import FOLDER
+from ..networks.config import architecture_title
+from ..networks.quantization import copy_float_weights, quantization_aware
+from ..progress import Console, Report
+from ..training.config import TrainConfig
+from ..training.finished import open_run
+from ..training.record import QUANTIZED, read_record, read_run
 from ..training.run import calibration_slices
-from ..training.state import is_finished, read_record
+from ..training.state import is_finished, read_state
 from .agreement import agreement
 from .card import model_card
 from .tflite import float_tflite, int8_tflite
@@ -67,8 +68,8 @@ def export_run(
     report("slices", 0.0, "Reading the slices", None)
     source = open_run(run, data, split_file, cache, weights)
     config, model = source.config, source.model
-    record = json.loads((run / "run.json").read_text(encoding="utf-8"))
-    if done := read_record(run):
+    record = read_record(run)
+    if done := read_state(run):
         record["config"]["optimizer"]["batch"] = done.batch  # it may have been halved
     inherited = _licence_of_start(record)
     if record.get("start"):  # the run it came from, without the folders of this machine
@@ -77,7 +78,7 @@ def export_run(
     if is_quantized(run):
         aware = quantized_network(run, model, weights)
         quantized, method = int8_tflite(aware), "int8, quantization-aware training"
-        record["quantization"] = json.loads((run / FOLDER / "config.json").read_text(encoding="utf-8"))
+        record["quantization"] = json.loads((run / QUANTIZED / "config.json").read_text(encoding="utf-8"))
         if not record["quantization"].get("distill"):
             copy_float_weights(aware, model)
     else:
@@ -121,7 +122,7 @@ def export_run(
 
 def is_quantized(run: Path) -> bool:
     """Whether a run has been quantized in training; raises InputError where that is not finished."""
-    folder = run / FOLDER
+    folder = run / QUANTIZED
     if (folder / "config.json").exists() and not is_finished(folder):
         raise InputError(f"The quantization of {run} is not finished; the command that began it goes on with it.")
     return (folder / "config.json").exists()
@@ -131,7 +132,7 @@ def quantized_network(run: Path, model, weights: str):
     """The quantization-aware network of a run that has been quantized in training, its "best" or "last" weights; `model` is its plain
     float network."""
     aware = quantization_aware(model)
-    aware.load_weights(run / FOLDER / f"{weights}.weights.h5")
+    aware.load_weights(run / QUANTIZED / f"{weights}.weights.h5")
     return aware
 
 

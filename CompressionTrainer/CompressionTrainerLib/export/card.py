@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from LiverTumorLib.models.manifest import Manifest
 
-from ..training.config import architecture_title
+from ..networks.config import architecture_title
 
 PURPOSE = {
     "liver": "Segments the liver, tumors included, on axial slices of abdominal CT. Stage 1 of the two-stage pipeline.",

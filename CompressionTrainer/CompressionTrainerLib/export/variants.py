@@ -8,9 +8,9 @@ from pathlib import Path
 
 from LiverTumorLib.files.atomic import atomic_path
 
-from ..compression.inspect import float_tensors, kernels, sparsity
+from ..networks.tflite_file import float_tensors, kernels, sparsity
+from ..progress import Console, Report
 from ..training.finished import open_run
-from ..training.progress import Console, Report
 from ..training.run import calibration_slices
 from .bundle import is_quantized, quantized_network
 from .tflite import VARIANTS, tflite

@@ -8,9 +8,9 @@ from pathlib import Path
 from LiverTumorLib.errors import LiverTumorError
 from slicer.i18n import tr as _
 
-from ..chain.config import NETWORKS
-from ..chain.folder import finished_stages
-from ..chain.request import PATIENT, SLICE, ChainRequest, chain_of, request_chain
+from ..workflow.config import NETWORKS
+from ..workflow.folder import finished_stages
+from ..workflow.request import PATIENT, SLICE, ChainRequest, chain_of, request_chain
 from .stage_list import StageList
 from .widgets import PathChoice, TextChoice
 

@@ -11,6 +11,8 @@ import numpy as np
 from LiverTumorLib.errors import InputError
 from LiverTumorLib.metrics import PatientSlices
 
+from ..training.record import is_run, read_record
+
 
 @dataclass(frozen=True)
 class Scores:
@@ -206,7 +208,7 @@ def _variants(path: Path, found: Inputs, chain: str) -> None:
 def _run(log: Path, root: Path) -> list[Run]:
     """The training that a log is of: of a run itself, or of quantization or gradual pruning, whose folders lie in one."""
     folder = log.parent
-    record = next((_json(each / "run.json") for each in (folder, folder.parent) if (each / "run.json").is_file()), None)
+    record = next((read_record(each) for each in (folder, folder.parent) if is_run(each)), None)
     if record is None:
         return []  # somebody else's log.csv
     epochs = [{name: float(value) for name, value in row.items() if value} for row in _rows(log)]
@@ -215,7 +217,7 @@ def _run(log: Path, root: Path) -> list[Run]:
 
 
 def _stage(folder: Path, record: dict) -> str:
-    if not (folder / "run.json").is_file():
+    if not is_run(folder):
         return "gradual pruning" if folder.name == "gradual" else "quantization-aware training"
     for key, stage in (
         ("pruning", "fine-tuning of the pruned"),

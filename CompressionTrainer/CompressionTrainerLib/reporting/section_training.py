@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..evaluation.text import number
-from ..training.config import architecture_title
+from ..networks.config import architecture_title
 from .inputs import Inputs, Run
 from .page import Figure, Section, Table, Text, slug
 from .plots_training import column_of, plot_counts, plot_training

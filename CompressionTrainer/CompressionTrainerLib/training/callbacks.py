@@ -9,7 +9,7 @@ import numpy as np
 from LiverTumorLib.errors import LiverTumorError
 
 from ..networks.keras_module import keras
-from .progress import Report
+from ..progress import Report
 
 REPORT_EVERY_S = 0.5
 

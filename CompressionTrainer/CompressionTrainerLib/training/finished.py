@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,10 +9,13 @@ from LiverTumorLib.errors import InputError
 
 from ..data.slices import CaseSlices
 from ..data.splits import Split
-from .config import TrainConfig, config_from_dict
-from .run import build_network, load_slices
+from ..networks.build import build_network
+from ..networks.distillation import distiller
+from ..progress import Report
+from .config import TrainConfig
+from .record import read_run
+from .run import fit, load_slices
 from .start import check_unseen_start
-from .state import read_record
 
 
 @dataclass(frozen=True)
@@ -51,17 +53,6 @@ def open_run(run: Path, data: Path, split_file: Path, cache: Path, weights: str 
     return FinishedRun(config, slices, split, model, path)
 
 
-def read_run(run: Path) -> TrainConfig:
-    """The configuration of a run; raises InputError when the folder holds none, or one that is not finished."""
-    record = read_record(run)
-    if record and not record.finished:
-        raise InputError(f"The run in {run} is not finished; the command that began it goes on with it.")
-    try:
-        return config_from_dict(json.loads((run / "run.json").read_text(encoding="utf-8"))["config"])
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"{run} holds no finished training run ({error}).") from error
-
-
 def fine_tuning_config(config: TrainConfig, epochs: int, learning_rate: float | None) -> TrainConfig:
     """The run's configuration with the fine-tuning's schedule, by default at the run's own rate; another seed, so that other slices
     are drawn."""
@@ -69,3 +60,10 @@ def fine_tuning_config(config: TrainConfig, epochs: int, learning_rate: float | 
     rate = learning_rate or config.optimizer.learning_rate
     optimizer = replace(config.optimizer, epochs=epochs, learning_rate=rate, **schedule)
     return replace(config, optimizer=optimizer, seed=config.seed + 1000)
+
+
+def teach(student, config: TrainConfig, teacher: FinishedRun, out: Path, temperature: float, share: float, report: Report | None) -> None:
+    """Train a network, which `config` describes, as `run.fit` does, with a teacher's answers beside the labels."""
+    # Truth and answers are compared on the teacher's canvas and, of classifiers, on its cells.
+    shown = replace(config, input=teacher.config.input, network=replace(config.network, stride=teacher.config.network.stride))
+    fit(distiller(student, teacher.model, temperature, share), shown, teacher.slices, out, report=report)

@@ -10,17 +10,80 @@ from pathlib import Path
 
 from LiverTumorLib.errors import InputError, OutputError
 from LiverTumorLib.files.atomic import atomic_path
+from LiverTumorLib.models.bundle import MANIFEST
 
 from ..data.splits import Split
-from ..evaluation.provenance import commit
-from ..networks.keras_module import tf
-from .config import TrainConfig
-from .start import known_ct
-from .state import is_finished
+from ..provenance import commit
+from .config import TrainConfig, config_from_dict
+from .state import is_finished, read_state
 
 RECORD = "run.json"
+QUANTIZED = "quantized"  # the folder of a run's quantization-aware training
 # May be another in a run that goes on; the last follows from others that may not, and earlier versions did not write it.
 _MAY_CHANGE = ("commit", "versions", "machine", "train_ct_sha256")
+# What a run that was made from another says of how its network came about, as that one did.
+_INHERITED = ("imagenet", "distillation", "slimming", "pruning")
+
+
+def is_run(folder: Path) -> bool:
+    """Whether a folder is a training run's."""
+    return (folder / RECORD).is_file()
+
+
+def read_record(run: Path) -> dict:
+    """What is written down about a run; raises InputError where its folder holds no record, or a damaged one."""
+    path = run / RECORD
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{run} holds no finished training run: its {RECORD} cannot be read ({error}).") from error
+    if not isinstance(record, dict):
+        raise InputError(f"{path} is not the record of a training run; take the folder that 'livertumor train' has written.")
+    return record
+
+
+def read_run(run: Path) -> TrainConfig:
+    """The configuration of a run; raises InputError when the folder holds none, or one that is not finished."""
+    state = read_state(run)
+    if state and not state.finished:
+        raise InputError(f"The run in {run} is not finished; the command that began it goes on with it.")
+    try:
+        return config_from_dict(read_record(run)["config"])
+    except KeyError as error:
+        raise InputError(f"{run} holds no finished training run ({error}).") from error
+
+
+def lineage(run: Path) -> dict:
+    """What a run's record says of how its network came about; a run made from it says so too."""
+    record = read_record(run)
+    return {key: record[key] for key in _INHERITED if key in record}
+
+
+def run_of(path: Path) -> Path:
+    """The run that a file with weights belongs to, those of its quantization lying in a folder of their own."""
+    return path.parent.parent if path.parent.name == QUANTIZED else path.parent
+
+
+def is_tflite(path: Path) -> bool:
+    """Whether a file with weights is an exported model, not a run's."""
+    with open(path, "rb") as file:
+        return file.read(8)[4:] == b"TFL3"
+
+
+def known_ct(path: Path | None) -> set[str]:
+    """The checksums of the CT that weights were trained on, those that their own start was trained on among them, as far as is known."""
+    return set(training_of(path).get("train_ct_sha256", []))
+
+
+def training_of(path: Path | None) -> dict:
+    """What is known of the training of weights: their run's record; empty where there is none."""
+    if path is None:
+        return {}
+    about = path.parent / MANIFEST if is_tflite(path) else run_of(path) / RECORD
+    if not about.is_file():
+        return {}
+    record = json.loads(about.read_text(encoding="utf-8"))
+    return record.get("training", {}) if is_tflite(path) else record
 
 
 def refuse_a_run(out: Path) -> None:
@@ -44,6 +107,8 @@ def write_record(
     Raises:
         InputError: the folder holds another run, which is not finished.
     """
+    from ..networks.keras_module import tf
+
     record = {
         "config": config.to_dict(),
         "split": split.name,

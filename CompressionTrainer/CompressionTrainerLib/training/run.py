@@ -10,45 +10,27 @@ from pathlib import Path
 import numpy as np
 from LiverTumorLib.errors import InputError, LiverTumorError, WorkerError
 
-from ..compression.channels import with_channels
 from ..data.samples import load_sample
 from ..data.slices import subset_slices
 from ..data.splits import Case, Split, load_split
-from ..networks.baselines import baseline
-from ..networks.heads import classifier
+from ..networks.build import build_network
 from ..networks.keras_module import keras, tf
-from ..networks.mobile_unet import mobile_unet
-from ..networks.mobilenet_v2 import freeze_imagenet, load_imagenet, mobilenet_v2_classifier, reestimate_batch_norm
-from ..networks.unet import unet
+from ..networks.mobilenet_v2 import freeze_imagenet, load_imagenet, reestimate_batch_norm
+from ..progress import Console, Report
 from .batches import steps_per_epoch
 from .callbacks import SeedDropout, StopAtNaN, Tell
 from .checks import check_classes, check_imagenet
 from .config import TrainConfig
+from .keeper import Keeper
 from .memory import available_bytes, step_bytes
 from .objective import objective
-from .progress import Console, Report
 from .record import refuse_a_run, write_record
 from .schedule import make_optimizer, schedule_callbacks
 from .start import check_start, check_unseen_start, is_tflite, load_start
-from .state import Keeper, read_record
+from .state import read_state
 from .strategy import check_batch, make_strategy, shared_batches, writes
 
 CALIBRATION_SLICES = 56
-
-
-def build_network(config: TrainConfig):
-    """The untrained network of a configuration."""
-    network, size = config.network, config.input.size
-    if config.architecture == "mobile_unet":
-        model = mobile_unet(keras, size, network.width, network.decoder)
-    elif config.architecture in ("unet", "resunet"):
-        model = unet(keras, size, network.width, residual=config.architecture == "resunet")
-    elif config.architecture == "mobilenet_v2":
-        model = mobilenet_v2_classifier(keras, size, network.width, network.dropout, network.head, network.stride, network.blocks)
-    else:
-        base = baseline(keras, config.architecture, size, network.width)
-        model = classifier(keras, base, network.dropout, network.head, config.architecture)
-    return with_channels(model, network.channels) if network.channels else model
 
 
 def train(
@@ -159,12 +141,12 @@ def fit(
     counting = schedule_callbacks(config.optimizer)
     keeper = Keeper(out, monitor, config.optimizer.batch, counting, config.keep_epochs, writes(strategy))
     keeper.restore(model)
-    first = keeper.record.epochs
-    if keeper.record.finished:
+    first = keeper.state.epochs
+    if keeper.state.finished:
         return
     if first:
         print(f"{out}: going on after epoch {first} of {epochs}.", flush=True)
-    if first < epochs and not keeper.record.stopped:
+    if first < epochs and not keeper.state.stopped:
         training, validation, validation_steps = shared_batches(strategy, config, slices, first)
         watching = [StopAtNaN(), *([SeedDropout(config.seed)] if strategy.num_replicas_in_sync == 1 else [])]
         telling = [Tell(report or Console(), first, epochs, steps)]  # after all is saved
@@ -201,7 +183,7 @@ class BatchTooLarge(LiverTumorError):
 
 def _fitting(model, config: TrainConfig, out: Path) -> TrainConfig:
     """The configuration with the batch of a training that goes on or, of a new one, with one that fits into memory."""
-    if begun := read_record(out):
+    if begun := read_state(out):
         return _with_batch(config, min(begun.batch, config.optimizer.batch))
     while config.optimizer.batch > 1 and model.distribute_strategy.num_replicas_in_sync == 1:
         if step_bytes(model, config.optimizer.batch) <= available_bytes():

@@ -1,0 +1,207 @@
+"""`livertumor prepare DATA`: check a folder of labelled CT and freeze its splits."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .options import add_events_option
+
+if TYPE_CHECKING:
+    from ..data.check import CaseFacts
+    from ..data.layouts import Found
+    from ..data.partition import Division
+    from ..data.splits import Case
+    from ..progress import Report
+
+CHECK, COUNTS, REQUEST, KEEP = "check.csv", "counts.csv", "prepare.json", "checked"
+
+
+def add_parser(subparsers) -> None:
+    """Add the command."""
+    from ..data.partition import SELECTIONS, SplitOptions
+    from ..data.splits import KINDS
+
+    parser = subparsers.add_parser(
+        "prepare",
+        help="check a folder of labelled CT and freeze its split",
+        description="Check every CT and mask of a folder (can it be read, is it CT, do mask and CT lie on one grid, are the labels known, "
+        "is a case there twice), say what is wrong in one table, and divide the cases into train, val and test. The folder may be laid out "
+        "as LiTS (volume-N, segmentation-N), MSD (dataset.json), 3D-IRCADb (PATIENT_DICOM, MASKS_DICOM) or in pairs (images/X with "
+        "masks/X, or X with X_seg); masks hold 0 background, 1 liver, 2 tumor. Writes check.csv, counts.csv and split.json (or "
+        "fold-1.json, …) into the folder --out. Give the same split file to every training and evaluation that is to be compared. A check "
+        "that was stopped goes on where it was.",
+    )
+    parser.add_argument("data", type=Path, metavar="DATA", help="folder with the labelled CT")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the tables and the split files")
+    kind = "divide by patient, or slice by slice as the seed paper did, which lets one patient train and test (default: %(default)s)"
+    parser.add_argument("--split", choices=KINDS, default=SplitOptions.kind, help=kind)
+    parser.add_argument("--folds", type=int, default=0, metavar="K", help="K-fold cross-validation (default: one split of 70/15/15 %%)")
+    parser.add_argument("--seed", type=int, default=SplitOptions.seed, metavar="N", help="of the draw (default: %(default)s)")
+    slices = "use all slices, those with liver, or of those as many with tumor as without (default: %(default)s)"
+    parser.add_argument("--slices", choices=SELECTIONS, default=SplitOptions.selection, help=slices)
+    area = "tumor area, in mm2, from which a slice counts as one with tumor (default: any pixel of the mask)"
+    parser.add_argument("--min-tumor-mm2", type=float, default=0.0, metavar="X", help=area)
+    same = "case ids that are one patient, for example 7 9; may be repeated"
+    parser.add_argument("--same-patient", nargs="+", action="append", default=[], metavar="ID", help=same)
+    aside = "case ids that are not used at all, for example those kept for a last test"
+    parser.add_argument("--leave-out", nargs="+", default=[], metavar="ID", help=aside)
+    parser.add_argument("--skip-bad", action="store_true", help="leave out the cases that cannot be used, instead of stopping there")
+    parser.add_argument("--overwrite", action="store_true", help="replace what an earlier preparation left in the folder")
+    add_events_option(parser)
+    parser.set_defaults(func=run)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Check, print the table, write the files.
+
+    Raises:
+        InputError: no cases, none usable, or a division that leaves a subset empty or with one class.
+        OutputError: the folder holds another preparation, or cannot be written.
+        SomeCasesFailed: cases cannot be used, and they were not to be left out.
+        UsageError: options that make no sense, or an unknown case id.
+    """
+    from ..progress import reporting
+    from ..stopping import stops_promptly
+
+    with stops_promptly(), reporting(arguments.events, arguments.out) as report:
+        prepare(arguments, report)
+
+
+def prepare(arguments: argparse.Namespace, report: Report) -> None:
+    """What `run` does, its progress told to `report`."""
+    from LiverTumorLib.files import write_json
+
+    from ..data.check import same_voxels
+    from ..data.layouts import find_cases
+    from ..data.partition import SplitOptions, divide, patient_groups
+
+    options = SplitOptions(arguments.split, arguments.folds, arguments.seed, arguments.slices, arguments.min_tumor_mm2)
+    data, out = arguments.data.resolve(), arguments.out
+    splits = [out / f"fold-{fold + 1}.json" for fold in range(options.folds)] or [out / "split.json"]
+    request = {"data": str(data), "same_patient": arguments.same_patient, "leave_out": arguments.leave_out, **asdict(options)}
+    if _already_done(out, splits, request, arguments.overwrite):
+        print(f"Already done: {_listed(splits)}. Use --overwrite to do it again.")
+        return
+    found = find_cases(data)
+    known = list(dict.fromkeys([case.id for case in found.cases] + [problem.case for problem in found.problems if problem.case]))
+    for option, named in (("--same-patient", sum(arguments.same_patient, [])), ("--leave-out", arguments.leave_out)):
+        _require_known(option, named, known)
+    found = replace(
+        found,
+        cases=[case for case in found.cases if case.id not in arguments.leave_out],
+        problems=[problem for problem in found.problems if problem.case not in arguments.leave_out],
+    )
+    write_json(out / REQUEST, request)
+    facts = _check(found, out, arguments.skip_bad, report)
+    same = [[case for case in ids if case in facts] for ids in (*arguments.same_patient, *same_voxels(facts))]
+    patients = patient_groups(facts, same)
+    divisions = divide(facts, patients, options)
+    _freeze(dict(zip(splits, divisions, strict=True)), found, facts, patients, options, data)
+    if options.kind == "slice":
+        print("Slices of one patient are in several parts, as asked: figures on these test slices say nothing about new patients.")
+    print(f"Frozen in {_listed(splits)}.")
+
+
+def _check(found: Found, out: Path, skip_bad: bool, report: Report) -> dict[str, CaseFacts]:
+    """Check the cases, print and write the table; answers with the facts of the usable cases."""
+    from LiverTumorLib.errors import SomeCasesFailed
+    from LiverTumorLib.files import write_table
+
+    from ..data.check import check_folder
+    from ..data.problems import COLUMNS
+
+    def progress(number: int, total: int, case: str) -> None:
+        report("check", (number - 1) / total, f"{found.layout}, case {case} ({number} of {total})", None)
+
+    facts, problems = check_folder(found.cases, out / KEEP, progress)
+    report("check", 1.0, f"{found.layout}: {len(found.cases)} cases checked", None)
+    problems = found.problems + problems
+    write_table(out / CHECK, [problem.row() for problem in problems], COLUMNS)
+    print("\n".join(map(str, problems)) or "Nothing is wrong with the data.")
+    bad = {problem.case for problem in problems if problem.blocking}
+    if bad and not skip_bad:
+        raise SomeCasesFailed(
+            f"{len(bad)} of {len(bad | set(facts))} cases cannot be used, see {out / CHECK}; mend them and run the same command again, "
+            "or leave them out with --skip-bad."
+        )
+    return facts
+
+
+def _freeze(divisions: dict[Path, Division], found: Found, facts: dict[str, CaseFacts], patients, options, data: Path) -> None:
+    """Write the split files and the table of counts, and print that."""
+    from LiverTumorLib.files import write_json, write_table
+
+    from ..data.partition import split_content
+
+    files, rows = _files([case for case in found.cases if case.id in facts], facts, data), []
+    for path, division in divisions.items():
+        content = split_content(f"{data.name}, {path.stem}" if options.folds else data.name, division, patients, options) | files
+        rows += [{"split": path.stem, "part": subset, **counts} for subset, counts in content["counts"].items()]
+        write_json(path, content)
+    out = next(iter(divisions)).parent
+    for path in set(_split_files(out)) - set(divisions):
+        path.unlink()  # of another number of folds, which --overwrite replaces
+    write_table(out / COUNTS, rows)
+    _print_table(rows)
+
+
+def _already_done(out: Path, splits: list[Path], request: dict, overwrite: bool) -> bool:
+    """Whether the folder holds what is asked for. Raises OutputError where it holds something else that may not be replaced."""
+    import json
+
+    from LiverTumorLib.errors import OutputError
+
+    if overwrite:
+        return False
+    tables = [path for path in (out / CHECK, out / COUNTS) if path.exists()]
+    present = _split_files(out) or ([] if (out / REQUEST).exists() else tables)  # tables alone: of a preparation that was stopped
+    try:
+        same = json.loads((out / REQUEST).read_text(encoding="utf-8")) == json.loads(json.dumps(request))
+    except (OSError, ValueError):
+        same = False
+    if present and not same:
+        raise OutputError(f"{present[0]} is of other data or options; choose another --out, or --overwrite.")
+    return (out / COUNTS).exists() and all(path.exists() for path in splits)
+
+
+def _split_files(out: Path) -> list[Path]:
+    return sorted(path for pattern in ("fold-*.json", "split.json") for path in out.glob(pattern))
+
+
+def _require_known(option: str, named: list[str], ids: list[str]) -> None:
+    import difflib
+
+    from LiverTumorLib.errors import UsageError
+
+    for case in named:
+        if case not in ids:
+            near = difflib.get_close_matches(case, ids, 1)
+            raise UsageError(f"{option}: {case!r} is no case; " + (f"did you mean {near[0]!r}?" if near else f"there are {_some(ids)}."))
+
+
+def _files(cases: list[Case], facts: dict[str, CaseFacts], data: Path) -> dict:
+    """The entries of a split file that say which files the cases have and what they were."""
+    cases_entry, sha256 = {}, {}
+    for case in cases:
+        ct, mask = (path.relative_to(data).as_posix() for path in (case.ct, case.mask))
+        cases_entry[case.id] = {"ct": ct, "mask": mask}
+        sha256 |= {ct: facts[case.id].ct_sha256, mask: facts[case.id].mask_sha256}
+    return {"cases": cases_entry, "sha256": sha256}
+
+
+def _print_table(rows: list[dict]) -> None:
+    table = [list(rows[0]), *([str(value) for value in row.values()] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    for row in table:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _listed(paths: list[Path]) -> str:
+    return str(paths[0]) if len(paths) == 1 else f"{paths[0]} to {paths[-1].name}"
+
+
+def _some(ids: list[str]) -> str:
+    return ", ".join(ids[:20]) + (", …" if len(ids) > 20 else "")

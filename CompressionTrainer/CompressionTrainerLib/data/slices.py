@@ -21,6 +21,8 @@ from .splits import Case, Split, slices_of
 
 # Cached canvases are wider than the network's by this many pixels, so that shifted and rotated crops show real anatomy.
 BORDER = 32
+# The network's own canvas within a cached one, (k, rows, columns).
+INNER = (slice(None), slice(BORDER, -BORDER), slice(BORDER, -BORDER))
 
 
 @dataclass(frozen=True)

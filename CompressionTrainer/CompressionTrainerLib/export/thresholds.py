@@ -12,20 +12,16 @@ from LiverTumorLib.pipelines import liver, tumor
 from LiverTumorLib.pipelines.slicemaps import smoothed
 from LiverTumorLib.pipelines.slicewise import calibrated, slice_logits, smoothed_logits
 
-from ..data.slices import BORDER, CaseSlices
+from ..data.slices import INNER, CaseSlices
+from ..evaluation.out_of_fold import FALSE_TUMOR_ML
 
 TIE = 0.01  # Dice
 CANDIDATES = np.round(np.arange(0.05, 0.91, 0.05), 2)
-# Without tumour there is no Dice; a threshold that invents this much tumour (ml) in such a patient costs as much as missing one.
-FALSE_TUMOR_ML = 5.0
-
-# The network's own canvas within a cached one.
-_INNER = (slice(None), slice(BORDER, -BORDER), slice(BORDER, -BORDER))
 
 
 def predictions(session: Session, case: CaseSlices) -> list[np.ndarray]:
     """All raw outputs of the network for every slice of a case."""
-    image, offset = case.image[_INNER], session.bundle.manifest.input.neighbour_mm / case.slice_mm
+    image, offset = case.image[INNER], session.bundle.manifest.input.neighbour_mm / case.slice_mm
     return session.predict_all([neighbour_channels(image, k, offset) for k in range(len(image))])
 
 
@@ -49,7 +45,7 @@ def case_scores(output: np.ndarray, case: CaseSlices, spec: InputSpec, task: str
     Args:
         output: probability (k, rows, columns) as the network gives it.
     """
-    truth = (case.liver if task == "liver" else case.tumor)[_INNER] >= 128
+    truth = (case.liver if task == "liver" else case.tumor)[INNER] >= 128
     # As in inference: smoothed, and tumour is looked for in the liver.
     output = smoothed(output, liver.SMOOTH_MM if task == "liver" else tumor.SMOOTH_MM, (case.slice_mm, spec.spacing_mm))
     if task == "tumor":
@@ -67,7 +63,7 @@ def case_scores(output: np.ndarray, case: CaseSlices, spec: InputSpec, task: str
 
 def in_liver(case: CaseSlices) -> np.ndarray:
     """Where tumour counts, bool (k, rows, columns): in the true liver, as inference looks for it in the predicted one."""
-    return case.liver[_INNER] >= 128
+    return case.liver[INNER] >= 128
 
 
 def nearest_to_half(scores: dict[float, float]) -> float:
@@ -110,6 +106,6 @@ def slice_calibration(session: Session, cases: Sequence[CaseSlices]) -> tuple[Ca
 def liver_slice_logits(session: Session, case: CaseSlices) -> np.ndarray:
     """Logits of a case's slices that hold liver, (n,), as inference makes them before calibration."""
     ks = case.ks(case.has_liver)
-    liver = case.liver[_INNER][ks] / np.float32(255) if session.bundle.manifest.input.region == "liver" else None
+    liver = case.liver[INNER][ks] / np.float32(255) if session.bundle.manifest.input.region == "liver" else None
     outputs = [output[ks] for output in predictions(session, case)]
     return smoothed_logits(slice_logits(outputs, liver), case.slice_mm)

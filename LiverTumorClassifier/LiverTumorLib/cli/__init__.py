@@ -32,6 +32,7 @@ COMMANDS = (
     "CompressionTrainerLib.stages.report",
     "CompressionTrainerLib.stages.benchmark",
     "CompressionTrainerLib.stages.train",
+    "CompressionTrainerLib.stages.cross_validate",
     "CompressionTrainerLib.stages.prune",
     "CompressionTrainerLib.stages.slim",
     "CompressionTrainerLib.stages.distill",

@@ -13,7 +13,7 @@ from CompressionTrainerLib.workflow.estimate import BEFORE, Estimate
 from CompressionTrainerLib.workflow.folder import check_rows, epochs, finished_stages, variants
 from CompressionTrainerLib.workflow.job import start_chain
 from CompressionTrainerLib.workflow.progress import Progress
-from CompressionTrainerLib.workflow.request import request_chain
+from CompressionTrainerLib.workflow.request import ChainChoices, request_chain
 from CompressionTrainerLib.workflow.run import compress, prepare, require_unchanged
 from LiverTumorLib.errors import InputError, ModelError, OutputError, UsageError
 from LiverTumorLib.models.bundle import MODEL, load_bundle, write_bundle
@@ -44,7 +44,7 @@ def test_files_that_a_configuration_names_are_found_from_anywhere(tmp_path):
     (tmp_path / "here").mkdir()
     (tmp_path / "here" / "a 'b\" ü.npz").write_bytes(b"")
     (tmp_path / "here" / "chain.toml").write_text('name = "x"\nnetwork = "fast"\n[train]\nimagenet = "a \'b\\" ü.npz"\n[export]\n')
-    request = request_chain(tmp_path, tmp_path / "out", tmp_path / "here" / "chain.toml")
+    request = request_chain(ChainChoices(tmp_path, tmp_path / "out", tmp_path / "here" / "chain.toml"))
     assert stages_of(request.config, tmp_path)["train"]["imagenet"] == tmp_path / "here" / "a 'b\" ü.npz"
 
 
@@ -52,26 +52,28 @@ def test_a_model_to_start_from_is_named_by_its_id(tmp_path):
     (tmp_path / "chain.toml").write_text('name = "x"\nnetwork = "liver-roi"\n[train]\nstart = "liver-roi"\n')
     model = get_bundle("liver-roi").model
     for request in (
-        request_chain(tmp_path, tmp_path / "out", tmp_path / "chain.toml"),
-        request_chain(tmp_path, tmp_path / "out", "best", network="liver-roi", start="liver-roi"),
-        request_chain(tmp_path, tmp_path / "out", "best", network="liver-roi", start=model),
+        request_chain(ChainChoices(tmp_path, tmp_path / "out", tmp_path / "chain.toml")),
+        request_chain(ChainChoices(tmp_path, tmp_path / "out", "best", network="liver-roi", start="liver-roi")),
+        request_chain(ChainChoices(tmp_path, tmp_path / "out", "best", network="liver-roi", start=model)),
     ):
         assert stages_of(request.config, tmp_path)["train"]["start"] == model
     with pytest.raises(UsageError, match="liver-ro, which .train. start names, is missing"):
-        request_chain(tmp_path, tmp_path / "out", "best", network="liver-roi", start="liver-ro")
+        request_chain(ChainChoices(tmp_path, tmp_path / "out", "best", network="liver-roi", start="liver-ro"))
 
 
 def test_choices_reach_the_configuration_and_the_command_line(tmp_path):
     request = request_chain(
-        tmp_path,
-        tmp_path / "out",
-        "fast",
-        name="mine",
-        split="slice",
-        leave_out=["prune", "train"],
-        skip_bad=True,
-        until="export",
-        overwrite=True,
+        ChainChoices(
+            tmp_path,
+            tmp_path / "out",
+            "fast",
+            name="mine",
+            split="slice",
+            leave_out=["prune", "train"],
+            skip_bad=True,
+            until="export",
+            overwrite=True,
+        )
     )
     stages = stages_of(request.config, tmp_path)
     assert stages["prepare"] == {"split": "slice", "slices": "liver", "skip_bad": True}
@@ -82,7 +84,7 @@ def test_choices_reach_the_configuration_and_the_command_line(tmp_path):
     assert words[-3:] == ["--until", "export", "--overwrite"] and "--split" not in words
 
     (tmp_path / "split.json").write_text("{}")
-    request = request_chain(tmp_path, tmp_path / "out", "best", network="liver-roi", split=tmp_path / "split.json")
+    request = request_chain(ChainChoices(tmp_path, tmp_path / "out", "best", network="liver-roi", split=tmp_path / "split.json"))
     assert "prepare" not in stages_of(request.config, tmp_path)
     assert load_chain(tmp_path / "asked.toml").network.config.task == "liver"
     assert request.words(tmp_path)[-2:] == ["--split", str(tmp_path / "split.json")]
@@ -105,7 +107,7 @@ def test_choices_reach_the_configuration_and_the_command_line(tmp_path):
 def test_what_does_not_fit_is_told_before_anything_starts(tmp_path, changes, error, message):
     asked = {"data": tmp_path, "out": tmp_path / "out", "configuration": "fast"} | changes
     with pytest.raises(error, match=message):
-        request_chain(**asked)
+        request_chain(ChainChoices(**asked))
     assert not (tmp_path / "out").exists()
 
 
@@ -184,7 +186,7 @@ def test_the_pythons(tmp_path, monkeypatch):
 
 def test_a_python_that_is_not_there_is_told(tmp_path, monkeypatch):
     monkeypatch.setenv("LIVERTUMOR_MODELS", str(tmp_path / "models"))
-    request = request_chain(tmp_path, tmp_path / "out", "fast")
+    request = request_chain(ChainChoices(tmp_path, tmp_path / "out", "fast"))
     with pytest.raises(Exception, match=r"python.* cannot be started: No such file"):
         start_chain(trainer_python("own"), request)
 

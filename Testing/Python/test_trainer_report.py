@@ -19,7 +19,7 @@ pytest.importorskip("surface_distance")
 
 from base64 import b64decode
 
-from CompressionTrainerLib.evaluation.case import score_case
+from CompressionTrainerLib.evaluation.case import Parts, score_case
 from CompressionTrainerLib.evaluation.comparison import Slice, compare, rows
 from CompressionTrainerLib.evaluation.report import write_report
 from CompressionTrainerLib.evaluation.summary import summarize
@@ -62,7 +62,7 @@ def write_evaluation(folder, title="three <b>cases</b>", tumor=True):
         records = [SliceRecord(k, 5.0 * k, "liver", p) for k, p in enumerate(probability)]
         output = CaseOutput(CaseResult(f"case-{number}", CaseSummary(), [], records, MODELS, {"liver": 1.0}), found)
         volume = CTVolume(np.zeros(truth.shape, np.int16), np.diag([-5.0, -4.0, 5.0, 1]), f"case-{number}")
-        scored.append(score_case(output, truth, volume, str(number), tumor=tumor, slices=tumor))
+        scored.append(score_case(output, truth, volume, str(number), Parts(tumor=tumor, slices=tumor)))
     pictures = [{"case": f"case-{number - 1}", "file": f"pictures/{number:03d}.png"} for number in (1, 2)]
     write_report(folder, title, scored, summarize(scored, 0.5), provenance("livertumor evaluate x", MODELS), about={}, pictures=pictures)
     (folder / "pictures").mkdir()

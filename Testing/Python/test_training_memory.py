@@ -27,6 +27,8 @@ from pathlib import Path
 from CompressionTrainerLib.data.splits import Split
 from CompressionTrainerLib.networks.keras_module import keras
 from CompressionTrainerLib.training import memory, run
+from CompressionTrainerLib.stages.train import TrainSettings, train
+from CompressionTrainerLib.data.training_data import TrainingData
 from tiny_fit import SIZE, tiny_config, tiny_slices
 
 def network(config):
@@ -43,7 +45,7 @@ config = replace(config, optimizer=replace(config.optimizer, batch=batch), sampl
 size = int(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmSize"))) * 1024
 resource.setrlimit(resource.RLIMIT_AS, (size + limit, size + limit))
 try:
-    run.train(config, out, out / "split.json", out / "run", out, None)
+    train(config, TrainingData(out, out / "split.json", out), out / "run", TrainSettings())
 except run.BatchTooLarge as error:
     print(error)
 """

@@ -18,7 +18,9 @@ import pytest
 pytest.importorskip("tensorflow", reason="the trainer's tests need TensorFlow")
 
 from CompressionTrainerLib.data.splits import Split
+from CompressionTrainerLib.data.training_data import TrainingData
 from CompressionTrainerLib.networks.keras_module import keras
+from CompressionTrainerLib.stages.train import TrainSettings, train
 from CompressionTrainerLib.training import run as training
 from CompressionTrainerLib.training.run import fit
 from CompressionTrainerLib.training.state import BEST, LAST, LOG, STATE, is_finished, read_state
@@ -223,9 +225,8 @@ def tiny_run(tmp_path, monkeypatch):
     split = Split("tiny", {"train": [], "val": []}, {}, tmp_path)
     monkeypatch.setattr(training, "build_network", lambda config: tiny_network())
     monkeypatch.setattr(training, "load_slices", lambda *_: (tiny_slices(), split))
-    return lambda config, report=quiet: training.train(
-        config, tmp_path, tmp_path / "split.json", tmp_path / "run", tmp_path, None, report=report
-    )
+    data = TrainingData(tmp_path, tmp_path / "split.json", tmp_path)
+    return lambda config, report=quiet: train(config, data, tmp_path / "run", TrainSettings(), report)
 
 
 def test_a_batch_that_does_not_fit_into_memory_is_halved(tiny_run, tmp_path, monkeypatch, capsys):

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 from CompressionTrainerLib.data.slices import BORDER, CaseSlices
-from CompressionTrainerLib.stages.options import STRATEGIES
+from CompressionTrainerLib.stages.train import STRATEGIES
 from CompressionTrainerLib.training.config import TrainConfig, config_from_dict
 
 SIZE = 32

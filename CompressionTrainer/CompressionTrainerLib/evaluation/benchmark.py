@@ -6,13 +6,14 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import numpy as np
 from LiverTumorLib.errors import ModelError, RequirementError
 
 from ..environment.process import child_environment
+from ..progress import Report
 from . import benchmark_child as child
 from .formats import ModelFile, describe
 from .machine import describe_machine
@@ -27,7 +28,7 @@ PACKAGES = {child.KERAS: ("tensorflow-cpu", "tensorflow"), child.PLAIN: ("ai-edg
 PACKAGES[child.ONNX_RUNTIME] = ("onnxruntime",)
 
 
-def benchmark(models: list[ModelFile], rounds: int, slices: int, threads: list[int], report: Callable[[str], None]) -> dict:
+def benchmark(models: list[ModelFile], rounds: int, slices: int, threads: Sequence[int], report: Report) -> dict:
     """Measure every file in every runtime that reads it, at each thread count.
 
     Each measurement is a fresh process. All take their turn within a round before the next round begins, so that whatever else
@@ -53,9 +54,11 @@ def benchmark(models: list[ModelFile], rounds: int, slices: int, threads: list[i
     turns = [(model, runtime, count) for count in threads for model in models for runtime in RUNTIMES[model.kind]]
     runs: dict[tuple, list[dict]] = {turn: [] for turn in turns}
     for number in range(rounds):
-        for model, runtime, count in turns:
-            report(f"round {number + 1} of {rounds}: {model.name}, {runtime}, {count} thread{'s' if count > 1 else ''}")
+        for place, (model, runtime, count) in enumerate(turns):
+            what = f"round {number + 1} of {rounds}: {model.name}, {runtime}, {count} thread{'s' if count > 1 else ''}"
+            report(what, (number * len(turns) + place) / (rounds * len(turns)), what, None)
             runs[model, runtime, count].append(_measure(model, runtime, count, slices))
+    report("table", 1.0, "All is measured", None)
     rows = [_row(*turn, described[turn[0]], runs[turn], about) for turn in turns]
     return about | {"settings": {"rounds": rounds, "slices": slices, "threads": list(threads)}, "rows": rows}
 

@@ -12,6 +12,7 @@ from LiverTumorLib.models.bundle import CARD, MANIFEST, MODEL, Bundle, load_bund
 from LiverTumorLib.models.manifest import Manifest
 from LiverTumorLib.models.session import open_session
 
+from ..data.training_data import TrainingData
 from ..networks.config import architecture_title
 from ..networks.quantization import copy_float_weights, quantization_aware
 from ..progress import Console, Report
@@ -22,6 +23,7 @@ from ..training.run import calibration_slices
 from ..training.state import is_finished, read_state
 from .agreement import agreement
 from .card import model_card
+from .settings import ExportSettings
 from .tflite import float_tflite, int8_tflite
 from .thresholds import segmentation_threshold, slice_calibration
 
@@ -32,18 +34,7 @@ LABELS = {"liver": [LIVER_LABEL], "tumor": [TUMOR_LABEL], "slice": [{**TUMOR_LAB
 SUBJECTS = {"liver": "Liver", "tumor": "Liver tumor", "slice": "Tumor in slice"}
 
 
-def export_run(
-    run: Path,
-    data: Path,
-    split_file: Path,
-    cache: Path,
-    out: Path,
-    version: str,
-    weights: str = "best",
-    report: Report | None = None,
-    *,
-    operating_point: Path | None = None,
-) -> Bundle:
+def export_run(run: Path, data: TrainingData, out: Path, settings: ExportSettings, report: Report | None = None) -> Bundle:
     """Write the int8 bundle `out` and, beside the run's weights, its float twin `RUN/float/<id>`: the same weights, not rounded.
 
     A run that has been quantized in training (`livertumor quantize`) is exported from there, any other by post-training
@@ -51,22 +42,19 @@ def export_run(
 
     Args:
         run: folder of a finished training run.
-        data, split_file, cache: as in training.
+        data: as in training.
         out: the bundle's folder; its name is the bundle's id.
-        version: the bundle's version.
-        weights: "best" (by validation) or "last".
         report: told of the progress; by default a console's.
-        operating_point: of a refit, which has no patients left to choose on: the bundle whose threshold and calibration it takes.
 
     Raises:
         InputError: there is no run, or data that the split needs are missing.
-        ModelError: the network does not convert to int8, or there is no bundle `operating_point`.
+        ModelError: the network does not convert to int8, or the operating point is no bundle's.
         UsageError: a refit without an operating point, or one of another question.
     """
-    chosen = _chosen_model(run, operating_point)
-    report = report or Console()
+    chosen = _chosen_model(run, settings.operating_point)
+    report, weights = report or Console(), settings.weights
     report("slices", 0.0, "Reading the slices", None)
-    source = open_run(run, data, split_file, cache, weights)
+    source = open_run(run, data, weights)
     config, model = source.config, source.model
     record = read_record(run)
     if done := read_state(run):
@@ -87,7 +75,7 @@ def export_run(
     plain = float_tflite(model)
     manifest = Manifest(
         id=out.name,
-        version=version,
+        version=settings.version,
         title=f"{SUBJECTS[config.task]} ({architecture_title(config.task, record['config']['network'])})",
         task=config.task,
         input=config.input,

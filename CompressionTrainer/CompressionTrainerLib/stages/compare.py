@@ -4,15 +4,28 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..settings import add_settings, option, settings_from
+from .options import add_data_options, add_events_option, add_overwrite_option, refuse_to_replace, training_data
+
+if TYPE_CHECKING:
+    from ..progress import Report
 
 FILES = ("comparison.json", "predictions.csv")
 
 
+@dataclass(frozen=True)
+class CompareSettings:
+    """From which probability on a slice counts as called tumor."""
+
+    threshold: float = option(0.5, "probability from which a slice counts as called tumor (default: %(default)s)", metavar="X")
+
+
 def add_parser(subparsers) -> None:
     """Add the command."""
-    from .options import add_data_options
-
     parser = subparsers.add_parser(
         "compare",
         help="measure slice classifiers on the same slices",
@@ -27,11 +40,11 @@ def add_parser(subparsers) -> None:
     parser.add_argument("--subset", choices=("train", "val", "test"), default="val", help="which part of the split (default: val)")
     run_help = "the run that .tflite and .onnx files were made of, where they lie in no run's folder; it says what they are shown"
     parser.add_argument("--run", type=Path, metavar="RUN", help=run_help)
-    threshold = "probability from which a slice counts as called tumor (default: %(default)s)"
-    parser.add_argument("--threshold", type=float, default=0.5, metavar="X", help=threshold)
+    add_settings(parser, CompareSettings)
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for comparison.json and predictions.csv")
-    parser.add_argument("--overwrite", action="store_true", help="replace a comparison that is in the folder already")
+    add_overwrite_option(parser, "a comparison that is in the folder already")
     parser.add_argument("--log", type=Path, metavar="FILE", help="append the key figures to this file (JSON lines), whatever was measured")
+    add_events_option(parser)
     parser.set_defaults(func=run)
 
 
@@ -44,7 +57,15 @@ def run(arguments: argparse.Namespace) -> None:
         OutputError: the folder holds a comparison, or cannot be written.
         UsageError: two models of one name, no slice classifier, a subset without slices that hold liver, or one that trained a model.
     """
-    from LiverTumorLib.errors import OutputError, UsageError
+    from ..progress import reporting
+
+    with reporting(arguments.events, arguments.out) as report:
+        compare_models(arguments, report)
+
+
+def compare_models(arguments: argparse.Namespace, report: Report) -> None:
+    """What `run` does, its progress told to `report`."""
+    from LiverTumorLib.errors import UsageError
     from LiverTumorLib.files import write_json, write_table
 
     from ..data.slices import subset_slices
@@ -55,36 +76,36 @@ def run(arguments: argparse.Namespace) -> None:
     from ..evaluation.text import rounded
     from ..provenance import append_log, checkout_log, provenance
 
-    existing = [arguments.out / name for name in FILES if (arguments.out / name).exists()]
-    if existing and not arguments.overwrite:
-        raise OutputError(f"{existing[0]} exists; choose another --out, or --overwrite.")
+    refuse_to_replace(arguments, FILES)
+    data, threshold = training_data(arguments), settings_from(CompareSettings, arguments).threshold
     models = find_models(arguments.models)
     names = [model.name for model in models]
     if len(set(names)) < len(names):
         raise UsageError(f"Two models are called {max(names, key=names.count)}; rename the folder of one, so that they can be told apart.")
-    split = load_split(arguments.split, arguments.data)
+    split = load_split(data.split, data.folder)
     split.verify(split.cases[arguments.subset])
     known = {model: input_and_training(model, arguments.run) for model in models}
     for model, (_, training) in known.items():
         check_unseen(model.name, training, split, arguments.subset)
     scores, slices = {}, []
-    for number, (model, (spec, _)) in enumerate(known.items(), start=1):
-        print(f"[{number}/{len(models)}] {model.name}", file=sys.stderr, flush=True)
-        cases = subset_slices(split, arguments.subset, spec, arguments.cache)
+    for number, (model, (spec, _)) in enumerate(known.items()):
+        report(f"[{number + 1}/{len(models)}] {model.name}", number / len(models), model.name, None)
+        cases = subset_slices(split, arguments.subset, spec, data.cache)
         slices = liver_slices(cases)
         if not slices:
             raise UsageError(f"The split '{split.name}' has no slices with liver in '{arguments.subset}'.")
         scores[model.name] = probabilities(model, spec, cases)
-    compared = compare(scores, slices, arguments.threshold)
+    report("compare", 1.0, "All models have been run", None)
+    compared = compare(scores, slices, threshold)
     patients = len({each.patient for each in slices})
     title = f"{split.name}, {arguments.subset}, divided by {split.kind}"
-    command = f"livertumor compare {' '.join(names)} --split {arguments.split.name} --subset {arguments.subset}"
+    command = f"livertumor compare {' '.join(names)} --split {data.split.name} --subset {arguments.subset}"
     origin = provenance(command, [])
     content = {
         "title": title,
         "provenance": origin,
         "about": {"split": split.name, "kind": split.kind, "subset": arguments.subset},
-        "threshold": arguments.threshold,
+        "threshold": threshold,
         "slices": len(slices),
         "tumor_slices": sum(each.tumor for each in slices),
         "patients": patients,

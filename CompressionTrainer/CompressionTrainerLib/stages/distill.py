@@ -2,15 +2,36 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .options import add_source, add_start_option, positive, share
+from ..settings import POSITIVE, SHARE, add_settings, option, settings_from, weights_option
+from .options import add_source, start_option, training_data
 
 if TYPE_CHECKING:
+    from ..data.training_data import TrainingData
     from ..progress import Report
     from ..training.config import TrainConfig
+
+
+@dataclass(frozen=True)
+class DistillSettings:
+    """How a student is taught: by which of its teacher's weights, what the answers count, and what the student starts from."""
+
+    weights: str = weights_option()
+    temperature: float = option(
+        2.0, "by which logits are divided before answers are compared (default %(default)s)", metavar="T", limit=POSITIVE
+    )
+    share: float = option(0.5, "what the answers count, 0 to 1 (default %(default)s)", metavar="S", limit=SHARE)
+    start: Path | None = start_option()
+    from_teacher: bool = option(
+        False, "start the student from its teacher's weights where layers are alike, as in a network with fewer of the same bottlenecks"
+    )
+
+    def __post_init__(self) -> None:
+        if self.start and self.from_teacher:
+            raise ValueError("start and from_teacher both name the weights that the student starts from; leave one of them out")
 
 
 def add_parser(subparsers) -> None:
@@ -27,13 +48,7 @@ def add_parser(subparsers) -> None:
     parser.add_argument(
         "--out", type=Path, required=True, metavar="DIR", help="folder of the student's run; one that holds a run is refused"
     )
-    soft = "by which logits are divided before answers are compared (default %(default)s)"
-    parser.add_argument("--temperature", type=positive, default=2.0, metavar="T", help=soft)
-    parser.add_argument("--share", type=share, default=0.5, metavar="S", help="what the answers count, 0 to 1 (default %(default)s)")
-    begin = parser.add_mutually_exclusive_group()
-    add_start_option(begin)
-    teacher = "start the student from its teacher's weights where layers are alike, as in a network with fewer of the same bottlenecks"
-    begin.add_argument("--from-teacher", action="store_true", help=teacher)
+    add_settings(parser, DistillSettings)
     parser.set_defaults(func=run)
 
 
@@ -49,24 +64,13 @@ def run(args) -> int:
         from ..training.config import load_config
 
         config = load_config(args.config)
-        how = (args.weights, args.temperature, args.share, args.start, args.from_teacher)
-        distill_run(args.run, config, args.data, args.split, args.cache, args.out, *how, report=report)
+        settings = settings_from(DistillSettings, args)
+        distill_run(args.run, config, training_data(args), args.out, settings, report)
     return 0
 
 
 def distill_run(
-    run: Path,
-    config: TrainConfig,
-    data: Path,
-    split_file: Path,
-    cache: Path,
-    out: Path,
-    weights: str,
-    temperature: float,
-    share: float,
-    start: Path | None = None,
-    from_teacher: bool = False,
-    report: Report | None = None,
+    run: Path, config: TrainConfig, data: TrainingData, out: Path, settings: DistillSettings, report: Report | None = None
 ) -> None:
     """Train the student that `config` describes on the labels and on the answers of a run's network; `out` is then its run.
 
@@ -76,12 +80,9 @@ def distill_run(
     Args:
         run: folder of the teacher's run.
         config: of the student: narrower, or with smaller inputs.
-        data, split_file, cache: as in training.
+        data: as in training.
         out: the student's folder.
-        weights: "best" (by validation) or "last" of the teacher.
-        temperature, share: how soft the teacher's answers are, and what they count beside the labels; see `distiller`.
-        start: weights the student starts from, as in training, or None.
-        from_teacher: start from the teacher's weights instead.
+        settings: what they mean is said at `distiller`.
         report: told of the progress; by default a console's.
 
     Raises:
@@ -89,6 +90,7 @@ def distill_run(
         UsageError: the student is asked something else than the teacher, or sees another canvas, or starts from weights that know its
             val or test patients.
     """
+    from ..networks.distillation import distiller
     from ..training.checks import check_canvas
     from ..training.finished import open_run, teach
     from ..training.record import read_run, refuse_a_run, write_record
@@ -96,14 +98,15 @@ def distill_run(
     from ..training.start import check_start, check_unseen_start
 
     refuse_a_run(out)
-    check_start(start)
+    check_start(settings.start)
     check_canvas(read_run(run), config)
-    teacher = open_run(run, data, split_file, cache, weights)
+    teacher = open_run(run, data, settings.weights)
     config = replace(config, refit=teacher.config.refit)  # the student sees the patients that its teacher saw
-    check_unseen_start(start, teacher.split)
-    start = teacher.weights if from_teacher else start
+    check_unseen_start(settings.start, teacher.split)
+    start = teacher.weights if settings.from_teacher else settings.start
     student = starting_network(config, teacher.slices, None, start)
     out.mkdir(parents=True, exist_ok=True)
-    distillation = {"teacher": str(teacher.weights), "temperature": temperature, "share": share, "config": teacher.config.to_dict()}
+    how = {"temperature": settings.temperature, "share": settings.share}
+    distillation = {"teacher": str(teacher.weights), **how, "config": teacher.config.to_dict()}
     write_record(out, config, teacher.split, None, start, teacher.weights, distillation=distillation)
-    teach(student, config, teacher, out, temperature, share, report)
+    teach(distiller(student, teacher.model, **how), config, teacher, out, report)

@@ -5,17 +5,79 @@ from __future__ import annotations
 import argparse
 import math
 import sys
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from LiverTumorLib.cli.options import RUN_OPTIONS, named_run_options
+
+from ..settings import add_settings, as_words, changed, option, settings_from
+from .options import add_events_option, add_overwrite_option, refuse_to_replace
+
+if TYPE_CHECKING:
+    from LiverTumorLib.pipelines.options import RunOptions
+
+    from ..data.splits import Case
+    from ..evaluation.case import CaseScores
+    from ..evaluation.selection import Selection
+    from ..progress import Report
 
 SPLIT = Path(__file__).parents[1] / "data" / "splits" / "lits17-subset.json"
 TASKS = ("liver", "tumor", "slice")
+_GROUPS = {"analysis": "analysis", "models": "models (ids that 'livertumor models' lists, or folders of model bundles)"}
+
+
+def _twin_of(task: str) -> Any:
+    return option(None, f"float twin of the {task} model: the run is repeated with it and compared", metavar="MODEL")
+
+
+def _run_option(name: str) -> Any:
+    told = RUN_OPTIONS[name]
+    return option(False if told.kind is bool else None, told.help, metavar=told.metavar, group=_GROUPS.get(told.group))
+
+
+@dataclass(frozen=True)
+class EvaluateSettings:
+    """What is run on each case, what it is compared with, and how many slices of it are drawn; the rest is as in `segment`."""
+
+    pictures: int = option(0, "draw N random slices of each case (CT, truth, found) into DIR/pictures (default: none)", metavar="N")
+    float_liver_model: str | None = _twin_of("liver")
+    float_tumor_model: str | None = _twin_of("tumor")
+    float_slice_model: str | None = _twin_of("slice")
+    true_liver: bool = option(
+        False, "look in the mask's liver instead of one that stage 1 finds, to measure the tumor or the slice network alone"
+    )
+    no_tumor: bool = _run_option("no_tumor")
+    no_slices: bool = _run_option("no_slices")
+    no_roi: bool = _run_option("no_roi")
+    margin_mm: float | None = _run_option("margin_mm")
+    min_lesion_ml: float | None = _run_option("min_lesion_ml")
+    liver_threshold: float | None = _run_option("liver_threshold")
+    tumor_threshold: float | None = _run_option("tumor_threshold")
+    slice_threshold: float | None = _run_option("slice_threshold")
+    liver_model: str | None = _run_option("liver_model")
+    tumor_model: str | None = _run_option("tumor_model")
+    slice_model: str | None = _run_option("slice_model")
+    threads: int | None = _run_option("threads")
+
+    def run_options(self) -> RunOptions:
+        """What a case is run with. Raises UsageError for values out of range."""
+        return named_run_options(asdict(self))
+
+    def twins(self) -> dict[str, str]:
+        """The float twins' models, by their field of RunOptions."""
+        return {f"{task}_model": model for task in TASKS if (model := getattr(self, f"float_{task}_model"))}
+
+    def used_models(self) -> list[str]:
+        """The models that are run."""
+        options = self.run_options()
+        used = (options.liver_model, not self.true_liver), (options.tumor_model, options.tumor), (options.slice_model, options.slices)
+        return [model for model, is_used in used if is_used]
 
 
 def add_parser(subparsers) -> None:
     """Add the command."""
-    from LiverTumorLib.cli.options import add_run_options
-
     parser = subparsers.add_parser(
         "evaluate",
         help="measure the models on labelled CT",
@@ -34,67 +96,48 @@ def add_parser(subparsers) -> None:
     pair = "a CT (file or DICOM folder) and its mask (1 liver, 2 tumor), instead of DATA; may be repeated"
     parser.add_argument("--pair", nargs=2, action="append", type=Path, metavar=("CT", "MASK"), help=pair)
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the tables, evaluation.json and evaluation.md")
-    true_liver = "look in the mask's liver instead of one that stage 1 finds, to measure the tumor or the slice network alone"
-    parser.add_argument("--true-liver", action="store_true", default=None, help=true_liver)
-    pictures = "draw N random slices of each case (CT, truth, found) into DIR/pictures (default: none)"
-    parser.add_argument("--pictures", type=int, default=0, metavar="N", help=pictures)
-    parser.add_argument("--overwrite", action="store_true", help="replace an evaluation that is in the folder already")
+    add_overwrite_option(parser, "an evaluation that is in the folder already")
     parser.add_argument("--log", type=Path, metavar="FILE", help="append the key figures to this file (JSON lines), whatever was evaluated")
-    for task in TASKS:
-        text = f"float twin of the {task} model: the run is repeated with it and compared"
-        parser.add_argument(f"--float-{task}-model", dest=f"float_{task}_model", metavar="MODEL", help=text)
-    add_run_options(parser, "segment")
+    add_settings(parser, EvaluateSettings)
+    add_events_option(parser)
     parser.set_defaults(func=run)
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Evaluate, print the tables, write the files, log a look at test patients."""
-    from LiverTumorLib.cli.options import run_options
-    from LiverTumorLib.errors import InputError, OutputError, SomeCasesFailed
+    """Evaluate, print the tables, write the files, log a look at test patients.
+
+    Raises:
+        InputError: no case can be evaluated, or a file is missing or not the one the split was frozen with.
+        OutputError: the folder holds an evaluation, or cannot be written.
+        SomeCasesFailed: cases were left out.
+        UsageError: cases that are named in two ways or none, or patients that a model was trained on.
+    """
+    from ..progress import reporting
+
+    with reporting(arguments.events, arguments.out) as report:
+        evaluate(arguments, report)
+
+
+def evaluate(arguments: argparse.Namespace, report: Report) -> None:
+    """What `run` does, its progress told to `report`."""
+    from LiverTumorLib.errors import SomeCasesFailed
     from LiverTumorLib.models.catalogue import get_bundle
 
-    from ..data.identity import sha256_of
-    from ..data.unseen import check_unseen, check_unseen_files
     from ..evaluation.report import FILES, write_report
     from ..evaluation.selection import select_cases
     from ..evaluation.summary import summarize
     from ..provenance import append_log, checkout_log, provenance
 
-    selection = select_cases(arguments)
-    existing = [arguments.out / name for name in FILES if (arguments.out / name).exists()]
-    if existing and not arguments.overwrite:
-        raise OutputError(f"{existing[0]} exists; choose another --out, or --overwrite.")
-    options = run_options(arguments)
-    twins = {f"{task}_model": model for task in TASKS if (model := getattr(arguments, f"float_{task}_model"))}
-    twin = replace(options, **twins) if twins else None
-    used = [
-        *([] if arguments.true_liver else [options.liver_model]),
-        *([options.tumor_model] if options.tumor else []),
-        *([options.slice_model] if options.slices else []),
-    ]
-    checksums = {} if selection.split else {case.ct.name: sha256_of(case.ct) for case in selection.cases if case.ct.is_file()}
-    for model in map(get_bundle, used):
-        if selection.split:
-            check_unseen(model.id, model.manifest.training, selection.split, arguments.subset)
-        else:
-            check_unseen_files(model.id, model.manifest.training, checksums)
-    scored, pictures, failed = [], [], {}
-    for number, case in enumerate(selection.cases, start=1):
-        print(f"[{number}/{len(selection.cases)}] {case.ct.name}", file=sys.stderr, flush=True)
-        picture = arguments.out / "pictures" / f"{number:03d}.png" if arguments.pictures > 0 else None
-        try:
-            scored.append(_evaluate(case, selection, options, twin, arguments.true_liver, picture, arguments.pictures))
-        except InputError as error:
-            failed[case.ct.name] = error
-            print(f"{case.ct.name}: left out. {error}", file=sys.stderr, flush=True)
-            continue
-        pictures += [{"case": scored[-1].name, "file": picture.relative_to(arguments.out).as_posix()}] if picture else []
-    if not scored:
-        raise next(iter(failed.values()), InputError("There is no case to evaluate: no CT has its mask."))
+    selection = select_cases(arguments.data, arguments.split, arguments.subset, arguments.pair)
+    refuse_to_replace(arguments, FILES)
+    settings = settings_from(EvaluateSettings, arguments)
+    options = settings.run_options()
+    _check_unseen(settings.used_models(), selection, arguments.subset)
+    scored, pictures, failed = _score_all(selection, settings, arguments.out, report)
     threshold = options.slice_threshold or get_bundle(options.slice_model).manifest.threshold if options.slices else math.nan
     summary = summarize(scored, threshold)
-    models = scored[0].models + [get_bundle(model).describe() for model in twins.values()]
-    origin = provenance(_command(arguments), models)
+    models = scored[0].models + [get_bundle(model).describe() for model in settings.twins().values()]
+    origin = provenance(_command(arguments, settings), models)
     print(write_report(arguments.out, selection.title, scored, summary, origin, about=selection.about, pictures=pictures))
     log = arguments.log or (checkout_log() if selection.about.get("subset") in ("test", "all") else None)
     if log:
@@ -104,6 +147,83 @@ def run(arguments: argparse.Namespace) -> None:
     if failed:
         reasons = "".join(f"\n  {name}: {error}" for name, error in failed.items())
         raise SomeCasesFailed(f"{len(failed)} of {len(selection.cases)} cases were left out, and the figures are of the others:{reasons}")
+
+
+def _check_unseen(models: list[str], selection: Selection, subset: str) -> None:
+    """Raises UsageError where a model was trained on a patient that is to be evaluated."""
+    from LiverTumorLib.models.catalogue import get_bundle
+
+    from ..data.identity import sha256_of
+    from ..data.unseen import check_unseen, check_unseen_files
+
+    checksums = {} if selection.split else {case.ct.name: sha256_of(case.ct) for case in selection.cases if case.ct.is_file()}
+    for model in map(get_bundle, models):
+        if selection.split:
+            check_unseen(model.id, model.manifest.training, selection.split, subset)
+        else:
+            check_unseen_files(model.id, model.manifest.training, checksums)
+
+
+def _score_all(
+    selection: Selection, settings: EvaluateSettings, out: Path, report: Report
+) -> tuple[list[CaseScores], list[dict[str, str]], Mapping[str, Exception]]:
+    """Scores and pictures of the cases, and what was wrong with those that were left out; raises InputError where no case is left."""
+    from LiverTumorLib.errors import InputError
+
+    scored, pictures, failed = [], [], {}
+    total = len(selection.cases)
+    for number, case in enumerate(selection.cases):
+        name = case.ct.name
+
+        def tell(fraction: float, message: str, number: int = number, name: str = name) -> None:
+            report(f"[{number + 1}/{total}] {name}", (number + fraction) / total, f"{name}: {message}" if message else name, None)
+
+        tell(0.0, "")
+        picture = out / "pictures" / f"{number + 1:03d}.png" if settings.pictures > 0 else None
+        try:
+            scored.append(_score(case, selection, settings, picture, tell))
+        except InputError as error:
+            failed[name] = error
+            print(f"{name}: left out. {error}", file=sys.stderr, flush=True)
+            continue
+        pictures += [{"case": scored[-1].name, "file": picture.relative_to(out).as_posix()}] if picture else []
+    if not scored:
+        raise next(iter(failed.values()), InputError("There is no case to evaluate: no CT has its mask."))
+    report("tables", 1.0, "All cases have been run", None)
+    return scored, pictures, failed
+
+
+def _score(
+    case: Case, selection: Selection, settings: EvaluateSettings, picture: Path | None, tell: Callable[[float, str], None]
+) -> CaseScores:
+    """Run one case and hold it against its truth; `tell` is told how much of that is done."""
+    import numpy as np
+    from LiverTumorLib.pipelines.segmentation import segment_case
+
+    from ..data.labelled import read_case
+    from ..evaluation.agreement import compare_runs
+    from ..evaluation.case import Parts, score_case
+    from ..evaluation.pictures import draw_slices
+
+    labelled, options, twins = read_case(case), settings.run_options(), settings.twins()
+    volume, truth = labelled.volume, labelled.labels
+    liver = (truth > 0).astype(np.uint8) if settings.true_liver else None
+    runs = [options] if not twins else [replace(options, keep_probabilities=True, **models) for models in ({}, twins)]
+    outputs = []
+    for place, each in enumerate(runs):
+
+        def progress(stage: str, fraction: float, message: str, place: int = place) -> None:
+            tell((place + fraction) / len(runs), message)
+
+        outputs.append(segment_case(volume, each, progress, liver=liver))
+    agreement = compare_runs(*outputs, truth) if twins else None
+    if picture:
+        draw_slices(picture, volume, outputs[0].labels, truth, settings.pictures)
+    # Of a folder without a split, --no-tumor says that only the liver is labelled.
+    complete = selection.complete and (options.tumor or "split" in selection.about)
+    is_labelled = complete or bool((truth == 2).any())
+    parts = Parts(liver=not settings.true_liver, tumor=options.tumor and is_labelled, slices=options.slices and is_labelled)
+    return score_case(outputs[0], truth, volume, str(case.patient), parts, agreement)
 
 
 def key_figures(summary: dict) -> dict:
@@ -126,31 +246,7 @@ def key_figures(summary: dict) -> dict:
     return figures
 
 
-def _evaluate(case, selection, options, twin, true_liver: bool, picture: Path | None, slices: int):
-    import numpy as np
-    from LiverTumorLib.pipelines.segmentation import segment_case
-
-    from ..data.labelled import read_case
-    from ..evaluation.agreement import compare_runs
-    from ..evaluation.case import score_case
-    from ..evaluation.pictures import draw_slices
-
-    labelled = read_case(case)
-    volume, truth = labelled.volume, labelled.labels
-    agreement, liver = None, (truth > 0).astype(np.uint8) if true_liver else None
-    output = segment_case(volume, replace(options, keep_probabilities=True) if twin else options, liver=liver)
-    if twin:
-        agreement = compare_runs(output, segment_case(volume, replace(twin, keep_probabilities=True), liver=liver), truth)
-    if picture:
-        draw_slices(picture, volume, output.labels, truth, slices)
-    # Of a folder without a split, --no-tumor says that only the liver is labelled.
-    complete = selection.complete and (options.tumor or "split" in selection.about)
-    labelled = complete or bool((truth == 2).any())
-    scored = {"liver": not true_liver, "tumor": options.tumor and labelled, "slices": options.slices and labelled}
-    return score_case(output, truth, volume, str(case.patient), **scored, agreement=agreement)
-
-
-def _command(arguments: argparse.Namespace) -> str:
+def _command(arguments: argparse.Namespace, settings: EvaluateSettings) -> str:
     """The command without folder names, which say something about the machine (and perhaps a patient) only."""
     from ..evaluation.selection import EVERYTHING, short
 
@@ -160,15 +256,9 @@ def _command(arguments: argparse.Namespace) -> str:
     else:
         split = "" if arguments.subset == EVERYTHING else f"--split {arguments.split.name} "
         words += [arguments.data.resolve().name, f"{split}--subset {arguments.subset}"]
-    plumbing = {"data", "split", "subset", "pair", "out", "overwrite", "log", "pictures", "func"}
-    for name, value in sorted(vars(arguments).items()):
-        if name not in plumbing and value is not None:
-            flag = "--margin-mm" if name == "roi_margin_mm" else f"--{name.replace('_', '-')}"
-            if isinstance(value, bool):
-                words.append(flag if value else f"--no-{name}")
-            else:
-                words.append(f"{flag} {Path(value).name if isinstance(value, str) else value}")
-    return " ".join(words)
+    given = {name: Path(value).name if isinstance(value, str) else value for name, value in changed(settings).items()}
+    given.pop("pictures", None)
+    return " ".join([*words, *as_words(EvaluateSettings, given)])
 
 
 def _rounded(value: float) -> float | None:

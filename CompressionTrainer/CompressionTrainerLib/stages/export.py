@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from .options import add_source
+from ..export.settings import ExportSettings
+from ..settings import add_settings, settings_from
+from .options import add_source, training_data
 
 
 def add_parser(subparsers) -> None:
@@ -18,9 +20,7 @@ def add_parser(subparsers) -> None:
     )
     add_source(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the model; its name becomes the id")
-    parser.add_argument("--version", default="0.1.0", metavar="X.Y.Z", help="version of the model (default: %(default)s)")
-    operating_point = "of a refit: the model whose threshold and calibration it takes, for it has no val patients left to choose its own"
-    parser.add_argument("--operating-point", type=Path, metavar="MODEL", help=operating_point)
+    add_settings(parser, ExportSettings)
     parser.set_defaults(func=run)
 
 
@@ -35,8 +35,7 @@ def run(args) -> int:
     with stops_promptly(), reporting(args.events, args.out) as report:
         from ..export.bundle import export_run
 
-        data = args.data, args.split, args.cache
-        bundle = export_run(args.run, *data, args.out, args.version, args.weights, report, operating_point=args.operating_point)
+        bundle = export_run(args.run, training_data(args), args.out, settings_from(ExportSettings, args), report)
     if not args.events:
         print(f"{bundle.id} {bundle.manifest.version}: threshold {bundle.manifest.threshold:.2f}, {bundle.model.stat().st_size} bytes")
     return 0

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from .options import add_events_option
+
 
 def add_parser(subparsers) -> None:
     """Add the command."""
@@ -15,6 +17,7 @@ def add_parser(subparsers) -> None:
         "environment variable LIVERTUMOR_RUNTIME is 'onnx'. Needs TensorFlow: pip install '.[train]'.",
     )
     parser.add_argument("bundles", nargs="+", type=Path, metavar="BUNDLE", help="folder of a model, with its manifest.json")
+    add_events_option(parser)
     parser.set_defaults(func=run)
 
 
@@ -24,9 +27,12 @@ def run(args) -> int:
 
     need_trainer_packages("onnx", "onnxruntime", "tf2onnx")
     from ..export.onnx import add_twin
+    from ..progress import reporting
 
-    for folder in args.bundles:
-        entry = add_twin(folder)
-        mean, worst = entry["mean_difference"], entry["worst_difference"]
-        print(f"{folder}: {entry['bytes']} bytes; difference from the TFLite file on a phantom: mean {mean:.4f}, worst {worst:.4f}")
+    with reporting(args.events, args.bundles[0]) as report:
+        for number, folder in enumerate(args.bundles):
+            report("convert", number / len(args.bundles), folder.name, None)
+            entry = add_twin(folder)
+            mean, worst = entry["mean_difference"], entry["worst_difference"]
+            print(f"{folder}: {entry['bytes']} bytes; difference from the TFLite file on a phantom: mean {mean:.4f}, worst {worst:.4f}")
     return 0

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
-from .options import add_source
+from ..settings import add_settings, settings_from, weights_option
+from .options import add_source, training_data
+
+
+@dataclass(frozen=True)
+class VariantsSettings:
+    """Which weights of a run are written."""
+
+    weights: str = weights_option()
 
 
 def add_parser(subparsers) -> None:
@@ -18,6 +27,7 @@ def add_parser(subparsers) -> None:
     )
     add_source(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the files")
+    add_settings(parser, VariantsSettings)
     parser.set_defaults(func=run)
 
 
@@ -32,7 +42,7 @@ def run(args) -> int:
     with stops_promptly(), reporting(args.events, args.out) as report:
         from ..export.variants import write_variants
 
-        rows = write_variants(args.run, args.data, args.split, args.cache, args.out, args.weights, report)
+        rows = write_variants(args.run, training_data(args), args.out, settings_from(VariantsSettings, args).weights, report)
     if not args.events:
         print("variant          bytes  after gzip   zeros  float tensors")
         for row in rows:

@@ -1,31 +1,30 @@
-"""Options that several of the trainer's commands share."""
+"""Arguments that several of the trainer's commands share, and the settings that stages have in common."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
-STRATEGIES = ("none", "mirrored", "multiworker")
+from LiverTumorLib.errors import OutputError
+
+from ..data.training_data import TrainingData
+from ..settings import option
+
+_START = "start from these weights, where layers match: of a run (.h5 file), or of a model (id, folder or .tflite file)"
 
 
 def add_data_options(parser: argparse.ArgumentParser) -> None:
-    """The labelled CT, how it is divided, and where its network slices are kept."""
+    """The labeled CT, how it is divided, and where its network slices are kept."""
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder with the CT and mask files of the split")
     parser.add_argument("--split", type=Path, required=True, metavar="FILE", help="frozen split (JSON)")
     parser.add_argument("--cache", type=Path, required=True, metavar="DIR", help="folder of prepared network slices, shared between runs")
 
 
-def add_start_option(parser: argparse.ArgumentParser) -> None:
-    """The weights that a training starts from, as a path; that of an exported model is its TFLite file's."""
-    words = "start from these weights, where layers match: of a run (.h5 file), or of a model (id, folder or .tflite file)"
-    parser.add_argument("--start", type=start_weights, metavar="WEIGHTS", help=words)
-
-
-def start_weights(words: str) -> Path:
-    """See `start_file`."""
-    from ..training.start import start_file
-
-    return start_file(words)
+def training_data(arguments: argparse.Namespace) -> TrainingData:
+    """What `add_data_options` has asked for."""
+    return TrainingData(arguments.data, arguments.split, arguments.cache)
 
 
 def add_events_option(parser: argparse.ArgumentParser) -> None:
@@ -34,31 +33,37 @@ def add_events_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--events", action="store_true", help=events)
 
 
-def add_source(parser: argparse.ArgumentParser, name: str = "run", metavar: str = "RUN") -> None:
-    """The run to start from, which of its weights, the data it was trained on, and how progress is told."""
-    parser.add_argument(name, type=Path, metavar=metavar, help="folder of a finished training run")
+def add_source(parser: argparse.ArgumentParser, metavar: str = "RUN") -> None:
+    """The run to start from, the data it was trained on, and how progress is told."""
+    parser.add_argument("run", type=Path, metavar=metavar, help="folder of a finished training run")
     add_data_options(parser)
-    weights = "which weights of the run: best on the val patients, or last (default: %(default)s)"
-    parser.add_argument("--weights", choices=("best", "last"), default="best", help=weights)
     add_events_option(parser)
 
 
-def share(text: str) -> float:
-    """An argument between 0 and 1, both excluded."""
-    if not 0 < float(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
-    return float(text)
+def add_start_option(parser: argparse.ArgumentParser) -> None:
+    """`start_option` for a command whose settings are others."""
+    parser.add_argument("--start", type=start_weights, metavar="WEIGHTS", help=_START)
 
 
-def positive(text: str) -> float:
-    """An argument above 0."""
-    if not float(text) > 0:
-        raise argparse.ArgumentTypeError(f"{text} is not above 0")
-    return float(text)
+def start_weights(text: str, folder: Path = Path()) -> Path:
+    """See `start_file`."""
+    from ..training.start import start_file
+
+    return start_file(text, folder)
 
 
-def epochs(text: str) -> int:
-    """An argument that counts epochs."""
-    if int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text} is no number of epochs; 1 is the least")
-    return int(text)
+def start_option() -> Any:
+    """The setting of the weights that a training starts from, as a path; that of an exported model is its TFLite file's."""
+    return option(None, _START, metavar="WEIGHTS", locate=start_weights)
+
+
+def add_overwrite_option(parser: argparse.ArgumentParser, what: str) -> None:
+    """Whether what a folder holds already may be replaced."""
+    parser.add_argument("--overwrite", action="store_true", help=f"replace {what}")
+
+
+def refuse_to_replace(arguments: argparse.Namespace, names: Iterable[str]) -> None:
+    """Raises OutputError where the folder --out holds one of these files, and --overwrite was not given."""
+    present = next((path for name in names if (path := arguments.out / name).exists()), None)
+    if present and not arguments.overwrite:
+        raise OutputError(f"{present} exists; choose another --out, or --overwrite.")

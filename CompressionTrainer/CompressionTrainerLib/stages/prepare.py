@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .options import add_events_option
+from ..data.partition import SELECTIONS, SplitOptions
+from ..data.splits import KINDS
+from ..settings import add_settings, option, settings_from
+from .options import add_events_option, add_overwrite_option
 
 if TYPE_CHECKING:
     from ..data.check import CaseFacts
@@ -19,11 +22,35 @@ if TYPE_CHECKING:
 CHECK, COUNTS, REQUEST, KEEP = "check.csv", "counts.csv", "prepare.json", "checked"
 
 
+@dataclass(frozen=True)
+class PrepareSettings:
+    """How cases are divided, which of them are one patient, and which are left out."""
+
+    split: str = option(
+        "patient",
+        "divide by patient, or slice by slice as the seed paper did, which lets one patient train and test (default: %(default)s)",
+        choices=KINDS,
+    )
+    seed: int = option(1, "of the draw (default: %(default)s)", metavar="N")
+    slices: str = option(
+        "all",
+        "use all slices, those with liver, or of those as many with tumor as without (default: %(default)s)",
+        choices=SELECTIONS,
+    )
+    min_tumor_mm2: float = option(
+        0.0, "tumor area, in mm2, from which a slice counts as one with tumor (default: any pixel of the mask)", metavar="X"
+    )
+    same_patient: tuple[tuple[str, ...], ...] = option((), "case ids that are one patient, for example 7 9; may be repeated", metavar="ID")
+    leave_out: tuple[str, ...] = option((), "case ids that are not used at all, for example those kept for a last test", metavar="ID")
+    skip_bad: bool = option(False, "leave out the cases that cannot be used, instead of stopping there")
+
+    def split_options(self, folds: int) -> SplitOptions:
+        """How to divide into `folds` parts, 0 being one split. Raises UsageError for a division that makes no sense."""
+        return SplitOptions(self.split, folds, self.seed, self.slices, self.min_tumor_mm2)
+
+
 def add_parser(subparsers) -> None:
     """Add the command."""
-    from ..data.partition import SELECTIONS, SplitOptions
-    from ..data.splits import KINDS
-
     parser = subparsers.add_parser(
         "prepare",
         help="check a folder of labelled CT and freeze its split",
@@ -36,20 +63,9 @@ def add_parser(subparsers) -> None:
     )
     parser.add_argument("data", type=Path, metavar="DATA", help="folder with the labelled CT")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the tables and the split files")
-    kind = "divide by patient, or slice by slice as the seed paper did, which lets one patient train and test (default: %(default)s)"
-    parser.add_argument("--split", choices=KINDS, default=SplitOptions.kind, help=kind)
     parser.add_argument("--folds", type=int, default=0, metavar="K", help="K-fold cross-validation (default: one split of 70/15/15 %%)")
-    parser.add_argument("--seed", type=int, default=SplitOptions.seed, metavar="N", help="of the draw (default: %(default)s)")
-    slices = "use all slices, those with liver, or of those as many with tumor as without (default: %(default)s)"
-    parser.add_argument("--slices", choices=SELECTIONS, default=SplitOptions.selection, help=slices)
-    area = "tumor area, in mm2, from which a slice counts as one with tumor (default: any pixel of the mask)"
-    parser.add_argument("--min-tumor-mm2", type=float, default=0.0, metavar="X", help=area)
-    same = "case ids that are one patient, for example 7 9; may be repeated"
-    parser.add_argument("--same-patient", nargs="+", action="append", default=[], metavar="ID", help=same)
-    aside = "case ids that are not used at all, for example those kept for a last test"
-    parser.add_argument("--leave-out", nargs="+", default=[], metavar="ID", help=aside)
-    parser.add_argument("--skip-bad", action="store_true", help="leave out the cases that cannot be used, instead of stopping there")
-    parser.add_argument("--overwrite", action="store_true", help="replace what an earlier preparation left in the folder")
+    add_settings(parser, PrepareSettings)
+    add_overwrite_option(parser, "what an earlier preparation left in the folder")
     add_events_option(parser)
     parser.set_defaults(func=run)
 
@@ -76,27 +92,28 @@ def prepare(arguments: argparse.Namespace, report: Report) -> None:
 
     from ..data.check import same_voxels
     from ..data.layouts import find_cases
-    from ..data.partition import SplitOptions, divide, patient_groups
+    from ..data.partition import divide, patient_groups
 
-    options = SplitOptions(arguments.split, arguments.folds, arguments.seed, arguments.slices, arguments.min_tumor_mm2)
+    settings = settings_from(PrepareSettings, arguments)
+    options = settings.split_options(arguments.folds)
     data, out = arguments.data.resolve(), arguments.out
     splits = [out / f"fold-{fold + 1}.json" for fold in range(options.folds)] or [out / "split.json"]
-    request = {"data": str(data), "same_patient": arguments.same_patient, "leave_out": arguments.leave_out, **asdict(options)}
+    request = {"data": str(data), "same_patient": settings.same_patient, "leave_out": settings.leave_out, **asdict(options)}
     if _already_done(out, splits, request, arguments.overwrite):
         print(f"Already done: {_listed(splits)}. Use --overwrite to do it again.")
         return
     found = find_cases(data)
     known = list(dict.fromkeys([case.id for case in found.cases] + [problem.case for problem in found.problems if problem.case]))
-    for option, named in (("--same-patient", sum(arguments.same_patient, [])), ("--leave-out", arguments.leave_out)):
-        _require_known(option, named, known)
+    for flag, named in (("--same-patient", sum(settings.same_patient, ())), ("--leave-out", settings.leave_out)):
+        _require_known(flag, named, known)
     found = replace(
         found,
-        cases=[case for case in found.cases if case.id not in arguments.leave_out],
-        problems=[problem for problem in found.problems if problem.case not in arguments.leave_out],
+        cases=[case for case in found.cases if case.id not in settings.leave_out],
+        problems=[problem for problem in found.problems if problem.case not in settings.leave_out],
     )
     write_json(out / REQUEST, request)
-    facts = _check(found, out, arguments.skip_bad, report)
-    same = [[case for case in ids if case in facts] for ids in (*arguments.same_patient, *same_voxels(facts))]
+    facts = _check(found, out, settings.skip_bad, report)
+    same = [[case for case in ids if case in facts] for ids in (*settings.same_patient, *same_voxels(facts))]
     patients = patient_groups(facts, same)
     divisions = divide(facts, patients, options)
     _freeze(dict(zip(splits, divisions, strict=True)), found, facts, patients, options, data)
@@ -171,15 +188,13 @@ def _split_files(out: Path) -> list[Path]:
     return sorted(path for pattern in ("fold-*.json", "split.json") for path in out.glob(pattern))
 
 
-def _require_known(option: str, named: list[str], ids: list[str]) -> None:
-    import difflib
-
+def _require_known(flag: str, named: list[str], ids: list[str]) -> None:
     from LiverTumorLib.errors import UsageError
+    from LiverTumorLib.suggestion import did_you_mean
 
     for case in named:
         if case not in ids:
-            near = difflib.get_close_matches(case, ids, 1)
-            raise UsageError(f"{option}: {case!r} is no case; " + (f"did you mean {near[0]!r}?" if near else f"there are {_some(ids)}."))
+            raise UsageError(f"{flag}: {case!r} is no case; {did_you_mean(case, ids, 'there are')}")
 
 
 def _files(cases: list[Case], facts: dict[str, CaseFacts], data: Path) -> dict:
@@ -201,7 +216,3 @@ def _print_table(rows: list[dict]) -> None:
 
 def _listed(paths: list[Path]) -> str:
     return str(paths[0]) if len(paths) == 1 else f"{paths[0]} to {paths[-1].name}"
-
-
-def _some(ids: list[str]) -> str:
-    return ", ".join(ids[:20]) + (", …" if len(ids) > 20 else "")

@@ -3,15 +3,31 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from LiverTumorLib.files.atomic import atomic_path
 
-from .options import add_source, epochs, positive, share
+from ..settings import COUNT, POSITIVE, SHARE, add_settings, option, settings_from, weights_option
+from .options import add_source, training_data
 
 if TYPE_CHECKING:
+    from ..data.training_data import TrainingData
     from ..progress import Report
+
+TABLE = "sparsity.csv"
+
+
+@dataclass(frozen=True)
+class PruneSettings:
+    """How a run is pruned: of which weights, how many of them become zero, and the training around it."""
+
+    weights: str = weights_option()
+    sparsity: float = option(0.2, "share of zeros, 0 to 1 (default %(default)s)", metavar="S", limit=SHARE)
+    epochs: int = option(2, "epochs of gradual pruning (default %(default)s)", metavar="N", limit=COUNT)
+    fine_tune: int = option(2, "epochs with the zeros held (default %(default)s)", metavar="N", limit=COUNT)
+    learning_rate: float | None = option(None, "first learning rate of both (default: the run's own)", metavar="R", limit=POSITIVE)
 
 
 def add_parser(subparsers) -> None:
@@ -25,10 +41,7 @@ def add_parser(subparsers) -> None:
     )
     add_source(parser)
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the pruned run (default: RUN/pruned)")
-    parser.add_argument("--sparsity", type=share, default=0.2, metavar="S", help="share of zeros, 0 to 1 (default %(default)s)")
-    parser.add_argument("--epochs", type=epochs, default=2, metavar="N", help="epochs of gradual pruning (default %(default)s)")
-    parser.add_argument("--fine-tune", type=epochs, default=2, metavar="N", help="epochs with the zeros held (default %(default)s)")
-    parser.add_argument("--learning-rate", type=positive, metavar="R", help="first learning rate of both (default: the run's own)")
+    add_settings(parser, PruneSettings)
     parser.set_defaults(func=run)
 
 
@@ -42,27 +55,11 @@ def run(args) -> int:
 
     out = args.out or args.run / "pruned"
     with stops_promptly(), reporting(args.events, out) as report:
-        schedule = (args.sparsity, args.epochs, args.fine_tune, args.learning_rate)
-        prune_run(args.run, args.data, args.split, args.cache, out, args.weights, *schedule, report=report)
+        prune_run(args.run, training_data(args), out, settings_from(PruneSettings, args), report)
     return 0
 
 
-TABLE = "sparsity.csv"
-
-
-def prune_run(
-    run: Path,
-    data: Path,
-    split_file: Path,
-    cache: Path,
-    out: Path,
-    weights: str,
-    sparsity: float,
-    epochs: int,
-    fine_tuning_epochs: int,
-    learning_rate: float | None = None,
-    report: Report | None = None,
-) -> None:
+def prune_run(run: Path, data: TrainingData, out: Path, settings: PruneSettings, report: Report | None = None) -> None:
     """Prune a run's network gradually, fine-tune what is left, and write it into `out` as a run of its own.
 
     The network stays what it is and only holds zeros; `out` can be quantized and exported like any other run. Beside its
@@ -71,12 +68,9 @@ def prune_run(
 
     Args:
         run: folder of a finished training run.
-        data, split_file, cache: as in training.
+        data: as in training.
         out: the new run's folder.
-        weights: "best" (by validation) or "last" of the run.
-        sparsity: share of the weights that shall be zero.
-        epochs, fine_tuning_epochs: of gradual pruning, and of training with the zeros held.
-        learning_rate: of either, falling as a half cosine; None takes the run's own.
+        settings: the learning rate falls as a half cosine.
         report: told of the progress; by default a console's.
 
     Raises:
@@ -91,17 +85,17 @@ def prune_run(
     from ..training.run import fit
 
     refuse_a_run(out)
-    source = open_run(run, data, split_file, cache, weights)
-    gradual = fine_tuning_config(source.config, epochs, learning_rate)
-    tuning = fine_tuning_config(gradual, fine_tuning_epochs, learning_rate)
+    source, sparsity = open_run(run, data, settings.weights), settings.sparsity
+    gradual = fine_tuning_config(source.config, settings.epochs, settings.learning_rate)
+    tuning = fine_tuning_config(gradual, settings.fine_tune, settings.learning_rate)
 
     (out / "gradual").mkdir(parents=True, exist_ok=True)
-    steps = epochs * steps_per_epoch(gradual)
+    steps = settings.epochs * steps_per_epoch(gradual)
     schedule = {"sparsity": sparsity, "begin_step": 0, "end_step": steps - 1, "frequency": 1, "config": gradual.to_dict()}
     write_record(out, tuning, source.split, start=source.weights, **{**lineage(run), "pruning": schedule})
     pruned = gradually_pruned(source.model, sparsity, steps)
     report = report or Console()
-    share = epochs / (epochs + fine_tuning_epochs)
+    share = settings.epochs / (settings.epochs + settings.fine_tune)
     fit(pruned, gradual, source.slices, out / "gradual", schedule_callbacks(), report=_part(report, "prune", 0, share))
     model = stripped(pruned, sparsity)
     fit(model, tuning, source.slices, out, [HoldZeros(model)], report=_part(report, "fine-tune", share, 1))

@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
-import argparse
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from LiverTumorLib.errors import InputError
 
-from .options import add_source, epochs, positive
+from ..settings import COUNT, POSITIVE, add_settings, option, settings_from, weights_option
+from .options import add_source, training_data
 
 if TYPE_CHECKING:
+    from ..data.training_data import TrainingData
     from ..progress import Report
+
+
+@dataclass(frozen=True)
+class QuantizeSettings:
+    """The fine-tuning with int8 rounding: of which weights, how long, and what it keeps to."""
+
+    weights: str = weights_option()
+    epochs: int = option(3, "epochs of fine-tuning (default %(default)s)", metavar="N", limit=COUNT)
+    learning_rate: float = option(1e-4, "its first learning rate (default %(default)s)", metavar="R", limit=POSITIVE)
+    keep_zeros: bool = option(True, "weights that pruning made zero stay zero (default: they do)")
+    distill: bool = option(
+        False, "learn the float network's own answers in place of the labels, so that the int8 network decides as that one does"
+    )
 
 
 def add_parser(subparsers) -> None:
@@ -24,19 +39,7 @@ def add_parser(subparsers) -> None:
         "Needs TensorFlow: pip install '.[train]'.",
     )
     add_source(parser)
-    parser.add_argument("--epochs", type=epochs, default=3, metavar="N", help="epochs of fine-tuning (default %(default)s)")
-    parser.add_argument("--learning-rate", type=positive, default=1e-4, metavar="R", help="its first learning rate (default %(default)s)")
-    parser.add_argument(
-        "--keep-zeros",
-        action=argparse.BooleanOptionalAction,
-        default=True,
-        help="weights that pruning made zero stay zero (default: they do)",
-    )
-    parser.add_argument(
-        "--distill",
-        action="store_true",
-        help="learn the float network's own answers in place of the labels, so that the int8 network decides as that one does",
-    )
+    add_settings(parser, QuantizeSettings)
     parser.set_defaults(func=run)
 
 
@@ -49,33 +52,19 @@ def run(args) -> int:
     from ..stopping import stops_promptly
 
     with stops_promptly(), reporting(args.events, args.run) as report:
-        tuning = (args.weights, args.epochs, args.learning_rate, args.keep_zeros, args.distill)
-        quantize_run(args.run, args.data, args.split, args.cache, *tuning, report=report)
+        quantize_run(args.run, training_data(args), settings_from(QuantizeSettings, args), report)
     return 0
 
 
-def quantize_run(
-    run: Path,
-    data: Path,
-    split_file: Path,
-    cache: Path,
-    weights: str,
-    epochs: int,
-    learning_rate: float,
-    keep_zeros: bool = True,
-    distill: bool = False,
-    report: Report | None = None,
-) -> None:
+def quantize_run(run: Path, data: TrainingData, settings: QuantizeSettings, report: Report | None = None) -> None:
     """Fine-tune a run's network with int8 rounding in place; writes weights, log.csv and config.json into RUN/quantized.
 
     Args:
         run: folder of a finished training run.
-        data, split_file, cache: as in training.
-        weights: "best" (by validation) or "last" of the run.
-        epochs, learning_rate: of the fine-tuning, whose rate falls as a half cosine from the start.
-        keep_zeros: weights that are zero, as after pruning, stay so; otherwise fine-tuning moves most of them.
-        distill: learn the float network's own answers in place of the labels (as Polino, Pascanu and Alistarh, "Model compression via
-            distillation and quantization", ICLR 2018), so that the int8 network decides as that one does.
+        data: as in training.
+        settings: the learning rate falls as a half cosine. With `keep_zeros`, weights that are zero, as after pruning, stay so; otherwise
+            fine-tuning moves most of them. With `distill`, the float network's own answers are learned (as Polino, Pascanu and Alistarh,
+            "Model compression via distillation and quantization", ICLR 2018), so that the int8 network decides as that one does.
         report: told of the progress; by default a console's.
 
     Raises:
@@ -92,12 +81,12 @@ def quantize_run(
     out = run / QUANTIZED
     if (out / "config.json").exists() and is_finished(out):
         raise InputError(f"{out} exists already; remove it to quantize the run anew.")
-    source = open_run(run, data, split_file, cache, weights)
-    config = fine_tuning_config(source.config, epochs, learning_rate)
+    source = open_run(run, data, settings.weights)
+    config = fine_tuning_config(source.config, settings.epochs, settings.learning_rate)
     out.mkdir(exist_ok=True)
-    record = {"from": weights, "keep_zeros": keep_zeros, "distill": distill, **config.to_dict()}
+    record = {"from": settings.weights, "keep_zeros": settings.keep_zeros, "distill": settings.distill, **config.to_dict()}
     claim(out / "config.json", record)
     aware = quantization_aware(source.model)
     start_ranges(aware, source.model, calibration_slices(config, source.slices["train"]))
-    learner = distiller(aware, source.model, temperature=1.0, share=1.0) if distill else aware
-    fit(learner, config, source.slices, out, [HoldZeros(aware)] if keep_zeros else [], report=report)
+    learner = distiller(aware, source.model, temperature=1.0, share=1.0) if settings.distill else aware
+    fit(learner, config, source.slices, out, [HoldZeros(aware)] if settings.keep_zeros else [], report=report)

@@ -3,7 +3,18 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import dataclass
 from pathlib import Path
+
+from ..settings import add_settings, option, settings_from
+from .options import add_events_option, add_overwrite_option
+
+
+@dataclass(frozen=True)
+class ReportSettings:
+    """What the page is called."""
+
+    title: str = option("Liver tumors on CT: report", "title of the page (default: %(default)s)", metavar="TEXT")
 
 
 def add_parser(subparsers) -> None:
@@ -18,8 +29,9 @@ def add_parser(subparsers) -> None:
     )
     parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER", help="folder with results, searched with all folders below it")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="the HTML file")
-    parser.add_argument("--title", default="Liver tumors on CT: report", metavar="TEXT", help="title of the page (default: %(default)s)")
-    parser.add_argument("--overwrite", action="store_true", help="replace a report that is there already")
+    add_settings(parser, ReportSettings)
+    add_overwrite_option(parser, "a report that is there already")
+    add_events_option(parser)
     parser.set_defaults(func=run)
 
 
@@ -36,6 +48,7 @@ def run(arguments: argparse.Namespace) -> None:
 
     from LiverTumorLib.errors import OutputError, RequirementError, UsageError
 
+    from ..progress import reporting
     from ..reporting.inputs import read_inputs
     from ..reporting.page import write_page
     from ..reporting.sections import about, make_sections
@@ -47,6 +60,8 @@ def run(arguments: argparse.Namespace) -> None:
         raise UsageError(f"{arguments.out}: the report is an HTML file; let its name end in .html.")
     if arguments.out.exists() and not arguments.overwrite:
         raise OutputError(f"{arguments.out} exists; choose another --out, or --overwrite.")
-    inputs = read_inputs(arguments.folders)
-    written = write_page(arguments.out, arguments.title, make_sections(inputs), about(inputs))
-    print(f"{written[0]}, with {written[1].name} and {len(written) - 2} tables as CSV beside it.")
+    with reporting(arguments.events, arguments.out.parent) as report:
+        report("report", 0.0, "Reading and drawing", None)
+        inputs, title = read_inputs(arguments.folders), settings_from(ReportSettings, arguments).title
+        written = write_page(arguments.out, title, make_sections(inputs), about(inputs))
+        print(f"{written[0]}, with {written[1].name} and {len(written) - 2} tables as CSV beside it.")

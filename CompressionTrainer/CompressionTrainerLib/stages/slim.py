@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from LiverTumorLib.errors import UsageError
 
-from .options import add_source, epochs, positive, share
+from ..settings import COUNT, POSITIVE, SHARE, add_settings, option, settings_from, weights_option
+from .options import add_source, training_data
 
 if TYPE_CHECKING:
+    from ..data.training_data import TrainingData
     from ..progress import Report
+
+
+@dataclass(frozen=True)
+class SlimSettings:
+    """How channels leave a run's network: of which weights, how many, where, and the fine-tuning after it."""
+
+    weights: str = weights_option()
+    remove: float = option(0.3, "share of the channels, 0 to 1 (default %(default)s)", metavar="S", limit=SHARE)
+    up_to_stride: int | None = option(
+        None,
+        "only in the first layers: those whose maps are at most N times smaller than the image, and take most of the time",
+        metavar="N",
+        choices=(1, 2, 4, 8, 16, 32),
+    )
+    epochs: int = option(4, "epochs of fine-tuning (default %(default)s)", metavar="N", limit=COUNT)
+    learning_rate: float | None = option(None, "its first learning rate (default: the run's own)", metavar="R", limit=POSITIVE)
 
 
 def add_parser(subparsers) -> None:
@@ -25,11 +43,7 @@ def add_parser(subparsers) -> None:
     )
     add_source(parser)
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the smaller run (default: RUN/slim)")
-    parser.add_argument("--remove", type=share, default=0.3, metavar="S", help="share of the channels, 0 to 1 (default %(default)s)")
-    first = "only in the first layers: those whose maps are at most N times smaller than the image, and take most of the time"
-    parser.add_argument("--up-to-stride", type=int, choices=(1, 2, 4, 8, 16, 32), metavar="N", help=first)
-    parser.add_argument("--epochs", type=epochs, default=4, metavar="N", help="epochs of fine-tuning (default %(default)s)")
-    parser.add_argument("--learning-rate", type=positive, metavar="R", help="its first learning rate (default: the run's own)")
+    add_settings(parser, SlimSettings)
     parser.set_defaults(func=run)
 
 
@@ -43,24 +57,11 @@ def run(args) -> int:
 
     out = args.out or args.run / "slim"
     with stops_promptly(), reporting(args.events, out) as report:
-        tuning = (args.remove, args.epochs, args.learning_rate, args.up_to_stride)
-        slim_run(args.run, args.data, args.split, args.cache, out, args.weights, *tuning, report=report)
+        slim_run(args.run, training_data(args), out, settings_from(SlimSettings, args), report)
     return 0
 
 
-def slim_run(
-    run: Path,
-    data: Path,
-    split_file: Path,
-    cache: Path,
-    out: Path,
-    weights: str,
-    removed: float,
-    epochs: int,
-    learning_rate: float | None = None,
-    stride: int | None = None,
-    report: Report | None = None,
-) -> tuple[int, int]:
+def slim_run(run: Path, data: TrainingData, out: Path, settings: SlimSettings, report: Report | None = None) -> tuple[int, int]:
     """Take the weakest channels out of a run's network, fine-tune the smaller one, and write it into `out` as a run of its own.
 
     A network that had a teacher (`distill_run`) learns from it in the fine-tuning, too, as long as the teacher's run is there.
@@ -70,12 +71,9 @@ def slim_run(
 
     Args:
         run: folder of a finished training run.
-        data, split_file, cache: as in training.
+        data: as in training.
         out: the new run's folder.
-        weights: "best" (by validation) or "last" of the run.
-        removed: share of the channels that leave, in every convolution that can lose some.
-        stride: only convolutions whose maps are at most so many times smaller than the input, the first ones, lose any; None: all.
-        epochs, learning_rate: of the fine-tuning, falling as a half cosine; None takes the run's own rate.
+        settings: the channels leave every convolution that can lose some; the learning rate falls as a half cosine.
         report: told of the progress; by default a console's.
 
     Returns:
@@ -86,31 +84,33 @@ def slim_run(
         UsageError: so small a share removes no channel.
     """
     from ..networks.channels import strongest_channels, without_channels
+    from ..networks.distillation import distiller
     from ..training.finished import fine_tuning_config, open_run, teach
     from ..training.record import lineage, refuse_a_run, write_record
     from ..training.run import fit
 
     refuse_a_run(out)
-    source = open_run(run, data, split_file, cache, weights)
-    kept = strongest_channels(source.model, removed, stride)
+    source = open_run(run, data, settings.weights)
+    kept = strongest_channels(source.model, settings.remove, settings.up_to_stride)
     if not kept:
-        raise UsageError(f"Removing a share of {removed} of the channels removes none of this network's; choose a larger share.")
+        raise UsageError(f"Removing a share of {settings.remove} of the channels removes none of this network's; choose a larger share.")
     smaller = without_channels(source.model, kept)
 
     channels = source.config.network.channels | {name: len(numbers) for name, numbers in kept.items()}
-    tuning = fine_tuning_config(source.config, epochs, learning_rate)
+    tuning = fine_tuning_config(source.config, settings.epochs, settings.learning_rate)
     tuning = replace(tuning, network=replace(tuning.network, channels=channels))
     sizes = (source.model.count_params(), smaller.count_params())
     numbers = {name: stay.tolist() for name, stay in kept.items()}
-    slimming = {"removed": removed, "up_to_stride": stride, "parameters": sizes, "kept": numbers}
+    slimming = {"removed": settings.remove, "up_to_stride": settings.up_to_stride, "parameters": sizes, "kept": numbers}
     out.mkdir(parents=True, exist_ok=True)
     inherited = lineage(run)
     write_record(out, tuning, source.split, start=source.weights, **{**inherited, "slimming": slimming})
     taught = inherited.get("distillation")
     if taught and Path(taught["teacher"]).is_file():
         path = Path(taught["teacher"])
-        teacher = open_run(path.parent, data, split_file, cache, path.name.removesuffix(".weights.h5"))
-        teach(smaller, tuning, teacher, out, taught["temperature"], taught["share"], report)
+        teacher = open_run(path.parent, data, path.name.removesuffix(".weights.h5"))
+        learner = distiller(smaller, teacher.model, taught["temperature"], taught["share"])
+        teach(learner, tuning, teacher, out, report)
     else:
         if taught:
             print(f"{taught['teacher']}, this network's teacher, is gone; the fine-tuning has the labels only.", flush=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 import tomllib
 from dataclasses import asdict, dataclass, field, fields
@@ -10,6 +9,7 @@ from pathlib import Path
 
 from LiverTumorLib.errors import UsageError
 from LiverTumorLib.models.manifest import InputSpec
+from LiverTumorLib.suggestion import did_you_mean
 
 from ..data.augmentation import Augmentation
 from ..data.samples import Sampling
@@ -205,9 +205,7 @@ def _check_size(path, config: TrainConfig) -> None:
 
 def _choice(path, name: str, value: str, known: tuple[str, ...]) -> None:
     if value not in known:
-        near = difflib.get_close_matches(value, known, 1)
-        hint = f"did you mean {near[0]!r}?" if near else f"it must be one of {', '.join(filter(None, known))}."
-        raise UsageError(f"{path}: {name} is {value!r}; {hint}")
+        raise UsageError(f"{path}: {name} is {value!r}; {did_you_mean(value, known, 'it must be one of')}")
 
 
 def read_section(path: str | Path, kind: type, name: str | None, values: object):
@@ -227,9 +225,7 @@ def read_section(path: str | Path, kind: type, name: str | None, values: object)
         raise UsageError(f"{path}: {name!r} is a section; write [{name}] and its settings below.")
     for key, value in values.items():
         if key not in known:
-            near = difflib.get_close_matches(key, known, 1)
-            hint = f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(known)}."
-            raise UsageError(f"{path}: {where}{key!r} is no setting{hint}")
+            raise UsageError(f"{path}: {where}{key!r} is no setting; {did_you_mean(key, known, 'known are')}")
         wanted = _KINDS.get(known[key])
         if wanted and (not isinstance(value, wanted) or isinstance(value, bool) and wanted is not bool):
             raise UsageError(f"{path}: {where}{key} is {value!r}; it must be {_KIND_NAMES[known[key]]}.")

@@ -9,8 +9,9 @@ from LiverTumorLib.errors import InputError
 
 from ..data.slices import CaseSlices
 from ..data.splits import Split
+from ..data.training_data import TrainingData
 from ..networks.build import build_network
-from ..networks.distillation import distiller
+from ..networks.distillation import Distiller
 from ..progress import Report
 from .config import TrainConfig
 from .record import read_run
@@ -36,15 +37,15 @@ class FinishedRun:
     weights: Path
 
 
-def open_run(run: Path, data: Path, split_file: Path, cache: Path, weights: str = "best") -> FinishedRun:
-    """Open a run with its "best" (by validation) or "last" weights; `data`, `split_file` and `cache` as in training.
+def open_run(run: Path, data: TrainingData, weights: str = "best") -> FinishedRun:
+    """Open a run with its "best" (by validation) or "last" weights; `data` as in training.
 
     Raises:
         InputError: there is no run, one that is not finished, or data that the split needs are missing.
         UsageError: the run was trained on val or test patients of the split.
     """
     config = read_run(run)
-    slices, split = load_slices(config, data, split_file, cache)
+    slices, split = load_slices(config, data)
     model, path = build_network(config), run / f"{weights}.weights.h5"
     if not path.is_file():
         raise InputError(f"The run in {run} has no {path.name}: it was stopped before its first epoch ended; begin it again.")
@@ -62,8 +63,9 @@ def fine_tuning_config(config: TrainConfig, epochs: int, learning_rate: float | 
     return replace(config, optimizer=optimizer, seed=config.seed + 1000)
 
 
-def teach(student, config: TrainConfig, teacher: FinishedRun, out: Path, temperature: float, share: float, report: Report | None) -> None:
-    """Train a network, which `config` describes, as `run.fit` does, with a teacher's answers beside the labels."""
+def teach(learner: Distiller, config: TrainConfig, teacher: FinishedRun, out: Path, report: Report | None) -> None:
+    """Train the student of a distiller, a network that `config` describes, as `run.fit` does, with its teacher's answers beside the
+    labels."""
     # Truth and answers are compared on the teacher's canvas and, of classifiers, on its cells.
     shown = replace(config, input=teacher.config.input, network=replace(config.network, stride=teacher.config.network.stride))
-    fit(distiller(student, teacher.model, temperature, share), shown, teacher.slices, out, report=report)
+    fit(learner, shown, teacher.slices, out, report=report)

@@ -13,89 +13,28 @@ from LiverTumorLib.errors import InputError, LiverTumorError, WorkerError
 from ..data.samples import load_sample
 from ..data.slices import subset_slices
 from ..data.splits import Case, Split, load_split
+from ..data.training_data import TrainingData
 from ..networks.build import build_network
 from ..networks.keras_module import keras, tf
 from ..networks.mobilenet_v2 import freeze_imagenet, load_imagenet, reestimate_batch_norm
 from ..progress import Console, Report
 from .batches import steps_per_epoch
 from .callbacks import SeedDropout, StopAtNaN, Tell
-from .checks import check_classes, check_imagenet
 from .config import TrainConfig
 from .keeper import Keeper
 from .memory import available_bytes, step_bytes
 from .objective import objective
-from .record import refuse_a_run, write_record
+from .record import is_tflite
 from .schedule import make_optimizer, schedule_callbacks
-from .start import check_start, check_unseen_start, is_tflite, load_start
+from .start import load_start
 from .state import read_state
-from .strategy import check_batch, make_strategy, shared_batches, writes
+from .strategy import shared_batches, writes
 
 CALIBRATION_SLICES = 56
 
 
-def train(
-    config: TrainConfig,
-    data: Path,
-    split_file: Path,
-    out: Path,
-    cache: Path,
-    imagenet: Path | None,
-    start: Path | None = None,
-    *,
-    strategy: str = "none",
-    tensorboard: bool = False,
-    report: Report | None = None,
-) -> None:
-    """Train and write into `out`: best.weights.h5, last.weights.h5, log.csv, run.json.
-
-    A folder with an unfinished run of the same configuration and data goes on after its last complete epoch. Where a batch
-    does not fit into memory, it is halved.
-
-    Args:
-        data: folder with the CT and mask files of the split.
-        split_file: frozen patient-wise split; training sees its train patients, choices its val patients.
-        out: the run's folder.
-        cache: folder for network slices, shared between runs.
-        imagenet: .npz with ImageNet weights of MobileNetV2, or None for random weights.
-        start: weights of an earlier run or an exported model, for the layers of the same name and shape (warm start), or None.
-        strategy: "none", "mirrored" (all GPUs of this machine) or "multiworker" (this process is one of several, see TF_CONFIG).
-        tensorboard: write a log for TensorBoard into out/tensorboard too.
-        report: told of the progress; by default a console's.
-
-    Raises:
-        InputError: a data file is missing or not the frozen one, the patients show one class only, or the folder holds another run.
-        UsageError: the weights to start from fit no layer or know val or test patients, or replicas cannot share a batch.
-        LiverTumorError: the loss became no number, or memory does not suffice for a single slice.
-    """
-    cluster = make_strategy(strategy)
-    refuse_a_run(out)
-    check_batch(cluster, config.optimizer.batch)
-    check_imagenet(config, imagenet)
-    check_start(start)
-    slices, split = load_slices(config, data, split_file, cache)
-    check_unseen_start(start, split)
-    check_classes(config, slices)
-    asked = config
-    while True:
-        try:
-            model = starting_network(config, slices, imagenet, start)
-            out.mkdir(parents=True, exist_ok=True)
-            if writes(cluster):
-                write_record(out, asked, split, imagenet, start)
-            if cluster is not model.distribute_strategy:
-                model = _copy_in(cluster, config, model)
-            fit(model, config, slices, out, tensorboard=tensorboard, report=report)
-            return
-        except BatchTooLarge:
-            batch = config.optimizer.batch // 2
-            if not batch or cluster.num_replicas_in_sync > 1:
-                raise
-            config = _halved(config)
-        keras.backend.clear_session()
-
-
 def starting_network(config: TrainConfig, slices: dict, imagenet: Path | None, start: Path | None):
-    """The network of a configuration as training starts with it; see `train`."""
+    """The network of a configuration as training starts with it."""
     keras.utils.set_random_seed(config.seed)
     with _precision(config):
         model = build_network(config)
@@ -188,11 +127,12 @@ def _fitting(model, config: TrainConfig, out: Path) -> TrainConfig:
     while config.optimizer.batch > 1 and model.distribute_strategy.num_replicas_in_sync == 1:
         if step_bytes(model, config.optimizer.batch) <= available_bytes():
             break
-        config = _halved(config)
+        config = halved(config)
     return config
 
 
-def _halved(config: TrainConfig) -> TrainConfig:
+def halved(config: TrainConfig) -> TrainConfig:
+    """The configuration with half the batch, which is told."""
     batch = config.optimizer.batch // 2
     print(f"A batch of {config.optimizer.batch} slices does not fit into memory; training anew with {batch}.", flush=True)
     return _with_batch(config, batch)
@@ -202,7 +142,7 @@ def _with_batch(config: TrainConfig, batch: int) -> TrainConfig:
     return replace(config, optimizer=replace(config.optimizer, batch=batch))
 
 
-def _copy_in(strategy, config: TrainConfig, model):
+def copy_in(strategy, config: TrainConfig, model):
     """A network like `model` whose variables lie where `strategy` wants them."""
     with strategy.scope(), _precision(config):
         copy = build_network(config)
@@ -223,19 +163,19 @@ def _precision(config: TrainConfig) -> Iterator[None]:
         keras.mixed_precision.set_global_policy(before)
 
 
-def load_slices(config: TrainConfig, data: Path, split_file: Path, cache: Path) -> tuple[dict, Split]:
+def load_slices(config: TrainConfig, data: TrainingData) -> tuple[dict, Split]:
     """Cached network slices of the train and the val patients (none in a refit), and the split with the usable ones of their cases; files
     are verified first."""
-    split = load_split(split_file, data)
+    split = load_split(data.split, data.folder)
     if config.refit:
         split = split.refitted()
     cases = {subset: usable_cases(config, split.cases[subset]) for subset in ("train", "val")}
     if not cases["train"]:
         wanted = "liver" if config.task == "liver" else "tumor"
-        raise InputError(f"None of the train cases of {split_file} has {wanted} labels; choose another split, or train another network.")
+        raise InputError(f"None of the train cases of {data.split} has {wanted} labels; choose another split, or train another network.")
     split.verify([case for subset in cases.values() for case in subset])
     chosen = replace(split, cases=split.cases | cases)
-    return {subset: subset_slices(chosen, subset, config.input, cache) for subset in cases}, chosen
+    return {subset: subset_slices(chosen, subset, config.input, data.cache) for subset in cases}, chosen
 
 
 def usable_cases(config: TrainConfig, cases: Sequence[Case]) -> list[Case]:

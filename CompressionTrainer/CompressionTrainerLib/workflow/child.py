@@ -1,21 +1,17 @@
-"""One stage as a child process: a fresh TensorFlow whose memory is given back, and which can be ended with all it started."""
+"""Commands of the trainer as child processes: a fresh TensorFlow whose memory is given back, and which ends with all it started."""
 
 from __future__ import annotations
 
-import contextlib
-import os
-import queue
-import subprocess
+import shutil
 import sys
-import threading
+import tempfile
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 from LiverTumorLib import errors
-from LiverTumorLib.jobs.group import signal_group, start_group
-from LiverTumorLib.jobs.process import KILL_AFTER_S, LOG_TAIL_BYTES, TERMINATE_AFTER_S
-from LiverTumorLib.jobs.protocol import crash_error, error_from_event, parse_event
+from LiverTumorLib.jobs import Job
+from LiverTumorLib.jobs.protocol import crash_error
 
 from ..environment.process import child_environment
 
@@ -24,11 +20,36 @@ TICK_S = 0.2
 _SENTENCE = "livertumor: "
 
 
+class CommandJob(Job):
+    """A command of the trainer that tells of itself by events; `output` answers with the folder it has filled, and `log` with what it
+    printed."""
+
+    log = ""
+
+    def _results(self, folder: Path, log: str) -> Path:
+        self.log = log
+        return folder
+
+    def _error(self, exit_code: int, log: str) -> errors.LiverTumorError:
+        """From its last words where it has told of its end by no event, as where its arguments were wrong."""
+        kinds = {kind.exit_code: kind for kind in errors.LiverTumorError.__subclasses__()} | {1: errors.LiverTumorError}
+        said = [line.removeprefix(_SENTENCE) for line in log.splitlines() if line.startswith(_SENTENCE)]
+        return kinds[exit_code](said[-1]) if said and exit_code in kinds else crash_error(exit_code, log)
+
+
+def job_folder() -> Path:
+    """A new temporary folder for a job, which removes it; raises OutputError where none can be made."""
+    try:
+        return Path(tempfile.mkdtemp(prefix="livertumor-job-"))
+    except OSError as error:
+        raise errors.OutputError(f"No temporary folder can be made for the run: {error.strerror or error}.") from error
+
+
 def run_child(words: Sequence[str], log: Path, listen: Callable[[dict | None], None]) -> None:
     """Run one command to its end.
 
     Args:
-        words: the command line after the program's name.
+        words: the command line after the program's name, "--events" among them.
         log: what the command prints is appended here.
         listen: called with each progress event, and at least every TICK_S seconds with None; what it raises ends the command.
 
@@ -38,87 +59,28 @@ def run_child(words: Sequence[str], log: Path, listen: Callable[[dict | None], N
     """
     try:
         log.parent.mkdir(parents=True, exist_ok=True)
-        with open(log, "ab", buffering=0) as file:
-            file.write(f"\n{datetime.now(UTC).isoformat(timespec='seconds')} {' '.join(words)}\n".encode())
-            start = file.tell()
-            code, told = _run([*PROGRAM, *words], file, listen)
-    except BrokenPipeError:  # nobody reads what we tell
-        raise
+        with open(log, "a", encoding="utf-8") as file:
+            file.write(f"\n{datetime.now(UTC).isoformat(timespec='seconds')} {' '.join(words)}\n")
     except OSError as error:
         raise errors.OutputError(f"{log} cannot be written: {error.strerror or error}.") from error
-    if code:
-        raise told or _error(code, log, start)
 
+    def hear(event: dict) -> None:
+        if event["event"] == "progress":
+            listen(event)
 
-def _run(command: list[str], log, listen: Callable[[dict | None], None]) -> tuple[int, errors.LiverTumorError | None]:
-    """Exit code of a command, and the error that it told of by an event."""
-    told = None
+    folder = job_folder()
     try:
-        process = start_group(command, log, child_environment())
-    except OSError as error:
-        raise errors.WorkerError(f"{command[0]} cannot be started: {error.strerror or error}.") from error
+        job = CommandJob([*PROGRAM, *words], folder, hear, child_environment(), log)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
     try:
-        for line in _lines(process):
-            event = parse_event(line) if line else None
-            if line and event is None:
-                log.write(line)
-            elif event and event["event"] == "error":
-                told = error_from_event(event)
-            listen(event if event and event["event"] == "progress" else None)
-        return process.wait(), told
-    finally:
-        end_process(process)
-
-
-def _lines(process: subprocess.Popen):
-    """The lines that a command prints until it closes its stdout; None where there is none for TICK_S seconds."""
-    lines: queue.SimpleQueue[bytes] = queue.SimpleQueue()
-
-    def read() -> None:
-        with process.stdout:
-            for line in process.stdout:
-                lines.put(line)
-        lines.put(b"")
-
-    threading.Thread(target=read, name="stage output", daemon=True).start()
-    while True:
-        try:
-            line = lines.get(timeout=TICK_S)
-        except queue.Empty:
-            line = None
-        if line == b"":
-            return
-        yield line
-
-
-def end_process(process: subprocess.Popen) -> None:
-    """End a command and all that it started, if it has not ended itself; in less than the two seconds that a user is promised."""
-    try:
-        with contextlib.suppress(OSError):
-            process.stdin.close()
-        if process.poll() is None and not _waited(process, TERMINATE_AFTER_S):
-            signal_group(process, terminate=True)
-            _waited(process, KILL_AFTER_S)
-    finally:
-        signal_group(process, terminate=False)  # also where it has ended: what it started may have stayed
-        process.wait()
-
-
-def _waited(process: subprocess.Popen, seconds: float) -> bool:
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        process.wait(seconds)
-    return process.returncode is not None
-
-
-def _error(code: int, log: Path, start: int) -> errors.LiverTumorError:
-    """The error of a command that has told of none by an event, from its exit code and its last words in the log."""
-    with open(log, "rb") as file:
-        file.seek(max(start, file.seek(0, os.SEEK_END) - LOG_TAIL_BYTES))
-        return error_of(code, file.read().decode("utf-8", errors="replace"))
-
-
-def error_of(code: int, text: str) -> errors.LiverTumorError:
-    """The error of a command that has told of none by an event, from its exit code and the end of what it printed."""
-    kinds = {kind.exit_code: kind for kind in errors.LiverTumorError.__subclasses__()} | {1: errors.LiverTumorError}
-    said = [line.removeprefix(_SENTENCE) for line in text.splitlines() if line.startswith(_SENTENCE)]
-    return kinds[code](said[-1]) if said and code in kinds else crash_error(code, text)
+        while not job.poll():
+            listen(None)
+            job.ends_within(TICK_S)
+    except BaseException:
+        job.cancel()
+        while not job.ends_within(1):
+            pass
+        raise
+    job.output()

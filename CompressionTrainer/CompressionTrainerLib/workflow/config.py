@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import argparse
-import difflib
 import re
 import tomllib
 from dataclasses import dataclass, make_dataclass
 from pathlib import Path
 
 from LiverTumorLib.errors import UsageError
+from LiverTumorLib.suggestion import did_you_mean
 
-from ..stages.options import start_weights
+from ..settings import read_settings
 from ..training.config import TrainConfig, load_config, read_section
-from ..training.start import start_file
-from .commands import STAGES, settings
+from .commands import COMMANDS, STAGES
 
 CONFIGS = Path(__file__).parent / "configs"
 NETWORKS = Path(__file__).parents[1] / "training" / "configs"
@@ -69,16 +67,18 @@ def load_chain(config: str | Path, network: str | Path | None = None, files: dic
     if not is_name(head.name):
         raise UsageError(f"{path}: name is {head.name!r}; it becomes a folder's name, so use letters, digits, '-', '_' and '.' only.")
     named = _network(network, Path()) if network else _network(head.network, path.parent)
-    stages = {stage: _settings(path, stage, content[stage]) for stage in STAGES if stage in content}
+    given = {stage: content[stage] for stage in STAGES if stage in content}
+    student = None
+    if "distill" in given:
+        student_config = given["distill"].pop("config", None) if isinstance(given["distill"], dict) else None
+        if student_config is None:
+            raise UsageError(f"{path}: [distill] lacks config, the student's training configuration.")
+        student = _network(str(student_config), path.parent)
+    stages = {stage: read_settings(path, stage, COMMANDS[stage].settings, values) for stage, values in given.items()}
     stages["train"] = stages.get("train", {}) | (files or {})
     for stage, needed in NEEDS.items():
         if stage in stages and needed not in stages:
             raise UsageError(f"{path}: [{stage}] needs what [{needed}] makes; add a section [{needed}], which may be empty.")
-    student = None
-    if "distill" in stages:
-        if "config" not in stages["distill"]:
-            raise UsageError(f"{path}: [distill] lacks config, the student's training configuration.")
-        student = _network(str(stages["distill"].pop("config")), path.parent)
     for stage, values in stages.items():
         for name, value in values.items():
             if isinstance(value, Path) and not value.is_file():
@@ -89,26 +89,6 @@ def load_chain(config: str | Path, network: str | Path | None = None, files: dic
 def is_name(text: str) -> bool:
     """Whether a text may be the name of a chain, which is that of a folder."""
     return re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", text) is not None
-
-
-def _settings(path: Path, stage: str, values: object) -> dict[str, object]:
-    known = settings(stage)
-    checked = vars(read_section(path, make_dataclass("Settings", [(key, "object", None) for key in known]), stage, values))
-    given = {key: values[key] for key in checked if key in values}
-    for key, value in given.items():
-        switch = known[key].nargs == 0
-        if switch is not isinstance(value, bool):
-            wanted = "true or false" if switch else "a value of another kind"
-            raise UsageError(f"{path}: [{stage}] {key} is {value!r}; it must be {wanted}.")
-    return {key: value if key == "config" else _located(known[key], value, path.parent) for key, value in given.items()}
-
-
-def _located(option: argparse.Action, value: object, folder: Path) -> object:
-    """A setting as it is or, where it names a file, that file, relative to the configuration's folder; the student is found as the
-    network is."""
-    if option.type is start_weights:
-        return start_file(str(value), folder)
-    return folder / str(value) if option.type is Path else value
 
 
 def _network(given: str | Path, folder: Path) -> Network:
@@ -124,6 +104,4 @@ def _find(given: str | Path, folder: Path, shipped: Path, what: str) -> Path:
     names = {file.stem: file for file in sorted(shipped.glob("*.toml"))}
     if str(given) in names:
         return names[str(given)]
-    near = difflib.get_close_matches(str(given), names, 1)
-    hint = f"did you mean {near[0]!r}?" if near else f"shipped ones are {', '.join(names)}."
-    raise UsageError(f"{path} is no {what}; {hint}")
+    raise UsageError(f"{path} is no {what}; {did_you_mean(str(given), names, 'shipped ones are')}")

@@ -3,34 +3,23 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from LiverTumorLib.errors import LiverTumorError, OutputError
-from LiverTumorLib.jobs import Job
+from LiverTumorLib.errors import OutputError
 
 from ..environment.choice import OWN, SLICER, TrainerPython, own_folder, trainer_python
-from .child import error_of
+from .child import CommandJob, job_folder
 from .request import ChainRequest
 
 CONFIG = "compress.toml"
 Listener = Callable[[dict], None]
 
 
-class TrainerJob(Job):
-    """A command of the trainer; `output` answers with the folder it has filled, and `log` with what it printed."""
+class TrainerJob(CommandJob):
+    """A command that may have children of its own."""
 
     terminate_after_s, kill_after_s = 1.2, 0.6  # a chain ends its stages before itself
-
-    log = ""
-
-    def _results(self, folder: Path, log: str) -> Path:
-        self.log = log
-        return folder
-
-    def _error(self, exit_code: int, log: str) -> LiverTumorError:
-        return error_of(exit_code, log)
 
 
 def start_chain(python: TrainerPython, request: ChainRequest, on_event: Listener | None = None) -> TrainerJob:
@@ -60,10 +49,7 @@ def start_installation(
 
 def _start(python: TrainerPython, words: Callable[[Path], Sequence[str]], on_event: Listener | None) -> TrainerJob:
     """Start `python -m WORDS`; the words may name files that they have written into the job's folder."""
-    try:
-        folder = Path(tempfile.mkdtemp(prefix="livertumor-job-"))
-    except OSError as error:
-        raise OutputError(f"No temporary folder can be made for the run: {error.strerror or error}.") from error
+    folder = job_folder()
     try:
         return TrainerJob([str(python.executable), "-m", *words(folder)], folder, on_event, python.variables)
     except OSError as error:

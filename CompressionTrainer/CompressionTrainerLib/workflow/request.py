@@ -43,24 +43,11 @@ class ChainRequest:
         return words + ["--overwrite"] * self.overwrite
 
 
-def request_chain(
-    data: str | Path,
-    out: str | Path,
-    configuration: str | Path,
-    *,
-    network: str | Path | None = None,
-    name: str | None = None,
-    split: str | Path = PATIENT,
-    leave_out: Collection[str] = (),
-    skip_bad: bool = False,
-    imagenet: str | Path | None = None,
-    start: str | Path | None = None,
-    until: str | None = None,
-    overwrite: bool = False,
-) -> ChainRequest:
-    """Put a request together; looks at no data.
+@dataclass(frozen=True)
+class ChainChoices:
+    """What somebody chooses who does not write configurations.
 
-    Args:
+    Attributes:
         data, out: folders.
         configuration: a chain configuration, or the name of a shipped one.
         network: a training configuration instead of its own.
@@ -70,30 +57,49 @@ def request_chain(
         skip_bad: leave out the cases that cannot be used.
         imagenet, start: weights to start from; `start` may be a model's id.
         until, overwrite: see `ChainRequest`.
+    """
+
+    data: str | Path
+    out: str | Path
+    configuration: str | Path
+    network: str | Path | None = None
+    name: str | None = None
+    split: str | Path = PATIENT
+    leave_out: Collection[str] = ()
+    skip_bad: bool = False
+    imagenet: str | Path | None = None
+    start: str | Path | None = None
+    until: str | None = None
+    overwrite: bool = False
+
+
+def request_chain(asked: ChainChoices) -> ChainRequest:
+    """Put a request together; looks at no data.
 
     Raises:
         InputError: there is no such data folder or split.
         UsageError: no folder to write to, an unknown setting, or a stage that needs one that is left out.
     """
+    data, split = asked.data, asked.split
     if not data or not Path(data).is_dir():
         raise InputError(f"{data} is no folder; choose that of the labelled CT." if data else "Choose the folder with the labelled CT.")
-    if not str(out):
+    if not str(asked.out):
         raise UsageError("Choose a folder to write to.")
-    chain = chain_of(configuration, network, leave_out, imagenet=imagenet, start=start)
-    if name:
-        if not is_name(name):
-            raise UsageError(f"'{name}' cannot be a model's name; use letters, digits, '-', '_' and '.' only.")
-        chain = replace(chain, name=name)
+    chain = chain_of(asked.configuration, asked.network, asked.leave_out, imagenet=asked.imagenet, start=asked.start)
+    if asked.name:
+        if not is_name(asked.name):
+            raise UsageError(f"'{asked.name}' cannot be a model's name; use letters, digits, '-', '_' and '.' only.")
+        chain = replace(chain, name=asked.name)
     frozen = None
     if split in (PATIENT, SLICE):
         kind = {"split": SLICE, "slices": "liver"} if split == SLICE else {"split": PATIENT}
-        own = chain.stages.get("prepare", {}) | kind | ({"skip_bad": True} if skip_bad else {})
+        own = chain.stages.get("prepare", {}) | kind | ({"skip_bad": True} if asked.skip_bad else {})
         chain = replace(chain, stages={"prepare": own, **{stage: each for stage, each in chain.stages.items() if stage != "prepare"}})
     else:
         frozen = Path(split).absolute()
         if not split or not frozen.is_file():
             raise InputError(f"'{split}' is no split file; choose one that 'livertumor prepare' has written.")
-    return ChainRequest(chain_text(chain), Path(data).absolute(), Path(out).absolute(), frozen, until, overwrite)
+    return ChainRequest(chain_text(chain), Path(data).absolute(), Path(asked.out).absolute(), frozen, asked.until, asked.overwrite)
 
 
 def chain_of(

@@ -129,26 +129,24 @@ class _Planner:
         for key in given.keys() & own.keys():
             raise UsageError(f"{self._chain.path}: [{name}] {key} is for the chain to say; leave it out.")
         options = given | own
-        try:
-            parsed = commands.parse(commands.words(name, sources, options))
-        except UsageError as error:
-            raise UsageError(f"{self._chain.path}: [{name}] {error}.") from None
         identities = {stage.name: stage.identity for stage in self.stages if stage.name in after}
         parts = {"command": name, "after": identities, "sources": [self._part(source) for source in sources]}
         parts |= {key: self._part(value) for key, value in options.items()}
-        stage = Stage(name, sources, options, folder, parts, self._steps(name, parsed), self.config, name in _RESUME)
+        stage = Stage(name, sources, options, folder, parts, self._steps(name), self.config, name in _RESUME)
         self.stages.append(stage)
 
     def _part(self, value: object) -> object:
         """A value as its result depends on it, wherever the chain's folder is."""
         if isinstance(value, Content):
             return value.sha256
+        if isinstance(value, tuple):
+            return [self._part(each) for each in value]
         return value.relative_to(self._out).as_posix() if isinstance(value, Path) else value
 
-    def _steps(self, name: str, parsed) -> int:
-        """Training steps: of all epochs that the configuration or the command speaks of."""
-        optimizer = self.config.optimizer
-        epochs = optimizer.epochs if name in ("train", "distill") else getattr(parsed, "epochs", 0) + getattr(parsed, "fine_tune", 0)
+    def _steps(self, name: str) -> int:
+        """Training steps: of all epochs that the configuration or the stage's settings speak of."""
+        optimizer, settings = self.config.optimizer, commands.COMMANDS[name].settings(**self._chain.stages.get(name, {}))
+        epochs = optimizer.epochs if name in ("train", "distill") else getattr(settings, "epochs", 0) + getattr(settings, "fine_tune", 0)
         return epochs * (self.config.sampling.slices // optimizer.batch)
 
 

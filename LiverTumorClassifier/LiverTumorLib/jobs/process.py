@@ -72,6 +72,7 @@ class Job:
         folder: of this job alone; the child's stderr goes there.
         on_event: called with each event, on the thread that polls or waits.
         environment: the child's; by default `worker_environment`.
+        log: file to which the child's stderr is appended, instead of one in the folder; it stays.
     """
 
     terminate_after_s, kill_after_s = TERMINATE_AFTER_S, KILL_AFTER_S
@@ -82,8 +83,10 @@ class Job:
         folder: Path,
         on_event: Callable[[dict], None] | None = None,
         environment: Mapping[str, str] | None = None,
+        log: Path | None = None,
     ) -> None:
         self._folder = folder
+        self._log = log or folder / "worker.log"
         self._on_event = on_event
         self._state = JobState()
         self._queue: queue.SimpleQueue[dict] = queue.SimpleQueue()
@@ -92,8 +95,9 @@ class Job:
         self._ended = threading.Event()
         self._outcome: CaseOutput | LiverTumorError | None = None
         try:
-            with open(folder / "worker.log", "wb") as log:
-                self._process = start_group(command, log, worker_environment() if environment is None else environment)
+            with open(self._log, "ab") as file:
+                self._log_start = file.tell()
+                self._process = start_group(command, file, worker_environment() if environment is None else environment)
         except OSError as error:
             raise WorkerError(f"The analysis process {command[0]} cannot be started: {error.strerror or error}.") from error
         _running.add(self)
@@ -235,8 +239,8 @@ class Job:
         return crash_error(exit_code, log)
 
     def _read_log(self) -> str:
-        with contextlib.suppress(OSError), open(self._folder / "worker.log", "rb") as log:
-            log.seek(max(0, log.seek(0, os.SEEK_END) - LOG_TAIL_BYTES))
+        with contextlib.suppress(OSError), open(self._log, "rb") as log:
+            log.seek(max(self._log_start, log.seek(0, os.SEEK_END) - LOG_TAIL_BYTES))
             return log.read().decode("utf-8", errors="replace")
         return ""
 

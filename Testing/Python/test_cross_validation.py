@@ -130,6 +130,17 @@ def test_the_command_trains_a_network_a_fold_and_goes_on_where_it_was(tmp_path, 
         assert answered and not set(answered) & set(map(str, record["cases"]["train"]))
     assert "mean Dice" in capsys.readouterr().out
 
+    from CompressionTrainerLib.export.operating_point import given_point
+
+    run = tmp_path / "cv/fold-1"  # as any refit of the same canvas
+    point, chosen = given_point(run, tmp_path / "cv"), summary["points"]["chosen"]
+    assert (point.threshold, point.sure) == (chosen["threshold"], chosen["sure"]) and sorted(point.about["chosen_on"]) == ["0", "1", "2"]
+    with pytest.raises(UsageError, match="or of a cross-validation"):
+        given_point(run, None)
+    (tmp_path / "cv/cross-validation.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(InputError, match="is not the summary of a cross-validation"):
+        given_point(run, tmp_path / "cv")
+
     assert main([*command, "--only", "3"]) == 2
     assert "--only 3 is not one of the 2 folds" in capsys.readouterr().err
 

@@ -20,6 +20,7 @@ from scipy.ndimage import maximum as largest
 
 from ..data.slices import INNER, CaseSlices
 
+SUMMARY = "cross-validation.json"  # in the folder of a cross-validation
 THRESHOLDS = np.round(np.arange(0.05, 0.951, 0.05), 2)
 # Without tumor there is no Dice; a threshold that invents this much tumor (ml) in such a patient costs as much as missing one.
 FALSE_TUMOR_ML = 5.0
@@ -75,6 +76,11 @@ def held_out(model, case: CaseSlices, spec: InputSpec, task: str) -> HeldOut:
         ks = range(start, min(start + _BATCH, len(image)))
         batch = np.stack([neighbour_channels(image, k, offset) for k in ks]).astype(np.float32)
         maps[ks.start : ks.stop] = model.predict_on_batch(batch / 127.5 - 1)[..., 0]
+    return as_held_out(maps, case, spec, task)
+
+
+def as_held_out(maps: np.ndarray, case: CaseSlices, spec: InputSpec, task: str) -> HeldOut:
+    """A network's raw probabilities (k, rows, columns) of a case, treated as in inference; see `HeldOut`."""
     smoothing = liver.SMOOTH_MM if task == "liver" else tumor.SMOOTH_MM
     maps = smoothed(maps, smoothing, (case.slice_mm, spec.spacing_mm))
     if task == "tumor":

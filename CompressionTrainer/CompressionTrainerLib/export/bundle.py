@@ -7,7 +7,7 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from LiverTumorLib.errors import InputError, UsageError
+from LiverTumorLib.errors import InputError
 from LiverTumorLib.models.bundle import CARD, MANIFEST, MODEL, Bundle, load_bundle, write_bundle
 from LiverTumorLib.models.manifest import Manifest
 from LiverTumorLib.models.session import open_session
@@ -18,14 +18,15 @@ from ..networks.quantization import copy_float_weights, quantization_aware
 from ..progress import Console, Report
 from ..training.config import TrainConfig
 from ..training.finished import open_run
-from ..training.record import QUANTIZED, read_record, read_run
+from ..training.record import QUANTIZED, read_record
 from ..training.run import calibration_slices
 from ..training.state import is_finished, read_state
 from .agreement import agreement
 from .card import model_card
+from .operating_point import OperatingPoint, given_point
 from .settings import ExportSettings
 from .tflite import float_tflite, int8_tflite
-from .thresholds import segmentation_threshold, slice_calibration
+from .thresholds import liver_threshold, slice_calibration, tumor_point
 
 LICENCE = "Not stated; what the licence of the training data allows."
 LIVER_LABEL = {"value": 1, "name": "Liver", "code": "SCT 10200004", "meaning": "Liver, tumor included"}
@@ -51,7 +52,7 @@ def export_run(run: Path, data: TrainingData, out: Path, settings: ExportSetting
         ModelError: the network does not convert to int8, or the operating point is no bundle's.
         UsageError: a refit without an operating point, or one of another question.
     """
-    chosen = _chosen_model(run, settings.operating_point)
+    chosen = given_point(run, settings.operating_point)
     report, weights = report or Console(), settings.weights
     report("slices", 0.0, "Reading the slices", None)
     source = open_run(run, data, weights)
@@ -89,10 +90,7 @@ def export_run(run: Path, data: TrainingData, out: Path, settings: ExportSetting
     report("threshold", 0.8, "Choosing the threshold", None)
     with tempfile.TemporaryDirectory() as scratch:  # a stop while the threshold is sought must not leave a bundle without one
         bundle = write_bundle(Path(scratch) / out.name, replace(manifest, files=entry), {MODEL: quantized})
-        if chosen:
-            manifest = _with_operating_point_of(chosen, bundle.manifest)
-        else:
-            manifest = _with_operating_point(bundle, config, source.slices["val"])
+        manifest = _at_point(chosen, bundle.manifest) if chosen else _with_operating_point(bundle, config, source.slices["val"])
         twin = replace(manifest, files={MODEL: {"quantization": "none (float32)"}})
         sessions = (
             open_session(replace(bundle, manifest=manifest)),
@@ -124,30 +122,9 @@ def quantized_network(run: Path, model, weights: str):
     return aware
 
 
-def _chosen_model(run: Path, folder: Path | None) -> Bundle | None:
-    """The bundle whose operating point a refit takes; None for a run that has val patients to choose its own."""
-    config = read_run(run)
-    if config.refit and not folder:
-        raise UsageError(
-            f"{run} was trained on the val patients too, so none are left to choose a threshold on; give --operating-point with the "
-            "folder of the model that was chosen before."
-        )
-    if not folder:
-        return None
-    if not config.refit:
-        raise UsageError(f"{run} has val patients to choose its threshold on; leave out --operating-point.")
-    bundle = load_bundle(folder)
-    if (bundle.manifest.task, bundle.manifest.input) != (config.task, config.input):
-        raise UsageError(f"The model in {folder} answers another question, or sees another canvas, than the run in {run}.")
-    if not bundle.manifest.training.get("cases", {}).get("val"):
-        raise UsageError(f"The model in {folder} was not chosen on val patients itself; give the one that was.")
-    return bundle
-
-
-def _with_operating_point_of(chosen: Bundle, manifest: Manifest) -> Manifest:
-    named = {"id": chosen.id, "version": chosen.manifest.version, "chosen_on": chosen.manifest.training["cases"]["val"]}
-    training = manifest.training | {"operating_point": named}
-    return replace(manifest, calibration=chosen.manifest.calibration, threshold=chosen.manifest.threshold, training=training)
+def _at_point(point: OperatingPoint, manifest: Manifest) -> Manifest:
+    training = manifest.training | {"operating_point": point.about}
+    return replace(manifest, calibration=point.calibration, threshold=point.threshold, sure=point.sure, training=training)
 
 
 def _with_operating_point(bundle: Bundle, config: TrainConfig, cases) -> Manifest:
@@ -155,7 +132,11 @@ def _with_operating_point(bundle: Bundle, config: TrainConfig, cases) -> Manifes
     if config.task == "slice":
         calibration, threshold, figures = slice_calibration(session, cases)
         return replace(bundle.manifest, calibration=calibration, threshold=threshold, metrics={"validation": figures})
-    threshold, scores = segmentation_threshold(session, cases, config.task)
+    if config.task == "tumor":
+        point, score = tumor_point(session, cases)
+        figures = {"score": score, "grid": "the network's canvas in the true liver, thresholds chosen here"}
+        return replace(bundle.manifest, threshold=point.threshold, sure=point.sure, metrics={"validation": figures})
+    threshold, scores = liver_threshold(session, cases)
     figures = {"dice_by_threshold": scores, "grid": "the network's canvas, threshold chosen here"}
     return replace(bundle.manifest, threshold=threshold, metrics={"validation": figures})
 

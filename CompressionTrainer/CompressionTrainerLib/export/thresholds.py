@@ -13,7 +13,7 @@ from LiverTumorLib.pipelines.slicemaps import smoothed
 from LiverTumorLib.pipelines.slicewise import calibrated, slice_logits, smoothed_logits
 
 from ..data.slices import INNER, CaseSlices
-from ..evaluation.out_of_fold import FALSE_TUMOR_ML
+from ..evaluation.out_of_fold import FALSE_TUMOR_ML, Point, as_held_out, best_point, by_patient, scores
 
 TIE = 0.01  # Dice
 CANDIDATES = np.round(np.arange(0.05, 0.91, 0.05), 2)
@@ -25,22 +25,29 @@ def predictions(session: Session, case: CaseSlices) -> list[np.ndarray]:
     return session.predict_all([neighbour_channels(image, k, offset) for k in range(len(image))])
 
 
-def segmentation_threshold(session: Session, cases: Sequence[CaseSlices], task: str) -> tuple[float, dict[str, float]]:
-    """Threshold with about the best typical Dice over cases (see `nearest_to_half`), and that Dice by threshold (on the network's canvas).
+def liver_threshold(session: Session, cases: Sequence[CaseSlices]) -> tuple[float, dict[str, float]]:
+    """Threshold with about the best median Dice over cases (see `nearest_to_half`), and that Dice by threshold (on the network's canvas).
 
-    Typical is the median for the liver, or one patient with a large mass beside it would decide, and the mean for tumour,
-    where patients differ in kind. For tumour only the liver's truth counts as searched region, as in inference; a case
-    without tumour scores 1 for none found, falling to 0 at FALSE_TUMOR_ML.
+    With the mean, one patient with a large mass beside the liver would decide.
     """
-    typical = np.median if task == "liver" else np.mean
     spec = session.bundle.manifest.input
-    scores = [case_scores(predictions(session, case)[0][..., 0], case, spec, task, CANDIDATES) for case in cases]
-    dice = {float(threshold): float(typical(values)) for threshold, values in zip(CANDIDATES, np.transpose(scores), strict=True)}
+    scored = [case_scores(predictions(session, case)[0][..., 0], case, spec, "liver", CANDIDATES) for case in cases]
+    dice = {float(threshold): float(np.median(values)) for threshold, values in zip(CANDIDATES, np.transpose(scored), strict=True)}
     return nearest_to_half(dice), dice
 
 
+def tumor_point(session: Session, cases: Sequence[CaseSlices]) -> tuple[Point, float]:
+    """Threshold and `sure` (see `Manifest`) with about the best mean score over patients, in the true liver, and that score."""
+    spec = session.bundle.manifest.input
+    answered = [as_held_out(predictions(session, case)[0][..., 0], case, spec, "tumor") for case in cases]
+    plane = by_patient(answered, [scores(case) for case in answered])
+    point = best_point(plane)
+    return point, plane[point]
+
+
 def case_scores(output: np.ndarray, case: CaseSlices, spec: InputSpec, task: str, thresholds: Sequence[float]) -> list[float]:
-    """Score of a case at each threshold: Dice with the truth where there is any, see `segmentation_threshold`.
+    """Score of a case at each threshold: Dice with the truth where there is any, and without any 1 for nothing found, falling to 0 at
+    FALSE_TUMOR_ML. Tumor counts in the true liver only, as inference looks for it in the predicted one.
 
     Args:
         output: probability (k, rows, columns) as the network gives it.
@@ -51,14 +58,14 @@ def case_scores(output: np.ndarray, case: CaseSlices, spec: InputSpec, task: str
     if task == "tumor":
         output = output * in_liver(case)
     voxel_ml = spec.spacing_mm**2 * case.slice_mm / 1000
-    scores = []
+    scored = []
     for threshold in thresholds:
         found = output >= threshold
         if truth.any():
-            scores.append(2 * np.count_nonzero(found & truth) / (np.count_nonzero(found) + np.count_nonzero(truth)))
+            scored.append(2 * np.count_nonzero(found & truth) / (np.count_nonzero(found) + np.count_nonzero(truth)))
         else:
-            scores.append(max(0.0, 1 - np.count_nonzero(found) * voxel_ml / FALSE_TUMOR_ML))
-    return scores
+            scored.append(max(0.0, 1 - np.count_nonzero(found) * voxel_ml / FALSE_TUMOR_ML))
+    return scored
 
 
 def in_liver(case: CaseSlices) -> np.ndarray:

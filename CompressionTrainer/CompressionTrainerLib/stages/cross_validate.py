@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ..progress import Report
     from ..training.config import TrainConfig
 
-SUMMARY, CASES, PREDICTIONS = "cross-validation.json", "cases.csv", "out-of-fold"
+CASES, PREDICTIONS = "cases.csv", "out-of-fold"
 
 
 def add_parser(subparsers) -> None:
@@ -166,7 +166,7 @@ def _write_figures(out: Path, config: TrainConfig, held: list[HeldOut], folds: i
     """Choose the operating point and write the figures there."""
     from LiverTumorLib.files import write_json, write_table
 
-    from ..evaluation.out_of_fold import Point, at_point, best_point, by_patient, pooled, scores
+    from ..evaluation.out_of_fold import SUMMARY, Point, at_point, best_point, by_patient, pooled, scores
     from ..provenance import commit
 
     if not held:
@@ -177,7 +177,14 @@ def _write_figures(out: Path, config: TrainConfig, held: list[HeldOut], folds: i
         name: {**asdict(point), "score": plane[point], **pooled([at_point(case, point) for case in held])}
         for name, point in (("chosen", chosen), ("one_threshold", plain), ("half", Point(0.5, 0.5)))
     }
-    content = {"config": config.to_dict(), "folds": folds, "commit": commit() or None, "points": figures, "plane": _rows(plane)}
+    content = {
+        "config": config.to_dict(),
+        "folds": folds,
+        "held_out": [case.case for case in held],
+        "commit": commit() or None,
+        "points": figures,
+        "plane": _rows(plane),
+    }
     write_json(out / SUMMARY, content)
     rows = [asdict(at_point(case, chosen)) for case in held]
     write_table(out / CASES, [{key: value for key, value in row.items() if key != "lesions"} for row in rows])

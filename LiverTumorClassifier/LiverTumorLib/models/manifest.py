@@ -61,7 +61,8 @@ class Manifest:
         id, version, title: how users name and see the model.
         task: "liver" or "tumor" (a probability per pixel), "slice" (two softmax outputs: no tumour, tumour).
         input: what the network is shown.
-        threshold: probability from which a pixel or a slice counts as positive, chosen on validation patients.
+        threshold: probability from which a pixel or a slice counts as positive, chosen on validation or on held-out patients.
+        sure: probability that a lesion must reach somewhere to count, chosen with the threshold; 0 asks for no more than that.
         calibration: of the raw output, for task "slice".
         files: by file name, its "sha256", "bytes" and "quantization".
         labels: the structures found, with SNOMED codes.
@@ -80,6 +81,7 @@ class Manifest:
     licence: str
     labels: list[dict[str, Any]] = field(default_factory=list)
     calibration: Calibration = field(default_factory=Calibration)
+    sure: float = 0.0
     training: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, Any] = field(default_factory=dict)
     schema: int = SCHEMA
@@ -106,6 +108,8 @@ class Manifest:
             raise ValueError(f"unknown task {manifest.task!r}")
         if not 0 < manifest.threshold < 1:
             raise ValueError(f"threshold {manifest.threshold} is not between 0 and 1")
+        if not 0 <= manifest.sure < 1:
+            raise ValueError(f"sure {manifest.sure} is not between 0 and 1")
         if any("/" in name or "\\" in name or name.startswith(".") for name in manifest.files):
             raise ValueError("a file name points outside the bundle")
         return manifest

@@ -11,7 +11,7 @@ from .options import add_source, start_option, training_data
 
 if TYPE_CHECKING:
     from ..data.training_data import TrainingData
-    from ..progress import Report
+    from ..progress import ProgressReport
     from ..training.config import TrainConfig
 
 
@@ -70,7 +70,7 @@ def run(args) -> int:
 
 
 def distill_run(
-    run: Path, config: TrainConfig, data: TrainingData, out: Path, settings: DistillSettings, report: Report | None = None
+    run: Path, config: TrainConfig, data: TrainingData, out: Path, settings: DistillSettings, report: ProgressReport | None = None
 ) -> None:
     """Train the student that `config` describes on the labels and on the answers of a run's network; `out` is then its run.
 

@@ -11,7 +11,7 @@ from .options import add_data_options, add_events_option, start_option, training
 
 if TYPE_CHECKING:
     from ..data.training_data import TrainingData
-    from ..progress import Report
+    from ..progress import ProgressReport
     from ..training.config import TrainConfig
 
 STRATEGIES = ("none", "mirrored", "multiworker")
@@ -64,7 +64,7 @@ def run(args) -> int:
     return 0
 
 
-def train(config: TrainConfig, data: TrainingData, out: Path, settings: TrainSettings, report: Report | None = None) -> None:
+def train(config: TrainConfig, data: TrainingData, out: Path, settings: TrainSettings, report: ProgressReport | None = None) -> None:
     """Train and write into `out`: best.weights.h5, last.weights.h5, log.csv, run.json.
 
     A folder with an unfinished run of the same configuration and data goes on after its last complete epoch. Where a batch

@@ -17,7 +17,7 @@ from ..data.training_data import TrainingData
 from ..networks.build import build_network
 from ..networks.keras_module import keras, tf
 from ..networks.mobilenet_v2 import freeze_imagenet, load_imagenet, reestimate_batch_norm
-from ..progress import Console, Report
+from ..progress import Console, ProgressReport
 from .batches import steps_per_epoch
 from .callbacks import SeedDropout, StopAtNaN, Tell
 from .config import TrainConfig
@@ -58,7 +58,7 @@ def fit(
     callbacks: Sequence = (),
     *,
     tensorboard: bool = False,
-    report: Report | None = None,
+    report: ProgressReport | None = None,
 ) -> None:
     """Train `model` as the configuration says; writes best.weights.h5, last.weights.h5 and log.csv into `out`.
 

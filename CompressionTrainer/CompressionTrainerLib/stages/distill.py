@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..settings import POSITIVE, SHARE, add_settings, option, settings_from, weights_option
-from .options import add_source, start_option, training_data
+from ..training.settings import start_option
+from .options import add_source, training_data
 
 if TYPE_CHECKING:
     from ..data.training_data import TrainingData

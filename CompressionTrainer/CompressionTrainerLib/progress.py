@@ -14,7 +14,7 @@ from LiverTumorLib.jobs.remaining import RemainingTime
 from LiverTumorLib.jobs.worker import EventChannel, watch_stdin
 
 # Called with stage, fraction of the work, a sentence and, at the end of an epoch, its figures by name.
-Report = Callable[[str, float, str, dict[str, float] | None], None]
+ProgressReport = Callable[[str, float, str, dict[str, float] | None], None]
 
 
 class Console:
@@ -58,7 +58,7 @@ class Events:
 
 
 @contextlib.contextmanager
-def reporting(events: bool, out: Path) -> Iterator[Report]:
+def reporting(events: bool, out: Path) -> Iterator[ProgressReport]:
     """A console's report, or for `events` one that also tells how the work in `out` ended."""
     if not events:
         console = Console()

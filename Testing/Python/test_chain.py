@@ -17,7 +17,7 @@ from CompressionTrainerLib.workflow import checks, child
 from CompressionTrainerLib.workflow.child import run_child
 from CompressionTrainerLib.workflow.commands import STAGES
 from CompressionTrainerLib.workflow.config import CONFIGS, load_chain
-from CompressionTrainerLib.workflow.run import compress, prepare, require_unchanged
+from CompressionTrainerLib.workflow.run import chain_status, compress, require_unchanged
 from LiverTumorLib.cli import build_parser
 from LiverTumorLib.errors import InputError, LiverTumorError, OutputError, UsageError, WorkerError
 from tiny_training import TINY
@@ -54,7 +54,7 @@ class Setup:
 
     def look(self, split: bool = True):
         chain = load_chain(self.folder / "chain.toml")
-        return prepare(chain, self.data, self.folder / "split.json" if split else None, self.out, self.out / "cache")
+        return chain_status(chain, self.data, self.folder / "split.json" if split else None, self.out, self.out / "cache")
 
     def run(self, told: list | None = None) -> list[str]:
         """Run the chain; answers with the commands that ran, "+" where there was a half-made result."""
@@ -71,7 +71,7 @@ class Setup:
         return (self.notes / "calls.txt").read_text().split()
 
     def states(self) -> dict[str, str]:
-        return {name: state.what for name, state in self.look().states.items()}
+        return {name: state.what for name, state in self.look().standings.items()}
 
     def will(self, stage: str, what: str) -> None:
         (self.notes / stage).write_text(what)
@@ -137,12 +137,12 @@ def test_the_content_of_the_configuration_and_of_the_data_counts_and_nothing_els
     setup.data = moved
     assert setup.run() == []
     setup.network("seed = 2\n")
-    assert setup.look().states["train"].why == "the content of its configuration has changed"
+    assert setup.look().standings["train"].why == "the content of its configuration has changed"
     setup.network()
     (setup.data / "volume-0.nii.gz").write_text("another CT")
     prepared = setup.look()
-    assert {state.what for state in prepared.states.values()} == {"changed"}
-    assert prepared.states["train"].why == "the content of its data has changed"
+    assert {state.what for state in prepared.standings.values()} == {"changed"}
+    assert prepared.standings["train"].why == "the content of its data has changed"
 
 
 def test_a_failed_stage_says_its_own_sentence_and_the_next_run_goes_on_there(setup):
@@ -222,13 +222,13 @@ def test_every_stage_takes_what_the_chain_says(setup):
 def test_shipped_configurations_are_whole(setup, name):
     chain = load_chain(name)
     assert chain.name == name and {"train", "export", "evaluate"} <= chain.stages.keys()
-    assert prepare(chain, setup.data, setup.folder / "split.json", setup.out, setup.out / "cache").stages
+    assert chain_status(chain, setup.data, setup.folder / "split.json", setup.out, setup.out / "cache").stages
 
 
 def test_the_studys_chain_goes_through_all_stages(setup):
     chain = load_chain(STUDY)
     assert chain.stages.keys() == set(STAGES) - {"prepare"}
-    assert prepare(chain, setup.data, setup.folder / "split.json", setup.out, setup.out / "cache").stages
+    assert chain_status(chain, setup.data, setup.folder / "split.json", setup.out, setup.out / "cache").stages
 
 
 def test_a_refit_is_no_chain(setup):
@@ -236,7 +236,7 @@ def test_a_refit_is_no_chain(setup):
     (setup.folder / "refit.toml").write_text("refit = true\n" + TINY.format(task="liver", region="body"))
     chain = load_chain("best", setup.folder / "refit.toml")
     with pytest.raises(UsageError, match="refit has no place in it"):
-        prepare(chain, setup.data, setup.folder / "split.json", setup.out, setup.out / "cache")
+        chain_status(chain, setup.data, setup.folder / "split.json", setup.out, setup.out / "cache")
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,9 @@ from CompressionTrainerLib.workflow.config import CONFIGS, load_chain
 from CompressionTrainerLib.workflow.estimate import BEFORE, Estimate
 from CompressionTrainerLib.workflow.folder import check_rows, epochs, finished_stages, variants
 from CompressionTrainerLib.workflow.job import start_chain
-from CompressionTrainerLib.workflow.progress import Progress
+from CompressionTrainerLib.workflow.progress import ChainProgress
 from CompressionTrainerLib.workflow.request import ChainChoices, request_chain
-from CompressionTrainerLib.workflow.run import compress, prepare, require_unchanged
+from CompressionTrainerLib.workflow.run import chain_status, compress, require_unchanged
 from LiverTumorLib.errors import InputError, ModelError, OutputError, UsageError
 from LiverTumorLib.models.bundle import MODEL, load_bundle, write_bundle
 from LiverTumorLib.models.catalogue import SHIPPED, bundle_folders, get_bundle
@@ -114,7 +114,7 @@ def test_what_does_not_fit_is_told_before_anything_starts(tmp_path, changes, err
 @needs_trainer
 def test_a_chain_stops_after_a_stage_and_goes_on(setup: Setup):  # noqa: F811
     def look(until: str | None):
-        return prepare(
+        return chain_status(
             load_chain(setup.folder / "chain.toml"), setup.data, setup.folder / "split.json", setup.out, setup.out / "cache", until
         )
 
@@ -134,7 +134,7 @@ def test_a_check_of_the_data_that_failed_may_be_repeated_with_other_settings(set
 
     def look(more: str):
         (setup.folder / "chain.toml").write_text(f'name = "x"\nnetwork = "tiny.toml"\n[prepare]\n{more}\n')
-        return prepare(load_chain(setup.folder / "chain.toml"), setup.data, None, setup.out, setup.out / "cache", "prepare")
+        return chain_status(load_chain(setup.folder / "chain.toml"), setup.data, None, setup.out, setup.out / "cache", "prepare")
 
     setup.will("prepare", "fail")
     with pytest.raises(OutputError, match="has no more space"):
@@ -150,7 +150,7 @@ def test_the_fraction_never_falls():
     """A stage that tells nothing at first is judged by its time, which may say more than the stage does afterwards."""
     told = []
     stage = SimpleNamespace(name="train")
-    progress = Progress(lambda *report: told.append(report[1]), [stage], [stage], {"train": Estimate(0.01, BEFORE)})
+    progress = ChainProgress(lambda *report: told.append(report[1]), [stage], [stage], {"train": Estimate(0.01, BEFORE)})
     progress.begin(stage)
     time.sleep(0.02)
     progress(None)

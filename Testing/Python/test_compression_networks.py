@@ -6,7 +6,7 @@ import pytest
 pytest.importorskip("tensorflow", reason="the trainer's tests need TensorFlow")
 
 from CompressionTrainerLib.export.tflite import VARIANTS, tflite
-from CompressionTrainerLib.networks.channels import chains, strongest_channels, with_channels, without_channels
+from CompressionTrainerLib.networks.channels import channel_paths, strongest_channels, with_channels, without_channels
 from CompressionTrainerLib.networks.distillation import distiller, soft_loss
 from CompressionTrainerLib.networks.keras_module import keras, tf
 from CompressionTrainerLib.networks.magnitude import (
@@ -69,7 +69,7 @@ def test_without_channels_that_nobody_reads_a_network_answers_the_same(network):
     model = keras.models.clone_model(network)
     model.set_weights(network.get_weights())
     kept = strongest_channels(model, 0.5)
-    for chain in chains(model):
+    for chain in channel_paths(model):
         if chain.maker.name in kept:
             kernel, *rest = chain.reader.get_weights()
             gone = np.setdiff1d(np.arange(kernel.shape[-2]), kept[chain.maker.name])

@@ -20,9 +20,10 @@ from CompressionTrainerLib.export.tflite import float_tflite
 from CompressionTrainerLib.export.thresholds import case_scores, nearest_to_half
 from CompressionTrainerLib.networks.tflite_file import float_tensors, keras_weights
 from CompressionTrainerLib.stages.quantize import QuantizeSettings, quantize_run
-from CompressionTrainerLib.stages.train import TrainSettings, train
 from CompressionTrainerLib.training.config import load_config
 from CompressionTrainerLib.training.finished import open_run
+from CompressionTrainerLib.training.run import train
+from CompressionTrainerLib.training.settings import TrainSettings
 from CompressionTrainerLib.training.state import read_state
 from LiverTumorLib.errors import InputError, UsageError
 from LiverTumorLib.models.bundle import load_bundle

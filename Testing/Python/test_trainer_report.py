@@ -20,7 +20,7 @@ pytest.importorskip("surface_distance")
 from base64 import b64decode
 
 from CompressionTrainerLib.evaluation.case import Parts, score_case
-from CompressionTrainerLib.evaluation.comparison import Slice, compare, rows
+from CompressionTrainerLib.evaluation.comparison import LabeledSlice, compare, rows
 from CompressionTrainerLib.evaluation.report import write_report
 from CompressionTrainerLib.evaluation.summary import summarize
 from CompressionTrainerLib.networks.tflite_file import kernels, residual_block
@@ -72,7 +72,7 @@ def write_evaluation(folder, title="three <b>cases</b>", tumor=True):
 def write_comparison(folder, kind, models=(FLOAT, INT8), fold=1, first=0):
     """Four patients, the `first` and those after it, of ten slices each."""
     rng = np.random.default_rng(fold)
-    slices = [Slice(str(patient), str(patient), k, k > 5) for patient in range(first, first + 4) for k in range(10)]
+    slices = [LabeledSlice(str(patient), str(patient), k, k > 5) for patient in range(first, first + 4) for k in range(10)]
     scores = {name: rng.uniform(0, 0.6, 40) + 0.4 * np.array([each.tumor for each in slices]) for name in models}
     content = {
         "title": f"fold-{fold}, test, divided by {kind}",

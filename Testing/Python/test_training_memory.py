@@ -27,7 +27,8 @@ from pathlib import Path
 from CompressionTrainerLib.data.splits import Split
 from CompressionTrainerLib.networks.keras_module import keras
 from CompressionTrainerLib.training import memory, run
-from CompressionTrainerLib.stages.train import TrainSettings, train
+from CompressionTrainerLib.training.run import train
+from CompressionTrainerLib.training.settings import TrainSettings
 from CompressionTrainerLib.data.training_data import TrainingData
 from tiny_fit import SIZE, tiny_config, tiny_slices
 

@@ -20,9 +20,9 @@ pytest.importorskip("tensorflow", reason="the trainer's tests need TensorFlow")
 from CompressionTrainerLib.data.splits import Split
 from CompressionTrainerLib.data.training_data import TrainingData
 from CompressionTrainerLib.networks.keras_module import keras
-from CompressionTrainerLib.stages.train import TrainSettings, train
 from CompressionTrainerLib.training import run as training
-from CompressionTrainerLib.training.run import fit
+from CompressionTrainerLib.training.run import fit, train
+from CompressionTrainerLib.training.settings import TrainSettings
 from CompressionTrainerLib.training.state import BEST, LAST, LOG, STATE, is_finished, read_state
 from LiverTumorLib.errors import Cancelled, InputError, LiverTumorError, OutputError
 from LiverTumorLib.jobs import JobState

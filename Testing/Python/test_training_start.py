@@ -15,11 +15,11 @@ from CompressionTrainerLib.data.splits import load_split
 from CompressionTrainerLib.data.training_data import TrainingData
 from CompressionTrainerLib.export.variants import write_variants
 from CompressionTrainerLib.networks.build import build_network
-from CompressionTrainerLib.stages.train import TrainSettings, train
 from CompressionTrainerLib.training.config import config_from_dict, load_config
 from CompressionTrainerLib.training.finished import open_run
 from CompressionTrainerLib.training.record import read_run, write_record
-from CompressionTrainerLib.training.run import calibration_slices, starting_network
+from CompressionTrainerLib.training.run import calibration_slices, starting_network, train
+from CompressionTrainerLib.training.settings import TrainSettings
 from CompressionTrainerLib.training.start import check_start, load_start, start_file
 from CompressionTrainerLib.workflow.checks import check_files
 from CompressionTrainerLib.workflow.config import load_chain

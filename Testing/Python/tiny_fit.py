@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 from CompressionTrainerLib.data.slices import BORDER, CaseSlices
-from CompressionTrainerLib.stages.train import STRATEGIES
 from CompressionTrainerLib.training.config import TrainConfig, config_from_dict
+from CompressionTrainerLib.training.settings import STRATEGIES
 
 SIZE = 32
 LONG = 80

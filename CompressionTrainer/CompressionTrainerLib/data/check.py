@@ -17,7 +17,7 @@ from .labelled import Labelled, read_case
 from .problems import Problem
 from .splits import Case
 
-Progress = Callable[[int, int, str], None]
+CaseProgress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class CaseFacts:
     tumor_mm2: list[float]
 
 
-def check_folder(cases: Sequence[Case], keep: Path, progress: Progress) -> tuple[dict[str, CaseFacts], list[Problem]]:
+def check_folder(cases: Sequence[Case], keep: Path, progress: CaseProgress) -> tuple[dict[str, CaseFacts], list[Problem]]:
     """Check all cases.
 
     Args:

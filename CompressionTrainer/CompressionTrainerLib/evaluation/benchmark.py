@@ -13,7 +13,7 @@ import numpy as np
 from LiverTumorLib.errors import ModelError, RequirementError
 
 from ..environment.process import child_environment
-from ..progress import Report
+from ..progress import ProgressReport
 from . import benchmark_child as child
 from .formats import ModelFile, describe
 from .machine import describe_machine
@@ -28,7 +28,7 @@ PACKAGES = {child.KERAS: ("tensorflow-cpu", "tensorflow"), child.PLAIN: ("ai-edg
 PACKAGES[child.ONNX_RUNTIME] = ("onnxruntime",)
 
 
-def benchmark(models: list[ModelFile], rounds: int, slices: int, threads: Sequence[int], report: Report) -> dict:
+def benchmark(models: list[ModelFile], rounds: int, slices: int, threads: Sequence[int], report: ProgressReport) -> dict:
     """Measure every file in every runtime that reads it, at each thread count.
 
     Each measurement is a fresh process. All take their turn within a round before the next round begins, so that whatever else

@@ -24,7 +24,7 @@ _BATCH = 16
 
 
 @dataclass(frozen=True)
-class Slice:
+class LabeledSlice:
     """One axial slice and its truth; `k` counts from the most inferior slice."""
 
     case: str
@@ -33,9 +33,11 @@ class Slice:
     tumor: bool
 
 
-def liver_slices(cases: Sequence[CaseSlices]) -> list[Slice]:
+def liver_slices(cases: Sequence[CaseSlices]) -> list[LabeledSlice]:
     """The slices of a split's subset that hold liver: the others are no question to a classifier of liver tumor."""
-    return [Slice(str(case.case), str(case.patient), int(k), bool(case.has_tumor[k])) for case in cases for k in case.ks(case.has_liver)]
+    return [
+        LabeledSlice(str(case.case), str(case.patient), int(k), bool(case.has_tumor[k])) for case in cases for k in case.ks(case.has_liver)
+    ]
 
 
 def input_and_training(model: ModelFile, run: Path | None) -> tuple[InputSpec, dict]:
@@ -74,7 +76,7 @@ def probabilities(model: ModelFile, spec: InputSpec, cases: Sequence[CaseSlices]
         raise ModelError(f"{model.path} cannot be run as a slice classifier ({str(error).partition(chr(10))[0]}).") from error
 
 
-def compare(scores: dict[str, np.ndarray], slices: Sequence[Slice], threshold: float) -> dict[str, dict]:
+def compare(scores: dict[str, np.ndarray], slices: Sequence[LabeledSlice], threshold: float) -> dict[str, dict]:
     """Figures of each model, and of all but the first how they differ from the first, paired slice by slice.
 
     Args:
@@ -101,7 +103,7 @@ def compare(scores: dict[str, np.ndarray], slices: Sequence[Slice], threshold: f
     return compared
 
 
-def rows(scores: dict[str, np.ndarray], slices: Sequence[Slice]) -> list[dict]:
+def rows(scores: dict[str, np.ndarray], slices: Sequence[LabeledSlice]) -> list[dict]:
     """One row for each slice: what it is of, the truth, and the probability that each model gives it."""
     return [
         {"case": each.case, "patient": each.patient, "slice": each.k, "tumor": int(each.tumor), "liver": 1}

@@ -15,7 +15,7 @@ from LiverTumorLib.models.session import open_session
 from ..data.training_data import TrainingData
 from ..networks.config import architecture_title
 from ..networks.quantization import copy_float_weights, quantization_aware
-from ..progress import Console, Report
+from ..progress import Console, ProgressReport
 from ..training.config import TrainConfig
 from ..training.finished import open_run
 from ..training.record import QUANTIZED, read_record
@@ -35,7 +35,7 @@ LABELS = {"liver": [LIVER_LABEL], "tumor": [TUMOR_LABEL], "slice": [{**TUMOR_LAB
 SUBJECTS = {"liver": "Liver", "tumor": "Liver tumor", "slice": "Tumor in slice"}
 
 
-def export_run(run: Path, data: TrainingData, out: Path, settings: ExportSettings, report: Report | None = None) -> Bundle:
+def export_run(run: Path, data: TrainingData, out: Path, settings: ExportSettings, report: ProgressReport | None = None) -> Bundle:
     """Write the int8 bundle `out` and, beside the run's weights, its float twin `RUN/float/<id>`: the same weights, not rounded.
 
     A run that has been quantized in training (`livertumor quantize`) is exported from there, any other by post-training

@@ -10,7 +10,7 @@ from LiverTumorLib.files.atomic import atomic_path
 
 from ..data.training_data import TrainingData
 from ..networks.tflite_file import float_tensors, kernels, sparsity
-from ..progress import Console, Report
+from ..progress import Console, ProgressReport
 from ..training.finished import open_run
 from ..training.run import calibration_slices
 from .bundle import is_quantized, quantized_network
@@ -19,7 +19,7 @@ from .tflite import VARIANTS, tflite
 TABLE = "variants.csv"
 
 
-def write_variants(run: Path, data: TrainingData, out: Path, weights: str = "best", report: Report | None = None) -> list[dict]:
+def write_variants(run: Path, data: TrainingData, out: Path, weights: str = "best", report: ProgressReport | None = None) -> list[dict]:
     """Write a run's network as VARIANT.tflite for all variants, and variants.csv with a row for each, which is returned.
 
     Post-training quantization takes its ranges from train patients; a run that was quantized in training gets its

@@ -32,7 +32,7 @@ _CHANNELWISE = (
 
 
 @dataclass(frozen=True)
-class Chain:
+class ChannelPath:
     """Layers that channels live in: the convolution that makes them, what they pass, and the layer that reads them."""
 
     maker: object
@@ -40,10 +40,10 @@ class Chain:
     reader: object
 
 
-def chains(model) -> list[Chain]:
-    """All chains of a flat functional model whose channels can leave without any other layer noticing.
+def channel_paths(model) -> list[ChannelPath]:
+    """All paths of channels in a flat functional model whose channels can leave without any other layer noticing.
 
-    Chains without an activation, the linear bottlenecks, are narrow by design and left alone.
+    Paths without an activation, the linear bottlenecks, are narrow by design and left alone.
     """
     inside, outputs = set(map(id, model.layers)), set(model.output_names)
     found = []
@@ -56,7 +56,7 @@ def chains(model) -> list[Chain]:
             layer = readers[0]
             if _makes_channels(layer) or isinstance(layer, _LAYERS.Dense):
                 if any(map(_activates, [maker, *passed])):
-                    found.append(Chain(maker, passed, layer))
+                    found.append(ChannelPath(maker, passed, layer))
                 break
             if not isinstance(layer, _CHANNELWISE):
                 break
@@ -65,23 +65,23 @@ def chains(model) -> list[Chain]:
 
 
 def strongest_channels(model, removed: float, stride: int | None = None) -> dict[str, np.ndarray]:
-    """For each chain, by its maker's name, the sorted numbers of the channels that stay when the weakest `removed` go.
+    """For each path, by its maker's name, the sorted numbers of the channels that stay when the weakest `removed` go.
 
-    What stays is a multiple of MULTIPLE, and at least that; a chain that has no more is left out. Where `stride` is given, so is one
+    What stays is a multiple of MULTIPLE, and at least that; a path that has no more is left out. Where `stride` is given, so is one
     whose convolution makes maps of fewer rows than the input's by more than this factor.
     """
     kept = {}
-    for chain in chains(model):
-        if stride and chain.maker.output_shape[1] * stride < model.input_shape[1]:
+    for path in channel_paths(model):
+        if stride and path.maker.output_shape[1] * stride < model.input_shape[1]:
             continue
-        kernel = chain.reader.kernel.numpy()
+        kernel = path.reader.kernel.numpy()
         strength = np.abs(kernel).sum(axis=tuple(axis for axis in range(kernel.ndim) if axis != kernel.ndim - 2))
-        norms = [layer for layer in chain.passed if isinstance(layer, _LAYERS.BatchNormalization)]
+        norms = [layer for layer in path.passed if isinstance(layer, _LAYERS.BatchNormalization)]
         if norms:
             strength = strength * np.abs(norms[-1].gamma.numpy())
         count = max(MULTIPLE, round(len(strength) * (1 - removed) / MULTIPLE) * MULTIPLE)
         if count < len(strength):
-            kept[chain.maker.name] = np.sort(np.argsort(-strength, kind="stable")[:count])
+            kept[path.maker.name] = np.sort(np.argsort(-strength, kind="stable")[:count])
     return kept
 
 
@@ -106,10 +106,10 @@ def with_channels(model, channels: dict[str, int]):
 def without_channels(model, kept: dict[str, np.ndarray]):
     """The smaller network with only the channels `kept` (as `strongest_channels` gives them), and the weights of `model`."""
     made, passed, read = {}, {}, {}
-    for chain in chains(model):
-        if (numbers := kept.get(chain.maker.name)) is not None:
-            made[chain.maker.name] = read[chain.reader.name] = numbers
-            passed |= {layer.name: numbers for layer in chain.passed}
+    for path in channel_paths(model):
+        if (numbers := kept.get(path.maker.name)) is not None:
+            made[path.maker.name] = read[path.reader.name] = numbers
+            passed |= {layer.name: numbers for layer in path.passed}
     smaller = with_channels(model, {name: len(numbers) for name, numbers in kept.items()})
     for old, new in zip(model.layers, smaller.layers, strict=True):
         values = old.get_weights()

@@ -1,4 +1,4 @@
-"""What is in a TFLite file: its weights, how many of them are zero, and which tensors are floats. Needs LiteRT only."""
+"""What is in a TFLite file: its weights, how many of them are zero, and which tensors are floats. Needs LiteRT's schema only."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ _KERAS_AXES = {
     "TRANSPOSE_CONV": (1, 2, 0, 3),
     "FULLY_CONNECTED": (1, 0),
 }
+
+_NUMBERS = {"FLOAT32": np.float32, "FLOAT16": np.float16, "INT8": np.int8, "INT16": np.int16, "INT32": np.int32, "INT64": np.int64}
 
 
 @dataclass(frozen=True)
@@ -36,15 +38,14 @@ class Kernel:
 
 def float_tensors(content: bytes, ends: bool = True) -> list[str]:
     """Names of the floating-point tensors of a TFLite file; its inputs and outputs count where `ends` is true."""
-    interpreter = _interpreter(content)
-    outer = [] if ends else [end["index"] for end in interpreter.get_input_details() + interpreter.get_output_details()]
-    tensors = [tensor for tensor in interpreter.get_tensor_details() if tensor["index"] not in outer]
-    return [tensor["name"] for tensor in tensors if np.issubdtype(tensor["dtype"], np.floating)]
+    graph = _Graph(content)
+    outer = set() if ends else graph.ends
+    return [graph.name(index) for index in range(graph.tensors) if index not in outer and graph.type(index).startswith("FLOAT")]
 
 
 def kernels(content: bytes) -> list[Kernel]:
     """The kernels of a TFLite file in the order of its operators; a kernel that two operators share comes once."""
-    return list(_kernels_by_output(_interpreter(content)).values())
+    return list(_kernels_by_output(_Graph(content)).values())
 
 
 def keras_weights(content: bytes) -> dict[str, tuple[np.ndarray, np.ndarray | None]]:
@@ -52,23 +53,18 @@ def keras_weights(content: bytes) -> dict[str, tuple[np.ndarray, np.ndarray | No
 
     What conversion folded into them, a batch norm, is in them; what it rounded stays rounded. The bias is None where there is none.
     """
-    interpreter = _interpreter(content)
-    details = {tensor["index"]: tensor for tensor in interpreter.get_tensor_details()}
-    operators, found = interpreter._get_ops_details(), {}
-    stored_at = _stored_at(operators)
+    graph, found = _Graph(content), {}
 
     def values(index: int) -> np.ndarray:
-        index = stored_at.get(index, index)
-        scheme, stored = details[index]["quantization_parameters"], interpreter.get_tensor(index)
-        if not len(scheme["scales"]):
-            return stored.astype(np.float32)
-        return dequantized(stored, scheme["scales"], scheme["zero_points"], scheme["quantized_dimension"])
+        index = graph.stored_at(index)
+        scheme, stored = graph.quantization(index), graph.values(index)
+        return stored.astype(np.float32) if scheme is None else dequantized(stored, *scheme)
 
-    for operator in operators:
-        if operator["op_name"] in _KERAS_AXES:
-            kernel, bias = operator["inputs"][1], operator["inputs"][3 if operator["op_name"] == "TRANSPOSE_CONV" else 2 :]
-            kernel_values = values(kernel).transpose(_KERAS_AXES[operator["op_name"]])
-            found[details[kernel]["name"]] = kernel_values, values(bias[0]) if len(bias) and bias[0] >= 0 else None
+    for operator in graph.operators:
+        if operator.name in _KERAS_AXES:
+            kernel, bias = operator.inputs[1], operator.inputs[3 if operator.name == "TRANSPOSE_CONV" else 2 :]
+            kernel_values = values(kernel).transpose(_KERAS_AXES[operator.name])
+            found[graph.name(kernel)] = kernel_values, values(bias[0]) if bias and bias[0] >= 0 else None
     return found
 
 
@@ -82,16 +78,16 @@ def dequantized(stored: np.ndarray, scales: np.ndarray, zeros: np.ndarray, axis:
 def residual_block(content: bytes) -> list[Kernel]:
     """The kernels of the first block of a TFLite file with a shortcut around it, as inverted residual blocks have one (Sandler et al.,
     CVPR 2018), in their order; none where no layers are added to what they began from."""
-    interpreter = _interpreter(content)
-    operators, made = interpreter._get_ops_details(), _kernels_by_output(interpreter)
-    maker = {output: operator for operator in operators for output in operator["outputs"]}
-    for operator in operators:
-        if operator["op_name"] != "ADD":
+    graph = _Graph(content)
+    made = _kernels_by_output(graph)
+    maker = {output: operator for operator in graph.operators for output in operator.outputs}
+    for operator in graph.operators:
+        if operator.name != "ADD":
             continue
-        for begin, end in (operator["inputs"], operator["inputs"][::-1]):
+        for begin, end in (operator.inputs, operator.inputs[::-1]):
             path = [end]
             while path[-1] != begin and path[-1] in maker:
-                path.append(maker[path[-1]]["inputs"][0])
+                path.append(maker[path[-1]].inputs[0])
             if path[-1] == begin:
                 return [made[tensor] for tensor in reversed(path[:-1]) if tensor in made]
     return []
@@ -103,32 +99,78 @@ def sparsity(kernels: list[Kernel], depthwise: bool = False) -> float:
     return sum(kernel.zeros for kernel in counted) / max(sum(kernel.weights for kernel in counted), 1)
 
 
-def _interpreter(content: bytes):
-    """An interpreter that only reads: no delegate, which would add tensors of its own, and no memory for activations."""
-    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+@dataclass(frozen=True)
+class _Operator:
+    """A step of the network: its name, and the numbers of the tensors that it takes (-1 for none) and makes."""
 
-    return Interpreter(model_content=content, experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES)
-
-
-def _stored_at(operators: list[dict]) -> dict[int, int]:
-    """Where the values of an unpacked tensor (float16) lie, by its number."""
-    return {operator["outputs"][0]: operator["inputs"][0] for operator in operators if operator["op_name"] == "DEQUANTIZE"}
+    name: str
+    inputs: list[int]
+    outputs: list[int]
 
 
-def _kernels_by_output(interpreter) -> dict[int, Kernel]:
+class _Graph:
+    """The network of a TFLite file, whose tensors have numbers; raises ValueError for what is no such file."""
+
+    def __init__(self, content: bytes) -> None:
+        from ai_edge_litert import schema_py_generated as schema
+
+        if content[4:8] != b"TFL3":
+            raise ValueError("it is no TFLite file")
+        model = schema.ModelT.InitFromPackedBuf(content)
+        self._graph, self._buffers = model.subgraphs[0], model.buffers
+        self._types = {number: name for name, number in vars(schema.TensorType).items() if not name.startswith("_")}
+        names = {number: name for name, number in vars(schema.BuiltinOperator).items() if not name.startswith("_")}
+        # Codes above 127 have a field of their own; the older one is then full.
+        codes = [names[max(code.builtinCode, code.deprecatedBuiltinCode)] for code in model.operatorCodes]
+        self.operators = [_Operator(codes[each.opcodeIndex], list(each.inputs), list(each.outputs)) for each in self._graph.operators]
+        self._stored_at = {each.outputs[0]: each.inputs[0] for each in self.operators if each.name == "DEQUANTIZE"}
+
+    @property
+    def tensors(self) -> int:
+        """How many tensors there are."""
+        return len(self._graph.tensors)
+
+    @property
+    def ends(self) -> set[int]:
+        """The inputs and outputs of the network."""
+        return {*self._graph.inputs, *self._graph.outputs}
+
+    def name(self, index: int) -> str:
+        """What a tensor is called."""
+        return self._graph.tensors[index].name.decode()
+
+    def type(self, index: int) -> str:
+        """The type of its numbers, as the schema calls it."""
+        return self._types[self._graph.tensors[index].type]
+
+    def stored_at(self, index: int) -> int:
+        """The tensor in which the values of another lie that is only unpacked (float16)."""
+        return self._stored_at.get(index, index)
+
+    def values(self, index: int) -> np.ndarray:
+        """The numbers that are stored for a tensor."""
+        tensor = self._graph.tensors[index]
+        return np.frombuffer(self._buffers[tensor.buffer].data, _NUMBERS[self.type(index)]).reshape(tensor.shape)
+
+    def quantization(self, index: int) -> tuple[np.ndarray, np.ndarray, int] | None:
+        """Scales, zero points and the axis that they belong to; None for what is not quantized."""
+        scheme = self._graph.tensors[index].quantization
+        if scheme is None or scheme.scale is None or not len(scheme.scale):
+            return None
+        return np.asarray(scheme.scale), np.asarray(scheme.zeroPoint), scheme.quantizedDimension
+
+
+def _kernels_by_output(graph: _Graph) -> dict[int, Kernel]:
     """Kernels by the number of the tensor that they make."""
-    details = {tensor["index"]: tensor for tensor in interpreter.get_tensor_details()}
-    operators, seen, found = interpreter._get_ops_details(), set(), {}  # has no public twin
-    stored_at = _stored_at(operators)
-    for operator in operators:
-        if operator["op_name"] in _KERAS_AXES:
-            index = stored_at.get(operator["inputs"][1], operator["inputs"][1])
+    seen, found = set(), {}
+    for operator in graph.operators:
+        if operator.name in _KERAS_AXES:
+            index = graph.stored_at(operator.inputs[1])
             if index in seen:
                 continue
             seen.add(index)
-            values, scheme = interpreter.get_tensor(index), details[index]["quantization_parameters"]
-            zero = np.int64(scheme["zero_points"][0]) if len(scheme["zero_points"]) else 0
-            zeros = int(np.count_nonzero(values == zero))
-            kernel = Kernel(details[index]["name"], operator["op_name"], str(values.dtype), values.size, zeros, values.shape)
-            found[operator["outputs"][0]] = kernel
+            values, scheme = graph.values(index), graph.quantization(index)
+            zeros = int(np.count_nonzero(values == (0 if scheme is None else scheme[1][0])))
+            kernel = Kernel(graph.name(index), operator.name, str(values.dtype), values.size, zeros, values.shape)
+            found[operator.outputs[0]] = kernel
     return found

@@ -12,7 +12,7 @@ from ..settings import add_settings, option, settings_from
 from .options import add_data_options, add_events_option, add_overwrite_option, refuse_to_replace, training_data
 
 if TYPE_CHECKING:
-    from ..progress import Report
+    from ..progress import ProgressReport
 
 FILES = ("comparison.json", "predictions.csv")
 
@@ -63,7 +63,7 @@ def run(arguments: argparse.Namespace) -> None:
         compare_models(arguments, report)
 
 
-def compare_models(arguments: argparse.Namespace, report: Report) -> None:
+def compare_models(arguments: argparse.Namespace, report: ProgressReport) -> None:
     """What `run` does, its progress told to `report`."""
     from LiverTumorLib.errors import UsageError
     from LiverTumorLib.files import write_json, write_table

@@ -3,19 +3,32 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .options import add_data_options, add_events_option, add_start_option
+from ..settings import add_settings, option, settings_from
+from ..training.settings import TrainSettings, start_option
+from .options import add_data_options, add_events_option, training_data
 
 if TYPE_CHECKING:
     from ..data.splits import Split
     from ..evaluation.out_of_fold import HeldOut, Point
-    from ..progress import Report
+    from ..progress import ProgressReport
     from ..training.config import TrainConfig
 
 CASES, PREDICTIONS = "cases.csv", "out-of-fold"
+
+
+@dataclass(frozen=True)
+class CrossValidateSettings:
+    """How many folds there are, which of them is done, and what the networks start from."""
+
+    folds: int = option(5, "how many (default: %(default)s)", metavar="K")
+    only: int | None = option(None, "do only fold N of them, from 1, and the figures of those that are done", metavar="N")
+    seed: int = option(1, "of the division into folds (default: %(default)s)", metavar="N")
+    imagenet: Path | None = option(None, "ImageNet weights of MobileNetV2 (.npz) (default: random weights)", metavar="FILE")
+    start: Path | None = start_option()
 
 
 def add_parser(subparsers) -> None:
@@ -32,11 +45,7 @@ def add_parser(subparsers) -> None:
     parser.add_argument("config", type=Path, metavar="CONFIG", help="training configuration (TOML) of a liver or a tumor network")
     add_data_options(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the runs of the folds and the figures")
-    parser.add_argument("--folds", type=int, default=5, metavar="K", help="how many (default: %(default)s)")
-    parser.add_argument("--only", type=int, metavar="N", help="do only fold N of them, from 1, and the figures of those that are done")
-    parser.add_argument("--seed", type=int, default=1, metavar="N", help="of the division into folds (default: %(default)s)")
-    parser.add_argument("--imagenet", type=Path, metavar="FILE", help="ImageNet weights of MobileNetV2 (.npz) (default: random weights)")
-    add_start_option(parser)
+    add_settings(parser, CrossValidateSettings)
     add_events_option(parser)
     parser.set_defaults(func=run)
 
@@ -60,7 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def cross_validate(arguments: argparse.Namespace, report: Report) -> None:
+def cross_validate(arguments: argparse.Namespace, report: ProgressReport) -> None:
     """What `run` does, its progress told to `report`."""
     from LiverTumorLib.errors import UsageError
     from LiverTumorLib.files import write_json
@@ -87,7 +96,7 @@ def _folds(arguments: argparse.Namespace, config: TrainConfig) -> list[dict]:
     from ..data.folds import fold_splits, split_file_content
     from ..training.run import load_slices
 
-    slices, split = load_slices(config, arguments.data, arguments.split, arguments.cache)
+    slices, split = load_slices(config, training_data(arguments))
     volumes = {case.case: float((case.tumor >= 128).sum() * config.input.spacing_mm**2 * case.slice_mm / 1000) for case in slices["train"]}
     known = {case.id: volumes[case.id] for case in split.cases["train"] if case.holds == "tumor"}
     return [split_file_content(fold) for fold in fold_splits(_whole(split, arguments), arguments.folds, arguments.seed, known)]
@@ -100,7 +109,7 @@ def _whole(split: Split, arguments: argparse.Namespace) -> Split:
     return load_split(arguments.split, split.data)
 
 
-def _train_fold(arguments: argparse.Namespace, config: TrainConfig, number: int, report: Report) -> None:
+def _train_fold(arguments: argparse.Namespace, config: TrainConfig, number: int, report: ProgressReport) -> None:
     """Train a fold's network, where that is not done yet, and keep what it answers about the patients held out."""
     from ..networks.keras_module import keras
     from ..training.run import train
@@ -109,12 +118,13 @@ def _train_fold(arguments: argparse.Namespace, config: TrainConfig, number: int,
     run = arguments.out / f"fold-{number}"
     if not is_finished(run):
         split = arguments.out / f"fold-{number}.json"
-        train(config, arguments.data, split, run, arguments.cache, arguments.imagenet, arguments.start, report=report)
+        settings = settings_from(CrossValidateSettings, arguments)
+        train(config, replace(training_data(arguments), split=split), run, TrainSettings(settings.imagenet, settings.start), report)
         keras.backend.clear_session()
     _predict_fold(arguments, config, number, report)
 
 
-def _predict_fold(arguments: argparse.Namespace, config: TrainConfig, number: int, report: Report) -> None:
+def _predict_fold(arguments: argparse.Namespace, config: TrainConfig, number: int, report: ProgressReport) -> None:
     import numpy as np
     from LiverTumorLib.files import atomic_path
 
@@ -199,7 +209,7 @@ def _rows(plane: dict[Point, float]) -> list[dict]:
     return [{**asdict(point), "score": round(score, 4)} for point, score in plane.items()]
 
 
-def _part(report: Report, number: int, folds: int) -> Report:
+def _part(report: ProgressReport, number: int, folds: int) -> ProgressReport:
     """A report for one fold of several."""
 
     def told(stage: str, fraction: float, message: str, figures: dict[str, float] | None = None) -> None:

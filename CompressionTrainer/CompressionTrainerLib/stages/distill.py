@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..settings import POSITIVE, SHARE, add_settings, option, settings_from, weights_option
-from .options import add_source, start_option, training_data
+from ..training.settings import start_option
+from .options import add_source, training_data
 
 if TYPE_CHECKING:
     from ..data.training_data import TrainingData
-    from ..progress import Report
+    from ..progress import ProgressReport
     from ..training.config import TrainConfig
 
 
@@ -70,7 +71,7 @@ def run(args) -> int:
 
 
 def distill_run(
-    run: Path, config: TrainConfig, data: TrainingData, out: Path, settings: DistillSettings, report: Report | None = None
+    run: Path, config: TrainConfig, data: TrainingData, out: Path, settings: DistillSettings, report: ProgressReport | None = None
 ) -> None:
     """Train the student that `config` describes on the labels and on the answers of a run's network; `out` is then its run.
 

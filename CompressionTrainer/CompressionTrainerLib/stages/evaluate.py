@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ..data.splits import Case
     from ..evaluation.case import CaseScores
     from ..evaluation.selection import Selection
-    from ..progress import Report
+    from ..progress import ProgressReport
 
 SPLIT = Path(__file__).parents[1] / "data" / "splits" / "lits17-subset.json"
 TASKS = ("liver", "tumor", "slice")
@@ -118,7 +118,7 @@ def run(arguments: argparse.Namespace) -> None:
         evaluate(arguments, report)
 
 
-def evaluate(arguments: argparse.Namespace, report: Report) -> None:
+def evaluate(arguments: argparse.Namespace, report: ProgressReport) -> None:
     """What `run` does, its progress told to `report`."""
     from LiverTumorLib.errors import SomeCasesFailed
     from LiverTumorLib.models.catalogue import get_bundle
@@ -165,7 +165,7 @@ def _check_unseen(models: list[str], selection: Selection, subset: str) -> None:
 
 
 def _score_all(
-    selection: Selection, settings: EvaluateSettings, out: Path, report: Report
+    selection: Selection, settings: EvaluateSettings, out: Path, report: ProgressReport
 ) -> tuple[list[CaseScores], list[dict[str, str]], Mapping[str, Exception]]:
     """Scores and pictures of the cases, and what was wrong with those that were left out; raises InputError where no case is left."""
     from LiverTumorLib.errors import InputError

@@ -5,14 +5,11 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from LiverTumorLib.errors import OutputError
 
 from ..data.training_data import TrainingData
-from ..settings import option
-
-_START = "start from these weights, where layers match: of a run (.h5 file), or of a model (id, folder or .tflite file)"
+from ..training.settings import START, start_weights
 
 
 def add_data_options(parser: argparse.ArgumentParser) -> None:
@@ -42,19 +39,7 @@ def add_source(parser: argparse.ArgumentParser, metavar: str = "RUN") -> None:
 
 def add_start_option(parser: argparse.ArgumentParser) -> None:
     """`start_option` for a command whose settings are others."""
-    parser.add_argument("--start", type=start_weights, metavar="WEIGHTS", help=_START)
-
-
-def start_weights(text: str, folder: Path = Path()) -> Path:
-    """See `start_file`."""
-    from ..training.start import start_file
-
-    return start_file(text, folder)
-
-
-def start_option() -> Any:
-    """The setting of the weights that a training starts from, as a path; that of an exported model is its TFLite file's."""
-    return option(None, _START, metavar="WEIGHTS", locate=start_weights)
+    parser.add_argument("--start", type=start_weights, metavar="WEIGHTS", help=START)
 
 
 def add_overwrite_option(parser: argparse.ArgumentParser, what: str) -> None:

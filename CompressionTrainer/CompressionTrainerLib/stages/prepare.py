@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ..data.layouts import Found
     from ..data.partition import Division
     from ..data.splits import Case
-    from ..progress import Report
+    from ..progress import ProgressReport
 
 CHECK, COUNTS, REQUEST, KEEP = "check.csv", "counts.csv", "prepare.json", "checked"
 
@@ -86,7 +86,7 @@ def run(arguments: argparse.Namespace) -> None:
         prepare(arguments, report)
 
 
-def prepare(arguments: argparse.Namespace, report: Report) -> None:
+def prepare(arguments: argparse.Namespace, report: ProgressReport) -> None:
     """What `run` does, its progress told to `report`."""
     from LiverTumorLib.files import write_json
 
@@ -122,7 +122,7 @@ def prepare(arguments: argparse.Namespace, report: Report) -> None:
     print(f"Frozen in {_listed(splits)}.")
 
 
-def _check(found: Found, out: Path, skip_bad: bool, report: Report) -> dict[str, CaseFacts]:
+def _check(found: Found, out: Path, skip_bad: bool, report: ProgressReport) -> dict[str, CaseFacts]:
     """Check the cases, print and write the table; answers with the facts of the usable cases."""
     from LiverTumorLib.errors import SomeCasesFailed
     from LiverTumorLib.files import write_table

@@ -14,7 +14,7 @@ from .options import add_source, training_data
 
 if TYPE_CHECKING:
     from ..data.training_data import TrainingData
-    from ..progress import Report
+    from ..progress import ProgressReport
 
 TABLE = "sparsity.csv"
 
@@ -59,7 +59,7 @@ def run(args) -> int:
     return 0
 
 
-def prune_run(run: Path, data: TrainingData, out: Path, settings: PruneSettings, report: Report | None = None) -> None:
+def prune_run(run: Path, data: TrainingData, out: Path, settings: PruneSettings, report: ProgressReport | None = None) -> None:
     """Prune a run's network gradually, fine-tune what is left, and write it into `out` as a run of its own.
 
     The network stays what it is and only holds zeros; `out` can be quantized and exported like any other run. Beside its
@@ -106,6 +106,6 @@ def prune_run(run: Path, data: TrainingData, out: Path, settings: PruneSettings,
         writer.writerows([name, count, zeros, round(zeros / count, 4)] for name, count, zeros in layer_sparsity(model))
 
 
-def _part(report: Report, stage: str, begin: float, end: float) -> Report:
+def _part(report: ProgressReport, stage: str, begin: float, end: float) -> ProgressReport:
     """Tells of a training that is the work from `begin` to `end`, as fractions of the whole."""
     return lambda _, fraction, message, figures=None: report(stage, begin + fraction * (end - begin), message, figures)

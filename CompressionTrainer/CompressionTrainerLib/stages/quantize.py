@@ -13,7 +13,7 @@ from .options import add_source, training_data
 
 if TYPE_CHECKING:
     from ..data.training_data import TrainingData
-    from ..progress import Report
+    from ..progress import ProgressReport
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def run(args) -> int:
     return 0
 
 
-def quantize_run(run: Path, data: TrainingData, settings: QuantizeSettings, report: Report | None = None) -> None:
+def quantize_run(run: Path, data: TrainingData, settings: QuantizeSettings, report: ProgressReport | None = None) -> None:
     """Fine-tune a run's network with int8 rounding in place; writes weights, log.csv and config.json into RUN/quantized.
 
     Args:

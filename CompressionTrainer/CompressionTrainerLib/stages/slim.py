@@ -13,7 +13,7 @@ from .options import add_source, training_data
 
 if TYPE_CHECKING:
     from ..data.training_data import TrainingData
-    from ..progress import Report
+    from ..progress import ProgressReport
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def run(args) -> int:
     return 0
 
 
-def slim_run(run: Path, data: TrainingData, out: Path, settings: SlimSettings, report: Report | None = None) -> tuple[int, int]:
+def slim_run(run: Path, data: TrainingData, out: Path, settings: SlimSettings, report: ProgressReport | None = None) -> tuple[int, int]:
     """Take the weakest channels out of a run's network, fine-tune the smaller one, and write it into `out` as a run of its own.
 
     A network that had a teacher (`distill_run`) learns from it in the fine-tuning, too, as long as the teacher's run is there.

@@ -2,33 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from ..settings import add_settings, option, settings_from
-from .options import add_data_options, add_events_option, start_option, training_data
-
-if TYPE_CHECKING:
-    from ..data.training_data import TrainingData
-    from ..progress import Report
-    from ..training.config import TrainConfig
-
-STRATEGIES = ("none", "mirrored", "multiworker")
-
-
-@dataclass(frozen=True)
-class TrainSettings:
-    """What a training is told beside its configuration: the weights it starts from, the devices it runs on, and its log."""
-
-    imagenet: Path | None = option(None, "ImageNet weights of MobileNetV2 (.npz) (default: random weights)", metavar="FILE")
-    start: Path | None = start_option()
-    strategy: str = option(
-        "none",
-        "one device, all GPUs of this machine, or one of several workers that TF_CONFIG lists (default: %(default)s)",
-        choices=STRATEGIES,
-    )
-    tensorboard: bool = option(False, "write a log for TensorBoard into OUT/tensorboard too; needs the package tensorboard")
+from ..settings import add_settings, settings_from
+from ..training.settings import TrainSettings
+from .options import add_data_options, add_events_option, training_data
 
 
 def add_parser(subparsers) -> None:
@@ -60,56 +38,7 @@ def run(args) -> int:
     from ..training.config import load_config
 
     with stops_promptly(), reporting(args.events, args.out) as report:
+        from ..training.run import train
+
         train(load_config(args.config), training_data(args), args.out, settings_from(TrainSettings, args), report)
     return 0
-
-
-def train(config: TrainConfig, data: TrainingData, out: Path, settings: TrainSettings, report: Report | None = None) -> None:
-    """Train and write into `out`: best.weights.h5, last.weights.h5, log.csv, run.json.
-
-    A folder with an unfinished run of the same configuration and data goes on after its last complete epoch. Where a batch
-    does not fit into memory, it is halved.
-
-    Args:
-        data: training sees the split's train patients, choices its val patients.
-        out: the run's folder.
-        settings: weights to start from are taken for the layers of the same name and shape.
-        report: told of the progress; by default a console's.
-
-    Raises:
-        InputError: a data file is missing or not the frozen one, the patients show one class only, or the folder holds another run.
-        UsageError: the weights to start from fit no layer or know val or test patients, or replicas cannot share a batch.
-        LiverTumorError: the loss became no number, or memory does not suffice for a single slice.
-    """
-    from ..networks.keras_module import keras
-    from ..training.checks import check_classes, check_imagenet
-    from ..training.record import refuse_a_run, write_record
-    from ..training.run import BatchTooLarge, copy_in, fit, halved, load_slices, starting_network
-    from ..training.start import check_start, check_unseen_start
-    from ..training.strategy import check_batch, make_strategy, writes
-
-    cluster = make_strategy(settings.strategy)
-    refuse_a_run(out)
-    check_batch(cluster, config.optimizer.batch)
-    check_imagenet(config, settings.imagenet)
-    check_start(settings.start)
-    slices, split = load_slices(config, data)
-    check_unseen_start(settings.start, split)
-    check_classes(config, slices)
-    asked = config
-    while True:
-        try:
-            model = starting_network(config, slices, settings.imagenet, settings.start)
-            out.mkdir(parents=True, exist_ok=True)
-            if writes(cluster):
-                write_record(out, asked, split, settings.imagenet, settings.start)
-            if cluster is not model.distribute_strategy:
-                model = copy_in(cluster, config, model)
-            fit(model, config, slices, out, tensorboard=settings.tensorboard, report=report)
-            return
-        except BatchTooLarge:
-            batch = config.optimizer.batch // 2
-            if not batch or cluster.num_replicas_in_sync > 1:
-                raise
-            config = halved(config)
-        keras.backend.clear_session()

@@ -12,7 +12,7 @@ from ..data.splits import Split
 from ..data.training_data import TrainingData
 from ..networks.build import build_network
 from ..networks.distillation import Distiller
-from ..progress import Report
+from ..progress import ProgressReport
 from .config import TrainConfig
 from .record import read_run
 from .run import fit, load_slices
@@ -63,7 +63,7 @@ def fine_tuning_config(config: TrainConfig, epochs: int, learning_rate: float | 
     return replace(config, optimizer=optimizer, seed=config.seed + 1000)
 
 
-def teach(learner: Distiller, config: TrainConfig, teacher: FinishedRun, out: Path, report: Report | None) -> None:
+def teach(learner: Distiller, config: TrainConfig, teacher: FinishedRun, out: Path, report: ProgressReport | None) -> None:
     """Train the student of a distiller, a network that `config` describes, as `run.fit` does, with its teacher's answers beside the
     labels."""
     # Truth and answers are compared on the teacher's canvas and, of classifiers, on its cells.

@@ -17,24 +17,70 @@ from ..data.training_data import TrainingData
 from ..networks.build import build_network
 from ..networks.keras_module import keras, tf
 from ..networks.mobilenet_v2 import freeze_imagenet, load_imagenet, reestimate_batch_norm
-from ..progress import Console, Report
+from ..progress import Console, ProgressReport
 from .batches import steps_per_epoch
 from .callbacks import SeedDropout, StopAtNaN, Tell
+from .checks import check_classes, check_imagenet
 from .config import TrainConfig
 from .keeper import Keeper
 from .memory import available_bytes, step_bytes
 from .objective import objective
-from .record import is_tflite
+from .record import is_tflite, refuse_a_run, write_record
 from .schedule import make_optimizer, schedule_callbacks
-from .start import load_start
+from .settings import TrainSettings
+from .start import check_start, check_unseen_start, load_start
 from .state import read_state
-from .strategy import shared_batches, writes
+from .strategy import check_batch, make_strategy, shared_batches, writes
 
 CALIBRATION_SLICES = 56
 
 
+def train(config: TrainConfig, data: TrainingData, out: Path, settings: TrainSettings, report: ProgressReport | None = None) -> None:
+    """Train and write into `out`: best.weights.h5, last.weights.h5, log.csv, run.json.
+
+    A folder with an unfinished run of the same configuration and data goes on after its last complete epoch. Where a batch
+    does not fit into memory, it is halved.
+
+    Args:
+        data: training sees the split's train patients, choices its val patients.
+        out: the run's folder.
+        settings: weights to start from are taken for the layers of the same name and shape.
+        report: told of the progress; by default a console's.
+
+    Raises:
+        InputError: a data file is missing or not the frozen one, the patients show one class only, or the folder holds another run.
+        UsageError: the weights to start from fit no layer or know val or test patients, or replicas cannot share a batch.
+        LiverTumorError: the loss became no number, or memory does not suffice for a single slice.
+    """
+    cluster = make_strategy(settings.strategy)
+    refuse_a_run(out)
+    check_batch(cluster, config.optimizer.batch)
+    check_imagenet(config, settings.imagenet)
+    check_start(settings.start)
+    slices, split = load_slices(config, data)
+    check_unseen_start(settings.start, split)
+    check_classes(config, slices)
+    asked = config
+    while True:
+        try:
+            model = starting_network(config, slices, settings.imagenet, settings.start)
+            out.mkdir(parents=True, exist_ok=True)
+            if writes(cluster):
+                write_record(out, asked, split, settings.imagenet, settings.start)
+            if cluster is not model.distribute_strategy:
+                model = _copy_in(cluster, config, model)
+            fit(model, config, slices, out, tensorboard=settings.tensorboard, report=report)
+            return
+        except BatchTooLarge:
+            batch = config.optimizer.batch // 2
+            if not batch or cluster.num_replicas_in_sync > 1:
+                raise
+            config = _halved(config)
+        keras.backend.clear_session()
+
+
 def starting_network(config: TrainConfig, slices: dict, imagenet: Path | None, start: Path | None):
-    """The network of a configuration as training starts with it."""
+    """The network of a configuration as training starts with it; see `train`."""
     keras.utils.set_random_seed(config.seed)
     with _precision(config):
         model = build_network(config)
@@ -58,7 +104,7 @@ def fit(
     callbacks: Sequence = (),
     *,
     tensorboard: bool = False,
-    report: Report | None = None,
+    report: ProgressReport | None = None,
 ) -> None:
     """Train `model` as the configuration says; writes best.weights.h5, last.weights.h5 and log.csv into `out`.
 
@@ -127,12 +173,11 @@ def _fitting(model, config: TrainConfig, out: Path) -> TrainConfig:
     while config.optimizer.batch > 1 and model.distribute_strategy.num_replicas_in_sync == 1:
         if step_bytes(model, config.optimizer.batch) <= available_bytes():
             break
-        config = halved(config)
+        config = _halved(config)
     return config
 
 
-def halved(config: TrainConfig) -> TrainConfig:
-    """The configuration with half the batch, which is told."""
+def _halved(config: TrainConfig) -> TrainConfig:
     batch = config.optimizer.batch // 2
     print(f"A batch of {config.optimizer.batch} slices does not fit into memory; training anew with {batch}.", flush=True)
     return _with_batch(config, batch)
@@ -142,7 +187,7 @@ def _with_batch(config: TrainConfig, batch: int) -> TrainConfig:
     return replace(config, optimizer=replace(config.optimizer, batch=batch))
 
 
-def copy_in(strategy, config: TrainConfig, model):
+def _copy_in(strategy, config: TrainConfig, model):
     """A network like `model` whose variables lie where `strategy` wants them."""
     with strategy.scope(), _precision(config):
         copy = build_network(config)

@@ -47,7 +47,7 @@ def run(arguments: argparse.Namespace) -> None:
 
     from ..progress import reporting
     from .config import load_chain
-    from .run import compress, prepare, require_unchanged
+    from .run import chain_status, compress, require_unchanged
 
     if arguments.measure and not arguments.dry_run:
         raise UsageError("--measure is for --dry-run; leave it out, or add --dry-run.")
@@ -55,61 +55,61 @@ def run(arguments: argparse.Namespace) -> None:
     chain = load_chain(arguments.config, arguments.network, files)
     out = arguments.out
     if arguments.dry_run:
-        prepared = prepare(chain, arguments.data, arguments.split, out, arguments.cache or out / "cache", arguments.until)
-        print("\n".join(_plan(prepared, arguments.measure)))
+        status = chain_status(chain, arguments.data, arguments.split, out, arguments.cache or out / "cache", arguments.until)
+        print("\n".join(_plan(status, arguments.measure)))
         if arguments.split is None:
             print("The data themselves have not been looked at; 'livertumor prepare' does that, and so does the first stage.")
         if not arguments.overwrite:
             try:
-                require_unchanged(prepared)
+                require_unchanged(status)
             except OutputError as error:
                 print(f"Without --overwrite it would end here: {error}")
         return
     with reporting(arguments.events, out) as report:
-        prepared = prepare(chain, arguments.data, arguments.split, out, arguments.cache or out / "cache", arguments.until)
+        status = chain_status(chain, arguments.data, arguments.split, out, arguments.cache or out / "cache", arguments.until)
         if not arguments.overwrite:
-            require_unchanged(prepared)
-        lines = _plan(prepared)
+            require_unchanged(status)
+        lines = _plan(status)
         print("\n".join(lines), flush=True)
         if arguments.events:
             report("plan", 0.0, lines[-1], None)
-        compress(prepared, f"livertumor compress {chain.path.name}", report)
+        compress(status, f"livertumor compress {chain.path.name}", report)
     print(f"Everything is in {out}.")
 
 
-def _plan(prepared, measure: bool = False) -> list[str]:
+def _plan(status, measure: bool = False) -> list[str]:
     """A line for each stage: what is to be done, how long it will take, and how that is known."""
     from LiverTumorLib.jobs.remaining import duration
 
     from .estimate import estimates
 
-    known = estimates(prepared.stages, prepared.out, _measured(prepared) if measure else None)
-    width = max(len(stage.name) for stage in prepared.stages)
+    known = estimates(status.stages, status.out, _measured(status) if measure else None)
+    width = max(len(stage.name) for stage in status.stages)
     lines = []
-    for stage in prepared.stages:
-        state, estimate = prepared.states[stage.name], known[stage.name]
-        if state.what == "done":
+    for stage in status.stages:
+        standing, estimate = status.standings[stage.name], known[stage.name]
+        if standing.what == "done":
             lines.append(f"{stage.name:<{width}}  done")
             continue
-        if stage not in prepared.to_do:
+        if stage not in status.to_do:
             lines.append(f"{stage.name:<{width}}  later")
             continue
-        what = "to go on" if state.what == "stopped" and stage.resumes else "to do"
-        why = f" again, since {state.why}" if state.what == "changed" else ""
+        what = "to go on" if standing.what == "stopped" and stage.resumes else "to do"
+        why = f" again, since {standing.why}" if standing.what == "changed" else ""
         lines.append(f"{stage.name:<{width}}  {what}{why} (about {duration(estimate.seconds)}, {estimate.basis})")
-    for folder, name in prepared.left_over.items():
+    for folder, name in status.left_over.items():
         lines.append(f"{name}: no longer in the configuration; {folder} is removed")
-    total = sum(known[stage.name].seconds for stage in prepared.to_do)
-    return [*lines, f"In all about {duration(total)}." if prepared.to_do else "Nothing is left to do."]
+    total = sum(known[stage.name].seconds for stage in status.to_do)
+    return [*lines, f"In all about {duration(total)}." if status.to_do else "Nothing is left to do."]
 
 
-def _measured(prepared) -> dict[str, float]:
+def _measured(status) -> dict[str, float]:
     """Seconds of one training step by stage; networks of several stages are measured once."""
     from .probe import step_seconds
 
     measured: list[tuple[object, float]] = []
     steps = {}
-    for stage in prepared.to_do:
+    for stage in status.to_do:
         if stage.steps:
             found = next((seconds for config, seconds in measured if config == stage.config), None)
             if found is None:

@@ -17,7 +17,7 @@ from ..stages.prune import PruneSettings
 from ..stages.quantize import QuantizeSettings
 from ..stages.report import ReportSettings
 from ..stages.slim import SlimSettings
-from ..stages.train import TrainSettings
+from ..training.settings import TrainSettings
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ NEEDS = dict.fromkeys(("onnx", "evaluate", "compare", "benchmark"), "export")
 
 
 @dataclass(frozen=True)
-class Network:
+class ConfigFile:
     """A training configuration and the file it came from."""
 
     path: Path
@@ -41,8 +41,8 @@ class Chain:
 
     path: Path
     name: str
-    network: Network
-    student: Network | None
+    network: ConfigFile
+    student: ConfigFile | None
     stages: dict[str, dict[str, object]]
 
 
@@ -91,9 +91,9 @@ def is_name(text: str) -> bool:
     return re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", text) is not None
 
 
-def _network(given: str | Path, folder: Path) -> Network:
+def _network(given: str | Path, folder: Path) -> ConfigFile:
     path = _find(given, folder, NETWORKS, "training configuration")
-    return Network(path, load_config(path))
+    return ConfigFile(path, load_config(path))
 
 
 def _find(given: str | Path, folder: Path, shipped: Path, what: str) -> Path:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..training.config import TrainConfig
-from .records import record_of
-from .stages import Stage
+from .journal import entry
+from .plan import Stage
 
 BEFORE, MEASURED, TYPICAL = "as it took here before", "from a few steps measured now", "typical of two CPU cores"
 # Seconds that one training step takes for each slice of the batch and million input pixels, at width 1, on two CPU cores of 2.4 GHz
@@ -51,16 +51,16 @@ def estimates(stages: list[Stage], out: Path, step_s: dict[str, float] | None = 
     """How long each stage takes from its start to its end, by name.
 
     Args:
-        out: the chain's folder, whose records tell what the same stages took before.
+        out: the chain's folder, whose journal tells what the same stages took before.
         step_s: measured seconds of one training step, by stage.
     """
-    return {stage.name: _estimate(stage, record_of(out, stage.name), (step_s or {}).get(stage.name)) for stage in stages}
+    return {stage.name: _estimate(stage, entry(out, stage.name), (step_s or {}).get(stage.name)) for stage in stages}
 
 
-def _estimate(stage: Stage, record: dict | None, step_s: float | None) -> Estimate:
-    if record and record.get("seconds"):
-        share = stage.steps / record["steps"] if stage.steps and record.get("steps") else 1.0
-        return Estimate(record["seconds"] * share, BEFORE)
+def _estimate(stage: Stage, before: dict | None, step_s: float | None) -> Estimate:
+    if before and before.get("seconds"):
+        share = stage.steps / before["steps"] if stage.steps and before.get("steps") else 1.0
+        return Estimate(before["seconds"] * share, BEFORE)
     fixed = _FIXED_S.get(stage.name, _STARTS_S)
     basis = MEASURED if step_s and stage.steps else TYPICAL
     each = (step_s or typical_step_s(stage.config)) * _FACTORS.get(stage.name, 1.0) * _VALIDATION

@@ -12,8 +12,8 @@ from LiverTumorLib.models.bundle import MANIFEST, MODEL, load_bundle
 from ..reporting.inputs import Inputs, read_inputs
 from ..reporting.models import ModelFacts, model_facts
 from ..reporting.plots_training import column_of
-from . import records
-from .stages import MODELS
+from . import journal
+from .plan import MODELS
 
 # The folders in which networks are trained, in the order of the stages.
 _TRAININGS = ("train", "distill", "slim", "prune/gradual", "prune", "*/quantized")
@@ -60,11 +60,11 @@ class Variant:
 def finished_stages(out: Path) -> list[str]:
     """The stages that have come to their end and whose results are still there."""
     done = []
-    for path in sorted((out / records.RECORDS).glob("*.done.json")):
-        record = records.read(path) or {}
-        mark = records.read(out / str(record.get("folder", "")) / records.MARK) or {}
-        if record.get("identity") and record["identity"] == mark.get("identity"):
-            done.append(str(record["stage"]))
+    for path in sorted((out / journal.FOLDER).glob("*.done.json")):
+        entry = journal.read(path) or {}
+        mark = journal.read(out / str(entry.get("folder", "")) / journal.MARK) or {}
+        if entry.get("identity") and entry["identity"] == mark.get("identity"):
+            done.append(str(entry["stage"]))
     return done
 
 

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import time
 
-from ..progress import Report
+from ..progress import ProgressReport
 from .estimate import Estimate
-from .stages import Stage
+from .plan import Stage
 
 # Where a stage tells nothing of its progress, its time does, but never that it is over.
 _MOST = 0.95
 
 
-class Progress:
+class ChainProgress:
     """Tells a report of the whole chain's progress; called with the events of the stage that runs, and with None as time goes by."""
 
-    def __init__(self, report: Report, stages: list[Stage], to_do: list[Stage], estimates: dict[str, Estimate]) -> None:
+    def __init__(self, report: ProgressReport, stages: list[Stage], to_do: list[Stage], estimates: dict[str, Estimate]) -> None:
         """`stages` are all, for their numbers; the fraction is that of those `to_do`, weighed by the seconds they are to take."""
         self._report = report
         self._numbers = {stage.name: f"[{number}/{len(stages)}] {stage.name}" for number, stage in enumerate(stages, start=1)}

@@ -17,25 +17,25 @@ from LiverTumorLib.errors import Cancelled, InputError, LiverTumorError, OutputE
 from LiverTumorLib.files import atomic_path, write_json
 
 from ..data.splits import load_split
-from ..progress import Report
+from ..progress import ProgressReport
 from ..provenance import provenance
 from ..training.state import read_state
-from . import records
+from . import journal
 from .checks import check_files, check_packages, check_space
 from .child import run_child
 from .config import Chain
 from .content import MANIFEST, Content, data_content, data_manifest, digest
 from .estimate import estimates
-from .progress import Progress
-from .records import State
-from .stages import NETWORK, SPLIT, STUDENT, Stage, plan
+from .journal import Standing
+from .plan import NETWORK, SPLIT, STUDENT, Stage, plan
+from .progress import ChainProgress
 
 CONFIG, ABOUT, LOGS = "compress.toml", "about.json", "logs"
 _PACKAGES = ("tensorflow", "tf_keras", "tensorflow-model-optimization", "numpy", "scipy", "ai-edge-litert")
 
 
 @dataclass(frozen=True)
-class Prepared:
+class ChainStatus:
     """A chain that has been looked through: its stages, where each stands, what is in the way, the data's manifest, and the stage after
     which it is to stop."""
 
@@ -44,7 +44,7 @@ class Prepared:
     split: Path | None
     manifest: dict[str, dict]
     stages: list[Stage]
-    states: dict[str, State]
+    standings: dict[str, Standing]
     left_over: dict[Path, str]
     until: str | None = None
 
@@ -53,10 +53,10 @@ class Prepared:
         """The stages that are not done, up to the one after which it is to stop."""
         names = [stage.name for stage in self.stages]
         wanted = self.stages[: names.index(self.until) + 1] if self.until else self.stages
-        return [stage for stage in wanted if self.states[stage.name].what != "done"]
+        return [stage for stage in wanted if self.standings[stage.name].what != "done"]
 
 
-def prepare(chain: Chain, data: Path, split: Path | None, out: Path, cache: Path, until: str | None = None) -> Prepared:
+def chain_status(chain: Chain, data: Path, split: Path | None, out: Path, cache: Path, until: str | None = None) -> ChainStatus:
     """Look at all that a chain needs and at what has been done of it; writes nothing.
 
     Args:
@@ -73,34 +73,36 @@ def prepare(chain: Chain, data: Path, split: Path | None, out: Path, cache: Path
     data, out, cache = data.resolve(), out.resolve(), cache.resolve()
     frozen = load_split(split, data) if split else None
     check_files(chain, frozen)
-    known = (records.read(out / MANIFEST) or {}).get("files", {})
+    known = (journal.read(out / MANIFEST) or {}).get("files", {})
     manifest = data_manifest(data, frozen, known)
     check_space(chain, len(manifest) // 2, out, cache)
     content = Content(out / SPLIT, digest(json.loads(split.read_text(encoding="utf-8")))) if split else None
     stages = plan(chain, data_content(data, manifest), content, out, cache)
     if until and until not in [stage.name for stage in stages]:
         raise UsageError(f"The chain has no stage {until!r} to stop after; it has {', '.join(stage.name for stage in stages)}.")
-    states: dict[str, State] = {}
+    standings: dict[str, Standing] = {}
     for stage in stages:
-        found = records.state(out, stage)
-        if found.what == "done" and any(states[name].what != "done" for name in stage.after):
-            found = State("stopped")  # what it was made from is made anew
-        states[stage.name] = found
-    return Prepared(chain, out, split, manifest, stages, states, records.left_over(out, stages), until)
+        found = journal.standing(out, stage)
+        if found.what == "done" and any(standings[name].what != "done" for name in stage.after):
+            found = Standing("stopped")  # what it was made from is made anew
+        standings[stage.name] = found
+    return ChainStatus(chain, out, split, manifest, stages, standings, journal.left_over(out, stages), until)
 
 
-def require_unchanged(prepared: Prepared) -> None:
+def require_unchanged(status: ChainStatus) -> None:
     """Raises OutputError where the folder holds results of other settings; data whose check was not finished are none."""
-    unchecked = {"prepare"} if records.record_of(prepared.out, "prepare") is None else set()
-    changed = [f"{name} ({state.why})" for name, state in prepared.states.items() if state.what == "changed" and name not in unchecked]
-    changed += [f"{name} (no longer in the configuration)" for name in prepared.left_over.values()]
+    unchecked = {"prepare"} if journal.entry(status.out, "prepare") is None else set()
+    changed = [
+        f"{name} ({standing.why})" for name, standing in status.standings.items() if standing.what == "changed" and name not in unchecked
+    ]
+    changed += [f"{name} (no longer in the configuration)" for name in status.left_over.values()]
     if changed:
         raise OutputError(
-            f"{prepared.out} holds results of other settings: {'; '.join(changed)}. Choose another --out, or --overwrite to make them anew."
+            f"{status.out} holds results of other settings: {'; '.join(changed)}. Choose another --out, or --overwrite to make them anew."
         )
 
 
-def compress(prepared: Prepared, command: str, report: Report) -> None:
+def compress(status: ChainStatus, command: str, report: ProgressReport) -> None:
     """Run the stages that are not done; results of other settings are replaced.
 
     Args:
@@ -111,36 +113,36 @@ def compress(prepared: Prepared, command: str, report: Report) -> None:
         LiverTumorError: what a stage ended with, with its own exit code; the next run goes on there.
         OutputError: the folder cannot be written.
     """
-    out = prepared.out
-    for folder, name in prepared.left_over.items():
-        records.remove(folder)
-        if name not in prepared.states:
-            records.forget(out, name)
-    for stage in prepared.stages:
-        if prepared.states[stage.name].what == "changed":
-            records.remove(stage.folder)
+    out = status.out
+    for folder, name in status.left_over.items():
+        journal.remove(folder)
+        if name not in status.standings:
+            journal.forget(out, name)
+    for stage in status.stages:
+        if status.standings[stage.name].what == "changed":
+            journal.remove(stage.folder)
     versions = _versions()
-    _write_settings(prepared, command, versions)
-    progress = Progress(report, prepared.stages, prepared.to_do, estimates(prepared.stages, out))
-    for stage in prepared.to_do:
+    _write_settings(status, command, versions)
+    progress = ChainProgress(report, status.stages, status.to_do, estimates(status.stages, out))
+    for stage in status.to_do:
         progress.begin(stage)
         started = time.monotonic()
         went_on = _run_stage(stage, out / LOGS / f"{stage.name}.log", progress)
         seconds = None if went_on else round(time.monotonic() - started, 3)
-        records.record(out, stage, seconds=seconds, date=datetime.now(UTC).isoformat(timespec="seconds"), versions=versions)
+        journal.finish(out, stage, seconds=seconds, date=datetime.now(UTC).isoformat(timespec="seconds"), versions=versions)
         progress.end()
 
 
-def _run_stage(stage: Stage, log: Path, progress: Progress) -> bool:
+def _run_stage(stage: Stage, log: Path, progress: ChainProgress) -> bool:
     """Run a stage; answers whether it went on with what was there."""
-    goes_on = stage.resumes and (stage.folder / records.MARK).exists()
+    goes_on = stage.resumes and (stage.folder / journal.MARK).exists()
     if goes_on and stage.steps and _is_trained(stage.folder):  # only the record is missing, and training would not begin again
         if stage.name == "train":
             return True
         goes_on = False  # what comes after the training may be missing too
     if not goes_on:
-        records.remove(stage.folder)
-        records.mark(stage)
+        journal.remove(stage.folder)
+        journal.mark(stage)
     try:
         run_child(stage.words, log, progress)
     except Cancelled:
@@ -160,24 +162,24 @@ def _is_trained(run: Path) -> bool:
     return state is not None and state.finished
 
 
-def _write_settings(prepared: Prepared, command: str, versions: dict[str, str]) -> None:
+def _write_settings(status: ChainStatus, command: str, versions: dict[str, str]) -> None:
     """All that says what is done, in the chain's folder: configurations, split, data, versions, seeds."""
-    chain, out = prepared.chain, prepared.out
+    chain, out = status.chain, status.out
     copies = {CONFIG: chain.path, NETWORK: chain.network.path}
     copies |= {STUDENT: chain.student.path} if chain.student else {}
-    copies |= {SPLIT: prepared.split} if prepared.split else {}
+    copies |= {SPLIT: status.split} if status.split else {}
     for name, source in copies.items():
         if source.resolve() != out / name:
             with atomic_path(out / name) as path:
                 shutil.copyfile(source, path)
-    write_json(out / MANIFEST, {"files": prepared.manifest})
+    write_json(out / MANIFEST, {"files": status.manifest})
     about = {
         "name": chain.name,
         "origin": provenance(command, []),
         "versions": versions,
         "machine": platform.processor() or platform.machine(),
         "seed": chain.network.config.seed,
-        "stages": {stage.name: stage.words for stage in prepared.stages},
+        "stages": {stage.name: stage.words for stage in status.stages},
     }
     write_json(out / ABOUT, about)
 

@@ -10,7 +10,7 @@ from LiverTumorLib.errors import UsageError
 
 from ..training.config import TrainConfig
 from . import commands
-from .config import Chain, Network
+from .config import Chain, ConfigFile
 from .content import Content, digest, file_content
 
 MODELS = "models"
@@ -159,6 +159,6 @@ def _files(path: Path | Content) -> list[Path | Content]:
     return sorted(path.parent.glob(path.name)) if isinstance(path, Path) and "*" in path.name else [path]
 
 
-def _configuration(copy: Path, network: Network) -> Content:
+def _configuration(copy: Path, network: ConfigFile) -> Content:
     """The copy of a training configuration in the chain's folder; what it says counts, not how it is written."""
     return Content(copy, digest(asdict(network.config)))

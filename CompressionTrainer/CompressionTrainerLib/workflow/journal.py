@@ -1,4 +1,4 @@
-"""What has been done in a chain's folder: each finished stage leaves a record, each folder that the chain made bears a mark.
+"""What has been done in a chain's folder: each finished stage leaves an entry, each folder that the chain made bears a mark.
 
 OUT/stages/STAGE.done.json    the stage's identity, what it was made of, seconds, versions and date, once it is finished
 OUT/…/.stage.json             in the folder of each stage, finished or not: its identity. Only a folder with it is ever removed.
@@ -14,21 +14,21 @@ from pathlib import Path
 from LiverTumorLib.errors import OutputError
 from LiverTumorLib.files import write_json
 
-from .stages import Stage
+from .plan import Stage
 
-RECORDS, MARK = "stages", ".stage.json"
+FOLDER, MARK = "stages", ".stage.json"
 _DONE = ".done.json"  # benchmark.json is what 'livertumor benchmark' writes, and what the report looks for
 
 
 @dataclass(frozen=True)
-class State:
+class Standing:
     """Where a stage stands: "done", "stopped" (half-made), "changed" (made from something else, which `why` tells) or "new"."""
 
     what: str
     why: str = ""
 
 
-def state(out: Path, stage: Stage) -> State:
+def standing(out: Path, stage: Stage) -> Standing:
     """Where a stage stands.
 
     Raises:
@@ -38,11 +38,11 @@ def state(out: Path, stage: Stage) -> State:
     if mark is None:
         if stage.folder.exists() and (not stage.folder.is_dir() or any(stage.folder.iterdir())):
             raise OutputError(f"{stage.folder} is there already and was not made by 'livertumor compress'; choose another --out.")
-        return State("new")
+        return Standing("new")
     if mark.get("identity") != stage.identity:
-        return State("changed", _difference(mark.get("parts", {}), stage.parts))
-    record = record_of(out, stage.name) or {}
-    return State("done" if record.get("identity") == stage.identity else "stopped")
+        return Standing("changed", _difference(mark.get("parts", {}), stage.parts))
+    done = entry(out, stage.name) or {}
+    return Standing("done" if done.get("identity") == stage.identity else "stopped")
 
 
 def left_over(out: Path, stages: list[Stage]) -> dict[Path, str]:
@@ -57,20 +57,20 @@ def mark(stage: Stage) -> None:
     write_json(stage.folder / MARK, {"stage": stage.name, "identity": stage.identity, "parts": stage.parts})
 
 
-def record(out: Path, stage: Stage, **more) -> None:
+def finish(out: Path, stage: Stage, **more) -> None:
     """Write down that a stage is finished."""
     made = {"stage": stage.name, "identity": stage.identity, "parts": stage.parts, "folder": stage.folder.relative_to(out).as_posix()}
-    write_json(out / RECORDS / f"{stage.name}{_DONE}", made | {"steps": stage.steps, "words": stage.words, **more})
+    write_json(out / FOLDER / f"{stage.name}{_DONE}", made | {"steps": stage.steps, "words": stage.words, **more})
 
 
-def record_of(out: Path, name: str) -> dict | None:
-    """The record of a stage that was finished once, perhaps from something else."""
-    return read(out / RECORDS / f"{name}{_DONE}")
+def entry(out: Path, name: str) -> dict | None:
+    """What was written down of a stage when it was finished, perhaps from something else."""
+    return read(out / FOLDER / f"{name}{_DONE}")
 
 
 def forget(out: Path, name: str) -> None:
-    """Remove a stage's record."""
-    (out / RECORDS / f"{name}{_DONE}").unlink(missing_ok=True)
+    """Remove what was written down of a stage."""
+    (out / FOLDER / f"{name}{_DONE}").unlink(missing_ok=True)
 
 
 def remove(folder: Path) -> None:

@@ -33,7 +33,7 @@ _SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 _UNCOMPRESSED = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2", "1.2.840.113619.5.2")
 _DEFLATED = "1.2.840.10008.1.2.1.99"
 _META_BYTES = 4096  # more than any file meta group takes
-_MOST_INFLATED = 1 << 28  # bytes of a deflated data set; a slice has half a million
+_MOST_INFLATED = 1 << 26  # bytes of a deflated data set; a slice has half a million
 _MOST_RATIO = 1000  # of pixels to their compressed form; an empty slice reaches some hundreds
 _LONG_VR = (b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV")
 _CUT = "has an incomplete header"
@@ -270,11 +270,10 @@ def _judge(file: Path, header, head: bytes, meta: dict[int, str], file_bytes: in
 
     try:
         has_pixels, complete = bool(header.get("Rows")), "BitsAllocated" in header  # which every image has, after its geometry
-        if not has_pixels and (sop_class or modality or head[128:132] != b"DICM"):
-            if not sop_class and not modality:
-                return Finding(file, Kind.FOREIGN, "is no DICOM file")
-            if not sop_class.startswith(_CT_IMAGE) and (sop_class or modality != "CT"):
-                return Finding(file, Kind.OTHER, "other")
+        if not has_pixels and head[128:132] != b"DICM" and not modality and not sop_class.startswith("1."):
+            return Finding(file, Kind.FOREIGN, "is no DICOM file")
+        if not has_pixels and (modality not in ("", "CT") or (sop_class and not sop_class.startswith(_CT_IMAGE))):
+            return Finding(file, Kind.OTHER, "other")
         if has_pixels and modality != "CT" and not (modality == "" and sop_class == _CT_IMAGE):
             return finding(Kind.OTHER, f"{modality} images" if modality else "images of unknown modality")
         if "LOCALIZER" in _code(header, _IMAGE_TYPE):
@@ -295,7 +294,7 @@ def _judge(file: Path, header, head: bytes, meta: dict[int, str], file_bytes: in
             return finding(Kind.LOST, "ends before its pixels do", damaged=True)
     except Exception:  # pydicom converts a value when it is asked for, and raises errors of every kind
         return finding(Kind.LOST, _BAD, damaged=True)
-    return finding(Kind.SLICE, "" if modality else "name no modality", geometry=geometry)
+    return finding(Kind.SLICE, "" if modality else "without a modality", geometry=geometry)
 
 
 def _text(header, tag: str) -> str:

@@ -136,7 +136,8 @@ def _series(group: list[Finding]) -> Series:
             "frame of reference and geometry.",
         )
     if unnamed := sum(bool(finding.what) for finding in group):
-        notes += (f"{unnamed} of {len(group)} images name no modality; their SOP class says that they are CT.",)
+        were = "was" if unnamed == 1 else "were"
+        notes += (f"{unnamed} of {len(group)} images without a modality {were} taken for CT, as the SOP class says.",)
     return Series(identity, group[0].file.parent, slices=[finding.geometry for finding in group], notes=notes)
 
 

@@ -55,4 +55,5 @@ def _read_mask(folder: Path) -> tuple[np.ndarray, np.ndarray]:
     stack = make_stack(series)
     if any(len(files) != 1 for files in stack.places):
         raise InputError(f"{folder} lacks a slice or holds one twice; copy the patient again.")
-    return np.stack([read_pixels(file).stored > 0 for (file,) in stack.places]), stack.ijk_to_ras
+    inside = np.stack([read_pixels(file).stored > 0 for (file,) in stack.places])
+    return (inside if stack.where is None else inside[np.rint(stack.where).astype(int)]), stack.ijk_to_ras

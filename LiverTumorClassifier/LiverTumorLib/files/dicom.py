@@ -17,7 +17,6 @@ from .dicom_series import Found, Series, reasons, sort_findings
 from .dicom_stack import Stack, make_stack
 
 _NAME_A_FILE = "name a file of the one you want in place of the folder"
-_HOW_TO_CHOOSE = f"{_NAME_A_FILE}, or give its number as --series (in Python series=)"
 _MOST_LISTED = 5
 
 
@@ -124,7 +123,8 @@ def _choose(found: Found, path: Path, wanted: str | None) -> tuple[Series, Stack
         return chosen, _stack_of(chosen), (f"DICOM series {chosen} was read, as asked.",)
     if len({item.patient for item in series}) > 1:
         raise InputError(
-            f"{path} holds CT series of several patients; give each patient a folder, or {_HOW_TO_CHOOSE}: {_listing(series, path)}."
+            f"{path} holds CT series of several patients; give each patient a folder, or {_how_to_choose(series)}: "
+            f"{_listing(series, path)}."
         )
     stacks: dict[int, Stack] = {}
     errors: dict[int, InputError] = {}
@@ -138,8 +138,11 @@ def _choose(found: Found, path: Path, wanted: str | None) -> tuple[Series, Stack
     rank = {number: (series[number].is_axial, len(stack.places)) for number, stack in stacks.items()}
     best = [number for number in stacks if rank[number] == max(rank.values())]
     if len(best) > 1:
-        listed = _listing([series[number] for number in best], path)
-        raise InputError(f"{path} holds {len(best)} CT series{_or_acquisitions(series)} that fit equally well; {_HOW_TO_CHOOSE}: {listed}.")
+        equal = [series[number] for number in best]
+        raise InputError(
+            f"{path} holds {len(best)} CT series{_or_acquisitions(equal)} that fit equally well; {_how_to_choose(equal)}: "
+            f"{_listing(equal, path)}."
+        )
     notes: tuple[str, ...] = ()
     if len(series) > 1:
         rest = _listing([item for number, item in enumerate(series) if number != best[0]])
@@ -161,6 +164,12 @@ def _asked_for(found: Found, path: Path, wanted: str) -> Series:
     if not fitting:
         raise UsageError(f"--series {wanted} fits none of the CT series in {path}: {_listing(found.series, path)}.")
     raise UsageError(f"--series {wanted} fits {len(fitting)} CT series in {path}; {_NAME_A_FILE}: {_listing(fitting, path)}.")
+
+
+def _how_to_choose(series: list[Series]) -> str:
+    numbers = [item.identity.number for item in series]
+    by_number = ", or give its number as --series (in Python series=)" if all(numbers) and len(set(numbers)) == len(numbers) else ""
+    return _NAME_A_FILE + by_number
 
 
 def _or_acquisitions(series: list[Series]) -> str:

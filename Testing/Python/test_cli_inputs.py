@@ -59,6 +59,13 @@ def test_a_series_in_several_folders_is_one_case(tree):
     assert found("p", "q") == {"disk": "p/disk", "three": "q/three"}
 
 
+def test_folders_of_one_slice_each_are_one_case_where_all_but_the_uid_agrees(tree):
+    for number in range(4):
+        tree(f"p/{number}/IM1", SeriesInstanceUID=f"1.2.{number}", StudyInstanceUID="1.2")
+        tree(f"q/{number}/IM1", SeriesInstanceUID=f"1.3.{number}", StudyInstanceUID=f"1.{number}")
+    assert found("p") == {"p": "p"} and len(found("q")) == 4
+
+
 def test_parts_of_a_series_with_others_between_are_named(tree):
     tree("p/one/IM1", "p/two/IM2", SeriesInstanceUID="1.9")
     tree("p/three/IM1", SeriesInstanceUID="1.8")

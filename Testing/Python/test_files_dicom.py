@@ -82,7 +82,7 @@ def test_equally_good_series_are_refused_until_one_is_chosen(tmp_path):
     for series in (second, "4", "Venous"):
         volume = read_ct(tmp_path, series)
         assert np.array_equal(volume.array, HU + 1) and "as asked" in volume.notes[0]
-    with pytest.raises(UsageError, match="--series Portal fits none of the CT series in .*: number 3"):
+    with pytest.raises(UsageError, match="--series Portal fits none of the CT series in .*: number [34]"):
         read_ct(tmp_path, "Portal")
 
 

@@ -208,12 +208,26 @@ def test_one_missing_slice_is_told_once_and_other_numberings_not_at_all(tmp_path
     series_in(tmp_path / "a")[5].unlink()
     (note,) = read_ct(tmp_path / "a").notes
     assert "was missing and was interpolated" in note
-    for folder, numbers in (("b", range(267, 279)), ("c", [1000 * k for k in range(12)]), ("d", [0] * 12), ("e", range(12, 0, -1))):
+    for folder, numbers in (
+        ("b", range(267, 279)),
+        ("f", range(1, 24, 2)),
+        ("c", [1000 * k for k in range(12)]),
+        ("d", [0] * 12),
+        ("e", range(12, 0, -1)),
+    ):
         (tmp_path / folder).mkdir()
         for k, (plane, number) in enumerate(zip(HU, numbers, strict=True)):
             write_slice(tmp_path / folder / f"{k}", plane, (0, 0, 2.5 * k), SeriesInstanceUID="1.2.3", InstanceNumber=number)
         volume = read_ct(tmp_path / folder)
         assert np.array_equal(volume.array, HU) and volume.notes == (), folder
+
+
+def test_every_second_slice_missing_is_told_by_thickness_and_numbers(tmp_path):
+    for file in series_in(tmp_path / "ct")[1::2]:
+        file.unlink()
+    volume = read_ct(tmp_path / "ct")
+    assert np.array_equal(volume.array, HU[::2])
+    assert volume.notes == ("The images are numbered 1 to 11, but 5 of the numbers are missing; so may be images.",)
 
 
 def test_a_closed_folder_inside_is_told(tmp_path, monkeypatch):
@@ -229,7 +243,7 @@ def test_a_closed_folder_inside_is_told(tmp_path, monkeypatch):
         return scandir(path)
 
     monkeypatch.setattr(os, "scandir", closed)  # root may enter everything
-    assert read_ct(tmp_path / "ct").notes == ("1 folders inside may not be searched; slices in them are missing.",)
+    assert read_ct(tmp_path / "ct").notes == ("1 folder inside may not be searched; slices may be missing.",)
 
 
 def test_a_refusal_of_a_file_that_may_not_be_read(tmp_path, monkeypatch):

@@ -232,3 +232,15 @@ def test_sizes_that_the_file_cannot_hold_are_refused_before_memory_is_taken(tmp_
         dataset.Rows = dataset.Columns = 32768
         dataset.save_as(file)
     refusal(tmp_path / "rle", "ends before its pixels do")
+
+
+def test_no_escape_codes_and_no_endless_text_reach_a_message(tmp_path):
+    whole = write_series(tmp_path / "ct" / "a", HU, uid="1.2.9", RescaleType="\x1b[2J" + "X" * 400)
+    for file in (*whole, *write_series(tmp_path / "ct", HU[:4], uid="1.2.8")):
+        put(file, 0x00200011, b"IS", b"\x1b[31m2")
+    for file in write_series(tmp_path / "ct", HU[:3], uid="1.2.9"):
+        put(file, 0x00080060, b"CS", b"\x1b[1mOT" + b"Y" * 4000)
+    volume = read_ct(tmp_path / "ct")
+    assert np.array_equal(volume.array, HU)
+    assert all(note.isprintable() and len(note) < 300 for note in volume.notes) and "\x1b" not in "".join(volume.notes)
+    assert "number [31m2 (12 slices)" in volume.notes[0] and "3 of 15 images" in volume.notes[1]

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 from LiverTumorLib.errors import InputError, RequirementError
-from LiverTumorLib.files.dicom_header import Identity, read_dataset, slice_geometry
+from LiverTumorLib.files.dicom_file import read_dataset
+from LiverTumorLib.files.dicom_header import Identity, slice_geometry
 from LiverTumorLib.files.dicom_pixels import read_pixels
 from LiverTumorLib.files.dicom_series import Series
 from LiverTumorLib.files.dicom_stack import make_stack

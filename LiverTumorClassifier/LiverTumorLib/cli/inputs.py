@@ -13,7 +13,9 @@ from pathlib import Path
 from ..errors import InputError, RequirementError, UsageError
 from ..files.atomic import printable
 from ..files.dicom import first_ct
-from ..files.dicom_header import Finding, Kind, looks_like_dicom
+from ..files.dicom_file import looks_like_dicom
+from ..files.dicom_header import Finding, Kind
+from ..files.dicom_series import FEWEST_JOINED, signature
 from ..files.reading import ITK_ENDINGS, NIFTI_ENDINGS, case_name
 
 _VOLUME_ENDINGS = (*NIFTI_ENDINGS, *ITK_ENDINGS)
@@ -25,6 +27,7 @@ _NO_CT_FOLDER = re.compile(r"labels?(tr|ts|va|val)?|masks?|segmentations?", re.I
 _FORBIDDEN = re.compile(r'[<>:"/\\|?*\x00-\x1f]')  # in file names on Windows
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?|cases\.csv", re.IGNORECASE)  # the last is the table of a batch
 _LONGEST = 100  # bytes
+_MOST_NAMED = 5  # folders in a message
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,14 @@ class Inputs:
 
     cases: list[Case]
     skipped: list[str]
+
+
+@dataclass(frozen=True)
+class _DicomFolder:
+    """A folder with DICOM files: an image of a CT, None where nobody knows, and how many files."""
+
+    image: Finding | None
+    files: int
 
 
 def find_cases(inputs: Sequence[str], *, exclude: Path, whole_folders: bool = False) -> Inputs:
@@ -117,31 +128,44 @@ def _expand(inputs: Sequence[str]) -> list[Path]:
 
 def _search(folder: Path, exclude: Path) -> tuple[dict[Path, bool], list[str]]:
     """The cases in a folder and below it (path -> is DICOM), and why other volumes there are none."""
-    series: dict[Path, Finding | None] = {}  # a CT image of each DICOM folder, None where nobody knows
+    series: dict[Path, _DicomFolder] = {}
     found, skipped = _search_below(folder, exclude, series, named=True)
-    alike: dict[tuple[str, str, str], list[Path]] = defaultdict(list)
-    for part, finding in series.items():
-        if finding is not None and finding.identity.uid:
-            alike[finding.identity.uid, finding.identity.study, finding.identity.patient or finding.identity.name].append(part)
-    joined: set[Path] = set()
-    for parts in alike.values():
+    in_parts: set[Path] = set()
+    for parts in _parts_of_series(series):
         if not any(part in found for part in parts):
             continue
-        joined.update(parts)
+        in_parts.update(parts)
         for part in parts:
             found.pop(part, None)
         whole = Path(os.path.commonpath(parts))
         if any(whole in other.parents for other in series.keys() - set(parts)):
-            names = ", ".join(map(str, parts))
+            names = ", ".join(map(str, parts[:_MOST_NAMED])) + (f" and {len(parts) - _MOST_NAMED} more" if len(parts) > _MOST_NAMED else "")
             skipped.append(f"{names}: these hold parts of one DICOM series, with others between them; move the parts into one folder.")
         else:
             found[whole] = True
-    skipped += [_no_slices(part, image) for part, image in series.items() if image and part not in found and part not in joined]
+    for part, content in series.items():
+        if content.image is not None and part not in found and part not in in_parts:
+            skipped.append(_no_slices(part, content.image))
     return dict(sorted(found.items())), skipped
 
 
-def _search_below(folder: Path, exclude: Path, series: dict[Path, Finding | None], named: bool) -> tuple[dict[Path, bool], list[str]]:
-    """As `_search`; notes a CT image of each DICOM folder. A `named` folder is a case whatever kind of DICOM it holds."""
+def _parts_of_series(series: dict[Path, _DicomFolder]) -> list[list[Path]]:
+    """Folders that hold parts of one series of one study and patient, or one slice each of a series that has lost its common UID."""
+    by_uid: dict[tuple, list[Path]] = defaultdict(list)
+    for part, content in series.items():
+        if content.image is not None and content.image.identity.uid:
+            identity = content.image.identity
+            by_uid[identity.uid, identity.study, identity.patient or identity.name].append(part)
+    single: dict[tuple, list[Path]] = defaultdict(list)
+    for parts in by_uid.values():
+        content = series[parts[0]]
+        if len(parts) == 1 and content.files == 1 and content.image.geometry is not None:
+            single[signature(content.image)].append(parts[0])
+    return [parts for parts in by_uid.values() if len(parts) > 1] + [parts for parts in single.values() if len(parts) >= FEWEST_JOINED]
+
+
+def _search_below(folder: Path, exclude: Path, series: dict[Path, _DicomFolder], named: bool) -> tuple[dict[Path, bool], list[str]]:
+    """As `_search`; notes what each DICOM folder holds. A `named` folder is a case whatever kind of DICOM it holds."""
     try:
         entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
     except OSError as error:
@@ -153,10 +177,10 @@ def _search_below(folder: Path, exclude: Path, series: dict[Path, Finding | None
         try:
             image = first_ct(dicom)
         except (InputError, RequirementError):  # whoever reads the folder will say so
-            series[folder] = None
+            series[folder] = _DicomFolder(None, len(dicom))
             return {folder: True}, []
         if image is not None:
-            series[folder] = image
+            series[folder] = _DicomFolder(image, len(dicom))
             in_dicom = [f"{file}: it lies in a DICOM folder, which is one case." for file in volumes]
             return ({folder: True} if named or image.kind is Kind.SLICE else {}), in_dicom
         passed_over = [f"{folder}: its DICOM files are no CT slices (localizers, reports, another modality)."]

@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from ..ct.volume import CTVolume
 from ..errors import InputError, UsageError
 from .dicom_acquisitions import acquisitions
@@ -86,9 +88,9 @@ def _scan(path: Path) -> tuple[Found, tuple[str, ...]]:
         if found.foreign:
             notes += (f"{found.foreign} files that are no DICOM were passed over.",)
         if found.damaged:
-            notes += (f"{len(found.damaged)} damaged DICOM files, not of the series that was read, were passed over.",)
+            notes += (f"Passed over: {_number(found.damaged, 'damaged DICOM file')}, not of the series that was read.",)
         if closed:
-            notes += (f"{len(closed)} folders inside may not be searched; slices in them are missing.",)
+            notes += (f"{_number(closed, 'folder')} inside may not be searched; slices may be missing.",)
     return replace(found, series=series), notes
 
 
@@ -97,6 +99,10 @@ def _files_below(folder: Path) -> tuple[list[Path], list[OSError]]:
     closed: list[OSError] = []
     files = [Path(place, name) for place, _, names in os.walk(folder, onerror=closed.append) for name in names]
     return sorted(files), closed
+
+
+def _number(items: list, noun: str) -> str:
+    return f"{len(items)} {noun}{'s' * (len(items) != 1)}"
 
 
 def _files_in(folder: Path) -> list[Path]:
@@ -213,11 +219,18 @@ def _loss_notes(series: Series, stack: Stack) -> tuple[str, ...]:
     if series.lost:
         count = len(series.slices) + len(series.lost)
         notes += (f"{len(series.lost)} of {count} images of the series could not be used ({reasons(series.lost)}); the volume may be cut.",)
-    numbers = {item.number for item in (*series.slices, *series.lost)} - {None}
-    if numbers and not series.acquisition:
-        missing = max(numbers) - min(numbers) + 1 - len(numbers) - sum(not files for files in stack.places)
+    numbers = sorted({item.number for item in (*series.slices, *series.lost)} - {None})
+    if len(numbers) > 1 and not series.acquisition and not _numbered_in_steps(numbers, series, stack):
+        missing = numbers[-1] - numbers[0] + 1 - len(numbers) - sum(not files for files in stack.places)
         if 0 < missing < len(numbers):
             notes += (
-                f"The images are numbered {min(numbers)} to {max(numbers)}, but {missing} of the numbers are missing; so may be images.",
+                f"The images are numbered {numbers[0]} to {numbers[-1]}, but {missing} of the numbers are missing; so may be images.",
             )
     return notes
+
+
+def _numbered_in_steps(numbers: list[int], series: Series, stack: Stack) -> bool:
+    """Whether numbers of even steps belong to slices that touch, so that none is missing between them."""
+    thickness = series.slices[0].thickness_mm
+    spacing = float(np.linalg.norm(stack.ijk_to_ras[:3, 2]))
+    return len(set(np.diff(numbers).tolist())) == 1 and thickness is not None and thickness > 0.75 * spacing

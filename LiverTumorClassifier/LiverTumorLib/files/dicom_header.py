@@ -1,13 +1,11 @@
 """What one file of a DICOM folder is: a slice of a CT, an image that cannot be used, something else, or no DICOM at all.
 
-Files need not follow PS3.10: old consoles and planning systems write no preamble, no file meta group or no transfer syntax. Nothing that
-pydicom raises on a damaged file leaves this module: such a file is a finding like the others.
+Nothing that pydicom raises on a damaged file leaves this module: such a file is a finding like the others.
 """
 
 from __future__ import annotations
 
 import os
-import zlib
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -15,7 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..errors import InputError, RequirementError
+from ..errors import InputError
+from .dicom_file import META_BYTES, begins_as_dicom, dataset_of, file_meta, import_pydicom, plain
 
 MULTIFRAME = "multi-frame CT"
 _SOP_CLASS, _MODALITY, _IMAGE_TYPE = 0x00080016, 0x00080060, 0x00080008
@@ -31,11 +30,9 @@ _TAGS = [
 _CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"  # and, with a further number, the enhanced kinds
 _SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 _UNCOMPRESSED = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2", "1.2.840.113619.5.2")
-_DEFLATED = "1.2.840.10008.1.2.1.99"
-_META_BYTES = 4096  # more than any file meta group takes
-_MOST_INFLATED = 1 << 26  # bytes of a deflated data set; a slice has half a million
-_MOST_RATIO = 1000  # of pixels to their compressed form; an empty slice reaches some hundreds
-_LONG_VR = (b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV")
+_RLE = "1.2.840.10008.1.2.5"
+_MOST_PIXELS = 8192  # along an edge of a slice
+_MOST_RATIO, _MOST_RATIO_RLE = 1000, 64  # of pixels to their compressed form; an empty slice reaches some hundreds
 _CUT = "has an incomplete header"
 _BAD = "has a damaged DICOM header (position, orientation or pixel spacing)"
 
@@ -109,24 +106,6 @@ class Finding:
     geometry: Slice | None = None
 
 
-def import_pydicom():
-    """pydicom, or a RequirementError that says how to get it."""
-    try:
-        import pydicom
-    except ImportError:
-        raise RequirementError("Reading DICOM needs pydicom: pip install pydicom.") from None
-    return pydicom
-
-
-def looks_like_dicom(file: Path) -> bool:
-    """Whether a file begins as DICOM does, with or without a preamble."""
-    try:
-        with open(file, "rb") as stream:
-            return _begins_as_dicom(stream.read(140))
-    except OSError:
-        return False
-
-
 def look_at(file: Path) -> Finding:
     """Find out what a file is; whatever is wrong with it is part of the answer.
 
@@ -139,12 +118,12 @@ def look_at(file: Path) -> Finding:
     import_pydicom()
     try:
         with open(file, "rb") as stream:
-            head = stream.read(_META_BYTES)
-            if not _begins_as_dicom(head):
+            head = stream.read(META_BYTES)
+            if not begins_as_dicom(head):
                 return Finding(file, Kind.FOREIGN, "is no DICOM file" if head else "is empty")
-            meta, _ = _file_meta(head)
+            meta, _ = file_meta(head)
             try:
-                header = _dataset(stream, head, stop_before_pixels=True, specific_tags=_TAGS)
+                header = dataset_of(stream, head, stop_before_pixels=True, specific_tags=_TAGS)
             except Exception:  # pydicom raises errors of every kind on damaged files
                 return _unreadable(file, head, meta)
             return _judge(file, header, head, meta, os.fstat(stream.fileno()).st_size)
@@ -152,18 +131,6 @@ def look_at(file: Path) -> Finding:
         raise InputError(f"{file} may not be read; ask for permission to read it.") from error
     except OSError as error:
         return Finding(file, Kind.LOST, f"cannot be read ({error.strerror or error})", damaged=True, identity=Identity())
-
-
-def read_dataset(file: Path, **options):
-    """pydicom's data set of a file, whether or not it has a preamble, a file meta group and a transfer syntax.
-
-    Raises whatever pydicom raises, ValueError where the file is no DICOM, RequirementError where pydicom is not installed.
-    """
-    with open(file, "rb") as stream:
-        head = stream.read(_META_BYTES)
-        if not _begins_as_dicom(head):
-            raise ValueError("no DICOM")
-        return _dataset(stream, head, **options)
 
 
 def slice_geometry(header, file: Path) -> Slice:
@@ -189,58 +156,6 @@ def slice_geometry(header, file: Path) -> Slice:
     return item
 
 
-def _begins_as_dicom(head: bytes) -> bool:
-    """By the prefix of PS3.10, or else by a first element that only DICOM has: of group 2 or 8, with a known form."""
-    if head[128:132] == b"DICM":
-        return True
-    group, element, vr, length = head[:2], head[2:4], head[4:6], int.from_bytes(head[4:8], "little")
-    explicit = len(head) >= 8 and vr.isalpha() and vr.isupper()
-    if group == b"\2\0":
-        return explicit and element[1:] in (b"\0", b"\1")
-    if group == b"\0\x08":
-        return explicit and element[:1] == b"\0"
-    return len(head) >= 8 and group == b"\x08\0" and element[1:] == b"\0" and element[0] < 0x20 and (explicit or length <= 1024)
-
-
-def _file_meta(head: bytes) -> tuple[dict[int, str], int]:
-    """Texts of the file meta group by element number, and where the group ends."""
-    at = 132 if head[128:132] == b"DICM" else 0
-    values: dict[int, str] = {}
-    while head[at : at + 2] == b"\2\0" and len(head) >= at + 8:
-        element, vr = int.from_bytes(head[at + 2 : at + 4], "little"), head[at + 4 : at + 6]
-        if vr in _LONG_VR:
-            begin, length = at + 12, int.from_bytes(head[at + 8 : at + 12], "little")
-        elif vr.isalpha() and vr.isupper():
-            begin, length = at + 8, int.from_bytes(head[at + 6 : at + 8], "little")
-        else:
-            begin, length = at + 8, int.from_bytes(head[at + 4 : at + 8], "little")
-        at = begin + length
-        values[element] = head[begin:at].decode("ascii", "replace").strip("\0 ")
-    return values, at
-
-
-def _dataset(stream, head: bytes, **options):
-    meta, end = _file_meta(head)
-    if end >= _META_BYTES:
-        raise ValueError("a file meta group without end")
-    if meta.get(0x10) == _DEFLATED:
-        stream.seek(end)
-        _check_inflated(stream)
-    stream.seek(0)
-    return import_pydicom().dcmread(stream, force=True, **options)
-
-
-def _check_inflated(stream) -> None:
-    """Raise ValueError where a deflated data set, which pydicom inflates whole, would take too much memory."""
-    inflate, size = zlib.decompressobj(-zlib.MAX_WBITS), 0
-    while data := inflate.unconsumed_tail or stream.read(1 << 16):
-        size += len(inflate.decompress(data, 1 << 20))
-        if size > _MOST_INFLATED:
-            raise ValueError("more than any slice holds")
-        if inflate.eof:
-            return
-
-
 def _unreadable(file: Path, head: bytes, meta: dict[int, str]) -> Finding:
     """A file that begins as DICOM does, and breaks off or goes wrong then."""
     if head[128:132] != b"DICM":
@@ -253,16 +168,7 @@ def _unreadable(file: Path, head: bytes, meta: dict[int, str]) -> Finding:
 def _judge(file: Path, header, head: bytes, meta: dict[int, str], file_bytes: int) -> Finding:
     """What a file is by its header."""
     sop_class, modality = _code(header, _SOP_CLASS) or meta.get(2, ""), _code(header, _MODALITY)
-    patient = _text(header, "PatientID")
-    identity = Identity(
-        uid=_code(header, _SERIES_UID),
-        study=_code(header, _STUDY_UID),
-        patient=patient,
-        name="" if patient else _text(header, "PatientName"),
-        number=_code(header, _SERIES_NUMBER),
-        description=_text(header, "SeriesDescription"),
-        frame=_code(header, _FRAME),
-    )
+    identity = _identity(header)
     number = _integer(header, _INSTANCE_NUMBER)
 
     def finding(kind: Kind, what: str = "", damaged: bool = False, geometry: Slice | None = None) -> Finding:
@@ -275,7 +181,7 @@ def _judge(file: Path, header, head: bytes, meta: dict[int, str], file_bytes: in
         if not has_pixels and (modality not in ("", "CT") or (sop_class and not sop_class.startswith(_CT_IMAGE))):
             return Finding(file, Kind.OTHER, "other")
         if has_pixels and modality != "CT" and not (modality == "" and sop_class == _CT_IMAGE):
-            return finding(Kind.OTHER, f"{modality} images" if modality else "images of unknown modality")
+            return finding(Kind.OTHER, f"{modality[:16]} images" if modality else "images of unknown modality")
         if "LOCALIZER" in _code(header, _IMAGE_TYPE):
             return Finding(file, Kind.OTHER, "localizers")
         if not has_pixels or not complete:
@@ -289,12 +195,30 @@ def _judge(file: Path, header, head: bytes, meta: dict[int, str], file_bytes: in
         if lacking:
             return finding(Kind.LOST, f"images without {' and '.join(lacking)}")
         geometry = slice_geometry(header, file)
-        promised = geometry.size[0] * geometry.size[1] * int(header.BitsAllocated) // 8
-        if promised > file_bytes * (1 if meta.get(0x10, "") in _UNCOMPRESSED else _MOST_RATIO):
+        if not _can_hold(file_bytes, geometry.size, int(header.BitsAllocated), meta.get(0x10, "")):
             return finding(Kind.LOST, "ends before its pixels do", damaged=True)
     except Exception:  # pydicom converts a value when it is asked for, and raises errors of every kind
         return finding(Kind.LOST, _BAD, damaged=True)
     return finding(Kind.SLICE, "" if modality else "without a modality", geometry=geometry)
+
+
+def _identity(header) -> Identity:
+    patient = _text(header, "PatientID")
+    return Identity(
+        uid=_code(header, _SERIES_UID),
+        study=_code(header, _STUDY_UID),
+        patient=patient,
+        name="" if patient else _text(header, "PatientName"),
+        number=_code(header, _SERIES_NUMBER),
+        description=_text(header, "SeriesDescription"),
+        frame=_code(header, _FRAME),
+    )
+
+
+def _can_hold(file_bytes: int, size: tuple[int, int], bits: int, syntax: str) -> bool:
+    """Whether a file is long enough for the pixels that its header promises; no memory is taken for what it cannot hold."""
+    ratio = 1 if syntax in _UNCOMPRESSED else _MOST_RATIO_RLE if syntax == _RLE else _MOST_RATIO
+    return max(size) <= _MOST_PIXELS and size[0] * size[1] * bits // 8 <= file_bytes * ratio
 
 
 def _text(header, tag: str) -> str:
@@ -307,10 +231,10 @@ def _text(header, tag: str) -> str:
 
 
 def _code(header, tag: int) -> str:
-    """As `_text`, of UIDs, codes, times and whole numbers, which are plain ASCII: not made into pydicom's types, which takes its time."""
+    """As `_text`, of UIDs, codes, times and whole numbers: printable ASCII, not made into pydicom's types, which takes its time."""
     element = header.get_item(tag, keep_deferred=True)
     value = element.value if element is not None else None
-    return value.decode("ascii", "replace").strip("\0 ") if isinstance(value, bytes) else str(value or "").strip()
+    return plain(value.decode("ascii", "replace").strip("\0 ") if isinstance(value, bytes) else str(value or "").strip())
 
 
 def _integer(header, tag: int) -> int | None:

@@ -3,18 +3,20 @@ CT scanners write."""
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from ..errors import InputError, RequirementError
-from .dicom_header import import_pydicom, read_dataset
+from .dicom_file import import_pydicom, plain, read_dataset
 from .dicom_series import Series
 from .dicom_stack import Stack
 from .intensity import OFFSET_HU, HUBuffer, looks_offset, spread_sample
 from .itk import import_sitk, itk_name
 
+_MOST_VOXELS = 2**32  # 8 GiB
 # Rescale types of PS3.3 C.11.1.1.2 other than HU and US (unspecified).
 _OTHER_UNITS = {
     "OD": "optical density",
@@ -47,7 +49,12 @@ def read_stack(series: Series, stack: Stack) -> tuple[np.ndarray, tuple[str, ...
     Raises:
         InputError: damaged pixels, other units than HU, or different images at one place.
     """
-    buffer = HUBuffer((len(stack.places), *series.slices[0].size))
+    shape = (len(stack.places), *series.slices[0].size)
+    if math.prod(shape) > _MOST_VOXELS:
+        raise InputError(
+            f"DICOM series {series} has {math.prod(shape):.2g} voxels, more than can be worked on; export fewer or smaller slices."
+        )
+    buffer = HUBuffer(shape)
     duplicates = 0
     without_intercept: list[bool] = []
     units: set[str] = set()
@@ -98,7 +105,7 @@ def read_pixels(file: Path) -> Pixels:
         slope, intercept, kind = (dataset.get(tag) for tag in ("RescaleSlope", "RescaleIntercept", "RescaleType"))
         slope = 1.0 if slope in (None, "") else float(slope)
         intercept = None if intercept in (None, "") else float(intercept)
-        unit = str(kind or "").strip()
+        unit = plain(str(kind or "").strip()[:16])
         syntax = _transfer_syntax(dataset, file)
     except (InputError, RequirementError):
         raise
@@ -131,7 +138,7 @@ def _transfer_syntax(dataset, file: Path):
         explicit = uid.ExplicitVRLittleEndian if little else uid.ExplicitVRBigEndian
         syntax = dataset.file_meta.TransferSyntaxUID = uid.ImplicitVRLittleEndian if implicit else explicit
     if not syntax.is_transfer_syntax:
-        raise InputError(f"{file} is written in a way that is not known (transfer syntax {syntax}); export it again.")
+        raise InputError(f"{file} is written in a way that is not known (transfer syntax {plain(str(syntax)[:64])}); export it again.")
     return syntax
 
 

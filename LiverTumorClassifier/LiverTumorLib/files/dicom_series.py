@@ -13,7 +13,7 @@ import numpy as np
 from .dicom_header import Finding, Identity, Kind, Slice
 
 _DICOM_ENDINGS = (".dcm", ".ima", ".dicom")
-_FEWEST_JOINED = 3
+FEWEST_JOINED = 3  # slices with a series UID each
 
 
 @dataclass
@@ -37,8 +37,8 @@ class Series:
 
     def __str__(self) -> str:
         """For messages, which may travel: without description and UID."""
-        name = f"number {self.identity.number}" if self.identity.number else f"in {self.folder.name}"
-        part = f", acquisition {self.acquisition}" if self.acquisition else ""
+        name = f"number {self.identity.number[:16]}" if self.identity.number else f"in {self.folder.name}"
+        part = f", acquisition {self.acquisition[:16]}" if self.acquisition else ""
         return f"{name}{part} ({len(self.slices)} slice{'s' * (len(self.slices) != 1)})"
 
     @property
@@ -113,13 +113,14 @@ def _joined(groups: list[list[Finding]]) -> list[list[Finding]]:
     alike: dict[tuple, list[list[Finding]]] = defaultdict(list)
     for group in groups:
         if len(group) == 1:
-            alike[_signature(group[0])].append(group)
-    several = {key: parts for key, parts in alike.items() if len(parts) >= _FEWEST_JOINED}
+            alike[signature(group[0])].append(group)
+    several = {key: parts for key, parts in alike.items() if len(parts) >= FEWEST_JOINED}
     whole = [[part[0] for part in parts] for parts in several.values()]
-    return whole + [group for group in groups if len(group) > 1 or _signature(group[0]) not in several]
+    return whole + [group for group in groups if len(group) > 1 or signature(group[0]) not in several]
 
 
-def _signature(finding: Finding) -> tuple:
+def signature(finding: Finding) -> tuple:
+    """What slices of one volume agree in, their series UID apart."""
     identity, geometry = finding.identity, finding.geometry
     numbers = (round(float(value), 3) + 0.0 for value in (*geometry.axes.ravel(), *geometry.pixel_mm))
     return (*identity._replace(uid=""), geometry.size, *numbers)

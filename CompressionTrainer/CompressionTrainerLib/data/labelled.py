@@ -49,14 +49,19 @@ def read_case(case: Case) -> Labelled:
     axial = to_axial(CTVolume(labels, matrix)).volume
     if axial.shape != view.volume.shape:
         sizes = [" x ".join(map(str, shape[::-1])) for shape in (labels.shape, volume.shape)]
-        raise InputError(f"{case.mask} has {sizes[0]} voxels and its CT {sizes[1]}; {_REMEDY}")
+        raise InputError(f"{case.mask} has {sizes[0]} voxels and its CT {sizes[1]}; {_REMEDY}{_said(volume)}")
     apart = _apart_mm(axial.ijk_to_ras, view.volume.ijk_to_ras, axial.shape)
     if apart > _tolerance_mm(volume):
-        raise InputError(f"{case.mask} lies up to {apart:.3g} mm away from the voxels of its CT; {_REMEDY}")
+        raise InputError(f"{case.mask} lies up to {apart:.3g} mm away from the voxels of its CT; {_REMEDY}{_said(volume)}")
     return Labelled(view.volume, axial.array)
 
 
 _REMEDY = "take the mask that belongs to this CT, or resample it onto the CT's grid."
+
+
+def _said(volume: CTVolume) -> str:
+    """What was found while the CT was read, which may be why its mask does not fit."""
+    return f" When the CT was read: {' '.join(volume.notes)}" if volume.notes else ""
 
 
 def _tolerance_mm(volume: CTVolume) -> float:

@@ -30,8 +30,9 @@ class HUBuffer:
             self.array[k] = stored
             return
         whole = stored.dtype.kind in "bui" and float(slope).is_integer() and float(intercept).is_integer()
-        if whole and stored.dtype.itemsize <= 4:
-            hu = stored.astype(np.int64) * int(slope) + int(intercept)
+        if whole and stored.dtype.itemsize <= 4 and max(abs(slope), abs(intercept)) < _INT16.max:
+            wide = np.int32 if stored.dtype.itemsize <= 2 else np.int64
+            hu = stored.astype(wide) * int(slope) + int(intercept)
         else:
             with np.errstate(invalid="ignore", over="ignore"):
                 hu = stored.astype(np.float64) * slope + intercept

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..ct.volume import CTVolume
 from ..errors import InputError, RequirementError
+from .kinds import is_gzip
 from .stored import DAMAGE, MOST_BEHIND, MOST_PACKED_CT, check_size, read_behind, read_hu, unpacked
 
 _SIZES = {348: 352, 540: 544}  # bytes of the header -> where the voxels of a single file begin at the earliest
@@ -40,7 +41,7 @@ def read_nifti(path: Path, name: str, most_packed: float = MOST_PACKED_CT) -> CT
     Raises:
         InputError: damaged, not 3-D, color or complex values, no usable geometry, or another size than the header says.
     """
-    packed = path.stat().st_size if _is_gzip(path) else None
+    packed = path.stat().st_size if is_gzip(path) else None
     try:
         with unpacked(path, None if packed is None else "deflate") as file:
             header, start = _header(file, path)
@@ -60,11 +61,6 @@ def read_nifti(path: Path, name: str, most_packed: float = MOST_PACKED_CT) -> CT
     if behind >= array[0].size * dtype.itemsize:
         notes += (f"The file holds {behind} bytes more than the {shape[2]} slices of its header; they were left out.",)
     return CTVolume(array, affine, name, notes + place_notes + start_notes)
-
-
-def _is_gzip(path: Path) -> bool:
-    with open(path, "rb") as file:
-        return file.read(2) == b"\x1f\x8b"
 
 
 def _header(file, path: Path):

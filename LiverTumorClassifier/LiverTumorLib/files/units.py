@@ -144,6 +144,8 @@ def _spread(values: np.ndarray) -> float:
 
 def _fault(values: np.ndarray, offset: float | None, whole: bool) -> str | None:
     """What was done to values that are no HU, and what to do; None where nothing can be told."""
+    if values.size < _JUDGED:
+        return _offset_sentence(float(OFFSET_HU)) if _all_near(values, OFFSET_HU) else None
     if offset is not None:
         return _offset_sentence(offset)
     for modulus in (65536, 4096):
@@ -168,7 +170,7 @@ def _fault(values: np.ndarray, offset: float | None, whole: bool) -> str | None:
             )
     if _all_near(values, OFFSET_HU):
         return _offset_sentence(float(OFFSET_HU))
-    if values.size < _JUDGED or any(np.mean((part > -250) & (part < 400)) > 0.005 for part in _without_padding(values)):
+    if any(np.mean((part > -250) & (part < 400)) > 0.005 for part in _without_padding(values)):
         return None
     part = _without_padding(values)[0]
     if np.subtract(*np.percentile(part, (95, 5))) < 800 and np.ptp(part) > 20:

@@ -10,10 +10,11 @@ import numpy as np
 
 from ..errors import InputError
 from .atomic import atomic_path
-from .itk import ijk_to_ras_of, image_from, import_sitk, load_image
-from .nifti import import_nibabel, read_nifti
-from .reading import NIFTI_ENDINGS, check_path
+from .itk import image_from, import_sitk
+from .nifti import import_nibabel
+from .reading import check_path, read_stored
 from .segments import SEGMENTS, Segment
+from .stored import MOST_PACKED
 
 
 def read_labels(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
@@ -26,12 +27,10 @@ def read_labels(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
         InputError: unreadable, not 3-D, or values that are no whole numbers from 0 to 255.
     """
     path = check_path(path)
-    if path.name.lower().endswith(NIFTI_ENDINGS):
-        volume = read_nifti(path, path.name)
-        array, matrix = volume.array, volume.ijk_to_ras
-    else:
-        image = load_image(path)
-        array, matrix = import_sitk().GetArrayViewFromImage(image), ijk_to_ras_of(image)
+    if path.is_dir():
+        raise InputError(f"{path} is a folder; choose a file of labels (NIfTI, NRRD or MetaImage).")
+    volume = read_stored(path, path.name, MOST_PACKED)
+    array, matrix = volume.array, volume.ijk_to_ras
     if not (array.min() >= 0 and array.max() <= 255):
         raise InputError(f"{path} is no label volume: its values run from {array.min():g} to {array.max():g}, not from 0 to 255.")
     labels = array.astype(np.uint8)

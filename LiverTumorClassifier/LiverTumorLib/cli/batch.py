@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import csv
+import os
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import Cancelled, LiverTumorError, OutputError, RequirementError, SomeCasesFailed
-from ..files import read_ct, write_table
+from ..files import write_table
 from ..files.atomic import printable
 from ..files.tables import SUMMARY_COLUMNS, summary_row
-from ..jobs import start_job
+from ..jobs import Source, start_job
 from ..models.catalogue import get_bundle
 from ..pipelines.options import RunOptions
 from ..pipelines.results import CaseResult
@@ -132,10 +133,9 @@ class Batch:
             display.say(f"{case.name}: already done, in {folder}")
             return _done_row(read_summary(folder))
         check_free(folder, self.overwrite)
-        display.progress("reading", message="reading the CT")
-        volume = read_ct(case.path, self.series if case.is_dicom else None)
-        volume = replace(volume, name=case.name)
-        output = start_job(self.task, volume, self.options, on_event=display.event).wait()
+        source = Source((os.fspath(case.path), self.series if case.is_dicom else None), name=case.name)
+        output = start_job(self.task, source, self.options, on_event=display.event).wait()
+        volume = output.volume
         display.progress("writing", message="writing the results")
         with staged(folder) as stage:
             write_files(stage, case.name, output, volume.ijk_to_ras, nifti=self.nifti)

@@ -19,9 +19,8 @@ from ..errors import OutputError
 from ..files import atomic_path, write_json, write_label_nifti, write_segmentation, write_table
 from ..files.atomic import printable
 from ..files.nifti import import_nibabel
-from ..files.reading import ITK_ENDINGS
 from ..files.tables import LESION_COLUMNS, SLICE_COLUMNS, lesion_rows, slice_rows
-from ..files.text_header import data_file
+from ..jobs.source import files_of
 from ..pipelines.options import CaseOutput
 from ..pipelines.results import CaseResult
 
@@ -35,17 +34,10 @@ def fingerprint(path: Path, is_dicom: bool, exclude: Path) -> dict:
 
     Args:
         path: file or folder; one that cannot be read has no files here.
-        is_dicom: the others in the folder of a DICOM file belong to it.
+        is_dicom: see `files_of`.
         exclude: the output folder, which may lie in the input.
     """
-    if os.path.isdir(path):
-        files = [file for file in path.rglob("*") if exclude not in file.parents and file.is_file()]
-    elif not os.path.isfile(path):
-        files = []
-    elif is_dicom:
-        files = [file for file in path.parent.iterdir() if file.is_file()]
-    else:
-        files = [path, *([data] if path.name.lower().endswith(ITK_ENDINGS) and (data := data_file(path)) != path else [])]
+    files = [file for file in files_of(path, is_dicom) if exclude not in file.parents]
     status = [file.stat() for file in files if file.exists()]
     return {
         "path": printable(path),

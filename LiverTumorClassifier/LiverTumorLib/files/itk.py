@@ -12,6 +12,7 @@ from ..ct.volume import CTVolume
 from ..errors import InputError, RequirementError
 from .atomic import printable
 from .intensity import hu_array
+from .opening import announce
 from .text_header import check_header
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ def itk_name(path: Path) -> str:
         os.fspath(path).encode("utf-8")
     except UnicodeEncodeError as error:
         raise InputError(f"{printable(path)} has letters in its name that are no UTF-8 (of an old archive, perhaps); rename it.") from error
+    announce(path)
     return os.fspath(path)
 
 

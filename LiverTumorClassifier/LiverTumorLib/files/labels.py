@@ -12,6 +12,7 @@ from ..errors import InputError
 from .atomic import atomic_path
 from .itk import ijk_to_ras_of, image_from, import_sitk, load_image
 from .nifti import import_nibabel, read_nifti
+from .opening import announce
 from .reading import NIFTI_ENDINGS, check_path
 from .segments import SEGMENTS, Segment
 
@@ -26,6 +27,7 @@ def read_labels(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
         InputError: unreadable, not 3-D, or values that are no whole numbers from 0 to 255.
     """
     path = check_path(path)
+    announce(path)
     if path.name.lower().endswith(NIFTI_ENDINGS):
         volume = read_nifti(path, path.name)
         array, matrix = volume.array, volume.ijk_to_ras

@@ -11,6 +11,7 @@ from .dicom import read_dicom
 from .intensity import check_ct
 from .itk import read_itk
 from .nifti import read_nifti
+from .opening import announce
 
 NIFTI_ENDINGS = (".nii", ".nii.gz")
 ITK_ENDINGS = (".nrrd", ".nhdr", ".mha", ".mhd")
@@ -31,6 +32,7 @@ def read_ct(path: str | Path, series: str | None = None) -> CTVolume:
         RequirementError: a package that the format needs is not installed.
     """
     path = check_path(path)
+    announce(path)
     lower = path.name.lower()
     if path.is_dir():
         volume = read_dicom(path, case_name(path), series)

@@ -13,6 +13,7 @@ import numpy as np
 from ..pipelines.results import CaseResult
 from .atomic import atomic_path
 
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 LESION_COLUMNS = {
     "id": "lesion",
     "volume_ml": "volume (ml)",
@@ -71,6 +72,8 @@ def summary_row(result: CaseResult) -> dict:
 def write_table(path: str | Path, rows: list[dict], columns: list[str] | None = None) -> None:
     """Write rows as CSV (UTF-8, comma, decimal point); None and NaN become empty cells, lists are joined by semicolons.
 
+    A text that a spreadsheet would run as a formula, which a file's name may be, gets an apostrophe before it (OWASP, "CSV Injection").
+
     Args:
         path: the file to write; replaced as a whole.
         rows: dictionaries from column header (with its unit) to value.
@@ -116,5 +119,14 @@ def _plain(value: Any) -> Any:
 def _cell(value: Any) -> Any:
     value = _plain(value)
     if isinstance(value, list):
-        return "; ".join(str(item) for item in value)
+        value = "; ".join(str(item) for item in value)
+    if isinstance(value, str) and value.startswith(_FORMULA) and not _is_number(value):
+        return f"'{value}"
     return f"{value:.6g}" if isinstance(value, float) else value
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False

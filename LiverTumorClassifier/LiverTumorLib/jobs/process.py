@@ -6,9 +6,7 @@ import atexit
 import contextlib
 import os
 import queue
-import shutil
 import subprocess
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -17,8 +15,10 @@ from pathlib import Path
 import numpy as np
 
 from ..ct import CTVolume
-from ..errors import Cancelled, LiverTumorError, OutputError, WorkerError
+from ..errors import Cancelled, LiverTumorError, WorkerError
+from ..files.held import HeldFolder
 from ..pipelines.options import CaseOutput, RunOptions
+from .folder import new_job_folder
 from .group import signal_group, start_group
 from .protocol import JobState, crash_error, load_output, worker_command, worker_environment, write_job
 from .source import Source
@@ -54,15 +54,12 @@ def start_job(
 
     Raises UsageError, OutputError (no room for the pixels in the temporary folder) or WorkerError (the child cannot be started).
     """
+    folder = new_job_folder()
     try:
-        folder = Path(tempfile.mkdtemp(prefix="livertumor-job-"))  # private to this user: mode 0700
-    except OSError as error:
-        raise OutputError(f"No temporary folder can be made for the run: {error.strerror or error}.") from error
-    try:
-        command = worker_command(write_job(folder, task, volume, options, entry=entry, liver=liver), python)
+        command = worker_command(write_job(folder.path, task, volume, options, entry=entry, liver=liver), python)
         return Job(command, folder, on_event, environment)
     except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
+        folder.remove()
         raise
 
 
@@ -89,13 +86,13 @@ class Job:
     def __init__(
         self,
         command: Sequence[str],
-        folder: Path,
+        folder: HeldFolder,
         on_event: Callable[[dict], None] | None = None,
         environment: Mapping[str, str] | None = None,
         log: Path | None = None,
     ) -> None:
         self._folder = folder
-        self._log = log or folder / "worker.log"
+        self._log = log or folder.path / "worker.log"
         self._on_event = on_event
         self._state = JobState()
         self._queue: queue.SimpleQueue[dict] = queue.SimpleQueue()
@@ -223,7 +220,7 @@ class Job:
             outcome = error
         except Exception as error:  # a lost outcome would leave the caller waiting for ever
             outcome = WorkerError(f"The analysis process could not be followed: {type(error).__name__}: {error}.")
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._folder.remove()
         self._outcome = outcome
         _running.discard(self)
         self._ended.set()

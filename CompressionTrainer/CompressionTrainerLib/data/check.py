@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -10,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 from LiverTumorLib.errors import InputError
-from LiverTumorLib.files import write_json
+from LiverTumorLib.files import read_json, write_json
 from LiverTumorLib.files.atomic import printable
 from LiverTumorLib.jobs import Source, start_job
 from LiverTumorLib.jobs.source import bounded
@@ -136,12 +135,12 @@ def check_case(case: Case) -> tuple[CaseFacts | None, list[Problem]]:
 def _kept(case: Case, keep: Path) -> tuple[CaseFacts | None, list[Problem]] | None:
     """What was kept of a case; None where there is nothing, or its files are others now."""
     try:
-        kept = json.loads((keep / f"{case.id}.json").read_text(encoding="utf-8"))
+        kept = read_json(keep / f"{case.id}.json")
         if kept["source"] != _source(case):
             return None
         facts = kept["facts"] and CaseFacts(**kept["facts"])
         return facts, [Problem(**{**problem, "file": Path(problem["file"])}) for problem in kept["problems"]]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    except (OSError, ValueError, KeyError, TypeError):
         return None  # not there, or of another version: check
 
 

@@ -22,7 +22,7 @@ from ..files import atomic_path, write_json, write_label_nifti, write_segmentati
 from ..files.atomic import printable
 from ..files.held import HeldFolder
 from ..files.nifti import import_nibabel
-from ..files.tables import LESION_COLUMNS, SLICE_COLUMNS, lesion_rows, slice_rows, summary_row
+from ..files.tables import LESION_COLUMNS, SLICE_COLUMNS, lesion_rows, read_json, slice_rows, summary_row
 from ..jobs.source import files_of
 from ..pipelines.options import CaseOutput
 from ..pipelines.results import CaseResult
@@ -55,12 +55,12 @@ def fingerprint(path: Path, is_dicom: bool, exclude: Path) -> dict:
 def read_summary(folder: Path) -> dict | None:
     """The summary of a finished case; None where there is none that this version knows, whoever wrote what is there."""
     try:
-        summary = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
+        summary = read_json(folder / SUMMARY)
         summary_row(CaseResult.from_dict(summary["case"]))
         known = summary["schema"] == SCHEMA and all(_is_file_entry(*item) for item in summary["files"].items())
         known &= isinstance(summary["seconds"], int | float) and isinstance(summary["case"]["name"], str)
         known &= isinstance(summary["origin"]["input"]["path"], str)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
     return summary if known else None
 
@@ -154,8 +154,8 @@ def staged(folder: Path, keep: Iterable[str] = ()) -> Iterator[Path]:
 def _earlier_files(folder: Path) -> list[str]:
     """Names of what earlier runs have put into a case's folder, finished or not."""
     names = list((read_summary(folder) or {"files": ()})["files"])
-    with contextlib.suppress(OSError, ValueError, RecursionError):
-        names += json.loads((folder / _MOVING).read_text(encoding="utf-8"))
+    with contextlib.suppress(OSError, ValueError, TypeError):
+        names += read_json(folder / _MOVING)
     return [Path(name).name for name in names if isinstance(name, str)]
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from ..pipelines.results import CaseResult
 from .atomic import atomic_path
 
+LONGEST_JSON = 32 << 20  # bytes
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 LESION_COLUMNS = {
     "id": "lesion",
@@ -98,6 +99,27 @@ def write_json(path: str | Path, data: Any) -> None:
     text = json.dumps(_plain(data), indent=2, ensure_ascii=False, allow_nan=False)
     with atomic_path(path) as temporary:
         temporary.write_text(text + "\n", encoding="utf-8")
+
+
+def read_json(path: str | Path) -> Any:
+    """Data from a JSON file of anybody's.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: no JSON, NaN or an infinity in it, nested too deeply, or longer than LONGEST_JSON.
+    """
+    with open(path, "rb") as file:
+        content = file.read(LONGEST_JSON + 1)
+    if len(content) > LONGEST_JSON:
+        raise ValueError(f"it is longer than {LONGEST_JSON >> 20} MB")
+    try:
+        return json.loads(content.decode("utf-8"), parse_constant=_no_number)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
+def _no_number(text: str) -> None:
+    raise ValueError(f"{text} is no number")
 
 
 def _headed(record: dict, columns: dict[str, str]) -> dict:

@@ -8,6 +8,7 @@ from CompressionTrainerLib.data.check import check_case, check_folder, same_voxe
 from CompressionTrainerLib.data.layouts import find_cases
 from CompressionTrainerLib.data.splits import Case
 from labelled_data import MATRIX, make_ct, make_labels, save
+from LiverTumorLib.errors import Cancelled
 
 pytest.importorskip("nibabel")
 
@@ -111,9 +112,9 @@ def test_a_stopped_check_goes_on_and_changed_files_are_checked_again(folder, tmp
         if case == "c":
             raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(Cancelled):
         check_folder(cases, keep, stop)
-    assert seen == ["a", "b", "c"] and sorted(path.name for path in keep.iterdir()) == ["a.json", "b.json"]
+    assert seen == ["a", "b", "c"] and {"a.json", "b.json"} <= {path.name for path in keep.iterdir()}
     # A mark in what was kept shows that it is used again; damage and a changed file show that it is not.
     kept = json.loads((keep / "a.json").read_text())
     kept["facts"]["slice_mm"] = 77.0

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-import json
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 from LiverTumorLib.errors import InputError
-from LiverTumorLib.files import write_json
-from LiverTumorLib.pipelines.results import LIVER, TUMOR
+from LiverTumorLib.files import read_json, write_json
+from LiverTumorLib.files.atomic import printable
+from LiverTumorLib.jobs import Source, start_job
+from LiverTumorLib.jobs.source import bounded
+from LiverTumorLib.pipelines.options import CaseOutput, RunOptions
+from LiverTumorLib.pipelines.results import LIVER, TUMOR, CaseResult, CaseSummary
 
+from ..environment.process import child_environment
 from .identity import fingerprint, sha256_of, voxels_sha256
 from .labelled import Labelled, read_case
 from .problems import Problem
@@ -46,19 +51,60 @@ def check_folder(cases: Sequence[Case], keep: Path, progress: CaseProgress) -> t
         cases: of the data folder.
         keep: folder in which each case's result is kept, so that a check that was stopped goes on where it was; a case whose
             files have changed is checked anew.
-        progress: called before each case with its number, the number of cases and its id.
+        progress: called before each case that is not kept with its number, the number of cases and its id.
 
     Returns:
         The facts of the usable cases by id, and all problems, duplicates among them.
     """
+    _keep_all(cases, keep, progress)
     facts, problems = {}, []
-    for number, case in enumerate(cases, start=1):
-        progress(number, len(cases), case.id)
-        known, own = _check_kept(case, keep / f"{case.id}.json")
+    for case in cases:
+        changed = None, [Problem(case.id, case.ct, "its files changed during the check", "run the same command again")]
+        known, own = _kept(case, keep) or changed
         problems += own
         if known is not None:
             facts[case.id] = known
     return facts, problems + _duplicates(cases, facts)
+
+
+def _keep_all(cases: Sequence[Case], keep: Path, progress: CaseProgress) -> None:
+    """Check the cases of which nothing is kept, in a child: one that a native reader crashes on is a problem of that case alone."""
+    numbers = {printable(os.path.abspath(case.ct)): number for number, case in enumerate(cases)}
+
+    def listen(event: dict) -> None:
+        number = numbers.get(event["path"]) if event["event"] == "file" else None
+        if number is not None:
+            progress(number + 1, len(cases), cases[number].id)
+
+    left = [case for case in cases if _kept(case, keep) is None]
+    while left:
+        words = [text for case in left for text in (case.id, os.path.abspath(case.ct), os.path.abspath(case.mask))]
+        source = Source((os.path.abspath(keep), *words), f"{__name__}:_check_in_child")
+        job = start_job("read", source, RunOptions(), entry=f"{__name__}:_nothing", environment=child_environment(), on_event=listen)
+        try:
+            job.wait()
+            return
+        except InputError as error:  # it has fallen at the first case of which nothing is kept
+            fallen = next((number for number, case in enumerate(left) if _kept(case, keep) is None), None)
+            if fallen is None:
+                raise
+            case = left[fallen]
+            at_fault = case.mask if str(case.mask) in str(error) else case.ct
+            _keep(case, keep, None, [Problem.from_sentence(case.id, at_fault, str(error))])
+            left = left[fallen + 1 :]
+
+
+def _check_in_child(keep: str, *words: str) -> None:
+    """Check cases (id, CT and mask of each) and keep what was found."""
+    for id, ct, mask in zip(words[::3], words[1::3], words[2::3], strict=True):
+        case = Case(id, id, Path(ct), Path(mask))
+        with bounded(case.ct, case.mask):
+            found = check_case(case)
+        _keep(case, Path(keep), *found)
+
+
+def _nothing(read: None, options: RunOptions, progress: Callable) -> CaseOutput:
+    return CaseOutput(CaseResult("", CaseSummary()))
 
 
 def same_voxels(facts: dict[str, CaseFacts]) -> list[list[str]]:
@@ -86,19 +132,25 @@ def check_case(case: Case) -> tuple[CaseFacts | None, list[Problem]]:
     return CaseFacts(voxels_sha256(labelled.volume.array), *digests, float(labelled.volume.spacing[2]), *areas), problems
 
 
-def _check_kept(case: Case, path: Path) -> tuple[CaseFacts | None, list[Problem]]:
-    """`check_case`, or its result from the last time where the files are the same."""
-    source = [str(case.ct), str(case.mask), fingerprint(case.ct), fingerprint(case.mask)]
+def _kept(case: Case, keep: Path) -> tuple[CaseFacts | None, list[Problem]] | None:
+    """What was kept of a case; None where there is nothing, or its files are others now."""
     try:
-        kept = json.loads(path.read_text(encoding="utf-8"))
-        if kept["source"] == source:
-            facts = kept["facts"] and CaseFacts(**kept["facts"])
-            return facts, [Problem(**{**problem, "file": Path(problem["file"])}) for problem in kept["problems"]]
+        kept = read_json(keep / f"{case.id}.json")
+        if kept["source"] != _source(case):
+            return None
+        facts = kept["facts"] and CaseFacts(**kept["facts"])
+        return facts, [Problem(**{**problem, "file": Path(problem["file"])}) for problem in kept["problems"]]
     except (OSError, ValueError, KeyError, TypeError):
-        pass  # not there, or of another version: check
-    facts, problems = check_case(case)
-    write_json(path, {"source": source, "facts": facts and asdict(facts), "problems": [asdict(problem) for problem in problems]})
-    return facts, problems
+        return None  # not there, or of another version: check
+
+
+def _keep(case: Case, keep: Path, facts: CaseFacts | None, problems: list[Problem]) -> None:
+    data = {"source": _source(case), "facts": facts and asdict(facts), "problems": [asdict(problem) for problem in problems]}
+    write_json(keep / f"{case.id}.json", data)
+
+
+def _source(case: Case) -> list:
+    return [os.path.abspath(case.ct), os.path.abspath(case.mask), fingerprint(case.ct), fingerprint(case.mask)]
 
 
 def _label_problems(case: Case, labelled: Labelled) -> list[Problem]:

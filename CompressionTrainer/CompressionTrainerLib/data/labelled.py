@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from LiverTumorLib.ct import CTVolume, to_axial
 from LiverTumorLib.errors import InputError
 from LiverTumorLib.files import read_ct, read_labels
-from LiverTumorLib.pipelines.results import TUMOR
+from LiverTumorLib.jobs import Source, start_job
+from LiverTumorLib.pipelines.options import CaseOutput, Progress, RunOptions
+from LiverTumorLib.pipelines.results import TUMOR, CaseResult, CaseSummary
 
+from ..environment.process import child_environment
 from .ircadb import read_structures
 from .splits import Case
 
@@ -54,6 +59,22 @@ def read_case(case: Case) -> Labelled:
     if apart > _tolerance_mm(volume):
         raise InputError(f"{case.mask} lies up to {apart:.3g} mm away from the voxels of its CT; {_REMEDY}{_said(volume)}")
     return Labelled(view.volume, axial.array)
+
+
+def read_case_apart(case: Case) -> Labelled:
+    """`read_case` in a child process, in which a file on which a native reader crashes is an InputError too."""
+    source = Source((os.path.abspath(case.ct), case.mask and os.path.abspath(case.mask)), f"{__name__}:_read_files")
+    output = start_job("read", source, RunOptions(), entry=f"{__name__}:_hand_over", environment=child_environment()).wait()
+    return Labelled(output.volume, output.labels)
+
+
+def _read_files(ct: str, mask: str | None) -> Labelled:
+    return read_case(Case("", "", Path(ct), mask and Path(mask)))
+
+
+def _hand_over(labelled: Labelled, options: RunOptions, progress: Progress) -> CaseOutput:
+    """The task of the child that only reads."""
+    return CaseOutput(CaseResult(labelled.volume.name, CaseSummary()), labelled.labels, volume=labelled.volume)
 
 
 _REMEDY = "take the mask that belongs to this CT, or resample it onto the CT's grid."

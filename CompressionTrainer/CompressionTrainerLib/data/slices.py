@@ -16,7 +16,7 @@ from LiverTumorLib.pipelines.canvas import lay_canvas
 from LiverTumorLib.pipelines.results import TUMOR
 
 from .identity import fingerprint
-from .labelled import read_case
+from .labelled import read_case_apart
 from .splits import Case, Split, slices_of
 
 # Cached canvases are wider than the network's by this many pixels, so that shifted and rotated crops show real anatomy.
@@ -95,7 +95,7 @@ def _read_meta(folder: Path) -> dict | None:
 def _write_slices(case: Case, spec: InputSpec, folder: Path, source: list) -> None:
     from LiverTumorLib.files import atomic_path, write_json
 
-    labelled = read_case(case)
+    labelled = read_case_apart(case)
     volume, mask = labelled.volume, labelled.labels
     if spec.region == "liver" and not mask.any():
         raise InputError(f"{case.mask} is empty, so there is no liver to look into; take the right mask, or leave the case out.")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
+import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from LiverTumorLib.errors import InputError
+from LiverTumorLib.files import read_json
 
 from .identity import sha256_of
 
@@ -101,7 +102,7 @@ def load_split(path: str | Path, data: str | Path) -> Split:
     """
     data = Path(data)
     try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        content = read_json(path)
         cases = {
             subset: [_case(content, case, min(group), data) for group in content["patients"].get(subset, []) for case in group]
             for subset in SUBSETS
@@ -117,6 +118,7 @@ def load_split(path: str | Path, data: str | Path) -> Split:
             content.get("source", ""),
             content.get("weights_licence", ""),
         )
+        _require_kinds(split)
         if split.kind not in KINDS:
             raise ValueError(f"its kind is {split.kind!r}, not one of {', '.join(KINDS)}")
         if split.kind == "slice":
@@ -131,13 +133,33 @@ def load_split(path: str | Path, data: str | Path) -> Split:
 def _case(content: dict, case: int | str, patient: int | str, data: Path) -> Case:
     """A case with its files, which a split file lists by case, relative to the data folder, or gives by a pattern for all."""
     if "cases" not in content:
-        ct, mask = (content["files"][name].format(case=case) for name in ("ct", "mask"))
-        return Case(case, patient, data / ct, data / mask)
+        ct, mask = (_within(data, content["files"][name].replace("{case}", str(case))) for name in ("ct", "mask"))
+        return Case(case, patient, ct, mask)
     entry = content["cases"][case]
     holds = entry.get("holds", "tumor")
     if holds not in HOLDS:
         raise ValueError(f"case {case} holds {holds!r}, not one of {', '.join(HOLDS)}")
-    return Case(case, patient, data / entry["ct"], None if holds == "none" else data / entry["mask"], holds)
+    return Case(case, patient, _within(data, entry["ct"]), None if holds == "none" else _within(data, entry["mask"]), holds)
+
+
+def _within(data: Path, relative: str) -> Path:
+    """The file of a case; raises ValueError for one outside the data folder, and for a pattern that asks for more than the case."""
+    if "{" in relative or "\0" in relative or os.path.isabs(relative) or ".." in Path(relative).parts:
+        raise ValueError(f"{relative!r} is no file of the data folder; the only pattern is {{case}}")
+    return data / relative
+
+
+def _require_kinds(split: Split) -> None:
+    """Raises TypeError where something is not of the kind that `Split` says."""
+    texts = [split.name, split.kind, split.source, split.weights_licence, *split.sha256, *split.sha256.values()]
+    cases = [case for subset in split.cases.values() for case in subset]
+    chosen = [ks for by_case in (*split.slices.values(), split.tumor_slices) for ks in by_case.values()]
+    if not all(isinstance(text, str) for text in texts):
+        raise TypeError("a name or a checksum is no text")
+    if not all(isinstance(case.id, int | str) for case in cases):
+        raise TypeError("a case's id is neither a number nor a text")
+    if not all(isinstance(k, int) and k >= 0 for ks in chosen for k in ks):
+        raise TypeError("a slice's index is no whole number")
 
 
 def _require_patients_apart(path: str | Path, split: Split) -> None:

@@ -200,12 +200,12 @@ def _score(
     import numpy as np
     from LiverTumorLib.pipelines.segmentation import segment_case
 
-    from ..data.labelled import read_case
+    from ..data.labelled import read_case_apart
     from ..evaluation.agreement import compare_runs
     from ..evaluation.case import Parts, score_case
     from ..evaluation.pictures import draw_slices
 
-    labelled, options, twins = read_case(case), settings.run_options(), settings.twins()
+    labelled, options, twins = read_case_apart(case), settings.run_options(), settings.twins()
     volume, truth = labelled.volume, labelled.labels
     liver = (truth > 0).astype(np.uint8) if settings.true_liver else None
     runs = [options] if not twins else [replace(options, keep_probabilities=True, **models) for models in ({}, twins)]

@@ -79,12 +79,12 @@ def _network_inputs(ct: Path, spec):
     from LiverTumorLib.ct import to_axial
     from LiverTumorLib.ct.frame import neighbour_channels, network_slices
     from LiverTumorLib.errors import InputError
-    from LiverTumorLib.files import read_ct
+    from LiverTumorLib.jobs import read_apart
     from LiverTumorLib.pipelines.canvas import lay_canvas
     from LiverTumorLib.pipelines.options import RunOptions
     from LiverTumorLib.pipelines.segmentation import segment_case
 
-    volume, liver = to_axial(read_ct(ct)).volume, None
+    volume, liver = to_axial(read_apart(ct)).volume, None
     if spec.region == "liver":
         liver = segment_case(volume, RunOptions(tumor=False, slices=False)).labels
         if not liver.any():

@@ -123,7 +123,7 @@ def load_config(path: str | Path) -> TrainConfig:
     """
     try:
         content = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UsageError(f"{path} cannot be read as a training configuration: {error}.") from error
     return config_from_dict(content, path)
 

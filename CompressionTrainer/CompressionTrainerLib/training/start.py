@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from LiverTumorLib.errors import InputError, ModelError, UsageError
 from LiverTumorLib.models.bundle import MODEL
-from LiverTumorLib.models.catalogue import get_bundle
+from LiverTumorLib.models.catalogue import get_bundle, is_path
 
 from ..data.splits import Split
 from ..data.unseen import seen_cases
@@ -24,13 +24,11 @@ def start_file(words: str, folder: Path = Path()) -> Path:
 
     Files and folders are looked for in `folder`.
     """
-    path = folder / words
-    if path.is_dir():
-        return path / MODEL
-    if not path.exists():
+    if not is_path(words):
         with contextlib.suppress(ModelError):
             return get_bundle(words).model
-    return path
+    path = folder / words
+    return path / MODEL if path.is_dir() else path
 
 
 def check_start(path: Path | None) -> None:

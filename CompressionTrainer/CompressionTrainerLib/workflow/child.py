@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
-import tempfile
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 from LiverTumorLib import errors
 from LiverTumorLib.jobs import Job
+from LiverTumorLib.jobs.folder import new_job_folder
 from LiverTumorLib.jobs.protocol import crash_error
 
 from ..environment.process import child_environment
@@ -37,14 +36,6 @@ class CommandJob(Job):
         return kinds[exit_code](said[-1]) if said and exit_code in kinds else crash_error(exit_code, log)
 
 
-def job_folder() -> Path:
-    """A new temporary folder for a job, which removes it; raises OutputError where none can be made."""
-    try:
-        return Path(tempfile.mkdtemp(prefix="livertumor-job-"))
-    except OSError as error:
-        raise errors.OutputError(f"No temporary folder can be made for the run: {error.strerror or error}.") from error
-
-
 def run_child(words: Sequence[str], log: Path, listen: Callable[[dict | None], None]) -> None:
     """Run one command to its end.
 
@@ -68,11 +59,11 @@ def run_child(words: Sequence[str], log: Path, listen: Callable[[dict | None], N
         if event["event"] == "progress":
             listen(event)
 
-    folder = job_folder()
+    folder = new_job_folder()
     try:
         job = CommandJob([*PROGRAM, *words], folder, hear, child_environment(), log)
     except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
+        folder.remove()
         raise
     try:
         while not job.poll():

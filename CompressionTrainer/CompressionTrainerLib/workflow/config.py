@@ -60,7 +60,7 @@ def load_chain(config: str | Path, network: str | Path | None = None, files: dic
     path = _find(config, Path(), CONFIGS, "chain configuration")
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UsageError(f"{path} cannot be read as a chain configuration: {error}.") from error
     keys = [("name", "str"), ("network", "str"), *((stage, "dict", None) for stage in STAGES)]
     head = read_section(path, make_dataclass("Head", keys), None, content)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from LiverTumorLib.errors import OutputError
+from LiverTumorLib.jobs.folder import new_job_folder
 
 from ..environment.choice import OWN, SLICER, TrainerPython, own_folder, trainer_python
-from .child import CommandJob, job_folder
+from .child import CommandJob
 from .request import ChainRequest
 
 CONFIG = "compress.toml"
@@ -49,12 +49,12 @@ def start_installation(
 
 def _start(python: TrainerPython, words: Callable[[Path], Sequence[str]], on_event: Listener | None) -> TrainerJob:
     """Start `python -m WORDS`; the words may name files that they have written into the job's folder."""
-    folder = job_folder()
+    folder = new_job_folder()
     try:
-        return TrainerJob([str(python.executable), "-m", *words(folder)], folder, on_event, python.variables)
+        return TrainerJob([str(python.executable), "-m", *words(folder.path)], folder, on_event, python.variables)
     except OSError as error:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise OutputError(f"The temporary folder {folder} cannot be written: {error.strerror or error}.") from error
+        folder.remove()
+        raise OutputError(f"The temporary folder {folder.path} cannot be written: {error.strerror or error}.") from error
     except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
+        folder.remove()
         raise

@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from .. import __version__
 from ..errors import Cancelled, LiverTumorError
 from .log import unexpected
+from .progress import visible
 
 # A module whose package is not installed (the trainer's, say) is left out.
 COMMANDS = (
@@ -85,7 +86,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _fail(error: LiverTumorError) -> int:
-    print(f"livertumor: {error}", file=sys.stderr)
+    print(visible(f"livertumor: {error}"), file=sys.stderr)
     return error.exit_code
 
 

@@ -24,7 +24,7 @@ _DICOM_ENDINGS = (".dcm", ".ima", ".dicom")
 # Masks and maps, not CT: LiTS "segmentation-0.nii", Slicer "CT.seg.nrrd" and "CT-label.nrrd", MSD "labelsTr/", and our own results.
 _NO_CT = re.compile(r"labels|(^|[-_. ])(seg|segmentations?|label|labelmap|masks?|truth|probability)($|[-_. \d])", re.IGNORECASE)
 _NO_CT_FOLDER = re.compile(r"labels?(tr|ts|va|val)?|masks?|segmentations?", re.IGNORECASE)
-_FORBIDDEN = re.compile(r'[<>:"/\\|?*\x00-\x1f]')  # in file names on Windows
+_FORBIDDEN = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f-\x9f]')  # in file names on Windows
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?|cases\.csv", re.IGNORECASE)  # the last is the table of a batch
 _LONGEST = 100  # bytes
 _MOST_NAMED = 5  # folders in a message

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..errors import InputError, RequirementError
 from .atomic import printable
+from .opening import announce
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -33,6 +34,7 @@ def itk_name(path: Path) -> str:
         os.fspath(path).encode("utf-8")
     except UnicodeEncodeError as error:
         raise InputError(f"{printable(path)} has letters in its name that are no UTF-8 (of an old archive, perhaps); rename it.") from error
+    announce(path)
     return os.fspath(path)
 
 

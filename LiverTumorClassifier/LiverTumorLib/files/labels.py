@@ -12,6 +12,7 @@ from ..errors import InputError
 from .atomic import atomic_path
 from .itk import image_from, import_sitk
 from .nifti import import_nibabel
+from .opening import announce
 from .reading import check_path, read_stored
 from .segments import SEGMENTS, Segment
 from .stored import MOST_PACKED
@@ -27,6 +28,7 @@ def read_labels(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
         InputError: unreadable, not 3-D, or values that are no whole numbers from 0 to 255.
     """
     path = check_path(path)
+    announce(path)
     if path.is_dir():
         raise InputError(f"{path} is a folder; choose a file of labels (NIfTI, NRRD or MetaImage).")
     volume = read_stored(path, path.name, MOST_PACKED)

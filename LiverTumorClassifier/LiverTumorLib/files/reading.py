@@ -13,6 +13,7 @@ from .kinds import DICOM, META, NIFTI, NRRD, is_gzip, kind_of
 from .metaimage import read_metaimage
 from .nifti import read_nifti
 from .nrrd import read_nrrd
+from .opening import announce
 from .stored import MOST_PACKED_CT, check_regular
 
 NIFTI_ENDINGS = (".nii", ".nii.gz")
@@ -36,6 +37,7 @@ def read_ct(path: str | Path, series: str | None = None) -> CTVolume:
         RequirementError: a package that the format needs is not installed.
     """
     path = check_path(path)
+    announce(path)
     name = case_name(path)
     kind = None if path.is_dir() else kind_of(path)
     if kind in _READERS or (kind is None and _kind_by_name(path) in _READERS):

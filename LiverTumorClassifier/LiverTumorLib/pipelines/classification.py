@@ -7,6 +7,7 @@ import numpy as np
 from ..ct import CTVolume, to_axial
 from ..models.catalogue import get_bundle
 from ..models.session import Session
+from .doubt import NO_LIVER
 from .liver import segment_liver
 from .options import CaseOutput, Progress, RunOptions, no_progress
 from .results import TUMOR, CaseResult, CaseSummary, SliceRecord
@@ -41,7 +42,7 @@ def classify_case(
         session, threshold = run.session(options.slice_model, "slice", options.slice_threshold)
         suspicious = score_records(session, view.volume, records, labels, threshold, report)
     progress("done", 1.0, "Done")
-    notes = [*volume.notes, *(["No liver found."] if labels is not None and not labels.any() else [])]
+    notes = [*volume.notes, *([] if labels is None or labels.any() else [NO_LIVER]), *run.notes]
     summary = CaseSummary(suspicious_slices=suspicious, notes=notes)
     return CaseOutput(CaseResult(volume.name, summary, [], records, run.models, run.seconds))
 

@@ -13,9 +13,11 @@ resection, and for what the scan's ends cut off:
 
 from __future__ import annotations
 
+import numpy as np
+
 from ..ct import CTVolume
 from .results import CaseSummary
-from .survey import Survey, find_spine
+from .survey import Survey, find_spine, survey
 
 NO_LIVER = "No liver found."
 SMALLEST_ML, ORDINARY_ML = 100.0, (400.0, 5000.0)
@@ -58,6 +60,23 @@ def rejection(found: Survey) -> str | None:
     else:
         return None
     return f"A region of {found.ml:.0f} ml was rejected: {reason}."
+
+
+def liver_notes(labels: np.ndarray, volume: CTVolume, probability: float | None = None) -> list[str]:
+    """Notes on a liver that nothing rejects, since somebody has drawn, corrected or believed it.
+
+    Args:
+        labels: (k, j, i) on the volume's grid, above 0 in the liver; it may be empty.
+        volume: CT in axial order.
+        probability: see `survey`.
+    """
+    found = survey(labels, volume, probability)
+    return [NO_LIVER, *scan_doubts(volume)] if found is None else doubts(found)
+
+
+def corrected_notes(labels: np.ndarray, volume: CTVolume, summary: CaseSummary, probability: float | None = None) -> list[str]:
+    """All notes on labels that were changed after the run; `summary` holds their figures, the rest is as for `liver_notes`."""
+    return [*liver_notes(labels, volume, probability), *burden_doubts(summary), *volume.notes]
 
 
 def doubts(found: Survey) -> list[str]:

@@ -8,7 +8,7 @@ from ..ct import CTVolume
 from ..ct.region import bounding_box, component_sizes
 from ..models.session import Session
 from .canvas import lay_canvas
-from .doubt import doubts, rejection, scan_doubts
+from .doubt import NO_LIVER, liver_notes, rejection, scan_doubts
 from .edges import EdgeMaps, along_edges
 from .options import RunOptions
 from .results import LIVER
@@ -41,9 +41,10 @@ def segment_liver(run: Run, volume: CTVolume, options: RunOptions) -> tuple[np.n
                 labels[box] = np.where(_largest_component(labels[box] > 0), LIVER, 0)
         found = survey(labels, volume, sure)
         if found is not None and (reason := rejection(found)):
-            labels[:], found = 0, None
-            run.notes.append(reason)
-        run.notes += doubts(found) if found is not None else scan_doubts(volume)
+            labels[:] = 0
+            run.notes += [NO_LIVER, reason, *scan_doubts(volume)]
+        else:
+            run.notes += liver_notes(labels, volume, sure)
         if options.keep_probabilities:
             probability = np.zeros(volume.shape, np.float16) if maps is None else maps.full(volume.shape)
             probability[(labels > 0) & (probability < threshold)] = (1 + threshold) / 2

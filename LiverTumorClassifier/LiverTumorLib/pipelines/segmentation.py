@@ -7,13 +7,12 @@ import numpy as np
 from ..ct import to_axial
 from ..ct.volume import CTVolume
 from .classification import score_records, slice_records
-from .doubt import NO_LIVER, burden_doubts, doubts
+from .doubt import burden_doubts, liver_notes
 from .lesions import measure_axial
 from .liver import segment_liver
 from .options import CaseOutput, Progress, RunOptions, no_progress
 from .results import LIVER, TUMOR, CaseResult
 from .run import Run
-from .survey import survey
 from .tumor import drop_small, find_tumor
 
 
@@ -45,7 +44,7 @@ def segment_case(
         labels, liver_probability = segment_liver(run, axial, options)
     else:
         labels = np.where(view.bring(liver) > 0, np.uint8(LIVER), np.uint8(0))
-        run.notes += doubts(given) if (given := survey(labels, axial)) is not None else []
+        run.notes += liver_notes(labels, axial)
     tumor = None
     if options.tumor:
         with run.stage("tumor") as report:
@@ -63,7 +62,7 @@ def segment_case(
     with run.stage("measure"):
         lesions, summary = measure_axial(labels, axial, tumor and tumor.at)
         summary.suspicious_slices = suspicious
-        summary.notes = [*volume.notes, *([] if labels.any() else [NO_LIVER]), *run.notes, *burden_doubts(summary)]
+        summary.notes = [*run.notes, *burden_doubts(summary), *volume.notes]
         if not options.tumor:
             summary.tumor_ml = summary.tumor_burden_percent = summary.lesion_count = None
         output = CaseOutput(CaseResult(volume.name, summary, lesions, records, run.models, run.seconds), view.restore(labels))

@@ -144,7 +144,7 @@ def _part_of_body(region: np.ndarray, hu: np.ndarray, clipped: bool) -> np.ndarr
     from scipy.ndimage import label
 
     numbered = np.ones(hu.shape, np.uint8) if clipped else label(hu > BODY_HU)[0]
-    counts = np.bincount(numbered[region])
+    counts = np.bincount(numbered[region], minlength=1)
     counts[0] = 0
     return numbered == counts.argmax() if counts.any() else np.ones(hu.shape, bool)
 

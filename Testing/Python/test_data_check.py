@@ -20,7 +20,13 @@ def moved(mm: float) -> np.ndarray:
 
 FAULTS = {
     "other size": (make_ct(), make_labels()[:-1], MATRIX, "has 28 x 24 x 7 voxels and its CT 28 x 24 x 8", "resample it onto the CT"),
-    "moved": (make_ct(), make_labels(), moved(5), "lies up to 5 mm away from the voxels of its CT", "resample it onto the CT"),
+    "moved": (
+        make_ct(),
+        make_labels(),
+        moved(5),
+        "by its header (another origin) it lies up to 5 mm away",
+        "copy the CT's header to the mask",
+    ),
     "unknown label": (make_ct(), make_labels() * 2, MATRIX, "has the label values 4", "use 0 background, 1 liver, 2 tumor"),
     "no whole numbers": (make_ct(), make_labels() * np.float32(0.5), MATRIX, "its values are not whole numbers", "mend or remove"),
     "negative labels": (make_ct(), -make_labels().astype(np.int16), MATRIX, "is no label volume", "mend or remove"),

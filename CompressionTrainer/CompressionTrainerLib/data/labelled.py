@@ -46,14 +46,29 @@ def read_case(case: Case) -> Labelled:
     axial = to_axial(CTVolume(labels, matrix)).volume
     if axial.shape != view.volume.shape:
         sizes = [" x ".join(map(str, shape[::-1])) for shape in (labels.shape, volume.shape)]
-        raise InputError(f"{case.mask} has {sizes[0]} voxels and its CT {sizes[1]}; {_REMEDY}")
+        raise InputError(
+            f"{case.mask} has {sizes[0]} voxels and its CT {sizes[1]}; "
+            "take the mask that belongs to this CT, or resample it onto the CT's grid."
+        )
     apart = _apart_mm(axial.ijk_to_ras, view.volume.ijk_to_ras, axial.shape)
     if apart > _tolerance_mm(volume):
-        raise InputError(f"{case.mask} lies up to {apart:.3g} mm away from the voxels of its CT; {_REMEDY}")
+        # Of one size, mask and CT mostly belong together and only a header is wrong; resampling would follow that header.
+        raise InputError(
+            f"{case.mask} has as many voxels as its CT, but by its header ({_differing(matrix, volume.ijk_to_ras)}) it lies up to "
+            f"{apart:.3g} mm away from them; look whether the two fit voxel by voxel, and if so copy the CT's header to the mask."
+        )
     return Labelled(view.volume, axial.array)
 
 
-_REMEDY = "take the mask that belongs to this CT, or resample it onto the CT's grid."
+def _differing(one: np.ndarray, other: np.ndarray) -> str:
+    """Which parts of two IJK to RAS matrices differ."""
+    sizes = [np.linalg.norm(matrix[:3, :3], axis=0) for matrix in (one, other)]
+    parts = {
+        "voxel size": np.allclose(*sizes, rtol=1e-3),
+        "orientation": np.allclose(one[:3, :3] / sizes[0], other[:3, :3] / sizes[1], atol=1e-3),
+        "origin": np.allclose(one[:3, 3], other[:3, 3], atol=1e-2),
+    }
+    return " and ".join(f"another {part}" for part, same in parts.items() if not same)
 
 
 def _tolerance_mm(volume: CTVolume) -> float:

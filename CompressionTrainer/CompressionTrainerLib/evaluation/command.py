@@ -130,17 +130,21 @@ def _evaluate(case, selection, options, twin, true_liver: bool, picture: Path | 
     import numpy as np
     from LiverTumorLib.pipelines.segmentation import segment_case
 
+    from ..data.anatomy import anatomy_notes
     from ..data.labelled import read_case
     from .agreement import compare_runs
     from .case import score_case
     from .pictures import draw_slices
 
     labelled = read_case(case)
+    doubtful = [f"{problem.what}; {problem.remedy}." for problem in anatomy_notes(case, labelled)]
     volume, truth = labelled.volume, labelled.labels
     agreement, liver = None, (truth > 0).astype(np.uint8) if true_liver else None
     output = segment_case(volume, replace(options, keep_probabilities=True) if twin else options, liver=liver)
     if twin:
         agreement = compare_runs(output, segment_case(volume, replace(twin, keep_probabilities=True), liver=liver), truth)
+    for note in dict.fromkeys([*doubtful, *output.result.summary.notes]):
+        print(f"  {note}", file=sys.stderr, flush=True)
     if picture:
         draw_slices(picture, volume, output.labels, truth, slices)
     # Of a folder without a split, --no-tumor says that only the liver is labelled.

@@ -81,7 +81,7 @@ def corrected_notes(labels: np.ndarray, volume: CTVolume, summary: CaseSummary, 
 
 def doubts(found: Survey) -> list[str]:
     """What is unusual in a liver, found or given, as sentences 'what it is; what to do.'."""
-    notes = [*place_doubts(found), *liver_doubts(found)]
+    notes = [*place_doubts(found), *size_doubts(found), *density_doubts(found)]
     if found.cut:
         where = " and ".join(end for end in ("lower end", "upper end", "side") if end.split()[0] in found.cut)
         notes.append(f"The liver is cut at the scan's {where}; all volumes are those of the part that the scan shows.")
@@ -120,13 +120,18 @@ def place_doubts(found: Survey) -> list[str]:
     return notes
 
 
-def liver_doubts(found: Survey) -> list[str]:
-    """Where volume or density are not those of a liver."""
+def size_doubts(found: Survey) -> list[str]:
+    """Where the volume is not that of a liver."""
+    if found.cut or _within(found.ml, ORDINARY_ML):
+        return []
+    usual = f"where {ORDINARY_ML[0]:.0f} to {ORDINARY_ML[1]:.0f} ml are usual"
+    unless = ", unless it is a child's or was resected" if found.ml < ORDINARY_ML[0] else ""
+    return [f"The liver has {found.ml:.0f} ml, {usual}{unless}; look at its outline."]
+
+
+def density_doubts(found: Survey) -> list[str]:
+    """Where the density is not that of a liver."""
     notes = []
-    if not found.cut and not _within(found.ml, ORDINARY_ML):
-        usual = f"where {ORDINARY_ML[0]:.0f} to {ORDINARY_ML[1]:.0f} ml are usual"
-        unless = ", unless it is a child's or was resected" if found.ml < ORDINARY_ML[0] else ""
-        notes.append(f"The liver has {found.ml:.0f} ml, {usual}{unless}; look at its outline.")
     if not _within(found.hu, USUAL_HU):
         notes.append(f"The liver has {found.hu:.0f} HU, where {USUAL_HU[0]:.0f} to {USUAL_HU[1]:.0f} HU are usual; look at its outline.")
     if found.spread_hu > USUAL_SPREAD_HU:

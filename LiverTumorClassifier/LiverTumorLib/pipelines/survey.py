@@ -17,7 +17,7 @@ FAT_HU = -30.0  # fat lies below, what is lean above
 BODY_HU, LUNG_HU = -300.0, -400.0
 BONE_HU, DENSE_BONE_HU = 150.0, 250.0  # the latter is above vessels full of contrast medium, but beyond most windows
 CUT_SHARE = 0.25  # a cross-section at the scan's end is a cut one from this part of the largest on: a tip may touch the end
-CUT_SIDE_CM2 = 5.0
+CUT_SIDE_CM2 = 15.0  # as for the ends: a flat side may touch the border
 BESIDE_MM = (8.0, 12.0, 16.0, 20.0, 24.0)  # how far above and below a region its surroundings are looked at
 RAY_MM = 80.0  # bone is looked for no farther from a region
 DISC_MM = 24.0  # no gap between two vertebrae is higher
@@ -174,7 +174,7 @@ def _thickness_mm(region: np.ndarray, mm: np.ndarray, at_end: tuple[bool, bool])
 def _bone_around(region: np.ndarray, hu: np.ndarray, mm: np.ndarray) -> float:
     from scipy.ndimage import uniform_filter
 
-    bone = (uniform_filter(hu, (1, 3, 3)) >= BONE_HU) & ~region
+    bone = (uniform_filter(np.where(region, 0, hu), (1, 3, 3)) >= BONE_HU) & ~region
     met = []
     for axis in (1, 2):
         reach = max(1, round(RAY_MM / float(mm[axis])))

@@ -28,8 +28,8 @@ def _header_doubts(volume: CTVolume) -> list[str]:
     """Sentences on an identity matrix, which is what software writes that knows nothing of voxel size and place."""
     if not (volume.spacing == 1).all():
         return []
-    first, last = volume.ras([0, 0, 0]), volume.ras(np.array(volume.shape[::-1]) - 1)
-    if np.abs(np.minimum(first, last)).max() > 1e-3 and np.abs(np.maximum(first, last)).max() > 1e-3:
+    corners = volume.ras([[0, 0, 0], np.array(volume.shape[::-1]) - 1])
+    if np.abs(corners).min(axis=0).max() > 1e-3:  # no corner lies at the origin
         return []
     return [
         "the header gives voxels of exactly 1 mm and no place in the patient, as software does that has lost both; "

@@ -17,6 +17,7 @@ from LiverTumorLib.pipelines.options import CaseOutput, RunOptions
 from LiverTumorLib.pipelines.results import LIVER, TUMOR, CaseResult, CaseSummary
 
 from ..environment.process import child_environment
+from .anatomy import anatomy_notes
 from .identity import fingerprint, sha256_of, voxels_sha256
 from .labelled import Labelled, read_case
 from .problems import Problem
@@ -128,6 +129,7 @@ def check_case(case: Case) -> tuple[CaseFacts | None, list[Problem]]:
     problems = _label_problems(case, labelled)
     if any(problem.blocking for problem in problems):
         return None, problems
+    problems += anatomy_notes(case, labelled)
     areas = [labelled.areas_mm2(mask).round(3).tolist() for mask in (labelled.labels > 0, labelled.labels == TUMOR)]
     return CaseFacts(voxels_sha256(labelled.volume.array), *digests, float(labelled.volume.spacing[2]), *areas), problems
 

@@ -54,10 +54,17 @@ def read_case(case: Case) -> Labelled:
     axial = to_axial(CTVolume(labels, matrix)).volume
     if axial.shape != view.volume.shape:
         sizes = [" x ".join(map(str, shape[::-1])) for shape in (labels.shape, volume.shape)]
-        raise InputError(f"{case.mask} has {sizes[0]} voxels and its CT {sizes[1]}; {_REMEDY}{_said(volume)}")
+        raise InputError(
+            f"{case.mask} has {sizes[0]} voxels and its CT {sizes[1]}; "
+            f"take the mask that belongs to this CT, or resample it onto the CT's grid.{_said(volume)}"
+        )
     apart = _apart_mm(axial.ijk_to_ras, view.volume.ijk_to_ras, axial.shape)
     if apart > _tolerance_mm(volume):
-        raise InputError(f"{case.mask} lies up to {apart:.3g} mm away from the voxels of its CT; {_REMEDY}{_said(volume)}")
+        # Of one size, mask and CT mostly belong together and only a header is wrong; resampling would follow that header.
+        raise InputError(
+            f"{case.mask} has as many voxels as its CT, but by its header ({_differing(matrix, volume.ijk_to_ras)}) it lies up to "
+            f"{apart:.3g} mm away from them; look whether the two fit voxel by voxel, and if so copy the CT's header to the mask.{_said(volume)}"
+        )
     return Labelled(view.volume, axial.array)
 
 
@@ -77,7 +84,15 @@ def _hand_over(labelled: Labelled, options: RunOptions, progress: Progress) -> C
     return CaseOutput(CaseResult(labelled.volume.name, CaseSummary()), labelled.labels, volume=labelled.volume)
 
 
-_REMEDY = "take the mask that belongs to this CT, or resample it onto the CT's grid."
+def _differing(one: np.ndarray, other: np.ndarray) -> str:
+    """Which parts of two IJK to RAS matrices differ."""
+    sizes = [np.linalg.norm(matrix[:3, :3], axis=0) for matrix in (one, other)]
+    parts = {
+        "voxel size": np.allclose(*sizes, rtol=1e-3),
+        "orientation": np.allclose(one[:3, :3] / sizes[0], other[:3, :3] / sizes[1], atol=1e-3),
+        "origin": np.allclose(one[:3, 3], other[:3, 3], atol=1e-2),
+    }
+    return " and ".join(f"another {part}" for part, same in parts.items() if not same)
 
 
 def _said(volume: CTVolume) -> str:

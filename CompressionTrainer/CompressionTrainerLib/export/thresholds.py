@@ -28,10 +28,10 @@ def predictions(session: Session, case: CaseSlices) -> list[np.ndarray]:
 def liver_threshold(session: Session, cases: Sequence[CaseSlices]) -> tuple[float, dict[str, float]]:
     """Threshold with about the best median Dice over cases (see `nearest_to_half`), and that Dice by threshold (on the network's canvas).
 
-    With the mean, one patient with a large mass beside the liver would decide.
+    With the mean, one patient with a large mass beside the liver would decide. Scans without liver have no Dice and do not.
     """
-    spec = session.bundle.manifest.input
-    scored = [case_scores(predictions(session, case)[0][..., 0], case, spec, "liver", CANDIDATES) for case in cases]
+    spec, shown = session.bundle.manifest.input, [case for case in cases if case.has_liver.any()]
+    scored = [case_scores(predictions(session, case)[0][..., 0], case, spec, "liver", CANDIDATES) for case in shown]
     dice = {float(threshold): float(np.median(values)) for threshold, values in zip(CANDIDATES, np.transpose(scored), strict=True)}
     return nearest_to_half(dice), dice
 

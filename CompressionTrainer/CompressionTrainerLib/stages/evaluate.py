@@ -200,6 +200,7 @@ def _score(
     import numpy as np
     from LiverTumorLib.pipelines.segmentation import segment_case
 
+    from ..data.anatomy import anatomy_notes
     from ..data.labelled import read_case_apart
     from ..evaluation.agreement import compare_runs
     from ..evaluation.case import Parts, score_case
@@ -217,6 +218,9 @@ def _score(
 
         outputs.append(segment_case(volume, each, progress, liver=liver))
     agreement = compare_runs(*outputs, truth) if twins else None
+    doubtful = [f"{problem.what}; {problem.remedy}." for problem in anatomy_notes(case, labelled)]
+    for note in dict.fromkeys([*doubtful, *outputs[0].result.summary.notes]):
+        print(f"  {note}", file=sys.stderr, flush=True)
     if picture:
         draw_slices(picture, volume, outputs[0].labels, truth, settings.pictures)
     # Of a folder without a split, --no-tumor says that only the liver is labelled.

@@ -63,6 +63,9 @@ def test_the_shipped_splits():
     assert paths
     for path in paths:
         check("split", read(path))
+    for entry in ({"ct": "a.nii"}, {"ct": "a.nii", "holds": "all"}):
+        with pytest.raises(ValidationError):
+            check("split", {"name": "x", "patients": {}, "sha256": {}, "cases": {"a": entry}})
 
 
 @pytest.mark.parametrize("options", [(), ("--split", "slice"), ("--folds", "2")], ids=["patient", "slice", "folds"])

@@ -46,7 +46,7 @@ def test_every_field_is_described():
         (Lesion, summary["$defs"]["lesion"]),
         (SliceRecord, summary["$defs"]["slice_record"]),
     ):
-        assert set(part["properties"]) == {field.name for field in fields(record)}, record.__name__
+        assert {field.name for field in fields(record)} <= set(part["properties"]), record.__name__
 
 
 @pytest.mark.parametrize("folder", sorted(SHIPPED.iterdir()), ids=lambda folder: folder.name)

@@ -60,7 +60,7 @@ class InputSpec:
         if self.spacing_mm < SHORTEST_MM:
             raise ValueError(f"spacing_mm is {self.spacing_mm}; it must be at least {SHORTEST_MM}")
         if len(self.size) != 2 or not all(1 <= _number("size", length) <= LARGEST_SIZE for length in self.size):
-            raise ValueError(f"size is {self.size}; it must be rows and columns, up to {LARGEST_SIZE}")
+            raise ValueError(f"size is {list(self.size)}; it must be two whole numbers from 1 to {LARGEST_SIZE}, rows and columns")
         if len(self.window_hu) != 2 or not _number("window_hu", self.window_hu[0]) < _number("window_hu", self.window_hu[1]):
             raise ValueError("the window's high end must lie above its low end")
         if self.liver_hu is not None:

@@ -187,6 +187,18 @@ def test_a_folder_of_another_site_is_evaluated_as_one_command(data, tmp_path):
 
 
 @shipped
+def test_what_only_anatomy_shows_is_noted(tmp_path, capsys):
+    import nibabel
+
+    volume, labels = make_phantom(seed=1, shape=(32, 96, 96))
+    for name, array in (("ct", volume.array), ("mask", labels)):
+        nibabel.save(nibabel.Nifti1Image(array[:, :, ::-1].T, volume.ijk_to_ras), tmp_path / f"{name}.nii.gz")
+    pair = "--pair", tmp_path / "ct.nii.gz", tmp_path / "mask.nii.gz"
+    evaluate(*pair, "--out", tmp_path / "o", "--log", tmp_path / "log.jsonl", "--no-slices", "--true-liver")
+    assert capsys.readouterr().err.count("  The liver lies on the patient's left; unless the patient's organs are mirrored") == 1
+
+
+@shipped
 def test_a_bad_mask_does_not_stop_the_other_cases(data, tmp_path):
     site, out = tmp_path / "site", tmp_path / "o"
     site.mkdir()

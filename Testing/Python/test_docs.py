@@ -61,6 +61,24 @@ def test_the_version_is_the_same_everywhere():
     assert "version" in tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["dynamic"]
 
 
+def test_the_paths_on_the_map_exist():
+    """Files and folders that the page on development names, as `name/` or as a path with a suffix."""
+    page = (DOCS / "development.md").read_text(encoding="utf-8")
+    libraries = [ROOT / "LiverTumorClassifier" / "LiverTumorLib", ROOT / "CompressionTrainer" / "CompressionTrainerLib"]
+    places = [
+        ROOT,
+        ROOT / "Testing" / "Python",
+        *libraries,
+        *(library.parent for library in libraries),
+        libraries[0] / "models/shipped/liver-roi",
+    ]
+    paths = re.findall(r"`([\w./-]+(?:/|\.py|\.md|\.txt))`", page)
+    assert len(paths) > 30
+    for path in paths:
+        if path != "stages/NAME.py":
+            assert any((place / path).exists() for place in places), path
+
+
 def test_the_examples_of_the_python_console_run(monkeypatch, tmp_path, capsys):
     pytest.importorskip("slicer_core", reason="slicer-core is not installed")
     pytest.importorskip("PySide6.QtWidgets", reason="PySide6 is not installed")

@@ -34,9 +34,7 @@ class LabeledSlice:
 
 def liver_slices(cases: Sequence[CaseSlices]) -> list[LabeledSlice]:
     """The slices of a split's subset that hold liver: the others are no question to a classifier of liver tumor."""
-    return [
-        LabeledSlice(str(case.case), str(case.patient), int(k), bool(case.has_tumor[k])) for case in cases for k in case.ks(case.has_liver)
-    ]
+    return [LabeledSlice(case.case, case.patient, int(k), bool(case.has_tumor[k])) for case in cases for k in case.ks(case.has_liver)]
 
 
 def input_and_training(model: ModelFile, run: Path | None) -> tuple[InputSpec, dict]:

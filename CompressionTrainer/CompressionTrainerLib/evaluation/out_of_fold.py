@@ -92,7 +92,7 @@ def with_truth(probability: np.ndarray, case: CaseSlices, spec: InputSpec, task:
     """A kept answer beside the truth of its case; see `HeldOut`."""
     truth = (case.liver if task == "liver" else case.tumor)[INNER] >= 128
     voxel_ml = spec.spacing_mm**2 * case.slice_mm / 1000
-    return HeldOut(str(case.case), str(case.patient), probability, truth, voxel_ml)
+    return HeldOut(case.case, case.patient, probability, truth, voxel_ml)
 
 
 def scores(case: HeldOut) -> dict[Point, float]:

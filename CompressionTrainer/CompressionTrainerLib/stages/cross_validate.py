@@ -154,7 +154,7 @@ def _held_cases(arguments: argparse.Namespace, config: TrainConfig, number: int)
     return subset_slices(usable, "test", config.input, arguments.cache)
 
 
-def _prediction_file(out: Path, number: int, case: int | str) -> Path:
+def _prediction_file(out: Path, number: int, case: str) -> Path:
     return out / PREDICTIONS / f"fold-{number}" / f"{case}.npy"
 
 

@@ -77,7 +77,7 @@ def add_settings(parser: argparse.ArgumentParser, kind: type) -> None:
         else:
             given |= {"type": _parser_of(inner, told), "metavar": told.metavar, "choices": told.choices or None}
         if several:
-            given |= {"nargs": "+", "action": "append" if several == 2 else "store"}
+            given |= {"nargs": "+", "action": "append", "default": list(each.default)} if several == 2 else {"nargs": "+"}
         groups[told.group].add_argument(_flag(each.name), **given)
 
 

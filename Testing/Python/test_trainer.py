@@ -75,7 +75,7 @@ def test_a_segmenter_is_trained_and_exported_with_its_float_twin(segmenter, data
     log = (segmenter / "log.csv").read_text().splitlines()
     assert len(log) == 3 and "val_dice" in log[0]
     record = json.loads((segmenter / "run.json").read_text())
-    assert record["cases"] == {"train": [0, 1], "val": [2]}
+    assert record["cases"] == {"train": ["0", "1"], "val": ["2"]}
     bundle, output = check_export(segmenter, data, tmp_path / "tiny-tumor")
     metrics = bundle.manifest.metrics
     chosen = metrics["validation"]["dice_by_threshold"][str(bundle.manifest.threshold)]
@@ -121,7 +121,7 @@ def test_a_refit_trains_on_all_and_takes_the_operating_point_of_the_model_that_w
     chosen = export_run(segmenter, data, tmp_path / "chosen", ExportSettings())
     network = 'architecture = "unet"\nwidth = 0.125'
     run = trained(tmp_path, data, "tumor", "liver", network, refit=True)
-    assert json.loads((run / "run.json").read_text())["cases"] == {"train": [0, 1, 2], "val": []}
+    assert json.loads((run / "run.json").read_text())["cases"] == {"train": ["0", "1", "2"], "val": []}
     assert "val_" not in (run / "log.csv").read_text()
     assert (run / "best.weights.h5").read_bytes() and read_state(run).best_epoch == 2, "the last epoch is the best that is known"
     with pytest.raises(UsageError, match="give --operating-point"):

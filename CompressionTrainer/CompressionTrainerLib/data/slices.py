@@ -34,8 +34,8 @@ class CaseSlices:
     split gives to the subset; None is all of them.
     """
 
-    case: int | str
-    patient: int | str
+    case: str
+    patient: str
     image: np.ndarray
     liver: np.ndarray
     tumor: np.ndarray
@@ -56,7 +56,7 @@ def subset_slices(split: Split, subset: str, spec: InputSpec, cache: str | Path)
 
 def _as_split(split: Split, subset: str, case: Case, slices: CaseSlices) -> CaseSlices:
     """The slices of a case with the split's selection and labels."""
-    marks = {"selected": slices_of(split, subset, case), "has_tumor": split.tumor_slices.get(str(case.id))}
+    marks = {"selected": slices_of(split, subset, case), "has_tumor": split.tumor_slices.get(case.id)}
     everywhere = np.arange(len(slices.image))
     return replace(slices, **{name: np.isin(everywhere, ks) for name, ks in marks.items() if ks is not None})
 

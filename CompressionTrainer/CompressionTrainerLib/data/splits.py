@@ -19,14 +19,14 @@ HOLDS = ("tumor", "liver", "none")
 
 @dataclass(frozen=True)
 class Case:
-    """One labelled CT: its id, its patient (the smallest case id of that patient), its CT and its mask.
+    """One labelled CT: its id (a text, also where a file says a number), its patient (the smallest case id of that patient), CT and mask.
 
     The CT is what `read_ct` takes (file or DICOM folder), the mask a label file or the folder of 3D-IRCADb's DICOM masks; None where
     the scan shows no liver. `holds` is one of HOLDS.
     """
 
-    id: int | str
-    patient: int | str
+    id: str
+    patient: str
     ct: Path
     mask: Path | None
     holds: str = "tumor"
@@ -47,8 +47,8 @@ class Split:
         sha256: by path relative to `data` (for a DICOM folder: of all its files), what the split was frozen with.
         data: the data folder.
         kind: "patient", or "slice" for the seed paper's split, in which slices of one patient train and test.
-        slices: by subset and case id as text, the axial slices that belong there; empty where all slices of a subset's cases do.
-        tumor_slices: by case id as text, the axial slices that count as tumor; empty where any tumor pixel counts.
+        slices: by subset and case id, the axial slices that belong there; empty where all slices of a subset's cases do.
+        tumor_slices: by case id, the axial slices that count as tumor; empty where any tumor pixel counts.
         source: what the data are and whom to cite, for the cards of models trained on them; empty where nobody has said.
         weights_licence: under which such models may be used; empty where nobody has said.
     """
@@ -91,7 +91,7 @@ def _joined(one: dict[str, list[int]], other: dict[str, list[int]]) -> dict[str,
 
 def slices_of(split: Split, subset: str, case: Case) -> list[int] | None:
     """The axial slices of a case that belong to a subset; None where all of them do."""
-    return split.slices[subset][str(case.id)] if split.slices else None
+    return split.slices[subset][case.id] if split.slices else None
 
 
 def load_split(path: str | Path, data: str | Path) -> Split:
@@ -104,7 +104,7 @@ def load_split(path: str | Path, data: str | Path) -> Split:
     try:
         content = read_json(path)
         cases = {
-            subset: [_case(content, case, min(group), data) for group in content["patients"].get(subset, []) for case in group]
+            subset: [_case(content, str(case), str(min(group)), data) for group in content["patients"].get(subset, []) for case in group]
             for subset in SUBSETS
         }
         split = Split(
@@ -130,7 +130,7 @@ def load_split(path: str | Path, data: str | Path) -> Split:
     return split
 
 
-def _case(content: dict, case: int | str, patient: int | str, data: Path) -> Case:
+def _case(content: dict, case: str, patient: str, data: Path) -> Case:
     """A case with its files, which a split file lists by case, relative to the data folder, or gives by a pattern for all."""
     if "cases" not in content:
         ct, mask = (_within(data, content["files"][name].replace("{case}", str(case))) for name in ("ct", "mask"))
@@ -163,7 +163,7 @@ def _require_kinds(split: Split) -> None:
 
 
 def _require_patients_apart(path: str | Path, split: Split) -> None:
-    seen: dict[int | str, str] = {}
+    seen: dict[str, str] = {}
     for subset in SUBSETS:
         for case in split.cases[subset]:
             if seen.setdefault(case.id, subset) != subset or seen.setdefault(case.patient, subset) != subset:
@@ -174,6 +174,6 @@ def _require_slices_apart(path: str | Path, split: Split) -> None:
     seen: dict[tuple[str, int], str] = {}
     for subset in SUBSETS:
         for case in split.cases[subset]:
-            for k in split.slices[subset][str(case.id)]:
-                if seen.setdefault((str(case.id), k), subset) != subset:
+            for k in split.slices[subset][case.id]:
+                if seen.setdefault((case.id, k), subset) != subset:
                     raise InputError(f"{path}: slice {k} of case {case.id} is in two subsets; a slice belongs to one. Make the split anew.")

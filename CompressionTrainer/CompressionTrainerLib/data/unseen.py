@@ -41,11 +41,11 @@ def seen_cases(training: dict, split: Split, subset: str) -> list[str]:
     """
     if split.kind != "patient":
         refit = training.get("config", {}).get("refit") and training.get("split") == split.name and subset == "val"
-        return sorted(str(case.id) for case in split.cases.get(subset, [])) if refit else []
+        return sorted(case.id for case in split.cases.get(subset, [])) if refit else []
     cases, checksums = split.cases.get(subset, []), set(training.get("train_ct_sha256", []))
     ids = (
         {str(case) for case in training.get("cases", {}).get("train", [])}
         if training.get("split") == split.name and not checksums
         else set()
     )
-    return sorted({str(case.id) for case in cases if str(case.id) in ids or split.ct_sha256(case) in checksums})
+    return sorted({case.id for case in cases if case.id in ids or split.ct_sha256(case) in checksums})

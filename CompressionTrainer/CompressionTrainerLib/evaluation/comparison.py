@@ -11,16 +11,15 @@ import numpy as np
 from LiverTumorLib.ct.frame import neighbour_channels
 from LiverTumorLib.errors import ModelError, UsageError
 from LiverTumorLib.metrics import PatientSlices, auc_difference
-from LiverTumorLib.models.bundle import load_bundle
+from LiverTumorLib.models.bundle import MANIFEST, load_bundle
 from LiverTumorLib.models.manifest import InputSpec
 from LiverTumorLib.models.runtimes import LiteRT, OnnxRuntime
 
 from ..data.slices import BORDER, CaseSlices
+from ..networks.config import PREDICT_BATCH
 from ..training.record import is_run, read_record, read_run
 from .formats import ModelFile
 from .summary import slice_figures
-
-_BATCH = 16
 
 
 @dataclass(frozen=True)
@@ -35,9 +34,7 @@ class LabeledSlice:
 
 def liver_slices(cases: Sequence[CaseSlices]) -> list[LabeledSlice]:
     """The slices of a split's subset that hold liver: the others are no question to a classifier of liver tumor."""
-    return [
-        LabeledSlice(str(case.case), str(case.patient), int(k), bool(case.has_tumor[k])) for case in cases for k in case.ks(case.has_liver)
-    ]
+    return [LabeledSlice(case.case, case.patient, int(k), bool(case.has_tumor[k])) for case in cases for k in case.ks(case.has_liver)]
 
 
 def input_and_training(model: ModelFile, run: Path | None) -> tuple[InputSpec, dict]:
@@ -46,7 +43,7 @@ def input_and_training(model: ModelFile, run: Path | None) -> tuple[InputSpec, d
     Raises:
         UsageError: nothing says it, or it is no slice classifier's.
     """
-    if (model.path.parent / "manifest.json").is_file():
+    if (model.path.parent / MANIFEST).is_file():
         manifest = load_bundle(model.path.parent).manifest
         task, spec, training = manifest.task, manifest.input, manifest.training
     else:
@@ -118,7 +115,7 @@ def _keras(weights: Path, images: Iterator[np.ndarray]) -> list[float]:
     model = build_network(read_run(weights.parent))
     model.load_weights(weights)
     found = []
-    while batch := list(islice(images, _BATCH)):
+    while batch := list(islice(images, PREDICT_BATCH)):
         outputs = model.predict_on_batch(np.stack(batch))
         found += (outputs[0] if isinstance(outputs, list) else outputs)[:, 1].tolist()
     return found

@@ -49,7 +49,7 @@ def select_cases(folder: Path | None, split_file: Path, subset: str, pairs: Sequ
         raise UsageError("Give either the folder DATA, or --pair CT MASK.")
     if pairs:
         cases = [Case(short(ct), short(ct), ct, mask) for ct, mask in pairs]
-        return Selection(f"Pairs: {', '.join(str(case.id) for case in cases)}", cases, False, None, {"kind": "pairs"})
+        return Selection(f"Pairs: {', '.join(case.id for case in cases)}", cases, False, None, {"kind": "pairs"})
     if subset == EVERYTHING:
         return _whole_folder(folder)
     split = load_split(split_file, folder)

@@ -129,5 +129,7 @@ def _compression(training: dict) -> list[str]:
     return sentences
 
 
-def _list(cases: list[int]) -> str:
-    return ", ".join(str(case) for case in sorted(cases))
+def _list(cases: list[str]) -> str:
+    """Ids, numbers in their order first."""
+    names = sorted(map(str, cases), key=lambda name: (not name.isdecimal(), int(name) if name.isdecimal() else 0, name))
+    return ", ".join(names)

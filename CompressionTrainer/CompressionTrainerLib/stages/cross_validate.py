@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..settings import add_settings, option, settings_from
 from ..training.settings import TrainSettings, start_option
-from .options import add_data_options, add_events_option, training_data
+from .options import add_data_options, add_events_option, training_data, training_work
 
 if TYPE_CHECKING:
     from ..data.splits import Split
@@ -58,13 +58,8 @@ def run(arguments: argparse.Namespace) -> int:
         RequirementError: TensorFlow is not installed.
         UsageError: a configuration of another task, or options that make no sense.
     """
-    from ..requirement import need_trainer_packages
 
-    need_trainer_packages()
-    from ..progress import reporting
-    from ..stopping import stops_promptly
-
-    with stops_promptly(), reporting(arguments.events, arguments.out) as report:
+    with training_work(arguments.events, arguments.out) as report:
         cross_validate(arguments, report)
     return 0
 
@@ -154,7 +149,7 @@ def _held_cases(arguments: argparse.Namespace, config: TrainConfig, number: int)
     return subset_slices(usable, "test", config.input, arguments.cache)
 
 
-def _prediction_file(out: Path, number: int, case: int | str) -> Path:
+def _prediction_file(out: Path, number: int, case: str) -> Path:
     return out / PREDICTIONS / f"fold-{number}" / f"{case}.npy"
 
 

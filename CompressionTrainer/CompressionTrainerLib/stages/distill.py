@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..settings import POSITIVE, SHARE, add_settings, option, settings_from, weights_option
 from ..training.settings import start_option
-from .options import add_source, training_data
+from .options import add_source, training_data, training_work
 
 if TYPE_CHECKING:
     from ..data.training_data import TrainingData
@@ -55,13 +55,8 @@ def add_parser(subparsers) -> None:
 
 def run(args) -> int:
     """Distill; raises RequirementError without TensorFlow, UsageError for a student unlike its teacher, InputError for bad data."""
-    from ..requirement import need_trainer_packages
 
-    need_trainer_packages()
-    from ..progress import reporting
-    from ..stopping import stops_promptly
-
-    with stops_promptly(), reporting(args.events, args.out) as report:
+    with training_work(args.events, args.out) as report:
         from ..training.config import load_config
 
         config = load_config(args.config)

@@ -227,7 +227,7 @@ def _score(
     complete = selection.complete and (options.tumor or "split" in selection.about)
     is_labelled = complete or bool((truth == 2).any())
     parts = Parts(liver=not settings.true_liver, tumor=options.tumor and is_labelled, slices=options.slices and is_labelled)
-    return score_case(outputs[0], truth, volume, str(case.patient), parts, agreement)
+    return score_case(outputs[0], truth, volume, case.patient, parts, agreement)
 
 
 def key_figures(summary: dict) -> dict:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable
+import contextlib
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from LiverTumorLib.errors import OutputError
 
 from ..data.training_data import TrainingData
 from ..training.settings import START, start_weights
+
+if TYPE_CHECKING:
+    from ..progress import ProgressReport
 
 
 def add_data_options(parser: argparse.ArgumentParser) -> None:
@@ -52,3 +57,19 @@ def refuse_to_replace(arguments: argparse.Namespace, names: Iterable[str]) -> No
     present = next((path for name in names if (path := arguments.out / name).exists()), None)
     if present and not arguments.overwrite:
         raise OutputError(f"{present} exists; choose another --out, or --overwrite.")
+
+
+@contextlib.contextmanager
+def training_work(events: bool, out: Path, *packages: str) -> Iterator[ProgressReport]:
+    """Within the block TensorFlow may be loaded and a stop takes effect at once; gives what the work in `out` tells its progress to.
+
+    Raises:
+        RequirementError: TensorFlow, a package that goes with it, or one of `packages` is not installed.
+    """
+    from ..progress import reporting
+    from ..requirement import need_trainer_packages
+    from ..stopping import stops_promptly
+
+    need_trainer_packages(*packages)
+    with stops_promptly(), reporting(events, out) as report:
+        yield report

@@ -96,5 +96,7 @@ def _network_inputs(ct: Path, spec):
 
 
 def _most_suspicious(model, inputs) -> int:
-    outputs = model.predict(inputs, batch_size=16, verbose=0)
+    from ..networks.config import PREDICT_BATCH
+
+    outputs = model.predict(inputs, batch_size=PREDICT_BATCH, verbose=0)
     return int((outputs[0] if isinstance(outputs, list) else outputs)[:, 1].argmax())

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ..settings import add_settings, settings_from
 from ..training.settings import TrainSettings
-from .options import add_data_options, add_events_option, training_data
+from .options import add_data_options, add_events_option, training_data, training_work
 
 
 def add_parser(subparsers) -> None:
@@ -30,14 +30,9 @@ def add_parser(subparsers) -> None:
 
 def run(args) -> int:
     """Train; raises RequirementError without TensorFlow, UsageError for a bad configuration, InputError for bad data."""
-    from ..requirement import need_trainer_packages
-
-    need_trainer_packages(*(["tensorboard"] if args.tensorboard else []))
-    from ..progress import reporting
-    from ..stopping import stops_promptly
     from ..training.config import load_config
 
-    with stops_promptly(), reporting(args.events, args.out) as report:
+    with training_work(args.events, args.out, *(["tensorboard"] if args.tensorboard else [])) as report:
         from ..training.run import train
 
         train(load_config(args.config), training_data(args), args.out, settings_from(TrainSettings, args), report)

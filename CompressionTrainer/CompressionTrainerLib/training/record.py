@@ -139,8 +139,14 @@ def claim(path: Path, record: dict) -> None:
         except ValueError:
             earlier = {}
         for key in record.keys() | earlier.keys():
-            if key not in _MAY_CHANGE and earlier.get(key) != record.get(key):
+            if key not in _MAY_CHANGE and _comparable(key, earlier) != _comparable(key, record):
                 raise InputError(f"{path.parent} holds a run already, one with another {key!r}; choose another folder or remove it.")
         return
     with atomic_path(path) as temporary:
         temporary.write_text(json.dumps(record, indent=1), encoding="utf-8")
+
+
+def _comparable(key: str, record: dict) -> object:
+    """What a record says, ids of cases as texts: earlier versions wrote numbers."""
+    value = record.get(key)
+    return {subset: [str(case) for case in cases] for subset, cases in value.items()} if key == "cases" and value else value

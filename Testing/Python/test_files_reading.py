@@ -271,7 +271,7 @@ def test_an_affine_without_meaning_is_refused(tmp_path, matrix):
 
 
 def test_metres_for_millimetres_are_refused(tmp_path):
-    refusal(save_nifti(tmp_path / "a.nii", ct_values(), np.diag([-0.0007, -0.0007, 0.0025, 1])), "millimetres")
+    refusal(save_nifti(tmp_path / "a.nii", ct_values(), np.diag([-0.0007, -0.0007, 0.0025, 1])), "millimeters")
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid"), reason="file permissions of POSIX")

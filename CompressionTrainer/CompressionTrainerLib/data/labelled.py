@@ -63,7 +63,8 @@ def read_case(case: Case) -> Labelled:
         # Of one size, mask and CT mostly belong together and only a header is wrong; resampling would follow that header.
         raise InputError(
             f"{case.mask} has as many voxels as its CT, but by its header ({_differing(matrix, volume.ijk_to_ras)}) it lies up to "
-            f"{apart:.3g} mm away from them; look whether the two fit voxel by voxel, and if so copy the CT's header to the mask.{_said(volume)}"
+            f"{apart:.3g} mm away from them; look whether the two fit voxel by voxel, and if so copy the CT's header to the "
+            f"mask.{_said(volume)}"
         )
     return Labelled(view.volume, axial.array)
 

@@ -13,6 +13,7 @@ from .units import looks_offset as looks_offset
 AIR_HU = -1000.0
 _INT16 = np.iinfo(np.int16)
 MOST_LABELS = 20
+LEAST_MM, MOST_MM = 0.01, 100.0  # of a voxel
 
 
 class HUBuffer:
@@ -76,9 +77,9 @@ def check_ct(volume: CTVolume) -> CTVolume:
         raise InputError(f"{name} holds no voxels; export it again.")
     if volume.array.dtype.kind not in "buif":
         raise InputError(f"{name} holds {volume.array.dtype} values, not plain numbers; a CT in Hounsfield units is needed.")
-    if volume.spacing.min() < 0.01 or volume.spacing.max() > 100:
+    if volume.spacing.min() < LEAST_MM or volume.spacing.max() > MOST_MM:
         size = " x ".join(f"{value:g}" for value in volume.spacing)
-        raise InputError(f"{name} has voxels of {size} mm, which no CT has; its header is damaged or not in millimetres.")
+        raise InputError(f"{name} has voxels of {size} mm, which no CT has; its header is damaged or not in millimeters.")
     hu = hu_array(volume.array)
     array, notes = _finite(hu, name)
     low, high = float(array.min()), float(array.max())

@@ -205,21 +205,23 @@ class CompressionTrainerLogic(ScriptedLoadableModuleLogic):
           ``reportFile``), or a TrainerRun (``wait()``, ``cancel()``, ``result()``) where wait is False.
         :raises LiverTumorLib.errors.LiverTumorError: what is wrong with the data, the settings, the folder or the Python.
         """
-        from CompressionTrainerLib.chain.request import request_chain
+        from CompressionTrainerLib.workflow.request import ChainChoices, request_chain
 
         request = request_chain(
-            dataFolder,
-            outputFolder,
-            configuration,
-            network=network,
-            name=modelName,
-            split=split,
-            leave_out=leaveOut,
-            skip_bad=skipBad,
-            imagenet=imagenet,
-            start=start,
-            until=until,
-            overwrite=overwrite,
+            ChainChoices(
+                dataFolder,
+                outputFolder,
+                configuration,
+                network=network,
+                name=modelName,
+                split=split,
+                leave_out=leaveOut,
+                skip_bad=skipBad,
+                imagenet=imagenet,
+                start=start,
+                until=until,
+                overwrite=overwrite,
+            )
         )
         return self._run(request, python, install, wheels, wait, progressCallback, eventCallback, finishedCallback)
 

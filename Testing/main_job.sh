@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The main job: segment liver and tumour, classify the slices, write all results.
+# The main job: segment liver and tumor, classify the slices, write all results.
 #   Testing/main_job.sh                        on the digital phantom that comes with the software, into out/demo
 #   Testing/main_job.sh CT [CT…] [--out DIR]   on your CT: NIfTI, NRRD or a DICOM folder, into out/segment unless --out says otherwise
 # All other options are those of `livertumor demo` and `livertumor segment`.

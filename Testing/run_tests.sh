@@ -1,11 +1,25 @@
 #!/usr/bin/env bash
-# Passes the tests: makes .venv-test with exact versions (Testing/requirements-lock.txt), checks style, runs pytest.
+# Runs the tests: makes .venv-test with exact versions (Testing/requirements-lock.txt), checks style, spelling and imports, runs pytest.
 #   Testing/run_tests.sh                 everything but the tests marked slow
+#   Testing/run_tests.sh --fast          without TensorFlow, panels and real CT: for the loop of a developer
+#   Testing/run_tests.sh --style         style, spelling and imports only
+#   Testing/run_tests.sh --coverage      also says how much of the code the tests reach
 #   Testing/run_tests.sh -k metrics      any options of pytest
 # Tests on real CT run where LIVERTUMOR_TEST_DATA names the data folder; the others need no data.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 environment="$repository/.venv-test"
+
+only_style=0
+options=()
+for argument in "$@"; do
+  case $argument in
+    --style) only_style=1 ;;
+    --fast) options+=(--fast) && unset LIVERTUMOR_TEST_DATA ;;
+    --coverage) options+=(--cov --cov-report=term:skip-covered) ;;
+    *) options+=("$argument") ;;
+  esac
+done
 
 # find_python312: Slicer 5.12 and the slicer-core package are Python 3.12, so that one is looked for first, and fetched with uv if need be.
 find_python312() {
@@ -46,12 +60,22 @@ if is_python "$environment/bin/python" 12 && ! missing=$("$environment/bin/pytho
 fi
 
 cd "$repository"
-say "Checking style (ruff)"
-style=0
-"$environment/bin/ruff" check . || style=1
-"$environment/bin/ruff" format --check . || style=1
+say "Checking style, spelling and imports"
+complaints=0
+# check TOOL OPTION…: says something only where the tool does.
+check() {
+  local said
+  said=$("$environment/bin/$1" "${@:2}" 2>&1) && return
+  printf '%s\n' "$said" >&2
+  complaints=1
+}
+check ruff check --quiet .
+check ruff format --quiet --check .
+check codespell
+check lint-imports --no-cache --no-logo
+[ "$only_style" -eq 0 ] || exit "$complaints"
 say "Running the tests"
 export QT_QPA_PLATFORM=offscreen MPLBACKEND=Agg
 # A process for each CPU; the tests of a file share what they made, so they stay together.
-"$environment/bin/python" -m pytest -m "not slow" --numprocesses auto --dist loadfile --no-loadscope-reorder "$@" || exit 1
-[ "$style" -eq 0 ] || stop "The tests pass, but ruff has complaints (above); \`$environment/bin/ruff check --fix .\` and \`ruff format .\` mend most."
+"$environment/bin/python" -m pytest -m "not slow" --no-header --numprocesses auto --dist loadfile --no-loadscope-reorder ${options[@]+"${options[@]}"} || exit 1
+[ "$complaints" -eq 0 ] || stop "The tests pass, but there are complaints about style, spelling or imports (above); \`$environment/bin/ruff check --fix .\` and \`ruff format .\` correct most of them."

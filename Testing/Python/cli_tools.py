@@ -6,15 +6,17 @@ import csv
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
-import LiverTumorLib
 import numpy as np
 import pytest
 from LiverTumorLib.models.bundle import write_bundle
 from LiverTumorLib.models.manifest import InputSpec, Manifest
 
 HERE = Path(__file__).parent
+# Those that this process has, which need not be those that a child would find.
+LIBRARIES = [str(Path(found.origin).parents[1]) for name in ("LiverTumorLib", "CompressionTrainerLib") if (found := find_spec(name))]
 
 
 AFFINE = np.array([[-0.8, 0, 0, 12], [0, -0.8, 0, 14], [0, 0, 3.0, -200], [0, 0, 0, 1]])
@@ -31,7 +33,7 @@ def work(tmp_path, monkeypatch):
         write_bundle(tmp_path / "models" / id, manifest, {"model.tflite": id.encode() * 1000, "card.md": f"# {id}: Kärtchen\n".encode()})
     monkeypatch.setenv("LIVERTUMOR_MODELS", str(tmp_path / "models"))
     monkeypatch.setenv("TMPDIR", str(tmp_path / "temp"))
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(HERE), str(Path(LiverTumorLib.__file__).parents[1])]))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(HERE), *LIBRARIES]))
     monkeypatch.chdir(tmp_path / "work")
     yield tmp_path / "work"
     assert [path.name for path in (tmp_path / "temp").iterdir() if path.suffix != ".log"] == []

@@ -4,10 +4,42 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
+import hypothesis
 import pytest
 from cli_tools import work  # noqa: F401  # fixtures of several files
 from job_tools import temp  # noqa: F401
+
+hypothesis.settings.register_profile("any machine", deadline=None)  # a busy one is no reason to fail
+hypothesis.settings.load_profile("any machine")
+
+# What `--fast` leaves out, by file: importing TensorFlow alone takes seconds, and the panels wait for child processes.
+SLOW_FILES = (
+    *("test_benchmark.py", "test_chain*.py", "test_compression_*.py", "test_docs.py", "test_evaluate_command.py", "test_export_command.py"),
+    *("test_extension_archive.py", "test_files_real.py", "test_float_twin.py", "test_format_benchmark.py", "test_modules.py"),
+    *(
+        "test_mrml_onnx.py",
+        "test_networks.py",
+        "test_onnx.py",
+        "test_panel_*.py",
+        "test_slicer_tests.py",
+        "test_trainer*.py",
+        "test_training_*.py",
+    ),
+)
+FAST_FILES = ("test_training_config.py",)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The option of `Testing/run_tests.sh --fast`."""
+    parser.addoption("--fast", action="store_true", help="leave out the files of tests that take long (TensorFlow, panels, real CT)")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out, before they are imported, the files that `--fast` does without."""
+    slow = config.getoption("--fast") and any(map(collection_path.match, SLOW_FILES))
+    return True if slow and collection_path.name not in FAST_FILES else None
 
 
 @pytest.fixture

@@ -25,11 +25,10 @@ def stage(words: list[str]) -> int:
         file.write(f"{name}{'+' if (out / 'half.txt').exists() else ''}\n")
     out.mkdir(parents=True, exist_ok=True)
     (out / "half.txt").write_text("made in a first part")
-    if "--events" in words:
-        for fraction in (0.5, 1.0):
-            event = {"event": "progress", "stage": name, "fraction": fraction, "message": f"half {fraction}", "remaining_s": None}
-            print(json.dumps(event | {"metrics": {"loss": 1 - fraction}}), flush=True)
-    print("something to keep in the log", flush=True)
+    for fraction in (0.5, 1.0):
+        event = {"event": "progress", "stage": name, "fraction": fraction, "message": f"half {fraction}", "remaining_s": None}
+        print(json.dumps(event | {"metrics": {"loss": 1 - fraction}}), flush=True)
+    print("something to keep in the log", file=sys.stderr, flush=True)
     what = (NOTES / name).read_text() if (NOTES / name).exists() else ""
     if what == "fail":
         print(f"livertumor: {name} has no more space.", file=sys.stderr)
@@ -37,6 +36,7 @@ def stage(words: list[str]) -> int:
     if what == "hang":
         hang()
     (out / "whole.txt").write_text("complete")
+    print(json.dumps({"event": "result", "folder": str(out)}), flush=True)
     return 0
 
 
@@ -52,7 +52,7 @@ def hang() -> None:
 
 if __name__ == "__main__":
     if sys.argv[1] == "compress":
-        from CompressionTrainerLib.chain import child
+        from CompressionTrainerLib.workflow import child
         from LiverTumorLib.cli import main
 
         child.PROGRAM = (sys.executable, __file__)

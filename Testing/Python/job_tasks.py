@@ -32,6 +32,11 @@ def whole(volume, options, progress) -> CaseOutput:
     return CaseOutput(result, (volume.array > 0).astype(np.uint8), {"liver": np.full(volume.shape, 0.5, np.float16)})
 
 
+def crashing_reader(path: str):
+    os.write(2, b"a line of the reader's\n")
+    ctypes.string_at(0)
+
+
 def slices_only(volume, options, progress) -> CaseOutput:
     progress("slices", 1.0, "")
     return CaseOutput(CaseResult(volume.name, CaseSummary(), slices=[SliceRecord(0, 0.0, "unknown", 0.5)]))

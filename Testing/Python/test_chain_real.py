@@ -10,8 +10,8 @@ import pytest
 
 pytest.importorskip("tensorflow", reason="the trainer's tests need TensorFlow")
 
-from CompressionTrainerLib.chain.child import child_environment
-from CompressionTrainerLib.compression.inspect import float_tensors, kernels, sparsity
+from CompressionTrainerLib.environment.process import child_environment
+from CompressionTrainerLib.networks.tflite_file import float_tensors, kernels, sparsity
 from LiverTumorLib.models.bundle import load_bundle
 from tiny_training import TINY, write_data
 
@@ -115,7 +115,7 @@ def test_a_classifiers_student_is_made_smaller_in_every_way_and_measured_in_all_
 
 
 def test_steps_are_measured(folder):
-    from CompressionTrainerLib.chain.probe import step_seconds
     from CompressionTrainerLib.training.config import load_config
+    from CompressionTrainerLib.workflow.probe import step_seconds
 
     assert 0 < step_seconds(load_config(folder / "tiny.toml")) < 60

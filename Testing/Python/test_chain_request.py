@@ -6,15 +6,15 @@ import time
 from types import SimpleNamespace
 
 import pytest
-from CompressionTrainerLib.chain.compose import chain_text
-from CompressionTrainerLib.chain.config import CONFIGS, load_chain
-from CompressionTrainerLib.chain.estimate import BEFORE, Estimate
-from CompressionTrainerLib.chain.folder import check_rows, epochs, finished_stages, variants
-from CompressionTrainerLib.chain.job import start_chain
-from CompressionTrainerLib.chain.progress import Progress
-from CompressionTrainerLib.chain.request import request_chain
-from CompressionTrainerLib.chain.run import compress, prepare, require_unchanged
 from CompressionTrainerLib.environment.choice import own_folder, trainer_python
+from CompressionTrainerLib.workflow.compose import chain_text
+from CompressionTrainerLib.workflow.config import CONFIGS, load_chain
+from CompressionTrainerLib.workflow.estimate import BEFORE, Estimate
+from CompressionTrainerLib.workflow.folder import check_rows, epochs, finished_stages, variants
+from CompressionTrainerLib.workflow.job import start_chain
+from CompressionTrainerLib.workflow.progress import ChainProgress
+from CompressionTrainerLib.workflow.request import ChainChoices, request_chain
+from CompressionTrainerLib.workflow.run import chain_status, compress, require_unchanged
 from LiverTumorLib.errors import InputError, ModelError, OutputError, UsageError
 from LiverTumorLib.models.bundle import MODEL, load_bundle, write_bundle
 from LiverTumorLib.models.catalogue import SHIPPED, bundle_folders, get_bundle
@@ -44,7 +44,7 @@ def test_files_that_a_configuration_names_are_found_from_anywhere(tmp_path):
     (tmp_path / "here").mkdir()
     (tmp_path / "here" / "a 'b\" ü.npz").write_bytes(b"")
     (tmp_path / "here" / "chain.toml").write_text('name = "x"\nnetwork = "fast"\n[train]\nimagenet = "a \'b\\" ü.npz"\n[export]\n')
-    request = request_chain(tmp_path, tmp_path / "out", tmp_path / "here" / "chain.toml")
+    request = request_chain(ChainChoices(tmp_path, tmp_path / "out", tmp_path / "here" / "chain.toml"))
     assert stages_of(request.config, tmp_path)["train"]["imagenet"] == tmp_path / "here" / "a 'b\" ü.npz"
 
 
@@ -52,26 +52,28 @@ def test_a_model_to_start_from_is_named_by_its_id(tmp_path):
     (tmp_path / "chain.toml").write_text('name = "x"\nnetwork = "liver-roi"\n[train]\nstart = "liver-roi"\n')
     model = get_bundle("liver-roi").model
     for request in (
-        request_chain(tmp_path, tmp_path / "out", tmp_path / "chain.toml"),
-        request_chain(tmp_path, tmp_path / "out", "best", network="liver-roi", start="liver-roi"),
-        request_chain(tmp_path, tmp_path / "out", "best", network="liver-roi", start=model),
+        request_chain(ChainChoices(tmp_path, tmp_path / "out", tmp_path / "chain.toml")),
+        request_chain(ChainChoices(tmp_path, tmp_path / "out", "best", network="liver-roi", start="liver-roi")),
+        request_chain(ChainChoices(tmp_path, tmp_path / "out", "best", network="liver-roi", start=model)),
     ):
         assert stages_of(request.config, tmp_path)["train"]["start"] == model
     with pytest.raises(UsageError, match="liver-ro, which .train. start names, is missing"):
-        request_chain(tmp_path, tmp_path / "out", "best", network="liver-roi", start="liver-ro")
+        request_chain(ChainChoices(tmp_path, tmp_path / "out", "best", network="liver-roi", start="liver-ro"))
 
 
 def test_choices_reach_the_configuration_and_the_command_line(tmp_path):
     request = request_chain(
-        tmp_path,
-        tmp_path / "out",
-        "fast",
-        name="mine",
-        split="slice",
-        leave_out=["prune", "train"],
-        skip_bad=True,
-        until="export",
-        overwrite=True,
+        ChainChoices(
+            tmp_path,
+            tmp_path / "out",
+            "fast",
+            name="mine",
+            split="slice",
+            leave_out=["prune", "train"],
+            skip_bad=True,
+            until="export",
+            overwrite=True,
+        )
     )
     stages = stages_of(request.config, tmp_path)
     assert stages["prepare"] == {"split": "slice", "slices": "liver", "skip_bad": True}
@@ -82,7 +84,7 @@ def test_choices_reach_the_configuration_and_the_command_line(tmp_path):
     assert words[-3:] == ["--until", "export", "--overwrite"] and "--split" not in words
 
     (tmp_path / "split.json").write_text("{}")
-    request = request_chain(tmp_path, tmp_path / "out", "best", network="liver-roi", split=tmp_path / "split.json")
+    request = request_chain(ChainChoices(tmp_path, tmp_path / "out", "best", network="liver-roi", split=tmp_path / "split.json"))
     assert "prepare" not in stages_of(request.config, tmp_path)
     assert load_chain(tmp_path / "asked.toml").network.config.task == "liver"
     assert request.words(tmp_path)[-2:] == ["--split", str(tmp_path / "split.json")]
@@ -105,14 +107,14 @@ def test_choices_reach_the_configuration_and_the_command_line(tmp_path):
 def test_what_does_not_fit_is_told_before_anything_starts(tmp_path, changes, error, message):
     asked = {"data": tmp_path, "out": tmp_path / "out", "configuration": "fast"} | changes
     with pytest.raises(error, match=message):
-        request_chain(**asked)
+        request_chain(ChainChoices(**asked))
     assert not (tmp_path / "out").exists()
 
 
 @needs_trainer
 def test_a_chain_stops_after_a_stage_and_goes_on(setup: Setup):  # noqa: F811
     def look(until: str | None):
-        return prepare(
+        return chain_status(
             load_chain(setup.folder / "chain.toml"), setup.data, setup.folder / "split.json", setup.out, setup.out / "cache", until
         )
 
@@ -132,7 +134,7 @@ def test_a_check_of_the_data_that_failed_may_be_repeated_with_other_settings(set
 
     def look(more: str):
         (setup.folder / "chain.toml").write_text(f'name = "x"\nnetwork = "tiny.toml"\n[prepare]\n{more}\n')
-        return prepare(load_chain(setup.folder / "chain.toml"), setup.data, None, setup.out, setup.out / "cache", "prepare")
+        return chain_status(load_chain(setup.folder / "chain.toml"), setup.data, None, setup.out, setup.out / "cache", "prepare")
 
     setup.will("prepare", "fail")
     with pytest.raises(OutputError, match="has no more space"):
@@ -148,7 +150,7 @@ def test_the_fraction_never_falls():
     """A stage that tells nothing at first is judged by its time, which may say more than the stage does afterwards."""
     told = []
     stage = SimpleNamespace(name="train")
-    progress = Progress(lambda *report: told.append(report[1]), [stage], [stage], {"train": Estimate(0.01, BEFORE)})
+    progress = ChainProgress(lambda *report: told.append(report[1]), [stage], [stage], {"train": Estimate(0.01, BEFORE)})
     progress.begin(stage)
     time.sleep(0.02)
     progress(None)
@@ -184,7 +186,7 @@ def test_the_pythons(tmp_path, monkeypatch):
 
 def test_a_python_that_is_not_there_is_told(tmp_path, monkeypatch):
     monkeypatch.setenv("LIVERTUMOR_MODELS", str(tmp_path / "models"))
-    request = request_chain(tmp_path, tmp_path / "out", "fast")
+    request = request_chain(ChainChoices(tmp_path, tmp_path / "out", "fast"))
     with pytest.raises(Exception, match=r"python.* cannot be started: No such file"):
         start_chain(trainer_python("own"), request)
 

@@ -59,6 +59,13 @@ def test_a_series_in_several_folders_is_one_case(tree):
     assert found("p", "q") == {"disk": "p/disk", "three": "q/three"}
 
 
+def test_folders_of_one_slice_each_are_one_case_where_all_but_the_uid_agrees(tree):
+    for number in range(4):
+        tree(f"p/{number}/IM1", SeriesInstanceUID=f"1.2.{number}", StudyInstanceUID="1.2")
+        tree(f"q/{number}/IM1", SeriesInstanceUID=f"1.3.{number}", StudyInstanceUID=f"1.{number}")
+    assert found("p") == {"p": "p"} and len(found("q")) == 4
+
+
 def test_parts_of_a_series_with_others_between_are_named(tree):
     tree("p/one/IM1", "p/two/IM2", SeriesInstanceUID="1.9")
     tree("p/three/IM1", SeriesInstanceUID="1.8")
@@ -74,6 +81,49 @@ def test_folders_without_ct_slices_are_passed_over_unless_they_are_named(tree):
     inputs = find_cases(["cd"], exclude=Path("/none"))
     assert [case.name for case in inputs.cases] == ["SE1"] and len(inputs.skipped) == 2
     assert found("cd/SE0") == {"SE0": "cd/SE0"}
+
+
+def test_folders_without_ct_slices_do_not_hide_what_lies_below_them(tree):
+    tree("cd/IM1", Modality="SR", Rows=None)
+    tree("cd/patient/IM1", Modality="SR", Rows=None)
+    tree("cd/patient/scan/IM1", "cd/patient/ct.nii")
+    inputs = find_cases(["cd"], exclude=Path("/none"))
+    assert [case.name for case in inputs.cases] == ["ct", "scan"] and len(inputs.skipped) == 2
+
+
+def test_one_series_uid_for_two_patients_or_studies_is_two_cases(tree):
+    tree("p/one/IM1", PatientID="A", SeriesInstanceUID="1.9")
+    tree("p/two/IM1", PatientID="B", SeriesInstanceUID="1.9")
+    assert found("p") == {"one": "p/one", "two": "p/two"}
+    tree("q/one/IM1", StudyInstanceUID="1.1", SeriesInstanceUID="1.9")
+    tree("q/two/IM1", StudyInstanceUID="1.2", SeriesInstanceUID="1.9")
+    assert found("q") == {"one": "q/one", "two": "q/two"}
+
+
+def test_dicom_without_a_preamble_is_found_whatever_its_name(tree):
+    tree("p/scan/IM1", "p/scan/IM2", "p/other/notes")
+    for file in Path("p/scan").iterdir():
+        content = file.read_bytes()
+        file.write_bytes(content[144 + int.from_bytes(content[140:144], "little") :])
+        file.rename(file.with_name(file.name.replace("IM", "slice")))
+    assert found("p") == {"scan": "p/scan"} and found("p/scan/slice*") == {"scan": "p/scan"}
+
+
+def test_damaged_dicom_stops_no_search(tree):
+    """A folder of nothing else is told; one that holds a part of a series belongs to it, damaged or not."""
+    tree("p/damaged/IM1", "p/whole/IM1", "p/bad/IM1")
+    Path("p/damaged/IM1").write_bytes(Path("p/damaged/IM1").read_bytes()[:300])
+    content = Path("p/bad/IM1").read_bytes()
+    at = content.index(b"\x28\0\x10\0US")  # Rows
+    Path("p/bad/IM1").write_bytes(content[: at + 6] + b"\1\0\1" + content[at + 10 :])
+    inputs = find_cases(["p"], exclude=Path("/none"))
+    assert [case.name for case in inputs.cases] == ["whole"]
+    assert sorted(reason.split(":")[0].split(os.sep)[-1] for reason in inputs.skipped) == ["bad", "damaged"]
+    assert all("its DICOM files are damaged (IM1 has a" in reason for reason in inputs.skipped)
+    assert found("p/damaged") == {"damaged": "p/damaged"}, "reading it says what is wrong"
+    tree("q/disk/one/IM1", SeriesInstanceUID="1.9")
+    tree("q/disk/two/IM1", SeriesInstanceUID="1.9", ImagePositionPatient=None)
+    assert found("q") == {"disk": "q/disk"}
 
 
 def test_a_link_to_a_folder_is_said_to_be_passed_over(tree):

@@ -5,10 +5,11 @@ import pytest
 
 pytest.importorskip("tensorflow", reason="the trainer's tests need TensorFlow")
 
-from CompressionTrainerLib.compression.channels import chains, strongest_channels, with_channels, without_channels
-from CompressionTrainerLib.compression.distillation import distiller, soft_loss
-from CompressionTrainerLib.compression.inspect import float_tensors, kernels, sparsity
-from CompressionTrainerLib.compression.magnitude import (
+from CompressionTrainerLib.export.tflite import VARIANTS, tflite
+from CompressionTrainerLib.networks.channels import channel_paths, strongest_channels, with_channels, without_channels
+from CompressionTrainerLib.networks.distillation import distiller, soft_loss
+from CompressionTrainerLib.networks.keras_module import keras, tf
+from CompressionTrainerLib.networks.magnitude import (
     HoldZeros,
     check_sparsity,
     gradually_pruned,
@@ -16,11 +17,10 @@ from CompressionTrainerLib.compression.magnitude import (
     schedule_callbacks,
     stripped,
 )
-from CompressionTrainerLib.compression.quantization import quantization_aware, start_ranges
-from CompressionTrainerLib.export.tflite import VARIANTS, tflite
-from CompressionTrainerLib.networks.keras_module import keras, tf
 from CompressionTrainerLib.networks.mobile_unet import mobile_unet
 from CompressionTrainerLib.networks.mobilenet_v2 import mobilenet_v2_classifier
+from CompressionTrainerLib.networks.quantization import quantization_aware, start_ranges
+from CompressionTrainerLib.networks.tflite_file import float_tensors, kernels, sparsity
 from LiverTumorLib.errors import ModelError, UsageError
 
 IMAGES = np.random.default_rng(0).uniform(-1, 1, (8, 64, 64, 3)).astype(np.float32)
@@ -69,7 +69,7 @@ def test_without_channels_that_nobody_reads_a_network_answers_the_same(network):
     model = keras.models.clone_model(network)
     model.set_weights(network.get_weights())
     kept = strongest_channels(model, 0.5)
-    for chain in chains(model):
+    for chain in channel_paths(model):
         if chain.maker.name in kept:
             kernel, *rest = chain.reader.get_weights()
             gone = np.setdiff1d(np.arange(kernel.shape[-2]), kept[chain.maker.name])

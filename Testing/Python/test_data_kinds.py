@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from CompressionTrainerLib.data.labelled import read_case
 from CompressionTrainerLib.data.splits import load_split
+from CompressionTrainerLib.data.training_data import TrainingData
 from labelled_data import make_ct, make_labels, save
 from LiverTumorLib.errors import InputError
 
@@ -55,7 +56,7 @@ def test_each_network_trains_on_the_cases_that_tell_it_something(split_file):
         "abdomen": [case.id for case in usable_cases(config("tumor"), cases)],
     }
     assert ids == {"liver": ["full", "liver", "bare"], "tumor": ["full"], "abdomen": ["full", "bare"]}
-    slices, used = load_slices(config("liver"), split_file.parent, split_file, split_file.parent / "cache")
+    slices, used = load_slices(config("liver"), TrainingData(split_file.parent, split_file, split_file.parent / "cache"))
     bare = slices["train"][2]
     assert not bare.has_liver.any() and not bare.liver.any() and bare.image.std() > 0
     assert [case.id for case in used.cases["train"]] == ids["liver"]
@@ -64,7 +65,7 @@ def test_each_network_trains_on_the_cases_that_tell_it_something(split_file):
     content["patients"]["train"] = [["liver"]]
     split_file.write_text(json.dumps(content), encoding="utf-8")
     with pytest.raises(InputError, match="None of the train cases .* has tumor labels"):
-        load_slices(config("tumor", region="liver"), split_file.parent, split_file, split_file.parent / "cache")
+        load_slices(config("tumor", region="liver"), TrainingData(split_file.parent, split_file, split_file.parent / "cache"))
 
 
 def test_an_unknown_kind_of_case_is_named(split_file):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from CompressionTrainerLib.data.labelled import read_case
 from CompressionTrainerLib.data.layouts import find_cases
-from dicom_writer import write_series
+from dicom_writer import write_series, write_slice
 from labelled_data import MATRIX, make_ct, make_labels, make_lits, save
 from LiverTumorLib.errors import InputError
 
@@ -119,6 +119,45 @@ def test_ircadb_that_is_not_unpacked_or_incomplete(tmp_path):
         read_case(found.cases[0])
     with pytest.raises(InputError, match="is no DICOM mask with a position"):
         read_case(found.cases[1])
+
+
+def test_a_damaged_or_incomplete_ircadb_scan_is_told(tmp_path):
+    pydicom = pytest.importorskip("pydicom")
+    for patient in ("cut", "placeless", "bare"):
+        write_patient(tmp_path / patient)
+        files = sorted((tmp_path / patient / "PATIENT_DICOM").iterdir(), key=lambda file: pydicom.dcmread(file).ImagePositionPatient[2])
+        for file in files[-2:]:
+            content = file.read_bytes()
+            if patient == "cut":
+                file.write_bytes(content[:300])
+            elif patient == "bare":
+                file.write_bytes(content[144 + int.from_bytes(content[140:144], "little") :])
+            else:
+                dataset = pydicom.dcmread(file)
+                del dataset.ImagePositionPatient
+                dataset.save_as(file)
+    cases = {case.id: case for case in find_cases(tmp_path).cases}
+    assert np.array_equal(read_case(cases["bare"]).volume.array, CT)
+    with pytest.raises(InputError, match="2 of 8 images of DICOM series .* damaged or incomplete"):
+        read_case(cases["cut"])
+    with pytest.raises(InputError, match="voxels and its CT .* When the CT was read: 2 of 8 images .* without position"):
+        read_case(cases["placeless"])
+
+
+def test_drifting_ircadb_masks_stay_on_their_scan(tmp_path):
+    pytest.importorskip("pydicom")
+    ct, labels = (np.repeat(array, 3, axis=0) for array in (CT, LABELS))
+    heights = np.concatenate([[0], np.cumsum([2.5] * 12 + [2.27] * 11)])
+    for folder, planes, tags in (
+        ("PATIENT_DICOM", ct, {}),
+        ("MASKS_DICOM/liver", np.where(labels > 0, 255, 0) - 1024, {"Modality": "OT"}),
+    ):
+        (tmp_path / "p" / folder).mkdir(parents=True)
+        for k, plane in enumerate(planes):
+            write_slice(tmp_path / "p" / folder / f"{k}.dcm", plane, (0, 0, heights[k]), SeriesInstanceUID="1.2.3", **tags)
+    labelled = read_case(find_cases(tmp_path).cases[0])
+    nearest = [int(np.abs(heights - height).argmin()) for height in np.linspace(0, heights[-1], 24)]
+    assert nearest != list(range(24)) and np.array_equal(labelled.labels > 0, labels[nearest] > 0)
 
 
 @pytest.mark.parametrize(

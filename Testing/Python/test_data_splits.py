@@ -164,8 +164,8 @@ def data(tmp_path_factory):
 def write_split(path, data, options):
     """What `livertumor prepare` writes, by its parts."""
     from CompressionTrainerLib.data.check import check_folder
-    from CompressionTrainerLib.data.command import _files
     from CompressionTrainerLib.data.layouts import find_cases
+    from CompressionTrainerLib.stages.prepare import _files
     from LiverTumorLib.files import write_json
 
     cases = find_cases(data).cases

@@ -1,15 +1,17 @@
 """The documentation is true: its examples run, its links lead somewhere, its pictures are there."""
 
 import re
+import tomllib
 from pathlib import Path
 
+import LiverTumorLib
 import pytest
 from read_extension import ROOT
 
 DOCS = ROOT / "Docs"
-PAGES = sorted(DOCS.glob("*.md"))
+PAGES = [*sorted(DOCS.glob("*.md")), *sorted(ROOT.glob("*.md"))]
 FENCE = re.compile(r"^( *)```(\w*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
-LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+LINK = re.compile(r"(?<=\]\()[^)\s]+(?=\))|(?<=<img src=\")[^\"]+")
 
 
 def anchors(page: Path) -> set[str]:
@@ -29,8 +31,10 @@ def test_links_lead_somewhere(page):
 
 
 def test_every_page_and_picture_is_used():
-    text = "".join(page.read_text(encoding="utf-8") for page in [*PAGES, ROOT / "README.md"]) + (ROOT / "CMakeLists.txt").read_text()
+    text = "".join(page.read_text(encoding="utf-8") for page in PAGES) + (ROOT / "CMakeLists.txt").read_text()
     assert len(PAGES) >= 5
+    for file in [*DOCS.glob("*.md"), *DOCS.glob("schemas/*.json")]:
+        assert f"{file.name})" in text or f"{file.name}#" in text, f"nothing links to {file.name}"
     for picture in (DOCS / "pictures").iterdir():
         assert picture.name in text
         assert picture.read_bytes().startswith(b"\x89PNG")
@@ -42,6 +46,37 @@ def test_tables_are_whole():
         for table in re.findall(r"(?:^\|.*\n)+", page.read_text(encoding="utf-8"), re.MULTILINE):
             cells = {len(re.findall(r"(?<!\\)\|", row)) for row in table.splitlines()}
             assert len(cells) == 1, f"{page.name}: {table.splitlines()[0]}"
+
+
+def test_the_readme_is_short():
+    lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+    assert len(lines) <= 130, "details belong on the pages in Docs"
+
+
+def test_the_version_is_the_same_everywhere():
+    version = LiverTumorLib.__version__
+    assert f"\nversion: {version}\n" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    releases = re.findall(r"^## \[(\d[^]]*)\]", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert releases[0] == version
+    assert "version" in tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["dynamic"]
+
+
+def test_the_paths_on_the_map_exist():
+    """Files and folders that the page on development names, as `name/` or as a path with a suffix."""
+    page = (DOCS / "development.md").read_text(encoding="utf-8")
+    libraries = [ROOT / "LiverTumorClassifier" / "LiverTumorLib", ROOT / "CompressionTrainer" / "CompressionTrainerLib"]
+    places = [
+        ROOT,
+        ROOT / "Testing" / "Python",
+        *libraries,
+        *(library.parent for library in libraries),
+        libraries[0] / "models/shipped/liver-roi",
+    ]
+    paths = re.findall(r"`([\w./-]+(?:/|\.py|\.md|\.txt))`", page)
+    assert len(paths) > 30
+    for path in paths:
+        if path != "stages/NAME.py":
+            assert any((place / path).exists() for place in places), path
 
 
 def test_the_examples_of_the_python_console_run(monkeypatch, tmp_path, capsys):
@@ -63,7 +98,7 @@ def test_the_examples_of_the_python_console_run(monkeypatch, tmp_path, capsys):
     assert len(examples) >= 6
     assert all(len([line for line in code.splitlines() if line]) <= 6 for code in examples)
     monkeypatch.setenv("LIVERTUMOR_MODELS", str(tmp_path / "models"))
-    make_lits(tmp_path / "labelled", [(3, 4)] * 8)
+    make_lits(tmp_path / "labeled", [(3, 4)] * 8)
     manifest = Manifest("my-slices", "1.0", "Mine", "slice", InputSpec((32, 32), 4.0), 0.5, {}, "mine alone")
     write_bundle(tmp_path / "run" / "my-slices", manifest, {MODEL: b"in place of what a whole training would make", "card.md": b"# Mine"})
     (tmp_path / "ct").mkdir()

@@ -5,12 +5,12 @@ import shlex
 from dataclasses import fields
 
 import pytest
-from CompressionTrainerLib.chain.config import CONFIGS, NETWORKS
 from CompressionTrainerLib.training.config import _SECTIONS
+from CompressionTrainerLib.workflow.config import CONFIGS, NETWORKS
 from LiverTumorLib.cli import build_parser
 from read_extension import ROOT
 
-TEXTS = {name: (ROOT / "Docs" / name).read_text(encoding="utf-8") for name in ("training.md", "checklist.md")}
+TEXTS = {name: (ROOT / "Docs" / name).read_text(encoding="utf-8") for name in ("training.md", "checklist.md", "commands.md")}
 COMMANDS = build_parser()._subparsers._group_actions[0].choices
 
 
@@ -22,6 +22,24 @@ def test_every_command_is_understood():
         if line.startswith("compress"):
             assert (CONFIGS / f"{arguments.config}.toml").is_file()
             assert arguments.network is None or (NETWORKS / f"{arguments.network}.toml").is_file()
+
+
+def test_the_recipe_of_the_shipped_models_is_understood():
+    recipe = (ROOT / "Docs" / "models.md").read_text(encoding="utf-8").partition("## How they were made")[2]
+    values = dict(re.findall(r'^(\w)="?([^"\n]+)"?$', recipe, re.MULTILINE))
+    lines = re.findall(r"^livertumor (.+)$", recipe, re.MULTILINE)
+    assert len(lines) > 12
+    for line in lines:
+        while "$" in line:
+            line = re.sub(r"\$(\w)", lambda match: values[match[1]], line)
+        arguments = build_parser().parse_args(shlex.split(line))
+        if hasattr(arguments, "config"):
+            assert (ROOT / arguments.config).is_file(), arguments.config
+
+
+def test_every_command_is_on_the_page_of_commands():
+    for command in COMMANDS:
+        assert re.search(rf"(?:`|livertumor ){command}\b", TEXTS["commands.md"]), command
 
 
 @pytest.mark.parametrize("name", TEXTS)

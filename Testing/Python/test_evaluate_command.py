@@ -11,8 +11,8 @@ import sys
 import numpy as np
 import pytest
 from CompressionTrainerLib.data.identity import sha256_of
-from CompressionTrainerLib.evaluation import command
-from CompressionTrainerLib.evaluation.provenance import append_log, provenance
+from CompressionTrainerLib.provenance import append_log, provenance
+from CompressionTrainerLib.stages import evaluate as command
 from labelled_data import save
 from LiverTumorLib.errors import InputError, LiverTumorError, OutputError, SomeCasesFailed, UsageError
 from LiverTumorLib.models.catalogue import SHIPPED
@@ -111,7 +111,7 @@ def test_the_log_grows_and_an_unwritable_one_is_an_error(tmp_path):
 
 
 def test_evaluation_loads_no_tensorflow_and_its_import_nothing_heavy():
-    modules = ", ".join(f"CompressionTrainerLib.evaluation.{name}" for name in ("command", "summary", "report"))
+    modules = "CompressionTrainerLib.stages.evaluate, CompressionTrainerLib.evaluation.summary, CompressionTrainerLib.evaluation.report"
     heavy = {"tensorflow", "tf_keras", "ai_edge_litert", "nibabel", "sklearn", "surface_distance"}
     code = f"import sys, {modules}; print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"PYTHONPATH": ":".join(sys.path)})
@@ -243,6 +243,18 @@ def test_a_folder_of_another_site_is_evaluated_as_one_command(data, tmp_path):
     assert (out / "pictures" / "001.png").read_bytes()[:4] == b"\x89PNG"
     with open(out / "slices.csv", newline="", encoding="utf-8") as file:
         assert len(list(csv.DictReader(file))) == 32
+
+
+@shipped
+def test_what_only_anatomy_shows_is_noted(tmp_path, capsys):
+    import nibabel
+
+    volume, labels = make_phantom(seed=1, shape=(32, 96, 96))
+    for name, array in (("ct", volume.array), ("mask", labels)):
+        nibabel.save(nibabel.Nifti1Image(array[:, :, ::-1].T, volume.ijk_to_ras), tmp_path / f"{name}.nii.gz")
+    pair = "--pair", tmp_path / "ct.nii.gz", tmp_path / "mask.nii.gz"
+    evaluate(*pair, "--out", tmp_path / "o", "--log", tmp_path / "log.jsonl", "--no-slices", "--true-liver")
+    assert capsys.readouterr().err.count("  The liver lies on the patient's left; unless the patient's organs are mirrored") == 1
 
 
 @shipped

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 from CompressionTrainerLib.evaluation.agreement import compare_runs
-from CompressionTrainerLib.evaluation.case import score_case
+from CompressionTrainerLib.evaluation.case import Parts, score_case
 from CompressionTrainerLib.evaluation.report import case_row, write_report
 from CompressionTrainerLib.evaluation.summary import summarize
 from LiverTumorLib.ct import CTVolume
@@ -80,7 +80,7 @@ def test_slices_are_matched_through_the_orientation_of_the_scan():
 
 
 def test_a_mask_without_tumor_labels_scores_the_liver_only():
-    scores = score_case(output(FOUND), np.minimum(TRUTH, 1), volume(), "p", tumor=False, slices=False)
+    scores = score_case(output(FOUND), np.minimum(TRUTH, 1), volume(), "p", Parts(tumor=False, slices=False))
     assert scores.tumor is None and scores.lesions is None and scores.slices is None
     row = case_row(scores)
     assert row["liver_dice"] == scores.liver.counts.dice and not any(key.startswith("tumor") for key in row)

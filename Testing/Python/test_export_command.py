@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import time
+from dataclasses import astuple
 from pathlib import Path
 
 import pytest
 
 pytest.importorskip("tensorflow", reason="the trainer's tests need TensorFlow")
 
-from CompressionTrainerLib.chain.child import PROGRAM, child_environment, end_process
-from LiverTumorLib.jobs.group import start_group
+from CompressionTrainerLib.data.training_data import TrainingData
+from CompressionTrainerLib.environment.process import child_environment
+from CompressionTrainerLib.workflow.child import PROGRAM, CommandJob
+from LiverTumorLib.errors import LiverTumorError
 from tiny_training import TINY, untrained_run, write_data
 
 
@@ -22,9 +24,9 @@ def words(tmp_path_factory) -> list[str]:
     """The command line after `livertumor`, for an untrained Mobile U-Net, without --out."""
     folder = tmp_path_factory.mktemp("export")
     write_data(folder)
-    data = folder, folder / "split.json", folder / "cache"
+    data = TrainingData(folder, folder / "split.json", folder / "cache")
     run = untrained_run(folder / "run", data, TINY.format(task="liver", region="body"))
-    given = zip(("--data", "--split", "--cache"), map(str, data), strict=True)
+    given = zip(("--data", "--split", "--cache"), map(str, astuple(data)), strict=True)
     return ["export", str(run), *(word for pair in given for word in pair), "--events"]
 
 
@@ -37,24 +39,23 @@ def inside_the_converter(pid: int) -> bool:
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux tells which signals a process handles")
 @pytest.mark.usefixtures("ctrl_c")
-@pytest.mark.parametrize("stop", [subprocess.Popen.terminate, end_process], ids=["terminate", "as-chain-and-panel-stop-it"])
+@pytest.mark.parametrize("stop", [lambda job: job._process.terminate(), CommandJob.cancel], ids=["terminate", "as-chain-and-panel-stop-it"])
 def test_a_stop_inside_a_conversion_ends_the_command_and_leaves_no_file(words, tmp_path, monkeypatch, stop):
     out, scratch = tmp_path / "model", tmp_path / "scratch"
     scratch.mkdir()
     monkeypatch.setenv("TMPDIR", str(scratch))
-    with open(tmp_path / "log.txt", "wb") as log:
-        process = start_group([*PROGRAM, *words, "--out", str(out)], log, child_environment())
-    while b'"convert"' not in (line := process.stdout.readline()):
-        assert line, (tmp_path / "log.txt").read_text()
-    while not inside_the_converter(process.pid):
-        assert process.poll() is None, (tmp_path / "log.txt").read_text()
+    (tmp_path / "job").mkdir()
+    job = CommandJob([*PROGRAM, *words, "--out", str(out)], tmp_path / "job", None, child_environment(), tmp_path / "log.txt")
+    while job.stage != "convert" or not inside_the_converter(job._process.pid):
+        assert not job.poll(), (tmp_path / "log.txt").read_text()
         time.sleep(0.01)
     begin = time.monotonic()
-    stop(process)
-    process.wait(timeout=900)
-    assert time.monotonic() - begin < 2 and process.returncode != 0
+    stop(job)
+    assert job.ends_within(900) and time.monotonic() - begin < 2
+    with pytest.raises(LiverTumorError):
+        job.output()
     with pytest.raises(ProcessLookupError):
-        os.killpg(process.pid, 0)
+        os.killpg(job._process.pid, 0)
     assert [path for folder in (out, Path(words[1]) / "float") for path in folder.rglob("*")] == []
     left = [path.name for path in scratch.rglob("*") if path.is_file()]
     assert all("autograph" in name for name in left), "TensorFlow's own, some kilobytes of code, may stay"

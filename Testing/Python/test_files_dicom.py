@@ -52,37 +52,37 @@ def test_sub_folders_foreign_files_and_reports_do_not_disturb(tmp_path):
 
 
 def test_the_axial_series_with_the_most_slices_is_taken_and_named(tmp_path):
-    uid = generate_uid()
-    write_series(tmp_path, HU, uid=uid, SeriesDescription="Portal venous")
-    write_series(tmp_path, HU[:5], SeriesDescription="Thick")
-    write_series(
-        tmp_path, ct_values((30, 20, 24)), step=(0, 2.5, 0), ImageOrientationPatient=[1, 0, 0, 0, 0, -1], SeriesDescription="Coronal"
-    )
-    write_series(tmp_path, HU[:1], ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"], SeriesDescription="Scout")
+    write_series(tmp_path, HU, SeriesDescription="Portal venous of Mr. Smith")
+    write_series(tmp_path, HU[:5], SeriesNumber="3")
+    write_series(tmp_path, ct_values((30, 20, 24)), step=(0, 2.5, 0), ImageOrientationPatient=[1, 0, 0, 0, 0, -1], SeriesNumber="4")
+    write_series(tmp_path, HU[:1], ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"], SeriesNumber="1")
     write_series(tmp_path, ct_values((40, 20, 24)), SOPClassUID=SecondaryCaptureImageStorage, ImagePositionPatient=None)
     volume = read_ct(tmp_path)
     assert np.array_equal(volume.array, HU)
-    assert uid in volume.notes[0] and "Portal venous" in volume.notes[0]
-    assert "Coronal" in volume.notes[0] and "Thick" in volume.notes[0] and "Scout" not in volume.notes[0]
+    (note,) = volume.notes
+    assert "series number 2 (8 slices) was read" in note and "number 3 (5 slices)" in note and "number 4 (30 slices)" in note
+    assert "number 1" not in note and "Smith" not in note and "1.2.826" not in note
 
 
 def test_a_complete_series_goes_before_a_broken_one(tmp_path):
-    write_series(tmp_path, ct_values((12, 20, 24)), leave_out=(3, 4, 5), SeriesDescription="Broken")
-    write_series(tmp_path, HU, SeriesDescription="Whole")
+    write_series(tmp_path, ct_values((12, 20, 24)), leave_out=(3, 4, 5), SeriesNumber="5")
+    write_series(tmp_path, HU)
     volume = read_ct(tmp_path)
     assert np.array_equal(volume.array, HU)
-    assert any("Broken" in note and "lacks 3 slices" in note for note in volume.notes)
+    assert any("number 5" in note and "lacks 3 slices" in note for note in volume.notes)
 
 
 def test_equally_good_series_are_refused_until_one_is_chosen(tmp_path):
     first, second = generate_uid(), generate_uid()
     write_series(tmp_path, HU, uid=first, SeriesDescription="Arterial", SeriesNumber="3")
     write_series(tmp_path, HU + 1, uid=second, SeriesDescription="Venous", SeriesNumber="4")
-    refusal(tmp_path, first, second, "Arterial", "Venous", "series=")
+    sentence = refusal(tmp_path, "number 3 (8 slices)", "number 4 (8 slices)", "--series", "name a file of the one you want")
+    assert "Arterial" not in sentence
+    assert np.array_equal(read_ct(next(tmp_path.glob(f"*{second}*"))).array, HU + 1), "the remedy works"
     for series in (second, "4", "Venous"):
         volume = read_ct(tmp_path, series)
         assert np.array_equal(volume.array, HU + 1) and "as asked" in volume.notes[0]
-    with pytest.raises(UsageError, match="Arterial"):
+    with pytest.raises(UsageError, match="--series Portal fits none of the CT series in .*: number [34]"):
         read_ct(tmp_path, "Portal")
 
 
@@ -266,6 +266,7 @@ def test_lossless_jpeg_is_decoded_without_further_packages(tmp_path):
         assert packed.file_meta.TransferSyntaxUID == JPEGLosslessSV1
         for tag in ("SeriesInstanceUID", "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "ImageType"):
             setattr(packed, tag, getattr(plain, tag))
+        packed.StudyInstanceUID = "1.2.3"
         packed.save_as(file)
     (tmp_path / "one.dcm").unlink()
     assert np.array_equal(read_ct(tmp_path).array, HU)
@@ -300,6 +301,6 @@ def test_a_damaged_header_hinders_its_own_series_only(tmp_path):
     write_series(tmp_path / "bad", HU, uid="1.2.4", PixelSpacing=[0.8])
     for series in (None, "1.2.3"):
         volume = read_ct(tmp_path, series)
-        assert np.array_equal(volume.array, HU) and (series or any("damaged DICOM header" in note for note in volume.notes))
+        assert np.array_equal(volume.array, HU) and (series or any("8 damaged DICOM files" in note for note in volume.notes))
     with pytest.raises(InputError, match="damaged DICOM header"):
         read_ct(tmp_path, "1.2.4")

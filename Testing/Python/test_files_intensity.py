@@ -135,10 +135,68 @@ def test_normalised_values_are_refused():
     refused(np.rint((np.clip(hu, -160, 240) + 160) / 400 * 255).astype(np.uint8), "0 to 255")
 
 
-def test_an_offset_of_1024_is_told():
-    refused(np.clip(np.rint(body()) + 1024, 0, 4095).astype(np.uint16), "offset of 1024")
+def padded(hu: np.ndarray, value: float) -> np.ndarray:
+    """With `value` outside the scanned circle."""
+    j, i = np.ogrid[: hu.shape[1], : hu.shape[2]]
+    return np.where(np.hypot(j / hu.shape[1] - 0.5, i / hu.shape[2] - 0.5) > 0.49, value, hu)
+
+
+@pytest.mark.parametrize("padding", [None, -2000, -3024, -1024, 0])
+@pytest.mark.parametrize("clipped", [True, False], ids=["clipped", "whole"])
+@pytest.mark.parametrize("offset", [1000, 1024, 4096, 8192, 32768])
+def test_an_offset_is_measured_and_told(offset, clipped, padding):
+    hu = np.rint(body((12, 96, 96))) + offset
+    hu = np.maximum(hu, 0) if clipped else hu
+    array = hu if padding is None else padded(hu, padding)
+    with pytest.raises(InputError, match=rf"offset of .*{offset}\b.*air to -1000") as caught:
+        checked(array.astype(np.int32))
+    if offset in (1000, 1024):  # air and fat of a patient do not tell these two apart
+        assert "1000 or 1024" in str(caught.value) or "1024 or 1000" in str(caught.value)
+
+
+def test_offsets_without_air_and_below_0_are_told():
     refused(np.rint(body()[5:, 24:36, 20:30] + 1024).astype(np.uint16), "offset of 1024")
-    refused((np.clip(np.rint(body()) + 1024, 0, 4095) - 2048).astype(np.int16), "subtracted twice")
+    refused(np.rint(body((12, 96, 96)) - 1024).astype(np.int16), "offset of -1024.*add 1024")
+    refused((np.clip(np.rint(body((12, 96, 96))), -40, 160) + 8192).astype(np.uint16), "offset of 8192")
+
+
+@pytest.mark.parametrize("padding", [None, -2000])
+def test_wrapped_values_are_told(padding):
+    hu = np.rint(body((12, 96, 96)) if padding is None else padded(body((12, 96, 96)), padding)).astype(int)
+    refused(hu & 0xFFFF, "wrapped.*65536")
+    refused((hu + 32768).astype(np.uint16).view(np.int16), "wrapped.*65536")
+    refused(np.clip(hu, -1024, 3071) & 0xFFF, "wrapped.*4096")
+
+
+def test_inverted_swapped_and_multiplied_values_are_told():
+    hu = np.rint(body((12, 96, 96)))
+    refused(-hu, "inverted")
+    refused(4095 - np.clip(hu + 1024, 0, 4095), "inverted")
+    refused(hu.astype(np.int16).byteswap(), "bytes are in the wrong order")
+    refused(np.clip(hu + 1024, 0, 4095).astype(np.uint16).byteswap(), "bytes are in the wrong order")
+    for factor in (16, 10, 2, 0.1, 1 / 16):
+        refused(np.rint(hu * factor), f"multiplied by about {factor:g}")
+    refused((hu + 1024) * 16, "multiplied by about 16")
+
+
+@pytest.mark.parametrize("place", [slice(0, 1), slice(6, 7), slice(-2, None)], ids=["first", "middle", "last two"])
+def test_some_slices_with_an_offset_are_told(place):
+    array = np.rint(body((12, 96, 96)))
+    array[place] += 1024
+    refused(array.astype(np.int16), rf"{len(range(12)[place])} of 12 slices .*number {range(12)[place][0]},")
+
+
+@pytest.mark.parametrize("padding", [-2000, -3024, -1024, 0, -32768])
+@pytest.mark.parametrize("window", [(-1100, 3000), (-1000, 400), (-160, 240), (-40, 160), (-100, 240)])
+def test_padding_does_not_make_a_ct_strange(window, padding):
+    array = padded(np.clip(np.rint(body((12, 96, 96))), *window), padding).astype(np.int16)
+    assert np.array_equal(checked(array).array, array)
+
+
+def test_a_body_cut_out_of_its_surroundings_passes():
+    hu = np.rint(body((12, 96, 96))).astype(np.int16)
+    for outside in (0, -1000, -1024):
+        checked(np.where(hu > -200, hu, outside).astype(np.int16))
 
 
 def test_earlier_notes_are_kept():

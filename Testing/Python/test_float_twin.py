@@ -4,9 +4,9 @@ import json
 
 import numpy as np
 import pytest
-from CompressionTrainerLib.compression.inspect import keras_weights
 from CompressionTrainerLib.export.float_twin import float_twin
 from CompressionTrainerLib.export.onnx import phantom_slices
+from CompressionTrainerLib.networks.tflite_file import keras_weights
 from LiverTumorLib.cli import main
 from LiverTumorLib.models.bundle import MODEL, load_bundle
 from LiverTumorLib.models.catalogue import SHIPPED

@@ -12,13 +12,13 @@ import pytest
 pytest.importorskip("tensorflow", reason="the networks are made with TensorFlow")
 pytest.importorskip("tf2onnx", reason="tf2onnx is not installed")
 
-from CompressionTrainerLib.compression.inspect import kernels
 from CompressionTrainerLib.evaluation.formats import describe, find_models
 from CompressionTrainerLib.export.onnx import onnx_twin
 from CompressionTrainerLib.export.tflite import float_tflite, int8_tflite
+from CompressionTrainerLib.networks.build import build_network
 from CompressionTrainerLib.networks.keras_module import keras
+from CompressionTrainerLib.networks.tflite_file import kernels
 from CompressionTrainerLib.training.config import config_from_dict
-from CompressionTrainerLib.training.run import build_network
 from little_networks import little_segmenter
 from LiverTumorLib.cli import main
 from LiverTumorLib.errors import InputError, ModelError, OutputError, RequirementError

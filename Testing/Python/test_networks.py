@@ -11,16 +11,17 @@ import pytest
 
 pytest.importorskip("tensorflow", reason="the trainer's tests need TensorFlow")
 
-from CompressionTrainerLib.compression.quantization import quantization_aware, start_ranges
 from CompressionTrainerLib.export.tflite import int8_tflite
 from CompressionTrainerLib.networks.baselines import baseline
+from CompressionTrainerLib.networks.build import build_network
 from CompressionTrainerLib.networks.keras_module import keras
 from CompressionTrainerLib.networks.mobile_unet import mobile_unet
 from CompressionTrainerLib.networks.mobilenet_v2 import freeze_imagenet, load_imagenet, mobilenet_v2_classifier, reestimate_batch_norm
+from CompressionTrainerLib.networks.quantization import quantization_aware, start_ranges
 from CompressionTrainerLib.networks.unet import unet
 from CompressionTrainerLib.training.batches import _cells
-from CompressionTrainerLib.training.run import build_network, fit, starting_network
-from CompressionTrainerLib.training.state import read_record
+from CompressionTrainerLib.training.run import fit, starting_network
+from CompressionTrainerLib.training.state import read_state
 from LiverTumorLib.models.runtimes import LiteRT
 from tiny_fit import tiny_config, tiny_slices
 
@@ -113,9 +114,9 @@ def test_the_usual_head_learns_from_classes_alone(tmp_path):
     config = replace(config, loss=replace(config.loss, kind="focal", class_weights=(1.0, 2.0)))
     config = replace(config, optimizer=replace(config.optimizer, epochs=1, learning_rate=1e-3))
     fit(build_network(config), config, tiny_slices(), tmp_path, report=lambda *_: None)
-    (row,) = read_record(tmp_path).rows
+    (row,) = read_state(tmp_path).rows
     assert row.keys() == {"epoch", "accuracy", "loss", "val_accuracy", "val_loss", "learning_rate"}
-    assert read_record(tmp_path).best == row["val_accuracy"] > 0 and (tmp_path / "best.weights.h5").exists()
+    assert read_state(tmp_path).best == row["val_accuracy"] > 0 and (tmp_path / "best.weights.h5").exists()
 
 
 def test_folded_batch_norm_reestimated_computes_the_same():

@@ -3,6 +3,7 @@
 import os
 import signal
 
+import not_livers
 import numpy as np
 import pytest
 
@@ -11,7 +12,7 @@ pytest.importorskip("PySide6.QtWidgets", reason="PySide6 is not installed")
 
 import slicer
 import vtk
-from LiverTumorLib.mrml import labels_to_segmentation
+from LiverTumorLib.mrml import ct_to_node, labels_to_segmentation
 from LiverTumorLib.mrml.plots import CHART_ROLE, CURSOR_ROLE
 from mrml_scene import GRIDS, add_ct, make_ct, make_labels
 from panel_tools import add_phantom, apply, phantom, spin, use_task
@@ -55,6 +56,15 @@ def test_the_phantom_is_classified(app, tmp_path):
     assert selection.GetActivePlotChartID() == panel.parameters.outputTable.GetNodeReference(CHART_ROLE).GetID()
     application.screenshot(NAME, tmp_path / "panel.png")
     assert (tmp_path / "panel.png").stat().st_size > 10_000
+
+
+def test_doubts_are_shown(app):
+    """The real networks on a scan without liver."""
+    ct_to_node(not_livers.ellipse(), slicer.mrmlScene)
+    panel = application.open_module(NAME).panel
+    apply(panel)
+    for text in (panel.ui.statusLabel.text, panel.ui.logText.toPlainText()):
+        assert "No suspicious slice. No liver found. A region of " in text and "was rejected: it takes nearly all tissue" in text
 
 
 def test_table_plot_and_view_follow_each_other(app, quick):

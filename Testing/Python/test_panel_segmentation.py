@@ -6,6 +6,7 @@ import os
 import sys
 import types
 
+import not_livers
 import numpy as np
 import pytest
 
@@ -14,7 +15,7 @@ pytest.importorskip("PySide6.QtWidgets", reason="PySide6 is not installed")
 
 import slicer
 from LiverTumorLib.files import read_labels
-from LiverTumorLib.mrml import labels_from_segmentation, labels_to_segmentation
+from LiverTumorLib.mrml import ct_to_node, labels_from_segmentation, labels_to_segmentation
 from LiverTumorLib.mrml.views import MARKER_ROLE
 from mrml_scene import GRIDS, add_ct, make_ct, make_labels
 from panel_tools import add_phantom, apply, phantom, spin, use_task, worker_of
@@ -101,6 +102,21 @@ def test_the_phantom_from_opening_to_results(app, tmp_path):
     assert segmentation.GetSegmentation().ContainsRepresentation("Closed surface") and panel.ui.statusLabel.text == ""
     application.screenshot(NAME, tmp_path / "panel.png")
     assert (tmp_path / "panel.png").stat().st_size > 10_000
+
+
+def test_doubts_are_shown_and_stay(app):
+    """The real networks on a scan without liver; then a liver drawn in it, which is measured and doubted anew."""
+    ct = ct_to_node(not_livers.ellipse(), slicer.mrmlScene)
+    panel = application.open_module(NAME).panel
+    apply(panel)
+    assert panel.ui.statusLabel.text.startswith("No liver found")
+    for text in (panel.ui.summaryLabel.text, panel.ui.logText.toPlainText()):
+        assert "ml was rejected: it takes nearly all tissue" in text
+    drawn = np.zeros(not_livers.SHAPE, np.uint8)
+    drawn[20:30, 50:60, 30:60] = 1
+    labels_to_segmentation(drawn, ct, panel.parameters.outputSegmentation)
+    panel.ui.measureButton.click()
+    assert "liver 135 ml" in panel.ui.summaryLabel.text and "where 400 to 5000 ml are usual" in panel.ui.summaryLabel.text
 
 
 def test_a_comparison_offers_its_package_and_does_without(quick, monkeypatch):

@@ -108,7 +108,7 @@ def trained(folder):
         panel.ui.applyButton.click()
         finish(panel)
         seen.left = {pid for pid in processes if children_of(pid)}
-        seen.job_folder = job._folder
+        seen.job_folder = job._folder.path
         seen.stopped, seen.folder_text = panel.ui.statusLabel.text, panel.ui.outputLabel.text
 
         start(panel)

@@ -13,6 +13,7 @@ from LiverTumorLib.phantom import make_phantom
 from LiverTumorLib.pipelines.options import RunOptions
 from LiverTumorLib.pipelines.results import TUMOR
 from LiverTumorLib.pipelines.segmentation import segment_case
+from LiverTumorLib.pipelines.tumor import keep_sure
 
 DATA = os.environ.get("LIVERTUMOR_TEST_DATA")
 
@@ -217,3 +218,12 @@ def test_a_liver_that_is_known_takes_the_place_of_stage_1(phantom, found):
     np.testing.assert_array_equal(output.probabilities["liver"] > 0.5, found.labels > 0)
     with pytest.raises(ValueError, match="not on the volume's grid"):
         segment_case(phantom[0], liver=np.zeros((2, 2, 2), np.uint8))
+
+
+def test_what_is_sure_nowhere_is_left_out_and_what_is_keeps_its_rim():
+    maps = np.zeros((3, 8, 20), np.float32)
+    maps[1, 2:6, 2:6], maps[1, 3, 3] = 0.3, 0.9
+    maps[1, 2:6, 12:16] = 0.4
+    kept = keep_sure(maps, 0.25, 0.85)
+    assert np.array_equal(kept[..., :10], maps[..., :10]) and kept[..., 10:].max() == np.float32(0.125)
+    assert keep_sure(maps, 0.5, 0.0) is maps, "without a second threshold nothing changes"

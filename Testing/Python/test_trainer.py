@@ -12,16 +12,19 @@ import pytest
 
 pytest.importorskip("tensorflow", reason="the trainer's tests need TensorFlow")
 
-from CompressionTrainerLib.compression.inspect import float_tensors, keras_weights
 from CompressionTrainerLib.data.slices import BORDER, CaseSlices
+from CompressionTrainerLib.data.training_data import TrainingData
 from CompressionTrainerLib.export.bundle import export_run
+from CompressionTrainerLib.export.settings import ExportSettings
 from CompressionTrainerLib.export.tflite import float_tflite
 from CompressionTrainerLib.export.thresholds import case_scores, nearest_to_half
+from CompressionTrainerLib.networks.tflite_file import float_tensors, keras_weights
+from CompressionTrainerLib.stages.quantize import QuantizeSettings, quantize_run
 from CompressionTrainerLib.training.config import load_config
 from CompressionTrainerLib.training.finished import open_run
-from CompressionTrainerLib.training.quantize import quantize_run
 from CompressionTrainerLib.training.run import train
-from CompressionTrainerLib.training.state import read_record
+from CompressionTrainerLib.training.settings import TrainSettings
+from CompressionTrainerLib.training.state import read_state
 from LiverTumorLib.errors import InputError, UsageError
 from LiverTumorLib.models.bundle import load_bundle
 from LiverTumorLib.models.manifest import InputSpec
@@ -33,10 +36,9 @@ IMAGES = np.random.default_rng(0).integers(0, 255, (4, 64, 64, 3), np.uint8)
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    """(folder, split, cache), as all these functions take them."""
     folder = tmp_path_factory.mktemp("data")
     write_data(folder)
-    return folder, folder / "split.json", folder / "cache"
+    return TrainingData(folder, folder / "split.json", folder / "cache")
 
 
 def trained(folder: Path, data, task: str, region: str, network: str = "width = 0.35", refit: bool = False) -> Path:
@@ -44,8 +46,7 @@ def trained(folder: Path, data, task: str, region: str, network: str = "width = 
     folder.mkdir(exist_ok=True)
     text = TINY.format(task=task, region=region).replace("width = 0.35", network)
     (folder / "tiny.toml").write_text(text.replace("[input]", "refit = true\n[input]") if refit else text)
-    source, split, cache = data
-    train(load_config(folder / "tiny.toml"), source, split, folder / "run", cache, None)
+    train(load_config(folder / "tiny.toml"), data, folder / "run", TrainSettings())
     return folder / "run"
 
 
@@ -57,7 +58,7 @@ def segmenter(data, tmp_path_factory) -> Path:
 
 def check_export(run: Path, data, out: Path, weights: str = "best", beside: str = "float, the same weights"):
     """Export a run; the bundle is int8 throughout, and its float twin answers nearly alike."""
-    bundle = export_run(run, *data, out, "0.0.1", weights)
+    bundle = export_run(run, data, out, ExportSettings(weights, "0.0.1"))
     twin = load_bundle(run / "float" / out.name)
     assert float_tensors(bundle.model.read_bytes()) == [] and float_tensors(twin.model.read_bytes()) != []
     assert "0, 1" in bundle.card and "Research use" in bundle.card and "LiTS" not in bundle.card
@@ -74,7 +75,7 @@ def test_a_segmenter_is_trained_and_exported_with_its_float_twin(segmenter, data
     log = (segmenter / "log.csv").read_text().splitlines()
     assert len(log) == 3 and "val_dice" in log[0]
     record = json.loads((segmenter / "run.json").read_text())
-    assert record["cases"] == {"train": [0, 1], "val": [2]}
+    assert record["cases"] == {"train": ["0", "1"], "val": ["2"]}
     bundle, output = check_export(segmenter, data, tmp_path / "tiny-tumor")
     metrics = bundle.manifest.metrics
     chosen = metrics["validation"]["dice_by_threshold"][str(bundle.manifest.threshold)]
@@ -98,34 +99,34 @@ def test_quantization_aware_training_is_exported_with_its_float_twin(segmenter, 
     (run / "quantized").mkdir()
     (run / "quantized/config.json").write_text("{}")
     with pytest.raises(InputError, match="The quantization of .* is not finished"):
-        export_run(run, *data, tmp_path / "tiny", "0.0.1", "last")
+        export_run(run, data, tmp_path / "tiny", ExportSettings("last"))
     shutil.rmtree(run / "quantized")
-    quantize_run(run, *data, "last", epochs=1, learning_rate=1e-4)
+    quantize_run(run, data, QuantizeSettings("last", epochs=1))
     bundle, _ = check_export(run, data, tmp_path / "tiny", "last")
     assert bundle.manifest.files["model.tflite"]["quantization"] == "int8, quantization-aware training"
     with pytest.raises(InputError, match="exists already"):
-        quantize_run(run, *data, "last", epochs=1, learning_rate=1e-4)
+        quantize_run(run, data, QuantizeSettings("last", epochs=1))
 
 
 def test_a_network_that_learns_its_float_twins_answers_is_compared_with_that_one(segmenter, data, tmp_path):
     run = shutil.copytree(segmenter, tmp_path / "run")
-    quantize_run(run, *data, "last", epochs=1, learning_rate=1e-4, distill=True)
+    quantize_run(run, data, QuantizeSettings("last", epochs=1, distill=True))
     check_export(run, data, tmp_path / "tiny", "last", "the float network that taught it")
     twin = keras_weights((run / "float/tiny/model.tflite").read_bytes())
-    before = keras_weights(float_tflite(open_run(segmenter, *data, "last").model))
+    before = keras_weights(float_tflite(open_run(segmenter, data, "last").model))
     assert before.keys() == twin.keys() and all(np.array_equal(before[name][0], twin[name][0]) for name in before)
 
 
 def test_a_refit_trains_on_all_and_takes_the_operating_point_of_the_model_that_was_chosen(segmenter, data, tmp_path):
-    chosen = export_run(segmenter, *data, tmp_path / "chosen", "0.1.0")
+    chosen = export_run(segmenter, data, tmp_path / "chosen", ExportSettings())
     network = 'architecture = "unet"\nwidth = 0.125'
     run = trained(tmp_path, data, "tumor", "liver", network, refit=True)
-    assert json.loads((run / "run.json").read_text())["cases"] == {"train": [0, 1, 2], "val": []}
+    assert json.loads((run / "run.json").read_text())["cases"] == {"train": ["0", "1", "2"], "val": []}
     assert "val_" not in (run / "log.csv").read_text()
-    assert (run / "best.weights.h5").read_bytes() and read_record(run).best_epoch == 2, "the last epoch is the best that is known"
+    assert (run / "best.weights.h5").read_bytes() and read_state(run).best_epoch == 2, "the last epoch is the best that is known"
     with pytest.raises(UsageError, match="give --operating-point"):
-        export_run(run, *data, tmp_path / "refit", "0.2.0")
-    bundle = export_run(run, *data, tmp_path / "refit", "0.2.0", operating_point=chosen.folder)
+        export_run(run, data, tmp_path / "refit", ExportSettings())
+    bundle = export_run(run, data, tmp_path / "refit", ExportSettings(version="0.2.0", operating_point=chosen.folder))
     assert bundle.manifest.threshold == chosen.manifest.threshold
     assert bundle.manifest.training["operating_point"] == {"id": "chosen", "version": "0.1.0", "chosen_on": [2]}
     assert bundle.manifest.metrics.keys() == {"int8_against_float"}, "nothing is measured on patients it was trained on"
@@ -133,9 +134,9 @@ def test_a_refit_trains_on_all_and_takes_the_operating_point_of_the_model_that_w
     for said in ("Trained on cases 0, 1, 2", "those of chosen 0.1.0, chosen on cases 2", "slices of the training patients"):
         assert said in bundle.card
     with pytest.raises(UsageError, match="leave out --operating-point"):
-        export_run(segmenter, *data, tmp_path / "again", "0.2.0", operating_point=chosen.folder)
+        export_run(segmenter, data, tmp_path / "again", ExportSettings(operating_point=chosen.folder))
     with pytest.raises(UsageError, match="was not chosen on val patients itself"):
-        export_run(run, *data, tmp_path / "again", "0.2.0", operating_point=bundle.folder)
+        export_run(run, data, tmp_path / "again", ExportSettings(operating_point=bundle.folder))
 
 
 def test_a_run_is_not_overwritten(data, tmp_path):
@@ -147,7 +148,7 @@ def test_a_run_is_not_overwritten(data, tmp_path):
 
 def test_a_folder_without_a_run_cannot_be_quantized(data, tmp_path):
     with pytest.raises(InputError, match="holds no finished training run"):
-        quantize_run(tmp_path, *data, "best", 1, 1e-4)
+        quantize_run(tmp_path, data, QuantizeSettings(epochs=1))
 
 
 def test_scores_of_a_case_are_dice_in_the_liver_and_without_tumor_how_little_is_invented():

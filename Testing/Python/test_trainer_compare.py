@@ -10,10 +10,10 @@ import pytest
 pytest.importorskip("tensorflow", reason="the trainer's tests need TensorFlow")
 pytest.importorskip("sklearn")
 
-from CompressionTrainerLib.evaluation import compare_command
+from CompressionTrainerLib.networks.build import build_network
 from CompressionTrainerLib.networks.keras_module import keras
+from CompressionTrainerLib.stages import compare as compare_command
 from CompressionTrainerLib.training.config import config_from_dict
-from CompressionTrainerLib.training.run import build_network
 from LiverTumorLib.errors import ModelError, OutputError, UsageError
 from LiverTumorLib.models.catalogue import SHIPPED
 from tiny_training import write_data

@@ -19,16 +19,16 @@ pytest.importorskip("surface_distance")
 
 from base64 import b64decode
 
-from CompressionTrainerLib.compression.inspect import kernels, residual_block
-from CompressionTrainerLib.evaluation.case import score_case
-from CompressionTrainerLib.evaluation.comparison import Slice, compare, rows
-from CompressionTrainerLib.evaluation.provenance import provenance
+from CompressionTrainerLib.evaluation.case import Parts, score_case
+from CompressionTrainerLib.evaluation.comparison import LabeledSlice, compare, rows
 from CompressionTrainerLib.evaluation.report import write_report
 from CompressionTrainerLib.evaluation.summary import summarize
-from CompressionTrainerLib.reporting import command
+from CompressionTrainerLib.networks.tflite_file import kernels, residual_block
+from CompressionTrainerLib.provenance import provenance
 from CompressionTrainerLib.reporting.inputs import read_inputs
 from CompressionTrainerLib.reporting.models import model_facts
 from CompressionTrainerLib.reporting.section_training import _chain, _ends
+from CompressionTrainerLib.stages import report as command
 from LiverTumorLib.ct import CTVolume
 from LiverTumorLib.errors import InputError, OutputError, UsageError
 from LiverTumorLib.files import write_json, write_table
@@ -62,7 +62,7 @@ def write_evaluation(folder, title="three <b>cases</b>", tumor=True):
         records = [SliceRecord(k, 5.0 * k, "liver", p) for k, p in enumerate(probability)]
         output = CaseOutput(CaseResult(f"case-{number}", CaseSummary(), [], records, MODELS, {"liver": 1.0}), found)
         volume = CTVolume(np.zeros(truth.shape, np.int16), np.diag([-5.0, -4.0, 5.0, 1]), f"case-{number}")
-        scored.append(score_case(output, truth, volume, str(number), tumor=tumor, slices=tumor))
+        scored.append(score_case(output, truth, volume, str(number), Parts(tumor=tumor, slices=tumor)))
     pictures = [{"case": f"case-{number - 1}", "file": f"pictures/{number:03d}.png"} for number in (1, 2)]
     write_report(folder, title, scored, summarize(scored, 0.5), provenance("livertumor evaluate x", MODELS), about={}, pictures=pictures)
     (folder / "pictures").mkdir()
@@ -72,7 +72,7 @@ def write_evaluation(folder, title="three <b>cases</b>", tumor=True):
 def write_comparison(folder, kind, models=(FLOAT, INT8), fold=1, first=0):
     """Four patients, the `first` and those after it, of ten slices each."""
     rng = np.random.default_rng(fold)
-    slices = [Slice(str(patient), str(patient), k, k > 5) for patient in range(first, first + 4) for k in range(10)]
+    slices = [LabeledSlice(str(patient), str(patient), k, k > 5) for patient in range(first, first + 4) for k in range(10)]
     scores = {name: rng.uniform(0, 0.6, 40) + 0.4 * np.array([each.tumor for each in slices]) for name in models}
     content = {
         "title": f"fold-{fold}, test, divided by {kind}",
@@ -379,7 +379,7 @@ def test_a_report_replaced_leaves_no_table_of_the_old_one(tmp_path):
 
 
 def test_the_command_loads_nothing_heavy_before_it_is_used():
-    code = "import sys, CompressionTrainerLib.reporting.command, CompressionTrainerLib.reporting.sections; "
+    code = "import sys, CompressionTrainerLib.stages.report, CompressionTrainerLib.reporting.sections; "
     code += "print(sorted({'tensorflow', 'tf_keras', 'matplotlib', 'jinja2', 'sklearn'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"PYTHONPATH": ":".join(sys.path)})
     assert done.stdout.strip() == "[]"

@@ -8,12 +8,12 @@ import pytest
 
 pytest.importorskip("tensorflow", reason="the trainer's tests need TensorFlow")
 
-from CompressionTrainerLib.evaluation import saliency_command
 from CompressionTrainerLib.evaluation.saliency import evidence_map, grad_cam, integrated_gradients
+from CompressionTrainerLib.networks.build import build_network
 from CompressionTrainerLib.networks.heads import classifier
 from CompressionTrainerLib.networks.keras_module import keras
+from CompressionTrainerLib.stages import saliency as saliency_command
 from CompressionTrainerLib.training.config import config_from_dict
-from CompressionTrainerLib.training.run import build_network
 from LiverTumorLib.errors import InputError, UsageError
 from LiverTumorLib.phantom import make_phantom
 

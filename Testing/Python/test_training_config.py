@@ -59,7 +59,8 @@ def test_a_wrong_network_is_named_with_those_there_are(tmp_path, task, after, sa
     [
         ("slice", [144, 168], "both must be multiples of 32: [128, 160], say."),
         ("tumor", [144, 168], "both must be multiples of 16: [144, 160], say."),
-        ("liver", [0, 64], "both must be multiples of 16: [16, 64], say."),
+        ("liver", [8, 64], "both must be multiples of 16: [16, 64], say."),
+        ("liver", [0, 64], "it must be two whole numbers from 1 to 4096, rows and columns."),
     ],
 )
 def test_a_size_that_the_network_does_not_divide_is_told_with_one_that_it_does(tmp_path, task, size, said):
@@ -92,7 +93,7 @@ def test_a_refit_cannot_watch_patients_that_it_trains_on(tmp_path, setting):
     [
         ('name = "tiny"', 'name = "tiny"\nseed = -1', "seed must be at least 0"),
         ('name = "tiny"', 'name = "tiny"\nval_step = 0', "val_step must be at least 1"),
-        ("size = [64, 64]", "size = [64]", r"\[input\] size must be two whole numbers"),
+        ("size = [64, 64]", "size = [64]", r"\[input\] size is \[64\]; it must be two whole numbers"),
         ("width = 0.35", "width = 0", r"\[network\] width must be above 0"),
         ("width = 0.35", "dropout = 1.5", r"\[network\] dropout must be from 0"),
         ("epochs = 2", "epochs = 2\nwarmup_epochs = -1", "warmup_epochs must be at least 0"),

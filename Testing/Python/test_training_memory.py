@@ -13,7 +13,7 @@ import pytest
 pytest.importorskip("tensorflow", reason="the trainer's tests need TensorFlow")
 
 from CompressionTrainerLib.training.memory import available_bytes, step_bytes
-from CompressionTrainerLib.training.state import read_record
+from CompressionTrainerLib.training.state import read_state
 from tiny_fit import tiny_network
 
 TESTS = Path(__file__).parent
@@ -27,6 +27,9 @@ from pathlib import Path
 from CompressionTrainerLib.data.splits import Split
 from CompressionTrainerLib.networks.keras_module import keras
 from CompressionTrainerLib.training import memory, run
+from CompressionTrainerLib.training.run import train
+from CompressionTrainerLib.training.settings import TrainSettings
+from CompressionTrainerLib.data.training_data import TrainingData
 from tiny_fit import SIZE, tiny_config, tiny_slices
 
 def network(config):
@@ -43,7 +46,7 @@ config = replace(config, optimizer=replace(config.optimizer, batch=batch), sampl
 size = int(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmSize"))) * 1024
 resource.setrlimit(resource.RLIMIT_AS, (size + limit, size + limit))
 try:
-    run.train(config, out, out / "split.json", out / "run", out, None)
+    train(config, TrainingData(out, out / "split.json", out), out / "run", TrainSettings())
 except run.BatchTooLarge as error:
     print(error)
 """
@@ -65,7 +68,7 @@ def test_a_batch_is_halved_or_a_sentence_says_what_to_do_before_memory_runs_out(
     assert done.returncode == 0, done.stderr
     assert said in done.stdout
     if trained:
-        record = read_record(tmp_path / "run")
+        record = read_state(tmp_path / "run")
         assert record.finished and record.batch < batch
         assert json.loads((tmp_path / "run/run.json").read_text())["config"]["optimizer"]["batch"] == batch
     else:

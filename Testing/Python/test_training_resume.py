@@ -18,10 +18,12 @@ import pytest
 pytest.importorskip("tensorflow", reason="the trainer's tests need TensorFlow")
 
 from CompressionTrainerLib.data.splits import Split
+from CompressionTrainerLib.data.training_data import TrainingData
 from CompressionTrainerLib.networks.keras_module import keras
 from CompressionTrainerLib.training import run as training
-from CompressionTrainerLib.training.run import fit
-from CompressionTrainerLib.training.state import BEST, LAST, LOG, STATE, is_finished, read_record
+from CompressionTrainerLib.training.run import fit, train
+from CompressionTrainerLib.training.settings import TrainSettings
+from CompressionTrainerLib.training.state import BEST, LAST, LOG, STATE, is_finished, read_state
 from LiverTumorLib.errors import Cancelled, InputError, LiverTumorError, OutputError
 from LiverTumorLib.jobs import JobState
 from tiny_fit import LONG, tiny_config, tiny_network, tiny_slices
@@ -81,7 +83,7 @@ def kill_again_and_again(out: Path, kills: int, *words: str) -> None:
         assert process.poll() is None or is_finished(out), "it was killed, or had come to its end"
         process.kill()
         process.communicate()
-        read_record(out)  # whole, or not there: it says where it is neither
+        read_state(out)  # whole, or not there: it says where it is neither
     process = start(out, *words)
     said, errors = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 0, errors.decode()
@@ -93,7 +95,7 @@ def test_a_killed_training_goes_on_with_the_same_curve(unbroken, tmp_path):
     read_until(process.stdout, b"Epoch 2 of 6")
     process.kill()
     process.communicate()
-    assert read_record(tmp_path).epochs in (2, 3)
+    assert read_state(tmp_path).epochs in (2, 3)
     kill_again_and_again(tmp_path, 2)
     same(tmp_path, unbroken)
 
@@ -123,7 +125,7 @@ def test_a_stop_inside_a_long_step_takes_effect_within_two_seconds(tmp_path, num
     assert process.returncode == Cancelled.exit_code
     assert errors.decode().strip().splitlines()[-1] == "livertumor: Stopped."
     assert took < 2, took
-    assert read_record(tmp_path).epochs == 1
+    assert read_state(tmp_path).epochs == 1
     assert all(np.isfinite(array).all() for array in weights(tmp_path / LAST))
 
 
@@ -142,7 +144,7 @@ def test_a_listening_program_hears_progress_and_figures_and_stops_by_closing_std
     process.wait(timeout=PATIENCE_S)
     assert process.returncode == Cancelled.exit_code
     assert time.monotonic() - begin < 2.5  # 1.5 s of grace, and the end of a process
-    assert read_record(tmp_path).epochs == 1
+    assert read_state(tmp_path).epochs == 1
 
 
 class At(keras.callbacks.Callback):
@@ -173,7 +175,7 @@ def test_numbers_that_are_none_are_said_and_the_good_epoch_stays(tmp_path, layer
 
     with pytest.raises(LiverTumorError, match=f"{what}; the weights of epoch 1 are kept"):
         fit(tiny_network(), tiny_config(), tiny_slices(), tmp_path, [At(1, spoil)], report=quiet)
-    assert read_record(tmp_path).epochs == 1
+    assert read_state(tmp_path).epochs == 1
     assert all(np.isfinite(array).all() for array in weights(tmp_path / LAST))
 
 
@@ -189,7 +191,7 @@ def test_a_full_disk_is_said_and_the_last_epoch_stays(tmp_path):
             fit(tiny_network(), tiny_config(), tiny_slices(), tmp_path, [limited], report=quiet)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    assert read_record(tmp_path).epochs == 1
+    assert read_state(tmp_path).epochs == 1
     assert sorted(path.name for path in tmp_path.iterdir()) == [BEST, LAST, LOG, STATE]
     fit(tiny_network(), tiny_config(epochs=2), tiny_slices(), tmp_path, report=quiet)
     assert is_finished(tmp_path) and len((tmp_path / LOG).read_text().splitlines()) == 3
@@ -223,9 +225,8 @@ def tiny_run(tmp_path, monkeypatch):
     split = Split("tiny", {"train": [], "val": []}, {}, tmp_path)
     monkeypatch.setattr(training, "build_network", lambda config: tiny_network())
     monkeypatch.setattr(training, "load_slices", lambda *_: (tiny_slices(), split))
-    return lambda config, report=quiet: training.train(
-        config, tmp_path, tmp_path / "split.json", tmp_path / "run", tmp_path, None, report=report
-    )
+    data = TrainingData(tmp_path, tmp_path / "split.json", tmp_path)
+    return lambda config, report=quiet: train(config, data, tmp_path / "run", TrainSettings(), report)
 
 
 def test_a_batch_that_does_not_fit_into_memory_is_halved(tiny_run, tmp_path, monkeypatch, capsys):
@@ -243,7 +244,7 @@ def test_a_batch_that_does_not_fit_into_memory_is_halved(tiny_run, tmp_path, mon
     said = capsys.readouterr().out
     assert "A batch of 8 slices does not fit into memory; training anew with 4." in said
     assert "A batch of 4 slices does not fit into memory; training anew with 2." in said
-    assert read_record(tmp_path / "run").batch == 2 and is_finished(tmp_path / "run")
+    assert read_state(tmp_path / "run").batch == 2 and is_finished(tmp_path / "run")
     assert json.loads((tmp_path / "run" / "run.json").read_text())["config"]["optimizer"]["batch"] == 8
 
 
@@ -255,7 +256,7 @@ def test_only_the_same_run_goes_on_and_a_finished_one_is_refused(tiny_run, tmp_p
     config = tiny_config(epochs=2)
     with pytest.raises(KeyboardInterrupt):
         tiny_run(config, report=stop)
-    assert read_record(tmp_path / "run").epochs == 1
+    assert read_state(tmp_path / "run").epochs == 1
     with pytest.raises(InputError, match="holds a run already, one with another 'config'"):
         tiny_run(tiny_config(epochs=2, learning_rate=0.01))
     tiny_run(config)

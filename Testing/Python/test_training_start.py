@@ -9,17 +9,20 @@ import pytest
 
 pytest.importorskip("tensorflow", reason="the trainer's tests need TensorFlow")
 
-from CompressionTrainerLib.chain.checks import check_files
-from CompressionTrainerLib.chain.config import load_chain
 from CompressionTrainerLib.data.identity import sha256_of
 from CompressionTrainerLib.data.slices import subset_slices
 from CompressionTrainerLib.data.splits import load_split
+from CompressionTrainerLib.data.training_data import TrainingData
 from CompressionTrainerLib.export.variants import write_variants
+from CompressionTrainerLib.networks.build import build_network
 from CompressionTrainerLib.training.config import config_from_dict, load_config
-from CompressionTrainerLib.training.finished import open_run, read_run
-from CompressionTrainerLib.training.record import write_record
-from CompressionTrainerLib.training.run import build_network, calibration_slices, starting_network, train
+from CompressionTrainerLib.training.finished import open_run
+from CompressionTrainerLib.training.record import read_run, write_record
+from CompressionTrainerLib.training.run import calibration_slices, starting_network, train
+from CompressionTrainerLib.training.settings import TrainSettings
 from CompressionTrainerLib.training.start import check_start, check_unseen_start, load_start, start_file
+from CompressionTrainerLib.workflow.checks import check_files
+from CompressionTrainerLib.workflow.config import load_chain
 from LiverTumorLib.errors import InputError, UsageError
 from LiverTumorLib.models.catalogue import get_bundle
 from LiverTumorLib.models.session import open_session
@@ -30,10 +33,9 @@ CONFIGS = Path(__file__).parents[2] / "CompressionTrainer/CompressionTrainerLib/
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    """(folder, split, cache), as all these functions take them."""
     folder = tmp_path_factory.mktemp("data")
     write_data(folder)
-    return folder, folder / "split.json", folder / "cache"
+    return TrainingData(folder, folder / "split.json", folder / "cache")
 
 
 def answer(model, images: np.ndarray) -> np.ndarray:
@@ -55,7 +57,7 @@ def unlike_new(model):
 @pytest.mark.parametrize("name", ["liver-roi", "liver-tumor", "tumor-slice"])
 def test_training_starts_as_the_shipped_model_that_it_starts_from(name, data):
     config = load_config(CONFIGS / f"{name}.toml")
-    slices = {"train": subset_slices(load_split(data[1], data[0]), "train", config.input, data[2])}
+    slices = {"train": subset_slices(load_split(data.split, data.folder), "train", config.input, data.cache)}
     model = starting_network(config, slices, None, start_file(name))
     images = calibration_slices(config, slices["train"])
     ours = answer(model, images)
@@ -71,9 +73,9 @@ def test_training_starts_as_the_shipped_model_that_it_starts_from(name, data):
 def test_a_network_comes_back_from_what_was_made_of_it(task, network, data, tmp_path):
     text = TINY.format(task=task, region="body").replace("width = 0.35", network)
     run = untrained_run(tmp_path / "run", data, text)
-    source = open_run(run, *data, "best")
+    source = open_run(run, data, "best")
     unlike_new(source.model).save_weights(run / "best.weights.h5")
-    write_variants(run, *data, tmp_path / "variants")
+    write_variants(run, data, tmp_path / "variants")
     images, other = calibration_slices(source.config, source.slices["val"]), build_network(source.config)
     before, expected = answer(other, images), answer(source.model, images)
     for variant, share in (("float32", 1e-4), ("float16", 0.01), ("dynamic", 0.3), ("int8", 0.3)):
@@ -86,7 +88,7 @@ def test_layers_of_a_run_are_found_by_their_names(data, tmp_path):
     """A file of weights itself knows layers by kind and order only, which in another network are others."""
     text = TINY.format(task="tumor", region="body").replace("width = 0.35", 'architecture = "unet"\nwidth = 0.125')
     run = untrained_run(tmp_path / "run", data, text)
-    source = unlike_new(open_run(run, *data, "best").model)
+    source = unlike_new(open_run(run, data, "best").model)
     source.save_weights(run / "best.weights.h5")
 
     def network(text: str):
@@ -111,16 +113,16 @@ def test_layers_of_a_run_are_found_by_their_names(data, tmp_path):
 def test_a_training_from_a_model_says_so_and_begins_where_that_ended(data, tmp_path):
     text = TINY.format(task="slice", region="body")
     run = untrained_run(tmp_path / "run", data, text)
-    unlike_new(open_run(run, *data, "best").model).save_weights(run / "best.weights.h5")
-    write_variants(run, *data, tmp_path / "model")
+    unlike_new(open_run(run, data, "best").model).save_weights(run / "best.weights.h5")
+    write_variants(run, data, tmp_path / "model")
     (tmp_path / "model/float32.tflite").rename(tmp_path / "model/model.tflite")
     config = config_from_dict(
-        {**open_run(run, *data, "best").config.to_dict(), "optimizer": {"epochs": 1, "learning_rate": 1e-12, "batch": 8}}
+        {**open_run(run, data, "best").config.to_dict(), "optimizer": {"epochs": 1, "learning_rate": 1e-12, "batch": 8}}
     )
     start = start_file(str(tmp_path / "model"))
-    train(config, *data[:2], tmp_path / "next", data[2], None, start)
+    train(config, data, tmp_path / "next", TrainSettings(start=start))
     assert json.loads((tmp_path / "next/run.json").read_text())["start"] == str(tmp_path / "model/model.tflite")
-    first, second = open_run(run, *data, "best"), open_run(tmp_path / "next", *data, "last")
+    first, second = open_run(run, data, "best"), open_run(tmp_path / "next", data, "last")
     images = calibration_slices(config, first.slices["val"])
     expected, new = answer(first.model, images), answer(build_network(config), images)
     # The batch norms' statistics move with each step, whatever the learning rate.
@@ -163,18 +165,18 @@ def test_weights_that_know_the_val_patients_are_refused(data, tmp_path):
     (tmp_path / "tiny.toml").write_text(text)
     config, start = load_config(tmp_path / "tiny.toml"), refitted / "last.weights.h5"
     with pytest.raises(UsageError, match="trained on the cases 2 of 'val'"):
-        train(config, *data[:2], tmp_path / "run", data[2], None, start)
+        train(config, data, tmp_path / "run", TrainSettings(start=start))
     assert not (tmp_path / "run").exists()
-    write_variants(refitted, *data, tmp_path / "model")
+    write_variants(refitted, data, tmp_path / "model")
     training = {"training": json.loads((refitted / "run.json").read_text())}
     (tmp_path / "model/manifest.json").write_text(json.dumps(training))
     with pytest.raises(UsageError, match="trained on the cases 2 of 'val'"):
-        train(config, *data[:2], tmp_path / "run", data[2], None, tmp_path / "model/int8.tflite")
+        train(config, data, tmp_path / "run", TrainSettings(start=tmp_path / "model/int8.tflite"))
 
 
 def test_patients_are_known_by_their_ct_in_any_split_and_after_any_start(data, tmp_path):
-    folder, split_file, cache = data
-    content = json.loads(split_file.read_text())
+    folder = data.folder
+    content = json.loads(data.split.read_text())
     names = {case: content["files"]["ct"].format(case=case) for case in range(3)}
     content |= {"name": "turned", "patients": {"train": [[2]], "val": [[1]], "test": [[0]]}}
     content["sha256"] = {name: sha256_of(folder / name) for name in names.values()}
@@ -182,9 +184,9 @@ def test_patients_are_known_by_their_ct_in_any_split_and_after_any_start(data, t
     content |= {"name": "as it was", "patients": {"train": [[0]], "val": [[2]], "test": [[1]]}}
     (tmp_path / "split.json").write_text(json.dumps(content))
     text = TINY.format(task="slice", region="body")
-    run = untrained_run(tmp_path / "run", (folder, tmp_path / "split.json", cache), text)
+    run = untrained_run(tmp_path / "run", replace(data, split=tmp_path / "split.json"), text)
     with pytest.raises(UsageError, match="trained on the cases 0 of 'test'"):
-        open_run(run, folder, tmp_path / "turned.json", cache)
+        open_run(run, replace(data, split=tmp_path / "turned.json"))
     write_record(tmp_path, read_run(run), load_split(tmp_path / "turned.json", folder), None, run / "last.weights.h5")
     known = json.loads((tmp_path / "run.json").read_text())["train_ct_sha256"]
     assert known == sorted(content["sha256"][names[case]] for case in (0, 2))

@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("tensorflow", reason="the trainer's tests need TensorFlow")
 
 from CompressionTrainerLib.training.batches import training_batches
-from CompressionTrainerLib.training.state import LAST, is_finished, read_record
+from CompressionTrainerLib.training.state import LAST, is_finished, read_state
 from CompressionTrainerLib.training.strategy import make_strategy
 from LiverTumorLib.errors import UsageError
 from test_training_resume import PATIENCE_S, start, weights
@@ -37,7 +37,7 @@ def test_two_workers_train_one_network_and_only_the_first_writes(tmp_path):
     for worker in workers:
         errors = worker.communicate(timeout=PATIENCE_S)[1]
         assert worker.returncode == 0, errors.decode()
-    assert is_finished(folders[0]) and len(read_record(folders[0]).rows) == 6
+    assert is_finished(folders[0]) and len(read_state(folders[0]).rows) == 6
     assert all(np.isfinite(array).all() for array in weights(folders[0] / LAST))
     assert list(folders[1].iterdir()) == []
 
@@ -47,7 +47,7 @@ def test_two_devices_of_one_process_share_the_batches(tmp_path):
     process = start(tmp_path, "mirrored")
     errors = process.communicate(timeout=PATIENCE_S)[1]
     assert process.returncode == 0, errors.decode()
-    assert len(read_record(tmp_path).rows) == 6
+    assert len(read_state(tmp_path).rows) == 6
 
 
 def test_the_replicas_parts_make_up_the_batch():

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 from CompressionTrainerLib.data.slices import BORDER, CaseSlices
-from CompressionTrainerLib.options import STRATEGIES
 from CompressionTrainerLib.training.config import TrainConfig, config_from_dict
+from CompressionTrainerLib.training.settings import STRATEGIES
 
 SIZE = 32
 LONG = 80
@@ -70,8 +70,8 @@ def tiny_network(endless=None):
 
 
 def main(out: Path, *words: str) -> None:
+    from CompressionTrainerLib.progress import reporting
     from CompressionTrainerLib.stopping import stops_promptly
-    from CompressionTrainerLib.training.progress import reporting
 
     with stops_promptly(), reporting("events" in words, out) as report:
         from CompressionTrainerLib.networks.keras_module import keras, tf

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from CompressionTrainerLib.data.training_data import TrainingData
 
 TINY = """
 name = "tiny"
@@ -44,22 +48,23 @@ def write_data(folder: Path) -> None:
     (folder / "split.json").write_text(json.dumps(split))
 
 
-def untrained_run(folder: Path, data: tuple[Path, Path, Path], text: str) -> Path:
+def untrained_run(folder: Path, data: TrainingData, text: str) -> Path:
     """A run whose training did nothing: random weights, and all the files of a finished run.
 
     Args:
         folder: where; it must not be there yet.
-        data: folder, split and cache, as the trainer's functions take them.
+        data: as the trainer's functions take them.
         text: of the configuration.
     """
+    from CompressionTrainerLib.networks.build import build_network
     from CompressionTrainerLib.training.config import load_config
     from CompressionTrainerLib.training.record import write_record
-    from CompressionTrainerLib.training.run import build_network, load_slices
+    from CompressionTrainerLib.training.run import load_slices
 
     folder.mkdir()
     (folder / "tiny.toml").write_text(text)
     config = load_config(folder / "tiny.toml")
-    write_record(folder, config, load_slices(config, *data)[1], None, None)
+    write_record(folder, config, load_slices(config, data)[1], None, None)
     model = build_network(config)
     for name in ("best", "last"):
         model.save_weights(folder / f"{name}.weights.h5")

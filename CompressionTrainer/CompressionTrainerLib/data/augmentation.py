@@ -53,7 +53,7 @@ def augment(
     strength: Augmentation | None,
     rng: np.random.Generator,
     bank: LesionBank | None = None,
-    patient: int | str = "",
+    patient: str = "",
 ) -> tuple[np.ndarray, np.ndarray]:
     """One training sample from a cached canvas.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations
@@ -10,16 +10,22 @@ from pathlib import Path
 
 import numpy as np
 from LiverTumorLib.errors import InputError
-from LiverTumorLib.files import write_json
-from LiverTumorLib.pipelines.results import LIVER, TUMOR
+from LiverTumorLib.files import read_json, write_json
+from LiverTumorLib.files.atomic import printable
+from LiverTumorLib.jobs import Source, start_job
+from LiverTumorLib.jobs.source import bounded
+from LiverTumorLib.pipelines.options import CaseOutput, RunOptions
+from LiverTumorLib.pipelines.results import LIVER, TUMOR, CaseResult, CaseSummary
 
+from ..environment.process import child_environment
+from .anatomy import anatomy_notes
 from .identity import fingerprint, sha256_of
 from .labelled import Labelled, read_case
 from .problems import Problem
 from .signature import AKIN_HU, SAME_HU, Signature, distance_hu, sign
 from .splits import Case
 
-Progress = Callable[[int, int, str], None]
+CaseProgress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True)
@@ -43,22 +49,23 @@ class CaseFacts:
     holds: str = "tumor"
 
 
-def check_folder(cases: Sequence[Case], keep: Path, progress: Progress) -> tuple[dict[str, CaseFacts], list[Problem]]:
+def check_folder(cases: Sequence[Case], keep: Path, progress: CaseProgress) -> tuple[dict[str, CaseFacts], list[Problem]]:
     """Check all cases.
 
     Args:
         cases: of the data folder.
         keep: folder in which each case's result is kept, so that a check that was stopped goes on where it was; a case whose
             files have changed is checked anew.
-        progress: called before each case with its number, the number of cases and its id.
+        progress: called before each case that is not kept with its number, the number of cases and its id.
 
     Returns:
         The facts of the usable cases by id, and the problems of the cases.
     """
+    _keep_all(cases, keep, progress)
     facts, problems = {}, []
-    for number, case in enumerate(cases, start=1):
-        progress(number, len(cases), case.id)
-        known, own = _check_kept(case, keep / f"{case.id}.json")
+    for case in cases:
+        changed = None, [Problem(case.id, case.ct, "its files changed during the check", "run the same command again")]
+        known, own = _kept(case, keep) or changed
         problems += own
         if known is not None:
             facts[case.id] = known
@@ -70,6 +77,46 @@ def alike(facts: dict[str, CaseFacts]) -> list[tuple[str, str, float]]:
     signed = {case: Signature.from_dict(known.signature) for case, known in facts.items()}
     pairs = [(one, other, distance_hu(signed[one], signed[other])) for one, other in combinations(signed, 2)]
     return [pair for pair in pairs if pair[2] < AKIN_HU]
+
+
+def _keep_all(cases: Sequence[Case], keep: Path, progress: CaseProgress) -> None:
+    """Check the cases of which nothing is kept, in a child: one that a native reader crashes on is a problem of that case alone."""
+    numbers = {printable(os.path.abspath(case.ct)): number for number, case in enumerate(cases)}
+
+    def listen(event: dict) -> None:
+        number = numbers.get(event["path"]) if event["event"] == "file" else None
+        if number is not None:
+            progress(number + 1, len(cases), cases[number].id)
+
+    left = [case for case in cases if _kept(case, keep) is None]
+    while left:
+        words = [text for case in left for text in (case.id, case.holds, os.path.abspath(case.ct), _mask_path(case))]
+        source = Source((os.path.abspath(keep), *words), f"{__name__}:_check_in_child")
+        job = start_job("read", source, RunOptions(), entry=f"{__name__}:_nothing", environment=child_environment(), on_event=listen)
+        try:
+            job.wait()
+            return
+        except InputError as error:  # it has fallen at the first case of which nothing is kept
+            fallen = next((number for number, case in enumerate(left) if _kept(case, keep) is None), None)
+            if fallen is None:
+                raise
+            case = left[fallen]
+            at_fault = case.mask if case.mask and str(case.mask) in str(error) else case.ct
+            _keep(case, keep, None, [Problem.from_sentence(case.id, at_fault, str(error))])
+            left = left[fallen + 1 :]
+
+
+def _check_in_child(keep: str, *words: str) -> None:
+    """Check cases (id, what it holds, CT, and mask or "" of each) and keep what was found."""
+    for id, holds, ct, mask in zip(*(words[part::4] for part in range(4)), strict=True):
+        case = Case(id, id, Path(ct), Path(mask) if mask else None, holds)
+        with bounded(*case.files):
+            found = check_case(case)
+        _keep(case, Path(keep), *found)
+
+
+def _nothing(read: None, options: RunOptions, progress: Callable) -> CaseOutput:
+    return CaseOutput(CaseResult("", CaseSummary()))
 
 
 def check_case(case: Case) -> tuple[CaseFacts | None, list[Problem]]:
@@ -86,23 +133,34 @@ def check_case(case: Case) -> tuple[CaseFacts | None, list[Problem]]:
     problems = _label_problems(case, labelled)
     if any(problem.blocking for problem in problems):
         return None, problems
+    problems += anatomy_notes(case, labelled)
     areas = [labelled.areas_mm2(mask).round(3).tolist() for mask in (labelled.labels > 0, labelled.labels == TUMOR)]
     return CaseFacts(signature, *digests, float(labelled.volume.spacing[2]), *areas, case.holds), problems
 
 
-def _check_kept(case: Case, path: Path) -> tuple[CaseFacts | None, list[Problem]]:
-    """`check_case`, or its result from the last time where the files are the same."""
-    source = [case.holds, *map(str, case.files), *map(fingerprint, case.files)]
+def _kept(case: Case, keep: Path) -> tuple[CaseFacts | None, list[Problem]] | None:
+    """What was kept of a case; None where there is nothing, or its files are others now."""
     try:
-        kept = json.loads(path.read_text(encoding="utf-8"))
-        if kept["source"] == source:
-            facts = kept["facts"] and CaseFacts(**kept["facts"])
-            return facts, [Problem(**{**problem, "file": Path(problem["file"])}) for problem in kept["problems"]]
+        kept = read_json(keep / f"{case.id}.json")
+        if kept["source"] != _source(case):
+            return None
+        facts = kept["facts"] and CaseFacts(**kept["facts"])
+        return facts, [Problem(**{**problem, "file": Path(problem["file"])}) for problem in kept["problems"]]
     except (OSError, ValueError, KeyError, TypeError):
-        pass  # not there, or of another version: check
-    facts, problems = check_case(case)
-    write_json(path, {"source": source, "facts": facts and asdict(facts), "problems": [asdict(problem) for problem in problems]})
-    return facts, problems
+        return None  # not there, or of another version: check
+
+
+def _keep(case: Case, keep: Path, facts: CaseFacts | None, problems: list[Problem]) -> None:
+    data = {"source": _source(case), "facts": facts and asdict(facts), "problems": [asdict(problem) for problem in problems]}
+    write_json(keep / f"{case.id}.json", data)
+
+
+def _source(case: Case) -> list:
+    return [case.holds, *map(os.path.abspath, case.files), *map(fingerprint, case.files)]
+
+
+def _mask_path(case: Case) -> str:
+    return os.path.abspath(case.mask) if case.mask else ""
 
 
 def _label_problems(case: Case, labelled: Labelled) -> list[Problem]:

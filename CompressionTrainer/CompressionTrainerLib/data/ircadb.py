@@ -9,9 +9,12 @@ import os
 from pathlib import Path
 
 import numpy as np
-from LiverTumorLib.errors import InputError
-from LiverTumorLib.files.dicom import read_header, read_pixels, slice_geometry
-from LiverTumorLib.files.dicom_stack import Series, make_stack
+from LiverTumorLib.errors import InputError, RequirementError
+from LiverTumorLib.files.dicom_file import read_dataset
+from LiverTumorLib.files.dicom_header import Identity, slice_geometry
+from LiverTumorLib.files.dicom_pixels import read_pixels
+from LiverTumorLib.files.dicom_series import Series
+from LiverTumorLib.files.dicom_stack import make_stack
 from LiverTumorLib.pipelines.results import LIVER, TUMOR
 
 
@@ -42,13 +45,16 @@ def read_structures(folder: Path) -> tuple[np.ndarray, np.ndarray]:
 
 def _read_mask(folder: Path) -> tuple[np.ndarray, np.ndarray]:
     """Where one structure is, bool (k, j, i), and the 4x4 IJK to RAS matrix."""
-    series = Series("", "", folder.name, "", str(folder))
+    series = Series(Identity(), folder)
     for file in sorted(file for file in folder.iterdir() if file.is_file() and not file.name.startswith(".")):
         try:
-            series.slices.append(slice_geometry(read_header(file), file))
-        except (AttributeError, ValueError, TypeError) as error:
+            series.slices.append(slice_geometry(read_dataset(file, stop_before_pixels=True), file))
+        except RequirementError:
+            raise
+        except Exception as error:  # pydicom raises errors of every kind on damaged files
             raise InputError(f"{file} is no DICOM mask with a position and a pixel size; copy the patient again.") from error
     stack = make_stack(series)
     if any(len(files) != 1 for files in stack.places):
         raise InputError(f"{folder} lacks a slice or holds one twice; copy the patient again.")
-    return np.stack([read_pixels(file)[0] > 0 for (file,) in stack.places]), stack.ijk_to_ras
+    inside = np.stack([read_pixels(file).stored > 0 for (file,) in stack.places])
+    return (inside if stack.where is None else inside[np.rint(stack.where).astype(int)]), stack.ijk_to_ras

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from LiverTumorLib.ct import CTVolume, to_axial
 from LiverTumorLib.errors import InputError
 from LiverTumorLib.files import read_ct, read_labels
-from LiverTumorLib.pipelines.results import TUMOR
+from LiverTumorLib.jobs import Source, start_job
+from LiverTumorLib.pipelines.options import CaseOutput, Progress, RunOptions
+from LiverTumorLib.pipelines.results import TUMOR, CaseResult, CaseSummary
 
+from ..environment.process import child_environment
 from .ircadb import read_structures
 from .splits import Case
 
@@ -49,14 +54,51 @@ def read_case(case: Case) -> Labelled:
     axial = to_axial(CTVolume(labels, matrix)).volume
     if axial.shape != view.volume.shape:
         sizes = [" x ".join(map(str, shape[::-1])) for shape in (labels.shape, volume.shape)]
-        raise InputError(f"{case.mask} has {sizes[0]} voxels and its CT {sizes[1]}; {_REMEDY}")
+        raise InputError(
+            f"{case.mask} has {sizes[0]} voxels and its CT {sizes[1]}; "
+            f"take the mask that belongs to this CT, or resample it onto the CT's grid.{_said(volume)}"
+        )
     apart = _apart_mm(axial.ijk_to_ras, view.volume.ijk_to_ras, axial.shape)
     if apart > _tolerance_mm(volume):
-        raise InputError(f"{case.mask} lies up to {apart:.3g} mm away from the voxels of its CT; {_REMEDY}")
+        # Of one size, mask and CT mostly belong together and only a header is wrong; resampling would follow that header.
+        raise InputError(
+            f"{case.mask} has as many voxels as its CT, but by its header ({_differing(matrix, volume.ijk_to_ras)}) it lies up to "
+            f"{apart:.3g} mm away from them; look whether the two fit voxel by voxel, and if so copy the CT's header to the "
+            f"mask.{_said(volume)}"
+        )
     return Labelled(view.volume, axial.array)
 
 
-_REMEDY = "take the mask that belongs to this CT, or resample it onto the CT's grid."
+def read_case_apart(case: Case) -> Labelled:
+    """`read_case` in a child process, in which a file on which a native reader crashes is an InputError too."""
+    source = Source((os.path.abspath(case.ct), case.mask and os.path.abspath(case.mask)), f"{__name__}:_read_files")
+    output = start_job("read", source, RunOptions(), entry=f"{__name__}:_hand_over", environment=child_environment()).wait()
+    return Labelled(output.volume, output.labels)
+
+
+def _read_files(ct: str, mask: str | None) -> Labelled:
+    return read_case(Case("", "", Path(ct), mask and Path(mask)))
+
+
+def _hand_over(labelled: Labelled, options: RunOptions, progress: Progress) -> CaseOutput:
+    """The task of the child that only reads."""
+    return CaseOutput(CaseResult(labelled.volume.name, CaseSummary()), labelled.labels, volume=labelled.volume)
+
+
+def _differing(one: np.ndarray, other: np.ndarray) -> str:
+    """Which parts of two IJK to RAS matrices differ."""
+    sizes = [np.linalg.norm(matrix[:3, :3], axis=0) for matrix in (one, other)]
+    parts = {
+        "voxel size": np.allclose(*sizes, rtol=1e-3),
+        "orientation": np.allclose(one[:3, :3] / sizes[0], other[:3, :3] / sizes[1], atol=1e-3),
+        "origin": np.allclose(one[:3, 3], other[:3, 3], atol=1e-2),
+    }
+    return " and ".join(f"another {part}" for part, same in parts.items() if not same)
+
+
+def _said(volume: CTVolume) -> str:
+    """What was found while the CT was read, which may be why its mask does not fit."""
+    return f" When the CT was read: {' '.join(volume.notes)}" if volume.notes else ""
 
 
 def _tolerance_mm(volume: CTVolume) -> float:

@@ -11,7 +11,6 @@ is one person, case by case.
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -20,6 +19,7 @@ from pathlib import Path
 
 from LiverTumorLib.cli.inputs import distinct_names
 from LiverTumorLib.errors import InputError
+from LiverTumorLib.files import read_json
 from LiverTumorLib.files.reading import ITK_ENDINGS, NIFTI_ENDINGS, case_name
 
 from .patients import FILE, Entry, read_patients, require_known
@@ -163,7 +163,7 @@ def _find_msd(folder: Path, skip: tuple[Path, ...]) -> Found | None:
     if not description.is_file():
         return None
     try:
-        content = json.loads(description.read_text(encoding="utf-8"))
+        content = read_json(description)
         pairs = [(folder / entry["image"], folder / entry["label"]) for entry in content["training"]]
         meaning = {str(value): str(name).lower() for value, name in content["labels"].items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

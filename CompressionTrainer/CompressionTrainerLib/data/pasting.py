@@ -55,7 +55,7 @@ class LesionBank:
         self._spec = spec
         self._donors = [(case, ks) for case in cases if len(ks := case.ks(case.has_tumor))]
 
-    def paste(self, image: np.ndarray, masks: np.ndarray, patient: int | str, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    def paste(self, image: np.ndarray, masks: np.ndarray, patient: str, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Blend a lesion of another patient into healthy liver.
 
         Args:
@@ -72,7 +72,7 @@ class LesionBank:
             return image, masks
         return _blended(image, masks, lesion, places[rng.integers(len(places))], rng.uniform(*SOFT_MM) / self._spec.spacing_mm, rng)
 
-    def draw(self, patient: int | str, rng: np.random.Generator) -> Lesion | None:
+    def draw(self, patient: str, rng: np.random.Generator) -> Lesion | None:
         """A lesion of another patient than `patient`, of a size that can be brought to the one drawn; None where none was found."""
         donors = [donor for donor in self._donors if donor[0].patient != patient]
         if not donors:

@@ -60,9 +60,9 @@ def plan_epoch(cases: Sequence[CaseSlices], sampling: Sampling, seed: int, epoch
     return plan
 
 
-def _weights(patients: Sequence[int | str], counts: Sequence[int]) -> np.ndarray:
+def _weights(patients: Sequence[str], counts: Sequence[int]) -> np.ndarray:
     """Probability of each case: that of its patient, by the root of all its slices, shared among its cases by theirs."""
-    total: dict[int | str, int] = {}
+    total: dict[str, int] = {}
     for patient, count in zip(patients, counts, strict=True):
         total[patient] = total.get(patient, 0) + count
     weights = np.array([count / max(total[patient], 1) ** 0.5 for patient, count in zip(patients, counts, strict=True)])

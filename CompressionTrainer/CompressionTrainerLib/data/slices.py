@@ -16,11 +16,13 @@ from LiverTumorLib.pipelines.canvas import lay_canvas
 from LiverTumorLib.pipelines.results import TUMOR
 
 from .identity import fingerprint
-from .labelled import read_case
+from .labelled import read_case_apart
 from .splits import Case, Split, slices_of
 
 # Cached canvases are wider than the network's by this many pixels, so that shifted and rotated crops show real anatomy.
 BORDER = 32
+# The network's own canvas within a cached one, (k, rows, columns).
+INNER = (slice(None), slice(BORDER, -BORDER), slice(BORDER, -BORDER))
 
 
 @dataclass(frozen=True)
@@ -32,8 +34,8 @@ class CaseSlices:
     split gives to the subset; None is all of them.
     """
 
-    case: int | str
-    patient: int | str
+    case: str
+    patient: str
     image: np.ndarray
     liver: np.ndarray
     tumor: np.ndarray
@@ -54,7 +56,7 @@ def subset_slices(split: Split, subset: str, spec: InputSpec, cache: str | Path)
 
 def _as_split(split: Split, subset: str, case: Case, slices: CaseSlices) -> CaseSlices:
     """The slices of a case with the split's selection and labels."""
-    marks = {"selected": slices_of(split, subset, case), "has_tumor": split.tumor_slices.get(str(case.id))}
+    marks = {"selected": slices_of(split, subset, case), "has_tumor": split.tumor_slices.get(case.id)}
     everywhere = np.arange(len(slices.image))
     return replace(slices, **{name: np.isin(everywhere, ks) for name, ks in marks.items() if ks is not None})
 
@@ -93,7 +95,7 @@ def _read_meta(folder: Path) -> dict | None:
 def _write_slices(case: Case, spec: InputSpec, folder: Path, source: list) -> None:
     from LiverTumorLib.files import atomic_path, write_json
 
-    labelled = read_case(case)
+    labelled = read_case_apart(case)
     volume, mask = labelled.volume, labelled.labels
     if spec.region == "liver" and not mask.any():
         raise InputError(f"{case.mask} is empty, so there is no liver to look into; take the right mask, or leave the case out.")

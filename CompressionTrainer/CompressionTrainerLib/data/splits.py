@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
+import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from LiverTumorLib.errors import InputError
+from LiverTumorLib.files import read_json
 
 from .identity import sha256_of
 from .patients import HOLDS, require_apart
@@ -17,14 +18,14 @@ KINDS = ("patient", "slice")
 
 @dataclass(frozen=True)
 class Case:
-    """One labelled CT: its id, its patient (the smallest case id of that patient), its CT and its mask.
+    """One labelled CT: its id (a text, also where a file says a number), its patient (the smallest case id of that patient), CT and mask.
 
     The CT is what `read_ct` takes (file or DICOM folder), the mask a label file or the folder of 3D-IRCADb's DICOM masks; None where
     the scan shows no liver. `holds` is one of HOLDS.
     """
 
-    id: int | str
-    patient: int | str
+    id: str
+    patient: str
     ct: Path
     mask: Path | None
     holds: str = "tumor"
@@ -45,8 +46,8 @@ class Split:
         sha256: by path relative to `data` (for a DICOM folder: of all its files), what the split was frozen with.
         data: the data folder.
         kind: "patient", or "slice" for the seed paper's split, in which slices of one patient train and test.
-        slices: by subset and case id as text, the axial slices that belong there; empty where all slices of a subset's cases do.
-        tumor_slices: by case id as text, the axial slices that count as tumor; empty where any tumor pixel counts.
+        slices: by subset and case id, the axial slices that belong there; empty where all slices of a subset's cases do.
+        tumor_slices: by case id, the axial slices that count as tumor; empty where any tumor pixel counts.
         source: what the data are and whom to cite, for the cards of models trained on them; empty where nobody has said.
         weights_licence: under which such models may be used; empty where nobody has said.
         signatures: by case id as text, what tells its CT again, see `signature`; empty where the split does not say.
@@ -91,7 +92,7 @@ def _joined(one: dict[str, list[int]], other: dict[str, list[int]]) -> dict[str,
 
 def slices_of(split: Split, subset: str, case: Case) -> list[int] | None:
     """The axial slices of a case that belong to a subset; None where all of them do."""
-    return split.slices[subset][str(case.id)] if split.slices else None
+    return split.slices[subset][case.id] if split.slices else None
 
 
 def load_split(path: str | Path, data: str | Path) -> Split:
@@ -102,9 +103,9 @@ def load_split(path: str | Path, data: str | Path) -> Split:
     """
     data = Path(data)
     try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        content = read_json(path)
         cases = {
-            subset: [_case(content, case, min(group), data) for group in content["patients"].get(subset, []) for case in group]
+            subset: [_case(content, str(case), str(min(group)), data) for group in content["patients"].get(subset, []) for case in group]
             for subset in SUBSETS
         }
         split = Split(
@@ -119,6 +120,7 @@ def load_split(path: str | Path, data: str | Path) -> Split:
             content.get("weights_licence", ""),
             content.get("signatures", {}),
         )
+        _require_kinds(split)
         if split.kind not in KINDS:
             raise ValueError(f"its kind is {split.kind!r}, not one of {', '.join(KINDS)}")
         if split.kind == "slice":
@@ -131,20 +133,40 @@ def load_split(path: str | Path, data: str | Path) -> Split:
     return split
 
 
-def _case(content: dict, case: int | str, patient: int | str, data: Path) -> Case:
+def _case(content: dict, case: str, patient: str, data: Path) -> Case:
     """A case with its files, which a split file lists by case, relative to the data folder, or gives by a pattern for all."""
     if "cases" not in content:
-        ct, mask = (content["files"][name].format(case=case) for name in ("ct", "mask"))
-        return Case(case, patient, data / ct, data / mask)
+        ct, mask = (_within(data, content["files"][name].replace("{case}", str(case))) for name in ("ct", "mask"))
+        return Case(case, patient, ct, mask)
     entry = content["cases"][case]
     holds = entry.get("holds", "tumor")
     if holds not in HOLDS:
         raise ValueError(f"case {case} holds {holds!r}, not one of {', '.join(HOLDS)}")
-    return Case(case, patient, data / entry["ct"], None if holds == "none" else data / entry["mask"], holds)
+    return Case(case, patient, _within(data, entry["ct"]), None if holds == "none" else _within(data, entry["mask"]), holds)
+
+
+def _within(data: Path, relative: str) -> Path:
+    """The file of a case; raises ValueError for one outside the data folder, and for a pattern that asks for more than the case."""
+    if "{" in relative or "\0" in relative or os.path.isabs(relative) or ".." in Path(relative).parts:
+        raise ValueError(f"{relative!r} is no file of the data folder; the only pattern is {{case}}")
+    return data / relative
+
+
+def _require_kinds(split: Split) -> None:
+    """Raises TypeError where something is not of the kind that `Split` says."""
+    texts = [split.name, split.kind, split.source, split.weights_licence, *split.sha256, *split.sha256.values()]
+    cases = [case for subset in split.cases.values() for case in subset]
+    chosen = [ks for by_case in (*split.slices.values(), split.tumor_slices) for ks in by_case.values()]
+    if not all(isinstance(text, str) for text in texts):
+        raise TypeError("a name or a checksum is no text")
+    if not all(isinstance(case.id, int | str) for case in cases):
+        raise TypeError("a case's id is neither a number nor a text")
+    if not all(isinstance(k, int) and k >= 0 for ks in chosen for k in ks):
+        raise TypeError("a slice's index is no whole number")
 
 
 def _require_patients_apart(path: str | Path, split: Split) -> None:
-    seen: dict[int | str, str] = {}
+    seen: dict[str, str] = {}
     for subset in SUBSETS:
         for case in split.cases[subset]:
             if seen.setdefault(case.id, subset) != subset or seen.setdefault(case.patient, subset) != subset:
@@ -155,6 +177,6 @@ def _require_slices_apart(path: str | Path, split: Split) -> None:
     seen: dict[tuple[str, int], str] = {}
     for subset in SUBSETS:
         for case in split.cases[subset]:
-            for k in split.slices[subset][str(case.id)]:
-                if seen.setdefault((str(case.id), k), subset) != subset:
+            for k in split.slices[subset][case.id]:
+                if seen.setdefault((case.id, k), subset) != subset:
                     raise InputError(f"{path}: slice {k} of case {case.id} is in two subsets; a slice belongs to one. Make the split anew.")

@@ -11,7 +11,7 @@ from pathlib import Path
 from LiverTumorLib.errors import UsageError
 from LiverTumorLib.models.catalogue import user_folder
 
-from ..chain.child import child_environment
+from .process import child_environment
 
 OWN, SLICER, OTHER = KINDS = ("own", "slicer", "other")
 UNFINISHED = "unfinished"  # in a virtual environment: an installation was begun there and has not come to its end

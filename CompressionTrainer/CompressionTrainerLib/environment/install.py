@@ -18,7 +18,7 @@ from pathlib import Path
 
 from LiverTumorLib.errors import LiverTumorError, OutputError, RequirementError
 
-from ..training.progress import Report, reporting
+from ..progress import ProgressReport, reporting
 from .choice import UNFINISHED
 
 _TAIL = 3  # lines of pip that say what went wrong
@@ -43,7 +43,7 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def _install_into(venv: Path, requirements: Path, wheels: Path | None, report: Report) -> None:
+def _install_into(venv: Path, requirements: Path, wheels: Path | None, report: ProgressReport) -> None:
     """Raises OutputError where the environment cannot be made, RequirementError where pip fails."""
     report("environment", 0.0, f"Making a virtual environment in {venv}", None)
     try:
@@ -71,7 +71,7 @@ def _as_they_are() -> Iterator[Path]:
         yield path
 
 
-def _pip(command: list[str], requirements: Path, wheels: Path | None, report: Report) -> None:
+def _pip(command: list[str], requirements: Path, wheels: Path | None, report: ProgressReport) -> None:
     options = ["--disable-pip-version-check", "--no-input", "--progress-bar", "off", "-r", str(requirements)]
     options += ["--no-index", "--find-links", str(wheels)] if wheels else []
     for line in _lines([*command, *options]):

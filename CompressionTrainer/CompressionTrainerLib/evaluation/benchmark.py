@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 
 import numpy as np
 from LiverTumorLib.errors import ModelError, RequirementError
-from LiverTumorLib.jobs.protocol import worker_environment
 
+from ..environment.process import child_environment
+from ..progress import ProgressReport
 from . import benchmark_child as child
 from .formats import ModelFile, describe
 from .machine import describe_machine
@@ -29,7 +28,7 @@ PACKAGES = {child.KERAS: ("tensorflow-cpu", "tensorflow"), child.PLAIN: ("ai-edg
 PACKAGES[child.ONNX_RUNTIME] = ("onnxruntime",)
 
 
-def benchmark(models: list[ModelFile], rounds: int, slices: int, threads: list[int], report: Callable[[str], None]) -> dict:
+def benchmark(models: list[ModelFile], rounds: int, slices: int, threads: Sequence[int], report: ProgressReport) -> dict:
     """Measure every file in every runtime that reads it, at each thread count.
 
     Each measurement is a fresh process. All take their turn within a round before the next round begins, so that whatever else
@@ -55,9 +54,11 @@ def benchmark(models: list[ModelFile], rounds: int, slices: int, threads: list[i
     turns = [(model, runtime, count) for count in threads for model in models for runtime in RUNTIMES[model.kind]]
     runs: dict[tuple, list[dict]] = {turn: [] for turn in turns}
     for number in range(rounds):
-        for model, runtime, count in turns:
-            report(f"round {number + 1} of {rounds}: {model.name}, {runtime}, {count} thread{'s' if count > 1 else ''}")
+        for place, (model, runtime, count) in enumerate(turns):
+            what = f"round {number + 1} of {rounds}: {model.name}, {runtime}, {count} thread{'s' if count > 1 else ''}"
+            report(what, (number * len(turns) + place) / (rounds * len(turns)), what, None)
             runs[model, runtime, count].append(_measure(model, runtime, count, slices))
+    report("table", 1.0, "All is measured", None)
     rows = [_row(*turn, described[turn[0]], runs[turn], about) for turn in turns]
     return about | {"settings": {"rounds": rounds, "slices": slices, "threads": list(threads)}, "rows": rows}
 
@@ -87,10 +88,8 @@ def _need_runtimes(models: list[ModelFile], versions: dict[str, str]) -> None:
 
 
 def _measure(model: ModelFile, runtime: str, threads: int, slices: int) -> dict:
-    environment = worker_environment()  # finds the library, and sets no thread count
-    environment["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parents[2]), environment["PYTHONPATH"]])
     command = [sys.executable, "-m", child.__name__, str(model.path), runtime, str(threads), str(slices), str(time.monotonic())]
-    done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", env=environment)
+    done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", env=child_environment())  # which sets no thread count
     if done.returncode:
         reason = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
         raise ModelError(f"{model.path} cannot be run by {runtime}: {reason[-1]}")

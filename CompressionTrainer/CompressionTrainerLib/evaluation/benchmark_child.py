@@ -21,9 +21,9 @@ KERAS, PLAIN, LITERT, ONNX_RUNTIME = "Keras predict", "LiteRT without XNNPACK", 
 
 def open_keras(path: Path, threads: int) -> tuple[tuple[int, ...], Callable]:
     """The network of a training run, run by `model.predict` on one slice, as the literature often measures."""
+    from ..networks.build import build_network
     from ..networks.keras_module import tf
-    from ..training.finished import read_run
-    from ..training.run import build_network
+    from ..training.record import read_run
 
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(threads)

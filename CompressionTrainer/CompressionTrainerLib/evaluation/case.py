@@ -53,16 +53,25 @@ class CaseScores:
     agreement: Agreement | None = None
 
 
+@dataclass(frozen=True)
+class Parts:
+    """What of a case is measured.
+
+    Attributes:
+        liver: the run has looked for the liver itself.
+        tumor, slices: tumor was looked for, and slices were scored, and absence of label 2 means absence of tumor.
+    """
+
+    liver: bool = True
+    tumor: bool = True
+    slices: bool = True
+
+
+EVERYTHING = Parts()
+
+
 def score_case(
-    output: CaseOutput,
-    truth: np.ndarray,
-    volume: CTVolume,
-    patient: str,
-    *,
-    liver: bool = True,
-    tumor: bool = True,
-    slices: bool = True,
-    agreement: Agreement | None = None,
+    output: CaseOutput, truth: np.ndarray, volume: CTVolume, patient: str, parts: Parts = EVERYTHING, agreement: Agreement | None = None
 ) -> CaseScores:
     """Compare what a run found with the truth.
 
@@ -71,8 +80,7 @@ def score_case(
         truth: labels (k, j, i) on the volume's grid: 1 liver, 2 tumor; the liver of the figures is both together, as in LiTS.
         volume: the CT.
         patient: whom the case belongs to; cases of one patient are resampled together.
-        liver: whether the run has looked for the liver itself.
-        tumor, slices: whether tumor was looked for, and slices were scored, and absence of label 2 means absence of tumor.
+        parts: what of it is measured.
         agreement: with a float twin, to travel with the case.
     """
     result = output.result
@@ -80,10 +88,10 @@ def score_case(
     return CaseScores(
         name=result.name,
         patient=patient,
-        liver=_structure(output.labels > 0, truth > 0, volume) if liver else None,
-        tumor=_structure(predicted_tumor, true_tumor, volume) if tumor else None,
-        lesions=detect_lesions(predicted_tumor, true_tumor, volume.voxel_ml) if tumor else None,
-        slices=_slices(output, truth, volume) if slices else None,
+        liver=_structure(output.labels > 0, truth > 0, volume) if parts.liver else None,
+        tumor=_structure(predicted_tumor, true_tumor, volume) if parts.tumor else None,
+        lesions=detect_lesions(predicted_tumor, true_tumor, volume.voxel_ml) if parts.tumor else None,
+        slices=_slices(output, truth, volume) if parts.slices else None,
         seconds=sum(result.seconds.values()),
         models=result.models,
         agreement=agreement,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
@@ -12,19 +11,19 @@ import numpy as np
 from LiverTumorLib.ct.frame import neighbour_channels
 from LiverTumorLib.errors import ModelError, UsageError
 from LiverTumorLib.metrics import PatientSlices, auc_difference
-from LiverTumorLib.models.bundle import load_bundle
+from LiverTumorLib.models.bundle import MANIFEST, load_bundle
 from LiverTumorLib.models.manifest import InputSpec
 from LiverTumorLib.models.runtimes import LiteRT, OnnxRuntime
 
 from ..data.slices import BORDER, CaseSlices
+from ..networks.config import PREDICT_BATCH
+from ..training.record import is_run, read_record, read_run
 from .formats import ModelFile
 from .summary import slice_figures
 
-_BATCH = 16
-
 
 @dataclass(frozen=True)
-class Slice:
+class LabeledSlice:
     """One axial slice and its truth; `k` counts from the most inferior slice."""
 
     case: str
@@ -33,9 +32,9 @@ class Slice:
     tumor: bool
 
 
-def liver_slices(cases: Sequence[CaseSlices]) -> list[Slice]:
+def liver_slices(cases: Sequence[CaseSlices]) -> list[LabeledSlice]:
     """The slices of a split's subset that hold liver: the others are no question to a classifier of liver tumor."""
-    return [Slice(str(case.case), str(case.patient), int(k), bool(case.has_tumor[k])) for case in cases for k in case.ks(case.has_liver)]
+    return [LabeledSlice(case.case, case.patient, int(k), bool(case.has_tumor[k])) for case in cases for k in case.ks(case.has_liver)]
 
 
 def input_and_training(model: ModelFile, run: Path | None) -> tuple[InputSpec, dict]:
@@ -44,18 +43,16 @@ def input_and_training(model: ModelFile, run: Path | None) -> tuple[InputSpec, d
     Raises:
         UsageError: nothing says it, or it is no slice classifier's.
     """
-    if (model.path.parent / "manifest.json").is_file():
+    if (model.path.parent / MANIFEST).is_file():
         manifest = load_bundle(model.path.parent).manifest
         task, spec, training = manifest.task, manifest.input, manifest.training
     else:
-        from ..training.finished import read_run
-
-        around = [folder for folder in (*model.path.resolve().parents[:2], run) if folder and (folder / "run.json").is_file()]
+        around = [folder for folder in (*model.path.resolve().parents[:2], run) if folder and is_run(folder)]
         if not around:
             raise UsageError(f"{model.path}: nothing there says which input it takes; name the run that it was made of with --run.")
         config = read_run(around[0])
         task, spec = config.task, config.input
-        training = json.loads((around[0] / "run.json").read_text(encoding="utf-8"))
+        training = read_record(around[0])
     if task != "slice":
         raise UsageError(f"{model.path} is of the task '{task}'; only slice classifiers are compared.")
     return spec, training
@@ -76,7 +73,7 @@ def probabilities(model: ModelFile, spec: InputSpec, cases: Sequence[CaseSlices]
         raise ModelError(f"{model.path} cannot be run as a slice classifier ({str(error).partition(chr(10))[0]}).") from error
 
 
-def compare(scores: dict[str, np.ndarray], slices: Sequence[Slice], threshold: float) -> dict[str, dict]:
+def compare(scores: dict[str, np.ndarray], slices: Sequence[LabeledSlice], threshold: float) -> dict[str, dict]:
     """Figures of each model, and of all but the first how they differ from the first, paired slice by slice.
 
     Args:
@@ -103,7 +100,7 @@ def compare(scores: dict[str, np.ndarray], slices: Sequence[Slice], threshold: f
     return compared
 
 
-def rows(scores: dict[str, np.ndarray], slices: Sequence[Slice]) -> list[dict]:
+def rows(scores: dict[str, np.ndarray], slices: Sequence[LabeledSlice]) -> list[dict]:
     """One row for each slice: what it is of, the truth, and the probability that each model gives it."""
     return [
         {"case": each.case, "patient": each.patient, "slice": each.k, "tumor": int(each.tumor), "liver": 1}
@@ -113,13 +110,12 @@ def rows(scores: dict[str, np.ndarray], slices: Sequence[Slice]) -> list[dict]:
 
 
 def _keras(weights: Path, images: Iterator[np.ndarray]) -> list[float]:
-    from ..training.finished import read_run
-    from ..training.run import build_network
+    from ..networks.build import build_network
 
     model = build_network(read_run(weights.parent))
     model.load_weights(weights)
     found = []
-    while batch := list(islice(images, _BATCH)):
+    while batch := list(islice(images, PREDICT_BATCH)):
         outputs = model.predict_on_batch(np.stack(batch))
         found += (outputs[0] if isinstance(outputs, list) else outputs)[:, 1].tolist()
     return found

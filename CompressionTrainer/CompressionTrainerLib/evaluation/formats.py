@@ -12,7 +12,8 @@ from LiverTumorLib.errors import InputError, LiverTumorError, ModelError, Requir
 from LiverTumorLib.models.bundle import MODEL, ONNX
 from LiverTumorLib.models.catalogue import get_bundle
 
-from ..compression.inspect import Kernel, kernels, sparsity
+from ..networks.tflite_file import Kernel, kernels, sparsity
+from ..training.record import RECORD, is_run, read_run
 
 WEIGHTS = "best.weights.h5"
 
@@ -73,16 +74,16 @@ def _models_at(place: str) -> list[ModelFile]:
     path = Path(place)
     if path.is_file() and path.suffix in (".tflite", ".onnx"):
         return [ModelFile(path, path.suffix[1:])]
-    if path.is_file() and path.suffix == ".h5" and (path.parent / "run.json").is_file():
+    if path.is_file() and path.suffix == ".h5" and is_run(path.parent):
         return [ModelFile(path, "keras")]
-    if (path / "run.json").is_file():
+    if is_run(path):
         if not (path / WEIGHTS).is_file():
             raise InputError(f"{path} has no {WEIGHTS}; is its training finished?")
         return [ModelFile(path / WEIGHTS, "keras")]
     try:
         bundle = get_bundle(place)
     except ModelError as error:
-        raise InputError(f"{place} is no .tflite or .onnx file, no training run (with its run.json) and no model: {error}") from error
+        raise InputError(f"{place} is no .tflite or .onnx file, no training run (with its {RECORD}) and no model: {error}") from error
     bundle.verify()
     return [ModelFile(bundle.folder / name, kind) for name, kind in ((MODEL, "tflite"), (ONNX, "onnx")) if name in bundle.manifest.files]
 
@@ -115,10 +116,9 @@ def _keras_kernels_and_sizes(path: Path) -> tuple[list[Kernel], dict[str, int]]:
     from ..requirement import need_trainer_packages
 
     need_trainer_packages()
-    from ..compression.magnitude import layer_sparsity
+    from ..networks.build import build_network
     from ..networks.keras_module import keras
-    from ..training.finished import read_run
-    from ..training.run import build_network
+    from ..networks.magnitude import layer_sparsity
 
     model = build_network(read_run(path.parent))
     model.load_weights(path)

@@ -11,8 +11,8 @@ from .case import CaseScores, Structure
 from .text import interval, number
 
 FILES = ("cases.csv", "lesions.csv", "slices.csv", "evaluation.json", "evaluation.md")
-LESION_COLUMNS = ["case", "patient", "kind", "volume_ml", "covered", "group_iou", "found", "touched"]
-SLICE_COLUMNS = ["case", "patient", "slice", "probability", "tumor", "liver"]
+SCORED_LESION_COLUMNS = ["case", "patient", "kind", "volume_ml", "covered", "group_iou", "found", "touched"]
+SCORED_SLICE_COLUMNS = ["case", "patient", "slice", "probability", "tumor", "liver"]
 FIGURES = ("dice", "sensitivity", "specificity", "accuracy", "precision", "efficiency", "voe", "rvd")
 
 
@@ -51,15 +51,15 @@ def slice_rows(case: CaseScores) -> list[dict]:
     if case.slices is None:
         return []
     columns = (case.slices.index, case.slices.probability, case.slices.tumor.astype(int), case.slices.liver.astype(int))
-    return [dict(zip(SLICE_COLUMNS, (case.name, case.patient, *values), strict=True)) for values in zip(*columns, strict=True)]
+    return [dict(zip(SCORED_SLICE_COLUMNS, (case.name, case.patient, *values), strict=True)) for values in zip(*columns, strict=True)]
 
 
 def write_report(folder: Path, title: str, cases: list[CaseScores], summary: dict, provenance: dict, **more) -> str:
     """Write the files of `FILES` into a folder and return the Markdown text; `more` goes into the JSON."""
     rows = [case_row(case) for case in cases]
     write_table(folder / "cases.csv", rows)
-    write_table(folder / "lesions.csv", [row for case in cases for row in lesion_rows(case)], LESION_COLUMNS)
-    write_table(folder / "slices.csv", [row for case in cases for row in slice_rows(case)], SLICE_COLUMNS)
+    write_table(folder / "lesions.csv", [row for case in cases for row in lesion_rows(case)], SCORED_LESION_COLUMNS)
+    write_table(folder / "slices.csv", [row for case in cases for row in slice_rows(case)], SCORED_SLICE_COLUMNS)
     write_json(folder / "evaluation.json", {"title": title, "provenance": provenance, **more, "summary": summary, "cases": rows})
     text = markdown(title, rows, summary, provenance)
     with atomic_path(folder / "evaluation.md") as temporary:

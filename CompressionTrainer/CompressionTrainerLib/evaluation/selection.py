@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,8 +31,13 @@ class Selection:
     about: dict
 
 
-def select_cases(arguments: argparse.Namespace) -> Selection:
-    """What the command line asks for.
+def select_cases(folder: Path | None, split_file: Path, subset: str, pairs: Sequence[tuple[Path, Path]] | None = None) -> Selection:
+    """The cases that are asked for.
+
+    Args:
+        folder: with the labelled CT, or None where `pairs` of CT and mask are given.
+        split_file: frozen split by patient.
+        subset: of the split, or "all" for every case of the folder, whatever the split says.
 
     Raises:
         InputError: no such folder or file, or a file that is not the one the split was frozen with.
@@ -40,24 +45,24 @@ def select_cases(arguments: argparse.Namespace) -> Selection:
     """
     from LiverTumorLib.errors import UsageError
 
-    if bool(arguments.pair) == bool(arguments.data):
+    if bool(pairs) == bool(folder):
         raise UsageError("Give either the folder DATA, or --pair CT MASK.")
-    if arguments.pair:
-        cases = [Case(short(ct), short(ct), ct, mask) for ct, mask in arguments.pair]
-        return Selection(f"Pairs: {', '.join(str(case.id) for case in cases)}", cases, False, None, {"kind": "pairs"})
-    if arguments.subset == EVERYTHING:
-        return _whole_folder(arguments.data)
-    split = load_split(arguments.split, arguments.data)
+    if pairs:
+        cases = [Case(short(ct), short(ct), ct, mask) for ct, mask in pairs]
+        return Selection(f"Pairs: {', '.join(case.id for case in cases)}", cases, False, None, {"kind": "pairs"})
+    if subset == EVERYTHING:
+        return _whole_folder(folder)
+    split = load_split(split_file, folder)
     if split.kind != "patient":
         raise UsageError(f"The split '{split.name}' divides slices, not patients; whole cases cannot be evaluated with it.")
-    cases = split.cases[arguments.subset]
+    cases = split.cases[subset]
     if not cases:
-        raise UsageError(f"The split '{split.name}' has no patients in '{arguments.subset}'.")
+        raise UsageError(f"The split '{split.name}' has no patients in '{subset}'.")
     split.verify(cases)
-    patients = {subset: len({case.patient for case in members}) for subset, members in split.cases.items()}
-    about = {"data": arguments.data.resolve().name, "split": split.name, "kind": split.kind, "subset": arguments.subset}
+    patients = {part: len({case.patient for case in members}) for part, members in split.cases.items()}
+    about = {"data": folder.resolve().name, "split": split.name, "kind": split.kind, "subset": subset}
     about["patients"] = patients
-    return Selection(f"{split.name}, {arguments.subset} patients", cases, True, split, about)
+    return Selection(f"{split.name}, {subset} patients", cases, True, split, about)
 
 
 def _whole_folder(folder: Path) -> Selection:

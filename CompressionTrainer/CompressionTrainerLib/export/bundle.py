@@ -7,22 +7,26 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from LiverTumorLib.errors import InputError, UsageError
+from LiverTumorLib.errors import InputError
 from LiverTumorLib.models.bundle import CARD, MANIFEST, MODEL, Bundle, load_bundle, write_bundle
 from LiverTumorLib.models.manifest import Manifest
 from LiverTumorLib.models.session import open_session
 
-from ..compression.quantization import copy_float_weights, quantization_aware
-from ..training.config import TrainConfig, architecture_title
-from ..training.finished import open_run, read_run
-from ..training.progress import Console, Report
-from ..training.quantize import FOLDER
+from ..data.training_data import TrainingData
+from ..networks.config import architecture_title
+from ..networks.quantization import copy_float_weights, quantization_aware
+from ..progress import Console, ProgressReport
+from ..training.config import TrainConfig
+from ..training.finished import open_run
+from ..training.record import QUANTIZED, read_record
 from ..training.run import calibration_slices
-from ..training.state import is_finished, read_record
+from ..training.state import is_finished, read_state
 from .agreement import agreement
 from .card import model_card
+from .operating_point import OperatingPoint, given_point
+from .settings import ExportSettings
 from .tflite import float_tflite, int8_tflite
-from .thresholds import segmentation_threshold, slice_calibration
+from .thresholds import liver_threshold, slice_calibration, tumor_point
 
 LICENCE = "Not stated; what the licence of the training data allows."
 LIVER_LABEL = {"value": 1, "name": "Liver", "code": "SCT 10200004", "meaning": "Liver, tumor included"}
@@ -31,18 +35,7 @@ LABELS = {"liver": [LIVER_LABEL], "tumor": [TUMOR_LABEL], "slice": [{**TUMOR_LAB
 SUBJECTS = {"liver": "Liver", "tumor": "Liver tumor", "slice": "Tumor in slice"}
 
 
-def export_run(
-    run: Path,
-    data: Path,
-    split_file: Path,
-    cache: Path,
-    out: Path,
-    version: str,
-    weights: str = "best",
-    report: Report | None = None,
-    *,
-    operating_point: Path | None = None,
-) -> Bundle:
+def export_run(run: Path, data: TrainingData, out: Path, settings: ExportSettings, report: ProgressReport | None = None) -> Bundle:
     """Write the int8 bundle `out` and, beside the run's weights, its float twin `RUN/float/<id>`: the same weights, not rounded.
 
     A run that has been quantized in training (`livertumor quantize`) is exported from there, any other by post-training
@@ -50,25 +43,22 @@ def export_run(
 
     Args:
         run: folder of a finished training run.
-        data, split_file, cache: as in training.
+        data: as in training.
         out: the bundle's folder; its name is the bundle's id.
-        version: the bundle's version.
-        weights: "best" (by validation) or "last".
         report: told of the progress; by default a console's.
-        operating_point: of a refit, which has no patients left to choose on: the bundle whose threshold and calibration it takes.
 
     Raises:
         InputError: there is no run, or data that the split needs are missing.
-        ModelError: the network does not convert to int8, or there is no bundle `operating_point`.
+        ModelError: the network does not convert to int8, or the operating point is no bundle's.
         UsageError: a refit without an operating point, or one of another question.
     """
-    chosen = _chosen_model(run, operating_point)
-    report = report or Console()
+    chosen = given_point(run, settings.operating_point)
+    report, weights = report or Console(), settings.weights
     report("slices", 0.0, "Reading the slices", None)
-    source = open_run(run, data, split_file, cache, weights)
+    source = open_run(run, data, weights)
     config, model = source.config, source.model
-    record = json.loads((run / "run.json").read_text(encoding="utf-8"))
-    if done := read_record(run):
+    record = read_record(run)
+    if done := read_state(run):
         record["config"]["optimizer"]["batch"] = done.batch  # it may have been halved
     inherited = _licence_of_start(record)
     if record.get("start"):  # the run it came from, without the folders of this machine
@@ -77,7 +67,7 @@ def export_run(
     if is_quantized(run):
         aware = quantized_network(run, model, weights)
         quantized, method = int8_tflite(aware), "int8, quantization-aware training"
-        record["quantization"] = json.loads((run / FOLDER / "config.json").read_text(encoding="utf-8"))
+        record["quantization"] = json.loads((run / QUANTIZED / "config.json").read_text(encoding="utf-8"))
         if not record["quantization"].get("distill"):
             copy_float_weights(aware, model)
     else:
@@ -86,7 +76,7 @@ def export_run(
     plain = float_tflite(model)
     manifest = Manifest(
         id=out.name,
-        version=version,
+        version=settings.version,
         title=f"{SUBJECTS[config.task]} ({architecture_title(config.task, record['config']['network'])})",
         task=config.task,
         input=config.input,
@@ -100,10 +90,7 @@ def export_run(
     report("threshold", 0.8, "Choosing the threshold", None)
     with tempfile.TemporaryDirectory() as scratch:  # a stop while the threshold is sought must not leave a bundle without one
         bundle = write_bundle(Path(scratch) / out.name, replace(manifest, files=entry), {MODEL: quantized})
-        if chosen:
-            manifest = _with_operating_point_of(chosen, bundle.manifest)
-        else:
-            manifest = _with_operating_point(bundle, config, source.slices["val"])
+        manifest = _at_point(chosen, bundle.manifest) if chosen else _with_operating_point(bundle, config, source.slices["val"])
         twin = replace(manifest, files={MODEL: {"quantization": "none (float32)"}})
         sessions = (
             open_session(replace(bundle, manifest=manifest)),
@@ -121,7 +108,7 @@ def export_run(
 
 def is_quantized(run: Path) -> bool:
     """Whether a run has been quantized in training; raises InputError where that is not finished."""
-    folder = run / FOLDER
+    folder = run / QUANTIZED
     if (folder / "config.json").exists() and not is_finished(folder):
         raise InputError(f"The quantization of {run} is not finished; the command that began it goes on with it.")
     return (folder / "config.json").exists()
@@ -131,34 +118,13 @@ def quantized_network(run: Path, model, weights: str):
     """The quantization-aware network of a run that has been quantized in training, its "best" or "last" weights; `model` is its plain
     float network."""
     aware = quantization_aware(model)
-    aware.load_weights(run / FOLDER / f"{weights}.weights.h5")
+    aware.load_weights(run / QUANTIZED / f"{weights}.weights.h5")
     return aware
 
 
-def _chosen_model(run: Path, folder: Path | None) -> Bundle | None:
-    """The bundle whose operating point a refit takes; None for a run that has val patients to choose its own."""
-    config = read_run(run)
-    if config.refit and not folder:
-        raise UsageError(
-            f"{run} was trained on the val patients too, so none are left to choose a threshold on; give --operating-point with the "
-            "folder of the model that was chosen before."
-        )
-    if not folder:
-        return None
-    if not config.refit:
-        raise UsageError(f"{run} has val patients to choose its threshold on; leave out --operating-point.")
-    bundle = load_bundle(folder)
-    if (bundle.manifest.task, bundle.manifest.input) != (config.task, config.input):
-        raise UsageError(f"The model in {folder} answers another question, or sees another canvas, than the run in {run}.")
-    if not bundle.manifest.training.get("cases", {}).get("val"):
-        raise UsageError(f"The model in {folder} was not chosen on val patients itself; give the one that was.")
-    return bundle
-
-
-def _with_operating_point_of(chosen: Bundle, manifest: Manifest) -> Manifest:
-    named = {"id": chosen.id, "version": chosen.manifest.version, "chosen_on": chosen.manifest.training["cases"]["val"]}
-    training = manifest.training | {"operating_point": named}
-    return replace(manifest, calibration=chosen.manifest.calibration, threshold=chosen.manifest.threshold, training=training)
+def _at_point(point: OperatingPoint, manifest: Manifest) -> Manifest:
+    training = manifest.training | {"operating_point": point.about}
+    return replace(manifest, calibration=point.calibration, threshold=point.threshold, sure=point.sure, training=training)
 
 
 def _with_operating_point(bundle: Bundle, config: TrainConfig, cases) -> Manifest:
@@ -166,7 +132,11 @@ def _with_operating_point(bundle: Bundle, config: TrainConfig, cases) -> Manifes
     if config.task == "slice":
         calibration, threshold, figures = slice_calibration(session, cases)
         return replace(bundle.manifest, calibration=calibration, threshold=threshold, metrics={"validation": figures})
-    threshold, scores = segmentation_threshold(session, cases, config.task)
+    if config.task == "tumor":
+        point, score = tumor_point(session, cases)
+        figures = {"score": score, "grid": "the network's canvas in the true liver, thresholds chosen here"}
+        return replace(bundle.manifest, threshold=point.threshold, sure=point.sure, metrics={"validation": figures})
+    threshold, scores = liver_threshold(session, cases)
     figures = {"dice_by_threshold": scores, "grid": "the network's canvas, threshold chosen here"}
     return replace(bundle.manifest, threshold=threshold, metrics={"validation": figures})
 

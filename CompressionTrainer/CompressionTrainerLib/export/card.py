@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from LiverTumorLib.models.manifest import Manifest
 
-from ..training.config import architecture_title
+from ..networks.config import architecture_title
 
 PURPOSE = {
     "liver": "Segments the liver, tumors included, on axial slices of abdominal CT. Stage 1 of the two-stage pipeline.",
@@ -48,7 +48,7 @@ def model_card(manifest: Manifest, size: int) -> str:
 - {network}, width {width}, {quantization}, {size / 1e6:.2f} MB.
 - Input: {rows} x {columns} pixels of {spec.spacing_mm} mm, canvas centred on the {spec.region}; three channels are the slice and its
   neighbours {spec.neighbour_mm} mm below and above; HU {spec.window_hu[0]:.0f} to {spec.window_hu[1]:.0f} shown{level}.
-- Threshold {manifest.threshold:.2f}, chosen on validation patients.
+- Threshold {manifest.threshold:.2f}{_sure(manifest)}.
 
 ## Training
 - Data: {source}, split by {training.get("split_by", "patient")}. Trained on cases {_list(training["cases"]["train"])};
@@ -80,9 +80,18 @@ def _others(training: dict) -> str:
     return "No other case was seen." if known or not training["start"] else "What its start had seen is not known."
 
 
+def _sure(manifest: Manifest) -> str:
+    return f"; a lesion counts where it reaches {manifest.sure:.2f} somewhere" if manifest.sure > manifest.threshold else ""
+
+
 def _choices(training: dict) -> str:
     """On which cases, and for which network, the operating point was chosen."""
-    if chosen := training.get("operating_point"):
+    if (chosen := training.get("operating_point")) and "folds" in chosen:
+        return (
+            f"thresholds chosen on what {chosen['folds']} networks of this kind answered about patients that each had not seen\n"
+            f"  (cross-validation by person, cases {_list(chosen['chosen_on'])})"
+        )
+    if chosen:
         return (
             f"threshold and calibration are those of {chosen['id']} {chosen['version']}, chosen on cases {_list(chosen['chosen_on'])}\n"
             "  before these were trained on too (a refit)"
@@ -120,5 +129,7 @@ def _compression(training: dict) -> list[str]:
     return sentences
 
 
-def _list(cases: list[int]) -> str:
-    return ", ".join(str(case) for case in sorted(cases))
+def _list(cases: list[str]) -> str:
+    """Ids, numbers in their order first."""
+    names = sorted(map(str, cases), key=lambda name: (not name.isdecimal(), int(name) if name.isdecimal() else 0, name))
+    return ", ".join(names)

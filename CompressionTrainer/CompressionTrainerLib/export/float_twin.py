@@ -14,7 +14,7 @@ import numpy as np
 from LiverTumorLib.errors import ModelError, OutputError, RequirementError
 from LiverTumorLib.models.bundle import MANIFEST, MODEL, Bundle, write_bundle
 
-from ..compression.inspect import dequantized
+from ..networks.tflite_file import dequantized
 
 _IDENTIFIER = b"TFL3"  # of TFLite files
 

@@ -13,7 +13,7 @@ from LiverTumorLib.errors import InputError
 from LiverTumorLib.models.bundle import CARD, load_bundle, write_bundle
 
 from ..data.splits import SUBSETS, Split, load_split
-from ..evaluation.unseen import SIGNATURES, case_signature
+from ..data.unseen import SIGNATURES, case_signature
 
 
 def sign_bundle(folder: Path, split: Split) -> int:

@@ -7,8 +7,8 @@ import warnings
 import numpy as np
 from LiverTumorLib.errors import ModelError
 
-from ..compression.inspect import float_tensors
 from ..networks.keras_module import tf
+from ..networks.tflite_file import float_tensors
 from ..stopping import stops_at_once
 
 # float16 halves the file; "dynamic" stores the weights in int8 and computes with floats; int16x8 has int8 weights and 16-bit

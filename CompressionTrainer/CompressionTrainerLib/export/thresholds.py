@@ -12,62 +12,65 @@ from LiverTumorLib.pipelines import liver, tumor
 from LiverTumorLib.pipelines.slicemaps import smoothed
 from LiverTumorLib.pipelines.slicewise import calibrated, slice_logits, smoothed_logits
 
-from ..data.slices import BORDER, CaseSlices
+from ..data.slices import INNER, CaseSlices
+from ..evaluation.out_of_fold import FALSE_TUMOR_ML, Point, as_held_out, best_point, by_patient, scores
 
 TIE = 0.01  # Dice
 CANDIDATES = np.round(np.arange(0.05, 0.91, 0.05), 2)
-# Without tumour there is no Dice; a threshold that invents this much tumour (ml) in such a patient costs as much as missing one.
-FALSE_TUMOR_ML = 5.0
-
-# The network's own canvas within a cached one.
-_INNER = (slice(None), slice(BORDER, -BORDER), slice(BORDER, -BORDER))
 
 
 def predictions(session: Session, case: CaseSlices) -> list[np.ndarray]:
     """All raw outputs of the network for every slice of a case."""
-    image, offset = case.image[_INNER], session.bundle.manifest.input.neighbour_mm / case.slice_mm
+    image, offset = case.image[INNER], session.bundle.manifest.input.neighbour_mm / case.slice_mm
     return session.predict_all([neighbour_channels(image, k, offset) for k in range(len(image))])
 
 
-def segmentation_threshold(session: Session, cases: Sequence[CaseSlices], task: str) -> tuple[float, dict[str, float]]:
-    """Threshold with about the best typical Dice over cases (see `nearest_to_half`), and that Dice by threshold (on the network's canvas).
+def liver_threshold(session: Session, cases: Sequence[CaseSlices]) -> tuple[float, dict[str, float]]:
+    """Threshold with about the best median Dice over cases (see `nearest_to_half`), and that Dice by threshold (on the network's canvas).
 
-    Typical is the median for the liver, or one patient with a large mass beside it would decide, and the mean for tumour,
-    where patients differ in kind. For tumour only the liver's truth counts as searched region, as in inference; a case
-    without tumour scores 1 for none found, falling to 0 at FALSE_TUMOR_ML.
+    With the mean, one patient with a large mass beside the liver would decide. Scans without liver have no Dice and do not.
     """
-    typical = np.median if task == "liver" else np.mean
-    spec = session.bundle.manifest.input
-    scores = [case_scores(predictions(session, case)[0][..., 0], case, spec, task, CANDIDATES) for case in cases]
-    dice = {float(threshold): float(typical(values)) for threshold, values in zip(CANDIDATES, np.transpose(scores), strict=True)}
+    spec, shown = session.bundle.manifest.input, [case for case in cases if case.has_liver.any()]
+    scored = [case_scores(predictions(session, case)[0][..., 0], case, spec, "liver", CANDIDATES) for case in shown]
+    dice = {float(threshold): float(np.median(values)) for threshold, values in zip(CANDIDATES, np.transpose(scored), strict=True)}
     return nearest_to_half(dice), dice
 
 
+def tumor_point(session: Session, cases: Sequence[CaseSlices]) -> tuple[Point, float]:
+    """Threshold and `sure` (see `Manifest`) with about the best mean score over patients, in the true liver, and that score."""
+    spec = session.bundle.manifest.input
+    answered = [as_held_out(predictions(session, case)[0][..., 0], case, spec, "tumor") for case in cases]
+    plane = by_patient(answered, [scores(case) for case in answered])
+    point = best_point(plane)
+    return point, plane[point]
+
+
 def case_scores(output: np.ndarray, case: CaseSlices, spec: InputSpec, task: str, thresholds: Sequence[float]) -> list[float]:
-    """Score of a case at each threshold: Dice with the truth where there is any, see `segmentation_threshold`.
+    """Score of a case at each threshold: Dice with the truth where there is any, and without any 1 for nothing found, falling to 0 at
+    FALSE_TUMOR_ML. Tumor counts in the true liver only, as inference looks for it in the predicted one.
 
     Args:
         output: probability (k, rows, columns) as the network gives it.
     """
-    truth = (case.liver if task == "liver" else case.tumor)[_INNER] >= 128
+    truth = (case.liver if task == "liver" else case.tumor)[INNER] >= 128
     # As in inference: smoothed, and tumour is looked for in the liver.
     output = smoothed(output, liver.SMOOTH_MM if task == "liver" else tumor.SMOOTH_MM, (case.slice_mm, spec.spacing_mm))
     if task == "tumor":
         output = output * in_liver(case)
     voxel_ml = spec.spacing_mm**2 * case.slice_mm / 1000
-    scores = []
+    scored = []
     for threshold in thresholds:
         found = output >= threshold
         if truth.any():
-            scores.append(2 * np.count_nonzero(found & truth) / (np.count_nonzero(found) + np.count_nonzero(truth)))
+            scored.append(2 * np.count_nonzero(found & truth) / (np.count_nonzero(found) + np.count_nonzero(truth)))
         else:
-            scores.append(max(0.0, 1 - np.count_nonzero(found) * voxel_ml / FALSE_TUMOR_ML))
-    return scores
+            scored.append(max(0.0, 1 - np.count_nonzero(found) * voxel_ml / FALSE_TUMOR_ML))
+    return scored
 
 
 def in_liver(case: CaseSlices) -> np.ndarray:
     """Where tumour counts, bool (k, rows, columns): in the true liver, as inference looks for it in the predicted one."""
-    return case.liver[_INNER] >= 128
+    return case.liver[INNER] >= 128
 
 
 def nearest_to_half(scores: dict[float, float]) -> float:
@@ -110,6 +113,6 @@ def slice_calibration(session: Session, cases: Sequence[CaseSlices]) -> tuple[Ca
 def liver_slice_logits(session: Session, case: CaseSlices) -> np.ndarray:
     """Logits of a case's slices that hold liver, (n,), as inference makes them before calibration."""
     ks = case.ks(case.has_liver)
-    liver = case.liver[_INNER][ks] / np.float32(255) if session.bundle.manifest.input.region == "liver" else None
+    liver = case.liver[INNER][ks] / np.float32(255) if session.bundle.manifest.input.region == "liver" else None
     outputs = [output[ks] for output in predictions(session, case)]
     return smoothed_logits(slice_logits(outputs, liver), case.slice_mm)

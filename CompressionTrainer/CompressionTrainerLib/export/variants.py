@@ -8,9 +8,10 @@ from pathlib import Path
 
 from LiverTumorLib.files.atomic import atomic_path
 
-from ..compression.inspect import float_tensors, kernels, sparsity
+from ..data.training_data import TrainingData
+from ..networks.tflite_file import float_tensors, kernels, sparsity
+from ..progress import Console, ProgressReport
 from ..training.finished import open_run
-from ..training.progress import Console, Report
 from ..training.run import calibration_slices
 from .bundle import is_quantized, quantized_network
 from .tflite import VARIANTS, tflite
@@ -18,9 +19,7 @@ from .tflite import VARIANTS, tflite
 TABLE = "variants.csv"
 
 
-def write_variants(
-    run: Path, data: Path, split_file: Path, cache: Path, out: Path, weights: str = "best", report: Report | None = None
-) -> list[dict]:
+def write_variants(run: Path, data: TrainingData, out: Path, weights: str = "best", report: ProgressReport | None = None) -> list[dict]:
     """Write a run's network as VARIANT.tflite for all variants, and variants.csv with a row for each, which is returned.
 
     Post-training quantization takes its ranges from train patients; a run that was quantized in training gets its
@@ -32,7 +31,7 @@ def write_variants(
         ModelError: the network does not convert.
         OutputError: `out` cannot be written.
     """
-    source = open_run(run, data, split_file, cache, weights)
+    source = open_run(run, data, weights)
     samples = calibration_slices(source.config, source.slices["train"])
     sources = {variant: (source.model, variant, samples) for variant in VARIANTS}
     if is_quantized(run):

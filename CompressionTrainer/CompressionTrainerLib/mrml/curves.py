@@ -8,7 +8,7 @@ from LiverTumorLib.mrml.nodes import companion_node, one_update
 from LiverTumorLib.mrml.plots import draw_line
 from LiverTumorLib.mrml.tables import Column, fill_table
 
-from ..chain.folder import Epoch
+from ..workflow.folder import Epoch
 
 CHART_ROLE = "LiverTumor.chart"
 _COLUMNS = (

@@ -11,11 +11,11 @@ from LiverTumorLib.errors import RequirementError
 from LiverTumorLib.mrml.serving import ServedRun, Steps, application
 from LiverTumorLib.pipelines.options import Progress
 
-from ..chain import folder
-from ..chain.folder import Variant
-from ..chain.job import Listener, TrainerJob, start_chain, start_installation, start_probe
-from ..chain.request import ChainRequest
 from ..environment.choice import SLICER, TrainerPython, trainer_python
+from ..workflow import folder
+from ..workflow.folder import Variant
+from ..workflow.job import Listener, TrainerJob, start_chain, start_installation, start_probe
+from ..workflow.request import ChainRequest
 
 # Asked with a Python and why it cannot train yet: True installs what it lacks.
 Ask = Callable[[TrainerPython, str], bool]

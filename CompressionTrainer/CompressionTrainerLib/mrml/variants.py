@@ -8,8 +8,8 @@ from LiverTumorLib.mrml.nodes import companion_node, one_update
 from LiverTumorLib.mrml.plots import draw_line
 from LiverTumorLib.mrml.tables import Column, fill_table
 
-from ..chain.folder import Variant
 from ..reporting.models import pareto_front
+from ..workflow.folder import Variant
 
 CHART_ROLE, SERIES_ROLE = "LiverTumor.chart", "LiverTumor.series"
 FRONT_ROLE, FRONT_SERIES_ROLE = "LiverTumor.front", "LiverTumor.frontSeries"

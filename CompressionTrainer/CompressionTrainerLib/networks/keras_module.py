@@ -1,4 +1,7 @@
-"""The one place that imports TensorFlow's Keras: tf_keras (Keras 2), since tfmot knows no other."""
+"""The one place that imports TensorFlow's Keras: tf_keras (Keras 2), since tfmot knows no other.
+
+The networks themselves take the keras module as an argument, so that they can be built with Keras 3 (JAX, say) too.
+"""
 
 import contextlib
 import ctypes

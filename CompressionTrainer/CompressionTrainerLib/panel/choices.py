@@ -8,9 +8,9 @@ from pathlib import Path
 from LiverTumorLib.errors import LiverTumorError
 from slicer.i18n import tr as _
 
-from ..chain.config import NETWORKS
-from ..chain.folder import finished_stages
-from ..chain.request import PATIENT, SLICE, ChainRequest, chain_of, request_chain
+from ..workflow.config import NETWORKS
+from ..workflow.folder import finished_stages
+from ..workflow.request import PATIENT, SLICE, ChainChoices, ChainRequest, chain_of, request_chain
 from .stage_list import StageList
 from .widgets import PathChoice, TextChoice
 
@@ -77,18 +77,20 @@ class Choices:
         """The chain that is asked for. Raises LiverTumorError where something is missing or does not fit."""
         parameters = self._parameters()
         return request_chain(
-            parameters.dataFolder,
-            parameters.outputFolder,
-            self._configuration,
-            network=self._network,
-            name=parameters.modelName or None,
-            split=parameters.splitFile if parameters.split == FILE else parameters.split,
-            leave_out=parameters.leaveOut.split(),
-            skip_bad=parameters.skipBad,
-            imagenet=parameters.imagenetFile or None,
-            start=parameters.startFile or None,
-            until=until,
-            overwrite=parameters.overwrite,
+            ChainChoices(
+                parameters.dataFolder,
+                parameters.outputFolder,
+                self._configuration,
+                network=self._network,
+                name=parameters.modelName or None,
+                split=parameters.splitFile if parameters.split == FILE else parameters.split,
+                leave_out=parameters.leaveOut.split(),
+                skip_bad=parameters.skipBad,
+                imagenet=parameters.imagenetFile or None,
+                start=parameters.startFile or None,
+                until=until,
+                overwrite=parameters.overwrite,
+            )
         )
 
     @property

@@ -12,9 +12,9 @@ from LiverTumorLib.panel.messages import errors_shown
 from LiverTumorLib.panel.record_table import RecordTable, Shown, records_of
 from slicer.i18n import tr as _
 
-from ..chain import folder
 from ..mrml.curves import show_epochs
 from ..mrml.variants import show_variants
+from ..workflow import folder
 from .choices import FILE
 from .install import install_asking
 

@@ -37,7 +37,7 @@ class StageList:
 
     def show(self, first: list[str], stages: Collection[str], left_out: Collection[str], finished: Collection[str]) -> None:
         """Show the stages `first` and then those of a configuration, in the order in which they run."""
-        from ..chain.commands import STAGES
+        from ..workflow.commands import STAGES
 
         ordered = [*first, *(stage for stage in STAGES if stage in stages)]
         shown = (ordered, sorted(left_out), sorted(finished))

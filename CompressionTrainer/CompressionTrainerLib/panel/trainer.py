@@ -10,8 +10,8 @@ from LiverTumorLib.panel.panel import Panel
 from LiverTumorLib.panel.run_control import RunControl, RunTexts
 from slicer.i18n import tr as _
 
-from ..chain.request import ChainRequest
 from ..mrml.runs import TrainerResult, TrainerRun, chosen_python
+from ..workflow.request import ChainRequest
 from .choices import FILE, Choices
 from .python_choice import PythonChoice
 from .results import Results

@@ -11,6 +11,8 @@ import numpy as np
 from LiverTumorLib.errors import InputError
 from LiverTumorLib.metrics import PatientSlices
 
+from ..training.record import is_run, read_record
+
 
 @dataclass(frozen=True)
 class Scores:
@@ -57,7 +59,7 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class ComparedModels:
     """A folder of `livertumor compare`: its JSON file, and the scores of each model by name, all on the same slices."""
 
     folder: Path
@@ -66,7 +68,7 @@ class Comparison:
 
 
 @dataclass(frozen=True)
-class Run:
+class LoggedTraining:
     """A folder in which a network was trained.
 
     Attributes:
@@ -88,8 +90,8 @@ class Inputs:
     """All that was found, in the order of the folders; of the variants the size of each file, of the models the file by id."""
 
     evaluations: list[Evaluation] = field(default_factory=list)
-    comparisons: list[Comparison] = field(default_factory=list)
-    runs: list[Run] = field(default_factory=list)
+    comparisons: list[ComparedModels] = field(default_factory=list)
+    runs: list[LoggedTraining] = field(default_factory=list)
     benchmarks: list[dict] = field(default_factory=list)
     variants: list[dict] = field(default_factory=list)
     counts: list[list[dict]] = field(default_factory=list)
@@ -102,14 +104,14 @@ def both_kinds(inputs: Inputs) -> bool:
     return {"slice", "patient"} <= {comparison.content["about"]["kind"] for comparison in tested(inputs)}
 
 
-def tested(inputs: Inputs) -> list[Comparison]:
+def tested(inputs: Inputs) -> list[ComparedModels]:
     """The comparisons on test slices; others are of slices that have trained or chosen something."""
     return [comparison for comparison in inputs.comparisons if comparison.content["about"]["subset"] == "test"]
 
 
-def cross_validated(inputs: Inputs) -> dict[str, list[Comparison]]:
+def cross_validated(inputs: Inputs) -> dict[str, list[ComparedModels]]:
     """The folds of each model by name: several comparisons on test slices divided by patient, no patient in two."""
-    folds: dict[str, list[Comparison]] = {}
+    folds: dict[str, list[ComparedModels]] = {}
     for comparison in tested(inputs):
         if comparison.content["about"]["kind"] == "patient":
             for name in comparison.scores:
@@ -173,7 +175,7 @@ def _comparison(path: Path, found: Inputs, chain: str) -> None:
     content, rows = _json(path), _rows(path.with_name("predictions.csv"))
     scores = {f"{chain}{name}": _scores(rows, name) for name in content["models"]}
     content["models"] = {f"{chain}{name}": model for name, model in content["models"].items()}
-    found.comparisons.append(Comparison(path.parent, content, scores))
+    found.comparisons.append(ComparedModels(path.parent, content, scores))
 
 
 def _benchmark(path: Path, found: Inputs, chain: str) -> None:
@@ -203,19 +205,19 @@ def _variants(path: Path, found: Inputs, chain: str) -> None:
         found.variants.append({"file": f"{chain}{path.resolve().parent.name}/{row['variant']}.tflite"} | sizes)
 
 
-def _run(log: Path, root: Path) -> list[Run]:
+def _run(log: Path, root: Path) -> list[LoggedTraining]:
     """The training that a log is of: of a run itself, or of quantization or gradual pruning, whose folders lie in one."""
     folder = log.parent
-    record = next((_json(each / "run.json") for each in (folder, folder.parent) if (each / "run.json").is_file()), None)
+    record = next((read_record(each) for each in (folder, folder.parent) if is_run(each)), None)
     if record is None:
         return []  # somebody else's log.csv
     epochs = [{name: float(value) for name, value in row.items() if value} for row in _rows(log)]
     name = folder.relative_to(root.parent).as_posix() if folder != root else folder.resolve().name
-    return [Run(folder, name, record, _stage(folder, record), epochs)] if epochs else []
+    return [LoggedTraining(folder, name, record, _stage(folder, record), epochs)] if epochs else []
 
 
 def _stage(folder: Path, record: dict) -> str:
-    if not (folder / "run.json").is_file():
+    if not is_run(folder):
         return "gradual pruning" if folder.name == "gradual" else "quantization-aware training"
     for key, stage in (
         ("pruning", "fine-tuning of the pruned"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..compression.inspect import Kernel
+from ..networks.tflite_file import Kernel
 from .drawing import BLUE, GRAY, VERMILION, new_figure, svg_uri
 
 DEPTHWISE = "DEPTHWISE_CONV_2D"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..evaluation.summary import slice_figures
 from ..evaluation.text import interval, number
-from .inputs import Comparison, Inputs, Scores, both_kinds, cross_validated, pool, tested
+from .inputs import ComparedModels, Inputs, Scores, both_kinds, cross_validated, pool, tested
 from .page import Section, Table, Text
 from .reported import SPLIT_REMARK
 from .section_accuracy import INTERVALS, curve_figure
@@ -35,7 +35,7 @@ def leak_section(inputs: Inputs) -> Section | None:
     return Section("What dividing by slice hides", blocks)
 
 
-def fold_figures(name: str, folds: list[Comparison]) -> dict:
+def fold_figures(name: str, folds: list[ComparedModels]) -> dict:
     """A model's figures over the slices that hold liver of all folds' test patients."""
     return _figures(_together(name, folds), folds)
 
@@ -60,11 +60,11 @@ def folds_section(inputs: Inputs) -> Section | None:
     return Section("Cross-validation by patient", [*blocks, *curve_figure("curves-folds", pooled, "All folds' test slices together")])
 
 
-def _together(name: str, folds: list[Comparison]) -> Scores:
+def _together(name: str, folds: list[ComparedModels]) -> Scores:
     return pool([each.scores[name] for each in folds])
 
 
-def _figures(scores: Scores, comparisons: list[Comparison]) -> dict:
+def _figures(scores: Scores, comparisons: list[ComparedModels]) -> dict:
     return slice_figures(scores.by_patient(liver_only=True), comparisons[0].content["threshold"])
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 from pathlib import Path
 
-from ..compression.inspect import Kernel, kernels, residual_block
+from ..networks.tflite_file import Kernel, kernels, residual_block
 from .inputs import Inputs
 from .page import Figure, Section, Table, Text, slug
 from .plots_network import DEPTHWISE, plot_block, plot_zeros

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..evaluation.text import number
-from ..training.config import architecture_title
-from .inputs import Inputs, Run
+from ..networks.config import architecture_title
+from .inputs import Inputs, LoggedTraining
 from .page import Figure, Section, Table, Text, slug
 from .plots_training import column_of, plot_counts, plot_training
 from .reported import BEST_LIVER_DICE, DICE_REMARK, OTHER_SLICES, SEGMENTATION_PAPER, TUMOR_SLICES
@@ -75,7 +75,7 @@ _RUNS_NOTE = (
 )
 
 
-def _split_row(run: Run) -> dict:
+def _split_row(run: LoggedTraining) -> dict:
     cases = run.record["cases"]
     return {
         "run": run.name,
@@ -87,7 +87,7 @@ def _split_row(run: Run) -> dict:
     }
 
 
-def _run_row(run: Run) -> dict:
+def _run_row(run: LoggedTraining) -> dict:
     config = run.record["config"]
     network, optimizer, score = config["network"], config["optimizer"], _SCORES[config["task"]]
     column = column_of(run.log, score, "val_")
@@ -111,7 +111,7 @@ def _network(task: str, network: dict) -> str:
     return f"{architecture_title(task, network)}, width {network['width']:g}{slim}"
 
 
-def _start(run: Run) -> str:
+def _start(run: LoggedTraining) -> str:
     if run.stage != "training":
         return "the stage before"
     if run.record.get("start"):
@@ -119,7 +119,7 @@ def _start(run: Run) -> str:
     return "ImageNet weights" if run.record.get("imagenet") else "random weights"
 
 
-def _dice_table(run: Run) -> Table | None:
+def _dice_table(run: LoggedTraining) -> Table | None:
     """Dice by epoch as paper B tabulates it."""
     columns = {part: column_of(run.log, "dice", prefix) for part, prefix in (("training", ""), ("validation", "val_"))}
     if None in columns.values():
@@ -131,7 +131,7 @@ def _dice_table(run: Run) -> Table | None:
     return Table(f"dice-by-epoch-{slug(run.name)}", f"Liver Dice by epoch, after the segmentation paper's table: {run.name}", rows)
 
 
-def _before(run: Run, runs: list[Run]) -> Run | None:
+def _before(run: LoggedTraining, runs: list[LoggedTraining]) -> LoggedTraining | None:
     """The stage that a run goes on from, where it is among the runs."""
     inner = {each.folder.name: each for each in runs if each.folder.parent == run.folder}
     if "gradual" in inner:
@@ -147,14 +147,14 @@ def _before(run: Run, runs: list[Run]) -> Run | None:
     return same[0] if len(same) == 1 else None
 
 
-def _chain(run: Run, runs: list[Run]) -> list[Run]:
+def _chain(run: LoggedTraining, runs: list[LoggedTraining]) -> list[LoggedTraining]:
     chain = [run]
     while (earlier := _before(chain[0], runs)) is not None and earlier not in chain:
         chain.insert(0, earlier)
     return chain
 
 
-def _ends(runs: list[Run]) -> list[Run]:
+def _ends(runs: list[LoggedTraining]) -> list[LoggedTraining]:
     """The runs that none goes on from."""
     before = [_before(run, runs) for run in runs]
     return [run for run in runs if not any(run is each for each in before)]

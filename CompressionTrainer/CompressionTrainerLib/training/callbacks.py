@@ -9,7 +9,7 @@ import numpy as np
 from LiverTumorLib.errors import LiverTumorError
 
 from ..networks.keras_module import keras
-from .progress import Report
+from ..progress import ProgressReport
 
 REPORT_EVERY_S = 0.5
 
@@ -54,7 +54,7 @@ class SeedDropout(keras.callbacks.Callback):
 class Tell(keras.callbacks.Callback):
     """Reports how far training is, and the figures of each epoch."""
 
-    def __init__(self, report: Report, first_epoch: int, epochs: int, steps: int) -> None:
+    def __init__(self, report: ProgressReport, first_epoch: int, epochs: int, steps: int) -> None:
         """`steps` of each epoch; the fraction is that of the epochs from `first_epoch` on."""
         super().__init__()
         self._report, self._first, self._epochs, self._steps = report, first_epoch, epochs, steps

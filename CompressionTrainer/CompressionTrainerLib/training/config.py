@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 import tomllib
 from dataclasses import asdict, dataclass, field, fields
@@ -10,23 +9,14 @@ from pathlib import Path
 
 from LiverTumorLib.errors import UsageError
 from LiverTumorLib.models.manifest import InputSpec
+from LiverTumorLib.suggestion import did_you_mean
 
 from ..data.augmentation import Augmentation
 from ..data.samples import Sampling
+from ..networks.config import ARCHITECTURES, NetworkConfig
 from ..networks.heads import HEADS
 from ..networks.mobilenet_v2 import BLOCKS, BLOCKS_OF_16
 
-_UNETS = ("mobile_unet", "unet", "resunet")
-ARCHITECTURES = {"liver": _UNETS, "tumor": _UNETS, "slice": ("mobilenet_v2", "mobilenet_v1", "resnet50", "vgg16")}
-_ARCHITECTURE_TITLES = {
-    "mobile_unet": "Mobile U-Net",
-    "unet": "U-Net",
-    "resunet": "ResUNet",
-    "mobilenet_v2": "MobileNetV2",
-    "mobilenet_v1": "MobileNetV1",
-    "resnet50": "ResNet50",
-    "vgg16": "VGG16",
-}
 _PIXEL_LOSSES = ("bce_dice", "dice", "focal", "tversky")
 LOSSES = {"liver": _PIXEL_LOSSES, "tumor": _PIXEL_LOSSES, "slice": ("cross_entropy", "focal")}
 TASKS = tuple(LOSSES)
@@ -37,33 +27,6 @@ PRECISIONS = ("float32", "mixed_bfloat16")
 # What a setting of a type may be given as; other types are looked at by their own classes.
 _KINDS = {"float": (int, float), "int": int, "str": str, "bool": bool}
 _KIND_NAMES = {"float": "a number", "int": "a whole number", "str": "a text", "bool": "true or false"}
-
-
-@dataclass(frozen=True)
-class NetworkConfig:
-    """Which network.
-
-    Attributes:
-        architecture: one of ARCHITECTURES for the task; "" is the first, the Mobile U-Net or MobileNetV2.
-        width: multiplier of its channels.
-        decoder: channels of the Mobile U-Net's decoder at 1/8, 1/4 and 1/2 resolution.
-        dropout: before a classifier's head.
-        head: of a classifier, "cells" or "average"; see `networks.heads`.
-        stride: input pixels, in each direction, for one cell of a classifier's last feature map: 32, or 16 (MobileNetV2 only).
-        blocks: of MobileNetV2's 17 bottlenecks; with 8 to 13 the last feature map is at 1/16, so `stride` must be 16.
-        freeze: hold the layers with ImageNet weights as they are; a run without it that starts from this one trains them too.
-        channels: gives convolutions, by name, another number of channels than `width` does; structured pruning fills it in.
-    """
-
-    architecture: str = ""
-    width: float = 1.0
-    decoder: tuple[int, int, int] = (64, 48, 32)
-    dropout: float = 0.2
-    head: str = "cells"
-    stride: int = 32
-    blocks: int = BLOCKS
-    freeze: bool = False
-    channels: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -152,11 +115,6 @@ _SECTIONS = {
 }
 
 
-def architecture_title(task: str, network: dict) -> str:
-    """What people call the architecture of a run's record, of whose configuration `network` is the section."""
-    return _ARCHITECTURE_TITLES[network.get("architecture") or ARCHITECTURES[task][0]]
-
-
 def load_config(path: str | Path) -> TrainConfig:
     """Read a configuration file.
 
@@ -165,7 +123,7 @@ def load_config(path: str | Path) -> TrainConfig:
     """
     try:
         content = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UsageError(f"{path} cannot be read as a training configuration: {error}.") from error
     return config_from_dict(content, path)
 
@@ -247,9 +205,7 @@ def _check_size(path, config: TrainConfig) -> None:
 
 def _choice(path, name: str, value: str, known: tuple[str, ...]) -> None:
     if value not in known:
-        near = difflib.get_close_matches(value, known, 1)
-        hint = f"did you mean {near[0]!r}?" if near else f"it must be one of {', '.join(filter(None, known))}."
-        raise UsageError(f"{path}: {name} is {value!r}; {hint}")
+        raise UsageError(f"{path}: {name} is {value!r}; {did_you_mean(value, known, 'it must be one of')}")
 
 
 def read_section(path: str | Path, kind: type, name: str | None, values: object):
@@ -269,9 +225,7 @@ def read_section(path: str | Path, kind: type, name: str | None, values: object)
         raise UsageError(f"{path}: {name!r} is a section; write [{name}] and its settings below.")
     for key, value in values.items():
         if key not in known:
-            near = difflib.get_close_matches(key, known, 1)
-            hint = f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(known)}."
-            raise UsageError(f"{path}: {where}{key!r} is no setting{hint}")
+            raise UsageError(f"{path}: {where}{key!r} is no setting; {did_you_mean(key, known, 'known are')}")
         wanted = _KINDS.get(known[key])
         if wanted and (not isinstance(value, wanted) or isinstance(value, bool) and wanted is not bool):
             raise UsageError(f"{path}: {where}{key} is {value!r}; it must be {_KIND_NAMES[known[key]]}.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,10 +9,14 @@ from LiverTumorLib.errors import InputError
 
 from ..data.slices import CaseSlices
 from ..data.splits import Split
-from .config import TrainConfig, config_from_dict
-from .run import build_network, load_slices
+from ..data.training_data import TrainingData
+from ..networks.build import build_network
+from ..networks.distillation import Distiller
+from ..progress import ProgressReport
+from .config import TrainConfig
+from .record import read_run
+from .run import fit, load_slices
 from .start import check_unseen_start
-from .state import read_record
 
 
 @dataclass(frozen=True)
@@ -34,32 +37,21 @@ class FinishedRun:
     weights: Path
 
 
-def open_run(run: Path, data: Path, split_file: Path, cache: Path, weights: str = "best") -> FinishedRun:
-    """Open a run with its "best" (by validation) or "last" weights; `data`, `split_file` and `cache` as in training.
+def open_run(run: Path, data: TrainingData, weights: str = "best") -> FinishedRun:
+    """Open a run with its "best" (by validation) or "last" weights; `data` as in training.
 
     Raises:
         InputError: there is no run, one that is not finished, or data that the split needs are missing.
         UsageError: the run was trained on val or test patients of the split.
     """
     config = read_run(run)
-    slices, split = load_slices(config, data, split_file, cache)
+    slices, split = load_slices(config, data)
     model, path = build_network(config), run / f"{weights}.weights.h5"
     if not path.is_file():
         raise InputError(f"The run in {run} has no {path.name}: it was stopped before its first epoch ended; begin it again.")
     check_unseen_start(path, split)
     model.load_weights(path)
     return FinishedRun(config, slices, split, model, path)
-
-
-def read_run(run: Path) -> TrainConfig:
-    """The configuration of a run; raises InputError when the folder holds none, or one that is not finished."""
-    record = read_record(run)
-    if record and not record.finished:
-        raise InputError(f"The run in {run} is not finished; the command that began it goes on with it.")
-    try:
-        return config_from_dict(json.loads((run / "run.json").read_text(encoding="utf-8"))["config"])
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"{run} holds no finished training run ({error}).") from error
 
 
 def fine_tuning_config(config: TrainConfig, epochs: int, learning_rate: float | None) -> TrainConfig:
@@ -69,3 +61,11 @@ def fine_tuning_config(config: TrainConfig, epochs: int, learning_rate: float | 
     rate = learning_rate or config.optimizer.learning_rate
     optimizer = replace(config.optimizer, epochs=epochs, learning_rate=rate, **schedule)
     return replace(config, optimizer=optimizer, seed=config.seed + 1000)
+
+
+def teach(learner: Distiller, config: TrainConfig, teacher: FinishedRun, out: Path, report: ProgressReport | None) -> None:
+    """Train the student of a distiller, a network that `config` describes, as `run.fit` does, with its teacher's answers beside the
+    labels."""
+    # Truth and answers are compared on the teacher's canvas and, of classifiers, on its cells.
+    shown = replace(config, input=teacher.config.input, network=replace(config.network, stride=teacher.config.network.stride))
+    fit(learner, shown, teacher.slices, out, report=report)

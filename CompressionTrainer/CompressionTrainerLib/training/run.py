@@ -10,74 +10,41 @@ from pathlib import Path
 import numpy as np
 from LiverTumorLib.errors import InputError, LiverTumorError, WorkerError
 
-from ..compression.channels import with_channels
 from ..data.samples import load_sample
 from ..data.slices import subset_slices
 from ..data.splits import Case, Split, load_split
-from ..networks.baselines import baseline
-from ..networks.heads import classifier
+from ..data.training_data import TrainingData
+from ..networks.build import build_network
 from ..networks.keras_module import keras, tf
-from ..networks.mobile_unet import mobile_unet
-from ..networks.mobilenet_v2 import freeze_imagenet, load_imagenet, mobilenet_v2_classifier, reestimate_batch_norm
-from ..networks.unet import unet
+from ..networks.mobilenet_v2 import freeze_imagenet, load_imagenet, reestimate_batch_norm
+from ..progress import Console, ProgressReport
 from .batches import steps_per_epoch
 from .callbacks import SeedDropout, StopAtNaN, Tell
 from .checks import check_classes, check_imagenet
 from .config import TrainConfig
+from .keeper import Keeper
 from .memory import available_bytes, step_bytes
 from .objective import objective
-from .progress import Console, Report
-from .record import refuse_a_run, write_record
+from .record import is_tflite, refuse_a_run, write_record
 from .schedule import make_optimizer, schedule_callbacks
-from .start import check_start, check_unseen_start, is_tflite, load_start
-from .state import Keeper, read_record
+from .settings import TrainSettings
+from .start import check_start, check_unseen_start, load_start
+from .state import read_state
 from .strategy import check_batch, make_strategy, shared_batches, writes
 
 CALIBRATION_SLICES = 56
 
 
-def build_network(config: TrainConfig):
-    """The untrained network of a configuration."""
-    network, size = config.network, config.input.size
-    if config.architecture == "mobile_unet":
-        model = mobile_unet(keras, size, network.width, network.decoder)
-    elif config.architecture in ("unet", "resunet"):
-        model = unet(keras, size, network.width, residual=config.architecture == "resunet")
-    elif config.architecture == "mobilenet_v2":
-        model = mobilenet_v2_classifier(keras, size, network.width, network.dropout, network.head, network.stride, network.blocks)
-    else:
-        base = baseline(keras, config.architecture, size, network.width)
-        model = classifier(keras, base, network.dropout, network.head, config.architecture)
-    return with_channels(model, network.channels) if network.channels else model
-
-
-def train(
-    config: TrainConfig,
-    data: Path,
-    split_file: Path,
-    out: Path,
-    cache: Path,
-    imagenet: Path | None,
-    start: Path | None = None,
-    *,
-    strategy: str = "none",
-    tensorboard: bool = False,
-    report: Report | None = None,
-) -> None:
+def train(config: TrainConfig, data: TrainingData, out: Path, settings: TrainSettings, report: ProgressReport | None = None) -> None:
     """Train and write into `out`: best.weights.h5, last.weights.h5, log.csv, run.json.
 
     A folder with an unfinished run of the same configuration and data goes on after its last complete epoch. Where a batch
     does not fit into memory, it is halved.
 
     Args:
-        data: folder with the CT and mask files of the split.
-        split_file: frozen patient-wise split; training sees its train patients, choices its val patients.
+        data: training sees the split's train patients, choices its val patients.
         out: the run's folder.
-        cache: folder for network slices, shared between runs.
-        imagenet: .npz with ImageNet weights of MobileNetV2, or None for random weights.
-        start: weights of an earlier run or an exported model, for the layers of the same name and shape (warm start), or None.
-        strategy: "none", "mirrored" (all GPUs of this machine) or "multiworker" (this process is one of several, see TF_CONFIG).
-        tensorboard: write a log for TensorBoard into out/tensorboard too.
+        settings: weights to start from are taken for the layers of the same name and shape.
         report: told of the progress; by default a console's.
 
     Raises:
@@ -85,24 +52,24 @@ def train(
         UsageError: the weights to start from fit no layer or know val or test patients, or replicas cannot share a batch.
         LiverTumorError: the loss became no number, or memory does not suffice for a single slice.
     """
-    cluster = make_strategy(strategy)
+    cluster = make_strategy(settings.strategy)
     refuse_a_run(out)
     check_batch(cluster, config.optimizer.batch)
-    check_imagenet(config, imagenet)
-    check_start(start)
-    slices, split = load_slices(config, data, split_file, cache)
-    check_unseen_start(start, split)
+    check_imagenet(config, settings.imagenet)
+    check_start(settings.start)
+    slices, split = load_slices(config, data)
+    check_unseen_start(settings.start, split)
     check_classes(config, slices)
     asked = config
     while True:
         try:
-            model = starting_network(config, slices, imagenet, start)
+            model = starting_network(config, slices, settings.imagenet, settings.start)
             out.mkdir(parents=True, exist_ok=True)
             if writes(cluster):
-                write_record(out, asked, split, imagenet, start)
+                write_record(out, asked, split, settings.imagenet, settings.start)
             if cluster is not model.distribute_strategy:
                 model = _copy_in(cluster, config, model)
-            fit(model, config, slices, out, tensorboard=tensorboard, report=report)
+            fit(model, config, slices, out, tensorboard=settings.tensorboard, report=report)
             return
         except BatchTooLarge:
             batch = config.optimizer.batch // 2
@@ -137,7 +104,7 @@ def fit(
     callbacks: Sequence = (),
     *,
     tensorboard: bool = False,
-    report: Report | None = None,
+    report: ProgressReport | None = None,
 ) -> None:
     """Train `model` as the configuration says; writes best.weights.h5, last.weights.h5 and log.csv into `out`.
 
@@ -159,12 +126,12 @@ def fit(
     counting = schedule_callbacks(config.optimizer)
     keeper = Keeper(out, monitor, config.optimizer.batch, counting, config.keep_epochs, writes(strategy))
     keeper.restore(model)
-    first = keeper.record.epochs
-    if keeper.record.finished:
+    first = keeper.state.epochs
+    if keeper.state.finished:
         return
     if first:
         print(f"{out}: going on after epoch {first} of {epochs}.", flush=True)
-    if first < epochs and not keeper.record.stopped:
+    if first < epochs and not keeper.state.stopped:
         training, validation, validation_steps = shared_batches(strategy, config, slices, first)
         watching = [StopAtNaN(), *([SeedDropout(config.seed)] if strategy.num_replicas_in_sync == 1 else [])]
         telling = [Tell(report or Console(), first, epochs, steps)]  # after all is saved
@@ -201,7 +168,7 @@ class BatchTooLarge(LiverTumorError):
 
 def _fitting(model, config: TrainConfig, out: Path) -> TrainConfig:
     """The configuration with the batch of a training that goes on or, of a new one, with one that fits into memory."""
-    if begun := read_record(out):
+    if begun := read_state(out):
         return _with_batch(config, min(begun.batch, config.optimizer.batch))
     while config.optimizer.batch > 1 and model.distribute_strategy.num_replicas_in_sync == 1:
         if step_bytes(model, config.optimizer.batch) <= available_bytes():
@@ -241,19 +208,19 @@ def _precision(config: TrainConfig) -> Iterator[None]:
         keras.mixed_precision.set_global_policy(before)
 
 
-def load_slices(config: TrainConfig, data: Path, split_file: Path, cache: Path) -> tuple[dict, Split]:
+def load_slices(config: TrainConfig, data: TrainingData) -> tuple[dict, Split]:
     """Cached network slices of the train and the val patients (none in a refit), and the split with the usable ones of their cases; files
     are verified first."""
-    split = load_split(split_file, data)
+    split = load_split(data.split, data.folder)
     if config.refit:
         split = split.refitted()
     cases = {subset: usable_cases(config, split.cases[subset]) for subset in ("train", "val")}
     if not cases["train"]:
         wanted = "liver" if config.task == "liver" else "tumor"
-        raise InputError(f"None of the train cases of {split_file} has {wanted} labels; choose another split, or train another network.")
+        raise InputError(f"None of the train cases of {data.split} has {wanted} labels; choose another split, or train another network.")
     split.verify([case for subset in cases.values() for case in subset])
     chosen = replace(split, cases=split.cases | cases)
-    return {subset: subset_slices(chosen, subset, config.input, cache) for subset in cases}, chosen
+    return {subset: subset_slices(chosen, subset, config.input, data.cache) for subset in cases}, chosen
 
 
 def usable_cases(config: TrainConfig, cases: Sequence[Case]) -> list[Case]:

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from pathlib import Path
 
 import numpy as np
 from LiverTumorLib.errors import InputError, ModelError, UsageError
-from LiverTumorLib.models.bundle import MANIFEST, MODEL
-from LiverTumorLib.models.catalogue import get_bundle
+from LiverTumorLib.models.bundle import MODEL
+from LiverTumorLib.models.catalogue import get_bundle, is_path
 
-from ..data.signature import Signature
 from ..data.splits import Split
-from ..evaluation.unseen import known_signatures, seen_cases, warn_of_names
+from ..data.unseen import seen_cases, warn_of_names
 from ..networks.mobilenet_v2 import folded_batch_norm
+from .config import config_from_dict
+from .record import RECORD, is_run, is_tflite, read_record, run_of, training_of
 
-QUANTIZED = "quantized"  # the folder of a run's quantization-aware training
 HEAD_LAYERS = ("logits", "cells")  # which networks of every architecture have
 
 
@@ -25,13 +24,11 @@ def start_file(words: str, folder: Path = Path()) -> Path:
 
     Files and folders are looked for in `folder`.
     """
-    path = folder / words
-    if path.is_dir():
-        return path / MODEL
-    if not path.exists():
+    if not is_path(words):
         with contextlib.suppress(ModelError):
             return get_bundle(words).model
-    return path
+    path = folder / words
+    return path / MODEL if path.is_dir() else path
 
 
 def check_start(path: Path | None) -> None:
@@ -49,18 +46,12 @@ def check_start(path: Path | None) -> None:
         raise InputError(f"{path} holds no weights (it is neither HDF5 nor TFLite); give last.weights.h5 of a run, or a model.")
 
 
-def is_tflite(path: Path) -> bool:
-    """Whether a file with weights is an exported model, not a run's."""
-    with open(path, "rb") as file:
-        return file.read(8)[4:] == b"TFL3"
-
-
 def check_unseen_start(path: Path | None, split: Split) -> None:
     """Raises UsageError where the weights to start from know patients that are to choose (a refit has none), or to be the last test.
 
     That is known of a model with its manifest, and of weights beside the record of their run.
     """
-    training = _training(path)
+    training = training_of(path)
     for subset in ("val", "test"):
         if seen := seen_cases(training, split, subset):
             raise UsageError(
@@ -69,27 +60,6 @@ def check_unseen_start(path: Path | None, split: Split) -> None:
             )
     if path and split.kind == "patient":
         warn_of_names(str(path), training, (case.ct for subset in ("val", "test") for case in split.cases.get(subset, [])))
-
-
-def known_ct(path: Path | None) -> set[str]:
-    """The checksums of the CT that weights were trained on, those that their own start was trained on among them, as far as is known."""
-    return set(_training(path).get("train_ct_sha256", []))
-
-
-def known_scans(path: Path | None) -> dict[str, Signature]:
-    """The signatures of the same CT, by case."""
-    return known_signatures(_training(path))
-
-
-def _training(path: Path | None) -> dict:
-    """What is known of the training of weights: their run's record; empty where there is none."""
-    if path is None:
-        return {}
-    about = path.parent / MANIFEST if is_tflite(path) else _run_of(path) / "run.json"
-    if not about.is_file():
-        return {}
-    record = json.loads(about.read_text(encoding="utf-8"))
-    return record.get("training", {}) if is_tflite(path) else record
 
 
 def load_start(model, path: Path) -> None:
@@ -104,7 +74,7 @@ def load_start(model, path: Path) -> None:
     if not is_tflite(path):
         _fill_by_name(model, path)
         return
-    from ..compression.inspect import keras_weights
+    from ..networks.tflite_file import keras_weights
 
     layers = {layer.name: layer for layer in model.layers if hasattr(layer, "use_bias")}
     filled = 0
@@ -119,9 +89,9 @@ def load_start(model, path: Path) -> None:
 
 def _fill_by_name(model, path: Path) -> None:
     """From the weights of a run. Their file knows layers by kind and order only, so the network that it is of is built again."""
-    run = _run_of(path)
-    if not (run / "run.json").is_file():
-        raise InputError(f"{path} lies beside no run.json, which says what network its weights are of; name it in its run's folder.")
+    run = run_of(path)
+    if not is_run(run):
+        raise InputError(f"{path} lies beside no {RECORD}, which says what network its weights are of; name it in its run's folder.")
     try:
         source = {layer.name: layer.get_weights() for layer in _network_of(run, path).layers}
     except (OSError, ValueError, KeyError) as error:
@@ -138,11 +108,10 @@ def _fill_by_name(model, path: Path) -> None:
 
 def _network_of(run: Path, path: Path):
     """The float network of a run with the weights of one of its files, those of its quantization among them."""
-    from ..compression.quantization import copy_float_weights, quantization_aware
-    from .config import config_from_dict
-    from .run import build_network
+    from ..networks.build import build_network
+    from ..networks.quantization import copy_float_weights, quantization_aware
 
-    network = build_network(config_from_dict(json.loads((run / "run.json").read_text(encoding="utf-8"))["config"]))
+    network = build_network(config_from_dict(read_record(run)["config"]))
     if run == path.parent:
         network.load_weights(path)
     else:
@@ -150,11 +119,6 @@ def _network_of(run: Path, path: Path):
         aware.load_weights(path)
         copy_float_weights(aware, network)
     return network
-
-
-def _run_of(path: Path) -> Path:
-    """The run that a file with weights belongs to, those of its quantization lying in a folder of their own."""
-    return path.parent.parent if path.parent.name == QUANTIZED else path.parent
 
 
 def _fill(layer, kernel: np.ndarray, bias: np.ndarray | None) -> bool:

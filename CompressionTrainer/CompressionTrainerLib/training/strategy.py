@@ -14,7 +14,7 @@ from .config import TrainConfig
 
 
 def make_strategy(name: str) -> tf.distribute.Strategy:
-    """The strategy of a name in `options.STRATEGIES`; must be made before TensorFlow does anything else.
+    """The strategy "none", "mirrored" or "multiworker"; must be made before TensorFlow does anything else.
 
     Raises:
         UsageError: several workers, but nothing says who they are.

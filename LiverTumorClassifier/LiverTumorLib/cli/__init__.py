@@ -18,28 +18,30 @@ from collections.abc import Iterator
 from .. import __version__
 from ..errors import Cancelled, LiverTumorError
 from .log import unexpected
+from .progress import visible
 
 # A module whose package is not installed (the trainer's, say) is left out.
 COMMANDS = (
     "LiverTumorLib.cli.analyse",
     "LiverTumorLib.cli.demo",
     "LiverTumorLib.cli.models",
-    "CompressionTrainerLib.chain.command",
-    "CompressionTrainerLib.data.command",
-    "CompressionTrainerLib.evaluation.command",
-    "CompressionTrainerLib.evaluation.compare_command",
-    "CompressionTrainerLib.evaluation.saliency_command",
-    "CompressionTrainerLib.reporting.command",
-    "CompressionTrainerLib.evaluation.benchmark_command",
-    "CompressionTrainerLib.training.command",
-    "CompressionTrainerLib.compression.prune_command",
-    "CompressionTrainerLib.compression.slim_command",
-    "CompressionTrainerLib.compression.distill_command",
-    "CompressionTrainerLib.training.quantize_command",
-    "CompressionTrainerLib.export.command",
-    "CompressionTrainerLib.export.variants_command",
-    "CompressionTrainerLib.export.onnx_command",
-    "CompressionTrainerLib.export.float_twin_command",
+    "CompressionTrainerLib.workflow.command",
+    "CompressionTrainerLib.stages.prepare",
+    "CompressionTrainerLib.stages.evaluate",
+    "CompressionTrainerLib.stages.compare",
+    "CompressionTrainerLib.stages.saliency",
+    "CompressionTrainerLib.stages.report",
+    "CompressionTrainerLib.stages.benchmark",
+    "CompressionTrainerLib.stages.train",
+    "CompressionTrainerLib.stages.cross_validate",
+    "CompressionTrainerLib.stages.prune",
+    "CompressionTrainerLib.stages.slim",
+    "CompressionTrainerLib.stages.distill",
+    "CompressionTrainerLib.stages.quantize",
+    "CompressionTrainerLib.stages.export",
+    "CompressionTrainerLib.stages.export_variants",
+    "CompressionTrainerLib.stages.export_onnx",
+    "CompressionTrainerLib.stages.float_twin",
 )
 
 
@@ -84,7 +86,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _fail(error: LiverTumorError) -> int:
-    print(f"livertumor: {error}", file=sys.stderr)
+    print(visible(f"livertumor: {error}"), file=sys.stderr)
     return error.exit_code
 
 

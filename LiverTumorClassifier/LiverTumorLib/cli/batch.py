@@ -3,25 +3,38 @@
 from __future__ import annotations
 
 import csv
+import os
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import Cancelled, LiverTumorError, OutputError, RequirementError, SomeCasesFailed
-from ..files import read_ct, write_table
+from ..files import write_table
 from ..files.atomic import printable
+from ..files.held import remove_abandoned
 from ..files.tables import SUMMARY_COLUMNS, summary_row
-from ..jobs import start_job
+from ..jobs import Source, start_job
 from ..models.catalogue import get_bundle
 from ..pipelines.options import RunOptions
 from ..pipelines.results import CaseResult
 from .inputs import Case
 from .log import unexpected, with_log
 from .progress import Display
-from .results import check_free, fingerprint, is_done, make_origin, read_summary, staged, write_files, write_summary
+from .results import (
+    UNFINISHED,
+    changed_files,
+    check_free,
+    edited_files,
+    fingerprint,
+    make_origin,
+    read_summary,
+    staged,
+    write_files,
+    write_summary,
+)
 
 TABLE = "cases.csv"
 TABLE_COLUMNS = [*SUMMARY_COLUMNS.values(), "seconds", "status", "reason", "input"]
@@ -117,6 +130,7 @@ class Batch:
             self.out.mkdir(parents=True, exist_ok=True)
             probe.touch()
             probe.unlink()
+            remove_abandoned(self.out, f".*{UNFINISHED}")
         except OSError as error:
             raise OutputError(f"The output folder {self.out} cannot be written: {error.strerror or error}; choose another.") from error
 
@@ -128,16 +142,21 @@ class Batch:
         if folder == case.path or folder in case.path.parents:
             raise OutputError(f"The results would lie among the input's own files, in {folder}; choose another --out.")
         origin = make_origin(self.task, fingerprint(case.path, case.is_dicom, self.out), self.options.to_dict(), models, extras)
-        if is_done(folder, origin):
+        summary, keep = read_summary(folder), []
+        if summary is None or summary["origin"] != origin:
+            check_free(folder, case.name, self.overwrite)
+        elif changed := changed_files(folder, summary):
+            keep = [] if self.overwrite else edited_files(folder, summary, changed)
+            kept = f" ({', '.join(keep)} stays, as changed-…)" if keep else ""
+            display.say(f"{case.name}: {', '.join(changed)} in {folder} is not what was written there{kept}; the case is done again")
+        else:
             display.say(f"{case.name}: already done, in {folder}")
-            return _done_row(read_summary(folder))
-        check_free(folder, self.overwrite)
-        display.progress("reading", message="reading the CT")
-        volume = read_ct(case.path, self.series if case.is_dicom else None)
-        volume = replace(volume, name=case.name)
-        output = start_job(self.task, volume, self.options, on_event=display.event).wait()
+            return _done_row(summary)
+        source = Source((os.fspath(case.path), self.series if case.is_dicom else None), name=case.name)
+        output = start_job(self.task, source, self.options, on_event=display.event).wait()
+        volume = output.volume
         display.progress("writing", message="writing the results")
-        with staged(folder) as stage:
+        with staged(folder, keep) as stage:
             write_files(stage, case.name, output, volume.ijk_to_ras, nifti=self.nifti)
             if self.picture:
                 from ..report import case_picture
@@ -177,8 +196,9 @@ def _check_table(out: Path, overwrite: bool) -> None:
 
 def _done_rows(out: Path) -> dict[str, dict]:
     """Rows of the cases that have results in this folder."""
-    summaries = [read_summary(folder) for folder in sorted(out.iterdir()) if folder.is_dir()]
-    return {summary["case"]["name"]: _done_row(summary) for summary in summaries if summary}
+    found = {folder: read_summary(folder) for folder in sorted(out.iterdir()) if folder.is_dir()}
+    done = [summary for folder, summary in found.items() if summary and not changed_files(folder, summary, contents=False)]
+    return {summary["case"]["name"]: _done_row(summary) for summary in done}
 
 
 def _done_row(summary: dict) -> dict:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import glob
 import os
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import RequirementError, UsageError
+from ..errors import InputError, RequirementError, UsageError
 from ..files.atomic import printable
-from ..files.dicom import ct_series_in
+from ..files.dicom import first_ct
+from ..files.dicom_file import looks_like_dicom
+from ..files.dicom_header import Finding, Kind
+from ..files.dicom_series import FEWEST_JOINED, signature
 from ..files.reading import ITK_ENDINGS, NIFTI_ENDINGS, case_name
 
 _VOLUME_ENDINGS = (*NIFTI_ENDINGS, *ITK_ENDINGS)
@@ -21,9 +24,10 @@ _DICOM_ENDINGS = (".dcm", ".ima", ".dicom")
 # Masks and maps, not CT: LiTS "segmentation-0.nii", Slicer "CT.seg.nrrd" and "CT-label.nrrd", MSD "labelsTr/", and our own results.
 _NO_CT = re.compile(r"labels|(^|[-_. ])(seg|segmentations?|label|labelmap|masks?|truth|probability)($|[-_. \d])", re.IGNORECASE)
 _NO_CT_FOLDER = re.compile(r"labels?(tr|ts|va|val)?|masks?|segmentations?", re.IGNORECASE)
-_FORBIDDEN = re.compile(r'[<>:"/\\|?*\x00-\x1f]')  # in file names on Windows
+_FORBIDDEN = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f-\x9f]')  # in file names on Windows
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?|cases\.csv", re.IGNORECASE)  # the last is the table of a batch
 _LONGEST = 100  # bytes
+_MOST_NAMED = 5  # folders in a message
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,14 @@ class Inputs:
 
     cases: list[Case]
     skipped: list[str]
+
+
+@dataclass(frozen=True)
+class _DicomFolder:
+    """A folder with DICOM files: an image of a CT, None where nobody knows, and how many files."""
+
+    image: Finding | None
+    files: int
 
 
 def find_cases(inputs: Sequence[str], *, exclude: Path, whole_folders: bool = False) -> Inputs:
@@ -116,42 +128,67 @@ def _expand(inputs: Sequence[str]) -> list[Path]:
 
 def _search(folder: Path, exclude: Path) -> tuple[dict[Path, bool], list[str]]:
     """The cases in a folder and below it (path -> is DICOM), and why other volumes there are none."""
-    series: dict[Path, str] = {}  # of the DICOM folders
+    series: dict[Path, _DicomFolder] = {}
     found, skipped = _search_below(folder, exclude, series, named=True)
-    for uid in set(series.values()) - {""}:
-        parts = [part for part in series if series[part] == uid]
-        if len(parts) == 1:
+    in_parts: set[Path] = set()
+    for parts in _parts_of_series(series):
+        if not any(part in found for part in parts):
             continue
-        whole = Path(os.path.commonpath(parts))
+        in_parts.update(parts)
         for part in parts:
-            del found[part]
+            found.pop(part, None)
+        whole = Path(os.path.commonpath(parts))
         if any(whole in other.parents for other in series.keys() - set(parts)):
-            names = ", ".join(map(str, parts))
+            names = ", ".join(map(str, parts[:_MOST_NAMED])) + (f" and {len(parts) - _MOST_NAMED} more" if len(parts) > _MOST_NAMED else "")
             skipped.append(f"{names}: these hold parts of one DICOM series, with others between them; move the parts into one folder.")
         else:
             found[whole] = True
+    for part, content in series.items():
+        if content.image is not None and part not in found and part not in in_parts:
+            skipped.append(_no_slices(part, content.image))
     return dict(sorted(found.items())), skipped
 
 
-def _search_below(folder: Path, exclude: Path, series: dict[Path, str], named: bool) -> tuple[dict[Path, bool], list[str]]:
-    """As `_search`; notes the series of each DICOM folder. A `named` folder is a case whatever kind of DICOM it holds."""
+def _parts_of_series(series: dict[Path, _DicomFolder]) -> list[list[Path]]:
+    """Folders that hold parts of one series of one study and patient, or one slice each of a series that has lost its common UID."""
+    by_uid: dict[tuple, list[Path]] = defaultdict(list)
+    for part, content in series.items():
+        if content.image is not None and content.image.identity.uid:
+            identity = content.image.identity
+            by_uid[identity.uid, identity.study, identity.patient or identity.name].append(part)
+    single: dict[tuple, list[Path]] = defaultdict(list)
+    for parts in by_uid.values():
+        content = series[parts[0]]
+        if len(parts) == 1 and content.files == 1 and content.image.geometry is not None:
+            single[signature(content.image)].append(parts[0])
+    return [parts for parts in by_uid.values() if len(parts) > 1] + [parts for parts in single.values() if len(parts) >= FEWEST_JOINED]
+
+
+def _search_below(folder: Path, exclude: Path, series: dict[Path, _DicomFolder], named: bool) -> tuple[dict[Path, bool], list[str]]:
+    """As `_search`; notes what each DICOM folder holds. A `named` folder is a case whatever kind of DICOM it holds."""
     try:
         entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
     except OSError as error:
         return {}, [f"{folder}: it cannot be searched ({error.strerror})."]
-    files = [entry for entry in entries if entry.is_file()]
+    files = [entry for entry in entries if os.path.isfile(entry)]
     volumes = [file for file in files if file.name.lower().endswith(_VOLUME_ENDINGS)]
+    passed_over: list[str] = []
     if dicom := [file for file in files if _is_dicom(file)]:
-        uid = _series_in(dicom)
-        if uid is None and not named:
-            return {}, [f"{folder}: its DICOM files are no CT slices (localizers, reports, another modality)."]
-        series[folder] = uid or ""
-        return {folder: True}, [f"{file}: it lies in a DICOM folder, which is one case." for file in volumes]
+        try:
+            image = first_ct(dicom)
+        except (InputError, RequirementError):  # whoever reads the folder will say so
+            series[folder] = _DicomFolder(None, len(dicom))
+            return {folder: True}, []
+        if image is not None:
+            series[folder] = _DicomFolder(image, len(dicom))
+            in_dicom = [f"{file}: it lies in a DICOM folder, which is one case." for file in volumes]
+            return ({folder: True} if named or image.kind is Kind.SLICE else {}), in_dicom
+        passed_over = [f"{folder}: its DICOM files are no CT slices (localizers, reports, another modality)."]
     reasons = {file: _no_ct(file, folder) for file in volumes}
     found = {file: False for file, reason in reasons.items() if reason is None}
     skipped = [reason for reason in reasons.values() if reason is not None]
     for entry in entries:
-        if not entry.is_dir() or entry == exclude:
+        if not os.path.isdir(entry) or entry == exclude:
             continue
         if entry.is_symlink():
             skipped.append(f"{entry}: a link to a folder is not followed; name it among the inputs.")
@@ -159,15 +196,16 @@ def _search_below(folder: Path, exclude: Path, series: dict[Path, str], named: b
         below, reasons_below = _search_below(entry, exclude, series, named=False)
         found |= below
         skipped += reasons_below
-    return found, skipped
+    if named and passed_over and not found:
+        return {folder: True}, skipped
+    return found, passed_over + skipped
 
 
-def _series_in(files: Sequence[Path]) -> str | None:
-    """See `ct_series_in`; without pydicom nobody knows."""
-    try:
-        return ct_series_in(files)
-    except RequirementError:
-        return ""
+def _no_slices(folder: Path, lost: Finding) -> str:
+    """Why a folder whose CT images cannot be used is no case."""
+    if lost.damaged:
+        return f"{folder}: its DICOM files are damaged ({lost.file.name} {lost.what}); copy or export them again."
+    return f"{folder}: its DICOM files are no CT slices ({lost.what})."
 
 
 def _no_ct(file: Path, folder: Path | None = None) -> str | None:
@@ -185,11 +223,7 @@ def _is_dicom(path: Path) -> bool:
         return False
     if lower.endswith(_DICOM_ENDINGS):
         return True
-    try:
-        with open(path, "rb") as file:
-            return file.read(132)[128:] == b"DICM"
-    except OSError:
-        return False
+    return looks_like_dicom(path)
 
 
 def _base_name(path: Path) -> str:

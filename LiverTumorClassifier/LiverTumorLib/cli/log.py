@@ -2,26 +2,54 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import sys
 import tempfile
 import traceback
+from pathlib import Path
 
 from .. import __version__
 from ..errors import LiverTumorError
 
+_PREFIX, _SUFFIX = "livertumor-", ".log"
+_KEPT, _LONGEST = 20, 1 << 20  # files of one user, and bytes of one
+
+_own: Path | None = None  # this process's
+
 
 def write_log(error: BaseException) -> str:
-    """Write an error with its traceback (and the worker's log, if it has one) to a file of its own; answers with its path."""
-    head = f"livertumor {__version__}, Python {platform.python_version()}, {platform.platform()}\n{sys.argv}\n\n"
+    """Write an error with its traceback (and the worker's log, if it has one) to this process's log file; answers with its path.
+
+    No more than `_KEPT` such files stay, the newest, and what goes beyond `_LONGEST` is not written: the first errors tell most.
+    """
+    global _own
     try:
-        descriptor, path = tempfile.mkstemp(prefix="livertumor-", suffix=".log")
-        with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
-            file.write(head + "".join(traceback.format_exception(error)))
+        if _own is None:
+            descriptor, path = tempfile.mkstemp(prefix=_PREFIX, suffix=_SUFFIX)
+            os.close(descriptor)
+            _own = Path(path)
+            _remove_oldest(_own.parent)
+        head = f"livertumor {__version__}, Python {platform.python_version()}, {platform.platform()}\n{sys.argv}\n\n"
+        text = head + "".join(traceback.format_exception(error)) + "\n"
+        with open(_own, "ab") as file:
+            file.write(text.encode("utf-8", "backslashreplace")[: max(0, _LONGEST - file.tell())])
     except OSError:
         return "no file, since no temporary file could be written"
-    return path
+    return str(_own)
+
+
+def _remove_oldest(place: Path) -> None:
+    logs = {}
+    for path in place.glob(f"{_PREFIX}*{_SUFFIX}"):
+        with contextlib.suppress(OSError):
+            status = path.lstat()
+            if not hasattr(os, "getuid") or status.st_uid == os.getuid():
+                logs[path] = status.st_mtime
+    for path in sorted(logs, key=logs.get)[:-_KEPT]:
+        with contextlib.suppress(OSError):
+            path.unlink()
 
 
 def unexpected(error: Exception) -> LiverTumorError:

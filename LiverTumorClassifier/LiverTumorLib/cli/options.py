@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import fields
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 
 from ..pipelines.options import RunOptions
 
@@ -11,24 +12,66 @@ from ..pipelines.options import RunOptions
 _DEFAULTS = {field.name: field.default for field in fields(RunOptions)}
 
 
+@dataclass(frozen=True)
+class RunOption:
+    """An option of the command line.
+
+    Attributes:
+        field: of RunOptions that it sets.
+        text: its help.
+        kind: of its value; bool is a switch that turns the field off.
+        group: the heading under which the help has it.
+        segments: whether it makes sense for "segment" only, and not for "classify".
+    """
+
+    field: str
+    text: str
+    kind: type
+    group: str | None = "analysis"
+    segments: bool = True
+
+    @property
+    def help(self) -> str:
+        """The text, with the default where there is one."""
+        default = _DEFAULTS[self.field]
+        return self.text if self.kind is bool or default is None else f"{self.text} (default: {default})"
+
+    @property
+    def metavar(self) -> str | None:
+        """What stands for the value in the help."""
+        return {str: "MODEL", int: "N", float: "X", bool: None}[self.kind]
+
+
+_MODELS = "models"
+_GROUPS = {"analysis": None, _MODELS: "ids ('livertumor models' lists them) or folders of model bundles"}
+# By name: --no-tumor is no_tumor.
+RUN_OPTIONS = {
+    "no_tumor": RunOption("tumor", "segment the liver only", bool),
+    "no_slices": RunOption("slices", "do not run the slice classifier", bool),
+    "no_roi": RunOption("roi", "look for tumor in the whole abdomen, not only in the liver found first", bool),
+    "margin_mm": RunOption("roi_margin_mm", "how far beyond the predicted liver tumor is believed, in mm", float),
+    "min_lesion_ml": RunOption("min_lesion_ml", "drop smaller lesions, in ml", float),
+    "liver_threshold": RunOption("liver_threshold", "probability from which a voxel is liver; the model has its own", float),
+    "tumor_threshold": RunOption("tumor_threshold", "probability from which a voxel is tumor; the model has its own", float),
+    "slice_threshold": RunOption(
+        "slice_threshold", "probability from which a slice is suspicious; the model has its own", float, segments=False
+    ),
+    "liver_model": RunOption("liver_model", "network that finds the liver", str, _MODELS),
+    "tumor_model": RunOption("tumor_model", "network that finds tumor", str, _MODELS),
+    "slice_model": RunOption("slice_model", "network that classifies slices", str, _MODELS, segments=False),
+    "threads": RunOption("threads", "CPU threads; by default all that this process may use", int, None, segments=False),
+}
+
+
 def add_run_options(parser: argparse.ArgumentParser, task: str) -> None:
     """Add the options that make sense for a task ("segment" or "classify")."""
-    group = parser.add_argument_group("analysis")
-    if task == "segment":
-        _add(group, "--no-tumor", "tumor", "segment the liver only", switch=True)
-        _add(group, "--no-slices", "slices", "do not run the slice classifier", switch=True)
-        _add(group, "--no-roi", "roi", "look for tumor in the whole abdomen, not only in the liver found first", switch=True)
-        _add(group, "--margin-mm", "roi_margin_mm", "how far beyond the predicted liver tumor is believed, in mm", float)
-        _add(group, "--min-lesion-ml", "min_lesion_ml", "drop smaller lesions, in ml", float)
-        _add(group, "--liver-threshold", "liver_threshold", "probability from which a voxel is liver; the model has its own", float)
-        _add(group, "--tumor-threshold", "tumor_threshold", "probability from which a voxel is tumor; the model has its own", float)
-    _add(group, "--slice-threshold", "slice_threshold", "probability from which a slice is suspicious; the model has its own", float)
-    group = parser.add_argument_group("models", "ids ('livertumor models' lists them) or folders of model bundles")
-    if task == "segment":
-        _add(group, "--liver-model", "liver_model", "network that finds the liver", str)
-        _add(group, "--tumor-model", "tumor_model", "network that finds tumor", str)
-    _add(group, "--slice-model", "slice_model", "network that classifies slices", str)
-    _add(parser, "--threads", "threads", "CPU threads; by default all that this process may use", int)
+    groups = {None: parser} | {title: parser.add_argument_group(title, text) for title, text in _GROUPS.items()}
+    for name, option in RUN_OPTIONS.items():
+        if option.segments and task != "segment":
+            continue
+        given = {"action": "store_false"} if option.kind is bool else {"type": option.kind, "metavar": option.metavar}
+        flag = f"--{name.replace('_', '-')}"
+        groups[option.group].add_argument(flag, dest=option.field, default=argparse.SUPPRESS, help=option.help, **given)
 
 
 def run_options(arguments: argparse.Namespace) -> RunOptions:
@@ -36,11 +79,7 @@ def run_options(arguments: argparse.Namespace) -> RunOptions:
     return RunOptions(**{name: getattr(arguments, name) for name in _DEFAULTS if hasattr(arguments, name)})
 
 
-def _add(parser, flag: str, field: str, text: str, kind: type | None = None, *, switch: bool = False) -> None:
-    if switch:
-        parser.add_argument(flag, dest=field, action="store_false", default=argparse.SUPPRESS, help=text)
-        return
-    default = _DEFAULTS[field]
-    text = text if default is None else f"{text} (default: {default})"
-    metavar = {str: "MODEL", int: "N", float: "X"}[kind]
-    parser.add_argument(flag, dest=field, type=kind, metavar=metavar, default=argparse.SUPPRESS, help=text)
+def named_run_options(values: Mapping[str, object]) -> RunOptions:
+    """The choices by the names in `RUN_OPTIONS`; None and False leave RunOptions' own. Raises UsageError for values out of range."""
+    given = {name: value for name, value in values.items() if name in RUN_OPTIONS and value is not None and value is not False}
+    return RunOptions(**{RUN_OPTIONS[name].field: False if RUN_OPTIONS[name].kind is bool else value for name, value in given.items()})

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 from typing import TextIO
 
 from ..jobs.remaining import duration
+
+_UNSEEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+
+def visible(text: object) -> str:
+    """A text without what a terminal would obey, be it in a file's name: escape codes, and marks that turn the direction of writing."""
+    return _UNSEEN.sub("?", str(text))
 
 
 class Display:
@@ -26,7 +34,7 @@ class Display:
 
     def begin(self, number: int, total: int, name: str) -> None:
         """A new case starts."""
-        self._head = f"[{number}/{total}] {name}: " if total > 1 else f"{name}: "
+        self._head = visible(f"[{number}/{total}] {name}: " if total > 1 else f"{name}: ")
         self._stage = ""
 
     def progress(self, stage: str, fraction: float | None = None, message: str = "", remaining_s: float | None = None) -> None:
@@ -38,7 +46,7 @@ class Display:
                 print(f"{self._head}{stage}", file=self._stream, flush=True)
             self._stage = stage
             return
-        parts = [f"{self._head}{message or stage}"]
+        parts = [f"{self._head}{visible(message or stage)}"]
         if fraction is not None:
             parts.append(f"{100 * fraction:.0f} %")
         if remaining_s:
@@ -57,12 +65,12 @@ class Display:
         """A line of the results, on stdout."""
         self.clear()
         if not self._quiet:
-            print(text, flush=True)
+            print(visible(text), flush=True)
 
     def warn(self, text: str) -> None:
         """A line that is shown even when quiet, on stderr."""
         self.clear()
-        print(text, file=self._stream, flush=True)
+        print(visible(text), file=self._stream, flush=True)
 
     def clear(self) -> None:
         """Take the progress line away."""

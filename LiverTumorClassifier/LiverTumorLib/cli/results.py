@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import glob
+import contextlib
+import hashlib
+import itertools
 import json
 import os
+import re
 import secrets
 import shutil
-import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,16 +20,20 @@ from .. import __version__
 from ..errors import OutputError
 from ..files import atomic_path, write_json, write_label_nifti, write_segmentation, write_table
 from ..files.atomic import printable
+from ..files.held import HeldFolder
+from ..files.labels import nifti_image
 from ..files.nifti import import_nibabel
-from ..files.reading import ITK_ENDINGS
-from ..files.tables import LESION_COLUMNS, SLICE_COLUMNS, lesion_rows, slice_rows
-from ..files.text_header import data_file
+from ..files.tables import LESION_COLUMNS, SLICE_COLUMNS, lesion_rows, read_json, slice_rows, summary_row
+from ..files.upright import MOVED, is_sheared
+from ..jobs.source import files_of
 from ..pipelines.options import CaseOutput
 from ..pipelines.results import CaseResult
 
 SUMMARY = "summary.json"
-_UNFINISHED = ".unfinished"
-_ABANDONED_S = 600.0  # writing the results of a case takes seconds
+SCHEMA = 2
+UNFINISHED = ".unfinished"
+_MOVING = ".livertumor-moving"  # in a case's folder while files move into it
+_SUMMARY_HEAD = f'{{\n  "schema": {SCHEMA},\n  "origin": {{'
 
 
 def fingerprint(path: Path, is_dicom: bool, exclude: Path) -> dict:
@@ -35,17 +41,10 @@ def fingerprint(path: Path, is_dicom: bool, exclude: Path) -> dict:
 
     Args:
         path: file or folder; one that cannot be read has no files here.
-        is_dicom: the others in the folder of a DICOM file belong to it.
+        is_dicom: see `files_of`.
         exclude: the output folder, which may lie in the input.
     """
-    if os.path.isdir(path):
-        files = [file for file in path.rglob("*") if exclude not in file.parents and file.is_file()]
-    elif not os.path.isfile(path):
-        files = []
-    elif is_dicom:
-        files = [file for file in path.parent.iterdir() if file.is_file()]
-    else:
-        files = [path, *([data] if path.name.lower().endswith(ITK_ENDINGS) and (data := data_file(path)) != path else [])]
+    files = [file for file in files_of(path, is_dicom) if exclude not in file.parents]
     status = [file.stat() for file in files if file.exists()]
     return {
         "path": printable(path),
@@ -58,59 +57,123 @@ def fingerprint(path: Path, is_dicom: bool, exclude: Path) -> dict:
 def read_summary(folder: Path) -> dict | None:
     """The summary of a finished case; None where there is none that this version knows, whoever wrote what is there."""
     try:
-        summary = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
-        CaseResult.from_dict(summary["case"])
-        known = summary["schema"] == 1 and summary.keys() >= {"files", "seconds"} and "path" in summary["origin"]["input"]
+        summary = read_json(folder / SUMMARY)
+        summary_row(CaseResult.from_dict(summary["case"]))
+        known = summary["schema"] == SCHEMA and all(_is_file_entry(*item) for item in summary["files"].items())
+        known &= isinstance(summary["seconds"], int | float) and isinstance(summary["case"]["name"], str)
+        known &= isinstance(summary["origin"]["input"]["path"], str)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
     return summary if known else None
 
 
-def is_done(folder: Path, origin: dict) -> bool:
-    """Whether the folder holds complete results of the same input, options, models and version (`origin`)."""
-    summary = read_summary(folder)
-    return summary is not None and summary.get("origin") == origin and all((folder / name).is_file() for name in summary["files"])
+def _is_file_entry(name: str, entry: dict) -> bool:
+    return name == Path(name).name and isinstance(entry["bytes"], int) and isinstance(entry["sha256"], str)
 
 
-def check_free(folder: Path, overwrite: bool) -> None:
+def changed_files(folder: Path, summary: dict, contents: bool = True) -> list[str]:
+    """The files of a finished case that are missing, or are not those its summary names: by size and, if asked for, by checksum."""
+    changed = []
+    for name, entry in summary["files"].items():
+        try:
+            same = (folder / name).stat().st_size == entry["bytes"] and (not contents or _sha256(folder / name) == entry["sha256"])
+        except (OSError, ValueError):  # the latter for a name that is none
+            same = False
+        changed += [] if same else [name]
+    return changed
+
+
+def edited_files(folder: Path, summary: dict, changed: Iterable[str]) -> list[str]:
+    """Those of the changed files that are not missing and not cut, so somebody may have worked on them."""
+    sizes = {name: (folder / name).stat().st_size for name in changed if (folder / name).is_file()}
+    return [name for name, size in sizes.items() if size >= summary["files"][name]["bytes"]]
+
+
+def check_free(folder: Path, name: str, overwrite: bool) -> None:
     """Raise OutputError where a case's results would replace something that nobody has allowed to be replaced."""
     if folder.exists() and not folder.is_dir():
         raise OutputError(f"{folder} is a file; choose another output folder.")
-    if folder.is_dir() and any(folder.iterdir()) and not overwrite:
+    if folder.is_dir() and any(folder.iterdir()) and not overwrite and not _is_half_written(folder, name):
         raise OutputError(
             f"{folder} already holds something else than these results (another input, other options, or another version's);"
             " use --overwrite to replace it, or another --out."
         )
 
 
+def _is_half_written(folder: Path, name: str) -> bool:
+    """Whether a run was killed, or the power went, while a case's files came into this folder."""
+    if (folder / _MOVING).exists():
+        return True
+    try:
+        summary = (folder / SUMMARY).read_text(encoding="utf-8", errors="replace")
+        json.loads(summary)
+        return False
+    except OSError:
+        return False
+    except (ValueError, RecursionError):
+        own = re.compile(rf"{re.escape(name)}\..*|lesions\.csv|slices\.csv|report\.png|summary\.json")
+        ours = _SUMMARY_HEAD.startswith(summary[: len(_SUMMARY_HEAD)])
+        return ours and all(own.fullmatch(file.name) for file in folder.iterdir())
+
+
 @contextmanager
-def staged(folder: Path) -> Iterator[Path]:
+def staged(folder: Path, keep: Iterable[str] = ()) -> Iterator[Path]:
     """Yield a hidden folder to write a case's files into; they move to `folder` when the block ends well, or else vanish.
 
     The summary moves last, so that it is there only when everything is. Files of an earlier run that were not made again go;
     files that no run has made stay.
+
+    Args:
+        keep: files of the earlier run that somebody has changed since; they stay, under another name.
     """
-    stage = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}{_UNFINISHED}")  # two runs may be at the same case
+    hidden = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}{UNFINISHED}")  # two runs may be at the same case
+    held = None
     try:
-        for old in folder.parent.glob(f".{glob.escape(folder.name)}.*{_UNFINISHED}"):
-            if time.time() - old.stat().st_mtime > _ABANDONED_S:  # of a run that was killed
-                shutil.rmtree(old, ignore_errors=True)
-        stage.mkdir(parents=True)
+        hidden.mkdir(parents=True)
+        held = HeldFolder(hidden)
+        stage = hidden / "files"
+        stage.mkdir()
         yield stage
         folder.mkdir(exist_ok=True)
-        earlier = read_summary(folder)
-        for name in [SUMMARY, *(earlier["files"] if earlier else [])]:
-            (folder / Path(name).name).unlink(missing_ok=True)
-        for file in sorted(stage.iterdir(), key=lambda file: file.name == SUMMARY):
+        files = sorted(stage.iterdir(), key=lambda file: file.name == SUMMARY)
+        earlier = {SUMMARY, *_earlier_files(folder)} - set(keep)
+        write_json(folder / _MOVING, sorted({*earlier, *(file.name for file in files)}))
+        for name in keep:
+            os.replace(folder / name, _free_name(folder, name))
+        for name in earlier:
+            (folder / name).unlink(missing_ok=True)
+        for file in files:
             os.replace(file, folder / file.name)
+        (folder / _MOVING).unlink(missing_ok=True)
     except OSError as error:
         raise OutputError(f"The results cannot be written to {folder}: {error.strerror or error}.") from error
     finally:
-        shutil.rmtree(stage, ignore_errors=True)
+        if held is not None:
+            held.remove()
+        shutil.rmtree(hidden, ignore_errors=True)
+
+
+def _earlier_files(folder: Path) -> list[str]:
+    """Names of what earlier runs have put into a case's folder, finished or not."""
+    names = list((read_summary(folder) or {"files": ()})["files"])
+    with contextlib.suppress(OSError, ValueError, TypeError):
+        names += read_json(folder / _MOVING)
+    return [Path(name).name for name in names if isinstance(name, str)]
+
+
+def _free_name(folder: Path, name: str) -> Path:
+    return next(path for number in itertools.count(1) if not (path := folder / f"changed-{number}-{name}").exists())
+
+
+def _sha256(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_files(folder: Path, name: str, output: CaseOutput, ijk_to_ras: np.ndarray, *, nifti: bool) -> None:
     """Write all but the summary and the picture of a case into a folder."""
+    if (nifti or output.probabilities) and is_sheared(ijk_to_ras):
+        output.result.summary.notes.append(MOVED)
     if output.labels is not None:
         write_segmentation(folder / f"{name}.seg.nrrd", output.labels, ijk_to_ras)
         write_table(folder / "lesions.csv", lesion_rows(output.result), list(LESION_COLUMNS.values()))
@@ -124,8 +187,8 @@ def write_files(folder: Path, name: str, output: CaseOutput, ijk_to_ras: np.ndar
 
 def write_summary(folder: Path, output: CaseOutput, origin: dict, seconds: float) -> None:
     """Write the summary of a case whose other files lie in `folder`."""
-    files = sorted(file.name for file in folder.iterdir())
-    data = {"schema": 1, "origin": origin, "files": files, "seconds": round(seconds, 2), "case": output.result.to_dict()}
+    files = {file.name: {"bytes": file.stat().st_size, "sha256": _sha256(file)} for file in sorted(folder.iterdir())}
+    data = {"schema": SCHEMA, "origin": origin, "files": files, "seconds": round(seconds, 2), "case": output.result.to_dict()}
     write_json(folder / SUMMARY, data)
 
 
@@ -145,9 +208,6 @@ def make_origin(task: str, taken_from: dict, options: dict, models: list[dict], 
 
 def write_volume(path: Path, array: np.ndarray, ijk_to_ras: np.ndarray) -> None:
     """Write a (k, j, i) volume as NIfTI in its own number type. Raises OutputError."""
-    nibabel = import_nibabel()
-    image = nibabel.Nifti1Image(array.T, ijk_to_ras)
-    image.set_sform(ijk_to_ras, code="scanner")
-    image.header.set_xyzt_units("mm")
+    image = nifti_image(array, ijk_to_ras)
     with atomic_path(path) as temporary:
-        nibabel.save(image, temporary)
+        import_nibabel().save(image, temporary)

@@ -6,12 +6,12 @@ the window is filtered as one that was not, and where a canvas lies and ends cha
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable
 
 import numpy as np
 
 from ..errors import RequirementError
+from ..suggestion import did_you_mean
 
 Filters = tuple[tuple[str, float], ...]
 
@@ -33,8 +33,7 @@ def check_filters(filters: Iterable) -> Filters:
             raise ValueError(f"a filter is a name with its strength, as in ['median', 1.0], not {entry!r}")
         name, strength = entry
         if name not in FILTERS:
-            near = difflib.get_close_matches(str(name), FILTERS, 1)
-            hint = f"did you mean {near[0]!r}" if near else f"known are {', '.join(FILTERS)}"
+            hint = did_you_mean(str(name), FILTERS, "known are").rstrip(".?")  # whoever tells the user ends the sentence
             raise ValueError(f"{name!r} is no filter; {hint}")
         lowest = 1.0 if name == "clahe" else 0.0
         if isinstance(strength, bool) or not isinstance(strength, (int, float)) or not lowest < strength < np.inf:

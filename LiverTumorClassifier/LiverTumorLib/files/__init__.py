@@ -5,7 +5,7 @@ from .intensity import check_ct
 from .labels import read_labels, write_label_nifti, write_segmentation
 from .reading import read_ct
 from .segments import SEGMENTS, Segment
-from .tables import write_json, write_table
+from .tables import read_json, write_json, write_table
 
 __all__ = [
     "SEGMENTS",
@@ -13,6 +13,7 @@ __all__ = [
     "atomic_path",
     "check_ct",
     "read_ct",
+    "read_json",
     "read_labels",
     "write_json",
     "write_label_nifti",

@@ -2,59 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import InputError
+from .dicom_series import Series
 
 _LPS_RAS = np.diag([-1.0, -1.0, 1.0])
 _SAME_PLACE_MM = 0.01
 _ORIENTATION_TOLERANCE = 5e-3
-
-
-@dataclass(frozen=True)
-class Slice:
-    """The geometry of one DICOM image.
-
-    Attributes:
-        path: the file.
-        size: rows, columns.
-        position: LPS mm of the first pixel's centre.
-        axes: 3x2 LPS unit vectors along a row and down a column.
-        pixel_mm: pixel size along a row and down a column.
-        thickness_mm: nominal thickness, None where not given.
-    """
-
-    path: Path
-    size: tuple[int, int]
-    position: np.ndarray
-    axes: np.ndarray
-    pixel_mm: tuple[float, float]
-    thickness_mm: float | None = None
-
-
-@dataclass
-class Series:
-    """All CT slices of one DICOM series as found in a folder."""
-
-    uid: str
-    number: str
-    description: str
-    patient: str
-    folder: str
-    slices: list[Slice] = field(default_factory=list)
-    files: list[Path] = field(default_factory=list)  # also those whose geometry cannot be read
-    damage: InputError | None = None  # of the last of these
-
-    def __str__(self) -> str:
-        number = f"number {self.number}, " if self.number else ""
-        return f"{self.description or 'no description'!r} ({number}{self.uid or 'no UID, in ' + self.folder}, {len(self.files)} slices)"
-
-    @property
-    def is_axial(self) -> bool:
-        return abs(np.cross(*self.slices[0].axes.T)[2]) > np.cos(np.radians(45))
 
 
 @dataclass(frozen=True)
@@ -65,24 +23,29 @@ class Stack:
         places: for each k the files at this place (several: duplicates to be compared), or none where the slice is missing.
         ijk_to_ras: 4x4 matrix; sheared when the gantry was tilted.
         notes: repairs.
+        where: for each k of the even grid its place among the slices, a fractional index; None where they lie on it themselves.
     """
 
     places: list[list[Path]]
     ijk_to_ras: np.ndarray
     notes: tuple[str, ...]
+    where: np.ndarray | None = None
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether no two images lie at one place."""
+        return all(len(files) <= 1 for files in self.places)
 
 
 def make_stack(series: Series) -> Stack:
     """Put a series in order.
 
     A tilted gantry leaves the slices displaced along their plane: that is kept as a sheared grid, so positions and volumes stay true.
+    Where small differences of the distances add up, the stack says where an even grid lies among the slices.
 
     Raises:
-        InputError: a damaged header, mixed sizes or orientations, irregular distances, slices shifted sideways, or more than one slice
-            missing.
+        InputError: mixed sizes or orientations, irregular distances, slices shifted sideways, or more than one slice missing.
     """
-    if series.damage is not None:
-        raise series.damage
     first = series.slices[0]
     _require_alike(series)
     normal = np.cross(*first.axes.T)
@@ -92,6 +55,7 @@ def make_stack(series: Series) -> Stack:
     places = [[item.path for item in group] for group in np.split(np.array(slices, object), starts[1:])]
     depth, positions = depth[starts], np.array([slices[start].position for start in starts])
     notes: tuple[str, ...] = ()
+    where = None
     if len(starts) == 1:
         spacing, direction = first.thickness_mm or 1.0, normal
         notes = (f"The series has a single slice; its thickness was taken as {spacing:g} mm.",)
@@ -100,9 +64,12 @@ def make_stack(series: Series) -> Stack:
         gaps = _gaps(depth, series)
         for gap in gaps:
             places.insert(gap, [])
+            depth = np.insert(depth, gap, (depth[gap - 1] + depth[gap]) / 2)
             height = (positions[gap - 1] + positions[gap])[2] / 2  # LPS and RAS agree in this
             notes += (f"The slice at S {height:.1f} mm was missing and was interpolated from its neighbours.",)
         spacing = (depth[-1] - depth[0]) / (len(places) - 1)
+        where, drift_notes = _even_places(depth, spacing)
+        notes += drift_notes
         tilt = np.degrees(np.arccos(np.clip(direction @ normal / np.linalg.norm(direction), -1, 1)))
         if tilt > 0:
             notes += (f"The gantry was tilted by {tilt:.1f} degrees; the volume keeps the slanted grid.",)
@@ -110,7 +77,7 @@ def make_stack(series: Series) -> Stack:
     ijk_to_ras = np.eye(4)
     ijk_to_ras[:3, :3] = _LPS_RAS @ lps
     ijk_to_ras[:3, 3] = _LPS_RAS @ positions[0]
-    return Stack(places, ijk_to_ras, notes)
+    return Stack(places, ijk_to_ras, notes, where)
 
 
 def _require_alike(series: Series) -> None:
@@ -140,11 +107,31 @@ def _direction(depth: np.ndarray, positions: np.ndarray, pixel_mm: float, normal
     return direction if sideways > 0.25 * pixel_mm else normal
 
 
+def _even_places(depth: np.ndarray, spacing: float) -> tuple[np.ndarray | None, tuple[str, ...]]:
+    """Where an even grid's places lie among the slices, as fractional indices; None where the slices lie on it."""
+    count = np.arange(len(depth))
+    even = depth[0] + count * spacing
+    off = float(np.abs(depth - even).max())
+    if off <= _tolerance(spacing):
+        return None, ()
+    steps = np.diff(depth)
+    note = (
+        f"The slices lie {steps.min():.2f} to {steps.max():.2f} mm apart, up to {off:.1f} mm off an even grid; "
+        f"they were interpolated to one of {spacing:.2f} mm."
+    )
+    return np.interp(even, depth, count), (note,)
+
+
+def _tolerance(spacing: float) -> float:
+    """mm by which a slice may lie off its place; some scanners round positions to 0.1 mm."""
+    return max(0.1 * spacing, 0.11)
+
+
 def _gaps(depth: np.ndarray, series: Series) -> list[int]:
     """Places where one slice is missing, as indices into the repaired stack; at most one."""
     steps = np.diff(depth)
     usual = float(np.median(steps))
-    tolerance = max(0.1 * usual, 0.11)  # some scanners round positions to 0.1 mm
+    tolerance = _tolerance(usual)
     wide = np.flatnonzero(np.abs(steps - usual) > tolerance)
     if wide.size == 0:
         return []

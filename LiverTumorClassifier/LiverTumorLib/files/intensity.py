@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from ..ct.volume import CTVolume
 from ..errors import InputError
+from .units import OFFSET_HU as OFFSET_HU
+from .units import check_units, spread_sample
+from .units import looks_offset as looks_offset
 
 AIR_HU = -1000.0
-OFFSET_HU = 1024
 _INT16 = np.iinfo(np.int16)
-_SAMPLES = 500_000
-MOST_HU = 1e5
 MOST_LABELS = 20
+LEAST_MM, MOST_MM = 0.01, 100.0  # of a voxel
 
 
 class HUBuffer:
@@ -28,9 +27,13 @@ class HUBuffer:
 
     def put(self, k: int, stored: np.ndarray, slope: float = 1.0, intercept: float = 0.0) -> None:
         """Set slice k to stored * slope + intercept."""
+        if stored.dtype.kind == "i" and stored.dtype.itemsize == 2 and slope == 1 and intercept == 0:
+            self.array[k] = stored
+            return
         whole = stored.dtype.kind in "bui" and float(slope).is_integer() and float(intercept).is_integer()
-        if whole and stored.dtype.itemsize <= 4:
-            hu = stored.astype(np.int64) * int(slope) + int(intercept)
+        if whole and stored.dtype.itemsize <= 4 and max(abs(slope), abs(intercept)) < _INT16.max:
+            wide = np.int32 if stored.dtype.itemsize <= 2 else np.int64
+            hu = stored.astype(wide) * int(slope) + int(intercept)
         else:
             with np.errstate(invalid="ignore", over="ignore"):
                 hu = stored.astype(np.float64) * slope + intercept
@@ -60,8 +63,8 @@ def hu_array(stored: np.ndarray) -> np.ndarray:
 def check_ct(volume: CTVolume) -> CTVolume:
     """Make sure that a volume can be a CT in HU; every door (files, MRML) lets volumes through here.
 
-    Some voxels that are not finite become air, with a note. The intensity check is a plain one: it knows values that cannot be HU
-    (label maps, normalised pictures, CT stored with an offset, most MR) and lets windowed CT pass.
+    Some voxels that are not finite become air, with a note. Values that cannot be HU are refused: label maps, normalised pictures,
+    CT stored otherwise (`check_units`), most MR. Windowed CT pass.
 
     Returns:
         The volume with an int16 or float32 array.
@@ -74,26 +77,18 @@ def check_ct(volume: CTVolume) -> CTVolume:
         raise InputError(f"{name} holds no voxels; export it again.")
     if volume.array.dtype.kind not in "buif":
         raise InputError(f"{name} holds {volume.array.dtype} values, not plain numbers; a CT in Hounsfield units is needed.")
-    if volume.spacing.min() < 0.01 or volume.spacing.max() > 100:
+    if volume.spacing.min() < LEAST_MM or volume.spacing.max() > MOST_MM:
         size = " x ".join(f"{value:g}" for value in volume.spacing)
-        raise InputError(f"{name} has voxels of {size} mm, which no CT has; its header is damaged or not in millimetres.")
-    array, notes = _finite(hu_array(volume.array), name)
+        raise InputError(f"{name} has voxels of {size} mm, which no CT has; its header is damaged or not in millimeters.")
+    hu = hu_array(volume.array)
+    array, notes = _finite(hu, name)
     low, high = float(array.min()), float(array.max())
     if low == high:
         raise InputError(f"{name} has the same value ({low:g}) in every voxel; it holds no picture.")
-    values = spread_sample(array)
-    if array.dtype == np.int16 and _looks_like_labels(values):
+    if array.dtype == np.int16 and _looks_like_labels(spread_sample(array)):
         raise InputError(f"{name} holds {_numbers(low, high)} only, as masks and label maps do; choose the CT it belongs to.")
-    _refuse_other_units(values, array.dtype == np.int16, name)
+    check_units(hu, name)
     return CTVolume(array, volume.ijk_to_ras, name, volume.notes + notes)
-
-
-def spread_sample(array: np.ndarray) -> np.ndarray:
-    """Some half a million values from all over a (k, j, i) array, of all its columns."""
-    step = max(1, array.size // _SAMPLES)
-    while math.gcd(step, array.shape[-1]) > 1:
-        step += 1
-    return array.ravel()[::step]
 
 
 def _finite(array: np.ndarray, name: str) -> tuple[np.ndarray, tuple[str, ...]]:
@@ -116,37 +111,3 @@ def _looks_like_labels(values: np.ndarray) -> bool:
 
 def _numbers(low: float, high: float) -> str:
     return f"the numbers {low:g} and {high:g}" if high - low == 1 else f"a few whole numbers from {low:g} to {high:g}"
-
-
-def looks_offset(values: np.ndarray) -> bool:
-    """Whether values look like CT stored as HU + 1024: nothing negative, and soft tissue and fat where 1024 would put them."""
-    dense = values[values > 500]
-    return bool(np.percentile(values, 0.1) >= 0 and dense.size > 0.05 * values.size and np.mean((dense > 874) & (dense < 1274)) > 0.6)
-
-
-def _refuse_other_units(values: np.ndarray, whole: bool, name: str) -> None:
-    """Refuse values that cannot be HU. A windowed CT has negative values, or piles of voxels at the top of its window."""
-    bottom, top = np.percentile(values, (0.1, 99.9))
-    if max(-bottom, top) > MOST_HU:
-        raise InputError(f"{name} has values from {values.min():.3g} to {values.max():.3g}, which no CT has; export it again.")
-    if top - bottom < 20 and not whole:
-        raise InputError(
-            f"{name} has values from {values.min():.3g} to {values.max():.3g} only, so its intensities were normalised; "
-            "a CT in Hounsfield units is needed."
-        )
-    if looks_offset(values):
-        raise InputError(
-            f"{name} looks like a CT stored with an offset of {OFFSET_HU} (nothing below 0, soft tissue near {OFFSET_HU}); "
-            f"subtract {OFFSET_HU} from its values and try again."
-        )
-    if np.mean(values < -1500) > 0.05 and np.mean(values > -200) < 0.03 and looks_offset(values + 2.0 * OFFSET_HU):
-        raise InputError(f"{name} looks like a CT from which {OFFSET_HU} was subtracted twice; add {OFFSET_HU} and try again.")
-    if np.mean(values < 0) > 0.02:
-        return
-    if whole and values.min() == 0 and values.max() == 255:
-        raise InputError(f"{name} has grey values from 0 to 255, so it is a picture, not a CT in Hounsfield units; export the CT.")
-    background = np.mean(values <= 0.05 * top)
-    windowed = np.mean(values >= values.max()) > 0.001
-    tissue = np.median(values[values > 0.05 * top])
-    if background > 0.2 and not windowed and top < 12 * tissue:
-        raise InputError(f"{name} has no negative values, as MR images have, so it cannot be a CT in Hounsfield units; choose the CT.")

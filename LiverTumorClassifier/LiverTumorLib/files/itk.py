@@ -1,4 +1,4 @@
-"""The small bridge to SimpleITK: reading images, and its LPS geometry to and from IJK to RAS."""
+"""The small bridge to SimpleITK: names that it can open, and images on our grids for it to write."""
 
 from __future__ import annotations
 
@@ -8,11 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..ct.volume import CTVolume
 from ..errors import InputError, RequirementError
 from .atomic import printable
-from .intensity import hu_array
-from .text_header import check_header
+from .opening import announce
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -36,50 +34,8 @@ def itk_name(path: Path) -> str:
         os.fspath(path).encode("utf-8")
     except UnicodeEncodeError as error:
         raise InputError(f"{printable(path)} has letters in its name that are no UTF-8 (of an old archive, perhaps); rename it.") from error
+    announce(path)
     return os.fspath(path)
-
-
-def load_image(path: Path) -> sitk.Image:
-    """Read a 3-D image of plain numbers; a fourth dimension of one frame is dropped.
-
-    Raises:
-        InputError: unreadable, not 3-D, or several values per voxel.
-    """
-    sitk = import_sitk()
-    try:
-        image = sitk.ReadImage(itk_name(path))
-    except RuntimeError as error:
-        raise InputError(f"{path} cannot be read: it is damaged, incomplete or no image of its kind; copy or export it again.") from error
-    size = image.GetSize()
-    if len(size) == 4 and size[3] == 1:
-        image = image[:, :, :, 0]
-    elif len(size) > 3:
-        raise InputError(f"{path} is a series of {size[3]} volumes; export the one to be analysed.")
-    elif len(size) < 3:
-        raise InputError(f"{path} is a 2-D image; a CT volume is needed.")
-    if image.GetNumberOfComponentsPerPixel() != 1 or "complex" in image.GetPixelIDTypeAsString():
-        raise InputError(f"{path} has several values per voxel (colour, vectors or several frames); a CT in Hounsfield units is needed.")
-    return image
-
-
-def read_itk(path: Path, name: str) -> CTVolume:
-    """Read NRRD or MetaImage as it is, unchecked.
-
-    Raises:
-        InputError: see `load_image` and `check_header`.
-    """
-    image = load_image(path)
-    notes = check_header(path)
-    array = hu_array(import_sitk().GetArrayViewFromImage(image))
-    return CTVolume(np.array(array, copy=not array.flags.owndata), ijk_to_ras_of(image), name, notes)
-
-
-def ijk_to_ras_of(image: sitk.Image) -> np.ndarray:
-    """The 4x4 IJK to RAS matrix of a SimpleITK image."""
-    matrix = np.eye(4)
-    matrix[:3, :3] = _LPS_RAS @ np.reshape(image.GetDirection(), (3, 3)) * image.GetSpacing()
-    matrix[:3, 3] = _LPS_RAS @ image.GetOrigin()
-    return matrix
 
 
 def image_from(array: np.ndarray, ijk_to_ras: np.ndarray) -> sitk.Image:

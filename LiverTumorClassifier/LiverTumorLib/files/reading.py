@@ -9,11 +9,17 @@ from ..ct.volume import CTVolume
 from ..errors import InputError
 from .dicom import read_dicom
 from .intensity import check_ct
-from .itk import read_itk
+from .kinds import DICOM, META, NIFTI, NRRD, is_gzip, kind_of
+from .metaimage import read_metaimage
 from .nifti import read_nifti
+from .nrrd import read_nrrd
+from .opening import announce
+from .stored import MOST_PACKED_CT, check_regular
 
 NIFTI_ENDINGS = (".nii", ".nii.gz")
 ITK_ENDINGS = (".nrrd", ".nhdr", ".mha", ".mhd")
+_KINDS = {".nii": NIFTI, ".nii.gz": NIFTI, ".nrrd": NRRD, ".nhdr": NRRD, ".mha": META, ".mhd": META, ".dcm": DICOM}
+_READERS = {NIFTI: read_nifti, NRRD: read_nrrd, META: read_metaimage}
 
 
 def read_ct(path: str | Path, series: str | None = None) -> CTVolume:
@@ -31,16 +37,51 @@ def read_ct(path: str | Path, series: str | None = None) -> CTVolume:
         RequirementError: a package that the format needs is not installed.
     """
     path = check_path(path)
-    lower = path.name.lower()
-    if path.is_dir():
-        volume = read_dicom(path, case_name(path), series)
-    elif lower.endswith(NIFTI_ENDINGS):
-        volume = read_nifti(path, case_name(path))
-    elif lower.endswith(ITK_ENDINGS):
-        volume = read_itk(path, case_name(path))
-    else:
-        volume = read_dicom(path, case_name(path), series)
-    return check_ct(volume)
+    announce(path)
+    name = case_name(path)
+    kind = None if path.is_dir() else kind_of(path)
+    if kind in _READERS or (kind is None and _kind_by_name(path) in _READERS):
+        return check_ct(read_stored(path, name))
+    volume = read_dicom(path, name, series)
+    notes = () if path.is_dir() else _misnamed(path, DICOM)
+    return check_ct(CTVolume(volume.array, volume.ijk_to_ras, name, notes + volume.notes))
+
+
+def read_stored(path: Path, name: str, most_packed: float = MOST_PACKED_CT) -> CTVolume:
+    """Read a NIfTI, NRRD or MetaImage file, unchecked. What it holds decides, not its name; a name that says otherwise gets a note.
+
+    Raises:
+        InputError: it is none of these, or cannot be used.
+    """
+    kind = kind_of(path)
+    if kind not in _READERS:
+        meant = _kind_by_name(path)
+        what = f"damaged or no {meant} file (its first bytes are those of none); copy or export it again" if meant in _READERS else _OTHERS
+        raise InputError(f"{path} is {what}." if kind is None else f"{path} is a {kind} file; use NIfTI, NRRD or MetaImage here.")
+    volume = _READERS[kind](path, name, most_packed)
+    return CTVolume(volume.array, volume.ijk_to_ras, name, _misnamed(path, kind) + volume.notes)
+
+
+_OTHERS = "no NIfTI, NRRD or MetaImage file; convert it to one, in Slicer for example"
+
+
+def _kind_by_name(path: Path) -> str | None:
+    return next((kind for ending, kind in _KINDS.items() if path.name.lower().endswith(ending)), None)
+
+
+def _misnamed(path: Path, kind: str) -> tuple[str, ...]:
+    """A note where a file's name says something else than the file is; other programs will not open it."""
+    meant = _kind_by_name(path)
+    if meant not in (None, kind):
+        return (f"The file's name says {meant}, but it is a {kind} file and was read as one; rename it.",)
+    if kind == NIFTI and meant and is_gzip(path) != path.name.lower().endswith(".gz"):
+        told = (
+            "is not compressed, though its name ends in .gz"
+            if not is_gzip(path)
+            else "is compressed with gzip, though its name does not end in .gz"
+        )
+        return (f"The file {told}; it was read as it is. Rename it, since other programs will not open it.",)
+    return ()
 
 
 def case_name(path: Path) -> str:
@@ -55,15 +96,18 @@ def check_path(path: str | Path) -> Path:
     """The path as an absolute one, when there is something readable.
 
     Raises:
-        InputError: it does not exist, may not be read, or is empty.
+        InputError: it does not exist, may not be read, is empty, or is a pipe or device.
     """
     path = Path(os.path.abspath(Path(path).expanduser()))
     try:
-        if not path.exists():
+        if not os.path.lexists(path):
             raise InputError(f"{path} does not exist; check the name.")
+        if os.path.islink(path) and not os.path.exists(path):
+            raise InputError(f"{path} is a link to a file that does not exist; copy the file itself.")
         if path.is_dir():
             os.listdir(path)
         else:
+            check_regular(path)
             with open(path, "rb") as file:
                 if not file.read(1):
                     raise InputError(f"{path} is an empty file; copy or export it again.")

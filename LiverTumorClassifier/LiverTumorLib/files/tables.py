@@ -13,6 +13,8 @@ import numpy as np
 from ..pipelines.results import CaseResult
 from .atomic import atomic_path
 
+LONGEST_JSON = 32 << 20  # bytes
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 LESION_COLUMNS = {
     "id": "lesion",
     "volume_ml": "volume (ml)",
@@ -71,6 +73,8 @@ def summary_row(result: CaseResult) -> dict:
 def write_table(path: str | Path, rows: list[dict], columns: list[str] | None = None) -> None:
     """Write rows as CSV (UTF-8, comma, decimal point); None and NaN become empty cells, lists are joined by semicolons.
 
+    A text that a spreadsheet would run as a formula, which a file's name may be, gets an apostrophe before it (OWASP, "CSV Injection").
+
     Args:
         path: the file to write; replaced as a whole.
         rows: dictionaries from column header (with its unit) to value.
@@ -97,6 +101,27 @@ def write_json(path: str | Path, data: Any) -> None:
         temporary.write_text(text + "\n", encoding="utf-8")
 
 
+def read_json(path: str | Path) -> Any:
+    """Data from a JSON file of anybody's.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: no JSON, NaN or an infinity in it, nested too deeply, or longer than LONGEST_JSON.
+    """
+    with open(path, "rb") as file:
+        content = file.read(LONGEST_JSON + 1)
+    if len(content) > LONGEST_JSON:
+        raise ValueError(f"it is longer than {LONGEST_JSON >> 20} MB")
+    try:
+        return json.loads(content.decode("utf-8"), parse_constant=_no_number)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
+def _no_number(text: str) -> None:
+    raise ValueError(f"{text} is no number")
+
+
 def _headed(record: dict, columns: dict[str, str]) -> dict:
     return {header: record[key] for key, header in columns.items()}
 
@@ -116,5 +141,14 @@ def _plain(value: Any) -> Any:
 def _cell(value: Any) -> Any:
     value = _plain(value)
     if isinstance(value, list):
-        return "; ".join(str(item) for item in value)
+        value = "; ".join(str(item) for item in value)
+    if isinstance(value, str) and value.startswith(_FORMULA) and not _is_number(value):
+        return f"'{value}"
     return f"{value:.6g}" if isinstance(value, float) else value
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False

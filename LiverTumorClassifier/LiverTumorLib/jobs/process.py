@@ -6,9 +6,7 @@ import atexit
 import contextlib
 import os
 import queue
-import shutil
 import subprocess
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -17,10 +15,13 @@ from pathlib import Path
 import numpy as np
 
 from ..ct import CTVolume
-from ..errors import Cancelled, LiverTumorError, OutputError, WorkerError
+from ..errors import Cancelled, LiverTumorError, WorkerError
+from ..files.held import HeldFolder
 from ..pipelines.options import CaseOutput, RunOptions
+from .folder import new_job_folder
 from .group import signal_group, start_group
 from .protocol import JobState, crash_error, load_output, worker_command, worker_environment, write_job
+from .source import Source
 
 # After a stop: closed stdin, then terminate, then kill. All of it fits into the two seconds that a user is promised.
 TERMINATE_AFTER_S = 0.6
@@ -32,34 +33,39 @@ _running: set[Job] = set()
 
 def start_job(
     task: str,
-    volume: CTVolume,
+    volume: CTVolume | Source,
     options: RunOptions,
     *,
     python: list[str] | None = None,
+    environment: Mapping[str, str] | None = None,
     on_event: Callable[[dict], None] | None = None,
     entry: str | None = None,
     liver: np.ndarray | None = None,
 ) -> Job:
-    """Run a task ("segment", "classify", "live" or "evidence") in a child process.
+    """Run a task ("segment", "classify", "live", "evidence" or "read") in a child process.
 
     Args:
+        volume: the CT, or the files that the child reads; what it has read is the output's `volume`.
         python: the interpreter and its own arguments, by default the running one; it needs numpy, scipy and the inference runtime.
+        environment: as for `Job`.
         on_event: called with each event, on the thread that polls or waits.
         entry: "module:function" instead of the task's own, see `protocol.write_job`.
         liver: uint8 (k, j, i), a liver that is known already.
 
     Raises UsageError, OutputError (no room for the pixels in the temporary folder) or WorkerError (the child cannot be started).
     """
+    folder = new_job_folder()
     try:
-        folder = Path(tempfile.mkdtemp(prefix="livertumor-job-"))  # private to this user: mode 0700
-    except OSError as error:
-        raise OutputError(f"No temporary folder can be made for the run: {error.strerror or error}.") from error
-    try:
-        command = worker_command(write_job(folder, task, volume, options, entry=entry, liver=liver), python)
-        return Job(command, folder, on_event)
+        command = worker_command(write_job(folder.path, task, volume, options, entry=entry, liver=liver), python)
+        return Job(command, folder, on_event, environment)
     except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
+        folder.remove()
         raise
+
+
+def read_apart(path: str | Path) -> CTVolume:
+    """`read_ct` in a child process, see `source`. Raises what it raises, and OutputError or WorkerError where there can be no child."""
+    return start_job("read", Source((os.path.abspath(path), None)), RunOptions()).wait().volume
 
 
 class Job:
@@ -72,6 +78,7 @@ class Job:
         folder: of this job alone; the child's stderr goes there.
         on_event: called with each event, on the thread that polls or waits.
         environment: the child's; by default `worker_environment`.
+        log: file to which the child's stderr is appended, instead of one in the folder; it stays.
     """
 
     terminate_after_s, kill_after_s = TERMINATE_AFTER_S, KILL_AFTER_S
@@ -79,11 +86,13 @@ class Job:
     def __init__(
         self,
         command: Sequence[str],
-        folder: Path,
+        folder: HeldFolder,
         on_event: Callable[[dict], None] | None = None,
         environment: Mapping[str, str] | None = None,
+        log: Path | None = None,
     ) -> None:
         self._folder = folder
+        self._log = log or folder.path / "worker.log"
         self._on_event = on_event
         self._state = JobState()
         self._queue: queue.SimpleQueue[dict] = queue.SimpleQueue()
@@ -92,8 +101,9 @@ class Job:
         self._ended = threading.Event()
         self._outcome: CaseOutput | LiverTumorError | None = None
         try:
-            with open(folder / "worker.log", "wb") as log:
-                self._process = start_group(command, log, worker_environment() if environment is None else environment)
+            with open(self._log, "ab") as file:
+                self._log_start = file.tell()
+                self._process = start_group(command, file, worker_environment() if environment is None else environment)
         except OSError as error:
             raise WorkerError(f"The analysis process {command[0]} cannot be started: {error.strerror or error}.") from error
         _running.add(self)
@@ -101,7 +111,7 @@ class Job:
 
     @property
     def events(self) -> list[dict]:
-        """Every event received so far but answers, oldest first."""
+        """Every event received so far but answers and files, oldest first."""
         return self._state.events
 
     @property
@@ -210,7 +220,7 @@ class Job:
             outcome = error
         except Exception as error:  # a lost outcome would leave the caller waiting for ever
             outcome = WorkerError(f"The analysis process could not be followed: {type(error).__name__}: {error}.")
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._folder.remove()
         self._outcome = outcome
         _running.discard(self)
         self._ended.set()
@@ -221,7 +231,7 @@ class Job:
         log = self._read_log()
         if reader.result_folder is not None:
             return self._results(reader.result_folder, log)
-        error = reader.error or self._error(exit_code, log)
+        error = reader.error or (crash_error(exit_code, log, reader.file) if reader.file else self._error(exit_code, log))
         if isinstance(error, WorkerError) and log:
             error.add_note(f"The worker's log:\n{log}")  # for log files; what a user reads is the sentence
         return error
@@ -235,8 +245,8 @@ class Job:
         return crash_error(exit_code, log)
 
     def _read_log(self) -> str:
-        with contextlib.suppress(OSError), open(self._folder / "worker.log", "rb") as log:
-            log.seek(max(0, log.seek(0, os.SEEK_END) - LOG_TAIL_BYTES))
+        with contextlib.suppress(OSError), open(self._log, "rb") as log:
+            log.seek(max(self._log_start, log.seek(0, os.SEEK_END) - LOG_TAIL_BYTES))
             return log.read().decode("utf-8", errors="replace")
         return ""
 

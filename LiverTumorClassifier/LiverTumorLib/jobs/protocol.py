@@ -1,9 +1,10 @@
 """What travels between a program and its worker: the job folder, the event lines, the result files. Starts nothing itself.
 
-A job folder holds `job.json`, the pixels as an uncompressed .npy that the worker maps into memory, and `output/`. The worker
-answers with one JSON object a line:
+A job folder holds `job.json`, the pixels as an uncompressed .npy that the worker maps into memory (or `job.json` names the files that
+the worker reads itself, see `source`), and `output/`. The worker answers with one JSON object a line:
 
     {"event": "progress", "stage": str, "fraction": 0..1, "message": str, "remaining_s": float or null}
+    {"event": "file", "path": str or null}                              a file that is opened by a reader that may crash; null: no more
     {"event": "result", "folder": path of the output folder}            the last line of a run that went well
     {"event": "answer", ...}                                            from a task that is asked questions, see `dialog`
     {"event": "error", "kind": name of a class of errors.py, "message": str}   the last line of one that did not
@@ -18,25 +19,29 @@ import os
 import signal
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from .. import errors
 from ..ct import CTVolume
-from ..pipelines.options import CaseOutput, RunOptions
-from ..pipelines.results import CaseResult
+from ..pipelines.options import CaseOutput, Progress, RunOptions
+from ..pipelines.results import CaseResult, CaseSummary
+from .source import Source, check_entry
 
-SCHEMA = 1
+SCHEMA = 2
 TASKS = {
     "segment": "LiverTumorLib.pipelines.segmentation:segment_case",
     "classify": "LiverTumorLib.pipelines.classification:classify_case",
     "live": "LiverTumorLib.pipelines.live:answer_slices",
     "evidence": "LiverTumorLib.pipelines.evidence:map_evidence",
+    "read": "LiverTumorLib.jobs.protocol:hand_over",
 }
 DIALOGS = {"live"}  # tasks that are asked questions while they run
-RESULT_FILE = "result.json"
+RESULT_FILE, ARRAY = "result.json", "volume.npy"
+# What files raise that nobody has written with this version; a MemoryError is an array's size that is no size.
+_DAMAGE = (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, MemoryError, RecursionError)
 
 # The worker's thread count is RunOptions.threads; a count left in the environment by another program would silently overrule it.
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
@@ -48,7 +53,7 @@ class JobRecord:
 
     Attributes:
         entry: "module:function" of the task, called with (volume, options, progress), answering with a CaseOutput.
-        volume: the CT; its array is read-only and mapped from the file.
+        volume: the CT, its array read-only and mapped from the file; or the files that the worker reads.
         output: the folder for the results.
         temporary: the job folder belongs to this run alone, so the worker removes it when it is stopped.
         liver: uint8 (k, j, i), a liver that is known already, for tasks that take one.
@@ -56,7 +61,7 @@ class JobRecord:
     """
 
     entry: str
-    volume: CTVolume
+    volume: CTVolume | Source
     options: RunOptions
     output: Path
     temporary: bool
@@ -64,8 +69,19 @@ class JobRecord:
     dialog: bool = False
 
 
+def hand_over(volume: CTVolume, options: RunOptions, progress: Progress) -> CaseOutput:
+    """The task of a job that reads and does no more."""
+    return CaseOutput(CaseResult(volume.name, CaseSummary()))
+
+
 def write_job(
-    folder: str | Path, task: str, volume: CTVolume, options: RunOptions, *, entry: str | None = None, liver: np.ndarray | None = None
+    folder: str | Path,
+    task: str,
+    volume: CTVolume | Source,
+    options: RunOptions,
+    *,
+    entry: str | None = None,
+    liver: np.ndarray | None = None,
 ) -> Path:
     """Write a job into an existing private folder made for this run alone; answers with the path of its job file.
 
@@ -83,11 +99,8 @@ def write_job(
         "schema": SCHEMA,
         "task": task,
         "entry": entry or TASKS[task],
-        "array": "volume.npy",
+        "source" if isinstance(volume, Source) else "volume": asdict(volume) if isinstance(volume, Source) else _describe(volume),
         "liver": None if liver is None else "liver.npy",
-        "ijk_to_ras": volume.ijk_to_ras.tolist(),
-        "name": volume.name,
-        "notes": list(volume.notes),
         "options": options.to_dict(),
         "output": "output",
         "temporary": True,
@@ -96,7 +109,8 @@ def write_job(
     path = folder / "job.json"
     try:
         (folder / job["output"]).mkdir()
-        np.save(folder / job["array"], volume.array, allow_pickle=False)
+        if not isinstance(volume, Source):
+            np.save(folder / ARRAY, volume.array, allow_pickle=False)
         if liver is not None:
             np.save(folder / job["liver"], liver, allow_pickle=False)
         path.write_text(json.dumps(job), encoding="utf-8")
@@ -113,12 +127,17 @@ def read_job(path: str | Path) -> JobRecord:
         schema = job["schema"]
         if schema != SCHEMA:
             raise errors.UsageError(f"The job file {path} has schema {schema}; this version reads {SCHEMA}.")
-        array = np.load(path.parent / job["array"], mmap_mode="r", allow_pickle=False).view(np.ndarray)
-        volume = CTVolume(array, np.array(job["ijk_to_ras"]), job["name"], tuple(job["notes"]))
+        if "source" in job:
+            volume = Source(**{**job["source"], "arguments": tuple(job["source"]["arguments"])})
+        else:
+            volume = _load_volume(path.parent, job["volume"], mmap_mode="r")
         liver = np.load(path.parent / job["liver"], allow_pickle=False) if job["liver"] else None
+        if liver is not None and liver.dtype != np.uint8:
+            raise ValueError(f"the liver's values are {liver.dtype}")
+        check_entry(job["entry"])
         output, temporary = path.parent / job["output"], job["temporary"] is True
         return JobRecord(job["entry"], volume, RunOptions.from_dict(job["options"]), output, temporary, liver, job["dialog"] is True)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (*_DAMAGE, IndexError) as error:
         raise errors.UsageError(f"The job file {path} cannot be read: {type(error).__name__}: {error}.") from error
 
 
@@ -127,10 +146,13 @@ def save_output(output: CaseOutput, folder: Path) -> None:
     arrays = {f"probability-{name}": array for name, array in output.probabilities.items()}
     if output.labels is not None:
         arrays["labels"] = output.labels
+    if output.volume is not None:
+        arrays[Path(ARRAY).stem] = output.volume.array
     try:
         for name, array in arrays.items():
             np.save(folder / f"{name}.npy", array, allow_pickle=False)
         data = {"result": output.result.to_dict(), "labels": output.labels is not None, "probabilities": list(output.probabilities)}
+        data["volume"] = output.volume and _describe(output.volume)
         unfinished = folder / f"{RESULT_FILE}.tmp"
         unfinished.write_text(json.dumps(data), encoding="utf-8")
         os.replace(unfinished, folder / RESULT_FILE)
@@ -145,9 +167,25 @@ def load_output(folder: str | Path) -> CaseOutput:
         data = json.loads((folder / RESULT_FILE).read_text(encoding="utf-8"))
         labels = np.load(folder / "labels.npy", allow_pickle=False) if data["labels"] else None
         probabilities = {name: np.load(folder / f"probability-{name}.npy", allow_pickle=False) for name in data["probabilities"]}
-        return CaseOutput(CaseResult.from_dict(data["result"]), labels, probabilities)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        volume = data["volume"] and _load_volume(folder, data["volume"])
+        return CaseOutput(CaseResult.from_dict(data["result"]), labels, probabilities, volume)
+    except _DAMAGE as error:
         raise errors.WorkerError(f"The results of the run cannot be read from {folder}: {error}.") from error
+
+
+def _describe(volume: CTVolume) -> dict:
+    """All of a volume but its voxels."""
+    return {"ijk_to_ras": volume.ijk_to_ras.tolist(), "name": volume.name, "notes": list(volume.notes)}
+
+
+def _load_volume(folder: Path, described: dict, mmap_mode: str | None = None) -> CTVolume:
+    array = np.load(folder / ARRAY, mmap_mode=mmap_mode, allow_pickle=False).view(np.ndarray)
+    if array.dtype.kind not in "iuf":
+        raise ValueError(f"the voxels are {array.dtype}")
+    texts = [described["name"], *described["notes"]]
+    if not all(isinstance(text, str) for text in texts):
+        raise TypeError("a name or a note is no text")
+    return CTVolume(array, np.array(described["ijk_to_ras"], np.float64), texts[0], tuple(texts[1:]))
 
 
 def worker_command(job_file: str | Path, python: Sequence[str] | None = None) -> list[str]:
@@ -172,9 +210,10 @@ class JobState:
 
     Attributes:
         stage, fraction, message, remaining_s: the latest progress; remaining_s is None while it cannot be told.
-        events: every event so far but answers, oldest first.
+        events: every event so far but answers and files, oldest first.
         result_folder: where the results lie, once the worker has said so.
         error: what the worker reported as its end, if it failed.
+        file: what a reader that may crash has opened and not yet read.
     """
 
     stage: str = ""
@@ -184,6 +223,7 @@ class JobState:
     events: list[dict] = field(default_factory=list)
     result_folder: Path | None = None
     error: errors.LiverTumorError | None = None
+    file: str | None = None
     _rest: bytes = b""
 
     def feed(self, data: bytes) -> list[dict]:
@@ -193,7 +233,7 @@ class JobState:
 
     def take(self, event: dict) -> bool:
         """Note one event; False when it is none of the protocol."""
-        kind = event.get("event")
+        kind = event["event"]
         if kind == "progress":
             self.stage, self.fraction, self.message = event["stage"], event["fraction"], event["message"]
             self.remaining_s = event["remaining_s"]
@@ -201,20 +241,34 @@ class JobState:
             self.fraction, self.remaining_s, self.result_folder = 1.0, 0.0, Path(event["folder"])
         elif kind == "error":
             self.error = error_from_event(event)
+        elif kind == "file":
+            self.file = event["path"]
         elif kind != "answer":
             return False
-        if kind != "answer":  # of which there may be any number
+        if kind not in ("answer", "file"):  # of which there may be any number
             self.events.append(event)
         return True
+
+
+_NUMBER, _TEXT, _NOTHING = (int, float), (str,), (type(None),)
+_FIELDS = {
+    "progress": {"stage": _TEXT, "fraction": _NUMBER, "message": _TEXT, "remaining_s": _NUMBER + _NOTHING},
+    "result": {"folder": _TEXT},
+    "error": {"kind": _TEXT, "message": _TEXT},
+    "file": {"path": _TEXT + _NOTHING},
+}
 
 
 def parse_event(line: bytes) -> dict | None:
     """One line of the worker's stdout; None for anything that is not an event (a launcher may print there too)."""
     try:
         event = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
-    return event if isinstance(event, dict) and "event" in event else None
+    if not isinstance(event, dict) or not isinstance(event.get("event"), str):
+        return None
+    fields = _FIELDS.get(event["event"], {})
+    return event if all(isinstance(event.get(name, fields), kinds) for name, kinds in fields.items()) else None
 
 
 def error_from_event(event: dict) -> errors.LiverTumorError:
@@ -225,11 +279,24 @@ def error_from_event(event: dict) -> errors.LiverTumorError:
     return kind(str(event.get("message")))
 
 
-def crash_error(exit_code: int, log: str) -> errors.WorkerError:
-    """The error for a worker that ended without a last event; `log` is what it wrote to stderr."""
+def crash_error(exit_code: int, log: str, file: str | None = None) -> errors.LiverTumorError:
+    """The error for a worker that ended without a last event.
+
+    Args:
+        log: what it wrote to stderr.
+        file: what it was reading.
+    """
+    if file is not None:
+        how = "it takes more computing time than its size explains"
+        if exit_code != _TOO_SLOW:
+            how = f"the process that read it has fallen: {_describe_exit(exit_code)}"
+        return errors.InputError(f"{file} cannot be read ({how}); it is damaged, so copy or export it again, or leave it out.")
     message = f"The analysis process ended without a result ({_describe_exit(exit_code)})"
     last = " / ".join([line.strip() for line in log.splitlines() if line.strip()][-3:])
     return errors.WorkerError(f"{message}; its last words: {last[-400:]}" if last else f"{message}.")
+
+
+_TOO_SLOW = -getattr(signal, "SIGXCPU", 0) or None
 
 
 def _describe_exit(code: int) -> str:

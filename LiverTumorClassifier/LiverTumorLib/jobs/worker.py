@@ -2,12 +2,12 @@
 
 A closed stdin, which is also what a dead parent looks like, stops it: the next progress call raises Cancelled, and if none
 comes in time the process ends itself. Where stdin is no pipe (a terminal, a cluster's /dev/null) it is not watched.
+Files of anybody's are read here, and within bounds: see `source`.
 """
 
 from __future__ import annotations
 
 import contextlib
-import importlib
 import json
 import os
 import shutil
@@ -23,6 +23,7 @@ from ..errors import Cancelled, LiverTumorError, UsageError, WorkerError
 from .dialog import Dialog
 from .protocol import JobRecord, read_job, save_output
 from .remaining import RemainingTime
+from .source import Source, find, read_source
 
 STOP_GRACE_S = 1.5
 
@@ -88,14 +89,21 @@ def main(arguments: list[str]) -> int:
             shutil.rmtree(folder, ignore_errors=True)
 
     try:
+        offer_to_be_killed()
         job = read_job(arguments[0])
         dialog = Dialog(channel.send)
         watch_stdin(stopped, discard, dialog)
+        volume = job.volume
+        if isinstance(volume, Source):
+            channel.send(event="progress", stage="reading", fraction=0.0, message="Reading the CT", remaining_s=None)
+            volume = read_source(volume, lambda path: channel.send(event="file", path=path))
         progress = ProgressReporter(channel, stopped)
         known = {"liver": job.liver} if job.liver is not None else {}
         if job.dialog:
             known["dialog"] = dialog
-        output = _find_task(job.entry)(job.volume, job.options, progress, **known)
+        output = find(job.entry)(volume, job.options, progress, **known)
+        if isinstance(job.volume, Source) and output.volume is None:
+            output.volume = volume
         progress.check()
         save_output(output, job.output)
         progress.check()
@@ -116,15 +124,16 @@ def main(arguments: list[str]) -> int:
             discard()
 
 
-def _find_task(entry: str) -> Callable:
-    module, _, function = entry.partition(":")
-    return getattr(importlib.import_module(module), function)
-
-
 def _fail(channel: EventChannel, error: LiverTumorError) -> int:
     with contextlib.suppress(OSError):  # nobody listens any more
         channel.send(event="error", kind=type(error).__name__, message=str(error))
     return error.exit_code
+
+
+def offer_to_be_killed() -> None:
+    """Where memory runs out, Linux ends this process rather than the program that waits for it, Slicer with a scene unsaved for one."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("500")
 
 
 def watch_stdin(stopped: threading.Event, discard: Callable[[], None], dialog: Dialog | None = None) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ..errors import ModelError
 from ..files.atomic import atomic_path
+from ..files.tables import read_json
 from .manifest import SCHEMA, Manifest
 
 MANIFEST = "manifest.json"
@@ -53,8 +54,13 @@ class Bundle:
             path = self.folder / name
             if not path.is_file():
                 raise ModelError(f"Model '{self.id}' in {self.folder} lacks its file {name}; install the model again.")
-            if hashlib.sha256(path.read_bytes()).hexdigest() != entry["sha256"]:
-                raise ModelError(f"Model '{self.id}': {path} is damaged (its checksum is not the manifest's); install the model again.")
+            if path.stat().st_size != entry.get("bytes", path.stat().st_size) or _sha256(path) != entry["sha256"]:
+                raise ModelError(f"Model '{self.id}': {path} is damaged (it is not the file the manifest names); install the model again.")
+
+
+def _sha256(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def load_bundle(folder: str | Path) -> Bundle:
@@ -66,12 +72,12 @@ def load_bundle(folder: str | Path) -> Bundle:
     folder = Path(folder)
     path = folder / MANIFEST
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = read_json(path)
     except FileNotFoundError:
         raise ModelError(f"{folder} is no model bundle: it has no {MANIFEST}.") from None
     except (OSError, ValueError) as error:
         raise ModelError(f"{path} cannot be read ({error}); install the model again.") from error
-    if not isinstance(data, dict) or not isinstance(data.get("schema"), int):
+    if not isinstance(data, dict) or type(data.get("schema")) is not int:
         raise ModelError(f"{path} is no model manifest; install the model again.")
     if data["schema"] > SCHEMA:
         raise ModelError(f"{path} has schema {data['schema']}, newer than this software knows ({SCHEMA}); update LiverTumor.")

@@ -47,13 +47,20 @@ def list_bundles() -> list[Bundle]:
     return list(bundles.values())
 
 
+def is_path(id_or_folder: str | Path) -> bool:
+    """Whether a folder is meant, and no id: text only where it has a separator, so that no folder that happens to lie in the current
+    one takes the place of the model that was meant."""
+    separators = [separator for separator in (os.sep, os.altsep) if separator]
+    return isinstance(id_or_folder, Path) or any(separator in id_or_folder for separator in separators)
+
+
 def get_bundle(id_or_folder: str | Path) -> Bundle:
-    """The bundle with that id, or the one in that folder.
+    """The bundle with that id, or the one in that folder; see `is_path`.
 
     Raises:
         ModelError: there is none, or it cannot be read.
     """
-    if (Path(id_or_folder) / MANIFEST).is_file():
+    if is_path(id_or_folder):
         return load_bundle(id_or_folder)
     for folder in bundle_folders():
         try:
@@ -65,4 +72,5 @@ def get_bundle(id_or_folder: str | Path) -> Bundle:
         if bundle.id == str(id_or_folder):
             return bundle
     known = ", ".join(bundle.id for bundle in list_bundles()) or "none"
-    raise ModelError(f"Model '{id_or_folder}' is not installed; installed models: {known}.")
+    hint = f" The folder of that name here is meant by {os.path.join(os.curdir, id_or_folder)}." if os.path.isdir(id_or_folder) else ""
+    raise ModelError(f"Model '{id_or_folder}' is not installed; installed models: {known}.{hint}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
@@ -9,6 +11,17 @@ from ..ct.filters import Filters, check_filters
 
 SCHEMA = 1
 TASKS = ("liver", "tumor", "slice")
+_LONGEST = 10_000  # characters of a text
+
+
+LARGEST_SIZE, SHORTEST_MM, LONGEST_MM = 4096, 0.01, 1000.0
+
+
+def _number(name: str, value: Any) -> Any:
+    """The value, when it is a finite number; raises TypeError or ValueError otherwise."""
+    if isinstance(value, bool) or not math.isfinite(value):
+        raise ValueError(f"{name} is {value}, which is no number")
+    return value
 
 
 @dataclass(frozen=True)
@@ -40,8 +53,18 @@ class InputSpec:
             raise ValueError(f"region is {self.region!r}; it must be 'body' or 'liver'")
         if self.liver_hu is not None and self.region != "liver":
             raise ValueError("liver_hu needs the region 'liver': elsewhere nothing says where the liver is")
-        if self.spacing_mm <= 0 or self.neighbour_mm < 0 or self.margin_mm < 0 or self.window_hu[1] <= self.window_hu[0]:
-            raise ValueError("lengths must be positive and the window's high end above its low end")
+        lengths = {"spacing_mm": self.spacing_mm, "neighbour_mm": self.neighbour_mm, "margin_mm": self.margin_mm}
+        for name, length in lengths.items():
+            if not (0 <= _number(name, length) <= LONGEST_MM):
+                raise ValueError(f"{name} is {length}; it must be from 0 to {LONGEST_MM}")
+        if self.spacing_mm < SHORTEST_MM:
+            raise ValueError(f"spacing_mm is {self.spacing_mm}; it must be at least {SHORTEST_MM}")
+        if len(self.size) != 2 or not all(1 <= _number("size", length) <= LARGEST_SIZE for length in self.size):
+            raise ValueError(f"size is {list(self.size)}; it must be two whole numbers from 1 to {LARGEST_SIZE}, rows and columns")
+        if len(self.window_hu) != 2 or not _number("window_hu", self.window_hu[0]) < _number("window_hu", self.window_hu[1]):
+            raise ValueError("the window's high end must lie above its low end")
+        if self.liver_hu is not None:
+            _number("liver_hu", self.liver_hu)
         object.__setattr__(self, "filters", check_filters(self.filters))
 
 
@@ -61,7 +84,8 @@ class Manifest:
         id, version, title: how users name and see the model.
         task: "liver" or "tumor" (a probability per pixel), "slice" (two softmax outputs: no tumour, tumour).
         input: what the network is shown.
-        threshold: probability from which a pixel or a slice counts as positive, chosen on validation patients.
+        threshold: probability from which a pixel or a slice counts as positive, chosen on validation or on held-out patients.
+        sure: probability that a lesion must reach somewhere to count, chosen with the threshold; 0 asks for no more than that.
         calibration: of the raw output, for task "slice".
         files: by file name, its "sha256", "bytes" and "quantization".
         labels: the structures found, with SNOMED codes.
@@ -80,6 +104,7 @@ class Manifest:
     licence: str
     labels: list[dict[str, Any]] = field(default_factory=list)
     calibration: Calibration = field(default_factory=Calibration)
+    sure: float = 0.0
     training: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, Any] = field(default_factory=dict)
     schema: int = SCHEMA
@@ -97,15 +122,26 @@ class Manifest:
         spec = {key: tuple(value) if isinstance(value, list) else value for key, value in data.pop("input").items()}
         manifest = cls(input=InputSpec(**spec), calibration=Calibration(**data.pop("calibration", {})), **data)
         texts = {"id": manifest.id, "version": manifest.version, "title": manifest.title, "licence": manifest.licence}
-        if wrong := [name for name, text in texts.items() if not isinstance(text, str)]:
-            raise ValueError(f"{wrong[0]} is no text")
+        if wrong := [name for name, text in texts.items() if not isinstance(text, str) or len(text) > _LONGEST]:
+            raise ValueError(f"{wrong[0]} is no text, or too long")
+        if not re.fullmatch(r"[^\x00-\x1f\x7f-\x9f/\\]+", manifest.id):
+            raise ValueError(f"{manifest.id!r} is no id")
+        if any("/" in name or "\\" in name or name.startswith(".") for name in manifest.files):
+            raise ValueError("a file name points outside the bundle")
         for name, entry in manifest.files.items():
-            if not isinstance(entry, dict) or not isinstance(entry.get("bytes", 0), int):
+            if not (isinstance(entry, dict) and isinstance(entry.get("bytes", 0), int) and re.fullmatch("[0-9a-f]{64}", entry["sha256"])):
                 raise ValueError(f"the entry of {name} is none of a file")
+        if not all(isinstance(part, dict) for part in (manifest.training, manifest.metrics, *manifest.labels)):
+            raise ValueError("labels, training or metrics are no objects")
+        (
+            _number("threshold", manifest.threshold),
+            _number("slope", manifest.calibration.slope),
+            _number("intercept", manifest.calibration.intercept),
+        )
         if manifest.task not in TASKS:
             raise ValueError(f"unknown task {manifest.task!r}")
         if not 0 < manifest.threshold < 1:
             raise ValueError(f"threshold {manifest.threshold} is not between 0 and 1")
-        if any("/" in name or "\\" in name or name.startswith(".") for name in manifest.files):
-            raise ValueError("a file name points outside the bundle")
+        if not 0 <= _number("sure", manifest.sure) < 1:
+            raise ValueError(f"sure {manifest.sure} is not between 0 and 1")
         return manifest

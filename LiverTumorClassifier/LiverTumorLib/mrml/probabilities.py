@@ -10,6 +10,7 @@ import numpy as np
 
 from ..ct import to_axial
 from ..errors import InputError
+from ..pipelines.doubt import corrected_notes
 from ..pipelines.lesions import measure_axial
 from ..pipelines.options import CaseOutput
 from ..pipelines.results import LIVER, TUMOR, CaseResult
@@ -76,7 +77,10 @@ def segment_again(segmentation_node, ct_node, tumor_threshold: float, min_lesion
         node.SetAttribute(_THRESHOLD, str(tumor_threshold))
     view = to_axial(volume)
     axial = view.bring(tumor)
-    lesions, summary = measure_axial(view.bring(labels), view.volume, lambda kji: axial[tuple(kji.T)] / 100)
+    axial_labels = view.bring(labels)
+    lesions, summary = measure_axial(axial_labels, view.volume, lambda kji: axial[tuple(kji.T)] / 100)
+    sure = float(liver[labels > 0].mean()) / 100 if labels.any() else None
+    summary.notes = corrected_notes(axial_labels, view.volume, summary, sure)
     return CaseResult(volume.name, summary, lesions)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ..ct import to_axial
 from ..errors import InputError
 from ..pipelines.options import CaseOutput
 from ..pipelines.results import CaseResult, CaseSummary, Lesion
@@ -88,15 +89,19 @@ def show_slices(output: CaseOutput, ct_node, table_node=None) -> CaseNodes:
 def measure_again(segmentation_node, ct_node) -> CaseNodes:
     """Fill the lesion and summary tables of a segmentation anew from what its segments hold now, after a user's corrections.
 
-    Notes and suspicious slices of the run are not part of it, nor is the mean probability of lesions.
+    Notes are those on the corrected segments; suspicious slices of the run are not part of it, nor is the mean probability of lesions.
 
     Raises:
         InputError: see `ct_from_node` and `labels_from_segmentation`.
     """
-    from ..pipelines.lesions import measure
+    from ..pipelines.doubt import corrected_notes
+    from ..pipelines.lesions import measure_axial
 
     volume = ct_from_node(ct_node)
-    lesions, summary = measure(labels_from_segmentation(segmentation_node, ct_node), volume)
+    view = to_axial(volume)
+    labels = view.bring(labels_from_segmentation(segmentation_node, ct_node))
+    lesions, summary = measure_axial(labels, view.volume)
+    summary.notes = corrected_notes(labels, view.volume, summary)
     result = CaseResult(volume.name, summary, lesions)
     with no_leftovers(ct_node.GetScene()):
         tables = _show_measurements(segmentation_node, ct_node, volume.name, lesions, summary)

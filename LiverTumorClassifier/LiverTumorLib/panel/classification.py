@@ -98,9 +98,10 @@ class ClassificationPanel(Panel):
         self.results.show()
         self.learn_times(nodes)
         suspicious = nodes.summary.suspicious_slices
-        if not suspicious:
-            return _("No suspicious slice.")
-        return _("{count} suspicious slices, the likeliest is {index}.").format(count=len(suspicious), index=suspicious[0])
+        found = _("No suspicious slice.")
+        if suspicious:
+            found = _("{count} suspicious slices, the likeliest is {index}.").format(count=len(suspicious), index=suspicious[0])
+        return " ".join([found, *nodes.summary.notes])
 
     def show_parameters(self) -> None:
         offer_frames(self.ui.framesCheckBox, self.parameters.inputVolume)

@@ -98,7 +98,7 @@ class SegmentationResults(VTKObservationMixin):
         self._follow([table for table in (lesions, summary) if table is not None])
         self._ui.resultsCollapsibleButton.enabled = segmentation is not None
         figures = records_of(summary)
-        self._ui.summaryLabel.text = _summary_line(figures[0], records_of(self._slices)) if figures else _("Press Apply to get results.")
+        self._ui.summaryLabel.text = _summary_text(figures[0], records_of(self._slices)) if figures else _("Press Apply to get results.")
         self._ui.plotButton.enabled = self._chart is not None
         self._lesions.show(records_of(lesions))
         self._ui.show3DButton.setSegmentationNode(segmentation)
@@ -217,6 +217,11 @@ class SegmentationResults(VTKObservationMixin):
 
     def _work(self, message: str):
         return errors_shown(message, self._tell, wait_cursor=True)
+
+
+def _summary_text(figures: dict, slices: list[dict]) -> str:
+    """The figures of a case and, below them, what is to be noted on them."""
+    return "\n".join(filter(None, (_summary_line(figures, slices), figures.get("notes"))))
 
 
 def _summary_line(figures: dict, slices: list[dict]) -> str:

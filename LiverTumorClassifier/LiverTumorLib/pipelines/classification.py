@@ -7,6 +7,7 @@ import numpy as np
 from ..ct import CTVolume, to_axial
 from ..models.catalogue import get_bundle
 from ..models.session import Session
+from .doubt import liver_notes
 from .liver import segment_liver
 from .options import CaseOutput, Progress, RunOptions, no_progress
 from .results import TUMOR, CaseResult, CaseSummary, SliceRecord
@@ -41,8 +42,7 @@ def classify_case(
         session, threshold = run.session(options.slice_model, "slice", options.slice_threshold)
         suspicious = score_records(session, view.volume, records, labels, threshold, report)
     progress("done", 1.0, "Done")
-    notes = [*volume.notes, *(["No liver found."] if labels is not None and not labels.any() else [])]
-    summary = CaseSummary(suspicious_slices=suspicious, notes=notes)
+    summary = CaseSummary(suspicious_slices=suspicious, notes=[*run.notes, *volume.notes])
     return CaseOutput(CaseResult(volume.name, summary, [], records, run.models, run.seconds))
 
 
@@ -54,11 +54,17 @@ def liver_stage(options: RunOptions, liver: np.ndarray | None) -> list[str]:
 def liver_labels(run: Run, view, options: RunOptions, liver: np.ndarray | None) -> np.ndarray | None:
     """Labels in axial order of the liver that is given or, where the run has the stage, found; None where nobody knows it.
 
+    Notes of the run tell what is doubtful in it.
+
     `view` is the `to_axial` of the CT, `liver` lies on the CT's own grid.
     """
     if "liver" in run.stages:
         return segment_liver(run, view.volume, options)[0]
-    return None if liver is None else view.bring(liver)
+    if liver is None:
+        return None
+    labels = view.bring(liver)
+    run.notes += liver_notes(labels, view.volume)
+    return labels
 
 
 def slice_records(volume: CTVolume, labels: np.ndarray | None = None) -> list[SliceRecord]:

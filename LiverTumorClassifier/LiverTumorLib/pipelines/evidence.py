@@ -51,7 +51,7 @@ def map_evidence(
             )
         maps = view.restore(_cell_maps(session, view.volume, labels, report).full(view.volume.shape), order=1)
     progress("done", 1.0, "Done")
-    result = CaseResult(volume.name, CaseSummary(notes=list(volume.notes)), models=run.models, seconds=run.seconds)
+    result = CaseResult(volume.name, CaseSummary(notes=[*run.notes, *volume.notes]), models=run.models, seconds=run.seconds)
     return CaseOutput(result, probabilities={EVIDENCE: maps.astype(np.float16, copy=False)})
 
 

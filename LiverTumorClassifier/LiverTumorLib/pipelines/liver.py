@@ -8,12 +8,14 @@ from ..ct import CTVolume
 from ..ct.region import bounding_box, component_sizes
 from ..models.session import Session
 from .canvas import lay_canvas
+from .doubt import NO_LIVER, liver_notes, rejection, scan_doubts
 from .edges import EdgeMaps, along_edges
 from .options import RunOptions
 from .results import LIVER
 from .run import Report, Run
 from .slicemaps import SliceMaps
 from .slicewise import map_slices
+from .survey import survey
 
 # What is smaller than this in every axial slice is no liver but a stray answer (bowel, spleen tip) of the network.
 SMALLEST_LIVER_MM2 = 800.0
@@ -22,7 +24,7 @@ SMOOTH_MM = (3.0, 0.0)
 
 
 def segment_liver(run: Run, volume: CTVolume, options: RunOptions) -> tuple[np.ndarray, np.ndarray | None]:
-    """The stage "liver" of a run.
+    """The stage "liver" of a run; notes of the run tell what was rejected or is doubtful.
 
     Returns:
         labels, uint8 (k, j, i) on the grid of a volume in axial order, and where the options keep probabilities that of the liver there,
@@ -31,12 +33,18 @@ def segment_liver(run: Run, volume: CTVolume, options: RunOptions) -> tuple[np.n
     labels, probability = np.zeros(volume.shape, np.uint8), None
     with run.stage("liver") as report:
         session, threshold = run.session(options.liver_model, "liver", options.liver_threshold)
-        maps = find_liver(session, volume, threshold, report)
+        maps, sure = find_liver(session, volume, threshold, report)
         if maps is not None:
             maps.paint(labels, threshold, LIVER)
             # Noise at the edge leaves single voxels beside the liver and small holes in it.
             if (box := bounding_box(labels)) is not None:
                 labels[box] = np.where(_largest_component(labels[box] > 0), LIVER, 0)
+        found = survey(labels, volume, sure)
+        if found is not None and (reason := rejection(found)):
+            labels[:] = 0
+            run.notes += [NO_LIVER, reason, *scan_doubts(volume)]
+        else:
+            run.notes += liver_notes(labels, volume, sure)
         if options.keep_probabilities:
             probability = np.zeros(volume.shape, np.float16) if maps is None else maps.full(volume.shape)
             probability[(labels > 0) & (probability < threshold)] = (1 + threshold) / 2
@@ -44,12 +52,15 @@ def segment_liver(run: Run, volume: CTVolume, options: RunOptions) -> tuple[np.n
     return labels, probability
 
 
-def find_liver(session: Session, volume: CTVolume, threshold: float, report: Report) -> EdgeMaps | None:
-    """Liver probability of a volume in axial order, cleaned to one liver, along the volume's edges; None when there is none."""
+def find_liver(session: Session, volume: CTVolume, threshold: float, report: Report) -> tuple[EdgeMaps | None, float]:
+    """Liver probability of a volume in axial order, cleaned to one liver, along the volume's edges, and its mean in the liver; None, 0
+    when there is none."""
     frame, _ = lay_canvas(session.bundle.manifest.input, volume, None)
     found = map_slices(session, volume, frame, range(volume.shape[0]), report)
     liver = clean_liver(found.smoothed(SMOOTH_MM, float(volume.spacing[2])), threshold)
-    return None if liver is None else along_edges(liver, volume)
+    if liver is None:
+        return None, 0.0
+    return along_edges(liver, volume), float(liver.maps[liver.maps >= threshold].mean())
 
 
 def clean_liver(found: SliceMaps, threshold: float) -> SliceMaps | None:

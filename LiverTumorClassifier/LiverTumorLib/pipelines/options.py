@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field, fields
 
 import numpy as np
 
+from ..ct import CTVolume
 from ..errors import UsageError
 from .results import CaseResult
 
@@ -95,8 +96,10 @@ class CaseOutput:
         result: the figures.
         labels: uint8 (k, j, i) on exactly the input's grid, 0 background, 1 liver, 2 tumour; None when nothing was segmented.
         probabilities: "liver" and "tumor" float16 maps on the input's grid, when asked for; "evidence" of a run that maps it.
+        volume: the CT, where the run has read it itself.
     """
 
     result: CaseResult
     labels: np.ndarray | None = None
     probabilities: dict[str, np.ndarray] = field(default_factory=dict)
+    volume: CTVolume | None = None

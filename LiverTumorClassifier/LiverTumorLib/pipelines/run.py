@@ -1,4 +1,4 @@
-"""What the stages of one run share: progress over all stages, their clocks, and the models used."""
+"""What the stages of one run share: progress over all stages, their clocks, the models used, and notes."""
 
 from __future__ import annotations
 
@@ -24,12 +24,19 @@ Report = Callable[[float], None]
 
 
 class Run:
-    """One run through some of the stages."""
+    """One run through some of the stages.
+
+    Attributes:
+        seconds: of each stage that is over.
+        models: what the result tells of the models used.
+        notes: sentences for the user on what the stages found doubtful.
+    """
 
     def __init__(self, stages: list[str], threads: int | None, progress: Progress) -> None:
         self.stages, self.threads, self.progress = stages, threads, progress
         self.seconds: dict[str, float] = {}
         self.models: list[dict] = []
+        self.notes: list[str] = []
 
     @contextmanager
     def stage(self, name: str) -> Iterator[Report]:

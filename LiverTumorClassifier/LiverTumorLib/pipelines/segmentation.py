@@ -7,6 +7,7 @@ import numpy as np
 from ..ct import to_axial
 from ..ct.volume import CTVolume
 from .classification import score_records, slice_records
+from .doubt import burden_doubts, liver_notes
 from .lesions import measure_axial
 from .liver import segment_liver
 from .options import CaseOutput, Progress, RunOptions, no_progress
@@ -43,12 +44,13 @@ def segment_case(
         labels, liver_probability = segment_liver(run, axial, options)
     else:
         labels = np.where(view.bring(liver) > 0, np.uint8(LIVER), np.uint8(0))
+        run.notes += liver_notes(labels, axial)
     tumor = None
     if options.tumor:
         with run.stage("tumor") as report:
             session, threshold = run.session(options.tumor_model, "tumor", options.tumor_threshold)
             if labels.any():
-                tumor = find_tumor(session, axial, labels, options.roi, options.roi_margin_mm, report)
+                tumor = find_tumor(session, axial, labels, options.roi, options.roi_margin_mm, report, threshold)
                 tumor.paint(labels, threshold, TUMOR)
                 drop_small(labels, axial, options.min_lesion_ml)
     records = slice_records(axial, labels)
@@ -60,7 +62,7 @@ def segment_case(
     with run.stage("measure"):
         lesions, summary = measure_axial(labels, axial, tumor and tumor.at)
         summary.suspicious_slices = suspicious
-        summary.notes = [*volume.notes, *(["No liver found."] if not labels.any() else [])]
+        summary.notes = [*run.notes, *burden_doubts(summary), *volume.notes]
         if not options.tumor:
             summary.tumor_ml = summary.tumor_burden_percent = summary.lesion_count = None
         output = CaseOutput(CaseResult(volume.name, summary, lesions, records, run.models, run.seconds), view.restore(labels))

@@ -26,8 +26,10 @@ FAT_HU = -20.0
 _SMOOTH_MM = 2.0  # standard deviation of that average; single voxels are noise
 
 
-def find_tumor(session: Session, volume: CTVolume, labels: np.ndarray, roi: bool, margin_mm: float, report: Report) -> SliceMaps:
-    """Tumour probability on a canvas, 0 where tumour is not believed.
+def find_tumor(
+    session: Session, volume: CTVolume, labels: np.ndarray, roi: bool, margin_mm: float, report: Report, threshold: float = 0.5
+) -> SliceMaps:
+    """Tumor probability on a canvas, 0 where tumor is not believed, below the threshold where it is nowhere sure enough.
 
     Args:
         session: of a network for task "tumor".
@@ -36,6 +38,7 @@ def find_tumor(session: Session, volume: CTVolume, labels: np.ndarray, roi: bool
         roi: look inside the liver region only; False looks at the whole abdomen and believes all of it.
         margin_mm: how far beyond the predicted liver tumour is believed.
         report: receives the stage's fraction.
+        threshold: at which the maps will be used; see `keep_sure`.
 
     Raises:
         UsageError: the network was trained for the other way.
@@ -47,7 +50,8 @@ def find_tumor(session: Session, volume: CTVolume, labels: np.ndarray, roi: bool
     frame, offset_hu = lay_canvas(spec, volume, labels)
     if not roi:
         found = map_slices(session, volume, frame, range(volume.shape[0]), report)
-        return found.smoothed(SMOOTH_MM, float(volume.spacing[2]))
+        smooth = found.smoothed(SMOOTH_MM, float(volume.spacing[2]))
+        return SliceMaps(found.ks, keep_sure(smooth.maps, threshold, session.bundle.manifest.sure), frame)
     slices = bounding_box(labels)[0]
     reach = int(margin_mm / volume.spacing[2])
     around = range(max(slices.start - reach, 0), min(slices.stop + reach, volume.shape[0]))
@@ -56,7 +60,23 @@ def find_tumor(session: Session, volume: CTVolume, labels: np.ndarray, roi: bool
     believed = within(liver, found.ks * volume.spacing[2], frame.spacing_mm, margin_mm)
     believed &= liver | ~_fat_or_air(found, volume)
     smooth = found.smoothed(SMOOTH_MM, float(volume.spacing[2]))
-    return SliceMaps(found.ks, np.where(believed, smooth.maps, 0), frame)
+    maps = keep_sure(np.where(believed, smooth.maps, 0), threshold, session.bundle.manifest.sure)
+    return SliceMaps(found.ks, maps, frame)
+
+
+def keep_sure(maps: np.ndarray, threshold: float, sure: float) -> np.ndarray:
+    """Maps (k, rows, columns) in which connected regions at the threshold that reach `sure` nowhere are brought below the threshold.
+
+    Hysteresis, as Canny (PAMI 1986) uses it for edges: a low threshold draws the whole lesion, and `sure` keeps faint false ones away.
+    """
+    from scipy.ndimage import label
+
+    if sure <= threshold:
+        return maps
+    numbered, count = label(maps >= threshold)
+    reached = np.zeros(count + 1, bool)
+    reached[np.unique(numbered[maps >= sure])] = True
+    return np.where((numbered > 0) & ~reached[numbered], np.float32(threshold / 2), maps)
 
 
 def drop_small(labels: np.ndarray, volume: CTVolume, min_lesion_ml: float) -> None:

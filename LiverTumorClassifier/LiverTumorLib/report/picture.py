@@ -92,7 +92,7 @@ def _legend(figure, has_labels: bool, has_truth: bool) -> None:
 
 def _footer(figure, output: CaseOutput, volume: CTVolume) -> None:
     result = output.result
-    notes = list(dict.fromkeys([*volume.notes, *result.summary.notes]))
+    notes = list(dict.fromkeys([*result.summary.notes, *volume.notes]))  # doubts first: the last ones may be cut off
     figure.text(0.02, 0.102, notes_text(notes, 190), fontsize=8.5, color=(0.6, 0.3, 0.0), va="top", parse_math=False)
     size = " × ".join(str(n) for n in volume.shape[::-1])
     spacing = " × ".join(f"{step:.2f}" for step in volume.spacing)

@@ -1,1 +1,0 @@
-"""Making trained networks smaller."""

@@ -1,0 +1,37 @@
+"""What only anatomy shows of a labelled case: a header that cannot be right, a mask that lies on no liver."""
+
+from __future__ import annotations
+
+import numpy as np
+from LiverTumorLib.ct import CTVolume
+from LiverTumorLib.pipelines.doubt import ORDINARY_ML, density_doubts, place_doubts, size_doubts
+from LiverTumorLib.pipelines.survey import survey
+
+from .labelled import Labelled
+from .problems import Problem
+from .splits import Case
+
+
+def anatomy_notes(case: Case, labelled: Labelled) -> list[Problem]:
+    """Notes on a case; none of them keeps it from being used."""
+    volume, found = labelled.volume, survey(labelled.labels, labelled.volume)
+    sentences = [(case.ct, sentence) for sentence in _header_doubts(volume)]
+    if found is not None:
+        sentences += [(case.ct, sentence) for sentence in place_doubts(found)]
+        # Labelled scans are often cropped to a part of the liver, so a small one says nothing.
+        sizes = size_doubts(found) if found.ml > ORDINARY_ML[1] else []
+        sentences += [(case.mask, sentence) for sentence in [*sizes, *density_doubts(found)]]
+    return [Problem.from_sentence(case.id, file, sentence, blocking=False) for file, sentence in sentences]
+
+
+def _header_doubts(volume: CTVolume) -> list[str]:
+    """Sentences on an identity matrix, which is what software writes that knows nothing of voxel size and place."""
+    if not (volume.spacing == 1).all():
+        return []
+    corners = volume.ras([[0, 0, 0], np.array(volume.shape[::-1]) - 1])
+    if np.abs(corners).min(axis=0).max() > 1e-3:  # no corner lies at the origin
+        return []
+    return [
+        "the header gives voxels of exactly 1 mm and no place in the patient, as software does that has lost both; "
+        "put the true voxel size and orientation into the headers of CT and mask, unless these are true"
+    ]

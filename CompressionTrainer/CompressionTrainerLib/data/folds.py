@@ -1,0 +1,91 @@
+"""Folds for cross-validation by person: every patient that may be trained on is held out once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+from LiverTumorLib.errors import InputError, UsageError
+
+from .splits import Case, Split
+
+Patients = dict[str, list[Case]]
+
+
+def fold_splits(split: Split, folds: int, seed: int, tumor_ml: Mapping[str, float]) -> list[Split]:
+    """Divide the train and the val patients of a split into folds; its test patients are in none.
+
+    Patients are dealt out in the order of their tumor volume, so that each fold has patients without, with little and with much tumor;
+    those of whose tumor nothing is known come last.
+
+    Args:
+        split: by patient.
+        folds: how many, at least 2.
+        seed: of the draw among patients of similar tumor volume.
+        tumor_ml: tumor volume by case id, where it is known.
+
+    Returns:
+        a split for each fold: its held-out patients are "test", all others "train"; "val" is empty.
+
+    Raises:
+        UsageError: fewer than two folds, or a split by slice.
+        InputError: fewer patients than folds.
+    """
+    if folds < 2:
+        raise UsageError(f"{folds} folds are too few; give --folds 2 or more.")
+    if split.kind != "patient":
+        raise UsageError(f"The split '{split.name}' divides slices, not patients; cross-validation needs a split by patient.")
+    patients: Patients = {}
+    for case in (*split.cases["train"], *split.cases["val"]):
+        patients.setdefault(case.patient, []).append(case)
+    known = {who: max(tumor_ml.get(case.id, -1.0) for case in cases) for who, cases in patients.items()}
+    if sum(ml >= 0 for ml in known.values()) < folds:
+        raise InputError(f"{len(known)} patients cannot be divided into {folds} folds; use fewer folds.")
+    return [_held_out(split, patients, held, number) for number, held in enumerate(_dealt(known, folds, seed), start=1)]
+
+
+def _dealt(tumor_ml: dict[str, float], folds: int, seed: int) -> list[list[str]]:
+    """The patients of each fold."""
+    rng = np.random.default_rng(seed)
+    order = sorted(tumor_ml, key=lambda who: (-tumor_ml[who], who))
+    members: list[list[str]] = [[] for _ in range(folds)]
+    for start in range(0, len(order), folds):
+        for who, fold in zip(order[start : start + folds], rng.permutation(folds), strict=False):
+            members[fold].append(who)
+    return members
+
+
+def _held_out(split: Split, patients: Patients, held: Sequence[str], number: int) -> Split:
+    cases = {
+        "train": [case for who, cases in patients.items() if who not in held for case in cases],
+        "val": [],
+        "test": [case for who in held for case in patients[who]],
+    }
+    return replace(split, name=f"{split.name}, fold {number}", cases=cases)
+
+
+def split_file_content(split: Split) -> dict:
+    """A split by patient as `load_split` reads it, every case with its files."""
+    entries = {}
+    for case in (case for cases in split.cases.values() for case in cases):
+        entry = {"ct": case.ct.relative_to(split.data).as_posix(), "holds": case.holds}
+        if case.mask is not None:
+            entry["mask"] = case.mask.relative_to(split.data).as_posix()
+        entries[case.id] = entry
+    files = {name for entry in entries.values() for name in (entry["ct"], entry.get("mask"))}
+    return {
+        "name": split.name,
+        "source": split.source,
+        "weights_licence": split.weights_licence,
+        "patients": {subset: _by_patient(cases) for subset, cases in split.cases.items()},
+        "cases": entries,
+        "sha256": {name: value for name, value in split.sha256.items() if name in files},
+    }
+
+
+def _by_patient(cases: Sequence[Case]) -> list[list[str]]:
+    groups: dict[str, list[str]] = {}
+    for case in cases:
+        groups.setdefault(case.patient, []).append(case.id)
+    return list(groups.values())

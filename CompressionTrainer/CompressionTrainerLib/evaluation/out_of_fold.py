@@ -1,0 +1,191 @@
+"""What a network answers about patients that it was not trained on, and the operating point that suits all of them.
+
+Chosen together are the threshold from which a pixel belongs to a lesion and a higher one, `sure`, that a lesion must reach somewhere
+(hysteresis; Canny, PAMI 1986, for edges): a low threshold draws the whole lesion, and `sure` keeps faint false ones away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from LiverTumorLib.ct.frame import neighbour_channels
+from LiverTumorLib.metrics.lesions import detect_lesions
+from LiverTumorLib.models.manifest import InputSpec
+from LiverTumorLib.pipelines import liver, tumor
+from LiverTumorLib.pipelines.slicemaps import smoothed
+from scipy.ndimage import label
+from scipy.ndimage import maximum as largest
+
+from ..data.slices import INNER, CaseSlices
+from ..networks.config import PREDICT_BATCH
+
+SUMMARY = "cross-validation.json"  # in the folder of a cross-validation
+THRESHOLDS = np.round(np.arange(0.05, 0.951, 0.05), 2)
+# Without tumor there is no Dice; a threshold that invents this much tumor (ml) in such a patient costs as much as missing one.
+FALSE_TUMOR_ML = 5.0
+SMALLEST_ML = 0.05  # what the pipeline drops by default
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """A case with the answer of a network that has not seen its patient.
+
+    Attributes:
+        case, patient: ids.
+        probability: uint8 (k, rows, columns), 255 is 1, smoothed as in inference; for tumor 0 outside the true liver.
+        truth: bool of that shape.
+        voxel_ml: volume of a voxel of the canvas.
+    """
+
+    case: str
+    patient: str
+    probability: np.ndarray
+    truth: np.ndarray
+    voxel_ml: float
+
+
+@dataclass(frozen=True)
+class Point:
+    """A threshold and, above it or equal, what a connected region must reach somewhere."""
+
+    threshold: float
+    sure: float
+
+
+@dataclass
+class CaseAtPoint:
+    """How one case comes out at an operating point, volumes in ml; Dice is None where the truth is empty."""
+
+    case: str
+    patient: str
+    dice: float | None
+    true_ml: float
+    predicted_ml: float
+    false_ml: float
+    lesions: list[tuple[float, bool, bool]] = field(default_factory=list)  # ml, found, touched
+    extra: int = 0
+
+
+def held_out(model, case: CaseSlices, spec: InputSpec, task: str) -> HeldOut:
+    """Ask a Keras segmentation network about every slice of a case."""
+    image, offset = case.image[INNER], spec.neighbour_mm / case.slice_mm
+    maps = np.empty(image.shape, np.float32)
+    for start in range(0, len(image), PREDICT_BATCH):
+        ks = range(start, min(start + PREDICT_BATCH, len(image)))
+        batch = np.stack([neighbour_channels(image, k, offset) for k in ks]).astype(np.float32)
+        maps[ks.start : ks.stop] = model.predict_on_batch(batch / 127.5 - 1)[..., 0]
+    return as_held_out(maps, case, spec, task)
+
+
+def as_held_out(maps: np.ndarray, case: CaseSlices, spec: InputSpec, task: str) -> HeldOut:
+    """A network's raw probabilities (k, rows, columns) of a case, treated as in inference; see `HeldOut`."""
+    smoothing = liver.SMOOTH_MM if task == "liver" else tumor.SMOOTH_MM
+    maps = smoothed(maps, smoothing, (case.slice_mm, spec.spacing_mm))
+    if task == "tumor":
+        maps = maps * (case.liver[INNER] >= 128)
+    return with_truth(np.rint(maps * 255).astype(np.uint8), case, spec, task)
+
+
+def with_truth(probability: np.ndarray, case: CaseSlices, spec: InputSpec, task: str) -> HeldOut:
+    """A kept answer beside the truth of its case; see `HeldOut`."""
+    truth = (case.liver if task == "liver" else case.tumor)[INNER] >= 128
+    voxel_ml = spec.spacing_mm**2 * case.slice_mm / 1000
+    return HeldOut(case.case, case.patient, probability, truth, voxel_ml)
+
+
+def scores(case: HeldOut) -> dict[Point, float]:
+    """Score of a case at every pair of thresholds: its Dice or, without truth, 1 for nothing found, falling to 0 at FALSE_TUMOR_ML."""
+    result, true = {}, np.count_nonzero(case.truth)
+    for threshold in THRESHOLDS:
+        numbered, count = label(case.probability >= threshold * 255)
+        sizes = np.bincount(numbered.ravel(), minlength=count + 1)
+        overlap = np.bincount(numbered[case.truth], minlength=count + 1)
+        peak = np.concatenate([[0], largest(case.probability, numbered, range(1, count + 1))]) if count else np.zeros(1)
+        kept = sizes * case.voxel_ml >= SMALLEST_ML
+        for sure in THRESHOLDS[threshold <= THRESHOLDS]:
+            chosen = kept & (peak >= sure * 255)
+            chosen[0] = False
+            found = int(sizes[chosen].sum())
+            score = 2 * int(overlap[chosen].sum()) / (found + true) if true else max(0.0, 1 - found * case.voxel_ml / FALSE_TUMOR_ML)
+            result[Point(float(threshold), float(sure))] = float(score)
+    return result
+
+
+def by_patient(cases: Sequence[HeldOut], tables: Sequence[dict[Point, float]]) -> dict[Point, float]:
+    """Mean score over patients, whose scans are averaged first, at every operating point."""
+    groups: dict[str, list[dict[Point, float]]] = {}
+    for case, table in zip(cases, tables, strict=True):
+        groups.setdefault(case.patient, []).append(table)
+    return {point: float(np.mean([np.mean([t[point] for t in group]) for group in groups.values()])) for point in tables[0]}
+
+
+def best_point(plane: dict[Point, float], tie: float = 0.005) -> Point:
+    """Of the points that score as well as the best, within `tie`, the one in the middle of them: the edge of a plateau is chance."""
+    best = max(plane.values())
+    near = [point for point, score in plane.items() if score >= best - tie]
+    middle = np.median([[point.threshold, point.sure] for point in near], axis=0)
+    return min(near, key=lambda point: np.hypot(point.threshold - middle[0], point.sure - middle[1]))
+
+
+def at_point(case: HeldOut, point: Point) -> CaseAtPoint:
+    """A case at an operating point, lesion by lesion."""
+    numbered, count = label(case.probability >= point.threshold * 255)
+    keep = np.zeros(count + 1, bool)
+    if count:
+        big = np.bincount(numbered.ravel(), minlength=count + 1)[1:] * case.voxel_ml >= SMALLEST_ML
+        keep[1:] = big & (largest(case.probability, numbered, range(1, count + 1)) >= point.sure * 255)
+    found = keep[numbered]
+    both, predicted, true = (int(np.count_nonzero(mask)) for mask in (found & case.truth, found, case.truth))
+    detection = detect_lesions(found, case.truth, case.voxel_ml)
+    return CaseAtPoint(
+        case.case,
+        case.patient,
+        2 * both / (predicted + true) if true else None,
+        true * case.voxel_ml,
+        predicted * case.voxel_ml,
+        (predicted - both) * case.voxel_ml,
+        [(lesion.volume_ml, lesion.found, lesion.touched) for lesion in detection.lesions],
+        detection.extra,
+    )
+
+
+def pooled(cases: Sequence[CaseAtPoint]) -> dict:
+    """Figures over all held-out cases, with intervals that resample patients."""
+    from dataclasses import asdict
+
+    from LiverTumorLib.metrics import bootstrap, size_bin
+
+    groups: dict[str, list[CaseAtPoint]] = {}
+    for case in cases:
+        groups.setdefault(case.patient, []).append(case)
+    patients = list(groups.values())
+
+    def dice(drawn: list[list[CaseAtPoint]]) -> float:
+        values = [known for group in drawn if (known := [case.dice for case in group if case.dice is not None])]
+        return float(np.mean([np.mean(each) for each in values])) if values else float("nan")
+
+    def found(least_ml: float):
+        def share(drawn: list[list[CaseAtPoint]]) -> float:
+            lesions = [hit for group in drawn for case in group for ml, hit, _ in case.lesions if ml >= least_ml]
+            return float(np.mean(lesions)) if lesions else float("nan")
+
+        return share
+
+    sizes: dict[str, dict[str, int]] = {}
+    for ml, hit, touched in sorted(lesion for case in cases for lesion in case.lesions):
+        counted = sizes.setdefault(size_bin(ml), {"true": 0, "found": 0, "touched": 0})
+        counted["true"] += 1
+        counted["found"] += hit
+        counted["touched"] += touched
+    return {
+        "patients": len(patients),
+        "cases": len(cases),
+        "mean_dice": asdict(bootstrap(patients, dice)),
+        "share_of_lesions_found": asdict(bootstrap(patients, found(0.0))),
+        "share_of_lesions_from_1_ml_found": asdict(bootstrap(patients, found(1.0))),
+        "extra_lesions": sum(case.extra for case in cases),
+        "lesions_by_size": sizes,
+        "false_ml_without_truth": {case.case: round(case.false_ml, 2) for case in cases if case.dice is None},
+    }

@@ -1,0 +1,213 @@
+"""`livertumor cross-validate CONFIG`: train a network once a fold, and measure it on all patients by networks that have not seen them."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..settings import add_settings, option, settings_from
+from ..training.settings import TrainSettings, start_option
+from .options import add_data_options, add_events_option, training_data, training_work
+
+if TYPE_CHECKING:
+    from ..data.splits import Split
+    from ..evaluation.out_of_fold import HeldOut, Point
+    from ..progress import ProgressReport
+    from ..training.config import TrainConfig
+
+CASES, PREDICTIONS = "cases.csv", "out-of-fold"
+
+
+@dataclass(frozen=True)
+class CrossValidateSettings:
+    """How many folds there are, which of them is done, and what the networks start from."""
+
+    folds: int = option(5, "how many (default: %(default)s)", metavar="K")
+    only: int | None = option(None, "do only fold N of them, from 1, and the figures of those that are done", metavar="N")
+    seed: int = option(1, "of the division into folds (default: %(default)s)", metavar="N")
+    imagenet: Path | None = option(None, "ImageNet weights of MobileNetV2 (.npz) (default: random weights)", metavar="FILE")
+    start: Path | None = start_option()
+
+
+def add_parser(subparsers) -> None:
+    """Add the command."""
+    parser = subparsers.add_parser(
+        "cross-validate",
+        help="train a segmentation network once a fold and measure it on the patients held out",
+        description="Divide the train and the val patients of a split into folds by person, train the network once without each fold, and "
+        "let it answer about the patients of that fold. So every patient is measured by a network that has not seen them, on the network's "
+        "own canvas (tumor: in the true liver). Chooses the operating point on all of them together and writes cross-validation.json, "
+        "cases.csv and the predictions into the folder --out. Test patients are not touched. A command that was stopped goes on where it "
+        "was. Needs TensorFlow: pip install '.[train]'.",
+    )
+    parser.add_argument("config", type=Path, metavar="CONFIG", help="training configuration (TOML) of a liver or a tumor network")
+    add_data_options(parser)
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the runs of the folds and the figures")
+    add_settings(parser, CrossValidateSettings)
+    add_events_option(parser)
+    parser.set_defaults(func=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Cross-validate.
+
+    Raises:
+        InputError: bad data, or too few patients.
+        RequirementError: TensorFlow is not installed.
+        UsageError: a configuration of another task, or options that make no sense.
+    """
+
+    with training_work(arguments.events, arguments.out) as report:
+        cross_validate(arguments, report)
+    return 0
+
+
+def cross_validate(arguments: argparse.Namespace, report: ProgressReport) -> None:
+    """What `run` does, its progress told to `report`."""
+    from LiverTumorLib.errors import UsageError
+    from LiverTumorLib.files import write_json
+
+    from ..training.config import load_config
+
+    config = replace(load_config(arguments.config), refit=True)  # all patients outside the fold train; nothing is chosen meanwhile
+    if config.task == "slice":
+        raise UsageError(f"{arguments.config} is of a slice classifier; cross-validate takes a liver or a tumor network.")
+    if arguments.only is not None and not 1 <= arguments.only <= arguments.folds:
+        raise UsageError(f"--only {arguments.only} is not one of the {arguments.folds} folds.")
+    folds = _folds(arguments, config)
+    held = []
+    for number, fold in enumerate(folds, start=1):
+        write_json(arguments.out / f"fold-{number}.json", fold)
+        if arguments.only in (None, number):
+            _train_fold(arguments, config, number, _part(report, number, len(folds)))
+        held += _predictions(arguments, config, number)
+    _write_figures(arguments.out, config, held, len(folds))
+
+
+def _folds(arguments: argparse.Namespace, config: TrainConfig) -> list[dict]:
+    """The content of the folds' split files."""
+    from ..data.folds import fold_splits, split_file_content
+    from ..training.run import load_slices
+
+    slices, split = load_slices(config, training_data(arguments))
+    volumes = {case.case: float((case.tumor >= 128).sum() * config.input.spacing_mm**2 * case.slice_mm / 1000) for case in slices["train"]}
+    known = {case.id: volumes[case.id] for case in split.cases["train"] if case.holds == "tumor"}
+    return [split_file_content(fold) for fold in fold_splits(_whole(split, arguments), arguments.folds, arguments.seed, known)]
+
+
+def _whole(split: Split, arguments: argparse.Namespace) -> Split:
+    """The split with all its cases, those that this network cannot use among them, so that the folds are the same for every network."""
+    from ..data.splits import load_split
+
+    return load_split(arguments.split, split.data)
+
+
+def _train_fold(arguments: argparse.Namespace, config: TrainConfig, number: int, report: ProgressReport) -> None:
+    """Train a fold's network, where that is not done yet, and keep what it answers about the patients held out."""
+    from ..networks.keras_module import keras
+    from ..training.run import train
+    from ..training.state import is_finished
+
+    run = arguments.out / f"fold-{number}"
+    if not is_finished(run):
+        split = arguments.out / f"fold-{number}.json"
+        settings = settings_from(CrossValidateSettings, arguments)
+        train(config, replace(training_data(arguments), split=split), run, TrainSettings(settings.imagenet, settings.start), report)
+        keras.backend.clear_session()
+    _predict_fold(arguments, config, number, report)
+
+
+def _predict_fold(arguments: argparse.Namespace, config: TrainConfig, number: int, report: ProgressReport) -> None:
+    import numpy as np
+    from LiverTumorLib.files import atomic_path
+
+    from ..evaluation.out_of_fold import held_out
+    from ..networks.build import build_network
+    from ..training.keeper import LAST
+
+    cases = [case for case in _held_cases(arguments, config, number) if not _prediction_file(arguments.out, number, case.case).exists()]
+    if not cases:
+        return
+    model = build_network(config)
+    model.load_weights(arguments.out / f"fold-{number}" / LAST)
+    for done, case in enumerate(cases):
+        report("predict", done / len(cases), f"Case {case.case}", None)
+        with atomic_path(_prediction_file(arguments.out, number, case.case)) as path:
+            np.save(path, held_out(model, case, config.input, config.task).probability)
+
+
+def _held_cases(arguments: argparse.Namespace, config: TrainConfig, number: int) -> list:
+    """Network slices of the cases that a fold holds out."""
+    from ..data.slices import subset_slices
+    from ..data.splits import load_split
+    from ..training.run import usable_cases
+
+    split = load_split(arguments.out / f"fold-{number}.json", arguments.data)
+    usable = replace(split, cases=split.cases | {"test": usable_cases(config, split.cases["test"])})
+    return subset_slices(usable, "test", config.input, arguments.cache)
+
+
+def _prediction_file(out: Path, number: int, case: str) -> Path:
+    return out / PREDICTIONS / f"fold-{number}" / f"{case}.npy"
+
+
+def _predictions(arguments: argparse.Namespace, config: TrainConfig, number: int) -> list[HeldOut]:
+    """The kept answers of a fold; none where it has not been done."""
+    import numpy as np
+
+    from ..evaluation.out_of_fold import with_truth
+
+    held = []
+    for case in _held_cases(arguments, config, number):
+        path = _prediction_file(arguments.out, number, case.case)
+        if path.exists():
+            held.append(with_truth(np.load(path), case, config.input, config.task))
+    return held
+
+
+def _write_figures(out: Path, config: TrainConfig, held: list[HeldOut], folds: int) -> None:
+    """Choose the operating point and write the figures there."""
+    from LiverTumorLib.files import write_json, write_table
+
+    from ..evaluation.out_of_fold import SUMMARY, Point, at_point, best_point, by_patient, pooled, scores
+    from ..provenance import commit
+
+    if not held:
+        return
+    plane = by_patient(held, [scores(case) for case in held])
+    chosen, plain = best_point(plane), best_point({point: score for point, score in plane.items() if point.threshold == point.sure})
+    figures = {
+        name: {**asdict(point), "score": plane[point], **pooled([at_point(case, point) for case in held])}
+        for name, point in (("chosen", chosen), ("one_threshold", plain), ("half", Point(0.5, 0.5)))
+    }
+    content = {
+        "config": config.to_dict(),
+        "folds": folds,
+        "held_out": [case.case for case in held],
+        "commit": commit() or None,
+        "points": figures,
+        "plane": _rows(plane),
+    }
+    write_json(out / SUMMARY, content)
+    rows = [asdict(at_point(case, chosen)) for case in held]
+    write_table(out / CASES, [{key: value for key, value in row.items() if key != "lesions"} for row in rows])
+    dice = figures["chosen"]["mean_dice"]
+    print(
+        f"{len(held)} cases held out: mean Dice {dice['value']:.3f} ({dice['low']:.3f} to {dice['high']:.3f}) at threshold "
+        f"{chosen.threshold:g} where {chosen.sure:g} is reached; at 0.5 {figures['half']['mean_dice']['value']:.3f}."
+    )
+
+
+def _rows(plane: dict[Point, float]) -> list[dict]:
+    return [{**asdict(point), "score": round(score, 4)} for point, score in plane.items()]
+
+
+def _part(report: ProgressReport, number: int, folds: int) -> ProgressReport:
+    """A report for one fold of several."""
+
+    def told(stage: str, fraction: float, message: str, figures: dict[str, float] | None = None) -> None:
+        report(stage, (number - 1 + fraction) / folds, f"Fold {number} of {folds}: {message}", figures)
+
+    return told

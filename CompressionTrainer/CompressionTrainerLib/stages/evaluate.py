@@ -1,0 +1,274 @@
+"""`livertumor evaluate`: the models that users run, on labelled CT."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from LiverTumorLib.cli.options import RUN_OPTIONS, named_run_options
+
+from ..settings import add_settings, as_words, changed, option, settings_from
+from .options import add_events_option, add_overwrite_option, refuse_to_replace
+
+if TYPE_CHECKING:
+    from LiverTumorLib.pipelines.options import RunOptions
+
+    from ..data.splits import Case
+    from ..evaluation.case import CaseScores
+    from ..evaluation.selection import Selection
+    from ..progress import ProgressReport
+
+SPLIT = Path(__file__).parents[1] / "data" / "splits" / "lits17-subset.json"
+TASKS = ("liver", "tumor", "slice")
+_GROUPS = {"analysis": "analysis", "models": "models (ids that 'livertumor models' lists, or folders of model bundles)"}
+
+
+def _twin_of(task: str) -> Any:
+    return option(None, f"float twin of the {task} model: the run is repeated with it and compared", metavar="MODEL")
+
+
+def _run_option(name: str) -> Any:
+    told = RUN_OPTIONS[name]
+    return option(False if told.kind is bool else None, told.help, metavar=told.metavar, group=_GROUPS.get(told.group))
+
+
+@dataclass(frozen=True)
+class EvaluateSettings:
+    """What is run on each case, what it is compared with, and how many slices of it are drawn; the rest is as in `segment`."""
+
+    pictures: int = option(0, "draw N random slices of each case (CT, truth, found) into DIR/pictures (default: none)", metavar="N")
+    float_liver_model: str | None = _twin_of("liver")
+    float_tumor_model: str | None = _twin_of("tumor")
+    float_slice_model: str | None = _twin_of("slice")
+    true_liver: bool = option(
+        False, "look in the mask's liver instead of one that stage 1 finds, to measure the tumor or the slice network alone"
+    )
+    no_tumor: bool = _run_option("no_tumor")
+    no_slices: bool = _run_option("no_slices")
+    no_roi: bool = _run_option("no_roi")
+    margin_mm: float | None = _run_option("margin_mm")
+    min_lesion_ml: float | None = _run_option("min_lesion_ml")
+    liver_threshold: float | None = _run_option("liver_threshold")
+    tumor_threshold: float | None = _run_option("tumor_threshold")
+    slice_threshold: float | None = _run_option("slice_threshold")
+    liver_model: str | None = _run_option("liver_model")
+    tumor_model: str | None = _run_option("tumor_model")
+    slice_model: str | None = _run_option("slice_model")
+    threads: int | None = _run_option("threads")
+
+    def run_options(self) -> RunOptions:
+        """What a case is run with. Raises UsageError for values out of range."""
+        return named_run_options(asdict(self))
+
+    def twins(self) -> dict[str, str]:
+        """The float twins' models, by their field of RunOptions."""
+        return {f"{task}_model": model for task in TASKS if (model := getattr(self, f"float_{task}_model"))}
+
+    def used_models(self) -> list[str]:
+        """The models that are run."""
+        options = self.run_options()
+        used = (options.liver_model, not self.true_liver), (options.tumor_model, options.tumor), (options.slice_model, options.slices)
+        return [model for model, is_used in used if is_used]
+
+
+def add_parser(subparsers) -> None:
+    """Add the command."""
+    parser = subparsers.add_parser(
+        "evaluate",
+        help="measure the models on labelled CT",
+        description="Run the pipeline on labelled CT and measure it: per case, per lesion and per slice, with 95 % intervals by patient. "
+        "DATA may be a folder from another site in any of the layouts that 'livertumor prepare' knows: --subset all takes every case in "
+        "it. An evaluation on a split's test patients, or on all of a folder, is appended to the log in the source tree, so that every "
+        "look at them is on record.",
+    )
+    parser.add_argument("data", nargs="?", type=Path, metavar="DATA", help="folder with the CT and mask files")
+    parser.add_argument(
+        "--split", type=Path, default=SPLIT, metavar="FILE", help="frozen patient-wise split (default: the LiTS17 subset's)"
+    )
+    subset = "which patients of the split, or 'all' cases of DATA without a split, in which a mask without label 2 means no tumor "
+    subset += "(where only the liver is labelled, add --no-tumor, or name it in a folder liver-only or in patients.csv, see 'livertumor "
+    subset += "prepare') (default: val)"
+    parser.add_argument("--subset", choices=("train", "val", "test", "all"), default="val", help=subset)
+    pair = "a CT (file or DICOM folder) and its mask (1 liver, 2 tumor), instead of DATA; may be repeated"
+    parser.add_argument("--pair", nargs=2, action="append", type=Path, metavar=("CT", "MASK"), help=pair)
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the tables, evaluation.json and evaluation.md")
+    add_overwrite_option(parser, "an evaluation that is in the folder already")
+    parser.add_argument("--log", type=Path, metavar="FILE", help="append the key figures to this file (JSON lines), whatever was evaluated")
+    add_settings(parser, EvaluateSettings)
+    add_events_option(parser)
+    parser.set_defaults(func=run)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Evaluate, print the tables, write the files, log a look at test patients.
+
+    Raises:
+        InputError: no case can be evaluated, or a file is missing or not the one the split was frozen with.
+        OutputError: the folder holds an evaluation, or cannot be written.
+        SomeCasesFailed: cases were left out.
+        UsageError: cases that are named in two ways or none, or patients that a model was trained on.
+    """
+    from ..progress import reporting
+
+    with reporting(arguments.events, arguments.out) as report:
+        evaluate(arguments, report)
+
+
+def evaluate(arguments: argparse.Namespace, report: ProgressReport) -> None:
+    """What `run` does, its progress told to `report`."""
+    from LiverTumorLib.errors import SomeCasesFailed, UsageError
+    from LiverTumorLib.models.catalogue import get_bundle
+
+    from ..evaluation.report import FILES, write_report
+    from ..evaluation.selection import select_cases
+    from ..evaluation.summary import summarize
+    from ..provenance import append_log, checkout_log, provenance
+
+    selection = select_cases(arguments.data, arguments.split, arguments.subset, arguments.pair)
+    refuse_to_replace(arguments, FILES)
+    settings = settings_from(EvaluateSettings, arguments)
+    options = settings.run_options()
+    if unmeasured := [case.id for case in selection.cases if settings.true_liver and case.holds != "tumor"]:
+        raise UsageError(
+            f"In the cases {', '.join(unmeasured)} tumor is unknown or there is no liver, so nothing can be measured in their true liver; "
+            "leave them out, or measure without --true-liver."
+        )
+    _check_unseen(settings.used_models(), selection, arguments.subset)
+    scored, pictures, failed = _score_all(selection, settings, arguments.out, report)
+    threshold = options.slice_threshold or get_bundle(options.slice_model).manifest.threshold if options.slices else math.nan
+    summary = summarize(scored, threshold)
+    models = scored[0].models + [get_bundle(model).describe() for model in settings.twins().values()]
+    origin = provenance(_command(arguments, settings), models)
+    print(write_report(arguments.out, selection.title, scored, summary, origin, about=selection.about, pictures=pictures))
+    log = arguments.log or (checkout_log() if selection.about.get("subset") in ("test", "all") else None)
+    if log:
+        append_log(log, origin | {"evaluated": selection.title, "figures": key_figures(summary)})
+        print(f"Logged in {log}.", file=sys.stderr)
+    print(f"Results are in {arguments.out}.", file=sys.stderr)
+    if failed:
+        reasons = "".join(f"\n  {name}: {error}" for name, error in failed.items())
+        raise SomeCasesFailed(f"{len(failed)} of {len(selection.cases)} cases were left out, and the figures are of the others:{reasons}")
+
+
+def _check_unseen(models: list[str], selection: Selection, subset: str) -> None:
+    """Raises UsageError where a model was trained on a patient that is to be evaluated."""
+    from LiverTumorLib.models.catalogue import get_bundle
+
+    from ..data.unseen import KnownCT, check_unseen, check_unseen_files
+
+    known = {} if selection.split else {case.ct: KnownCT.of(case.ct) for case in selection.cases}
+    for model in map(get_bundle, models):
+        if selection.split:
+            check_unseen(model.id, model.manifest.training, selection.split, subset)
+        else:
+            check_unseen_files(model.id, model.manifest.training, known)
+
+
+def _score_all(
+    selection: Selection, settings: EvaluateSettings, out: Path, report: ProgressReport
+) -> tuple[list[CaseScores], list[dict[str, str]], Mapping[str, Exception]]:
+    """Scores and pictures of the cases, and what was wrong with those that were left out; raises InputError where no case is left."""
+    from LiverTumorLib.errors import InputError
+
+    scored, pictures, failed = [], [], {}
+    total = len(selection.cases)
+    for number, case in enumerate(selection.cases):
+        name = case.ct.name
+
+        def tell(fraction: float, message: str, number: int = number, name: str = name) -> None:
+            report(f"[{number + 1}/{total}] {name}", (number + fraction) / total, f"{name}: {message}" if message else name, None)
+
+        tell(0.0, "")
+        picture = out / "pictures" / f"{number + 1:03d}.png" if settings.pictures > 0 else None
+        try:
+            scored.append(_score(case, selection, settings, picture, tell))
+        except InputError as error:
+            failed[name] = error
+            print(f"{name}: left out. {error}", file=sys.stderr, flush=True)
+            continue
+        pictures += [{"case": scored[-1].name, "file": picture.relative_to(out).as_posix()}] if picture else []
+    if not scored:
+        raise next(iter(failed.values()), InputError("There is no case to evaluate: no CT has its mask."))
+    report("tables", 1.0, "All cases have been run", None)
+    return scored, pictures, failed
+
+
+def _score(
+    case: Case, selection: Selection, settings: EvaluateSettings, picture: Path | None, tell: Callable[[float, str], None]
+) -> CaseScores:
+    """Run one case and hold it against its truth; `tell` is told how much of that is done."""
+    import numpy as np
+    from LiverTumorLib.pipelines.segmentation import segment_case
+
+    from ..data.anatomy import anatomy_notes
+    from ..data.labelled import read_case_apart
+    from ..evaluation.agreement import compare_runs
+    from ..evaluation.case import Parts, score_case
+    from ..evaluation.pictures import draw_slices
+
+    labelled, options, twins = read_case_apart(case), settings.run_options(), settings.twins()
+    volume, truth = labelled.volume, labelled.labels
+    liver = (truth > 0).astype(np.uint8) if settings.true_liver else None
+    runs = [options] if not twins else [replace(options, keep_probabilities=True, **models) for models in ({}, twins)]
+    outputs = []
+    for place, each in enumerate(runs):
+
+        def progress(stage: str, fraction: float, message: str, place: int = place) -> None:
+            tell((place + fraction) / len(runs), message)
+
+        outputs.append(segment_case(volume, each, progress, liver=liver))
+    agreement = compare_runs(*outputs, truth) if twins else None
+    doubtful = [f"{problem.what}; {problem.remedy}." for problem in anatomy_notes(case, labelled)]
+    for note in dict.fromkeys([*doubtful, *outputs[0].result.summary.notes]):
+        print(f"  {note}", file=sys.stderr, flush=True)
+    if picture:
+        draw_slices(picture, volume, outputs[0].labels, truth, settings.pictures)
+    # Of a folder without a split, --no-tumor says that only the liver is labelled.
+    complete = selection.complete and (options.tumor or "split" in selection.about)
+    is_labelled = case.holds != "liver" and (complete or bool((truth == 2).any()))
+    parts = Parts(liver=not settings.true_liver, tumor=options.tumor and is_labelled, slices=options.slices and is_labelled)
+    return score_case(outputs[0], truth, volume, case.patient, parts, agreement)
+
+
+def key_figures(summary: dict) -> dict:
+    """The figures that go into the log, rounded; null where not defined."""
+    from ..evaluation.text import rounded
+
+    figures = {"cases": summary["cases"]}
+    if "liver" in summary:
+        figures |= {"liver_mean_dice": rounded(summary["liver"]["mean_dice"]), "liver_worst_dice": _rounded(summary["liver"]["worst_dice"])}
+    if "tumor" in summary:
+        figures |= {f"tumor_{name}": rounded(summary["tumor"][name]) for name in ("mean_dice", "median_dice")}
+        false_positives = summary["tumor"]["false_positive_ml_without_tumor"]
+        figures["false_positive_ml_without_tumor"] = {name: _rounded(ml) for name, ml in false_positives.items()}
+        figures["lesions"] = {name: summary["lesions"][name] for name in ("true", "found", "touched", "extra")}
+    for name in ("slices_with_liver", "slices_all"):
+        if name in summary:
+            figures[f"{name}_auc"] = rounded(summary[name]["auc"])
+    if "int8_against_float" in summary:
+        figures["int8_against_float"] = {name: _rounded(value) for name, value in summary["int8_against_float"].items()}
+    return figures
+
+
+def _command(arguments: argparse.Namespace, settings: EvaluateSettings) -> str:
+    """The command without folder names, which say something about the machine (and perhaps a patient) only."""
+    from ..evaluation.selection import EVERYTHING, short
+
+    words = ["livertumor evaluate"]
+    if arguments.pair:
+        words += [f"--pair {short(ct)} {short(mask)}" for ct, mask in arguments.pair]
+    else:
+        split = "" if arguments.subset == EVERYTHING else f"--split {arguments.split.name} "
+        words += [arguments.data.resolve().name, f"{split}--subset {arguments.subset}"]
+    given = {name: Path(value).name if isinstance(value, str) else value for name, value in changed(settings).items()}
+    given.pop("pictures", None)
+    return " ".join([*words, *as_words(EvaluateSettings, given)])
+
+
+def _rounded(value: float) -> float | None:
+    return round(value, 4) if math.isfinite(value) else None

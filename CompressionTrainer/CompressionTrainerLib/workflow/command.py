@@ -1,0 +1,119 @@
+"""`livertumor compress CONFIG`: from labelled CT to a compressed, measured model, in one go."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from ..stages.options import add_events_option, add_start_option
+
+
+def add_parser(subparsers) -> None:
+    """Add the command."""
+    parser = subparsers.add_parser(
+        "compress",
+        help="train, prune, quantize, export and measure a model, in one go",
+        description="Take a network through all stages that a configuration names: prepare, train, distill, slim, prune, quantize, "
+        "export, onnx, variants, evaluate (on the val patients). All that comes of it lies in the folder --out: models, logs, settings, "
+        "versions, checksums of the data. The same command again goes on where it was stopped and leaves out the stages whose settings "
+        "and data are the same. Shipped configurations are paper, fast, best and small. Needs TensorFlow: pip install '.[train]'.",
+    )
+    parser.add_argument("config", metavar="CONFIG", help="chain configuration (TOML), or the name of a shipped one")
+    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder with the labelled CT")
+    parser.add_argument("--split", type=Path, metavar="FILE", help="frozen split (JSON) (default: one is made first, as 'prepare' does)")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the whole chain")
+    cache = "folder of prepared network slices, which several chains may share (default: OUT/cache)"
+    parser.add_argument("--cache", type=Path, metavar="DIR", help=cache)
+    network = "training configuration (TOML), or the name of a shipped one, in place of CONFIG's"
+    parser.add_argument("--network", metavar="CONFIG", help=network)
+    parser.add_argument("--imagenet", type=Path, metavar="FILE", help="ImageNet weights of MobileNetV2 (.npz) to start from")
+    add_start_option(parser)
+    until = "stop after this stage, for example 'prepare' to look at the data first; the same command without it goes on"
+    parser.add_argument("--until", metavar="STAGE", help=until)
+    parser.add_argument("--dry-run", action="store_true", help="check everything and say what would be done and how long it would take")
+    parser.add_argument("--measure", action="store_true", help="with --dry-run: measure a few training steps on this machine for that")
+    parser.add_argument("--overwrite", action="store_true", help="make anew what is there from other settings, instead of stopping there")
+    add_events_option(parser)
+    parser.set_defaults(func=run)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Check all, print the plan, run it.
+
+    Raises:
+        LiverTumorError: of the kind that says what is wrong before the start, or with which a stage ended.
+    """
+    from LiverTumorLib.errors import OutputError, UsageError
+
+    from ..progress import reporting
+    from .config import load_chain
+    from .run import chain_status, compress, require_unchanged
+
+    if arguments.measure and not arguments.dry_run:
+        raise UsageError("--measure is for --dry-run; leave it out, or add --dry-run.")
+    files = {name: path.resolve() for name in ("imagenet", "start") if (path := getattr(arguments, name))}
+    chain = load_chain(arguments.config, arguments.network, files)
+    out = arguments.out
+    if arguments.dry_run:
+        status = chain_status(chain, arguments.data, arguments.split, out, arguments.cache or out / "cache", arguments.until)
+        print("\n".join(_plan(status, arguments.measure)))
+        if arguments.split is None:
+            print("The data themselves have not been looked at; 'livertumor prepare' does that, and so does the first stage.")
+        if not arguments.overwrite:
+            try:
+                require_unchanged(status)
+            except OutputError as error:
+                print(f"Without --overwrite it would end here: {error}")
+        return
+    with reporting(arguments.events, out) as report:
+        status = chain_status(chain, arguments.data, arguments.split, out, arguments.cache or out / "cache", arguments.until)
+        if not arguments.overwrite:
+            require_unchanged(status)
+        lines = _plan(status)
+        print("\n".join(lines), flush=True)
+        if arguments.events:
+            report("plan", 0.0, lines[-1], None)
+        compress(status, f"livertumor compress {chain.path.name}", report)
+    print(f"Everything is in {out}.")
+
+
+def _plan(status, measure: bool = False) -> list[str]:
+    """A line for each stage: what is to be done, how long it will take, and how that is known."""
+    from LiverTumorLib.jobs.remaining import duration
+
+    from .estimate import estimates
+
+    known = estimates(status.stages, status.out, _measured(status) if measure else None)
+    width = max(len(stage.name) for stage in status.stages)
+    lines = []
+    for stage in status.stages:
+        standing, estimate = status.standings[stage.name], known[stage.name]
+        if standing.what == "done":
+            lines.append(f"{stage.name:<{width}}  done")
+            continue
+        if stage not in status.to_do:
+            lines.append(f"{stage.name:<{width}}  later")
+            continue
+        what = "to go on" if standing.what == "stopped" and stage.resumes else "to do"
+        why = f" again, since {standing.why}" if standing.what == "changed" else ""
+        lines.append(f"{stage.name:<{width}}  {what}{why} (about {duration(estimate.seconds)}, {estimate.basis})")
+    for folder, name in status.left_over.items():
+        lines.append(f"{name}: no longer in the configuration; {folder} is removed")
+    total = sum(known[stage.name].seconds for stage in status.to_do)
+    return [*lines, f"In all about {duration(total)}." if status.to_do else "Nothing is left to do."]
+
+
+def _measured(status) -> dict[str, float]:
+    """Seconds of one training step by stage; networks of several stages are measured once."""
+    from .probe import step_seconds
+
+    measured: list[tuple[object, float]] = []
+    steps = {}
+    for stage in status.to_do:
+        if stage.steps:
+            found = next((seconds for config, seconds in measured if config == stage.config), None)
+            if found is None:
+                found = step_seconds(stage.config)
+                measured.append((stage.config, found))
+            steps[stage.name] = found
+    return steps

@@ -1,0 +1,253 @@
+"""What one file of a DICOM folder is: a slice of a CT, an image that cannot be used, something else, or no DICOM at all.
+
+Nothing that pydicom raises on a damaged file leaves this module: such a file is a finding like the others.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from ..errors import InputError
+from .dicom_file import META_BYTES, begins_as_dicom, dataset_of, file_meta, import_pydicom, plain
+
+MULTIFRAME = "multi-frame CT"
+_SOP_CLASS, _MODALITY, _IMAGE_TYPE = 0x00080016, 0x00080060, 0x00080008
+_STUDY_UID, _SERIES_UID, _FRAME = 0x0020000D, 0x0020000E, 0x00200052
+_SERIES_NUMBER, _ACQUISITION_NUMBER, _INSTANCE_NUMBER = 0x00200011, 0x00200012, 0x00200013
+_ACQUISITION_TIME, _ACQUISITION_DATE_TIME, _CONTENT_TIME = 0x00080032, 0x0008002A, 0x00080033
+_TAGS = [
+    _SOP_CLASS, _MODALITY, _IMAGE_TYPE, _STUDY_UID, _SERIES_UID, _FRAME, _SERIES_NUMBER, _ACQUISITION_NUMBER, _INSTANCE_NUMBER,
+    _ACQUISITION_TIME, _ACQUISITION_DATE_TIME, _CONTENT_TIME,
+    "PatientID", "PatientName", "SeriesDescription", "Rows", "Columns", "BitsAllocated", "SamplesPerPixel", "NumberOfFrames",
+    "PixelSpacing", "ImagePositionPatient", "ImageOrientationPatient", "SliceThickness",
+]  # fmt: skip
+_CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"  # and, with a further number, the enhanced kinds
+_SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
+_UNCOMPRESSED = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2", "1.2.840.113619.5.2")
+_RLE = "1.2.840.10008.1.2.5"
+_MOST_PIXELS = 8192  # along an edge of a slice
+_MOST_RATIO, _MOST_RATIO_RLE = 1000, 64  # of pixels to their compressed form; an empty slice reaches some hundreds
+_CUT = "has an incomplete header"
+_BAD = "has a damaged DICOM header (position, orientation or pixel spacing)"
+
+
+class Kind(Enum):
+    SLICE = "a slice of a CT"
+    LOST = "an image of a CT that cannot be used"
+    OTHER = "something else in DICOM"
+    FOREIGN = "no DICOM"
+
+
+class Identity(NamedTuple):
+    """What tells series from each other; "" where the header does not say."""
+
+    uid: str = ""
+    study: str = ""
+    patient: str = ""  # PatientID
+    name: str = ""  # PatientName, where there is no PatientID
+    number: str = ""
+    description: str = ""
+    frame: str = ""  # FrameOfReferenceUID
+
+
+@dataclass(frozen=True)
+class Slice:
+    """The geometry of one DICOM image, and where it stands in its series.
+
+    Attributes:
+        path: the file.
+        size: rows, columns.
+        position: LPS mm of the first pixel's center.
+        axes: 3x2 LPS unit vectors along a row and down a column.
+        pixel_mm: pixel size along a row and down a column.
+        thickness_mm: nominal thickness, None where not given.
+        number: InstanceNumber, None where not given.
+        acquisition: AcquisitionNumber, "" where not given.
+        time_s: seconds from midnight to the acquisition, or to the making of the image; None where not given.
+    """
+
+    path: Path
+    size: tuple[int, int]
+    position: np.ndarray
+    axes: np.ndarray
+    pixel_mm: tuple[float, float]
+    thickness_mm: float | None = None
+    number: int | None = None
+    acquisition: str = ""
+    time_s: float | None = None
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one file is.
+
+    Attributes:
+        kind: see `Kind`.
+        what: of a slice "", or what was assumed; of other files what they are ("MR images") or, where `damaged` or foreign, what is
+            wrong with them ("is empty").
+        damaged: the file's bytes are at fault, not what its maker left out.
+        identity: None for what never counts as an image of a series (reports, localizers, screen captures).
+        number: InstanceNumber.
+        geometry: of a slice.
+    """
+
+    file: Path
+    kind: Kind
+    what: str = ""
+    damaged: bool = False
+    identity: Identity | None = None
+    number: int | None = None
+    geometry: Slice | None = None
+
+
+def look_at(file: Path) -> Finding:
+    """Find out what a file is; whatever is wrong with it is part of the answer.
+
+    Raises:
+        InputError: it may not be read.
+        RequirementError: pydicom is not installed.
+    """
+    if not os.path.isfile(file):
+        return Finding(file, Kind.FOREIGN, "is a link that leads nowhere" if os.path.islink(file) else "is no plain file")
+    import_pydicom()
+    try:
+        with open(file, "rb") as stream:
+            head = stream.read(META_BYTES)
+            if not begins_as_dicom(head):
+                return Finding(file, Kind.FOREIGN, "is no DICOM file" if head else "is empty")
+            meta, _ = file_meta(head)
+            try:
+                header = dataset_of(stream, head, stop_before_pixels=True, specific_tags=_TAGS)
+            except Exception:  # pydicom raises errors of every kind on damaged files
+                return _unreadable(file, head, meta)
+            return _judge(file, header, head, meta, os.fstat(stream.fileno()).st_size)
+    except PermissionError as error:
+        raise InputError(f"{file} may not be read; ask for permission to read it.") from error
+    except OSError as error:
+        return Finding(file, Kind.LOST, f"cannot be read ({error.strerror or error})", damaged=True, identity=Identity())
+
+
+def slice_geometry(header, file: Path) -> Slice:
+    """The geometry of one slice; ValueError where its header lacks it or is damaged."""
+    try:
+        down, along = (float(value) for value in header.PixelSpacing)
+        thickness = header.get("SliceThickness")
+        item = Slice(
+            path=file,
+            size=(int(header.Rows), int(header.Columns)),
+            position=np.array([float(value) for value in header.ImagePositionPatient]),
+            axes=np.array([float(value) for value in header.ImageOrientationPatient]).reshape(2, 3).T,
+            pixel_mm=(along, down),
+            thickness_mm=float(thickness) if thickness else None,
+            number=_integer(header, _INSTANCE_NUMBER),
+            acquisition=_code(header, _ACQUISITION_NUMBER),
+            time_s=_seconds(header),
+        )
+    except Exception as error:  # pydicom converts a value when it is asked for
+        raise ValueError("damaged geometry") from error
+    if item.position.size != 3 or not all(np.isfinite(values).all() for values in (item.position, item.axes, item.pixel_mm)):
+        raise ValueError("a number is missing or not finite")
+    return item
+
+
+def _unreadable(file: Path, head: bytes, meta: dict[int, str]) -> Finding:
+    """A file that begins as DICOM does, and breaks off or goes wrong then."""
+    if head[128:132] != b"DICM":
+        return Finding(file, Kind.FOREIGN, "is no DICOM file")
+    if meta.get(2, _CT_IMAGE).startswith(_CT_IMAGE):
+        return Finding(file, Kind.LOST, "has a damaged DICOM header", damaged=True, identity=Identity())
+    return Finding(file, Kind.OTHER, "other")
+
+
+def _judge(file: Path, header, head: bytes, meta: dict[int, str], file_bytes: int) -> Finding:
+    """What a file is by its header."""
+    sop_class, modality = _code(header, _SOP_CLASS) or meta.get(2, ""), _code(header, _MODALITY)
+    identity = _identity(header)
+    number = _integer(header, _INSTANCE_NUMBER)
+
+    def finding(kind: Kind, what: str = "", damaged: bool = False, geometry: Slice | None = None) -> Finding:
+        return Finding(file, kind, what, damaged, identity, number, geometry)
+
+    try:
+        has_pixels, complete = bool(header.get("Rows")), "BitsAllocated" in header  # which every image has, after its geometry
+        if not has_pixels and head[128:132] != b"DICM" and not modality and not sop_class.startswith("1."):
+            return Finding(file, Kind.FOREIGN, "is no DICOM file")
+        if not has_pixels and (modality not in ("", "CT") or (sop_class and not sop_class.startswith(_CT_IMAGE))):
+            return Finding(file, Kind.OTHER, "other")
+        if has_pixels and modality != "CT" and not (modality == "" and sop_class == _CT_IMAGE):
+            return finding(Kind.OTHER, f"{modality[:16]} images" if modality else "images of unknown modality")
+        if "LOCALIZER" in _code(header, _IMAGE_TYPE):
+            return Finding(file, Kind.OTHER, "localizers")
+        if not has_pixels or not complete:
+            return finding(Kind.LOST, _CUT, damaged=True)
+        if int(header.get("NumberOfFrames") or 1) > 1:
+            return finding(Kind.OTHER, MULTIFRAME)
+        places = {"ImagePositionPatient": "position", "ImageOrientationPatient": "orientation", "PixelSpacing": "pixel size"}
+        lacking = [name for tag, name in places.items() if not header.get(tag)]
+        if header.get("SamplesPerPixel", 1) != 1 or (lacking and sop_class.startswith(_SECONDARY_CAPTURE)):
+            return Finding(file, Kind.OTHER, "screen captures")
+        if lacking:
+            return finding(Kind.LOST, f"images without {' and '.join(lacking)}")
+        geometry = slice_geometry(header, file)
+        if not _can_hold(file_bytes, geometry.size, int(header.BitsAllocated), meta.get(0x10, "")):
+            return finding(Kind.LOST, "ends before its pixels do", damaged=True)
+    except Exception:  # pydicom converts a value when it is asked for, and raises errors of every kind
+        return finding(Kind.LOST, _BAD, damaged=True)
+    return finding(Kind.SLICE, "" if modality else "without a modality", geometry=geometry)
+
+
+def _identity(header) -> Identity:
+    patient = _text(header, "PatientID")
+    return Identity(
+        uid=_code(header, _SERIES_UID),
+        study=_code(header, _STUDY_UID),
+        patient=patient,
+        name="" if patient else _text(header, "PatientName"),
+        number=_code(header, _SERIES_NUMBER),
+        description=_text(header, "SeriesDescription"),
+        frame=_code(header, _FRAME),
+    )
+
+
+def _can_hold(file_bytes: int, size: tuple[int, int], bits: int, syntax: str) -> bool:
+    """Whether a file is long enough for the pixels that its header promises; no memory is taken for what it cannot hold."""
+    ratio = 1 if syntax in _UNCOMPRESSED else _MOST_RATIO_RLE if syntax == _RLE else _MOST_RATIO
+    return max(size) <= _MOST_PIXELS and size[0] * size[1] * bits // 8 <= file_bytes * ratio
+
+
+def _text(header, tag: str) -> str:
+    """A tag's text, "" where there is none or it is damaged."""
+    try:
+        value = header.get(tag)
+        return "" if value is None else str(value).strip()
+    except Exception:  # see `_judge`
+        return ""
+
+
+def _code(header, tag: int) -> str:
+    """As `_text`, of UIDs, codes, times and whole numbers: printable ASCII, not made into pydicom's types, which takes its time."""
+    element = header.get_item(tag, keep_deferred=True)
+    value = element.value if element is not None else None
+    return plain(value.decode("ascii", "replace").strip("\0 ") if isinstance(value, bytes) else str(value or "").strip())
+
+
+def _integer(header, tag: int) -> int | None:
+    try:
+        return int(_code(header, tag))
+    except ValueError:
+        return None
+
+
+def _seconds(header) -> float | None:
+    """Seconds from midnight to the acquisition, else to the making of the image."""
+    text = _code(header, _ACQUISITION_TIME) or _code(header, _ACQUISITION_DATE_TIME)[8:] or _code(header, _CONTENT_TIME)
+    try:
+        return int(text[:2]) * 3600 + int(text[2:4]) * 60 + float(text[4:] or 0)
+    except ValueError:
+        return None

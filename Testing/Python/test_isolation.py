@@ -1,0 +1,111 @@
+"""Files on which a reader crashes, swells or never ends: one failed case, one sentence with the file's name, and the rest goes on."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from cli_tools import rows, run, write_ct
+from job_tools import PATIENCE_S, posix
+from labelled_data import make_ct, make_labels, save
+from LiverTumorLib import errors
+from LiverTumorLib.jobs import Source, read_apart, start_job
+from LiverTumorLib.pipelines.options import RunOptions
+
+# ITK takes the name of the data for a pattern of printf, and writes through a pointer that nobody has given it.
+POISON = """ObjectType = Image
+NDims = 3
+BinaryData = True
+DimSize = 4 4 4
+ElementSpacing = 1 1 1
+ElementType = MET_SHORT
+ElementDataFile = %s%n 1 4 1
+"""
+
+
+def test_a_volume_is_read_in_a_child(temp, tmp_path):
+    labels = write_ct(tmp_path / "ct.nii.gz")
+    volume = read_apart(tmp_path / "ct.nii.gz")
+    assert volume.name == "ct" and volume.array.dtype == np.int16
+    np.testing.assert_array_equal(volume.array > 0, labels > 0)
+    with pytest.raises(errors.InputError, match="missing.nii does not exist"):
+        read_apart(tmp_path / "missing.nii")
+
+
+@posix
+def test_a_crash_while_reading_names_the_file(temp, tmp_path):
+    job = start_job("read", Source((str(tmp_path / "ct.mha"),), "job_tasks:crashing_reader"), RunOptions())
+    with pytest.raises(errors.InputError, match=r"ct\.mha cannot be read \(.*signal SIGSEGV\); it is damaged, so copy or export it again"):
+        job.wait(timeout=PATIENCE_S)
+
+
+def test_a_poisoned_file_costs_its_own_case_only(work):
+    write_ct("in/a.nii")
+    Path("in/b.mhd").write_text(POISON)
+    write_ct("in/c.nii")
+    for _ in range(2):  # and again at the next start
+        done = run("segment", "in", "--out", "out", check=errors.SomeCasesFailed.exit_code)
+        table = {row["case"]: row for row in rows("out/cases.csv")}
+        assert {name: row["status"] for name, row in table.items()} == {"a": "done", "b": "failed", "c": "done"}
+        assert "b.mhd" in table["b"]["reason"] and "Details are in" not in table["b"]["reason"]
+    assert "c: already done" in done.stdout
+
+
+def test_prepare_goes_on_after_a_poisoned_file_and_does_not_try_it_again(temp, tmp_path):
+    from CompressionTrainerLib.data.check import check_folder
+    from CompressionTrainerLib.data.splits import Case
+
+    cases = []
+    for name in "abc":
+        save(tmp_path / f"{name}.nii", make_ct())
+        save(tmp_path / f"{name}_seg.nii", make_labels())
+        cases.append(Case(name, name, tmp_path / f"{name}.nii", tmp_path / f"{name}_seg.nii"))
+    (tmp_path / "b.mhd").write_text(POISON)
+    cases[1] = Case("b", "b", tmp_path / "b.mhd", tmp_path / "b_seg.nii")
+    facts, problems = check_folder(cases, tmp_path / "keep", lambda *_: None)
+    assert sorted(facts) == ["a", "c"]
+    [problem] = [problem for problem in problems if problem.blocking]
+    assert problem.case == "b" and problem.file.name == "b.mhd" and "b.mhd" in problem.what
+    kept = json.loads((tmp_path / "keep" / "b.json").read_text())
+    kept["problems"][0]["what"] = "as kept"
+    (tmp_path / "keep" / "b.json").write_text(json.dumps(kept))
+    seen = []
+    _, problems = check_folder(cases, tmp_path / "keep", lambda *event: seen.append(event))
+    assert seen == [] and "as kept" in [problem.what for problem in problems]
+
+
+def bounded_child(tmp_path: Path, statement: str) -> subprocess.CompletedProcess:
+    """Run a statement within the bounds of a file of 1 kB."""
+    (tmp_path / "small.nii").write_bytes(bytes(1000))
+    code = "import sys\nfrom pathlib import Path\nfrom LiverTumorLib.jobs import source\nsource.CPU_BASE_S = 1\n"
+    code += f"with source.bounded(Path(sys.argv[1])):\n    {statement}\n"
+    command = [sys.executable, "-c", code, str(tmp_path / "small.nii")]
+    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="macOS and Windows do not bound the address space")
+def test_memory_is_bounded_while_reading(tmp_path):
+    done = bounded_child(tmp_path, "bytearray(5 << 30)")
+    assert "InputError" in done.stderr and "small.nii cannot be read in the memory there is" in done.stderr
+
+
+@posix
+def test_computing_time_is_bounded_while_reading(tmp_path):
+    assert bounded_child(tmp_path, "while True: pass").returncode == -signal.SIGXCPU
+
+
+@posix
+def test_the_bounds_end_with_the_reading(tmp_path):
+    import resource
+
+    from LiverTumorLib.jobs.source import bounded
+
+    before = resource.getrlimit(resource.RLIMIT_AS), resource.getrlimit(resource.RLIMIT_CPU)
+    with bounded(tmp_path):
+        assert (resource.getrlimit(resource.RLIMIT_AS), resource.getrlimit(resource.RLIMIT_CPU)) != before
+    assert (resource.getrlimit(resource.RLIMIT_AS), resource.getrlimit(resource.RLIMIT_CPU)) == before

@@ -21,7 +21,7 @@ CELLS = 5
 BOX_MM = (270.0, 360.0)  # front to back, right to left
 PITCH_MM = 6.0
 WINDOW_HU = (0.0, 100.0)  # narrower than those to which published scans are clipped, so that these change nothing
-# In HU, root mean square over the cells. One scan in two files lay within 1.8 (at 6 mm a pixel, 2.2), and those of different people 3 apart:
+# In HU, root mean square of the cells. One scan in two files lay within 1.8 (at 6 mm a pixel, 2.2), and those of different people 3 apart:
 # see Docs/training.md.
 SAME_HU = 2.0
 AKIN_HU = 3.1  # below it: perhaps one person

@@ -81,6 +81,7 @@ def split_file_content(split: Split) -> dict:
         "patients": {subset: _by_patient(cases) for subset, cases in split.cases.items()},
         "cases": entries,
         "sha256": {name: value for name, value in split.sha256.items() if name in files},
+        "signatures": {case: value for case, value in split.signatures.items() if case in entries},
     }
 
 

@@ -213,11 +213,11 @@ def test_a_missing_intercept_is_mended_where_the_values_show_it(tmp_path):
 def test_a_wrong_rescale_is_refused(tmp_path):
     for folder, tags, word in (
         ("offset", {"RescaleIntercept": "0"}, "offset of 1024"),
-        ("twice", {"RescaleIntercept": "-2048"}, "subtracted twice"),
+        ("twice", {"RescaleIntercept": "-2048"}, "offset of -1024"),
         ("zero", {"RescaleSlope": "0"}, "impossible rescale"),
         ("map", {"RescaleType": "MGML"}, "not Hounsfield units"),
     ):
-        write_series(tmp_path / folder, HU, **tags)
+        write_series(tmp_path / folder, np.tile(HU, (6, 1, 1)), **tags)
         refusal(tmp_path / folder, word)
 
 

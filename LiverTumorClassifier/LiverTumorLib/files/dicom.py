@@ -74,9 +74,8 @@ def _scan(path: Path) -> tuple[Found, tuple[str, ...]]:
     if not files:
         raise InputError(f"{path} holds no files; choose the folder with the DICOM slices.")
     findings = {file: look_at(file) for file in files}
-    if not is_folder and (own := findings.get(path) or look_at(path)).kind is not Kind.SLICE and own.damaged | (own.kind is Kind.FOREIGN):
-        advice = "copy or export it again" if own.damaged else "use a DICOM folder, .nii, .nii.gz, .nrrd or .mha"
-        raise InputError(f"{path} {own.what}; {advice}.")
+    if not is_folder:
+        _check_named(findings.get(path) or look_at(path))
     found = sort_findings(findings.values())
     series = [part for item in found.series for part in acquisitions(item)]
     if not is_folder:
@@ -92,6 +91,14 @@ def _scan(path: Path) -> tuple[Found, tuple[str, ...]]:
         if closed:
             notes += (f"{_number(closed, 'folder')} inside may not be searched; slices may be missing.",)
     return replace(found, series=series), notes
+
+
+def _check_named(named: Finding) -> None:
+    """Raise InputError where the very file that was named cannot be read."""
+    if named.damaged:
+        raise InputError(f"{named.file} {named.what}; copy or export it again.")
+    if named.kind is Kind.FOREIGN:
+        raise InputError(f"{named.file} {named.what}; use a DICOM folder, .nii, .nii.gz, .nrrd or .mha.")
 
 
 def _files_below(folder: Path) -> tuple[list[Path], list[OSError]]:

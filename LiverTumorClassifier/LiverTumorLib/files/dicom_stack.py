@@ -12,6 +12,7 @@ from .dicom_series import Series
 
 _LPS_RAS = np.diag([-1.0, -1.0, 1.0])
 _SAME_PLACE_MM = 0.01
+_LEAST_MM = 0.01  # of a pixel
 _ORIENTATION_TOLERANCE = 5e-3
 
 
@@ -57,7 +58,7 @@ def make_stack(series: Series) -> Stack:
     notes: tuple[str, ...] = ()
     where = None
     if len(starts) == 1:
-        spacing, direction = first.thickness_mm or 1.0, normal
+        spacing, direction = max(first.thickness_mm or 1.0, _LEAST_MM), normal
         notes = (f"The series has a single slice; its thickness was taken as {spacing:g} mm.",)
     else:
         direction = _direction(depth, positions, min(first.pixel_mm), normal, series)
@@ -82,7 +83,7 @@ def make_stack(series: Series) -> Stack:
 
 def _require_alike(series: Series) -> None:
     first = series.slices[0]
-    if not np.allclose(first.axes.T @ first.axes, np.eye(2), atol=1e-2) or min(first.pixel_mm) <= 0:
+    if not np.allclose(first.axes.T @ first.axes, np.eye(2), atol=1e-2) or min(first.pixel_mm) < _LEAST_MM:
         raise InputError(f"DICOM series {series} has an impossible orientation or pixel size in {first.path.name}; export it again.")
     for item in series.slices[1:]:
         if np.abs(item.axes - first.axes).max() > _ORIENTATION_TOLERANCE:

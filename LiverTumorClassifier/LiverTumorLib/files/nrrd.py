@@ -11,7 +11,7 @@ import numpy as np
 from ..ct.volume import CTVolume
 from ..errors import InputError
 from .stored import MOST_PACKED_CT, check_grid
-from .text_header import Layout, TextHeader, data_files, in_mm, parse, read_layout
+from .text_header import MOST_NUMBER, Layout, TextHeader, data_files, in_mm, parse, read_layout
 
 _TYPES = {
     "i1": "signed char|int8|int8_t",
@@ -130,7 +130,7 @@ def _directions(header: TextHeader) -> list[list[float] | None] | None:
             vector = [float(number) for number in item.strip("()").split(",")] if item != "none" else None
         except ValueError:
             raise header.damaged("space directions") from None
-        vectors.append(vector if vector is None or all(map(math.isfinite, vector)) else None)
+        vectors.append(vector if vector is None or all(abs(value) < MOST_NUMBER for value in vector) else None)
     return vectors
 
 

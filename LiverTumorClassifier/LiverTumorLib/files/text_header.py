@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from ..errors import InputError
 from .stored import DAMAGE, MOST_BEHIND, SMALL, check_regular, check_size, read_behind, read_hu, unpacked
 
 NRRD_ENDINGS = (".nrrd", ".nhdr")
+MOST_NUMBER = 1e12  # no length in a header is longer, whatever its unit
 _LONGEST = 1 << 20  # bytes; a header is text, and what has none of it is no header
 _MOST_FILES = 100_000
 _MM = {"m": 1000.0, "cm": 10.0, "um": 0.001, "µm": 0.001, "micron": 0.001, "microns": 0.001}
@@ -38,14 +40,17 @@ class TextHeader:
     def numbers(self, name: str) -> list[float]:
         """The numbers of a field, none where it is missing. Raises InputError where it has something else."""
         try:
-            return [float(text) for text in self.fields.get(name, "").split()]
+            values = [float(text) for text in self.fields.get(name, "").split()]
         except ValueError:
             raise self.damaged(f'"{self.fields[name][:40]}" for {name}') from None
+        if any(MOST_NUMBER < abs(value) < math.inf for value in values):
+            raise self.damaged(f'"{self.fields[name][:40]}" for {name}')
+        return values
 
     def wholes(self, name: str) -> list[int]:
         """Whole numbers of a field, as `numbers`."""
         values = self.numbers(name)
-        if not all(value.is_integer() and abs(value) < 2**40 for value in values):
+        if not all(value.is_integer() for value in values):
             raise self.damaged(f'"{self.fields[name][:40]}" for {name}')
         return [int(value) for value in values]
 

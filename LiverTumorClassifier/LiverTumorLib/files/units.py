@@ -240,8 +240,8 @@ def _refuse_mr(values: np.ndarray, top: float, name: str) -> None:
     tissue = np.median(values[values > 0.05 * top])
     if background > 0.2 and not windowed and top < 12 * tissue:
         raise InputError(
-            f"{name} has no negative values, as MR images and rescaled CT have none, so it cannot be a CT in Hounsfield units; "
-            "choose the CT, or export it again without rescaling."
+            f"{name} has no negative values, as MR images have, so it cannot be a CT in Hounsfield units; choose the CT, "
+            "or export it again if its values were rescaled."
         )
 
 

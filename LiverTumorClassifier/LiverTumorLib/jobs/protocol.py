@@ -115,8 +115,13 @@ def write_job(
             np.save(folder / job["liver"], liver, allow_pickle=False)
         path.write_text(json.dumps(job), encoding="utf-8")
     except OSError as error:
-        raise errors.OutputError(f"The temporary folder {folder} cannot be written: {error.strerror or error}.") from error
+        raise _not_written("The CT", folder, error) from error
     return path
+
+
+def _not_written(what: str, folder: Path, error: OSError) -> errors.OutputError:
+    reason = error.strerror or "no space left on device"  # numpy says of a short write how short, and not why
+    return errors.OutputError(f"{what} cannot be written to the temporary folder {folder.parent}: {reason}; TMPDIR names another.")
 
 
 def read_job(path: str | Path) -> JobRecord:
@@ -157,7 +162,7 @@ def save_output(output: CaseOutput, folder: Path) -> None:
         unfinished.write_text(json.dumps(data), encoding="utf-8")
         os.replace(unfinished, folder / RESULT_FILE)
     except OSError as error:
-        raise errors.OutputError(f"The results cannot be written to {folder}: {error.strerror or error}.") from error
+        raise _not_written("The results", folder.parent, error) from error
 
 
 def load_output(folder: str | Path) -> CaseOutput:

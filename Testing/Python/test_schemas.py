@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 from CompressionTrainerLib.data.splits import load_split
 from CompressionTrainerLib.training.config import load_config
+from job_tools import ct
 from LiverTumorLib.errors import InputError, ModelError, UsageError
-from LiverTumorLib.jobs.protocol import parse_event, read_job
+from LiverTumorLib.jobs.protocol import parse_event, read_job, write_job
 from LiverTumorLib.models.bundle import load_bundle
 from LiverTumorLib.models.catalogue import SHIPPED, get_bundle
+from LiverTumorLib.pipelines.options import RunOptions
 
 DEEP = "[" * 100_000
 
@@ -142,6 +144,21 @@ def test_what_is_no_job_is_refused(tmp_path, content):
     (tmp_path / "job.json").write_text(content)
     with pytest.raises(UsageError, match="job.json cannot be read"):
         read_job(tmp_path / "job.json")
+
+
+@pytest.mark.parametrize(
+    ("at", "byte"),
+    [(40, 0x22), (60, 0x18), (52, 0), (12, 0x28), (6, 9), (0, 0)],
+    ids=["quote", "control", "null", "bracket", "version", "magic"],
+)
+def test_voxels_with_a_damaged_header_are_refused(tmp_path, at, byte):
+    """Found by fuzzing: numpy lets Python's tokenizer look at such headers, which raises errors of its own."""
+    path = write_job(tmp_path, "segment", ct(), RunOptions())
+    content = bytearray((tmp_path / "volume.npy").read_bytes())
+    content[at] = byte
+    (tmp_path / "volume.npy").write_bytes(content)
+    with pytest.raises(UsageError, match="job.json cannot be read"):
+        read_job(path)
 
 
 @pytest.mark.parametrize(

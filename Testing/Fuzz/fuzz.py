@@ -38,8 +38,8 @@ def run_target(name: str, inputs: int, seconds: float, seed: int, findings: Path
             if child.returncode == 0:
                 break
             what = lines[-1] if child.returncode == 1 and lines and not lines[-1].startswith(_STARTED) else _ended(child.returncode)
-            if done == 0:
-                raise RuntimeError(f"{name} cannot be started")
+            if not any(line.startswith(_STARTED) for line in lines):
+                raise RuntimeError(f"{name} cannot be started at input {done}")
             found.append(_keep(findings, name, seed, done - 1, Path(folder), what))
     return done, found
 

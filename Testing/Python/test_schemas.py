@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from CompressionTrainerLib.data.layouts import find_cases
 from CompressionTrainerLib.data.splits import load_split
 from CompressionTrainerLib.training.config import load_config
 from job_tools import ct
@@ -108,6 +109,9 @@ def test_a_split_by_pattern(tmp_path):
         (["files", "mask"], 7),
         (["patients"], [1]),
         (["patients", "train"], 7),
+        (["patients", "train"], ["x" * 10_000]),
+        (["slices"], {"test": {}}),
+        (["cases"], {"1": "text", "2": "text", "a": "text"}),
         (["patients", "train"], [[None]]),
         (["patients", "train"], [[1, "a"]]),
         (["sha256"], {"a": 1}),
@@ -128,6 +132,13 @@ def test_what_is_no_split_is_refused(tmp_path, content):
     (tmp_path / "split.json").write_text(content)
     with pytest.raises(InputError, match="split.json is not a split file"):
         load_split(tmp_path / "split.json", tmp_path)
+
+
+def test_a_data_description_with_a_name_that_no_file_can_have_is_refused(tmp_path):
+    entry = {"image": "x" * 10_000, "label": "b.nii"}
+    (tmp_path / "dataset.json").write_text(json.dumps({"training": [entry], "labels": {"1": "liver", "2": "tumor"}}))
+    with pytest.raises(InputError, match="dataset.json is no description"):
+        find_cases(tmp_path)
 
 
 @pytest.mark.parametrize("content", ["a = " + DEEP, "\x00", "a = 1\na = 2", "\udc80"])

@@ -41,8 +41,9 @@ TASKS = {
 }
 DIALOGS = {"live"}  # tasks that are asked questions while they run
 RESULT_FILE, ARRAY = "result.json", "volume.npy"
-# What files raise that this version has not written: a MemoryError is an array's size that is none, the last two are its damaged header.
-_DAMAGE = (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, MemoryError, RecursionError, SyntaxError, TokenError)
+# What files raise that this version has not written; the last five come of an array's header.
+_DAMAGE = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, EOFError, MemoryError, ArithmeticError)
+_DAMAGE += (SyntaxError, TokenError)
 
 # The worker's thread count is RunOptions.threads; a count left in the environment by another program would silently overrule it.
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")

@@ -165,6 +165,8 @@ def _find_msd(folder: Path, skip: tuple[Path, ...]) -> Found | None:
     try:
         content = read_json(description)
         pairs = [(folder / entry["image"], folder / entry["label"]) for entry in content["training"]]
+        for path in (path for pair in pairs for path in pair):
+            path.is_file()  # a name that no file can have raises
         meaning = {str(value): str(name).lower() for value, name in content["labels"].items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(

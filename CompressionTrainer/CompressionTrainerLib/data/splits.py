@@ -81,7 +81,7 @@ class Split:
         """The split whose train patients are the train and the val patients together, and which has no val patients any more."""
         train, slices = [*self.cases["train"], *self.cases["val"]], dict(self.slices)
         if slices:
-            slices |= {"train": _joined(slices["train"], slices["val"]), "val": {}}
+            slices |= {"train": _joined(slices.get("train", {}), slices.get("val", {})), "val": {}}
         return replace(self, cases={**self.cases, "train": list({case.id: case for case in train}.values()), "val": []}, slices=slices)
 
 
@@ -104,10 +104,7 @@ def load_split(path: str | Path, data: str | Path) -> Split:
     data = Path(data)
     try:
         content = read_json(path)
-        cases = {
-            subset: [_case(content, str(case), str(min(group)), data) for group in content["patients"].get(subset, []) for case in group]
-            for subset in SUBSETS
-        }
+        cases = {subset: _cases(content, content["patients"].get(subset, []), data) for subset in SUBSETS}
         split = Split(
             content.get("name", Path(path).stem),
             cases,
@@ -128,9 +125,16 @@ def load_split(path: str | Path, data: str | Path) -> Split:
         else:
             _require_patients_apart(path, split)
             require_apart(Path(path), {subset: [str(case.id) for case in members] for subset, members in split.cases.items()}, data)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise InputError(f"{path} is not a split file this version can read ({error}); make it anew.") from error
     return split
+
+
+def _cases(content: dict, groups: list[list], data: Path) -> list[Case]:
+    """The cases of a subset, listed by patient."""
+    if not isinstance(groups, list) or not all(isinstance(group, list) for group in groups):
+        raise TypeError("the patients of a subset are no lists of case ids")
+    return [_case(content, str(case), str(min(group)), data) for group in groups for case in group]
 
 
 def _case(content: dict, case: str, patient: str, data: Path) -> Case:
@@ -163,6 +167,10 @@ def _require_kinds(split: Split) -> None:
         raise TypeError("a case's id is neither a number nor a text")
     if not all(isinstance(k, int) and k >= 0 for ks in chosen for k in ks):
         raise TypeError("a slice's index is no whole number")
+    for subset in SUBSETS if split.slices else ():
+        for case in split.cases[subset]:
+            if not isinstance(split.slices[subset][str(case.id)], list):
+                raise TypeError(f"the slices of case {case.id} are no list")
 
 
 def _require_patients_apart(path: str | Path, split: Split) -> None:

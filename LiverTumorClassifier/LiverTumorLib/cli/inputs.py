@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import os
 import re
+import sys
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -231,7 +232,9 @@ def _base_name(path: Path) -> str:
 
 
 def _fit(name: str) -> str:
-    name = _FORBIDDEN.sub("_", printable(name).replace("\ufffd", "_"))
+    coding = sys.getfilesystemencoding()  # not UTF-8 in a C locale that Python was told to keep to
+    name = printable(name).replace("\ufffd", "_").encode(coding, "replace").decode(coding)
+    name = _FORBIDDEN.sub("_", name)
     while len(name.encode()) > _LONGEST:
         name = name[1:]
     name = name.strip(". ")

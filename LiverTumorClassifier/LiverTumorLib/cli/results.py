@@ -145,6 +145,8 @@ def staged(folder: Path, keep: Iterable[str] = ()) -> Iterator[Path]:
         for file in files:
             os.replace(file, folder / file.name)
         (folder / _MOVING).unlink(missing_ok=True)
+    except OutputError as error:  # of one file: the hidden folder is nothing to a user
+        raise OutputError(str(error).replace(str(hidden / "files"), str(folder))) from error
     except OSError as error:
         raise OutputError(f"The results cannot be written to {folder}: {error.strerror or error}.") from error
     finally:

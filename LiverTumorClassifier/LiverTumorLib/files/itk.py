@@ -22,8 +22,10 @@ def import_sitk():
     """SimpleITK, or a RequirementError that says how to get it."""
     try:
         import SimpleITK
-    except ImportError:
+    except ModuleNotFoundError:
         raise RequirementError("Reading and writing NRRD, MetaImage and compressed DICOM needs SimpleITK: pip install SimpleITK.") from None
+    except ImportError as error:  # its library cannot be mapped: not enough memory allowed, most often
+        raise RequirementError(f"SimpleITK is installed, but cannot be loaded ({error}); allow the process more memory.") from error
     SimpleITK.ProcessObject.SetGlobalWarningDisplay(False)
     return SimpleITK
 

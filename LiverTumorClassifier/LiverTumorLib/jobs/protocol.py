@@ -21,6 +21,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from tokenize import TokenError
 
 import numpy as np
 
@@ -40,8 +41,9 @@ TASKS = {
 }
 DIALOGS = {"live"}  # tasks that are asked questions while they run
 RESULT_FILE, ARRAY = "result.json", "volume.npy"
-# What files raise that nobody has written with this version; a MemoryError is an array's size that is no size.
-_DAMAGE = (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, MemoryError, RecursionError)
+# What files raise that this version has not written; the last five come of an array's header.
+_DAMAGE = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, EOFError, MemoryError, ArithmeticError)
+_DAMAGE += (SyntaxError, TokenError)
 
 # The worker's thread count is RunOptions.threads; a count left in the environment by another program would silently overrule it.
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
@@ -115,8 +117,13 @@ def write_job(
             np.save(folder / job["liver"], liver, allow_pickle=False)
         path.write_text(json.dumps(job), encoding="utf-8")
     except OSError as error:
-        raise errors.OutputError(f"The temporary folder {folder} cannot be written: {error.strerror or error}.") from error
+        raise _not_written("The CT", folder, error) from error
     return path
+
+
+def _not_written(what: str, folder: Path, error: OSError) -> errors.OutputError:
+    reason = error.strerror or "no space left on device"  # numpy says of a short write how short, and not why
+    return errors.OutputError(f"{what} cannot be written to the temporary folder {folder.parent}: {reason}; TMPDIR names another.")
 
 
 def read_job(path: str | Path) -> JobRecord:
@@ -157,7 +164,7 @@ def save_output(output: CaseOutput, folder: Path) -> None:
         unfinished.write_text(json.dumps(data), encoding="utf-8")
         os.replace(unfinished, folder / RESULT_FILE)
     except OSError as error:
-        raise errors.OutputError(f"The results cannot be written to {folder}: {error.strerror or error}.") from error
+        raise _not_written("The results", folder.parent, error) from error
 
 
 def load_output(folder: str | Path) -> CaseOutput:

@@ -55,7 +55,9 @@ class Bundle:
             if not path.is_file():
                 raise ModelError(f"Model '{self.id}' in {self.folder} lacks its file {name}; install the model again.")
             if path.stat().st_size != entry.get("bytes", path.stat().st_size) or _sha256(path) != entry["sha256"]:
-                raise ModelError(f"Model '{self.id}': {path} is damaged (it is not the file the manifest names); install the model again.")
+                raise ModelError(
+                    f"Model '{self.id}': {path} is damaged (its size or checksum is not the manifest's); install the model again."
+                )
 
 
 def _sha256(path: Path) -> str:

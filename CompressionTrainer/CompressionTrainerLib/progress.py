@@ -28,7 +28,10 @@ class Console:
         if figures:
             numbers = ", ".join(f"{name} {value:.4g}" for name, value in figures.items())
             self._display.say(f"{message}: {numbers}")
-        self._display.progress(stage, fraction, message, self._remaining.update(time.monotonic(), fraction))
+        if fraction < 1:
+            self._display.progress(stage, fraction, message, self._remaining.update(time.monotonic(), fraction))
+        else:  # what is printed next is a result, and begins a line
+            self._display.clear()
 
     def clear(self) -> None:
         """Take the line of progress away."""

@@ -24,11 +24,15 @@ pytest.importorskip("sklearn")
 shipped = pytest.mark.skipif(not SHIPPED.is_dir(), reason="no models are shipped in this checkout")
 
 
-def evaluate(*arguments):
-    """Parse and run, as the command line does; errors come through."""
+def parse(*arguments) -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     command.add_parser(parser.add_subparsers())
-    arguments = parser.parse_args(["evaluate", *map(str, arguments)])
+    return parser.parse_args(["evaluate", *map(str, arguments)])
+
+
+def evaluate(*arguments):
+    """Parse and run, as the command line does; errors come through."""
+    arguments = parse(*arguments)
     arguments.func(arguments)
 
 
@@ -140,7 +144,12 @@ def test_a_split_is_evaluated_and_logged(data, tmp_path, capsys):
 def test_a_classifier_alone_is_measured_in_the_true_liver(data, tmp_path):
     """Without stage 1, whose models count for nothing then, and without looking for tumor."""
     arguments = ["--split", data / "split.json", "--subset", "test", "--true-liver", "--no-tumor", "--out", tmp_path / "o"]
-    evaluate(data, *arguments, "--log", tmp_path / "log.jsonl", "--float-slice-model", "tumor-slice")
+    told = []
+    words = [data, *arguments, "--log", tmp_path / "log.jsonl", "--float-slice-model", "tumor-slice"]
+    command.evaluate(parse(*words), lambda *event: told.append(event))
+    fractions = [fraction for _, fraction, _, _ in told]
+    assert fractions == sorted(fractions) and fractions[0] == 0 and fractions[-1] == 1 and len(fractions) > 4
+    assert {stage for stage, *_ in told} == {"[1/2] volume-1.nii.gz", "[2/2] volume-2.nii.gz", "tables"}
     stored = json.loads((tmp_path / "o" / "evaluation.json").read_text(encoding="utf-8"))
     assert not {"liver", "tumor"} & stored["summary"].keys() and not any(key.startswith("liver_") for key in stored["cases"][0])
     assert stored["summary"]["slices_all"]["slices"] == 64

@@ -22,7 +22,7 @@ from .progress import visible
 
 # A module whose package is not installed (the trainer's, say) is left out.
 COMMANDS = (
-    "LiverTumorLib.cli.analyse",
+    "LiverTumorLib.cli.analyze",
     "LiverTumorLib.cli.demo",
     "LiverTumorLib.cli.models",
     "CompressionTrainerLib.workflow.command",
@@ -61,7 +61,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the command line; answers with the exit code, and says any error in one sentence on stderr."""
+    """Run the command line; returns the exit code, and says any error in one sentence on stderr."""
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # closed by whoever started us
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 - as long as the process

@@ -114,13 +114,13 @@ def look_at(file: Path) -> Finding:
         RequirementError: pydicom is not installed.
     """
     if not os.path.isfile(file):
-        return Finding(file, Kind.FOREIGN, "is a link that leads nowhere" if os.path.islink(file) else "is no plain file")
+        return Finding(file, Kind.FOREIGN, "is a link that leads nowhere" if os.path.islink(file) else "is not a plain file")
     import_pydicom()
     try:
         with open(file, "rb") as stream:
             head = stream.read(META_BYTES)
             if not begins_as_dicom(head):
-                return Finding(file, Kind.FOREIGN, "is no DICOM file" if head else "is empty")
+                return Finding(file, Kind.FOREIGN, "is not a DICOM file" if head else "is empty")
             meta, _ = file_meta(head)
             try:
                 header = dataset_of(stream, head, stop_before_pixels=True, specific_tags=_TAGS)
@@ -159,7 +159,7 @@ def slice_geometry(header, file: Path) -> Slice:
 def _unreadable(file: Path, head: bytes, meta: dict[int, str]) -> Finding:
     """A file that begins as DICOM does, and breaks off or goes wrong then."""
     if head[128:132] != b"DICM":
-        return Finding(file, Kind.FOREIGN, "is no DICOM file")
+        return Finding(file, Kind.FOREIGN, "is not a DICOM file")
     if meta.get(2, _CT_IMAGE).startswith(_CT_IMAGE):
         return Finding(file, Kind.LOST, "has a damaged DICOM header", damaged=True, identity=Identity())
     return Finding(file, Kind.OTHER, "other")
@@ -177,7 +177,7 @@ def _judge(file: Path, header, head: bytes, meta: dict[int, str], file_bytes: in
     try:
         has_pixels, complete = bool(header.get("Rows")), "BitsAllocated" in header  # which every image has, after its geometry
         if not has_pixels and head[128:132] != b"DICM" and not modality and not sop_class.startswith("1."):
-            return Finding(file, Kind.FOREIGN, "is no DICOM file")
+            return Finding(file, Kind.FOREIGN, "is not a DICOM file")
         if not has_pixels and (modality not in ("", "CT") or (sop_class and not sop_class.startswith(_CT_IMAGE))):
             return Finding(file, Kind.OTHER, "other")
         if has_pixels and modality != "CT" and not (modality == "" and sop_class == _CT_IMAGE):

@@ -19,7 +19,7 @@ from LiverTumorLib.pipelines.results import LIVER, TUMOR, CaseResult, CaseSummar
 from ..environment.process import child_environment
 from .anatomy import anatomy_notes
 from .identity import fingerprint, sha256_of, voxels_sha256
-from .labelled import Labelled, read_case
+from .labeled import Labeled, read_case
 from .problems import Problem
 from .splits import Case
 
@@ -50,8 +50,8 @@ def check_folder(cases: Sequence[Case], keep: Path, progress: CaseProgress) -> t
 
     Args:
         cases: of the data folder.
-        keep: folder in which each case's result is kept, so that a check that was stopped goes on where it was; a case whose
-            files have changed is checked anew.
+        keep: folder in which each case's result is kept, so that a check that was stopped continues where it was; a case whose
+            files have changed is checked again.
         progress: called before each case that is not kept with its number, the number of cases and its id.
 
     Returns:
@@ -119,19 +119,19 @@ def same_voxels(facts: dict[str, CaseFacts]) -> list[list[str]]:
 def check_case(case: Case) -> tuple[CaseFacts | None, list[Problem]]:
     """The facts of a case, None where it cannot be used, and its problems."""
     try:
-        labelled = read_case(case)
+        labeled = read_case(case)
         digests = sha256_of(case.ct), sha256_of(case.mask)
     except InputError as error:
         at_fault = case.mask if str(case.mask) in str(error) else case.ct
         return None, [Problem.from_sentence(case.id, at_fault, str(error))]
     except OSError as error:
         return None, [Problem(case.id, case.ct, f"it cannot be read ({error})", "copy the case again")]
-    problems = _label_problems(case, labelled)
+    problems = _label_problems(case, labeled)
     if any(problem.blocking for problem in problems):
         return None, problems
-    problems += anatomy_notes(case, labelled)
-    areas = [labelled.areas_mm2(mask).round(3).tolist() for mask in (labelled.labels > 0, labelled.labels == TUMOR)]
-    return CaseFacts(voxels_sha256(labelled.volume.array), *digests, float(labelled.volume.spacing[2]), *areas), problems
+    problems += anatomy_notes(case, labeled)
+    areas = [labeled.areas_mm2(mask).round(3).tolist() for mask in (labeled.labels > 0, labeled.labels == TUMOR)]
+    return CaseFacts(voxels_sha256(labeled.volume.array), *digests, float(labeled.volume.spacing[2]), *areas), problems
 
 
 def _kept(case: Case, keep: Path) -> tuple[CaseFacts | None, list[Problem]] | None:
@@ -155,15 +155,15 @@ def _source(case: Case) -> list:
     return [os.path.abspath(case.ct), os.path.abspath(case.mask), fingerprint(case.ct), fingerprint(case.mask)]
 
 
-def _label_problems(case: Case, labelled: Labelled) -> list[Problem]:
-    present = set(np.unique(labelled.labels).tolist())
+def _label_problems(case: Case, labeled: Labeled) -> list[Problem]:
+    present = set(np.unique(labeled.labels).tolist())
     if present <= {0}:
         return [Problem(case.id, case.mask, "the mask is empty", "take the right mask, or remove the case")]
     if LIVER not in present:
-        return [Problem(case.id, case.mask, "no liver (1) is labelled, only tumor (2)", "label the liver too, or remove the case")]
+        return [Problem(case.id, case.mask, "no liver (1) is labeled, only tumor (2)", "label the liver too, or remove the case")]
     if TUMOR not in present:
         remedy = "nothing, if the patient has none; otherwise label it"
-        return [Problem(case.id, case.mask, "no tumor (2) is labelled, so it counts as a case without tumor", remedy, blocking=False)]
+        return [Problem(case.id, case.mask, "no tumor (2) is labeled, so it counts as a case without tumor", remedy, blocking=False)]
     return []
 
 

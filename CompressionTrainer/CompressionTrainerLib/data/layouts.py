@@ -1,4 +1,4 @@
-"""Find the labelled cases of a data folder, whichever of the usual ways it is laid out in.
+"""Find the labeled cases of a data folder, whichever of the usual ways it is laid out in.
 
 - LiTS: `volume-N.nii` with `segmentation-N.nii`, in one folder or several.
 - MSD (Medical Segmentation Decathlon): `dataset.json` that lists `imagesTr/…` with `labelsTr/…`.
@@ -25,7 +25,7 @@ _LITS = re.compile(r"(volume|segmentation)-(\d+)", re.IGNORECASE)
 _MASK_NAME = re.compile(r"(.+?)[-_. ](seg|segmentation|labels?|labelmap|masks?|truth)", re.IGNORECASE)
 _MASK_FOLDER = re.compile(r"labels?(tr)?|masks?|segmentations?|truths?", re.IGNORECASE)
 _IMAGE_FOLDER = re.compile(r"images?(tr)?|cts?|volumes?|scans?", re.IGNORECASE)
-_TUMOR_NAMES = ("tumor", "tumour", "cancer", "lesion")
+_TUMOR_NAMES = ("tumor", "tumor", "cancer", "lesion")
 _NO_MASK = "put its mask beside it, or remove it"
 _NO_CT = "put its CT beside it, or remove it"
 
@@ -47,13 +47,13 @@ def find_cases(folder: str | Path) -> Found:
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise InputError(f"{folder} is no folder; name the folder that holds the labelled CT.")
+        raise InputError(f"{folder} is not a folder; name the folder that holds the labeled CT.")
     for look in (_find_msd, _find_ircadb, _find_lits, _find_pairs):
         found = look(folder)
         if found is not None and (found.cases or found.problems):
             return found
     raise InputError(
-        f"{folder} holds no labelled CT; it should hold volume-N with segmentation-N (LiTS), dataset.json with imagesTr and labelsTr "
+        f"{folder} holds no labeled CT; it should hold volume-N with segmentation-N (LiTS), dataset.json with imagesTr and labelsTr "
         "(MSD), patient folders with PATIENT_DICOM and MASKS_DICOM (3D-IRCADb), images/X with masks/X, or X with X_seg."
     )
 
@@ -68,7 +68,7 @@ def _find_msd(folder: Path) -> Found | None:
         meaning = {str(value): str(name).lower() for value, name in content["labels"].items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(
-            f"{description} is no description of an MSD data set ({type(error).__name__}: {error}); copy the original."
+            f"{description} is not a description of an MSD data set ({type(error).__name__}: {error}); copy the original."
         ) from error
     if meaning.get("1") != "liver" or not any(word in meaning.get("2", "") for word in _TUMOR_NAMES):
         raise InputError(f"{description} says that the labels are {meaning}; here 1 must be the liver and 2 its tumor.")
@@ -114,7 +114,7 @@ def _find_pairs(folder: Path) -> Found | None:
 
 
 def _volumes(folder: Path) -> list[Path]:
-    """All volume files in a folder and below it, but for MSD's unlabelled test images."""
+    """All volume files in a folder and below it, but for MSD's unlabeled test images."""
     files = (path for path in folder.rglob("*") if path.name.lower().endswith(_ENDINGS) and not path.name.startswith("."))
     return sorted(path for path in files if path.is_file() and path.parent.name.lower() != "imagests")
 

@@ -1,4 +1,4 @@
-"""`livertumor prepare DATA`: check a folder of labelled CT and freeze its splits."""
+"""`livertumor prepare DATA`: check a folder of labeled CT and freeze its splits."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class PrepareSettings:
 
     split: str = option(
         "patient",
-        "divide by patient, or slice by slice as the seed paper did, which lets one patient train and test (default: %(default)s)",
+        "divide by patient, or slice by slice as the classifier paper did, which lets one patient train and test (default: %(default)s)",
         choices=KINDS,
     )
     seed: int = option(1, "of the draw (default: %(default)s)", metavar="N")
@@ -41,7 +41,7 @@ class PrepareSettings:
         0.0, "tumor area, in mm2, from which a slice counts as one with tumor (default: any pixel of the mask)", metavar="X"
     )
     same_patient: tuple[tuple[str, ...], ...] = option((), "case ids that are one patient, for example 7 9; may be repeated", metavar="ID")
-    leave_out: tuple[str, ...] = option((), "case ids that are not used at all, for example those kept for a last test", metavar="ID")
+    leave_out: tuple[str, ...] = option((), "case ids that are not used at all, for example those kept for a final test", metavar="ID")
     skip_bad: bool = option(False, "leave out the cases that cannot be used, instead of stopping there")
 
     def split_options(self, folds: int) -> SplitOptions:
@@ -53,15 +53,15 @@ def add_parser(subparsers) -> None:
     """Add the command."""
     parser = subparsers.add_parser(
         "prepare",
-        help="check a folder of labelled CT and freeze its split",
+        help="check a folder of labeled CT and freeze its split",
         description="Check every CT and mask of a folder (can it be read, is it CT, do mask and CT lie on one grid, are the labels known, "
         "is a case there twice), say what is wrong in one table, and divide the cases into train, val and test. The folder may be laid out "
         "as LiTS (volume-N, segmentation-N), MSD (dataset.json), 3D-IRCADb (PATIENT_DICOM, MASKS_DICOM) or in pairs (images/X with "
         "masks/X, or X with X_seg); masks hold 0 background, 1 liver, 2 tumor. Writes check.csv, counts.csv and split.json (or "
         "fold-1.json, …) into the folder --out. Give the same split file to every training and evaluation that is to be compared. A check "
-        "that was stopped goes on where it was.",
+        "that was stopped continues where it was.",
     )
-    parser.add_argument("data", type=Path, metavar="DATA", help="folder with the labelled CT")
+    parser.add_argument("data", type=Path, metavar="DATA", help="folder with the labeled CT")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the tables and the split files")
     parser.add_argument("--folds", type=int, default=0, metavar="K", help="K-fold cross-validation (default: one split of 70/15/15 %%)")
     add_settings(parser, PrepareSettings)
@@ -123,7 +123,7 @@ def prepare(arguments: argparse.Namespace, report: ProgressReport) -> None:
 
 
 def _check(found: Found, out: Path, skip_bad: bool, report: ProgressReport) -> dict[str, CaseFacts]:
-    """Check the cases, print and write the table; answers with the facts of the usable cases."""
+    """Check the cases, print and write the table; returns the facts of the usable cases."""
     from LiverTumorLib.errors import SomeCasesFailed
     from LiverTumorLib.files import write_table
 
@@ -141,7 +141,7 @@ def _check(found: Found, out: Path, skip_bad: bool, report: ProgressReport) -> d
     bad = {problem.case for problem in problems if problem.blocking}
     if bad and not skip_bad:
         raise SomeCasesFailed(
-            f"{len(bad)} of {len(bad | set(facts))} cases cannot be used, see {out / CHECK}; mend them and run the same command again, "
+            f"{len(bad)} of {len(bad | set(facts))} cases cannot be used, see {out / CHECK}; fix them and run the same command again, "
             "or leave them out with --skip-bad."
         )
     return facts
@@ -194,7 +194,7 @@ def _require_known(flag: str, named: list[str], ids: list[str]) -> None:
 
     for case in named:
         if case not in ids:
-            raise UsageError(f"{flag}: {case!r} is no case; {did_you_mean(case, ids, 'there are')}")
+            raise UsageError(f"{flag}: {case!r} is not a case; {did_you_mean(case, ids, 'there are')}")
 
 
 def _files(cases: list[Case], facts: dict[str, CaseFacts], data: Path) -> dict:

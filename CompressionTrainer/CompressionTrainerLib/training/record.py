@@ -1,4 +1,4 @@
-"""A run's folder: what is written down about the run, and whether another may begin or go on there."""
+"""A run's folder: what is written down about the run, and whether another may begin or continue there."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .state import is_finished, read_state
 
 RECORD = "run.json"
 QUANTIZED = "quantized"  # the folder of a run's quantization-aware training
-# May be another in a run that goes on; the last follows from others that may not, and earlier versions did not write it.
+# May be another in a run that continues; the last follows from others that may not, and earlier versions did not write it.
 _MAY_CHANGE = ("commit", "versions", "machine", "train_ct_sha256")
 # What a run that was made from another says of how its network came about, as that one did.
 _INHERITED = ("imagenet", "distillation", "slimming", "pruning")
@@ -46,7 +46,7 @@ def read_run(run: Path) -> TrainConfig:
     """The configuration of a run; raises InputError when the folder holds none, or one that is not finished."""
     state = read_state(run)
     if state and not state.finished:
-        raise InputError(f"The run in {run} is not finished; the command that began it goes on with it.")
+        raise InputError(f"The run in {run} is not finished; the command that began it continues it.")
     try:
         return config_from_dict(read_record(run)["config"])
     except KeyError as error:
@@ -127,7 +127,7 @@ def write_record(
 
 
 def claim(path: Path, record: dict) -> None:
-    """Write a record; one of the same run, which then goes on, stays as it is.
+    """Write a record; one of the same run, which then continues, stays as it is.
 
     Raises:
         InputError: there is a record of another run.

@@ -6,7 +6,7 @@ from dataclasses import fields
 import numpy as np
 import pytest
 from jsonschema import Draft202012Validator, ValidationError
-from labelled_data import make_lits
+from labeled_data import make_lits
 from LiverTumorLib.cli import main
 from LiverTumorLib.cli.results import write_volume
 from LiverTumorLib.ct import CTVolume

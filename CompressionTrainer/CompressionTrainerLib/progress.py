@@ -53,7 +53,7 @@ class Events:
         self.send(event | ({"metrics": figures} if figures else {}))
 
     def send(self, event: dict) -> None:
-        """Write one event; raises Cancelled when the work has been stopped or nobody listens any more."""
+        """Write one event; raises Cancelled when the work has been stopped or nobody listens anymore."""
         with contextlib.suppress(OSError):
             self._channel.send(**event)
         if self._stopped.is_set():

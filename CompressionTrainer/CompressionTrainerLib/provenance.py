@@ -30,7 +30,7 @@ def provenance(command: str, models: list[dict]) -> dict:
 
 
 def commit() -> str:
-    """The commit of this code; "" where it is no checkout, or there is no git."""
+    """The commit of this code; "" where it is not a checkout, or there is no git."""
     return _git("rev-parse", "HEAD")
 
 

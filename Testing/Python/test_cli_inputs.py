@@ -166,7 +166,7 @@ def test_masks_and_maps_are_skipped_with_a_reason(tree, name):
     assert len(inputs.skipped) == 1 and name.split("/")[-1] in inputs.skipped[0]
 
 
-@pytest.mark.parametrize("name", ["volume-segment.nii", "Massegno.nii", "unmasked.nii", "CT labelled.nrrd", "segno.nii", "truthful.nii"])
+@pytest.mark.parametrize("name", ["volume-segment.nii", "Massegno.nii", "unmasked.nii", "CT labeled.nrrd", "segno.nii", "truthful.nii"])
 def test_names_that_only_resemble_masks_are_cases(tree, name):
     tree(f"a/{name}")
     assert list(found("a").values()) == [f"a/{name}"]

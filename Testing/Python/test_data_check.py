@@ -7,7 +7,7 @@ import pytest
 from CompressionTrainerLib.data.check import alike, check_case, check_folder, copies
 from CompressionTrainerLib.data.layouts import find_cases
 from CompressionTrainerLib.data.splits import Case
-from labelled_data import MATRIX, make_ct, make_labels, save
+from labeled_data import MATRIX, make_ct, make_labels, save
 from LiverTumorLib.errors import Cancelled
 
 pytest.importorskip("nibabel")
@@ -29,11 +29,11 @@ FAULTS = {
         "copy the CT's header to the mask",
     ),
     "unknown label": (make_ct(), make_labels() * 2, MATRIX, "has the label values 4", "use 0 background, 1 liver, 2 tumor"),
-    "no whole numbers": (make_ct(), make_labels() * np.float32(0.5), MATRIX, "its values are not whole numbers", "mend or remove"),
-    "negative labels": (make_ct(), -make_labels().astype(np.int16), MATRIX, "is no label volume", "mend or remove"),
+    "no whole numbers": (make_ct(), make_labels() * np.float32(0.5), MATRIX, "its values are not whole numbers", "repair or remove"),
+    "negative labels": (make_ct(), -make_labels().astype(np.int16), MATRIX, "is not a label volume", "repair or remove"),
     "empty": (make_ct(), np.zeros_like(make_labels()), MATRIX, "the mask is empty", "take the right mask"),
     "tumor only": (make_ct(), np.where(make_labels() == 2, 2, 0).astype(np.uint8), MATRIX, "no liver", "label the liver too"),
-    "not HU": ((make_ct() / 4000.0).astype(np.float32), make_labels(), MATRIX, "intensities were normalised", "Hounsfield"),
+    "not HU": ((make_ct() / 4000.0).astype(np.float32), make_labels(), MATRIX, "intensities were normalized", "Hounsfield"),
     "mask as CT": (make_labels(), make_labels(), MATRIX, "as masks and label maps do", "choose the CT"),
 }
 

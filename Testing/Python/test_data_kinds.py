@@ -4,10 +4,10 @@ import json
 
 import numpy as np
 import pytest
-from CompressionTrainerLib.data.labelled import read_case
+from CompressionTrainerLib.data.labeled import read_case
 from CompressionTrainerLib.data.splits import load_split
 from CompressionTrainerLib.data.training_data import TrainingData
-from labelled_data import make_ct, make_labels, save
+from labeled_data import make_ct, make_labels, save
 from LiverTumorLib.errors import InputError
 
 CASES = {"full": "tumor", "liver": "liver", "bare": "none"}
@@ -34,8 +34,8 @@ def test_a_case_without_liver_has_no_mask_and_reads_as_background(split_file):
     full, liver, bare = split.cases["train"]
     assert [case.holds for case in (full, liver, bare)] == ["tumor", "liver", "none"] and bare.mask is None
     split.verify(split.cases["train"])
-    labelled = read_case(bare)
-    assert labelled.labels.shape == labelled.volume.shape and not labelled.labels.any()
+    labeled = read_case(bare)
+    assert labeled.labels.shape == labeled.volume.shape and not labeled.labels.any()
     assert read_case(full).labels.max() == 2 and read_case(liver).labels.max() == 1
 
 

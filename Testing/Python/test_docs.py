@@ -83,7 +83,7 @@ def test_the_examples_of_the_python_console_run(monkeypatch, tmp_path, capsys):
     pytest.importorskip("slicer_core", reason="slicer-core is not installed")
     pytest.importorskip("PySide6.QtWidgets", reason="PySide6 is not installed")
     import slicer
-    from labelled_data import make_lits
+    from labeled_data import make_lits
     from LiverTumorLib.errors import Cancelled
     from LiverTumorLib.files.itk import image_from, import_sitk
     from LiverTumorLib.models.bundle import MODEL, write_bundle

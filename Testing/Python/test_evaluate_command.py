@@ -93,7 +93,7 @@ def test_a_split_of_slices_and_a_folder_without_cases_are_refused(data, tmp_path
     (tmp_path / "slices.json").write_text(json.dumps(content), encoding="utf-8")
     with pytest.raises(UsageError, match="divides slices, not patients"):
         evaluate(data, "--split", tmp_path / "slices.json", "--subset", "test", "--out", tmp_path / "o")
-    with pytest.raises(InputError, match="holds no labelled CT"):
+    with pytest.raises(InputError, match="holds no labeled CT"):
         evaluate(tmp_path, "--subset", "all", "--out", tmp_path / "o")
 
 

@@ -128,7 +128,7 @@ def test_other_files_that_begin_a_little_like_dicom(tmp_path):
         (tmp_path / "ct" / f"thumbs{number}.db").write_bytes(begin + random.Random(number).randbytes(5000))
     volume = read_ct(tmp_path / "ct")
     assert np.array_equal(volume.array, HU)
-    assert volume.notes == (f"{len(beginnings)} files that are no DICOM were passed over.",)
+    assert volume.notes == (f"{len(beginnings)} files that are not DICOM were passed over.",)
 
 
 @pytest.mark.parametrize(

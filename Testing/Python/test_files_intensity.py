@@ -1,4 +1,4 @@
-"""The intensity check lets CT of any window pass, mends single bad voxels, and refuses what cannot be Hounsfield units."""
+"""The intensity check lets CT of any window pass, repairs single bad voxels, and refuses what cannot be Hounsfield units."""
 
 import numpy as np
 import pytest
@@ -128,10 +128,10 @@ def test_mr_is_refused(scale, dtype):
     refused(mr(scale=scale).astype(dtype), "HU|Hounsfield|offset")
 
 
-def test_normalised_values_are_refused():
+def test_normalized_values_are_refused():
     hu = body()
-    refused((hu - hu.min()) / np.ptp(hu), "normalised")
-    refused((hu - hu.mean()) / hu.std(), "normalised")
+    refused((hu - hu.min()) / np.ptp(hu), "normalized")
+    refused((hu - hu.mean()) / hu.std(), "normalized")
     refused(np.rint((np.clip(hu, -160, 240) + 160) / 400 * 255).astype(np.uint8), "0 to 255")
 
 

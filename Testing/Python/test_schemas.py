@@ -59,7 +59,7 @@ def test_a_manifest_out_of_its_schema_is_refused(tmp_path, keys, value):
     (tmp_path / "manifest.json").write_text(json.dumps(manifest))
     load_bundle(tmp_path)
     (tmp_path / "manifest.json").write_text(json.dumps(changed(manifest, keys, value)))
-    with pytest.raises(ModelError, match="manifest.json is no .*; install the model again"):
+    with pytest.raises(ModelError, match="manifest.json is not a .*; install the model again"):
         load_bundle(tmp_path)
 
 

@@ -65,7 +65,7 @@ def test_values_come_as_the_fields_want_them(tmp_path):
 @pytest.mark.parametrize(
     ("stage", "values", "said"),
     [
-        ("prune", {"sparsty": 0.1}, "'sparsty' is no setting; did you mean 'sparsity'?"),
+        ("prune", {"sparsty": 0.1}, "'sparsty' is not a setting; did you mean 'sparsity'?"),
         ("prune", {"sparsity": 1}, "sparsity is 1; it must be between 0 and 1."),
         ("prune", {"epochs": 0}, "epochs is 0; it must be at least 1."),
         ("prune", {"epochs": 1.5}, "epochs is 1.5; it must be a whole number."),

@@ -94,7 +94,7 @@ def test_a_classifier_is_trained_and_exported_with_its_float_twin(data, tmp_path
 
 
 def test_quantization_aware_training_is_exported_with_its_float_twin(segmenter, data, tmp_path):
-    """The float twin has the weights that were learnt with rounding in place."""
+    """The float twin has the weights that were learned with rounding in place."""
     run = shutil.copytree(segmenter, tmp_path / "run")
     (run / "quantized").mkdir()
     (run / "quantized/config.json").write_text("{}")

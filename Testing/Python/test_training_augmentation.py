@@ -62,7 +62,7 @@ def test_the_share_of_a_kind_that_nobody_shows_goes_to_another(liver):
 
 
 def test_augmentation_moves_image_and_masks_together():
-    """A bright square labelled as liver is, after any movement, where its label is."""
+    """A bright square labeled as liver is, after any movement, where its label is."""
     spec = InputSpec((64, 64), 2.0)
     image = np.zeros((128, 128, 3), np.float32)
     image[54:74, 50:78] = 1
@@ -74,7 +74,7 @@ def test_augmentation_moves_image_and_masks_together():
         assert labels[..., 0].sum() > 100
 
 
-def test_painted_lesions_are_dark_or_bright_where_labelled_and_inside_the_liver():
+def test_painted_lesions_are_dark_or_bright_where_labeled_and_inside_the_liver():
     image = np.full((96, 96, 3), 0.6, np.float32)
     masks = np.zeros((96, 96, 2), np.float32)
     masks[20:80, 20:80, 0] = 1

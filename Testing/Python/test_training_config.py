@@ -32,7 +32,11 @@ def complaint(tmp_path: Path, task: str, before: str, after: str) -> str:
         ("liver", "[optimizer]\nstop_patience = 2.5", "[optimizer] stop_patience is 2.5; it must be a whole number."),
         ("liver", '[loss]\nkind = "twersky"\n[optimizer]', "[loss] kind is 'twersky'; did you mean 'tversky'?"),
         ("slice", '[loss]\nkind = "dice"\n[optimizer]', "[loss] kind is 'dice'; it must be one of cross_entropy, focal."),
-        ("slice", '[loss]\nclass_weigths = [1.0, 2.0]\n[optimizer]', "[loss] 'class_weigths' is no setting; did you mean 'class_weights'?"),
+        (
+            "slice",
+            '[loss]\nclass_weigths = [1.0, 2.0]\n[optimizer]',
+            "[loss] 'class_weigths' is not a setting; did you mean 'class_weights'?",
+        ),
     ],
 )  # fmt: skip
 def test_a_wrong_value_is_named_with_the_nearest_right_one(tmp_path, task, after, said):
@@ -74,7 +78,7 @@ def test_an_average_takes_any_size(tmp_path):
 
 
 def test_an_unknown_setting_is_named(tmp_path):
-    said = "[sampling] 'backgroud_share' is no setting; did you mean 'background_share'?"
+    said = "[sampling] 'backgroud_share' is not a setting; did you mean 'background_share'?"
     assert complaint(tmp_path, "liver", "background_share", "backgroud_share") == said
 
 

@@ -45,7 +45,7 @@ def answer(model, images: np.ndarray) -> np.ndarray:
 
 
 def unlike_new(model):
-    """The network with batch norms as if it had learnt, whose answers differ from a new one's."""
+    """The network with batch norms as if it had learned, whose answers differ from a new one's."""
     rng = np.random.default_rng(0)
     for layer in model.layers:
         if hasattr(layer, "epsilon"):

@@ -59,7 +59,7 @@ def augment(
 
     Args:
         image: float32 (rows, columns, 3) in 0..1, larger than the network's input.
-        masks: float32 (rows, columns, 2) liver and tumour in 0..1.
+        masks: float32 (rows, columns, 2) liver and tumor in 0..1.
         spec: the network's input.
         strength: None cuts the middle out unchanged.
         rng: source of all randomness.

@@ -54,8 +54,8 @@ def check_folder(cases: Sequence[Case], keep: Path, progress: CaseProgress) -> t
 
     Args:
         cases: of the data folder.
-        keep: folder in which each case's result is kept, so that a check that was stopped goes on where it was; a case whose
-            files have changed is checked anew.
+        keep: folder in which each case's result is kept, so that a check that was stopped continues where it was; a case whose
+            files have changed is checked again.
         progress: called before each case that is not kept with its number, the number of cases and its id.
 
     Returns:
@@ -130,7 +130,7 @@ def check_case(case: Case) -> tuple[CaseFacts | None, list[Problem]]:
         return None, [Problem.from_sentence(case.id, at_fault, str(error))]
     except OSError as error:
         return None, [Problem(case.id, case.ct, f"it cannot be read ({error})", "copy the case again")]
-    problems = _label_problems(case, labelled)
+    problems = _label_problems(case, labeled)
     if any(problem.blocking for problem in problems):
         return None, problems
     problems += anatomy_notes(case, labelled)

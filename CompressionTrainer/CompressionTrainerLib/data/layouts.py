@@ -1,4 +1,4 @@
-"""Find the labelled cases of a data folder, whichever of the usual ways it is laid out in.
+"""Find the labeled cases of a data folder, whichever of the usual ways it is laid out in.
 
 - LiTS: `volume-N.nii` with `segmentation-N.nii`, in one folder or several.
 - MSD (Medical Segmentation Decathlon): `dataset.json` that lists `imagesTr/…` with `labelsTr/…`.
@@ -170,7 +170,7 @@ def _find_msd(folder: Path, skip: tuple[Path, ...]) -> Found | None:
         meaning = {str(value): str(name).lower() for value, name in content["labels"].items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(
-            f"{description} is no description of an MSD data set ({type(error).__name__}: {error}); copy the original."
+            f"{description} is not a description of an MSD data set ({type(error).__name__}: {error}); copy the original."
         ) from error
     if meaning.get("1") != "liver" or not any(word in meaning.get("2", "") for word in _TUMOR_NAMES):
         raise InputError(f"{description} says that the labels are {meaning}; here 1 must be the liver and 2 its tumor.")

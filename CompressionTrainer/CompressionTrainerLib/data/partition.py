@@ -1,4 +1,4 @@
-"""Divide labelled cases into train, val and test: by patient, or slice by slice as the seed paper did; stratified and seeded."""
+"""Divide labeled cases into train, val and test: by patient, or slice by slice as the classifier paper did; stratified and seeded."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class SplitOptions:
     """How to divide.
 
     Attributes:
-        kind: "patient", or "slice": slices of one patient then train and test, so that the figures on test flatter.
+        kind: "patient", or "slice": slices of one patient then train and test, so that the figures on test are too good.
         folds: 0 for one split of 70/15/15 %, else how many, each with another part as test.
         seed: of every draw.
         selection: "all" slices, those with "liver", or "balanced": of those with liver as many with tumor as without.
@@ -40,7 +40,7 @@ class SplitOptions:
         if self.kind not in KINDS or self.selection not in SELECTIONS:
             raise UsageError(f"Split by {' or '.join(KINDS)}, and use the slices {', '.join(SELECTIONS)}.")
         if self.folds < 0 or self.folds == 1:
-            raise UsageError(f"{self.folds} folds are no division; use 2 or more, or leave --folds out for one split of 70/15/15 %.")
+            raise UsageError(f"{self.folds} folds are too few; use 2 or more, or leave --folds out for one split of 70/15/15 %.")
         if self.seed < 0 or not 0 <= self.min_tumor_mm2 < np.inf:
             raise UsageError("The seed and the smallest tumor area must not be negative.")
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from LiverTumorLib.ct.frame import neighbour_channels
+from LiverTumorLib.ct.frame import neighbor_channels
 from LiverTumorLib.models.manifest import InputSpec
 from scipy.ndimage import affine_transform, find_objects, gaussian_filter, label
 
@@ -59,7 +59,7 @@ class LesionBank:
         """Blend a lesion of another patient into healthy liver.
 
         Args:
-            image: float32 (rows, columns, 3) in 0..1; the channels are neighboring slices, the middle one is labelled.
+            image: float32 (rows, columns, 3) in 0..1; the channels are neighboring slices, the middle one is labeled.
             masks: float32 (rows, columns, 2) liver and tumor in 0..1.
             patient: whose slice this is.
             rng: source of all randomness.
@@ -96,8 +96,8 @@ class LesionBank:
         number = int(rng.choice(usable))
         rim = round(RIM_MM / self._spec.spacing_mm)
         box = tuple(slice(max(part.start - rim, 0), part.stop + rim) for part in find_objects(numbered)[number])
-        image = neighbour_channels(case.image, k, offset)[box].astype(np.float32) / 255
-        mask = neighbour_channels(case.tumor, k, offset)[box].astype(np.float32) / 255
+        image = neighbor_channels(case.image, k, offset)[box].astype(np.float32) / 255
+        mask = neighbor_channels(case.tumor, k, offset)[box].astype(np.float32) / 255
         mask[(numbered[box] > 0) & (numbered[box] != number + 1)] = 0  # lesions beside it stay where they are
         around = (case.liver[k][box] >= 128) & (case.tumor[k][box] < 16)
         if np.count_nonzero(around) < 4 * rim:

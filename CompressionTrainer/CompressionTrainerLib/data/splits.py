@@ -18,7 +18,7 @@ KINDS = ("patient", "slice")
 
 @dataclass(frozen=True)
 class Case:
-    """One labelled CT: its id (a text, also where a file says a number), its patient (the smallest case id of that patient), CT and mask.
+    """One labeled CT: its id (a text, also where a file says a number), its patient (the smallest case id of that patient), CT and mask.
 
     The CT is what `read_ct` takes (file or DICOM folder), the mask a label file or the folder of 3D-IRCADb's DICOM masks; None where
     the scan shows no liver. `holds` is one of HOLDS.
@@ -45,7 +45,7 @@ class Split:
         cases: the cases of each subset. No patient is in two subsets, unless `kind` is "slice".
         sha256: by path relative to `data` (for a DICOM folder: of all its files), what the split was frozen with.
         data: the data folder.
-        kind: "patient", or "slice" for the seed paper's split, in which slices of one patient train and test.
+        kind: "patient", or "slice" for the classifier paper's split, in which slices of one patient train and test.
         slices: by subset and case id, the axial slices that belong there; empty where all slices of a subset's cases do.
         tumor_slices: by case id, the axial slices that count as tumor; empty where any tumor pixel counts.
         source: what the data are and whom to cite, for the cards of models trained on them; empty where nobody has said.
@@ -78,7 +78,7 @@ class Split:
         return self.sha256.get(case.ct.relative_to(self.data).as_posix())
 
     def refitted(self) -> Split:
-        """The split whose train patients are the train and the val patients together, and which has no val patients any more."""
+        """The split whose train patients are the train and the val patients together, and which no longer has val patients."""
         train, slices = [*self.cases["train"], *self.cases["val"]], dict(self.slices)
         if slices:
             slices |= {"train": _joined(slices.get("train", {}), slices.get("val", {})), "val": {}}
@@ -152,7 +152,7 @@ def _case(content: dict, case: str, patient: str, data: Path) -> Case:
 def _within(data: Path, relative: str) -> Path:
     """The file of a case; raises ValueError for one outside the data folder, and for a pattern that asks for more than the case."""
     if "{" in relative or "\0" in relative or os.path.isabs(relative) or ".." in Path(relative).parts:
-        raise ValueError(f"{relative!r} is no file of the data folder; the only pattern is {{case}}")
+        raise ValueError(f"{relative!r} is not a file of the data folder; the only pattern is {{case}}")
     return data / relative
 
 
@@ -162,7 +162,7 @@ def _require_kinds(split: Split) -> None:
     cases = [case for subset in split.cases.values() for case in subset]
     chosen = [ks for by_case in (*split.slices.values(), split.tumor_slices) for ks in by_case.values()]
     if not all(isinstance(text, str) for text in texts):
-        raise TypeError("a name or a checksum is no text")
+        raise TypeError("a name or a checksum is not text")
     if not all(isinstance(case.id, int | str) for case in cases):
         raise TypeError("a case's id is neither a number nor a text")
     if not all(isinstance(k, int) and k >= 0 for ks in chosen for k in ks):
@@ -187,4 +187,4 @@ def _require_slices_apart(path: str | Path, split: Split) -> None:
         for case in split.cases[subset]:
             for k in split.slices[subset][case.id]:
                 if seen.setdefault((case.id, k), subset) != subset:
-                    raise InputError(f"{path}: slice {k} of case {case.id} is in two subsets; a slice belongs to one. Make the split anew.")
+                    raise InputError(f"{path}: slice {k} of case {case.id} is in two subsets; a slice belongs to one. Repeat the split.")

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from LiverTumorLib.ct.frame import neighbour_channels
+from LiverTumorLib.ct.frame import neighbor_channels
 from LiverTumorLib.metrics.lesions import detect_lesions
 from LiverTumorLib.models.manifest import InputSpec
 from LiverTumorLib.pipelines import liver, tumor
@@ -74,7 +74,7 @@ def held_out(model, case: CaseSlices, spec: InputSpec, task: str) -> HeldOut:
     maps = np.empty(image.shape, np.float32)
     for start in range(0, len(image), PREDICT_BATCH):
         ks = range(start, min(start + PREDICT_BATCH, len(image)))
-        batch = np.stack([neighbour_channels(image, k, offset) for k in ks]).astype(np.float32)
+        batch = np.stack([neighbor_channels(image, k, offset) for k in ks]).astype(np.float32)
         maps[ks.start : ks.stop] = model.predict_on_batch(batch / 127.5 - 1)[..., 0]
     return as_held_out(maps, case, spec, task)
 

@@ -88,7 +88,7 @@ def markdown(title: str, rows: list[dict], summary: dict, provenance: dict) -> s
         parts += ["## Slices", _slice_table(summary)]
     if "int8_against_float" in summary:
         parts += ["## int8 against float", _table([{name: number(value) for name, value in summary["int8_against_float"].items()}])]
-    parts.append("Efficiency is the seed papers' (sensitivity + specificity + accuracy) / 3, which the background dominates.")
+    parts.append("Efficiency is the two papers' (sensitivity + specificity + accuracy) / 3, which the background dominates.")
     return "\n\n".join(parts) + "\n"
 
 

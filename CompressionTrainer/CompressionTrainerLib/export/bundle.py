@@ -49,7 +49,7 @@ def export_run(run: Path, data: TrainingData, out: Path, settings: ExportSetting
 
     Raises:
         InputError: there is no run, or data that the split needs are missing.
-        ModelError: the network does not convert to int8, or the operating point is no bundle's.
+        ModelError: the network does not convert to int8, or the operating point is not that of a bundle.
         UsageError: a refit without an operating point, or one of another question.
     """
     chosen = given_point(run, settings.operating_point)
@@ -110,7 +110,7 @@ def is_quantized(run: Path) -> bool:
     """Whether a run has been quantized in training; raises InputError where that is not finished."""
     folder = run / QUANTIZED
     if (folder / "config.json").exists() and not is_finished(folder):
-        raise InputError(f"The quantization of {run} is not finished; the command that began it goes on with it.")
+        raise InputError(f"The quantization of {run} is not finished; the command that began it continues it.")
     return (folder / "config.json").exists()
 
 

@@ -46,8 +46,8 @@ def model_card(manifest: Manifest, size: int) -> str:
 
 ## Network
 - {network}, width {width}, {quantization}, {size / 1e6:.2f} MB.
-- Input: {rows} x {columns} pixels of {spec.spacing_mm} mm, canvas centred on the {spec.region}; three channels are the slice and its
-  neighbours {spec.neighbour_mm} mm below and above; HU {spec.window_hu[0]:.0f} to {spec.window_hu[1]:.0f} shown{level}.
+- Input: {rows} x {columns} pixels of {spec.spacing_mm} mm, canvas centered on the {spec.region}; three channels are the slice and its
+  neighbors {spec.neighbour_mm} mm below and above; HU {spec.window_hu[0]:.0f} to {spec.window_hu[1]:.0f} shown{level}.
 - Threshold {manifest.threshold:.2f}{_sure(manifest)}.
 
 ## Training
@@ -65,7 +65,7 @@ def model_card(manifest: Manifest, size: int) -> str:
 
 ## Limits
 - Trained on {len(training["cases"]["train"])} cases; what is not among them (other contrast phases, chest and pelvis, children,
-  livers after surgery) it has not learnt. Small and faint lesions are often missed.
+  livers after surgery) it has not learned. Small and faint lesions are often missed.
 - A lesion is anything that the readers of the training data marked as tumor. The network cannot tell a metastasis from a primary
   tumor or a cyst.
 """

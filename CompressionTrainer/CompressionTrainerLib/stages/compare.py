@@ -53,7 +53,7 @@ def run(arguments: argparse.Namespace) -> None:
 
     Raises:
         InputError: a model or a data file is missing, or is not the one the split was frozen with.
-        ModelError: a file is no network that can be run.
+        ModelError: a file is not a network that can be run.
         OutputError: the folder holds a comparison, or cannot be written.
         UsageError: two models of one name, no slice classifier, a subset without slices that hold liver, or one that trained a model.
     """

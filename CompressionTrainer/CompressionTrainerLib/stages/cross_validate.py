@@ -39,7 +39,7 @@ def add_parser(subparsers) -> None:
         description="Divide the train and the val patients of a split into folds by person, train the network once without each fold, and "
         "let it answer about the patients of that fold. So every patient is measured by a network that has not seen them, on the network's "
         "own canvas (tumor: in the true liver). Chooses the operating point on all of them together and writes cross-validation.json, "
-        "cases.csv and the predictions into the folder --out. Test patients are not touched. A command that was stopped goes on where it "
+        "cases.csv and the predictions into the folder --out. Test patients are not touched. A command that was stopped continues where it "
         "was. Needs TensorFlow: pip install '.[train]'.",
     )
     parser.add_argument("config", type=Path, metavar="CONFIG", help="training configuration (TOML) of a liver or a tumor network")

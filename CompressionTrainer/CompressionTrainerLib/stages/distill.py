@@ -24,7 +24,7 @@ class DistillSettings:
     temperature: float = option(
         2.0, "by which logits are divided before answers are compared (default %(default)s)", metavar="T", limit=POSITIVE
     )
-    share: float = option(0.5, "what the answers count, 0 to 1 (default %(default)s)", metavar="S", limit=SHARE)
+    share: float = option(0.5, "weight of the teacher's outputs, 0 to 1 (default %(default)s)", metavar="S", limit=SHARE)
     start: Path | None = start_option()
     from_teacher: bool = option(
         False, "start the student from its teacher's weights where layers are alike, as in a network with fewer of the same bottlenecks"
@@ -39,7 +39,7 @@ def add_parser(subparsers) -> None:
     """Add the command."""
     parser = subparsers.add_parser(
         "distill",
-        help="train a small network with the answers of a trained one",
+        help="train a small network on the outputs of a trained one",
         description="Train the small network of a configuration (narrower, or with smaller inputs over the same canvas) on the labels and "
         "on the answers of a finished run's network (knowledge distillation, Hinton et al., 2015). The result is a run that 'livertumor "
         "prune', 'quantize' and 'export' take. Needs TensorFlow: pip install '.[train]'.",

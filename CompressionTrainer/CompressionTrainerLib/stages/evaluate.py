@@ -1,4 +1,4 @@
-"""`livertumor evaluate`: the models that users run, on labelled CT."""
+"""`livertumor evaluate`: the models that users run, on labeled CT."""
 
 from __future__ import annotations
 
@@ -80,8 +80,8 @@ def add_parser(subparsers) -> None:
     """Add the command."""
     parser = subparsers.add_parser(
         "evaluate",
-        help="measure the models on labelled CT",
-        description="Run the pipeline on labelled CT and measure it: per case, per lesion and per slice, with 95 % intervals by patient. "
+        help="measure the models on labeled CT",
+        description="Run the pipeline on labeled CT and measure it: per case, per lesion and per slice, with 95 % intervals by patient. "
         "DATA may be a folder from another site in any of the layouts that 'livertumor prepare' knows: --subset all takes every case in "
         "it. An evaluation on a split's test patients, or on all of a folder, is appended to the log in the source tree, so that every "
         "look at them is on record.",
@@ -206,13 +206,13 @@ def _score(
     from LiverTumorLib.pipelines.segmentation import segment_case
 
     from ..data.anatomy import anatomy_notes
-    from ..data.labelled import read_case_apart
+    from ..data.labeled import read_case_apart
     from ..evaluation.agreement import compare_runs
     from ..evaluation.case import Parts, score_case
     from ..evaluation.pictures import draw_slices
 
-    labelled, options, twins = read_case_apart(case), settings.run_options(), settings.twins()
-    volume, truth = labelled.volume, labelled.labels
+    labeled, options, twins = read_case_apart(case), settings.run_options(), settings.twins()
+    volume, truth = labeled.volume, labeled.labels
     liver = (truth > 0).astype(np.uint8) if settings.true_liver else None
     runs = [options] if not twins else [replace(options, keep_probabilities=True, **models) for models in ({}, twins)]
     outputs = []
@@ -223,12 +223,12 @@ def _score(
 
         outputs.append(segment_case(volume, each, progress, liver=liver))
     agreement = compare_runs(*outputs, truth) if twins else None
-    doubtful = [f"{problem.what}; {problem.remedy}." for problem in anatomy_notes(case, labelled)]
+    doubtful = [f"{problem.what}; {problem.remedy}." for problem in anatomy_notes(case, labeled)]
     for note in dict.fromkeys([*doubtful, *outputs[0].result.summary.notes]):
         print(f"  {note}", file=sys.stderr, flush=True)
     if picture:
         draw_slices(picture, volume, outputs[0].labels, truth, settings.pictures)
-    # Of a folder without a split, --no-tumor says that only the liver is labelled.
+    # Of a folder without a split, --no-tumor says that only the liver is labeled.
     complete = selection.complete and (options.tumor or "split" in selection.about)
     is_labelled = case.holds != "liver" and (complete or bool((truth == 2).any()))
     parts = Parts(liver=not settings.true_liver, tumor=options.tumor and is_labelled, slices=options.slices and is_labelled)

@@ -31,7 +31,7 @@ def training_data(arguments: argparse.Namespace) -> TrainingData:
 
 def add_events_option(parser: argparse.ArgumentParser) -> None:
     """How progress is told."""
-    events = "tell progress and the end as JSON lines on stdout, for a program that listens; closing stdin then stops the command"
+    events = "report progress and the end as JSON lines on stdout, for a program that listens; closing stdin then stops the command"
     parser.add_argument("--events", action="store_true", help=events)
 
 

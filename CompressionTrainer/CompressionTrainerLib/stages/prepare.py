@@ -1,4 +1,4 @@
-"""`livertumor prepare DATA`: check a folder of labelled CT and freeze its splits."""
+"""`livertumor prepare DATA`: check a folder of labeled CT and freeze its splits."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class PrepareSettings:
 
     split: str = option(
         "patient",
-        "divide by patient, or slice by slice as the seed paper did, which lets one patient train and test (default: %(default)s)",
+        "divide by patient, or slice by slice as the classifier paper did, which lets one patient train and test (default: %(default)s)",
         choices=KINDS,
     )
     seed: int = option(1, "of the draw (default: %(default)s)", metavar="N")
@@ -56,7 +56,7 @@ def add_parser(subparsers) -> None:
     """Add the command."""
     parser = subparsers.add_parser(
         "prepare",
-        help="check a folder of labelled CT and freeze its split",
+        help="check a folder of labeled CT and freeze its split",
         description="Check every CT and mask of a folder (can it be read, is it CT, do mask and CT lie on one grid, are the labels known, "
         "is a case there twice), say what is wrong in one table, and divide the cases into train, val and test. The folder may be laid out "
         "as LiTS (volume-N, segmentation-N), MSD (dataset.json), 3D-IRCADb (PATIENT_DICOM, MASKS_DICOM) or in pairs (images/X with "
@@ -66,9 +66,9 @@ def add_parser(subparsers) -> None:
         "person, and the same as these folders for a single case. Scans that were copied, compressed, windowed or cut are told again by "
         "what they show, also where an installed model was trained on them. Writes check.csv, counts.csv and split.json (or "
         "fold-1.json, …) into the folder --out. Give the same split file to every training and evaluation that is to be compared. A check "
-        "that was stopped goes on where it was.",
+        "that was stopped continues where it was.",
     )
-    parser.add_argument("data", type=Path, metavar="DATA", help="folder with the labelled CT")
+    parser.add_argument("data", type=Path, metavar="DATA", help="folder with the labeled CT")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the tables and the split files")
     parser.add_argument("--folds", type=int, default=0, metavar="K", help="K-fold cross-validation (default: one split of 70/15/15 %%)")
     add_settings(parser, PrepareSettings)
@@ -164,7 +164,7 @@ def _check(
     bad = {problem.case for problem in problems if problem.blocking}
     if bad and not skip_bad:
         raise SomeCasesFailed(
-            f"{len(bad)} of {len(bad | set(facts))} cases cannot be used, see {out / CHECK}; mend them and run the same command again, "
+            f"{len(bad)} of {len(bad | set(facts))} cases cannot be used, see {out / CHECK}; fix them and run the same command again, "
             "or leave them out with --skip-bad."
         )
     return facts, patients

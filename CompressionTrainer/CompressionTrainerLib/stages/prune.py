@@ -34,8 +34,8 @@ def add_parser(subparsers) -> None:
     """Add the command."""
     parser = subparsers.add_parser(
         "prune",
-        help="make the weakest weights of a trained network zero",
-        description="Make the weakest weights of a finished run's network zero, gradually, and fine-tune the others (Zhu and Gupta, 2017). "
+        help="set the weakest weights of a trained network to zero",
+        description="Gradually set the weakest weights of a finished run's network to zero and fine-tune the others (Zhu and Gupta, 2017). "
         "The result is a run that 'livertumor quantize', which keeps the zeros, and 'export' take. Zeros make the zipped model smaller, "
         "not the network faster; 'livertumor slim' does that. Needs TensorFlow: pip install '.[train]'.",
     )

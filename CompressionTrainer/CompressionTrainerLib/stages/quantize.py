@@ -75,7 +75,7 @@ def quantize_run(run: Path, data: TrainingData, settings: QuantizeSettings, repo
 
     out = run / QUANTIZED
     if (out / "config.json").exists() and is_finished(out):
-        raise InputError(f"{out} exists already; remove it to quantize the run anew.")
+        raise InputError(f"{out} exists already; remove it to quantize the run again.")
     source = open_run(run, data, settings.weights)
     config = fine_tuning_config(source.config, settings.epochs, settings.learning_rate)
     out.mkdir(exist_ok=True)

@@ -36,8 +36,8 @@ def add_parser(subparsers) -> None:
     """Add the command."""
     parser = subparsers.add_parser(
         "slim",
-        help="take the weakest channels out of a trained network",
-        description="Take the weakest channels out of a finished run's network and fine-tune the smaller one (after Li et al., 2017, and "
+        help="remove the weakest channels of a trained network",
+        description="Remove the weakest channels of a finished run's network and fine-tune the smaller one (after Li et al., 2017, and "
         "Liu et al., 2017): a network with fewer weights that is faster everywhere. The result is a run that 'livertumor prune', "
         "'quantize' and 'export' take. Needs TensorFlow: pip install '.[train]'.",
     )

@@ -1,4 +1,4 @@
-"""`livertumor train CONFIG`: train one network from labelled CT."""
+"""`livertumor train CONFIG`: train one network from labeled CT."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def add_parser(subparsers) -> None:
     """Add the command."""
     parser = subparsers.add_parser(
         "train",
-        help="train a network from labelled CT",
+        help="train a network from labeled CT",
         description="Train one network on the train patients of a frozen split and keep the weights that do best on its val patients; "
         "test patients are not touched. Writes best.weights.h5, last.weights.h5, log.csv and run.json (all that is needed to repeat the "
         "run) into the folder --out; 'livertumor export' makes a model of it. A training that was stopped, or killed, at any moment goes "
@@ -21,7 +21,7 @@ def add_parser(subparsers) -> None:
     )
     parser.add_argument("config", type=Path, metavar="CONFIG", help="training configuration (TOML); the trainer's are in training/configs")
     add_data_options(parser)
-    out = "folder of this run; one with an unfinished run of the same configuration goes on, any other run in it is refused"
+    out = "folder of this run; one with an unfinished run of the same configuration continues, any other run in it is refused"
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help=out)
     add_settings(parser, TrainSettings)
     add_events_option(parser)

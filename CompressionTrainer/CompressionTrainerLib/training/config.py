@@ -54,13 +54,13 @@ class OptimizerConfig:
 
 @dataclass(frozen=True)
 class LossConfig:
-    """What is minimised; see `losses`.
+    """What is minimized; see `losses`.
 
     Attributes:
         kind: one of LOSSES for the task; "" is the first.
         gamma: of the focal losses.
         false_positives, false_negatives: what they weigh in the Tversky loss.
-        class_weights: of slices without and with tumour.
+        class_weights: of slices without and with tumor.
     """
 
     kind: str = ""
@@ -75,7 +75,7 @@ class TrainConfig:
     """One run.
 
     Attributes:
-        task: "liver" and "tumor" (segmentation) or "slice" (tumour / no tumour).
+        task: "liver" and "tumor" (segmentation) or "slice" (tumor / no tumor).
         seed: of weights, sampling and augmentation.
         val_step: every how many slices validation looks at.
         keep_epochs: keep the weights of each epoch, not only the best and the last.
@@ -225,7 +225,7 @@ def read_section(path: str | Path, kind: type, name: str | None, values: object)
         raise UsageError(f"{path}: {name!r} is a section; write [{name}] and its settings below.")
     for key, value in values.items():
         if key not in known:
-            raise UsageError(f"{path}: {where}{key!r} is no setting; {did_you_mean(key, known, 'known are')}")
+            raise UsageError(f"{path}: {where}{key!r} is not a setting; {did_you_mean(key, known, 'known are')}")
         wanted = _KINDS.get(known[key])
         if wanted and (not isinstance(value, wanted) or isinstance(value, bool) and wanted is not bool):
             raise UsageError(f"{path}: {where}{key} is {value!r}; it must be {_KIND_NAMES[known[key]]}.")

@@ -1,4 +1,4 @@
-"""A run's folder: what is written down about the run, and whether another may begin or go on there."""
+"""A run's folder: what is written down about the run, and whether another may begin or continue there."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def read_run(run: Path) -> TrainConfig:
     """The configuration of a run; raises InputError when the folder holds none, or one that is not finished."""
     state = read_state(run)
     if state and not state.finished:
-        raise InputError(f"The run in {run} is not finished; the command that began it goes on with it.")
+        raise InputError(f"The run in {run} is not finished; the command that began it continues it.")
     try:
         return config_from_dict(read_record(run)["config"])
     except KeyError as error:
@@ -144,7 +144,7 @@ def _signatures(split: Split, *earlier: Path | None) -> dict[str, dict[str, str]
 
 
 def claim(path: Path, record: dict) -> None:
-    """Write a record; one of the same run, which then goes on, stays as it is.
+    """Write a record; one of the same run, which then continues, stays as it is.
 
     Raises:
         InputError: there is a record of another run.

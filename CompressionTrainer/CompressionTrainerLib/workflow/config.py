@@ -104,4 +104,4 @@ def _find(given: str | Path, folder: Path, shipped: Path, what: str) -> Path:
     names = {file.stem: file for file in sorted(shipped.glob("*.toml"))}
     if str(given) in names:
         return names[str(given)]
-    raise UsageError(f"{path} is no {what}; {did_you_mean(str(given), names, 'shipped ones are')}")
+    raise UsageError(f"{path} is not a {what}; {did_you_mean(str(given), names, 'shipped ones are')}")

@@ -24,7 +24,7 @@ from .progress import visible
 
 # A module whose package is not installed (the trainer's, say) is left out.
 COMMANDS = (
-    "LiverTumorLib.cli.analyse",
+    "LiverTumorLib.cli.analyze",
     "LiverTumorLib.cli.demo",
     "LiverTumorLib.cli.models",
     "CompressionTrainerLib.workflow.command",

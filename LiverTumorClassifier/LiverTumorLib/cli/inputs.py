@@ -184,7 +184,7 @@ def _search_below(folder: Path, exclude: Path, series: dict[Path, _DicomFolder],
             series[folder] = _DicomFolder(image, len(dicom))
             in_dicom = [f"{file}: it lies in a DICOM folder, which is one case." for file in volumes]
             return ({folder: True} if named or image.kind is Kind.SLICE else {}), in_dicom
-        passed_over = [f"{folder}: its DICOM files are no CT slices (localizers, reports, another modality)."]
+        passed_over = [f"{folder}: its DICOM files are not CT slices (localizers, reports, another modality)."]
     reasons = {file: _no_ct(file, folder) for file in volumes}
     found = {file: False for file, reason in reasons.items() if reason is None}
     skipped = [reason for reason in reasons.values() if reason is not None]
@@ -203,10 +203,10 @@ def _search_below(folder: Path, exclude: Path, series: dict[Path, _DicomFolder],
 
 
 def _no_slices(folder: Path, lost: Finding) -> str:
-    """Why a folder whose CT images cannot be used is no case."""
+    """Why a folder whose CT images cannot be used is not a case."""
     if lost.damaged:
         return f"{folder}: its DICOM files are damaged ({lost.file.name} {lost.what}); copy or export them again."
-    return f"{folder}: its DICOM files are no CT slices ({lost.what})."
+    return f"{folder}: its DICOM files are not CT slices ({lost.what})."
 
 
 def _no_ct(file: Path, folder: Path | None = None) -> str | None:

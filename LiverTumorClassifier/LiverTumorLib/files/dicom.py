@@ -26,7 +26,7 @@ def read_dicom(path: Path, name: str, series: str | None = None) -> CTVolume:
     """Read one CT series of a folder with all its sub-folders, or the series that one file belongs to; unchecked.
 
     Of several CT series the axial one with the most slices is taken and named in the notes; localizers, reports and other
-    modalities are passed over, and so are series that are no complete volume where another is.
+    modalities are passed over, and so are series that are not a complete volume where another is.
 
     Args:
         path: a folder or a DICOM file.
@@ -85,7 +85,7 @@ def _scan(path: Path) -> tuple[Found, tuple[str, ...]]:
     notes: tuple[str, ...] = ()
     if is_folder:
         if found.foreign:
-            notes += (f"{found.foreign} files that are no DICOM were passed over.",)
+            notes += (f"{found.foreign} files that are not DICOM were passed over.",)
         if found.damaged:
             notes += (f"Passed over: {_number(found.damaged, 'damaged DICOM file')}, not of the series that was read.",)
         if closed:
@@ -207,7 +207,7 @@ def _stack_of(series: Series) -> Stack:
     if damaged:
         raise InputError(
             f"{len(damaged)} of {total} images of DICOM series {series} {'is' if len(damaged) == 1 else 'are'} damaged or incomplete "
-            f"({damaged[0].file} {damaged[0].what}); copy or export the series again, or take what is no part of it out of the folder."
+            f"({damaged[0].file} {damaged[0].what}); copy or export the series again, or take what is not a part of it out of the folder."
         )
     try:
         return make_stack(series)

@@ -116,13 +116,13 @@ def look_at(file: Path) -> Finding:
         RequirementError: pydicom is not installed.
     """
     if not os.path.isfile(file):
-        return Finding(file, Kind.FOREIGN, "is a link that leads nowhere" if os.path.islink(file) else "is no plain file")
+        return Finding(file, Kind.FOREIGN, "is a link that leads nowhere" if os.path.islink(file) else "is not a plain file")
     import_pydicom()
     try:
         with open(file, "rb") as stream:
             head = stream.read(META_BYTES)
             if not begins_as_dicom(head):
-                return Finding(file, Kind.FOREIGN, "is no DICOM file" if head else "is empty")
+                return Finding(file, Kind.FOREIGN, "is not a DICOM file" if head else "is empty")
             meta, _ = file_meta(head)
             try:
                 header = dataset_of(stream, head, stop_before_pixels=True, specific_tags=_TAGS)

@@ -45,7 +45,7 @@ class Pixels(NamedTuple):
 def read_stack(series: Series, stack: Stack) -> tuple[np.ndarray, tuple[str, ...]]:
     """A (k, j, i) volume in HU, and notes on repairs.
 
-    Duplicates are compared, a missing slice is filled, a missing intercept mended where that is certain, an uneven stack resampled.
+    Duplicates are compared, a missing slice is filled, a missing intercept repaired where that is certain, an uneven stack resampled.
 
     Raises:
         InputError: damaged pixels, other units than HU, or different images at one place.

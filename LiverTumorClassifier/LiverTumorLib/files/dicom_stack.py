@@ -67,7 +67,7 @@ def make_stack(series: Series) -> Stack:
             places.insert(gap, [])
             depth = np.insert(depth, gap, (depth[gap - 1] + depth[gap]) / 2)
             height = (positions[gap - 1] + positions[gap])[2] / 2  # LPS and RAS agree in this
-            notes += (f"The slice at S {height:.1f} mm was missing and was interpolated from its neighbours.",)
+            notes += (f"The slice at S {height:.1f} mm was missing and was interpolated from its neighbors.",)
         spacing = (depth[-1] - depth[0]) / (len(places) - 1)
         where, drift_notes = _even_places(depth, spacing)
         notes += drift_notes
@@ -103,7 +103,7 @@ def _direction(depth: np.ndarray, positions: np.ndarray, pixel_mm: float, normal
     direction = (positions[-1] - positions[0]) / (depth[-1] - depth[0])
     off_line = positions - positions[0] - np.outer(depth - depth[0], direction)
     if np.linalg.norm(off_line, axis=1).max() > max(0.5 * pixel_mm, 0.1):
-        raise InputError(f"DICOM series {series} has slices shifted sideways against each other; it is no single volume.")
+        raise InputError(f"DICOM series {series} has slices shifted sideways against each other; it is not a single volume.")
     sideways = np.linalg.norm(positions[-1] - positions[0] - normal * (depth[-1] - depth[0]))
     return direction if sideways > 0.25 * pixel_mm else normal
 

@@ -1,4 +1,4 @@
-"""Voxel values at the door: any number type becomes int16 or float32 HU, and what is no CT is told apart."""
+"""Voxel values at the door: any number type becomes int16 or float32 HU, and what is not a CT is told apart."""
 
 from __future__ import annotations
 
@@ -48,10 +48,10 @@ def hu_array(stored: np.ndarray) -> np.ndarray:
     """A (k, j, i) array of any number type as int16 (whole numbers within its range) or float32; int16 passes through untouched.
 
     Raises:
-        ValueError: complex, colour or other values that are no plain numbers.
+        ValueError: complex, color or other values that are not plain numbers.
     """
     if stored.dtype.kind not in "buif":
-        raise ValueError(f"values of type {stored.dtype} are no plain numbers")
+        raise ValueError(f"values of type {stored.dtype} are not plain numbers")
     if stored.dtype == np.int16:
         return stored
     buffer = HUBuffer(stored.shape)
@@ -63,7 +63,7 @@ def hu_array(stored: np.ndarray) -> np.ndarray:
 def check_ct(volume: CTVolume) -> CTVolume:
     """Make sure that a volume can be a CT in HU; every door (files, MRML) lets volumes through here.
 
-    Some voxels that are not finite become air, with a note. Values that cannot be HU are refused: label maps, normalised pictures,
+    Some voxels that are not finite become air, with a note. Values that cannot be HU are refused: label maps, normalized pictures,
     CT stored otherwise (`check_units`), most MR. Windowed CT pass.
 
     Returns:

@@ -31,11 +31,11 @@ def import_sitk():
 
 
 def itk_name(path: Path) -> str:
-    """A path for SimpleITK, which ends the whole process where one is no text in UTF-8. Raises InputError there."""
+    """A path for SimpleITK, which ends the whole process where one is not UTF-8 text. Raises InputError there."""
     try:
         os.fspath(path).encode("utf-8")
     except UnicodeEncodeError as error:
-        raise InputError(f"{printable(path)} has letters in its name that are no UTF-8 (of an old archive, perhaps); rename it.") from error
+        raise InputError(f"{printable(path)} has characters in its name that are not UTF-8 (from an old archive?); rename it.") from error
     announce(path)
     return os.fspath(path)
 

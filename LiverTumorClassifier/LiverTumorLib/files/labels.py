@@ -1,4 +1,4 @@
-"""Label volumes in and out: Slicer's .seg.nrrd with names, colours and terminology, and NIfTI label maps."""
+"""Label volumes in and out: Slicer's .seg.nrrd with names, colors and terminology, and NIfTI label maps."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def read_labels(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
         uint8 labels in (k, j, i) order and the 4x4 IJK to RAS matrix.
 
     Raises:
-        InputError: unreadable, not 3-D, or values that are no whole numbers from 0 to 255.
+        InputError: unreadable, not 3-D, or values that are not whole numbers from 0 to 255.
     """
     path = check_path(path)
     announce(path)
@@ -35,15 +35,15 @@ def read_labels(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
     volume = read_stored(path, path.name, MOST_PACKED)
     array, matrix = volume.array, volume.ijk_to_ras
     if not (array.min() >= 0 and array.max() <= 255):
-        raise InputError(f"{path} is no label volume: its values run from {array.min():g} to {array.max():g}, not from 0 to 255.")
+        raise InputError(f"{path} is not a label volume: its values run from {array.min():g} to {array.max():g}, not from 0 to 255.")
     labels = array.astype(np.uint8)
     if array.dtype.kind == "f" and not (labels == array).all():
-        raise InputError(f"{path} is no label volume: its values are not whole numbers.")
+        raise InputError(f"{path} is not a label volume: its values are not whole numbers.")
     return labels, matrix
 
 
 def write_segmentation(path: str | Path, labels: np.ndarray, ijk_to_ras: np.ndarray, segments: Iterable[Segment] = SEGMENTS) -> None:
-    """Write labels as a segmentation that Slicer opens with names, colours and terminology; the path ends in .seg.nrrd.
+    """Write labels as a segmentation that Slicer opens with names, colors and terminology; the path ends in .seg.nrrd.
 
     The CT's grid goes along as Slicer's reference geometry. All segments share one layer, and each is listed even where it has
     no voxel, so that all results of a batch have the same segments.

@@ -51,11 +51,11 @@ def metaimage_layout(header: TextHeader) -> Layout:
     if math.prod(sizes[3:]) > 1:
         raise InputError(f"{path} is a series of {math.prod(sizes[3:])} volumes; export the one to be analyzed.")
     if header.wholes("elementnumberofchannels") not in ([], [1]):
-        raise InputError(f"{path} has several values per voxel (colour, vectors or several frames); a CT in Hounsfield units is needed.")
+        raise InputError(f"{path} has several values per voxel (color, vectors or several frames); a CT in Hounsfield units is needed.")
     notes = ("The file is a 4-D series of one frame, which was taken.",) if len(sizes) > 3 else ()
     kind = fields.get("elementtype", "").upper()
     if kind not in _TYPES:
-        raise header.damaged(f'the ElementType "{kind[:40]}" is no number')
+        raise header.damaged(f'the ElementType "{kind[:40]}" is not a number')
     dtype = np.dtype(_TYPES[kind]).newbyteorder(">" if _is_true(header, "elementbyteordermsb", "binarydatabyteordermsb") else "<")
     if "elementdatafile" not in fields:
         raise header.damaged("ElementDataFile is missing")

@@ -82,7 +82,7 @@ def _header(file, path: Path):
         )
     if magic not in (b"n+1", b"n+2"):
         raise InputError(
-            f"{path} is no NIfTI file but an Analyze one, which does not say where the patient's right is; export it as NIfTI."
+            f"{path} is not a NIfTI file but an Analyze one, which does not say where the patient's right is; export it as NIfTI."
         )
     return header, _SIZES[size]
 
@@ -107,7 +107,7 @@ def _values(header, path: Path) -> tuple[np.dtype, tuple[float, float]]:
     except (nibabel.spatialimages.HeaderDataError, KeyError) as error:
         raise InputError(f"{path} has values of a type that NIfTI does not know; its header is damaged, export it again.") from error
     if dtype.kind not in "buif":
-        raise InputError(f"{path} holds colour or complex values; a CT in Hounsfield units is needed.")
+        raise InputError(f"{path} holds color or complex values; a CT in Hounsfield units is needed.")
     slope, intercept = float(header["scl_slope"]), float(header["scl_inter"])
     if slope == 0 or math.isnan(slope):
         return dtype, (1.0, 0.0)

@@ -62,7 +62,7 @@ def nrrd_layout(header: TextHeader) -> Layout:
     axes, notes = _volume_axes(header, sizes)
     kind = fields.get("type", "").lower()
     if kind not in _CODES:
-        raise header.damaged(f'the type "{kind[:40]}" is no number') if kind != "block" else _colour(path)
+        raise header.damaged(f'the type "{kind[:40]}" is not a number') if kind != "block" else _color(path)
     dtype = np.dtype(_CODES[kind])
     if dtype.itemsize > 1 and fields.get("encoding", "").lower() not in ("ascii", "text", "txt"):
         if fields.get("endian", "").lower() not in ("little", "big"):
@@ -109,14 +109,14 @@ def _volume_axes(header: TextHeader, sizes: list[int]) -> tuple[list[int], tuple
     others = [n for n in range(len(sizes)) if n not in axes]
     count = math.prod(sizes[n] for n in others)
     if count > 1 and others[0] == 0:
-        raise _colour(header.path)
+        raise _color(header.path)
     if count > 1:
         raise InputError(f"{header.path} is a series of {count} volumes; export the one to be analyzed.")
     return axes, ("The file is a 4-D series of one frame, which was taken.",)
 
 
-def _colour(path: Path) -> InputError:
-    return InputError(f"{path} has several values per voxel (colour, vectors or several frames); a CT in Hounsfield units is needed.")
+def _color(path: Path) -> InputError:
+    return InputError(f"{path} has several values per voxel (color, vectors or several frames); a CT in Hounsfield units is needed.")
 
 
 def _directions(header: TextHeader) -> list[list[float] | None] | None:

@@ -32,7 +32,7 @@ def check_units(array: np.ndarray, name: str) -> None:
         name: what to call the volume.
 
     Raises:
-        InputError: the values are no HU, as a whole or in some slices.
+        InputError: the values are not HU, as a whole or in some slices.
     """
     values = spread_sample(array, 200_000)
     values = values[np.isfinite(values)].astype(np.float64)
@@ -47,7 +47,7 @@ def check_units(array: np.ndarray, name: str) -> None:
         raise InputError(f"{name} has values from {low:.3g} to {high:.3g}, which no CT has; export it again.")
     if top - bottom < 20 and not whole:
         raise InputError(
-            f"{name} has values from {low:.3g} to {high:.3g} only, so its intensities were normalised; a CT in Hounsfield units is needed."
+            f"{name} has values from {low:.3g} to {high:.3g} only, so its intensities were normalized; a CT in Hounsfield units is needed."
         )
     if whole and (low, high) in ((0, 255), (-128, 127)):
         raise InputError(
@@ -143,7 +143,7 @@ def _spread(values: np.ndarray) -> float:
 
 
 def _fault(values: np.ndarray, offset: float | None, whole: bool) -> str | None:
-    """What was done to values that are no HU, and what to do; None where nothing can be told."""
+    """What was done to values that are not HU, and what to do; None where nothing can be told."""
     if values.size < _JUDGED:
         return _offset_sentence(float(OFFSET_HU)) if _all_near(values, OFFSET_HU) else None
     if offset is not None:

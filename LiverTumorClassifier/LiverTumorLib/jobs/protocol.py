@@ -1,7 +1,7 @@
 """What travels between a program and its worker: the job folder, the event lines, the result files. Starts nothing itself.
 
 A job folder holds `job.json`, the pixels as an uncompressed .npy that the worker maps into memory (or `job.json` names the files that
-the worker reads itself, see `source`), and `output/`. The worker answers with one JSON object a line:
+the worker reads itself, see `source`), and `output/`. The worker returns one JSON object a line:
 
     {"event": "progress", "stage": str, "fraction": 0..1, "message": str, "remaining_s": float or null}
     {"event": "file", "path": str or null}                              a file that is opened by a reader that may crash; null: no more
@@ -85,7 +85,7 @@ def write_job(
     entry: str | None = None,
     liver: np.ndarray | None = None,
 ) -> Path:
-    """Write a job into an existing private folder made for this run alone; answers with the path of its job file.
+    """Write a job into an existing private folder made for this run alone; returns the path of its job file.
 
     Args:
         entry: "module:function" to run instead of the one `TASKS` gives for `task`; the tests use it for tasks of their own.
@@ -191,7 +191,7 @@ def _load_volume(folder: Path, described: dict, mmap_mode: str | None = None) ->
         raise ValueError(f"the voxels are {array.dtype}")
     texts = [described["name"], *described["notes"]]
     if not all(isinstance(text, str) for text in texts):
-        raise TypeError("a name or a note is no text")
+        raise TypeError("a name or a note is not text")
     return CTVolume(array, np.array(described["ijk_to_ras"], np.float64), texts[0], tuple(texts[1:]))
 
 
@@ -234,12 +234,12 @@ class JobState:
     _rest: bytes = b""
 
     def feed(self, data: bytes) -> list[dict]:
-        """Take bytes from the worker's stdout, in any portions; answers with the events completed by them."""
+        """Take bytes from the worker's stdout, in any portions; returns the events completed by them."""
         *lines, self._rest = (self._rest + data).split(b"\n")
         return [event for line in lines if (event := parse_event(line)) and self.take(event)]
 
     def take(self, event: dict) -> bool:
-        """Note one event; False when it is none of the protocol."""
+        """Note one event; False when it is not part of the protocol."""
         kind = event["event"]
         if kind == "progress":
             self.stage, self.fraction, self.message = event["stage"], event["fraction"], event["message"]

@@ -76,18 +76,18 @@ def load_bundle(folder: str | Path) -> Bundle:
     try:
         data = read_json(path)
     except FileNotFoundError:
-        raise ModelError(f"{folder} is no model bundle: it has no {MANIFEST}.") from None
+        raise ModelError(f"{folder} is not a model bundle: it has no {MANIFEST}.") from None
     except (OSError, ValueError) as error:
         raise ModelError(f"{path} cannot be read ({error}); install the model again.") from error
     if not isinstance(data, dict) or type(data.get("schema")) is not int:
-        raise ModelError(f"{path} is no model manifest; install the model again.")
+        raise ModelError(f"{path} is not a model manifest; install the model again.")
     if data["schema"] > SCHEMA:
         raise ModelError(f"{path} has schema {data['schema']}, newer than this software knows ({SCHEMA}); update LiverTumor.")
     try:
         manifest = Manifest.from_dict(data)
         manifest.files[MODEL]["sha256"]
     except (ValueError, LookupError, TypeError, AttributeError) as error:
-        raise ModelError(f"{path} is no valid model manifest ({error}); install the model again.") from error
+        raise ModelError(f"{path} is not a valid model manifest ({error}); install the model again.") from error
     return Bundle(folder, manifest)
 
 

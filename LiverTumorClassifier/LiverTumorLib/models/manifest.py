@@ -20,7 +20,7 @@ LARGEST_SIZE, SHORTEST_MM, LONGEST_MM = 4096, 0.01, 1000.0
 def _number(name: str, value: Any) -> Any:
     """The value, when it is a finite number; raises TypeError or ValueError otherwise."""
     if isinstance(value, bool) or not math.isfinite(value):
-        raise ValueError(f"{name} is {value}, which is no number")
+        raise ValueError(f"{name} is {value}, which is not a number")
     return value
 
 
@@ -31,7 +31,7 @@ class InputSpec:
     Attributes:
         size: (rows, columns) in pixels.
         spacing_mm: canvas pixel size.
-        region: "body" (canvas on the soft tissue's centre) or "liver" (canvas on the liver, all of it).
+        region: "body" (canvas on the soft tissue's center) or "liver" (canvas on the liver, all of it).
         window_hu: HU shown as the darkest and the brightest value.
         neighbour_mm: distance of the slices shown as first and third channel.
         margin_mm: room kept around the liver where region is "liver".
@@ -82,7 +82,7 @@ class Manifest:
 
     Attributes:
         id, version, title: how users name and see the model.
-        task: "liver" or "tumor" (a probability per pixel), "slice" (two softmax outputs: no tumour, tumour).
+        task: "liver" or "tumor" (a probability per pixel), "slice" (two softmax outputs: no tumor, tumor).
         input: what the network is shown.
         threshold: probability from which a pixel or a slice counts as positive, chosen on validation or on held-out patients.
         sure: probability that a lesion must reach somewhere to count, chosen with the threshold; 0 asks for no more than that.
@@ -123,16 +123,16 @@ class Manifest:
         manifest = cls(input=InputSpec(**spec), calibration=Calibration(**data.pop("calibration", {})), **data)
         texts = {"id": manifest.id, "version": manifest.version, "title": manifest.title, "licence": manifest.licence}
         if wrong := [name for name, text in texts.items() if not isinstance(text, str) or len(text) > _LONGEST]:
-            raise ValueError(f"{wrong[0]} is no text, or too long")
+            raise ValueError(f"{wrong[0]} is not text, or too long")
         if not re.fullmatch(r"[^\x00-\x1f\x7f-\x9f/\\]+", manifest.id):
-            raise ValueError(f"{manifest.id!r} is no id")
+            raise ValueError(f"{manifest.id!r} is not an id")
         if any("/" in name or "\\" in name or name.startswith(".") for name in manifest.files):
             raise ValueError("a file name points outside the bundle")
         for name, entry in manifest.files.items():
             if not (isinstance(entry, dict) and isinstance(entry.get("bytes", 0), int) and re.fullmatch("[0-9a-f]{64}", entry["sha256"])):
-                raise ValueError(f"the entry of {name} is none of a file")
+                raise ValueError(f"the entry of {name} does not describe a file")
         if not all(isinstance(part, dict) for part in (manifest.training, manifest.metrics, *manifest.labels)):
-            raise ValueError("labels, training or metrics are no objects")
+            raise ValueError("labels, training or metrics are not objects")
         (
             _number("threshold", manifest.threshold),
             _number("slope", manifest.calibration.slope),

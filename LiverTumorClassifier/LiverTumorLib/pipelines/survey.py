@@ -169,7 +169,7 @@ def _between(place: float, span: tuple[int, int]) -> float:
 
 
 def _thickness_mm(region: np.ndarray, mm: np.ndarray, at_end: tuple[bool, bool]) -> float:
-    """Diameter of the largest ball inside; what the scan's end cuts goes on beyond it."""
+    """Diameter of the largest ball inside; what the scan's end cuts continues beyond it."""
     from scipy.ndimage import distance_transform_edt
 
     padded = np.pad(region[bounding_box(region)], 1)

@@ -61,13 +61,13 @@ def find_cases(folder: str | Path) -> Found:
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise InputError(f"{folder} is no folder; name the folder that holds the labelled CT.")
+        raise InputError(f"{folder} is no folder; name the folder that holds the labeled CT.")
     entries = read_patients(folder)
     apart = {path: _APART[name] for path in sorted(folder.iterdir()) if path.is_dir() and (name := _plain(path.name)) in _APART}
     parts = [part for part in (_find_labelled(folder, tuple(apart)), *(_find_apart(path, holds) for path, holds in apart.items())) if part]
     if not parts:
         raise InputError(
-            f"{folder} holds no labelled CT; it should hold volume-N with segmentation-N (LiTS), dataset.json with imagesTr and labelsTr "
+            f"{folder} holds no labeled CT; it should hold volume-N with segmentation-N (LiTS), dataset.json with imagesTr and labelsTr "
             "(MSD), patient folders with PATIENT_DICOM and MASKS_DICOM (3D-IRCADb), images/X with masks/X, or X with X_seg."
         )
     found = _as_told(_joined(parts), entries, folder / FILE)
@@ -225,7 +225,7 @@ def _is_in(path: Path, folders: tuple[Path, ...]) -> bool:
 
 
 def _volumes(folder: Path, skip: tuple[Path, ...] = ()) -> list[Path]:
-    """All volume files in a folder and below it, but for MSD's unlabelled test images and what is in the folders `skip`."""
+    """All volume files in a folder and below it, but for MSD's unlabeled test images and what is in the folders `skip`."""
     files = (path for path in folder.rglob("*") if path.name.lower().endswith(_ENDINGS) and not path.name.startswith("."))
     return sorted(path for path in files if path.is_file() and path.parent.name.lower() != "imagests" and not _is_in(path, skip))
 

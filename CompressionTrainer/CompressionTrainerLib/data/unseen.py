@@ -16,7 +16,7 @@ from LiverTumorLib.errors import InputError, ModelError, UsageError
 
 from .check import CaseFacts
 from .identity import sha256_of
-from .labelled import read_case_apart
+from .labeled import read_case_apart
 from .problems import Problem
 from .signature import SAME_HU, Signature, distance_hu, sign, sign_file
 from .splits import Case, Split

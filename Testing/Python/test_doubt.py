@@ -144,7 +144,7 @@ def test_single_reasons(phantom):
         return rejection(survey(drawn, scan, more.get("sure", 0.95))) or ""
 
     assert region(12, 14, 14) == ""
-    assert "smaller than a newborn's liver" in region(5, 5, 5)
+    assert "smaller than a newborn's liver" in region(4, 4, 4)
     assert region(5, 8, 8, cut=True) == ""
     assert "nowhere thicker than" in region(12, 20, 3)
     assert "nowhere thicker than" in region(12, 20, 3, cut=True)

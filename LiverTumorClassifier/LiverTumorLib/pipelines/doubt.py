@@ -20,7 +20,8 @@ from .results import CaseSummary
 from .survey import Survey, find_spine, survey
 
 NO_LIVER = "No liver found."
-SMALLEST_ML, ORDINARY_ML = 100.0, (400.0, 5000.0)
+SMALLEST_ML = 60.0  # half of a newborn's, since networks do not find all of a small one
+ORDINARY_ML = (400.0, 5000.0)
 THINNEST = 0.10  # diameter of the largest ball inside, by the body's width
 # Of all lean tissue at its height: true ones at most 0.43 whole, 0.6 in a slab of some centimeters, 0.65 in a scan cropped to the liver.
 LARGEST_SHARE, LARGEST_SHARE_CROPPED = 0.7, 0.85
@@ -33,7 +34,7 @@ LEAST_SPREAD_HU, USUAL_SPREAD_HU = (
 )  # distance of the quartiles: noise alone makes more than the first, tumors less than the second
 SURE = 0.9  # mean probability; true livers have 0.93 and more
 LITTLE_LUNG = 0.25  # of the surroundings above: true livers have 0.36 and more, left lobes alone 0.44 in the median
-LEFT, IN_FRONT = 0.15, -0.3  # places between the body's right and left, front and back: true ones -0.6 to 0, -0.1 to 0.9
+LEFT, IN_FRONT = 0.15, -0.2  # places between the body's right and left, front and back: true ones -0.8 to 0, -0.1 to 1
 UPSIDE_DOWN = 0.2
 BODY_MM, FLAT = (70.0, 600.0), 0.45  # width of a body; height of a whole liver by its width, which is 0.6 to 1
 LARGEST_BURDEN_PERCENT = 50.0
@@ -52,7 +53,7 @@ def rejection(found: Survey) -> str | None:
     elif found.spread_hu < LEAST_SPREAD_HU:
         reason = "its density is the same throughout, as in no CT"
     elif found.ml < SMALLEST_ML and not found.cut:
-        reason = "it is smaller than a newborn's liver, and the scan does not cut it"
+        reason = "it is much smaller than a newborn's liver, and the scan does not cut it"
     elif found.thickness_mm < THINNEST * found.body_mm:
         reason = f"it is nowhere thicker than {found.thickness_mm:.0f} mm, too thin for a liver in a body of this width"
     elif found.ml < ORDINARY_ML[0] and _unsure(found) and (found.lung_above or 0) < LITTLE_LUNG:
@@ -106,7 +107,7 @@ def place_doubts(found: Survey) -> list[str]:
     elif left:
         notes.append(
             "The liver lies on the patient's left; unless the patient's organs are mirrored (situs inversus), the header exchanges right "
-            "and left and must be corrected."
+            "and left or turns the patient, and must be corrected before you use any result."
         )
     elif in_front:
         notes.append(f"The spine lies in front; {_TURNED}")

@@ -17,7 +17,7 @@ FAT_HU = -30.0  # fat lies below, what is lean above
 BODY_HU, LUNG_HU = -300.0, -400.0
 BONE_HU, DENSE_BONE_HU = 150.0, 250.0  # the latter is above vessels full of contrast medium, but beyond most windows
 CUT_SHARE = 0.25  # a cross-section at the scan's end is a cut one from this part of the largest on: a tip may touch the end
-CUT_SIDE_CM2 = 15.0  # as for the ends: a flat side may touch the border
+CUT_SIDE_CM2, SIDE_MM = 15.0, 4.0  # as much of it so near the border, where networks see little, is cut
 BESIDE_MM = (8.0, 12.0, 16.0, 20.0, 24.0)  # how far above and below a region its surroundings are looked at
 RAY_MM = 80.0  # bone is looked for no farther from a region
 DISC_MM = 24.0  # no gap between two vertebrae is higher
@@ -134,9 +134,13 @@ def _is_clipped(volume: CTVolume) -> bool:
 def _cut(mask: np.ndarray, areas: np.ndarray, at_end: tuple[bool, bool], volume: CTVolume) -> frozenset[str]:
     ends = zip(("lower", "upper"), at_end, areas[[0, -1]], strict=True)
     cut = {name for name, touches, area in ends if touches and area >= CUT_SHARE * areas.max()}
-    row, column, height = volume.spacing
-    faces = np.count_nonzero(mask[:, [0, -1]]) * row + np.count_nonzero(mask[:, :, [0, -1]]) * column
-    return frozenset(cut | ({"side"} if faces * height >= 100 * CUT_SIDE_CM2 else set()))
+    border_mm2 = 0.0
+    for axis in (1, 2):
+        near = max(1, round(SIDE_MM / float(volume.spacing[2 - axis])))
+        planes = np.moveaxis(mask, axis, 0)
+        seen = np.count_nonzero(planes[:near].any(axis=0)) + np.count_nonzero(planes[-near:].any(axis=0))
+        border_mm2 += seen * float(volume.spacing[axis - 1] * volume.spacing[2])
+    return frozenset(cut | ({"side"} if border_mm2 >= 100 * CUT_SIDE_CM2 else set()))
 
 
 def _part_of_body(region: np.ndarray, hu: np.ndarray, clipped: bool) -> np.ndarray:
@@ -212,7 +216,8 @@ def _spine(hu: np.ndarray, lean: np.ndarray, mm: np.ndarray, clipped: bool) -> f
         return None
     across, along = _span(lean, 2), _span(lean, 1)
     middle, half = sum(across) / 2, MIDDLE * (across[1] - across[0]) / 2
-    hu = hu[:, :, round(middle - half) : round(middle + half) + 1]
+    columns = slice(round(middle - half), round(middle + half) + 1)
+    hu = np.where(lean[:, :, columns], hu[:, :, columns], FAT_HU)  # without the table
     # Contrast medium is as dense as what a clipped scan shows of bone, but in few places through all slices.
     bone = uniform_filter(hu, (1, 3, 3)) >= BONE_HU if clipped else maximum_filter(hu >= DENSE_BONE_HU, (1, 3, 3))
     disc = max(1, round(DISC_MM / float(mm[0])))

@@ -1,4 +1,4 @@
-"""What is no liver is rejected, what is doubtful is noted, and a true liver comes out: whole, a child's, resected, or cut by the scan."""
+"""What is no liver is rejected, what is doubtful is noted, and a true liver comes out: whole, small, or cut by the scan."""
 
 from __future__ import annotations
 
@@ -275,6 +275,14 @@ def test_no_real_scan_without_liver_has_any():
     scans = sorted((DATA / "no-liver").glob("*.nii.gz"))
     options = RunOptions(tumor=False, slices=False)
     assert len(scans) == 34 and [scan.name for scan in scans if segment_case(read_ct(scan), options).labels.any()] == []
+
+
+def test_a_few_scattered_voxels_are_no_crash(phantom):
+    volume, _ = phantom
+    for voxels in ([(3, 0, 0)], [(0, 0, 0), (69, 127, 127)], [(k, 5 + k, 9) for k in range(0, 60, 7)]):
+        mask = np.zeros(volume.shape, bool)
+        mask[tuple(np.transpose(voxels))] = True
+        assert "was rejected" in rejection(survey(mask, volume, 0.95)) and isinstance(doubts(survey(mask, volume)), list)
 
 
 def test_it_takes_little_time(phantom):

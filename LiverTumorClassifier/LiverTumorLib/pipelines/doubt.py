@@ -1,14 +1,16 @@
-"""Is what was found a liver, and can the result be right? Judged by anatomy, so that no network is the only judge of its own errors.
+"""Is what was found a liver, and can the result be right? Judged by anatomy, so that no network alone judges its errors.
 
-What is certain to be no liver is rejected; what is unusual is kept, with a note. The bounds leave room for children, for livers after a
-resection, and for what the scan's ends cut off:
+What is certain to be no liver is rejected; what is unusual is kept, with a note. The bounds leave room for children, for
+livers after a resection, and for what the scan's ends cut off:
 
-- Volume: about 120 to 150 ml at birth (Noda et al., Pediatr Radiol 1997), 706 ml per m² of body surface later (Urata et al., Hepatology
-  1995); after a resection a quarter or more must remain (Guglielmi et al., Dig Surg 2012); polycystic livers have more than 10 l.
-- Thickness: the liver is the thickest organ of the abdomen. The largest ball inside the true livers that models are trained on takes 0.22
-  to 0.5 of the body's width (a child's proportions are no smaller), 0.11 in a tip of 4 cm alone, and 0.12 in a left lobe alone.
-- Density: about 60 HU without contrast medium, below 0 with much fat (Boyce et al., AJR 2010), 100 to 130 HU in the portal venous phase
-  (Heiken et al., Radiology 1995).
+- Volume: about 120 to 150 ml at birth (Noda et al., Pediatr Radiol 1997), 706 ml per m² of body surface later (Urata et
+  al., Hepatology 1995); after a resection a quarter or more must remain (Guglielmi et al., Dig Surg 2012); polycystic
+  livers have more than 10 l.
+- Thickness: the liver is the thickest organ of the abdomen. The largest ball inside the true livers of the training data
+  takes 0.22 to 0.5 of the body's width (a child's proportions are no smaller), 0.11 in a tip of 4 cm alone, and 0.12 in a
+  fifth of the liver at its left.
+- Density: about 60 HU without contrast medium, below 0 with much fat (Boyce et al., AJR 2010), 100 to 130 HU in the
+  portal venous phase (Heiken et al., Radiology 1995).
 """
 
 from __future__ import annotations
@@ -23,18 +25,15 @@ NO_LIVER = "No liver found."
 SMALLEST_ML = 60.0  # half of a newborn's, since networks do not find all of a small one
 ORDINARY_ML = (400.0, 5000.0)
 THINNEST = 0.10  # diameter of the largest ball inside, by the body's width
-# Of all lean tissue at its height: true ones at most 0.43 whole, 0.6 in a slab of some centimeters, 0.65 in a scan cropped to the liver.
+# Of all lean tissue at its height: true livers take 0.43 at most, 0.6 in slabs of some centimeters, 0.66 in scans cropped to it.
 LARGEST_SHARE, LARGEST_SHARE_CROPPED = 0.7, 0.85
 EVEN_MM = 200.0  # a liver that both ends of a scan cut gets thinner within this height
 BONE_AROUND = 0.6  # true ones at most 0.2
 POSSIBLE_HU, USUAL_HU, CONTRAST_HU = (-40.0, 220.0), (30.0, 160.0), 70.0
-LEAST_SPREAD_HU, USUAL_SPREAD_HU = (
-    1.0,
-    100.0,
-)  # distance of the quartiles: noise alone makes more than the first, tumors less than the second
+LEAST_SPREAD_HU, USUAL_SPREAD_HU = 1.0, 100.0  # distance of the quartiles: noise alone makes more than the first
 SURE = 0.9  # mean probability; true livers have 0.93 and more
-LITTLE_LUNG = 0.25  # of the surroundings above: true livers have 0.36 and more, left lobes alone 0.44 in the median
-LEFT, IN_FRONT = 0.15, -0.2  # places between the body's right and left, front and back: true ones -0.8 to 0, -0.1 to 1
+LITTLE_LUNG = 0.25  # of the surroundings above: true livers have 0.36 and more
+LEFT, IN_FRONT = 0.15, -0.2  # between the body's right and left, front and back: true ones -0.8 to 0, -0.1 to 1
 UPSIDE_DOWN = 0.2
 BODY_MM, FLAT = (70.0, 600.0), 0.45  # width of a body; height of a whole liver by its width, which is 0.6 to 1
 LARGEST_BURDEN_PERCENT = 50.0

@@ -16,7 +16,7 @@ COARSE = 96  # columns and rows of the coarse copy, at most
 FAT_HU = -30.0  # fat lies below, what is lean above
 BODY_HU, LUNG_HU = -300.0, -400.0
 BONE_HU, DENSE_BONE_HU = 150.0, 250.0  # the latter is above vessels full of contrast medium, but beyond most windows
-CUT_SHARE = 0.25  # a cross-section at the scan's end is a cut one from this part of the largest on: a tip may touch the end
+CUT_SHARE = 0.25  # of the largest cross-section: what is smaller at the scan's end is a tip that touches it
 CUT_SIDE_CM2, SIDE_MM = 15.0, 4.0  # as much of it so near the border, where networks see little, is cut
 BESIDE_MM = (8.0, 12.0, 16.0, 20.0, 24.0)  # how far above and below a region its surroundings are looked at
 RAY_MM = 80.0  # bone is looked for no farther from a region
@@ -33,13 +33,13 @@ class Survey:
         ml: its volume.
         size_mm: its extent to left, posterior and superior.
         cut: by which ends of the scan it is cut: "lower", "upper", "side".
-        even_mm: its height where it goes through the whole scan with a cross-section that stays above half of the largest, else 0.
+        even_mm: its height where it goes through the whole scan and its cross-section stays above half of the largest, else 0.
         thickness_mm: diameter of the largest ball that fits into it.
         body_mm: width of the body at its height, without the fat under the skin.
         share: its part of all lean tissue at its height, of the same part of the body (the same leg, say).
-        bone_around: part of the rays from it that meet bone; of right, left, front and back the direction with the fewest.
-        lung_above, lung_below: part of its surroundings there that is lung, in a scan stored clipped to a window lung or fat; None where
-            the scan does not show them.
+        bone_around: part of the rays from it that meet bone, in the one of four directions where the fewest do.
+        lung_above, lung_below: part of its surroundings there that is lung, in a scan stored clipped to a window lung or fat;
+            None where the scan does not show them.
         side: its middle between the body's right (-1) and left (1).
         spine: the spine's place between the body's front (-1) and back (1); None where it is not certain.
         hu, spread_hu: its median density, and the distance between the quartiles.
@@ -75,12 +75,15 @@ def survey(mask: np.ndarray, volume: CTVolume, probability: float | None = None)
     """
     if (box := bounding_box(mask)) is None:
         return None
-    heights, middle = box[0], tuple((part.start + part.stop) // 2 for part in box)
-    areas = np.count_nonzero(mask[box], axis=(1, 2)) * (1000 * volume.voxel_ml / float(volume.spacing[2]))  # mm², right if sheared
+    heights = box[0]
+    areas = np.count_nonzero(mask[box], axis=(1, 2)) * (1000 * volume.voxel_ml / float(volume.spacing[2]))  # mm²
+    widest = heights.start + int(areas.argmax())
+    inside = np.argwhere(mask[widest])
+    within = (widest, *map(int, inside[len(inside) // 2]))  # a voxel of the region, so that the coarse copy has one too
     at_end = heights.start == 0, heights.stop == mask.shape[0]
     cut = _cut(mask, areas, at_end, volume)
-    columns, step, coarse_mm = _coarse(volume, middle)
-    slab = (slice(heights.start + (middle[0] - heights.start) % step, heights.stop, step), *columns)
+    columns, step, coarse_mm = _coarse(volume, within)
+    slab = (slice(heights.start + (widest - heights.start) % step, heights.stop, step), *columns)
     region, hu = mask[slab] > 0, volume.array[slab].astype(np.float32)
     clipped = _is_clipped(volume)
     lean = (_part_of_body(region, hu, clipped) & (hu > FAT_HU)) | region

@@ -49,8 +49,6 @@ def rejection(found: Survey) -> str | None:
         reason = f"it goes through all {found.even_mm:.0f} mm of the scan with an even cross-section, as a limb does"
     elif not POSSIBLE_HU[0] <= found.hu <= POSSIBLE_HU[1]:
         reason = f"its density of {found.hu:.0f} HU is no liver's"
-    elif found.spread_hu < LEAST_SPREAD_HU:
-        reason = "its density is the same throughout, as in no CT"
     elif found.ml < SMALLEST_ML and not found.cut:
         reason = "it is much smaller than a newborn's liver, and the scan does not cut it"
     elif found.thickness_mm < THINNEST * found.body_mm:
@@ -134,6 +132,8 @@ def density_doubts(found: Survey) -> list[str]:
     notes = []
     if not _within(found.hu, USUAL_HU):
         notes.append(f"The liver has {found.hu:.0f} HU, where {USUAL_HU[0]:.0f} to {USUAL_HU[1]:.0f} HU are usual; look at its outline.")
+    if found.spread_hu < LEAST_SPREAD_HU:
+        notes.append("The density within the liver is the same throughout, as in no CT; look whether the file is one.")
     if found.spread_hu > USUAL_SPREAD_HU:
         notes.append(f"The density within the liver varies by {found.spread_hu:.0f} HU, as over several organs; look at its outline.")
     return notes

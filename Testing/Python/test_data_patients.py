@@ -11,7 +11,7 @@ from CompressionTrainerLib.data.check import CaseFacts
 from CompressionTrainerLib.data.layouts import find_cases
 from CompressionTrainerLib.data.partition import SplitOptions, divide
 from CompressionTrainerLib.data.splits import SUBSETS, load_split
-from labelled_data import make_ct, make_labels, make_lits, save
+from labeled_data import make_ct, make_labels, make_lits, save
 from LiverTumorLib.cli import main
 from LiverTumorLib.errors import InputError, SomeCasesFailed
 from LiverTumorLib.files import write_label_nifti
@@ -76,13 +76,13 @@ def test_a_single_case_is_told_in_the_file_as_in_the_folders(tmp_path, capsys):
     cases = {case.id: (case.holds, case.patient) for case in find_cases(data).cases}
     assert cases == {str(n): ("tumor", str(n)) for n in range(3)} | {"3": ("liver", "3"), "4": ("none", "x"), "5": ("tumor", "x")}
     assert prepare(data, "--out", tmp_path / "out") == 0
-    assert "some tumor (2) is labelled, which is not looked at" in capsys.readouterr().out
+    assert "some tumor (2) is labeled, which is not looked at" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
     ("lines", "words"),
     [
-        (["case,patient", "77,anna"], "patients.csv: '77' is no case; did you mean '7'?"),
+        (["case,patient", "77,anna"], "patients.csv: '77' is not a case; did you mean '7'?"),
         (["case,patient,holds", "1,anna,spleen"], "line 2: case 1 holds 'spleen'; write tumor, liver"),
         (["case,patient", "1,anna", "1,ben"], "line 3: case 1 has another line already"),
         (["case,patient", ",anna"], "line 2: it names no case"),

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from CompressionTrainerLib.data.identity import voxels_sha256
 from CompressionTrainerLib.data.signature import AKIN_HU, SAME_HU, Signature, distance_hu, sign, sign_file
-from labelled_data import MATRIX, make_ct, save
+from labeled_data import MATRIX, make_ct, save
 from LiverTumorLib.ct import CTVolume
 from LiverTumorLib.errors import InputError
 from LiverTumorLib.models.catalogue import SHIPPED, list_bundles

@@ -13,7 +13,7 @@ import pytest
 from CompressionTrainerLib.data.identity import sha256_of
 from CompressionTrainerLib.provenance import append_log, provenance
 from CompressionTrainerLib.stages import evaluate as command
-from labelled_data import save
+from labeled_data import save
 from LiverTumorLib.errors import InputError, LiverTumorError, OutputError, SomeCasesFailed, UsageError
 from LiverTumorLib.models.catalogue import SHIPPED
 from LiverTumorLib.phantom import make_phantom

@@ -20,7 +20,7 @@ from LiverTumorLib.pipelines.results import LIVER, TUMOR, CaseResult, CaseSummar
 from ..environment.process import child_environment
 from .anatomy import anatomy_notes
 from .identity import fingerprint, sha256_of
-from .labelled import Labelled, read_case
+from .labeled import Labeled, read_case
 from .problems import Problem
 from .signature import AKIN_HU, SAME_HU, Signature, distance_hu, sign
 from .splits import Case
@@ -122,8 +122,8 @@ def _nothing(read: None, options: RunOptions, progress: Callable) -> CaseOutput:
 def check_case(case: Case) -> tuple[CaseFacts | None, list[Problem]]:
     """The facts of a case, None where it cannot be used, and its problems."""
     try:
-        labelled = read_case(case)
-        signature = sign(labelled.volume).to_dict()
+        labeled = read_case(case)
+        signature = sign(labeled.volume).to_dict()
         digests = sha256_of(case.ct), case.mask and sha256_of(case.mask)
     except InputError as error:
         at_fault = case.mask if case.mask and str(case.mask) in str(error) else case.ct
@@ -133,9 +133,9 @@ def check_case(case: Case) -> tuple[CaseFacts | None, list[Problem]]:
     problems = _label_problems(case, labeled)
     if any(problem.blocking for problem in problems):
         return None, problems
-    problems += anatomy_notes(case, labelled)
-    areas = [labelled.areas_mm2(mask).round(3).tolist() for mask in (labelled.labels > 0, labelled.labels == TUMOR)]
-    return CaseFacts(signature, *digests, float(labelled.volume.spacing[2]), *areas, case.holds), problems
+    problems += anatomy_notes(case, labeled)
+    areas = [labeled.areas_mm2(mask).round(3).tolist() for mask in (labeled.labels > 0, labeled.labels == TUMOR)]
+    return CaseFacts(signature, *digests, float(labeled.volume.spacing[2]), *areas, case.holds), problems
 
 
 def _kept(case: Case, keep: Path) -> tuple[CaseFacts | None, list[Problem]] | None:
@@ -163,21 +163,21 @@ def _mask_path(case: Case) -> str:
     return os.path.abspath(case.mask) if case.mask else ""
 
 
-def _label_problems(case: Case, labelled: Labelled) -> list[Problem]:
-    present = set(np.unique(labelled.labels).tolist())
+def _label_problems(case: Case, labeled: Labeled) -> list[Problem]:
+    present = set(np.unique(labeled.labels).tolist())
     if case.holds == "none":
         return []
     if present <= {0}:
         return [Problem(case.id, case.mask, "the mask is empty", "take the right mask, or remove the case")]
     if LIVER not in present:
-        return [Problem(case.id, case.mask, "no liver (1) is labelled, only tumor (2)", "label the liver too, or remove the case")]
+        return [Problem(case.id, case.mask, "no liver (1) is labeled, only tumor (2)", "label the liver too, or remove the case")]
     if case.holds == "liver":
-        remedy = "nothing, if not all of it is labelled; otherwise say that the case holds tumor"
-        what = "some tumor (2) is labelled, which is not looked at, since the case counts as one whose tumor is unknown"
+        remedy = "nothing, if not all of it is labeled; otherwise say that the case holds tumor"
+        what = "some tumor (2) is labeled, which is not looked at, since the case counts as one whose tumor is unknown"
         return [Problem(case.id, case.mask, what, remedy, blocking=False)] if TUMOR in present else []
     if TUMOR not in present:
         remedy = "nothing, if the patient has none; where nobody has looked for it, say in patients.csv that the case holds liver"
-        return [Problem(case.id, case.mask, "no tumor (2) is labelled, so it counts as a case without tumor", remedy, blocking=False)]
+        return [Problem(case.id, case.mask, "no tumor (2) is labeled, so it counts as a case without tumor", remedy, blocking=False)]
     return []
 
 

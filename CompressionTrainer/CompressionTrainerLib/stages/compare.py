@@ -84,8 +84,8 @@ def compare_models(arguments: argparse.Namespace, report: ProgressReport) -> Non
         raise UsageError(f"Two models are called {max(names, key=names.count)}; rename the folder of one, so that they can be told apart.")
     split = load_split(data.split, data.folder)
     # Where tumor is unknown, or there is no liver, nothing says what the answer should be.
-    labelled = [case for case in split.cases[arguments.subset] if case.holds == "tumor"]
-    split = replace(split, cases=split.cases | {arguments.subset: labelled})
+    labeled = [case for case in split.cases[arguments.subset] if case.holds == "tumor"]
+    split = replace(split, cases=split.cases | {arguments.subset: labeled})
     split.verify(split.cases[arguments.subset])
     known = {model: input_and_training(model, arguments.run) for model in models}
     for model, (_, training) in known.items():

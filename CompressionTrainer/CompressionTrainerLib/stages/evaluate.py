@@ -91,7 +91,7 @@ def add_parser(subparsers) -> None:
         "--split", type=Path, default=SPLIT, metavar="FILE", help="frozen patient-wise split (default: the LiTS17 subset's)"
     )
     subset = "which patients of the split, or 'all' cases of DATA without a split, in which a mask without label 2 means no tumor "
-    subset += "(where only the liver is labelled, add --no-tumor, or name it in a folder liver-only or in patients.csv, see 'livertumor "
+    subset += "(where only the liver is labeled, add --no-tumor, or name it in a folder liver-only or in patients.csv, see 'livertumor "
     subset += "prepare') (default: val)"
     parser.add_argument("--subset", choices=("train", "val", "test", "all"), default="val", help=subset)
     pair = "a CT (file or DICOM folder) and its mask (1 liver, 2 tumor), instead of DATA; may be repeated"
@@ -230,8 +230,8 @@ def _score(
         draw_slices(picture, volume, outputs[0].labels, truth, settings.pictures)
     # Of a folder without a split, --no-tumor says that only the liver is labeled.
     complete = selection.complete and (options.tumor or "split" in selection.about)
-    is_labelled = case.holds != "liver" and (complete or bool((truth == 2).any()))
-    parts = Parts(liver=not settings.true_liver, tumor=options.tumor and is_labelled, slices=options.slices and is_labelled)
+    is_labeled = case.holds != "liver" and (complete or bool((truth == 2).any()))
+    parts = Parts(liver=not settings.true_liver, tumor=options.tumor and is_labeled, slices=options.slices and is_labeled)
     return score_case(outputs[0], truth, volume, case.patient, parts, agreement)
 
 

@@ -2,7 +2,7 @@
 
 Each target runs in a child that is bounded for each input: HANG_S of computing time, and MEMORY beyond what it had at its start. What
 raises anything but a LiverTumorError, crashes, hangs, swells, or is read as something else than was written is a finding: the file is
-kept in --findings, and the child goes on with the next input. The same seed and number give the same input.
+kept in --findings, and the child continues with the next input. The same seed and number give the same input.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _STARTED = "started"
 
 
 def run_target(name: str, inputs: int, seconds: float, seed: int, findings: Path) -> tuple[int, list[str]]:
-    """Fuzz one target; answers with the number of inputs and what was found."""
+    """Fuzz one target; returns the number of inputs and what was found."""
     found: list[str] = []
     done, deadline = 0, time.monotonic() + seconds
     with tempfile.TemporaryDirectory(dir="/dev/shm" if os.path.isdir("/dev/shm") else None) as folder:

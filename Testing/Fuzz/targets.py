@@ -29,7 +29,7 @@ class Target:
 
     Attributes:
         name: on the command line.
-        make: writes a valid input into a folder and answers with the file that is changed.
+        make: writes a valid input into a folder and returns the file that is changed.
         take: given the changed file.
         mutate: changes its bytes.
     """

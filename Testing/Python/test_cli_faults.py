@@ -1,4 +1,4 @@
-"""What a machine in trouble does to a run: nothing is lost, the user reads one sentence, and the next run goes on."""
+"""What a machine in trouble does to a run: nothing is lost, the user reads one sentence, and the next run continues."""
 
 from __future__ import annotations
 

@@ -82,7 +82,7 @@ def test_a_single_case_is_told_in_the_file_as_in_the_folders(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("lines", "words"),
     [
-        (["case,patient", "77,anna"], "patients.csv: '77' is no case; did you mean '7'?"),
+        (["case,patient", "77,anna"], "patients.csv: '77' is not a case; did you mean '7'?"),
         (["case,patient,holds", "1,anna,spleen"], "line 2: case 1 holds 'spleen'; write tumor, liver"),
         (["case,patient", "1,anna", "1,ben"], "line 3: case 1 has another line already"),
         (["case,patient", ",anna"], "line 2: it names no case"),

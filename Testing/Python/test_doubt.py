@@ -1,4 +1,4 @@
-"""What is no liver is rejected, what is doubtful is noted, and a true liver comes out: whole, small, or cut by the scan."""
+"""What is not a liver is rejected, what is doubtful is noted, and a true liver comes out: whole, small, or cut by the scan."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ def test_single_reasons(phantom):
     assert region(5, 8, 8, cut=True) == ""
     assert "nowhere thicker than" in region(12, 20, 3)
     assert "nowhere thicker than" in region(12, 20, 3, cut=True)
-    assert "density of 400 HU is no liver's" in region(12, 14, 14, hu=400)
+    assert "density of 400 HU is not a liver's" in region(12, 14, 14, hu=400)
     assert region(9, 10, 10, sure=0.95) == "" and "the network was unsure (mean probability 0.75)" in region(9, 10, 10, sure=0.75)
 
 

@@ -1,4 +1,4 @@
-"""A file is what its first bytes say, whatever its name; what is no CT gets the remedy of its kind."""
+"""A file is what its first bytes say, whatever its name; what is not a CT gets the remedy of its kind."""
 
 import bz2
 import gzip

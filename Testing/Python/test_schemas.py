@@ -137,7 +137,7 @@ def test_what_is_no_split_is_refused(tmp_path, content):
 def test_a_data_description_with_a_name_that_no_file_can_have_is_refused(tmp_path):
     entry = {"image": "x" * 10_000, "label": "b.nii"}
     (tmp_path / "dataset.json").write_text(json.dumps({"training": [entry], "labels": {"1": "liver", "2": "tumor"}}))
-    with pytest.raises(InputError, match="dataset.json is no description"):
+    with pytest.raises(InputError, match="dataset.json is not a description"):
         find_cases(tmp_path)
 
 

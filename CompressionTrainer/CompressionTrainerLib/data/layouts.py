@@ -32,7 +32,7 @@ _LITS = re.compile(r"(volume|segmentation)-((\d+)(?:-[a-z]\w*)?)", re.IGNORECASE
 _MASK_NAME = re.compile(r"(.+?)[-_. ](seg|segmentation|labels?|labelmap|masks?|truth)", re.IGNORECASE)
 _MASK_FOLDER = re.compile(r"labels?(tr)?|masks?|segmentations?|truths?", re.IGNORECASE)
 _IMAGE_FOLDER = re.compile(r"images?(tr)?|cts?|volumes?|scans?", re.IGNORECASE)
-_TUMOR_NAMES = ("tumor", "tumour", "cancer", "lesion")
+_TUMOR_NAMES = ("tumor", "tumour", "cancer", "lesion")  # codespell:ignore
 _MASK_MISSING = "the mask is missing"
 _NO_MASK = "put its mask beside it, or remove it"
 _NO_CT = "put its CT beside it, or remove it"
@@ -64,7 +64,7 @@ def find_cases(folder: str | Path) -> Found:
         raise InputError(f"{folder} is no folder; name the folder that holds the labeled CT.")
     entries = read_patients(folder)
     apart = {path: _APART[name] for path in sorted(folder.iterdir()) if path.is_dir() and (name := _plain(path.name)) in _APART}
-    parts = [part for part in (_find_labelled(folder, tuple(apart)), *(_find_apart(path, holds) for path, holds in apart.items())) if part]
+    parts = [part for part in (_find_labeled(folder, tuple(apart)), *(_find_apart(path, holds) for path, holds in apart.items())) if part]
     if not parts:
         raise InputError(
             f"{folder} holds no labeled CT; it should hold volume-N with segmentation-N (LiTS), dataset.json with imagesTr and labelsTr "
@@ -83,7 +83,7 @@ def _plain(name: str) -> str:
     return re.sub(r"[ _]", "-", name.lower())
 
 
-def _find_labelled(folder: Path, skip: tuple[Path, ...] = ()) -> Found | None:
+def _find_labeled(folder: Path, skip: tuple[Path, ...] = ()) -> Found | None:
     """The cases in whichever layout there is, but for those in the folders `skip`; None where there are none."""
     for look in (_find_msd, _find_ircadb, _find_lits, _find_pairs):
         found = look(folder, skip)
@@ -95,7 +95,7 @@ def _find_labelled(folder: Path, skip: tuple[Path, ...] = ()) -> Found | None:
 def _find_apart(folder: Path, holds: str) -> Found:
     """The cases of a folder that holds one kind of them only; raises InputError where it holds none."""
     if holds == "liver":
-        found = _find_labelled(folder)
+        found = _find_labeled(folder)
         if found is None:
             raise InputError(f"{folder} holds no CT with a mask of the liver; put both there, or remove the folder.")
         return replace(found, cases=[replace(case, holds=holds) for case in found.cases])
@@ -140,7 +140,7 @@ def _as_told(found: Found, entries: dict[str, Entry], path: Path) -> Found:
         holds = _holds(entries, case.id) or case.holds
         if (holds == "none") != (case.mask is None):
             what = f"{path.name} says that it holds {holds}, and it has {'no' if case.mask is None else 'a'} mask"
-            problems.append(Problem(case.id, case.ct, what, "mend that line, or the mask"))
+            problems.append(Problem(case.id, case.ct, what, "repair that line, or the mask"))
             continue
         # Where the whole scan has a patient, its parts have the same.
         said = [entries[name].patient for name in (case.id, str(case.patient)) if name in entries]

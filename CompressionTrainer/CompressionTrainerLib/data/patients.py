@@ -49,7 +49,7 @@ def read_patients(folder: Path) -> dict[str, Entry]:
         if not any((case, patient, holds)):
             continue
         if not case or None in row:
-            raise InputError(f"{where} it names no case, or has more columns than the first line; mend that line.")
+            raise InputError(f"{where} it names no case, or has more columns than the first line; repair that line.")
         if holds and holds.lower() not in HOLDS:
             raise InputError(
                 f"{where} case {case} holds {holds!r}; write tumor, liver (its tumor is unknown) or none (no liver in the scan)."
@@ -66,7 +66,7 @@ def require_known(where: str, named: Iterable[str], ids: list[str], error: type[
         if case not in ids:
             near = difflib.get_close_matches(case, ids, 1)
             there = ", ".join(ids[:20]) + (", …" if len(ids) > 20 else "")
-            raise error(f"{where}: {case!r} is no case; " + (f"did you mean {near[0]!r}?" if near else f"there are {there}."))
+            raise error(f"{where}: {case!r} is not a case; " + (f"did you mean {near[0]!r}?" if near else f"there are {there}."))
 
 
 def require_apart(split_file: Path, subsets: dict[str, list[str]], folder: Path) -> None:
@@ -80,5 +80,5 @@ def require_apart(split_file: Path, subsets: dict[str, list[str]], folder: Path)
             if other != subset:
                 raise InputError(
                     f"{split_file}: case {first} is in '{other}' and case {case} in '{subset}', and {folder / FILE} says that both are "
-                    f"patient {patient}; make the split anew."
+                    f"patient {patient}; make the split again."
                 )

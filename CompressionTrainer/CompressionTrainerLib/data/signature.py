@@ -46,7 +46,7 @@ class Signature:
 
     @classmethod
     def from_dict(cls, content: dict) -> Signature:
-        """Raises ValueError, KeyError or TypeError where the content is no signature."""
+        """Raises ValueError, KeyError or TypeError where the content is not a signature."""
         planes = np.frombuffer(base64.b64decode(content["planes"], validate=True), np.uint8)
         return cls(content["voxels"], planes.reshape(-1, CELLS * CELLS))
 
@@ -58,7 +58,7 @@ def sign(volume: CTVolume) -> Signature:
 
 
 def sign_file(path: Path) -> Signature:
-    """The signature of a CT file or DICOM folder, which is read once while it stays as it is; raises InputError where it is no CT."""
+    """The signature of a CT file or DICOM folder, which is read once while it stays as it is; raises InputError where it is not a CT."""
     from LiverTumorLib.errors import InputError
 
     try:

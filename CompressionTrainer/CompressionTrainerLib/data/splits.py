@@ -48,8 +48,8 @@ class Split:
         kind: "patient", or "slice" for the classifier paper's split, in which slices of one patient train and test.
         slices: by subset and case id, the axial slices that belong there; empty where all slices of a subset's cases do.
         tumor_slices: by case id, the axial slices that count as tumor; empty where any tumor pixel counts.
-        source: what the data are and whom to cite, for the cards of models trained on them; empty where nobody has said.
-        weights_licence: under which such models may be used; empty where nobody has said.
+        source: what the data are and whom to cite, for the cards of models trained on them; empty if unknown.
+        weights_licence: under which such models may be used; empty if unknown.
         signatures: by case id as text, what tells its CT again, see `signature`; empty where the split does not say.
     """
 
@@ -126,14 +126,14 @@ def load_split(path: str | Path, data: str | Path) -> Split:
             _require_patients_apart(path, split)
             require_apart(Path(path), {subset: [str(case.id) for case in members] for subset, members in split.cases.items()}, data)
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-        raise InputError(f"{path} is not a split file this version can read ({error}); make it anew.") from error
+        raise InputError(f"{path} is not a split file this version can read ({error}); make it again.") from error
     return split
 
 
 def _cases(content: dict, groups: list[list], data: Path) -> list[Case]:
     """The cases of a subset, listed by patient."""
     if not isinstance(groups, list) or not all(isinstance(group, list) for group in groups):
-        raise TypeError("the patients of a subset are no lists of case ids")
+        raise TypeError("the patients of a subset are not a lists of case ids")
     return [_case(content, str(case), str(min(group)), data) for group in groups for case in group]
 
 
@@ -166,11 +166,11 @@ def _require_kinds(split: Split) -> None:
     if not all(isinstance(case.id, int | str) for case in cases):
         raise TypeError("a case's id is neither a number nor a text")
     if not all(isinstance(k, int) and k >= 0 for ks in chosen for k in ks):
-        raise TypeError("a slice's index is no whole number")
+        raise TypeError("a slice's index is not a whole number")
     for subset in SUBSETS if split.slices else ():
         for case in split.cases[subset]:
             if not isinstance(split.slices[subset][str(case.id)], list):
-                raise TypeError(f"the slices of case {case.id} are no list")
+                raise TypeError(f"the slices of case {case.id} are not a list")
 
 
 def _require_patients_apart(path: str | Path, split: Split) -> None:

@@ -120,7 +120,7 @@ def case_signature(case: Case, split: Split) -> Signature | None:
         try:
             return Signature.from_dict(content)
         except (ValueError, KeyError, TypeError) as error:
-            raise InputError(f"The split '{split.name}' has a damaged signature of case {case.id} ({error}); make it anew.") from error
+            raise InputError(f"The split '{split.name}' has a damaged signature of case {case.id} ({error}); make it again.") from error
     try:
         return sign_file(case.ct)
     except InputError:

@@ -17,7 +17,7 @@ from ..data.unseen import SIGNATURES, case_signature
 
 
 def sign_bundle(folder: Path, split: Split) -> int:
-    """Write the signatures of a bundle's training CT, which are found by their checksums, into its manifest; answers with their number.
+    """Write the signatures of a bundle's training CT, which are found by their checksums, into its manifest; returns their number.
 
     Raises:
         ModelError: there is no bundle, or a damaged one.

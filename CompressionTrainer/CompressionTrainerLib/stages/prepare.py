@@ -44,7 +44,7 @@ class PrepareSettings:
     same_patient: tuple[tuple[str, ...], ...] = option(
         (), "case ids that are one patient, for example 7 9, beside those of DATA/patients.csv; may be repeated", metavar="ID"
     )
-    leave_out: tuple[str, ...] = option((), "case ids that are not used at all, for example those kept for a last test", metavar="ID")
+    leave_out: tuple[str, ...] = option((), "case ids that are not used at all, for example those kept for a final test", metavar="ID")
     skip_bad: bool = option(False, "leave out the cases that cannot be used, instead of stopping there")
 
     def split_options(self, folds: int) -> SplitOptions:
@@ -136,7 +136,7 @@ def prepare(arguments: argparse.Namespace, report: ProgressReport) -> None:
 def _check(
     found: Found, same_patient: Sequence[Sequence[str]], out: Path, skip_bad: bool, report: ProgressReport
 ) -> tuple[dict[str, CaseFacts], list[list[str]]]:
-    """Check the cases, print and write the table; answers with the facts of the usable cases and with the cases of each patient."""
+    """Check the cases, print and write the table; returns the facts of the usable cases and with the cases of each patient."""
     from LiverTumorLib.errors import SomeCasesFailed
     from LiverTumorLib.files import write_table
 

@@ -21,7 +21,7 @@ from .state import is_finished, read_state
 
 RECORD = "run.json"
 QUANTIZED = "quantized"  # the folder of a run's quantization-aware training
-# May be another in a run that goes on; the last two follow from others that may not, and earlier versions did not write them.
+# May be another in a run that continues; the last two follow from others that may not, and earlier versions did not write them.
 _MAY_CHANGE = ("commit", "versions", "machine", "train_ct_sha256", SIGNATURES)
 # What a run that was made from another says of how its network came about, as that one did.
 _INHERITED = ("imagenet", "distillation", "slimming", "pruning")

@@ -63,7 +63,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the command line; answers with the exit code, and says any error in one sentence on stderr."""
+    """Run the command line; returns the exit code, and says any error in one sentence on stderr."""
     _open_standard_files()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):

@@ -162,7 +162,7 @@ def slice_geometry(header, file: Path) -> Slice:
 def _unreadable(file: Path, head: bytes, meta: dict[int, str]) -> Finding:
     """A file that begins as DICOM does, and breaks off or goes wrong then."""
     if head[128:132] != b"DICM":
-        return Finding(file, Kind.FOREIGN, "is no DICOM file")
+        return Finding(file, Kind.FOREIGN, "is not a DICOM file")
     if _is_no_image("", meta.get(2, ""), ""):
         return Finding(file, Kind.OTHER, "other")
     return Finding(file, Kind.LOST, "has a damaged DICOM header", damaged=True, identity=Identity())
@@ -181,7 +181,7 @@ def _judge(file: Path, header, head: bytes, meta: dict[int, str], file_bytes: in
         has_pixels, complete = bool(header.get("Rows")), "BitsAllocated" in header  # which every image has, after its geometry
         if not has_pixels:
             if head[128:132] != b"DICM" and not modality and not sop_class.startswith("1."):
-                return Finding(file, Kind.FOREIGN, "is no DICOM file")
+                return Finding(file, Kind.FOREIGN, "is not a DICOM file")
             if _is_no_image(_code(header, _SOP_CLASS), meta.get(2, ""), modality):
                 return Finding(file, Kind.OTHER, "other")
         if has_pixels and modality != "CT" and not (modality == "" and sop_class == _CT_IMAGE):

@@ -121,7 +121,7 @@ def read_pixels(file: Path) -> Pixels:
         raise InputError(
             f"{file} holds values of type {unit} ({_OTHER_UNITS[unit.upper()]}), not Hounsfield units; choose the plain CT series."
         )
-    if not (0 < slope <= _MOST_RESCALE and abs(intercept or 0.0) <= _MOST_RESCALE):  # which nothing is that is no number
+    if not (0 < slope <= _MOST_RESCALE and abs(intercept or 0.0) <= _MOST_RESCALE):  # NaN is neither
         raise InputError(f"{file} has an impossible rescale (slope {slope:g}, intercept {intercept or 0:g}); export it again.")
     if unit.upper() == "US" or unit.upper().startswith(("HU", "HOU")):
         unit = ""

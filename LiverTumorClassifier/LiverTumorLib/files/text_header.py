@@ -22,7 +22,7 @@ from .stored import DAMAGE, MOST_BEHIND, SMALL, check_regular, check_size, read_
 
 NRRD_ENDINGS = (".nrrd", ".nhdr")
 MOST_NUMBER = 1e12  # no length in a header is longer, whatever its unit
-_LONGEST = 1 << 20  # bytes; a header is text, and what has none of it is no header
+_LONGEST = 1 << 20  # bytes; a header is text, and what has none of it is not a header
 _MOST_FILES = 100_000
 _MM = {"m": 1000.0, "cm": 10.0, "um": 0.001, "µm": 0.001, "micron": 0.001, "microns": 0.001}
 _PATTERN = re.compile(r"[^%]*%0?\d{0,2}d[^%]*")  # the only kind of pattern for file names that is followed

@@ -7,7 +7,7 @@ livers after a resection, and for what the scan's ends cut off:
   al., Hepatology 1995); after a resection a quarter or more must remain (Guglielmi et al., Dig Surg 2012); polycystic
   livers have more than 10 l.
 - Thickness: the liver is the thickest organ of the abdomen. The largest ball inside the true livers of the training data
-  takes 0.22 to 0.5 of the body's width (a child's proportions are no smaller), 0.11 in a tip of 4 cm alone, and 0.12 in a
+  takes 0.22 to 0.5 of the body's width (a child's proportions are not smaller), 0.11 in a tip of 4 cm alone, and 0.12 in a
   fifth of the liver at its left.
 - Density: about 60 HU without contrast medium, below 0 with much fat (Boyce et al., AJR 2010), 100 to 130 HU in the
   portal venous phase (Heiken et al., Radiology 1995).
@@ -48,7 +48,7 @@ def rejection(found: Survey) -> str | None:
     elif found.even_mm >= EVEN_MM:
         reason = f"it goes through all {found.even_mm:.0f} mm of the scan with an even cross-section, as a limb does"
     elif not POSSIBLE_HU[0] <= found.hu <= POSSIBLE_HU[1]:
-        reason = f"its density of {found.hu:.0f} HU is no liver's"
+        reason = f"its density of {found.hu:.0f} HU is not a liver's"
     elif found.ml < SMALLEST_ML and not found.cut:
         reason = "it is much smaller than a newborn's liver, and the scan does not cut it"
     elif found.thickness_mm < THINNEST * found.body_mm:

@@ -36,7 +36,7 @@ def find_tumor(
         volume: CT in axial order.
         labels: the predicted liver on the volume's grid, at least one voxel of it.
         roi: look inside the liver region only; False looks at the whole abdomen and believes all of it.
-        margin_mm: how far beyond the predicted liver tumor is believed.
+        margin_mm: how far beyond the predicted liver tumor is accepted.
         report: receives the stage's fraction.
         threshold: at which the maps will be used; see `keep_sure`.
 

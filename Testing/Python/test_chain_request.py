@@ -223,7 +223,7 @@ def test_what_is_no_sound_bundle_is_not_installed(made, tmp_path):
         install_bundle(made.folder)
     path = made.folder / "manifest.json"
     path.write_text(path.read_text().replace('"mine"', '"../mine"'))
-    with pytest.raises(ModelError, match="cannot be a model's id"):
+    with pytest.raises(ModelError, match="is not an id"):
         install_bundle(made.folder)
     assert not (tmp_path / "models").exists()
 

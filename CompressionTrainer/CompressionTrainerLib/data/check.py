@@ -20,7 +20,7 @@ from LiverTumorLib.pipelines.results import LIVER, TUMOR, CaseResult, CaseSummar
 from ..environment.process import child_environment
 from .anatomy import anatomy_notes
 from .identity import fingerprint, sha256_of
-from .labeled import Labelled, read_case
+from .labeled import Labeled, read_case
 from .problems import Problem
 from .signature import AKIN_HU, SAME_HU, Signature, distance_hu, sign
 from .splits import Case
@@ -163,7 +163,7 @@ def _mask_path(case: Case) -> str:
     return os.path.abspath(case.mask) if case.mask else ""
 
 
-def _label_problems(case: Case, labeled: Labelled) -> list[Problem]:
+def _label_problems(case: Case, labeled: Labeled) -> list[Problem]:
     present = set(np.unique(labeled.labels).tolist())
     if case.holds == "none":
         return []

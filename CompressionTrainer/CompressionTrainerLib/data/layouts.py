@@ -61,7 +61,7 @@ def find_cases(folder: str | Path) -> Found:
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise InputError(f"{folder} is no folder; name the folder that holds the labeled CT.")
+        raise InputError(f"{folder} is not a folder; name the folder that holds the labeled CT.")
     entries = read_patients(folder)
     apart = {path: _APART[name] for path in sorted(folder.iterdir()) if path.is_dir() and (name := _plain(path.name)) in _APART}
     parts = [part for part in (_find_labeled(folder, tuple(apart)), *(_find_apart(path, holds) for path, holds in apart.items())) if part]

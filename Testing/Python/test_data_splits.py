@@ -17,7 +17,7 @@ from LiverTumorLib.models.manifest import InputSpec
 
 pytest.importorskip("sklearn")
 
-SPEC = InputSpec((32, 32), 2.0, neighbour_mm=5.0)
+SPEC = InputSpec((32, 32), 2.0, neighbor_mm=5.0)
 
 
 def make_facts(patients: int, seed: int = 0) -> dict[str, CaseFacts]:
@@ -290,7 +290,7 @@ def test_a_mask_on_another_grid_stops_training_before_it_begins(data, tmp_path):
     assert list((tmp_path).glob("cache/*/*/*")) == []
 
 
-def test_the_shipped_split_says_whose_data_and_which_licence():
+def test_the_shipped_split_says_whose_data_and_which_license():
     shipped = Path(__file__).parents[2] / "CompressionTrainer/CompressionTrainerLib/data/splits/lits17-subset.json"
     split = load_split(shipped, "nowhere")
-    assert "LiTS17" in split.source and "CC BY-NC-ND 4.0" in split.weights_licence
+    assert "LiTS17" in split.source and "CC BY-NC-ND 4.0" in split.weights_license

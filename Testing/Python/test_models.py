@@ -153,7 +153,7 @@ def test_shipped_bundles_are_whole_small_and_say_what_they_are(name):
     trained_on = {str(case) for cases in bundle.manifest.training["cases"].values() for case in cases}
     assert trained_on and not {"3", "18", "36", "39", "41", "48"} & trained_on, "a test patient was trained on"
     assert bundle.manifest.training["commit"]
-    assert "Research use" in bundle.card and bundle.manifest.licence.startswith("Research use only")
+    assert "Research use" in bundle.card and bundle.manifest.license.startswith("Research use only")
 
 
 def test_threads_do_not_change_the_answer():

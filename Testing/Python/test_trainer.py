@@ -152,7 +152,7 @@ def test_a_folder_without_a_run_cannot_be_quantized(data, tmp_path):
 
 
 def test_scores_of_a_case_are_dice_in_the_liver_and_without_tumor_how_little_is_invented():
-    spec = InputSpec(size=(64, 64), spacing_mm=2.0, region="liver", window_hu=(-40, 160), neighbour_mm=4.0)
+    spec = InputSpec(size=(64, 64), spacing_mm=2.0, region="liver", window_hu=(-40, 160), neighbor_mm=4.0)
     liver, tumor, output = (np.zeros((9, 64 + 2 * BORDER, 64 + 2 * BORDER), np.float32) for _ in range(3))
     liver[:, BORDER + 8 : -BORDER - 8, BORDER + 8 : -BORDER - 8] = 255
     found = np.s_[:, BORDER + 20 : BORDER + 40, BORDER + 20 : BORDER + 40]

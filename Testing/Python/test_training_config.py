@@ -140,7 +140,7 @@ def test_a_configuration_survives_json_and_old_ones_get_todays_defaults():
 def test_the_papers_configuration_is_the_papers():
     config = load_config(CONFIGS / "paper.toml")
     assert (config.architecture, config.network.width, config.network.head) == ("mobilenet_v2", 1.0, "average")
-    assert (config.input.size, config.input.neighbour_mm) == ((224, 224), 0.0)
+    assert (config.input.size, config.input.neighbor_mm) == ((224, 224), 0.0)
     optimizer = config.optimizer
     assert (optimizer.learning_rate, optimizer.batch, optimizer.epochs, optimizer.schedule) == (1e-4, 32, 30, "plateau")
     assert optimizer.stop_patience > optimizer.plateau_patience > 0 and config.keep_epochs

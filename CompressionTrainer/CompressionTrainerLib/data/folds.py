@@ -77,7 +77,7 @@ def split_file_content(split: Split) -> dict:
     return {
         "name": split.name,
         "source": split.source,
-        "weights_licence": split.weights_licence,
+        "weights_license": split.weights_license,
         "patients": {subset: _by_patient(cases) for subset, cases in split.cases.items()},
         "cases": entries,
         "sha256": {name: value for name, value in split.sha256.items() if name in files},

@@ -87,7 +87,7 @@ class LesionBank:
         return None
 
     def _cut(self, case: CaseSlices, k: int, rng: np.random.Generator) -> Lesion | None:
-        offset = self._spec.neighbour_mm / case.slice_mm
+        offset = self._spec.neighbor_mm / case.slice_mm
         numbered, count = label(case.tumor[k] >= 128)
         sizes = np.bincount(numbered.ravel(), minlength=count + 1)[1:]
         usable = np.flatnonzero(sizes >= SMALLEST_PX)

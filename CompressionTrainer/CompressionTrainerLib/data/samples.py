@@ -78,7 +78,7 @@ def load_sample(
     case: CaseSlices, k: int, spec: InputSpec, strength: Augmentation | None, rng: np.random.Generator, bank: LesionBank | None = None
 ):
     """Image float32 (rows, columns, 3) in [-1, 1] and masks float32 (rows, columns, 2), liver and tumor, in [0, 1]."""
-    offset = spec.neighbour_mm / case.slice_mm
+    offset = spec.neighbor_mm / case.slice_mm
     if strength is not None:
         offset *= rng.uniform(0.6, 1.4)  # scanners' slice distances and thicknesses differ
         if rng.random() < 0.1:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from LiverTumorLib.errors import InputError
 from LiverTumorLib.files import read_json
+from LiverTumorLib.renamed import with_new_keys
 
 from .identity import sha256_of
 from .patients import HOLDS, require_apart
@@ -49,7 +50,7 @@ class Split:
         slices: by subset and case id, the axial slices that belong there; empty where all slices of a subset's cases do.
         tumor_slices: by case id, the axial slices that count as tumor; empty where any tumor pixel counts.
         source: what the data are and whom to cite, for the cards of models trained on them; empty if unknown.
-        weights_licence: under which such models may be used; empty if unknown.
+        weights_license: under which such models may be used; empty if unknown.
         signatures: by case id as text, what tells its CT again, see `signature`; empty where the split does not say.
     """
 
@@ -61,7 +62,7 @@ class Split:
     slices: dict[str, dict[str, list[int]]] = field(default_factory=dict)
     tumor_slices: dict[str, list[int]] = field(default_factory=dict)
     source: str = ""
-    weights_licence: str = ""
+    weights_license: str = ""
     signatures: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def verify(self, cases: list[Case]) -> None:
@@ -103,7 +104,7 @@ def load_split(path: str | Path, data: str | Path) -> Split:
     """
     data = Path(data)
     try:
-        content = read_json(path)
+        content = with_new_keys(read_json(path))
         cases = {subset: _cases(content, content["patients"].get(subset, []), data) for subset in SUBSETS}
         split = Split(
             content.get("name", Path(path).stem),
@@ -114,7 +115,7 @@ def load_split(path: str | Path, data: str | Path) -> Split:
             content.get("slices", {}),
             content.get("tumor_slices", {}),
             content.get("source", ""),
-            content.get("weights_licence", ""),
+            content.get("weights_license", ""),
             content.get("signatures", {}),
         )
         _require_kinds(split)
@@ -158,7 +159,7 @@ def _within(data: Path, relative: str) -> Path:
 
 def _require_kinds(split: Split) -> None:
     """Raises TypeError where something is not of the kind that `Split` says."""
-    texts = [split.name, split.kind, split.source, split.weights_licence, *split.sha256, *split.sha256.values()]
+    texts = [split.name, split.kind, split.source, split.weights_license, *split.sha256, *split.sha256.values()]
     cases = [case for subset in split.cases.values() for case in subset]
     chosen = [ks for by_case in (*split.slices.values(), split.tumor_slices) for ks in by_case.values()]
     if not all(isinstance(text, str) for text in texts):

@@ -26,16 +26,16 @@ def paint_lesions(
     image: np.ndarray,
     masks: np.ndarray,
     pixel_mm: float,
-    neighbour_mm: float,
+    neighbor_mm: float,
     radius_mm: tuple[float, float],
     rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Paint one to three lesions into healthy liver.
 
     Args:
-        image: float32 (rows, columns, 3) in 0..1; the channels are slices `neighbour_mm` apart, the middle one labeled.
+        image: float32 (rows, columns, 3) in 0..1; the channels are slices `neighbor_mm` apart, the middle one labeled.
         masks: float32 (rows, columns, 2) liver and tumor in 0..1.
-        pixel_mm, neighbour_mm: pixel size and distance of the channels.
+        pixel_mm, neighbor_mm: pixel size and distance of the channels.
         radius_mm: smallest and largest radius.
         rng: source of all randomness.
 
@@ -56,7 +56,7 @@ def paint_lesions(
         core_part, edge_mm = rng.uniform(0.4, 0.8), rng.uniform(1.0, 4.0)
         height = rng.uniform(-0.6, 0.6) * radius  # of the lesion's center above the labeled slice
         for channel in range(3):
-            section = 1 - (((channel - 1) * neighbour_mm - height) / radius) ** 2
+            section = 1 - (((channel - 1) * neighbor_mm - height) / radius) ** 2
             if section <= 0:
                 continue
             border = outline * np.float32(np.sqrt(section))
@@ -71,7 +71,7 @@ def paint_lesions(
 
 
 def paint_mass(
-    image: np.ndarray, masks: np.ndarray, pixel_mm: float, neighbour_mm: float, rng: np.random.Generator
+    image: np.ndarray, masks: np.ndarray, pixel_mm: float, neighbor_mm: float, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     """Paint one mass into the body beside the liver, likelier near it; arguments as of `paint_lesions`.
 
@@ -93,7 +93,7 @@ def paint_mass(
     level, edge_mm, height = rng.uniform(*MASS_LEVEL), rng.uniform(1.0, 4.0), rng.uniform(-0.6, 0.6) * radius
     image = image.copy()
     for channel in range(3):
-        section = 1 - (((channel - 1) * neighbour_mm - height) / radius) ** 2
+        section = 1 - (((channel - 1) * neighbor_mm - height) / radius) ** 2
         if section > 0:
             inside = _filled(outline * np.float32(np.sqrt(section)), distance, edge_mm)
             cover = inside * (1 - masks[..., 0]) * body * np.float32(MASS_COVER)

@@ -65,7 +65,7 @@ def probabilities(model: ModelFile, spec: InputSpec, cases: Sequence[CaseSlices]
         ModelError: the file is not a slice classifier that can be run.
     """
     inner = (slice(None), slice(BORDER, -BORDER), slice(BORDER, -BORDER))
-    shown = ((case.image[inner], int(k), spec.neighbour_mm / case.slice_mm) for case in cases for k in case.ks(case.has_liver))
+    shown = ((case.image[inner], int(k), spec.neighbor_mm / case.slice_mm) for case in cases for k in case.ks(case.has_liver))
     images = (neighbor_channels(*each).astype(np.float32) / np.float32(127.5) - 1 for each in shown)
     try:
         return np.array(_keras(model.path, images) if model.kind == "keras" else _runtime(model, images), dtype=np.float64)

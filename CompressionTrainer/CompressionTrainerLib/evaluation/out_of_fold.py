@@ -70,7 +70,7 @@ class CaseAtPoint:
 
 def held_out(model, case: CaseSlices, spec: InputSpec, task: str) -> HeldOut:
     """Ask a Keras segmentation network about every slice of a case."""
-    image, offset = case.image[INNER], spec.neighbour_mm / case.slice_mm
+    image, offset = case.image[INNER], spec.neighbor_mm / case.slice_mm
     maps = np.empty(image.shape, np.float32)
     for start in range(0, len(image), PREDICT_BATCH):
         ks = range(start, min(start + PREDICT_BATCH, len(image)))

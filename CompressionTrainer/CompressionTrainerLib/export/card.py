@@ -42,12 +42,12 @@ def model_card(manifest: Manifest, size: int) -> str:
 
 {PURPOSE[manifest.task]}
 
-**Not a medical device. Research use only.** Licence of the weights: {manifest.licence}
+**Not a medical device. Research use only.** License of the weights: {manifest.license}
 
 ## Network
 - {network}, width {width}, {quantization}, {size / 1e6:.2f} MB.
 - Input: {rows} x {columns} pixels of {spec.spacing_mm} mm, canvas centered on the {spec.region}; three channels are the slice and its
-  neighbors {spec.neighbour_mm} mm below and above; HU {spec.window_hu[0]:.0f} to {spec.window_hu[1]:.0f} shown{level}.
+  neighbors {spec.neighbor_mm} mm below and above; HU {spec.window_hu[0]:.0f} to {spec.window_hu[1]:.0f} shown{level}.
 - Threshold {manifest.threshold:.2f}{_sure(manifest)}.
 
 ## Training

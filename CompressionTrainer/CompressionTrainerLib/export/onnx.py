@@ -95,7 +95,7 @@ def phantom_slices(spec: InputSpec, count: int = 12) -> list[np.ndarray]:
     canvas = network_slices(volume, frame, spec.window_hu, offset_hu=offset_hu, filters=spec.filters)
     inside = np.flatnonzero(labels.any(axis=(1, 2)))
     shown = inside[np.linspace(0, len(inside) - 1, count).astype(int)]
-    offset = spec.neighbour_mm / float(volume.spacing[2])
+    offset = spec.neighbor_mm / float(volume.spacing[2])
     return [neighbor_channels(canvas, k, offset).astype(np.float32) / 127.5 - 1 for k in shown]
 
 

@@ -21,7 +21,7 @@ CANDIDATES = np.round(np.arange(0.05, 0.91, 0.05), 2)
 
 def predictions(session: Session, case: CaseSlices) -> list[np.ndarray]:
     """All raw outputs of the network for every slice of a case."""
-    image, offset = case.image[INNER], session.bundle.manifest.input.neighbour_mm / case.slice_mm
+    image, offset = case.image[INNER], session.bundle.manifest.input.neighbor_mm / case.slice_mm
     return session.predict_all([neighbor_channels(image, k, offset) for k in range(len(image))])
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from LiverTumorLib.errors import UsageError
 from LiverTumorLib.models.manifest import InputSpec
+from LiverTumorLib.renamed import with_new_keys
 from LiverTumorLib.suggestion import did_you_mean
 
 from ..data.augmentation import Augmentation
@@ -130,6 +131,10 @@ def load_config(path: str | Path) -> TrainConfig:
 
 def config_from_dict(content: dict, path: str | Path = "configuration") -> TrainConfig:
     """The inverse of `TrainConfig.to_dict`, also after a trip through JSON; raises as `load_config` does, naming `path`."""
+    try:
+        content = with_new_keys(content)
+    except ValueError as error:
+        raise UsageError(f"{path} cannot be read as a training configuration: {error}.") from error
     sections = {name: read_section(path, kind, name, content[name]) for name, kind in _SECTIONS.items() if name in content}
     config = read_section(path, TrainConfig, None, {**content, **sections})
     _choice(path, "task", config.task, TASKS)

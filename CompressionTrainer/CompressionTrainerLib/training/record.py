@@ -11,6 +11,7 @@ from pathlib import Path
 from LiverTumorLib.errors import InputError, OutputError
 from LiverTumorLib.files.atomic import atomic_path
 from LiverTumorLib.models.bundle import MANIFEST
+from LiverTumorLib.renamed import with_new_keys
 
 from ..data.signature import Signature
 from ..data.splits import Split
@@ -36,7 +37,7 @@ def read_record(run: Path) -> dict:
     """What is written down about a run; raises InputError where its folder holds no record, or a damaged one."""
     path = run / RECORD
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = with_new_keys(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError) as error:
         raise InputError(f"{run} holds no finished training run: its {RECORD} cannot be read ({error}).") from error
     if not isinstance(record, dict):
@@ -152,7 +153,7 @@ def claim(path: Path, record: dict) -> None:
     record = json.loads(json.dumps(record))
     if path.exists():
         try:
-            earlier = json.loads(path.read_text(encoding="utf-8"))
+            earlier = with_new_keys(json.loads(path.read_text(encoding="utf-8")))
         except ValueError:
             earlier = {}
         for key in record.keys() | earlier.keys():

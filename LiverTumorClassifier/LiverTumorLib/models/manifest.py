@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from ..ct.filters import Filters, check_filters
+from ..renamed import with_new_keys
 
 SCHEMA = 1
 TASKS = ("liver", "tumor", "slice")
@@ -33,7 +34,7 @@ class InputSpec:
         spacing_mm: canvas pixel size.
         region: "body" (canvas on the soft tissue's center) or "liver" (canvas on the liver, all of it).
         window_hu: HU shown as the darkest and the brightest value.
-        neighbour_mm: distance of the slices shown as first and third channel.
+        neighbor_mm: distance of the slices shown as first and third channel.
         margin_mm: room kept around the liver where region is "liver".
         liver_hu: HU that the liver's median is brought to where region is "liver"; None shows the HU as they are.
         filters: (name, strength) pairs of `ct.filters`, applied to every slice in this order; none by default.
@@ -43,7 +44,7 @@ class InputSpec:
     spacing_mm: float
     region: str = "body"
     window_hu: tuple[float, float] = (-40.0, 160.0)
-    neighbour_mm: float = 5.0
+    neighbor_mm: float = 5.0
     margin_mm: float = 10.0
     liver_hu: float | None = None
     filters: Filters = ()
@@ -53,7 +54,7 @@ class InputSpec:
             raise ValueError(f"region is {self.region!r}; it must be 'body' or 'liver'")
         if self.liver_hu is not None and self.region != "liver":
             raise ValueError("liver_hu needs the region 'liver': elsewhere nothing says where the liver is")
-        lengths = {"spacing_mm": self.spacing_mm, "neighbour_mm": self.neighbour_mm, "margin_mm": self.margin_mm}
+        lengths = {"spacing_mm": self.spacing_mm, "neighbor_mm": self.neighbor_mm, "margin_mm": self.margin_mm}
         for name, length in lengths.items():
             if not (0 <= _number(name, length) <= LONGEST_MM):
                 raise ValueError(f"{name} is {length}; it must be from 0 to {LONGEST_MM}")
@@ -91,7 +92,7 @@ class Manifest:
         labels: the structures found, with SNOMED codes.
         training: cases, split, seed, configuration, commit, command.
         metrics: measured figures and how they were measured.
-        licence: of the weights.
+        license: of the weights.
     """
 
     id: str
@@ -101,7 +102,7 @@ class Manifest:
     input: InputSpec
     threshold: float
     files: dict[str, dict[str, Any]]
-    licence: str
+    license: str
     labels: list[dict[str, Any]] = field(default_factory=list)
     calibration: Calibration = field(default_factory=Calibration)
     sure: float = 0.0
@@ -115,13 +116,13 @@ class Manifest:
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Manifest:
         """Raises ValueError, KeyError or TypeError where the content is not a manifest of this schema."""
-        data = dict(data)
+        data = dict(with_new_keys(data))
         unknown = set(data) - {f.name for f in fields(cls)}
         if unknown:
             raise ValueError(f"unknown field {sorted(unknown)[0]!r}")
         spec = {key: tuple(value) if isinstance(value, list) else value for key, value in data.pop("input").items()}
         manifest = cls(input=InputSpec(**spec), calibration=Calibration(**data.pop("calibration", {})), **data)
-        texts = {"id": manifest.id, "version": manifest.version, "title": manifest.title, "licence": manifest.licence}
+        texts = {"id": manifest.id, "version": manifest.version, "title": manifest.title, "license": manifest.license}
         if wrong := [name for name, text in texts.items() if not isinstance(text, str) or len(text) > _LONGEST]:
             raise ValueError(f"{wrong[0]} is not text, or too long")
         if not re.fullmatch(r"[^\x00-\x1f\x7f-\x9f/\\]+", manifest.id):

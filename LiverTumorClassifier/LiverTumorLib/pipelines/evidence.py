@@ -60,7 +60,7 @@ def _cell_maps(session: Session, volume: CTVolume, labels: np.ndarray | None, re
     if labels is not None and not labels.any():
         return SliceMaps(np.arange(count), np.zeros((count, 1, 1), np.float32), Frame((1, 1), 1.0, (0.0, 0.0), (1.0, 1.0)))
     frame, offset_hu = lay_canvas(spec, volume, labels)
-    offset = spec.neighbour_mm / float(volume.spacing[2])
+    offset = spec.neighbor_mm / float(volume.spacing[2])
     canvas = prepared_slices(spec, volume, frame, offset_hu, part_of(report, 0, PREPARATION))
     report = part_of(report, PREPARATION, 1)
     maps = []

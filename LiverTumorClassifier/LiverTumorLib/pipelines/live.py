@@ -38,7 +38,7 @@ class SliceScorer:
         everywhere = np.arange(volume.shape[0])
         self._scored = everywhere if labels is None else everywhere[labels.any(axis=(1, 2))]
         self._session = session
-        self._offset = spec.neighbour_mm / float(volume.spacing[2])
+        self._offset = spec.neighbor_mm / float(volume.spacing[2])
         self._slice_mm = float(volume.spacing[2])
         self._reach = smoothing_reach(self._slice_mm)
         self._logits = np.full(volume.shape[0], np.nan, np.float32)

@@ -127,7 +127,7 @@ def part_of(report: Report, first: float, last: float) -> Report:
 def _predictions(session: Session, volume: CTVolume, frame: Frame, ks: np.ndarray, report: Report, offset_hu: float = 0.0):
     """Yield (position in ks, all raw outputs) a few slices at a time."""
     spec = session.bundle.manifest.input
-    offset = spec.neighbour_mm / float(volume.spacing[2])
+    offset = spec.neighbor_mm / float(volume.spacing[2])
     reach = int(np.ceil(offset))
     first = max(0, int(ks[0]) - reach)
     last = min(volume.shape[0] - 1, int(ks[-1]) + reach)

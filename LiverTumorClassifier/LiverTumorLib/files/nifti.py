@@ -135,6 +135,7 @@ def _size_in_trailer(path: Path) -> int:
         return int.from_bytes(file.read(4), "little")
 
 
+@np.errstate(invalid="ignore", over="ignore")  # of signaling NaN; what is not finite is looked for
 def affine_of(header, path: Path) -> tuple[np.ndarray, tuple[str, ...]]:
     """IJK to RAS, in mm, of a NIfTI header, and notes where the header contradicts itself.
 

@@ -144,10 +144,10 @@ def _spread(values: np.ndarray) -> float:
 
 def _fault(values: np.ndarray, offset: float | None, whole: bool) -> str | None:
     """What was done to values that are not HU, and what to do; None where nothing can be told."""
+    if offset is not None and (values.size >= _JUDGED or _usual(offset)):
+        return _offset_sentence(offset)
     if values.size < _JUDGED:
         return _offset_sentence(float(OFFSET_HU)) if _all_near(values, OFFSET_HU) else None
-    if offset is not None:
-        return _offset_sentence(offset)
     for modulus in (65536, 4096):
         unwrapped = _unwrapped(values, modulus)
         if unwrapped is not None and measured_offset(unwrapped) is not None:
@@ -181,13 +181,19 @@ def _fault(values: np.ndarray, offset: float | None, whole: bool) -> str | None:
     )
 
 
+def _usual(offset: float) -> list[int]:
+    """The customary offsets that a measured one may be, the nearest first."""
+    return sorted((value for value in _USUAL if abs(value - offset) < 60), key=lambda value: abs(value - offset))
+
+
 def _offset_sentence(offset: float) -> str:
-    usual = sorted((value for value in _USUAL if abs(value - offset) < 60), key=lambda value: abs(value - offset))
+    usual = _usual(offset)
     what = " or ".join(map(str, usual)) if usual else f"{offset:.0f}"
     verb = f"subtract {what} from its values" if offset > 0 else f"add {what.replace('-', '')} to its values"
     exact = "the one that its source names, or that brings" if len(usual) > 1 else "whichever brings"
+    twice = "was subtracted twice, perhaps; " if offset < 0 and usual else ""
     return (
-        f"looks like a CT stored with an offset of {what} (measured: about {offset:.0f}; soft tissue lies near {offset + 50:.0f}); "
+        f"looks like a CT stored with an offset of {what} ({twice}measured: about {offset:.0f}; soft tissue lies near {offset + 50:.0f}); "
         f"{verb} ({exact} air to -1000 and fat to -100) and try again."
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+from copy import deepcopy
 from random import Random
 
 _NUMBERS = [0, 1, 2, 3, 4, 7, 8, 127, 128, 255, 256, 32767, 32768, 65535, 2**31 - 1, 2**31, 2**32 - 1, 2**63 - 1]
@@ -88,7 +89,7 @@ def mutate_json(content: bytes, random: Random) -> bytes:
         elif kind == 2 and isinstance(inside[key], (int, float)) and not isinstance(inside[key], bool):
             inside[key] = random.choice((-inside[key], inside[key] * 1e6, inside[key] + 0.5, str(inside[key])))
         else:
-            inside[key] = random.choice(_VALUES)
+            inside[key] = deepcopy(random.choice(_VALUES))
     return json.dumps(data).encode()
 
 

@@ -100,7 +100,7 @@ def test_one_bad_case_does_not_stop_the_rest(work):
         **dict.fromkeys(["b crash", "c strange", "d", "missing"], "failed"),
     }
     assert "signal SIGABRT" in table["b crash"]["reason"] and "last words" in table["b crash"]["reason"]
-    assert "damaged" in table["d"]["reason"] and "does not exist" in table["missing"]["reason"]
+    assert "incomplete" in table["d"]["reason"] and "does not exist" in table["missing"]["reason"]
     final = done.stderr[done.stderr.index("4 of 6 cases have no result:") :]
     assert all(f"\n  {name}: {table[name]['reason']}" in final for name in ("b crash", "c strange", "d", "missing"))
     log = re.search(r"KeyError: 'unforeseen'.*Details are in (\S+\.log)\.", table["c strange"]["reason"]).group(1)

@@ -134,8 +134,10 @@ def load_split(path: str | Path, data: str | Path) -> Split:
 def _cases(content: dict, groups: list[list], data: Path) -> list[Case]:
     """The cases of a subset, listed by patient."""
     if not isinstance(groups, list) or not all(isinstance(group, list) for group in groups):
-        raise TypeError("the patients of a subset are not a lists of case ids")
-    return [_case(content, str(case), str(min(group)), data) for group in groups for case in group]
+        raise TypeError("the patients of a subset are not lists of case ids")
+    if not all(isinstance(case, int | str) for group in groups for case in group):
+        raise TypeError("a case's id is neither a number nor a text")
+    return [_case(content, str(case), patient, data) for group in groups if group for patient in [str(min(group))] for case in group]
 
 
 def _case(content: dict, case: str, patient: str, data: Path) -> Case:
@@ -160,12 +162,9 @@ def _within(data: Path, relative: str) -> Path:
 def _require_kinds(split: Split) -> None:
     """Raises TypeError where something is not of the kind that `Split` says."""
     texts = [split.name, split.kind, split.source, split.weights_license, *split.sha256, *split.sha256.values()]
-    cases = [case for subset in split.cases.values() for case in subset]
     chosen = [ks for by_case in (*split.slices.values(), split.tumor_slices) for ks in by_case.values()]
     if not all(isinstance(text, str) for text in texts):
         raise TypeError("a name or a checksum is not text")
-    if not all(isinstance(case.id, int | str) for case in cases):
-        raise TypeError("a case's id is neither a number nor a text")
     if not all(isinstance(k, int) and k >= 0 for ks in chosen for k in ks):
         raise TypeError("a slice's index is not a whole number")
     for subset in SUBSETS if split.slices else ():

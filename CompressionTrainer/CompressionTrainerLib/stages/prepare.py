@@ -153,7 +153,7 @@ def _check(
     report("check", 1.0, f"{found.layout}: {len(found.cases)} cases checked", None)
     by_name: dict[str, list[str]] = {}
     for case in found.cases:
-        by_name.setdefault(str(case.patient), []).append(case.id)
+        by_name.setdefault(case.patient, []).append(case.id)
     stated = patient_groups(facts, ([case for case in ids if case in facts] for ids in (*by_name.values(), *same_patient)))
     patient = {case: number for number, group in enumerate(stated) for case in group}
     pairs = [pair for pair in alike(facts) if pair[2] == 0 or patient[pair[0]] != patient[pair[1]]]

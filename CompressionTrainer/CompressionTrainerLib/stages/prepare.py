@@ -137,6 +137,7 @@ def _check(
     found: Found, same_patient: Sequence[Sequence[str]], out: Path, skip_bad: bool, report: ProgressReport
 ) -> tuple[dict[str, CaseFacts], list[list[str]]]:
     """Check the cases, print and write the table; returns the facts of the usable cases and with the cases of each patient."""
+    from LiverTumorLib.cli.progress import visible
     from LiverTumorLib.errors import SomeCasesFailed
     from LiverTumorLib.files import write_table
 
@@ -160,7 +161,7 @@ def _check(
     patients = patient_groups(facts, [*stated, *([one, other] for one, other, apart in pairs if apart < SAME_HU)])
     problems = found.problems + problems + copies(found.cases, pairs) + known_patients(found.cases, facts)
     write_table(out / CHECK, [problem.row() for problem in problems], COLUMNS)
-    print("\n".join(map(str, problems)) or "Nothing is wrong with the data.")
+    print(visible("\n".join(map(str, problems))) or "Nothing is wrong with the data.")
     bad = {problem.case for problem in problems if problem.blocking}
     if bad and not skip_bad:
         raise SomeCasesFailed(

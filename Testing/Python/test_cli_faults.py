@@ -66,7 +66,10 @@ def test_a_temporary_folder_without_room_is_named(work, kilobytes):
     with small_disk(Path("disk"), kilobytes) as disk:
         environment = os.environ | {"TMPDIR": str(disk.absolute())}
         done = run("segment", "a.nii", "--out", "out", check=errors.OutputError.exit_code, env=environment)
-        assert f"cannot be written to the temporary folder {disk.absolute()}: " in done.stderr and "TMPDIR names another" in done.stderr
+        assert (
+            f"cannot be written to the temporary folder {disk.absolute()}: " in done.stderr
+            and "set TMPDIR to another folder" in done.stderr
+        )
         assert os.listdir(disk) == []
     assert "a: liver" in run("segment", "a.nii", "--out", "out").stdout
 

@@ -24,7 +24,7 @@ def test_results_come_back_whole(temp):
     volume = ct(notes=["a slice was interpolated"])
     output = start("whole", volume, RunOptions(liver_model="other", threads=2)).wait(timeout=PATIENCE_S)
     np.testing.assert_array_equal(output.labels, volume.array > 0)
-    assert output.labels.dtype == np.uint8 and output.labels.flags.writable
+    assert output.labels.dtype == np.uint8 and output.labels.flags.writeable
     assert output.probabilities["liver"].dtype == np.float16 and (output.probabilities["liver"] == 0.5).all()
     assert output.result.summary.liver_ml == pytest.approx((volume.array > 0).sum() * 0.7 * 0.7 * 2.5 / 1000)
     assert output.result.summary.notes == ["a slice was interpolated"]
@@ -153,7 +153,7 @@ def test_a_temporary_folder_that_cannot_be_used(temp, monkeypatch):
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 def test_a_full_disk_is_said_and_leaves_nothing(temp, monkeypatch):
     monkeypatch.setattr(np, "save", lambda path, array, **more: Path("/dev/full").write_bytes(bytes(array)))
-    with pytest.raises(OutputError, match="cannot be written: No space left on device"):
+    with pytest.raises(OutputError, match="cannot be written to the temporary folder .*: No space left on device"):
         start("whole")
 
 

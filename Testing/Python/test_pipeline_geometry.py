@@ -39,7 +39,7 @@ class Thresholds:
         self.bundle = SimpleNamespace(
             id=task,
             describe=lambda: {"id": task, "task": task},
-            manifest=SimpleNamespace(task=task, input=self.spec, calibration=Calibration(), threshold=0.5),
+            manifest=SimpleNamespace(task=task, input=self.spec, calibration=Calibration(), threshold=0.5, sure=0.0),
         )
 
     def predict_all(self, images) -> list[np.ndarray]:

@@ -123,7 +123,9 @@ def write_job(
 
 def _not_written(what: str, folder: Path, error: OSError) -> errors.OutputError:
     reason = error.strerror or "no space left on device"  # numpy says of a short write how short, and not why
-    return errors.OutputError(f"{what} cannot be written to the temporary folder {folder.parent}: {reason}; TMPDIR names another.")
+    return errors.OutputError(
+        f"{what} cannot be written to the temporary folder {folder.parent}: {reason}; make room there, or set TMPDIR to another folder."
+    )
 
 
 def read_job(path: str | Path) -> JobRecord:

@@ -129,7 +129,7 @@ def check_case(case: Case) -> tuple[CaseFacts | None, list[Problem]]:
     problems = _label_problems(case, labelled)
     if any(problem.blocking for problem in problems):
         return None, problems
-    problems += anatomy_notes(case, labelled)
+    problems += [*_reading_notes(case, labelled), *anatomy_notes(case, labelled)]
     areas = [labelled.areas_mm2(mask).round(3).tolist() for mask in (labelled.labels > 0, labelled.labels == TUMOR)]
     return CaseFacts(voxels_sha256(labelled.volume.array), *digests, float(labelled.volume.spacing[2]), *areas), problems
 
@@ -165,6 +165,12 @@ def _label_problems(case: Case, labelled: Labelled) -> list[Problem]:
         remedy = "nothing, if the patient has none; otherwise label it"
         return [Problem(case.id, case.mask, "no tumor (2) is labelled, so it counts as a case without tumor", remedy, blocking=False)]
     return []
+
+
+def _reading_notes(case: Case, labelled: Labelled) -> list[Problem]:
+    """What was repaired or chosen while the CT was read."""
+    remedy = "nothing, if that was to be expected; otherwise export the CT again"
+    return [Problem(case.id, case.ct, note.rstrip("."), remedy, blocking=False) for note in labelled.volume.notes]
 
 
 def _duplicates(cases: Sequence[Case], facts: dict[str, CaseFacts]) -> list[Problem]:

@@ -11,6 +11,8 @@ from LiverTumorLib.errors import OutputError
 from ..data.training_data import TrainingData
 from ..training.settings import START, start_weights
 
+CONFIG_HELP = "training configuration: a TOML file (its path has a separator or ends in .toml), or the name of a shipped one"
+
 
 def add_data_options(parser: argparse.ArgumentParser) -> None:
     """The labeled CT, how it is divided, and where its network slices are kept."""

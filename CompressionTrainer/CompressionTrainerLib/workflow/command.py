@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ..stages.options import add_events_option, add_start_option
+from ..stages.options import CONFIG_HELP, add_events_option, add_start_option
+from .commands import STAGES
 
 
 def add_parser(subparsers) -> None:
@@ -13,19 +14,19 @@ def add_parser(subparsers) -> None:
     parser = subparsers.add_parser(
         "compress",
         help="train, prune, quantize, export and measure a model, in one go",
-        description="Take a network through all stages that a configuration names: prepare, train, distill, slim, prune, quantize, "
-        "export, onnx, variants, evaluate (on the val patients). All that comes of it lies in the folder --out: models, logs, settings, "
+        description=f"Take a network through all stages that a configuration names, of these: {', '.join(STAGES)}. Figures are of the "
+        "val patients. All that comes of it lies in the folder --out: models, logs, settings, "
         "versions, checksums of the data. The same command again goes on where it was stopped and leaves out the stages whose settings "
         "and data are the same. Shipped configurations are paper, fast, best and small. Needs TensorFlow: pip install '.[train]'.",
     )
-    parser.add_argument("config", metavar="CONFIG", help="chain configuration (TOML), or the name of a shipped one")
+    config = "chain configuration: a TOML file (its path has a separator or ends in .toml), or the name of a shipped one"
+    parser.add_argument("config", metavar="CONFIG", help=config)
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder with the labelled CT")
     parser.add_argument("--split", type=Path, metavar="FILE", help="frozen split (JSON) (default: one is made first, as 'prepare' does)")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the whole chain")
     cache = "folder of prepared network slices, which several chains may share (default: OUT/cache)"
     parser.add_argument("--cache", type=Path, metavar="DIR", help=cache)
-    network = "training configuration (TOML), or the name of a shipped one, in place of CONFIG's"
-    parser.add_argument("--network", metavar="CONFIG", help=network)
+    parser.add_argument("--network", metavar="CONFIG", help=f"{CONFIG_HELP}, in place of CONFIG's")
     parser.add_argument("--imagenet", type=Path, metavar="FILE", help="ImageNet weights of MobileNetV2 (.npz) to start from")
     add_start_option(parser)
     until = "stop after this stage, for example 'prepare' to look at the data first; the same command without it goes on"

@@ -26,7 +26,7 @@ def plot_training(stages: list[list[dict[str, float]]], score: str) -> str:
 
 
 def column_of(epochs: list[dict[str, float]], kind: str, prefix: str = "") -> str | None:
-    """The log's column of a figure: "val_dice", or "val_probability_accuracy" of a network with several outputs; None without it."""
+    """The log's column of a figure: "val_dice", or "val_probability_accuracy" in logs of earlier versions; None without it."""
     names = [name for name in epochs[0] if name.startswith("val_") == bool(prefix) and name.removeprefix("val_").endswith(kind)]
     return min(names, key=len, default=None)
 

@@ -378,6 +378,20 @@ def test_a_stage_that_dies_without_a_word_is_a_worker_error(tmp_path, monkeypatc
         run_child(["train"], tmp_path / "logs/train.log", lambda event: None)
 
 
+def test_the_log_of_a_stage_holds_the_figures_of_its_epochs(tmp_path, monkeypatch):
+    code = (
+        "from CompressionTrainerLib.progress import reporting\n"
+        "with reporting(True, 'out') as report:\n"
+        "    report('train', 0.4, 'Epoch 1 of 2', None)\n"
+        "    report('train', 0.5, 'Epoch 1 of 2', {'loss': 0.51234, 'val_accuracy': 0.75})\n"
+    )
+    monkeypatch.setattr(child, "PROGRAM", (sys.executable, "-c", code))
+    told = []
+    run_child(["train"], tmp_path / "logs/train.log", told.append)
+    assert (tmp_path / "logs/train.log").read_text().splitlines()[2:] == ["Epoch 1 of 2: loss 0.5123, val_accuracy 0.75"]
+    assert {"loss": 0.51234, "val_accuracy": 0.75} in [event.get("metrics") for event in told if event]
+
+
 def test_an_exit_code_keeps_its_kind(tmp_path, monkeypatch):
     code = "import sys; print('livertumor: all is lost.', file=sys.stderr); sys.exit(int(sys.argv[1]))"
     monkeypatch.setattr(child, "PROGRAM", (sys.executable, "-c", code))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from LiverTumorLib.files import atomic_path, write_json, write_table
 
+from ..provenance import code_of
 from .case import CaseScores, Structure
 from .text import interval, number
 
@@ -173,7 +174,7 @@ def _basis(interval: dict, summary: dict) -> str:
 def _provenance(provenance: dict) -> str:
     models = "; ".join(f"{model['id']} {model['version']} (sha256 {model['sha256'][:12]})" for model in provenance["models"])
     changed = " with changes" if provenance["uncommitted_changes"] else ""
-    return f"`{provenance['command']}`, {provenance['date']}, commit {provenance['commit']}{changed}. Models: {models}."
+    return f"`{provenance['command']}`, {provenance['date']}, {code_of(provenance)}{changed}. Models: {models}."
 
 
 def _table(rows: list[dict]) -> str:

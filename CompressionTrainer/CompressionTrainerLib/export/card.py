@@ -5,6 +5,7 @@ from __future__ import annotations
 from LiverTumorLib.models.manifest import Manifest
 
 from ..networks.config import architecture_title
+from ..provenance import code_of
 
 PURPOSE = {
     "liver": "Segments the liver, tumors included, on axial slices of abdominal CT. Stage 1 of the two-stage pipeline.",
@@ -29,7 +30,7 @@ def model_card(manifest: Manifest, size: int) -> str:
         )
     made = "".join(f"\n- {sentence}" for sentence in _compression(training))
     versions = ", ".join(f"{name} {number}" for name, number in training["versions"].items())
-    commit, name = training["commit"], config["name"]
+    code, name = code_of(training), config["name"]
     width, seed, batch = config["network"]["width"], config["seed"], config["optimizer"]["batch"]
     quantization = manifest.files["model.tflite"]["quantization"]
     source = training.get("source") or f"'{training['split']}'"
@@ -55,7 +56,7 @@ def model_card(manifest: Manifest, size: int) -> str:
   {_choices(training)}. {_others(training)}
 - Start: {start}.{made}
 - {epochs} of {slices} slices, batch {batch}, seed {seed}.
-- Commit {commit}; `livertumor train {name}.toml`, {quantize}`livertumor export`.
+- {code[0].upper()}{code[1:]}; `livertumor train {name}.toml`, {quantize}`livertumor export`.
 - {versions}.
 
 ## Measured

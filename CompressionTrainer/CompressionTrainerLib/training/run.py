@@ -133,7 +133,8 @@ def fit(
         print(f"{out}: going on after epoch {first} of {epochs}.", flush=True)
     if first < epochs and not keeper.state.stopped:
         training, validation, validation_steps = shared_batches(strategy, config, slices, first)
-        watching = [PlainNames(model.output_names), StopAtNaN(), *([SeedDropout(config.seed)] if strategy.num_replicas_in_sync == 1 else [])]
+        watching = [PlainNames(model.output_names), StopAtNaN()]
+        watching += [SeedDropout(config.seed)] if strategy.num_replicas_in_sync == 1 else []
         telling = [Tell(report or Console(), first, epochs, steps)]  # after all is saved
         if tensorboard and writes(strategy):
             telling.append(keras.callbacks.TensorBoard(str(out / "tensorboard")))

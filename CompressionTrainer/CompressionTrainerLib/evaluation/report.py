@@ -9,7 +9,7 @@ from LiverTumorLib.files import atomic_path, write_json, write_table
 
 from ..provenance import code_of
 from .case import CaseScores, Structure
-from .text import interval, number
+from .text import interval, number, one_answer
 
 FILES = ("cases.csv", "lesions.csv", "slices.csv", "evaluation.json", "evaluation.md")
 SCORED_LESION_COLUMNS = ["case", "patient", "kind", "volume_ml", "covered", "group_iou", "found", "touched"]
@@ -79,7 +79,7 @@ def markdown(title: str, rows: list[dict], summary: dict, provenance: dict) -> s
         parts += [
             "## Tumor",
             _structure_table("tumor", rows),
-            _tumor_text(summary["tumor"]),
+            _tumor_text(summary["tumor"], rows),
             "## Lesions",
             _lesion_text(summary["lesions"]),
         ]
@@ -120,12 +120,14 @@ def _structure_table(name: str, rows: list[dict]) -> str:
     return _table(table)
 
 
-def _tumor_text(tumor: dict) -> str:
+def _tumor_text(tumor: dict, rows: list[dict]) -> str:
     lines = [
         f"Over the {tumor['cases_with_tumor']} cases with tumor: mean Dice {interval(tumor['mean_dice'])}, "
         f"median {interval(tumor['median_dice'])}; share of them whose tumor was touched at all "
         f"{interval(tumor['cases_with_tumor_touched'])} (Wilson)."
     ]
+    if tumor["cases_with_tumor"] and not any(row.get("tumor_predicted_ml") for row in rows):
+        lines.append("**No tumor was found in any case.**")
     for name, ml in tumor["false_positive_ml_without_tumor"].items():
         lines.append(f"Case {name} has no tumor: {ml:.2f} ml of false positives.")
     return "\n".join(lines)
@@ -163,6 +165,8 @@ def _slice_table(summary: dict) -> str:
         f"Threshold {first['threshold']:.3g}; slices that hold liver: {counts['tp']} true and {counts['fp']} false positives, "
         f"{counts['fn']} false and {counts['tn']} true negatives."
     )
+    if same := one_answer(counts["tp"] + counts["fp"], first["slices"]):
+        confusion += f" **The model {same}**"
     return f"{_table(table)}\n\n{confusion} {_basis(first['auc'], summary)}"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from LiverTumorLib.metrics import Counts, precision_recall_curve, reliability, roc_curve
 
-from ..evaluation.text import interval, number
+from ..evaluation.text import interval, number, one_answer
 from .drawing import png_uri
 from .inputs import Evaluation, Inputs, Scores, both_kinds, cross_validated
 from .page import Figure, Section, Table, Text
@@ -49,6 +49,7 @@ def slices_section(inputs: Inputs) -> Section | None:
         title = f"Networks alone: {content['title']}"
         blocks += curve_figure(f"curves-networks-{place}", comparison.scores, title)
         blocks.append(_confusion_figure(f"confusion-networks-{place}", title, content["models"], content["threshold"]))
+        blocks += _alike(content["models"])
     for place, evaluation in enumerate(evaluations, start=1):
         blocks += _evaluation_figures(place, evaluation)
     return Section("Slices with and without tumor", blocks)
@@ -142,7 +143,8 @@ def _figure_cells(figures: dict) -> dict:
 
 def _evaluation_figures(place: int, evaluation: Evaluation) -> list:
     figures, title = evaluation.content["summary"]["slices_with_liver"], evaluation.title
-    blocks = [_confusion_figure(f"confusion-{place}", title, {"whole pipeline": figures}, figures["threshold"])]
+    blocks: list = [_confusion_figure(f"confusion-{place}", title, {"whole pipeline": figures}, figures["threshold"])]
+    blocks += _alike({"The whole pipeline": figures})
     patients = evaluation.scores.by_patient(liver_only=True) if evaluation.scores else []
     if patients:
         blocks += curve_figure(f"curves-{place}", {"whole pipeline": evaluation.scores}, title)
@@ -153,6 +155,12 @@ def _evaluation_figures(place: int, evaluation: Evaluation) -> list:
         )
         blocks.append(Figure(f"reliability-{place}", caption, plot_reliability(result)))
     return blocks
+
+
+def _alike(figures: dict[str, dict]) -> list[Text]:
+    """Notes on those that give one answer for all slices."""
+    said = {name: one_answer(each["confusion"]["tp"] + each["confusion"]["fp"], each["slices"]) for name, each in figures.items()}
+    return [Text(f"{name} {same}", "note") for name, same in said.items() if same]
 
 
 def _confusion_figure(name: str, title: str, figures: dict[str, dict], threshold: float | None) -> Figure:

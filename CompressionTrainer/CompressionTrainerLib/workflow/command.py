@@ -45,9 +45,12 @@ def run(arguments: argparse.Namespace) -> None:
         LiverTumorError: of the kind that says what is wrong before the start, or with which a stage ended.
     """
     from LiverTumorLib.errors import OutputError, UsageError
+    from LiverTumorLib.models.bundle import load_bundle
 
+    from ..export.card import answers_alike
     from ..progress import reporting
     from .config import load_chain
+    from .folder import bundle_of
     from .run import chain_status, compress, require_unchanged
 
     if arguments.measure and not arguments.dry_run:
@@ -75,6 +78,8 @@ def run(arguments: argparse.Namespace) -> None:
         if arguments.events:
             report("plan", 0.0, lines[-1], None)
         compress(status, f"livertumor compress {chain.path.name}", report)
+    if (bundle := bundle_of(out)) and (same := answers_alike(load_bundle(bundle).manifest)):
+        print(same)
     print(f"Everything is in {out}.")
 
 

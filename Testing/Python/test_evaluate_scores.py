@@ -154,6 +154,9 @@ def test_report_shows_and_stores_what_was_measured(cases, tmp_path):
     assert f"| 1 | {288 / 312:.3f} |" in text
     stored = json.loads((tmp_path / "evaluation.json").read_text(encoding="utf-8"))
     assert stored["cases"][2]["tumor_hd95_mm"] is None  # no surface to measure to
+    voxels = stored["summary"]["liver"]["mean_hd95_voxels_mm"]["value"]
+    assert voxels == pytest.approx(np.mean([case["liver_hd95_voxels_mm"] for case in stored["cases"]]))
+    assert "HD95 by area (mm) | HD95 by voxels (mm)" in text and "as MedPy and most papers have it" in text
     assert stored["summary"]["lesions"]["found"] == 1
     with open(tmp_path / "cases.csv", newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))

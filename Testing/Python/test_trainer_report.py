@@ -240,6 +240,10 @@ def test_numbers_are_those_of_the_files(everything):
     [row] = cells(page, "segmentation")
     assert row["tumor Dice"].replace("\xa0", " ") == f"{mean['value']:.3f} ({mean['low']:.3f} to {mean['high']:.3f})"
     assert row["lesions found"] == "1 of 2; 0 extra"
+    surface = {name: stored["summary"]["liver"][f"mean_{name}_mm"]["value"] for name in ("hd95", "hd95_voxels")}
+    assert row["liver HD95 by area (mm)"].startswith(f"{surface['hd95']:.1f}")
+    assert row["by voxels (mm)"].startswith(f"{surface['hd95_voxels']:.1f}")
+    assert {"liver HD95 by area (mm)", "liver HD95 by voxels (mm)"} <= cells(page, "cases-1")[0].keys()
     assert [case["tumor Dice"] for case in cells(page, "cases-1")] == ["0.750", "0.000", "none there"]
     content = json.loads((folder / "found" / "comparison" / "comparison.json").read_text(encoding="utf-8"))
     for row in cells(page, "networks-1"):

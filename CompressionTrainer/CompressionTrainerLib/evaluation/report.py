@@ -15,6 +15,11 @@ FILES = ("cases.csv", "lesions.csv", "slices.csv", "evaluation.json", "evaluatio
 SCORED_LESION_COLUMNS = ["case", "patient", "kind", "volume_ml", "covered", "group_iou", "found", "touched"]
 SCORED_SLICE_COLUMNS = ["case", "patient", "slice", "probability", "tumor", "liver"]
 FIGURES = ("dice", "sensitivity", "specificity", "accuracy", "precision", "efficiency", "voe", "rvd")
+HD95 = (
+    "HD95 is the distance of the surfaces that 95 % of them stay below: by area, each piece of surface counts as much as it is large, and "
+    "the larger of both directions is taken (the package surface-distance); by voxels, each voxel of the surfaces counts once, and both "
+    "directions together (as MedPy and most papers have it)."
+)
 
 
 def case_row(case: CaseScores) -> dict:
@@ -88,12 +93,15 @@ def markdown(title: str, rows: list[dict], summary: dict, provenance: dict) -> s
     if "int8_against_float" in summary:
         parts += ["## int8 against float", _table([{name: number(value) for name, value in summary["int8_against_float"].items()}])]
     parts.append("Efficiency is the seed papers' (sensitivity + specificity + accuracy) / 3, which the background dominates.")
+    if summary.keys() & {"liver", "tumor"}:
+        parts.append(HD95)
     return "\n\n".join(parts) + "\n"
 
 
 def _structure_row(name: str, structure: Structure) -> dict:
     row = {f"{name}_{figure}": getattr(structure.counts, figure) for figure in FIGURES}
-    row |= {f"{name}_hd95_mm": structure.surface.hd95, f"{name}_assd_mm": structure.surface.assd}
+    surface = structure.surface
+    row |= {f"{name}_hd95_mm": surface.hd95, f"{name}_hd95_voxels_mm": surface.hd95_voxels, f"{name}_assd_mm": surface.assd}
     return row | {f"{name}_{volume}": getattr(structure, volume) for volume in ("truth_ml", "predicted_ml", "false_positive_ml")}
 
 
@@ -104,7 +112,8 @@ def _structure_table(name: str, rows: list[dict]) -> str:
         "specificity": "specificity",
         "accuracy": "accuracy",
         "efficiency": "efficiency",
-        "HD95 (mm)": "hd95_mm",
+        "HD95 by area (mm)": "hd95_mm",
+        "HD95 by voxels (mm)": "hd95_voxels_mm",
         "ASSD (mm)": "assd_mm",
         "true (ml)": "truth_ml",
         "predicted (ml)": "predicted_ml",

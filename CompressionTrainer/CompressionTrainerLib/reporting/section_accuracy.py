@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from LiverTumorLib.metrics import Counts, precision_recall_curve, reliability, roc_curve
 
+from ..evaluation.report import HD95
 from ..evaluation.text import interval, number, one_answer
 from .drawing import png_uri
 from .inputs import Evaluation, Inputs, Scores, both_kinds, cross_validated
@@ -62,8 +63,8 @@ def segmentation_section(inputs: Inputs) -> Section | None:
         return None
     rows = [_segmentation_row(evaluation) for evaluation in evaluations]
     text = (
-        "Dice compares two regions: 1 is the same voxels, 0 is none in common. It is taken for each case and then averaged. HD95 is the "
-        "distance of the surfaces that 95 % of them stay below, the larger of both directions. A lesion counts as found when half of "
+        "Dice compares two regions: 1 is the same voxels, 0 is none in common. It is taken for each case and then averaged. "
+        f"{HD95} A lesion counts as found when half of "
         "it is covered and the overlap is half of what truth and prediction cover together; touched is any overlap."
     )
     blocks: list = [Text(text), Table("segmentation", "Segmentation, averaged over cases", rows, INTERVALS)]
@@ -195,7 +196,8 @@ def _segmentation_row(evaluation: Evaluation) -> dict:
         "cases (patients)": f"{summary['cases']} ({summary['patients']})",
         "liver Dice": interval(liver.get("mean_dice")),
         "worst": number(liver.get("worst_dice")),
-        "liver HD95 (mm)": interval(liver.get("mean_hd95_mm"), 1),
+        "liver HD95 by area (mm)": interval(liver.get("mean_hd95_mm"), 1),
+        "by voxels (mm)": interval(liver.get("mean_hd95_voxels_mm"), 1),
         "tumor Dice": interval(tumor.get("mean_dice")),
         "median": interval(tumor.get("median_dice")),
         "lesions found": found,
@@ -207,7 +209,8 @@ def _case_row(case: dict) -> dict:
     for name in ("liver", "tumor"):
         row |= {
             f"{name} Dice": "none there" if case.get(f"{name}_truth_ml") == 0 else number(case.get(f"{name}_dice")),
-            f"{name} HD95 (mm)": number(case.get(f"{name}_hd95_mm"), 1),
+            f"{name} HD95 by area (mm)": number(case.get(f"{name}_hd95_mm"), 1),
+            f"{name} HD95 by voxels (mm)": number(case.get(f"{name}_hd95_voxels_mm"), 1),
             f"{name} true (ml)": number(case.get(f"{name}_truth_ml"), 1),
             f"{name} found (ml)": number(case.get(f"{name}_predicted_ml"), 1),
             f"{name} efficiency": number(case.get(f"{name}_efficiency")),

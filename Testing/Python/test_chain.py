@@ -20,6 +20,7 @@ from CompressionTrainerLib.workflow.config import CONFIGS, load_chain
 from CompressionTrainerLib.workflow.run import chain_status, compress, require_unchanged
 from LiverTumorLib.cli import build_parser
 from LiverTumorLib.errors import InputError, LiverTumorError, OutputError, UsageError, WorkerError
+from LiverTumorLib.models.catalogue import get_bundle
 from tiny_training import TINY
 
 pytestmark = pytest.mark.skipif(not importlib.util.find_spec("tensorflow"), reason="the chain needs the trainer's packages")
@@ -223,6 +224,12 @@ def test_shipped_configurations_are_whole(setup, name):
     chain = load_chain(name)
     assert chain.name == name and {"train", "export", "evaluate"} <= chain.stages.keys()
     assert chain_status(chain, setup.data, setup.folder / "split.json", setup.out, setup.out / "cache").stages
+
+
+def test_fast_starts_from_a_shipped_model_unless_told_otherwise():
+    assert load_chain("fast").stages["train"]["start"] == get_bundle("tumor-slice").model
+    for files in ({"start": Path("none")}, {"start": Path("none").resolve()}):
+        assert "start" not in load_chain("fast", files=files).stages["train"]
 
 
 def test_the_studys_chain_goes_through_all_stages(setup):

@@ -39,9 +39,9 @@ def add_source(parser: argparse.ArgumentParser, metavar: str = "RUN") -> None:
     add_events_option(parser)
 
 
-def add_start_option(parser: argparse.ArgumentParser) -> None:
-    """`start_option` for a command whose settings are others."""
-    parser.add_argument("--start", type=start_weights, metavar="WEIGHTS", help=START)
+def add_start_option(parser: argparse.ArgumentParser, more: str = "") -> None:
+    """`start_option` for a command whose settings are others; `more` ends its help."""
+    parser.add_argument("--start", type=start_weights, metavar="WEIGHTS", help=START + more)
 
 
 def add_overwrite_option(parser: argparse.ArgumentParser, what: str) -> None:

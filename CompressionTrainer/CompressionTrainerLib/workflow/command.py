@@ -28,7 +28,7 @@ def add_parser(subparsers) -> None:
     parser.add_argument("--cache", type=Path, metavar="DIR", help=cache)
     parser.add_argument("--network", metavar="CONFIG", help=f"{CONFIG_HELP}, in place of CONFIG's")
     parser.add_argument("--imagenet", type=Path, metavar="FILE", help="ImageNet weights of MobileNetV2 (.npz) to start from")
-    add_start_option(parser)
+    add_start_option(parser, "; 'none' for random weights where CONFIG names others")
     until = "stop after this stage, for example 'prepare' to look at the data first; the same command without it goes on"
     parser.add_argument("--until", metavar="STAGE", help=until)
     parser.add_argument("--dry-run", action="store_true", help="check everything and say what would be done and how long it would take")

@@ -15,6 +15,7 @@ from ..training.config import TrainConfig, find_config, load_config, read_sectio
 from .commands import COMMANDS, STAGES
 
 CONFIGS = Path(__file__).parent / "configs"
+FROM_SCRATCH = "none"
 NEEDS = dict.fromkeys(("onnx", "evaluate", "compare", "benchmark"), "export")
 
 
@@ -51,7 +52,7 @@ def load_chain(config: str | Path, network: str | Path | None = None, files: dic
     Args:
         config: a file, or the name of a shipped one.
         network: a training configuration instead of the one that the file names.
-        files: settings of the train stage ("imagenet", "start") that take the place of the file's.
+        files: settings of the train stage ("imagenet", "start") that take the place of the file's; a start FROM_SCRATCH is none.
 
     Raises:
         UsageError: an unreadable file, an unknown key (the nearest known one is named), a missing key, or a file that is not there.
@@ -75,6 +76,9 @@ def load_chain(config: str | Path, network: str | Path | None = None, files: dic
         student = _network(str(student_config), path.parent)
     stages = {stage: read_settings(path, stage, COMMANDS[stage].settings, values) for stage, values in given.items()}
     stages["train"] = stages.get("train", {}) | (files or {})
+    start = stages["train"].get("start")
+    if isinstance(start, Path) and start.name == FROM_SCRATCH and not start.exists():
+        del stages["train"]["start"]
     for stage, needed in NEEDS.items():
         if stage in stages and needed not in stages:
             raise UsageError(f"{path}: [{stage}] needs what [{needed}] makes; add a section [{needed}], which may be empty.")

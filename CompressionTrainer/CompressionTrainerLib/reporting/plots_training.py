@@ -21,7 +21,7 @@ def plot_training(stages: list[list[dict[str, float]]], score: str) -> str:
             axes.xaxis.get_major_locator().set_params(integer=True)
         panels[0].set_ylim(bottom=0)
         panels[1].set_ylim(max(0, panels[1].dataLim.y0 - 0.05), 1.01)
-        panels[1].legend(loc="lower right")
+        figure.legend(*panels[1].get_legend_handles_labels(), loc="outside lower center", ncols=2)
         return svg_uri(figure)
 
 

@@ -28,7 +28,7 @@ class CompressionTrainer(ScriptedLoadableModule):
         self.parent.dependencies = []  # Slicer would leave this module out without a word where one of them is missing
         self.parent.contributors = ["LiverTumor developers"]
         self.parent.helpText = _(
-            "Trains the small networks of the Liver Tumor Classifier and Liver Segmentation modules from a folder of labelled CT, "
+            "Trains the small networks of the Liver Tumor Classifier and Liver Segmentation modules from a folder of labeled CT, "
             "prunes them, quantizes them in training, measures every variant, and installs the int8 model of a few megabytes for the "
             "other two modules. TensorFlow runs in a process of its own. For research; not a medical device."
             "<p>In the Python console:</p><pre>"
@@ -58,7 +58,7 @@ class CompressionTrainerParameterNode:
     modelName: id of the model that comes out; "" is the configuration's name.
     leaveOut: stages that are not wanted, with blanks between them.
     imagenetFile, startFile: weights to start from; may be "".
-    overwrite: make anew what the output folder holds from other settings.
+    overwrite: replace what the output folder holds from other settings.
     """
 
     dataFolder: str = ""
@@ -109,7 +109,7 @@ class CompressionTrainerWidget(ScriptedLoadableModuleWidget):
             self.panel.enter()
 
     def exit(self) -> None:
-        """Called each time the user leaves the module; a run goes on."""
+        """Called each time the user leaves the module; a run continues."""
         if self.panel is not None:
             self.panel.exit()
 
@@ -125,7 +125,7 @@ class CompressionTrainerWidget(ScriptedLoadableModuleWidget):
         self.layout.addWidget(label)
 
     def onReload(self) -> None:
-        """Load the libraries anew too, not only this file."""
+        """Load the libraries again too, not only this file."""
         for name in [name for name in sys.modules if name.partition(".")[0] in ("LiverTumorLib", "CompressionTrainerLib")]:
             del sys.modules[name]
         ScriptedLoadableModuleWidget.onReload(self)
@@ -142,9 +142,9 @@ class CompressionTrainerLogic(ScriptedLoadableModuleLogic):
         return CompressionTrainerParameterNode(super().getParameterNode())
 
     def prepare(self, dataFolder, outputFolder, **options):
-        """Check a folder of labelled CT and freeze its split; nothing is trained.
+        """Check a folder of labeled CT and freeze its split; nothing is trained.
 
-        :param options: as in :py:meth:`compress`, which goes on from here when it gets the same ones.
+        :param options: as in :py:meth:`compress`, which continues from here when it gets the same ones.
         :return: as :py:meth:`compress`; ``checkRows`` says what is wrong with which file and what to do.
         :raises LiverTumorLib.errors.SomeCasesFailed: cases cannot be used, and ``skipBad`` was not asked for.
         """
@@ -177,21 +177,21 @@ class CompressionTrainerLogic(ScriptedLoadableModuleLogic):
 
             trainer = slicer.util.getModuleLogic("CompressionTrainer")
             run = trainer.compress("/data/ct", "/data/run", "best", network="liver-tumor", modelName="my-tumor", wait=False)
-            run.cancel()  # and the same call again goes on after the last whole epoch
+            run.cancel()  # and the same call again continues after the last whole epoch
             result = trainer.compress("/data/ct", "/data/run", "best", network="liver-tumor", modelName="my-tumor")
             trainer.installModel(result.modelFolder)
 
-        :param dataFolder: labelled CT, laid out as LiTS, MSD, 3D-IRCADb or in pairs.
+        :param dataFolder: labeled CT, laid out as LiTS, MSD, 3D-IRCADb or in pairs.
         :param outputFolder: everything that is made lies there; what is finished there is not done again.
         :param configuration: "paper", "fast", "best", "small", or a TOML file.
         :param network: a shipped training configuration ("liver-roi", "liver-tumor", "tumor-slice", ...) or a TOML file.
         :param modelName: id of the model that comes out.
-        :param split: "patient", "slice" (as the classifier paper, whose figures flatter), or a split file.
+        :param split: "patient", "slice" (as the classifier paper, whose figures are too good), or a split file.
         :param leaveOut: stages of the configuration that are not wanted.
         :param skipBad: train without the cases that cannot be used.
         :param imagenet: ImageNet weights (.npz) to start from.
         :param start: weights of an earlier run (.h5), or a model by id, folder or .tflite file, to start from.
-        :param overwrite: make anew what is there from other settings.
+        :param overwrite: replace what is there from other settings.
         :param until: stop after this stage.
         :param python: the Python that trains: "slicer", "own" (a virtual environment made for you), or a program; the panel's
           choice where it is left out.
@@ -200,7 +200,7 @@ class CompressionTrainerLogic(ScriptedLoadableModuleLogic):
         :param wait: wait for the end while Slicer's event loop is served. False returns at once.
         :param progressCallback: called with (stage, fraction, message).
         :param eventCallback: called with every event as a dictionary; at the end of an epoch it has "metrics".
-        :param finishedCallback: called with the run when it is over; its ``result()`` answers or raises.
+        :param finishedCallback: called with the run when it is over; its ``result()`` returns or raises.
         :return: CompressionTrainerLib.mrml.runs.TrainerResult (``outputFolder``, ``variants``, ``checkRows``, ``modelFolder``,
           ``reportFile``), or a TrainerRun (``wait()``, ``cancel()``, ``result()``) where wait is False.
         :raises LiverTumorLib.errors.LiverTumorError: what is wrong with the data, the settings, the folder or the Python.

@@ -77,7 +77,7 @@ class LiverSegmentationMobileUNetParameterNode:
     roiMarginMm, minLesionMl, keepProbabilities: see LiverTumorLib.pipelines.options.RunOptions.
     liverThreshold, tumorThreshold, sliceThreshold: 0 takes the model's own.
     threads: CPU threads; 0 uses all.
-    allFrames: analyse all frames where the CT is a sequence.
+    allFrames: analyze all frames where the CT is a sequence.
     referenceSegmentation: what the result is compared with.
     """
 
@@ -133,7 +133,7 @@ class LiverSegmentationMobileUNetWidget(ScriptedLoadableModuleWidget):
             self.panel.enter()
 
     def exit(self) -> None:
-        """Called each time the user leaves the module; a run goes on."""
+        """Called each time the user leaves the module; a run continues."""
         if self.panel is not None:
             self.panel.exit()
 
@@ -149,7 +149,7 @@ class LiverSegmentationMobileUNetWidget(ScriptedLoadableModuleWidget):
         self.layout.addWidget(label)
 
     def onReload(self) -> None:
-        """Load the library anew too, not only this file."""
+        """Load the library again too, not only this file."""
         for name in [name for name in sys.modules if name.partition(".")[0] == "LiverTumorLib"]:
             del sys.modules[name]
         ScriptedLoadableModuleWidget.onReload(self)
@@ -183,19 +183,19 @@ class LiverSegmentationMobileUNetLogic(ScriptedLoadableModuleLogic):
         :param outputSegmentation: vtkMRMLSegmentationNode to write to; its Liver and Lesion segments and its tables are replaced,
           all else in it stays. A new one is made without it.
         :param liverSegmentation: vtkMRMLSegmentationNode with a Liver segment, as it is now, that takes the place of the liver model.
-        :param allFrames: of a volume sequence, analyse every frame and not only the one shown; segmentation and tables then follow its
+        :param allFrames: of a volume sequence, analyze every frame and not only the one shown; segmentation and tables then follow its
           browser, and ``frameTable`` has the figures of all frames. Probability maps are not kept then.
         :param wait: wait for the end while Slicer's event loop is served. False returns at once; in Slicer the nodes then appear
           when the run is over, in plain Python when ``wait()`` is called on what is returned.
         :param progressCallback: called with (stage, fraction, message).
-        :param finishedCallback: called with the run when it is over; its ``result()`` answers or raises.
+        :param finishedCallback: called with the run when it is over; its ``result()`` returns or raises.
         :param options: ``liverModel``, ``tumorModel``, ``sliceModel`` (ids or folders of bundles), ``tumor``, ``slices``, ``roi``
           (bool), ``roiMarginMm``, ``liverThreshold``, ``tumorThreshold``, ``sliceThreshold``, ``minLesionMl``, ``keepProbabilities``,
           ``threads``; see
           LiverTumorLib.pipelines.options.RunOptions.
         :return: LiverTumorLib.mrml.CaseNodes (``segmentationNode``, ``lesionTable``, ``summaryTable``, ``sliceTable``,
           ``plotChart``, ``summary``), or a LiverTumorLib.mrml.CaseRun (``wait()``, ``cancel()``, ``result()``) where wait is False.
-        :raises LiverTumorLib.errors.LiverTumorError: the volume is no CT, a model or package is missing, the run was stopped, ...
+        :raises LiverTumorLib.errors.LiverTumorError: the volume is not a CT, a model or package is missing, the run was stopped, ...
         """
         from LiverTumorLib.mrml import show_segmentation, start_run
 
@@ -217,7 +217,7 @@ class LiverSegmentationMobileUNetLogic(ScriptedLoadableModuleLogic):
     def updateTables(self, volumeNode, segmentationNode):
         """Measure the segments as they are now, for example after corrections in the Segment Editor.
 
-        :return: LiverTumorLib.mrml.CaseNodes with the lesion and summary tables of the segmentation, filled anew.
+        :return: LiverTumorLib.mrml.CaseNodes with the lesion and summary tables of the segmentation, filled again.
         """
         from LiverTumorLib.mrml import measure_again
 

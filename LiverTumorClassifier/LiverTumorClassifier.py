@@ -50,7 +50,7 @@ class LiverTumorClassifierParameterNode:
     sliceModel: id of a model bundle.
     sliceThreshold: probability from which a slice is suspicious; 0 takes the model's own.
     threads: CPU threads; 0 uses all.
-    allFrames: analyse all frames where the CT is a sequence.
+    allFrames: analyze all frames where the CT is a sequence.
     """
 
     inputVolume: vtkMRMLScalarVolumeNode
@@ -88,11 +88,11 @@ class LiverTumorClassifierWidget(ScriptedLoadableModuleWidget):
         self.panel.enter()
 
     def exit(self) -> None:
-        """Called each time the user leaves the module; a run goes on."""
+        """Called each time the user leaves the module; a run continues."""
         self.panel.exit()
 
     def onReload(self) -> None:
-        """Load the library anew too, not only this file."""
+        """Load the library again too, not only this file."""
         for name in [name for name in sys.modules if name.partition(".")[0] == "LiverTumorLib"]:
             del sys.modules[name]
         ScriptedLoadableModuleWidget.onReload(self)
@@ -130,11 +130,11 @@ class LiverTumorClassifierLogic(ScriptedLoadableModuleLogic):
         :param wait: wait for the end while Slicer's event loop is served. False returns at once; in Slicer the nodes then appear
           when the run is over, in plain Python when ``wait()`` is called on what is returned.
         :param progressCallback: called with (stage, fraction, message).
-        :param finishedCallback: called with the run when it is over; its ``result()`` answers or raises.
+        :param finishedCallback: called with the run when it is over; its ``result()`` returns or raises.
         :param options: ``sliceModel`` (id or folder of a bundle), ``sliceThreshold``, ``threads``.
         :return: LiverTumorLib.mrml.CaseNodes (``sliceTable``, ``plotChart``, ``summary``), or a LiverTumorLib.mrml.CaseRun
           (``wait()``, ``cancel()``, ``result()``) where wait is False.
-        :raises LiverTumorLib.errors.LiverTumorError: the volume is no CT, a model or package is missing, the run was stopped, ...
+        :raises LiverTumorLib.errors.LiverTumorError: the volume is not a CT, a model or package is missing, the run was stopped, ...
         """
         from LiverTumorLib.mrml import show_slices, start_run
 

@@ -41,7 +41,7 @@ find_python() {
   return 1
 }
 
-# make_environment FOLDER PYTHON: a virtual environment with pip, made anew where it is missing, broken or of another Python version.
+# make_environment FOLDER PYTHON: a virtual environment with pip, made again where it is missing, broken or of another Python version.
 make_environment() {
   local folder=$1 python=$2 minor
   if [ -x "$folder/bin/python" ] && [ "$(version "$folder/bin/python")" = "$(version "$python")" ] && "$folder/bin/python" -m pip --version >/dev/null 2>&1; then

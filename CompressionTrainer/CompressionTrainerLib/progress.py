@@ -32,7 +32,10 @@ class Console:
     def __call__(self, stage: str, fraction: float, message: str, figures: dict[str, float] | None = None) -> None:
         if figures:
             self._display.say(_epoch_line(message, figures))
-        self._display.progress(stage, fraction, message, self._remaining.update(time.monotonic(), fraction))
+        if fraction < 1:
+            self._display.progress(stage, fraction, message, self._remaining.update(time.monotonic(), fraction))
+        else:  # what is printed next is a result, and begins a line
+            self._display.clear()
 
     def clear(self) -> None:
         """Take the line of progress away."""
@@ -59,7 +62,7 @@ class Events:
         self.send(event | ({"metrics": figures} if figures else {}))
 
     def send(self, event: dict) -> None:
-        """Write one event; raises Cancelled when the work has been stopped or nobody listens any more."""
+        """Write one event; raises Cancelled when the work has been stopped or nobody listens anymore."""
         with contextlib.suppress(OSError):
             self._channel.send(**event)
         if self._stopped.is_set():

@@ -33,7 +33,7 @@ def provenance(command: str, models: list[dict]) -> dict:
 
 
 def commit() -> str:
-    """The commit of this code; "" where it is no checkout, as after an installation, or there is no git."""
+    """The commit of this code; "" where it is not a checkout, as after an installation, or there is no git."""
     return _git("rev-parse", "HEAD") if (CHECKOUT / ".git").exists() else ""  # an environment may lie in somebody's checkout
 
 

@@ -59,7 +59,7 @@ def option(default: Any, text: str, **more: Any) -> Any:
 
 
 def weights_option() -> Any:
-    """The setting of all that goes on with a run: which of its weights."""
+    """The setting of all that continues with a run: which of its weights."""
     text = "which weights of the run: best on the val patients, or last (default: %(default)s)"
     return option("best", text, choices=("best", "last"))
 
@@ -77,7 +77,7 @@ def add_settings(parser: argparse.ArgumentParser, kind: type) -> None:
         else:
             given |= {"type": _parser_of(inner, told), "metavar": told.metavar, "choices": told.choices or None}
         if several:
-            given |= {"nargs": "+", "action": "append" if several == 2 else "store"}
+            given |= {"nargs": "+", "action": "append", "default": list(each.default)} if several == 2 else {"nargs": "+"}
         groups[told.group].add_argument(_flag(each.name), **given)
 
 
@@ -94,14 +94,14 @@ def read_settings(path: Path, stage: str, kind: type, values: object) -> dict[st
     """What one section of a configuration file gives, by field and as the fields want it; files are found relative to its folder.
 
     Raises:
-        UsageError: it is no section, has an unknown key (the nearest known one is named) or a value that does not fit.
+        UsageError: it is not a section, has an unknown key (the nearest known one is named) or a value that does not fit.
     """
     if not isinstance(values, dict):
         raise UsageError(f"{path}: {stage!r} is a section; write [{stage}] and its settings below.")
     known, given = {each.name: (each, inner, several) for each, inner, several in _fields(kind)}, {}
     for key, value in values.items():
         if key not in known:
-            raise UsageError(f"{path}: [{stage}] {key!r} is no setting; {did_you_mean(key, known, 'known are')}")
+            raise UsageError(f"{path}: [{stage}] {key!r} is not a setting; {did_you_mean(key, known, 'known are')}")
         each, inner, several = known[key]
         try:
             given[key] = _read(value, inner, several, each.metadata[_METADATA], path.parent)
@@ -173,7 +173,7 @@ def _parser_of(inner: type, told: Option) -> Callable[[str], Any]:
             raise argparse.ArgumentTypeError(f"{text} is not {told.limit.words}")
         return value
 
-    parse.__name__ = inner.__name__  # argparse names it where the text is no such thing
+    parse.__name__ = inner.__name__  # argparse names it where the text is not one
     return parse
 
 

@@ -1,4 +1,4 @@
-"""The errors a user can meet. Each carries one clear sentence and the exit code the command line answers with."""
+"""The errors a user can meet. Each carries one clear sentence and the exit code the command line returns."""
 
 
 class LiverTumorError(Exception):

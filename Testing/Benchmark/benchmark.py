@@ -65,7 +65,7 @@ def main() -> None:
 
 
 def phantom(folder: Path, shape: tuple[int, int, int]) -> Path:
-    """Make the CT once, as .nii.gz and as .npz; answers with their path without the ending."""
+    """Make the CT once, as .nii.gz and as .npz; returns their path without the ending."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"phantom-{'x'.join(map(str, shape))}"
     if not path.with_suffix(".npz").exists():

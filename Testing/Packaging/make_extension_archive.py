@@ -45,7 +45,7 @@ def read_commit(root: Path = ROOT) -> Commit:
             ["git", "-C", str(root), "show", "-s", "--abbrev=7", "--format=%h %ct"], capture_output=True, text=True, check=True
         )
     except (OSError, subprocess.CalledProcessError) as error:
-        raise RuntimeError(f"{root} is no git checkout; the archive carries the commit it was made from.") from error
+        raise RuntimeError(f"{root} is not a git checkout; the archive carries the commit it was made from.") from error
     name, seconds = shown.stdout.split()
     return Commit(name, int(seconds))
 
@@ -82,7 +82,7 @@ def archive_files(extension: Extension, commit: Commit, release: str, revision: 
 
 
 def write_archive(out: Path, extension: Extension, commit: Commit, release: str, revision: int, system: str) -> Path:
-    """Write the archive for one system into the folder `out` and answer with its path.
+    """Write the archive for one system into the folder `out` and return its path.
 
     Args:
         release: of Slicer, as in "5.12.3".

@@ -54,7 +54,7 @@ def run(*arguments: str, tasks: bool = True, check: int | None = 0, **more) -> s
 
 
 def write_ct(path: str | Path, shape=(6, 20, 24), value: int = 60) -> np.ndarray:
-    """A small CT: air, a body of `value` HU, and in it a bright spot; answers with the labels that the task gives it."""
+    """A small CT: air, a body of `value` HU, and in it a bright spot; returns the labels that the task gives it."""
     import nibabel
 
     array = np.full(shape, -1000, np.int16)

@@ -18,7 +18,7 @@ NOTES = Path(os.environ.get("LIVERTUMOR_FAKE", "."))
 
 
 def stage(words: list[str]) -> int:
-    """Write into the folder that the real command would; answers with the exit code."""
+    """Write into the folder that the real command would; returns the exit code."""
     name = words[0]
     out = Path(words[1]) / "quantized" if name == "quantize" else Path(words[words.index("--out") + 1])
     with open(NOTES / "calls.txt", "a", encoding="utf-8") as file:

@@ -18,7 +18,7 @@ from LiverTumorLib.pipelines.options import RunOptions
 AFFINE = np.array([[-0.7, 0, 0, 10], [0, -0.7, 0, 20], [0, 0, 2.5, -300], [0, 0, 0, 1]])
 
 
-# How long a test waits for what has to come sooner or later. On a busy machine that may be late, so it is no measure of anything.
+# How long a test waits for what has to come sooner or later. On a busy machine that may be late, so it is not a measure of anything.
 PATIENCE_S = 60
 posix = pytest.mark.skipif(os.name == "nt", reason="POSIX signals and process groups")
 

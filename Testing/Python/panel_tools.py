@@ -34,7 +34,7 @@ def use_task(monkeypatch, task: str, entry: str) -> None:
 
 
 def spin(until, patience_s: float = PATIENCE_S) -> list[float]:
-    """Serve the event loop until something holds; answers with the seconds between two turns of it."""
+    """Serve the event loop until something holds; returns the seconds between two turns of it."""
     start = last = time.monotonic()
     gaps = []
     while not until():

@@ -30,7 +30,7 @@ PRUNE = "[prune]\nsparsity = 0.3\n[quantize]\nepochs = 2\n[export]\n"
 
 
 class Setup:
-    """A folder with a chain's configuration, data that are no images, and a split of them; stages are `fake_stages`."""
+    """A folder with a chain's configuration, data that are not images, and a split of them; stages are `fake_stages`."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.data, self.out, self.notes = folder, folder / "data", folder / "out", folder / "notes"
@@ -58,7 +58,7 @@ class Setup:
         return chain_status(chain, self.data, self.folder / "split.json" if split else None, self.out, self.out / "cache")
 
     def run(self, told: list | None = None) -> list[str]:
-        """Run the chain; answers with the commands that ran, "+" where there was a half-made result."""
+        """Run the chain; returns the commands that ran, "+" where there was a half-made result."""
         require_unchanged(self.look())
         return self.overwrite(told)
 
@@ -148,7 +148,7 @@ def test_the_content_of_the_configuration_and_of_the_data_counts_and_nothing_els
 
 def test_a_failed_stage_says_its_own_sentence_and_the_next_run_goes_on_there(setup):
     setup.will("quantize", "fail")
-    with pytest.raises(OutputError, match=r"^quantize: quantize has no more space. Its log is .*quantize.log; the same command goes on"):
+    with pytest.raises(OutputError, match=r"^quantize: quantize has no more space. Its log is .*quantize.log; the same command continues"):
         setup.run()
     assert setup.states() == {"train": "done", "prune": "done", "quantize": "stopped", "export": "new"}
     setup.will("quantize", "")
@@ -249,13 +249,13 @@ def test_a_refit_is_no_chain(setup):
 @pytest.mark.parametrize(
     ("sections", "message"),
     [
-        ("[prunes]\n", r"chain.toml: 'prunes' is no setting; did you mean 'prune'\?"),
-        ("[prune]\nsparsty = 0.3\n", r"\[prune\] 'sparsty' is no setting; did you mean 'sparsity'\?"),
+        ("[prunes]\n", r"chain.toml: 'prunes' is not a setting; did you mean 'prune'\?"),
+        ("[prune]\nsparsty = 0.3\n", r"\[prune\] 'sparsty' is not a setting; did you mean 'sparsity'\?"),
         ("[prune]\nsparsity = 1.3\n", r"\[prune\] sparsity is 1.3; it must be between 0 and 1"),
         ("[quantize]\nkeep_zeros = 1\n", r"\[quantize\] keep_zeros is 1; it must be true or false"),
         ("[quantize]\nweights = 'bst'\n", r"\[quantize\] weights is 'bst'; it must be one of best, last"),
         ("[evaluate]\n", r"\[evaluate\] needs what \[export\] makes"),
-        ("[export]\n[evaluate]\nsubset = 'test'\n", r"\[evaluate\] 'subset' is no setting"),
+        ("[export]\n[evaluate]\nsubset = 'test'\n", r"\[evaluate\] 'subset' is not a setting"),
         ("[export]\n[evaluate]\nliver_model = 'other'\n", r"\[evaluate\] liver_model is for the chain to say"),
         ("[distill]\n", r"\[distill\] lacks config"),
         ("[distill]\nconfig = 'fast'\n", "The teacher's task is 'liver' and the student's 'slice'"),
@@ -274,9 +274,9 @@ def test_an_unknown_network_or_chain_is_named(setup):
     setup.chain()
     text = (setup.folder / "chain.toml").read_text()
     (setup.folder / "chain.toml").write_text(text.replace("tiny.toml", "liver-roy"))
-    with pytest.raises(UsageError, match="liver-roy is no training configuration; did you mean 'liver-roi'"):
+    with pytest.raises(UsageError, match="liver-roy is not a training configuration; did you mean 'liver-roi'"):
         setup.look()
-    with pytest.raises(UsageError, match="fasst is no chain configuration; did you mean 'fast'"):
+    with pytest.raises(UsageError, match="fasst is not a chain configuration; did you mean 'fast'"):
         load_chain("fasst")
 
 
@@ -332,7 +332,7 @@ def test_a_stop_leaves_no_process_after_two_seconds(setup, ctrl_c, number):
 
 
 def seconds_to_stop(setup: Setup, number: int) -> float:
-    """Run the command, stop it in a busy stage; answers with the seconds until nothing of the stage was left."""
+    """Run the command, stop it in a busy stage; returns the seconds until nothing of the stage was left."""
     pids = setup.notes / "pids.txt"
     pids.unlink(missing_ok=True)
     process = compress_command(setup)

@@ -93,14 +93,14 @@ def test_choices_reach_the_configuration_and_the_command_line(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "error", "message"),
     [
-        ({"data": ""}, InputError, "Choose the folder with the labelled CT"),
-        ({"data": "nowhere"}, InputError, "nowhere is no folder"),
+        ({"data": ""}, InputError, "Choose the folder with the labeled CT"),
+        ({"data": "nowhere"}, InputError, "nowhere is not a folder"),
         ({"out": ""}, UsageError, "Choose a folder to write to"),
         ({"configuration": "fats"}, UsageError, "did you mean 'fast'"),
         ({"name": "a b"}, UsageError, "'a b' cannot be a model's name"),
         ({"leave_out": ["export"]}, UsageError, "needs what 'export' makes; leave it out too"),
-        ({"split": "nowhere.json"}, InputError, "'nowhere.json' is no split file"),
-        ({"split": ""}, InputError, "is no split file"),
+        ({"split": "nowhere.json"}, InputError, "'nowhere.json' is not a split file"),
+        ({"split": ""}, InputError, "is not a split file"),
         ({"imagenet": "nowhere.npz"}, UsageError, "nowhere.npz, which .* is missing"),
     ],
 )
@@ -178,7 +178,7 @@ def test_the_pythons(tmp_path, monkeypatch):
     other = trainer_python("other", sys.executable, {"PYTHONHOME": "x", "PYTHONPATH": "of-slicer"})
     assert not other.installable and "of-slicer" not in other.variables["PYTHONPATH"] and "HOME" not in other.variables
     for path in ("", tmp_path, tmp_path / "missing"):
-        with pytest.raises(UsageError, match="is no program"):
+        with pytest.raises(UsageError, match="is not a program"):
             trainer_python("other", path)
     with pytest.raises(UsageError, match="no Python of the kind 'conda'"):
         trainer_python("conda")
@@ -223,7 +223,7 @@ def test_what_is_no_sound_bundle_is_not_installed(made, tmp_path):
         install_bundle(made.folder)
     path = made.folder / "manifest.json"
     path.write_text(path.read_text().replace('"mine"', '"../mine"'))
-    with pytest.raises(ModelError, match="cannot be a model's id"):
+    with pytest.raises(ModelError, match="is not an id"):
         install_bundle(made.folder)
     assert not (tmp_path / "models").exists()
 

@@ -1,4 +1,4 @@
-"""What cannot be analysed, as a user meets it: one sentence, the exit code of its kind, and nothing written or lost."""
+"""What cannot be analyzed, as a user meets it: one sentence, the exit code of its kind, and nothing written or lost."""
 
 import json
 
@@ -70,7 +70,7 @@ CASES = {
 
 
 def _refusal(capsys, *arguments: str) -> tuple[int, str]:
-    """Exit code and the one line on stderr that is no progress."""
+    """Exit code and the one line on stderr that is not progress."""
     code = main([*arguments, "--out", "out", "--no-picture", "--quiet"])
     said = capsys.readouterr()
     assert said.out == "" and len(said.err.splitlines()) == 1, said.err

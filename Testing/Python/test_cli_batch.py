@@ -100,7 +100,7 @@ def test_one_bad_case_does_not_stop_the_rest(work):
         **dict.fromkeys(["b crash", "c strange", "d", "missing"], "failed"),
     }
     assert "signal SIGABRT" in table["b crash"]["reason"] and "last words" in table["b crash"]["reason"]
-    assert "damaged" in table["d"]["reason"] and "does not exist" in table["missing"]["reason"]
+    assert "incomplete" in table["d"]["reason"] and "does not exist" in table["missing"]["reason"]
     final = done.stderr[done.stderr.index("4 of 6 cases have no result:") :]
     assert all(f"\n  {name}: {table[name]['reason']}" in final for name in ("b crash", "c strange", "d", "missing"))
     log = re.search(r"KeyError: 'unforeseen'.*Details are in (\S+\.log)\.", table["c strange"]["reason"]).group(1)
@@ -197,7 +197,7 @@ def test_a_full_disk_leaves_nothing_half_written(work):
 
 
 def interrupted(*arguments: str, number: int, ready: Callable[[], bool]) -> tuple[subprocess.Popen, str, float]:
-    """Start the program, send it a signal once `ready`; answers with it, its stderr, and the seconds it took to end."""
+    """Start the program, send it a signal once `ready`; returns it, its stderr, and the seconds it took to end."""
     program = subprocess.Popen(command(*arguments), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, encoding="utf-8")
     deadline = time.monotonic() + 60
     while not ready() and time.monotonic() < deadline:
@@ -230,7 +230,7 @@ def test_an_interrupt_stops_cleanly_and_the_next_run_goes_on(work, number):
             "segment", "in", "--out", out, number=number, ready=lambda out=out: bool(descendants_of_test()) and Path(out, "a").exists()
         )
         assert program.returncode == errors.Cancelled.exit_code
-        assert "livertumor: Stopped; 1 of 3 cases are done, the same command goes on with the rest." in stderr
+        assert "livertumor: Stopped; 1 of 3 cases are done, the same command continues with the rest." in stderr
         assert "Traceback" not in stderr
         assert descendants_of_test() == []
         assert sorted(os.listdir(out)) == ["a", "cases.csv"] and os.listdir(os.environ["TMPDIR"]) == []

@@ -76,7 +76,7 @@ def test_parts_of_a_series_with_others_between_are_named(tree):
 
 def test_folders_without_ct_slices_are_passed_over_unless_they_are_named(tree):
     tree("cd/SE0/IM1", ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"])
-    tree("cd/SE2/IM1", Modality="SR", Rows=None)
+    tree("cd/SE2/IM1", Modality="SR", SOPClassUID="1.2.840.10008.5.1.4.1.1.88.67", Rows=None)
     tree("cd/SE1/IM1")
     inputs = find_cases(["cd"], exclude=Path("/none"))
     assert [case.name for case in inputs.cases] == ["SE1"] and len(inputs.skipped) == 2
@@ -84,8 +84,8 @@ def test_folders_without_ct_slices_are_passed_over_unless_they_are_named(tree):
 
 
 def test_folders_without_ct_slices_do_not_hide_what_lies_below_them(tree):
-    tree("cd/IM1", Modality="SR", Rows=None)
-    tree("cd/patient/IM1", Modality="SR", Rows=None)
+    tree("cd/IM1", Modality="SR", SOPClassUID="1.2.840.10008.5.1.4.1.1.88.67", Rows=None)
+    tree("cd/patient/IM1", Modality="SR", SOPClassUID="1.2.840.10008.5.1.4.1.1.88.67", Rows=None)
     tree("cd/patient/scan/IM1", "cd/patient/ct.nii")
     inputs = find_cases(["cd"], exclude=Path("/none"))
     assert [case.name for case in inputs.cases] == ["ct", "scan"] and len(inputs.skipped) == 2
@@ -166,7 +166,7 @@ def test_masks_and_maps_are_skipped_with_a_reason(tree, name):
     assert len(inputs.skipped) == 1 and name.split("/")[-1] in inputs.skipped[0]
 
 
-@pytest.mark.parametrize("name", ["volume-segment.nii", "Massegno.nii", "unmasked.nii", "CT labelled.nrrd", "segno.nii", "truthful.nii"])
+@pytest.mark.parametrize("name", ["volume-segment.nii", "Massegno.nii", "unmasked.nii", "CT labeled.nrrd", "segno.nii", "truthful.nii"])
 def test_names_that_only_resemble_masks_are_cases(tree, name):
     tree(f"a/{name}")
     assert list(found("a").values()) == [f"a/{name}"]

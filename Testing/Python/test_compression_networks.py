@@ -125,7 +125,7 @@ def test_a_schedule_that_was_not_run_to_its_end_is_refused():
 
 @pytest.fixture(scope="module")
 def half_zero():
-    """A small network with half of one kernel zero, as on a checkerboard: every channel goes on learning."""
+    """A small network with half of one kernel zero, as on a checkerboard: every channel continues learning."""
     model = small_network()
     kernel = model.get_layer("project").get_weights()[0]
     kernel[..., ::2, ::2] = kernel[..., 1::2, 1::2] = 0
@@ -204,11 +204,11 @@ def test_the_soft_loss_is_least_for_the_teachers_own_answers():
 
 
 def test_pixels_that_do_not_count_teach_nothing():
-    taught, learnt = (tf.constant(value, tf.float32, (1, 2, 2, 1)) for value in (0.8, 0.5))
+    taught, learned = (tf.constant(value, tf.float32, (1, 2, 2, 1)) for value in (0.8, 0.5))
     counts = np.zeros((1, 2, 2, 2), np.float32)
-    assert soft_loss(taught, learnt, counts, 1.0).numpy() == 0
+    assert soft_loss(taught, learned, counts, 1.0).numpy() == 0
     counts[..., 1] = 1
-    assert soft_loss(taught, learnt, counts, 1.0).numpy() == pytest.approx(4 * np.log(2) / 5, rel=1e-4)
+    assert soft_loss(taught, learned, counts, 1.0).numpy() == pytest.approx(4 * np.log(2) / 5, rel=1e-4)
 
 
 def test_a_student_of_half_the_size_learns_its_teachers_answers(tmp_path):

@@ -149,7 +149,7 @@ def test_slices_of_other_patients_are_pasted_and_their_labels_with_them():
     from CompressionTrainerLib.data.pasting import LesionBank
     from LiverTumorLib.models.manifest import InputSpec
 
-    spec = InputSpec((64, 64), 2.0, neighbour_mm=4.0)
+    spec = InputSpec((64, 64), 2.0, neighbor_mm=4.0)
     shape = (5, 128, 128)
     rows, columns = np.mgrid[:128, :128]
     liver = np.broadcast_to(np.hypot(rows - 64, columns - 64) < 50, shape)

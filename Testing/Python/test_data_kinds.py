@@ -4,12 +4,12 @@ import json
 
 import numpy as np
 import pytest
-from CompressionTrainerLib.data.labelled import read_case
+from CompressionTrainerLib.data.labeled import read_case
 from CompressionTrainerLib.data.slices import cached_slices
 from CompressionTrainerLib.data.splits import load_split
 from CompressionTrainerLib.data.training_data import TrainingData
 from job_tools import posix
-from labelled_data import make_ct, make_labels, save
+from labeled_data import make_ct, make_labels, save
 from LiverTumorLib.errors import InputError, OutputError
 from LiverTumorLib.models.manifest import InputSpec
 
@@ -37,8 +37,8 @@ def test_a_case_without_liver_has_no_mask_and_reads_as_background(split_file):
     full, liver, bare = split.cases["train"]
     assert [case.holds for case in (full, liver, bare)] == ["tumor", "liver", "none"] and bare.mask is None
     split.verify(split.cases["train"])
-    labelled = read_case(bare)
-    assert labelled.labels.shape == labelled.volume.shape and not labelled.labels.any()
+    labeled = read_case(bare)
+    assert labeled.labels.shape == labeled.volume.shape and not labeled.labels.any()
     assert read_case(full).labels.max() == 2 and read_case(liver).labels.max() == 1
 
 

@@ -1,14 +1,14 @@
-"""The usual layouts of labelled CT are found, read and told apart; what does not fit is a row of the table."""
+"""The usual layouts of labeled CT are found, read and told apart; what does not fit is a row of the table."""
 
 import json
 import shutil
 
 import numpy as np
 import pytest
-from CompressionTrainerLib.data.labelled import read_case
+from CompressionTrainerLib.data.labeled import read_case
 from CompressionTrainerLib.data.layouts import find_cases
 from dicom_writer import write_series, write_slice
-from labelled_data import MATRIX, make_ct, make_labels, make_lits, save
+from labeled_data import MATRIX, make_ct, make_labels, make_lits, save
 from LiverTumorLib.errors import InputError
 
 pytest.importorskip("nibabel")
@@ -74,9 +74,9 @@ def test_msd(tmp_path):
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ("{", "is no description of an MSD data set"),
-        ("[]", "is no description of an MSD data set"),
-        ('{"labels": {"0": "background", "1": "Vessel", "2": "Tumour"}, "training": []}', "here 1 must be the liver"),
+        ("{", "is not a description of an MSD data set"),
+        ("[]", "is not a description of an MSD data set"),
+        ('{"labels": {"0": "background", "1": "Vessel", "2": "Tumor"}, "training": []}', "here 1 must be the liver"),
         ('{"labels": {"0": "background", "1": "liver"}, "training": []}', "2 its tumor"),
     ],
 )
@@ -95,11 +95,11 @@ def test_ircadb_masks_become_one_label_volume(tmp_path, step):
     write_patient(tmp_path / "3Dircadb1.10", step, tumors=())
     found = find_cases(tmp_path)
     assert found.layout == "3D-IRCADb" and ids(found) == ["3Dircadb1.2", "3Dircadb1.10"] and found.problems == []
-    labelled = read_case(found.cases[0])
+    labeled = read_case(found.cases[0])
     expected = LABELS if step[2] > 0 else LABELS[::-1]
-    assert np.array_equal(labelled.labels, expected) and labelled.labels.dtype == np.uint8
-    assert np.array_equal(labelled.volume.array, CT if step[2] > 0 else CT[::-1])
-    assert labelled.areas_mm2(labelled.labels == 2).max() == pytest.approx(6 * 0.8 * 0.7)
+    assert np.array_equal(labeled.labels, expected) and labeled.labels.dtype == np.uint8
+    assert np.array_equal(labeled.volume.array, CT if step[2] > 0 else CT[::-1])
+    assert labeled.areas_mm2(labeled.labels == 2).max() == pytest.approx(6 * 0.8 * 0.7)
     assert set(np.unique(read_case(found.cases[1]).labels)) == {0, 1}
 
 
@@ -117,7 +117,7 @@ def test_ircadb_that_is_not_unpacked_or_incomplete(tmp_path):
     assert problem.case == "a" and problem.file.name == "MASKS_DICOM" and problem.remedy == "unpack the .zip of that name there"
     with pytest.raises(InputError, match="holds no folder 'liver'"):
         read_case(found.cases[0])
-    with pytest.raises(InputError, match="is no DICOM mask with a position"):
+    with pytest.raises(InputError, match="is not a DICOM mask with a position"):
         read_case(found.cases[1])
 
 
@@ -155,9 +155,9 @@ def test_drifting_ircadb_masks_stay_on_their_scan(tmp_path):
         (tmp_path / "p" / folder).mkdir(parents=True)
         for k, plane in enumerate(planes):
             write_slice(tmp_path / "p" / folder / f"{k}.dcm", plane, (0, 0, heights[k]), SeriesInstanceUID="1.2.3", **tags)
-    labelled = read_case(find_cases(tmp_path).cases[0])
+    labeled = read_case(find_cases(tmp_path).cases[0])
     nearest = [int(np.abs(heights - height).argmin()) for height in np.linspace(0, heights[-1], 24)]
-    assert nearest != list(range(24)) and np.array_equal(labelled.labels > 0, labels[nearest] > 0)
+    assert nearest != list(range(24)) and np.array_equal(labeled.labels > 0, labels[nearest] > 0)
 
 
 @pytest.mark.parametrize(
@@ -192,10 +192,10 @@ def test_pairs_of_several_sites_get_distinct_names_and_orphans_are_told(tmp_path
 
 
 def test_a_folder_without_cases_says_what_is_looked_for(tmp_path):
-    with pytest.raises(InputError, match="is no folder"):
+    with pytest.raises(InputError, match="is not a folder"):
         find_cases(tmp_path / "nowhere")
     save(tmp_path / "scan.nii.gz", CT)
-    with pytest.raises(InputError, match=r"holds no labelled CT; it should hold volume-N .* X with X_seg"):
+    with pytest.raises(InputError, match=r"holds no labeled CT; it should hold volume-N .* X with X_seg"):
         find_cases(tmp_path)
 
 
@@ -216,8 +216,8 @@ def test_a_tilted_scan_keeps_its_labels_whole(tmp_path):
     turn[1:3, 1:3] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
     save(tmp_path / "p.nii.gz", CT, turn @ MATRIX)
     save(tmp_path / "p_seg.nii.gz", LABELS, turn @ MATRIX)
-    labelled = read_case(find_cases(tmp_path).cases[0])
-    assert labelled.labels.shape == labelled.volume.shape != CT.shape
-    assert set(np.unique(labelled.labels)) == {0, 1, 2}
+    labeled = read_case(find_cases(tmp_path).cases[0])
+    assert labeled.labels.shape == labeled.volume.shape != CT.shape
+    assert set(np.unique(labeled.labels)) == {0, 1, 2}
     before = np.count_nonzero(LABELS) * abs(np.linalg.det(MATRIX[:3, :3])) / 1000
-    assert np.count_nonzero(labelled.labels) * labelled.volume.voxel_ml == pytest.approx(before, rel=0.1)
+    assert np.count_nonzero(labeled.labels) * labeled.volume.voxel_ml == pytest.approx(before, rel=0.1)

@@ -1,4 +1,4 @@
-"""`livertumor prepare` as a user calls it: the table, the files, going on, and what is refused."""
+"""`livertumor prepare` as a user calls it: the table, the files, continuing, and what is refused."""
 
 import csv
 import json
@@ -10,7 +10,7 @@ import sys
 import numpy as np
 import pytest
 from CompressionTrainerLib.data.splits import SUBSETS, load_split
-from labelled_data import make_ct, make_labels, make_lits, save
+from labeled_data import make_ct, make_labels, make_lits, save
 from LiverTumorLib.cli import main
 from LiverTumorLib.errors import InputError, OutputError, SomeCasesFailed, UsageError
 
@@ -138,9 +138,9 @@ def test_a_case_without_its_mask_can_be_left_out(good, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "error", "words"),
     [
-        (["--same-patient", "0", "77"], UsageError, "--same-patient: '77' is no case; did you mean '7'?"),
-        (["--leave-out", "x"], UsageError, "--leave-out: 'x' is no case; there are 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11."),
-        (["--folds", "1"], UsageError, "1 folds are no division"),
+        (["--same-patient", "0", "77"], UsageError, "--same-patient: '77' is not a case; did you mean '7'?"),
+        (["--leave-out", "x"], UsageError, "--leave-out: 'x' is not a case; there are 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11."),
+        (["--folds", "1"], UsageError, "1 folds are too few"),
         (["--folds", "12"], InputError, "11 patients cannot be divided like this; at least 12 are needed."),
         (["--min-tumor-mm2", "1e6"], InputError, "would hold only slices without tumor"),
         (["--seed", "-1"], UsageError, "must not be negative"),
@@ -155,7 +155,7 @@ def test_wrong_calls_get_a_sentence(good, tmp_path, capsys, arguments, error, wo
 
 def test_data_and_output_that_cannot_be_used(good, tmp_path, capsys):
     assert prepare(tmp_path / "nowhere", "--out", tmp_path / "out") == InputError.exit_code
-    assert "is no folder" in capsys.readouterr().err and not (tmp_path / "out").exists()
+    assert "is not a folder" in capsys.readouterr().err and not (tmp_path / "out").exists()
     (tmp_path / "file").write_text("")
     assert prepare(good, "--out", tmp_path / "file") == OutputError.exit_code
     assert "cannot be written" in capsys.readouterr().err
@@ -184,7 +184,7 @@ def test_a_missing_scikit_learn_is_named(good, tmp_path):
 
 def test_the_command_loads_nothing_heavy():
     heavy = {"tensorflow", "tf_keras", "nibabel", "sklearn", "SimpleITK", "pydicom", "scipy"}
-    modules = ", ".join(f"CompressionTrainerLib.data.{name}" for name in ("check", "layouts", "partition", "labelled"))
+    modules = ", ".join(f"CompressionTrainerLib.data.{name}" for name in ("check", "layouts", "partition", "labeled"))
     modules += ", CompressionTrainerLib.stages.prepare"
     code = f"import sys, {modules}; print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"PYTHONPATH": ":".join(sys.path)})

@@ -11,13 +11,13 @@ from CompressionTrainerLib.data.partition import SplitOptions, divide, patient_g
 from CompressionTrainerLib.data.samples import Sampling, every_slice, plan_epoch
 from CompressionTrainerLib.data.slices import cached_slices, subset_slices
 from CompressionTrainerLib.data.splits import SUBSETS, load_split, slices_of
-from labelled_data import make_ct, make_labels, make_lits, save
+from labeled_data import make_ct, make_labels, make_lits, save
 from LiverTumorLib.errors import InputError, UsageError
 from LiverTumorLib.models.manifest import InputSpec
 
 pytest.importorskip("sklearn")
 
-SPEC = InputSpec((32, 32), 2.0, neighbour_mm=5.0)
+SPEC = InputSpec((32, 32), 2.0, neighbor_mm=5.0)
 
 
 def make_facts(patients: int, seed: int = 0) -> dict[str, CaseFacts]:
@@ -290,7 +290,7 @@ def test_a_mask_on_another_grid_stops_training_before_it_begins(data, tmp_path):
     assert list((tmp_path).glob("cache/*/*/*")) == []
 
 
-def test_the_shipped_split_says_whose_data_and_which_licence():
+def test_the_shipped_split_says_whose_data_and_which_license():
     shipped = Path(__file__).parents[2] / "CompressionTrainer/CompressionTrainerLib/data/splits/lits17-subset.json"
     split = load_split(shipped, "nowhere")
-    assert "LiTS17" in split.source and "CC BY-NC-ND 4.0" in split.weights_licence
+    assert "LiTS17" in split.source and "CC BY-NC-ND 4.0" in split.weights_license

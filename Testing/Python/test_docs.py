@@ -22,7 +22,11 @@ def anchors(page: Path) -> set[str]:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_lead_somewhere(page):
-    links = [link for link in LINK.findall(FENCE.sub("", page.read_text(encoding="utf-8"))) if "://" not in link]
+    links = [
+        link
+        for link in LINK.findall(FENCE.sub("", page.read_text(encoding="utf-8")))
+        if "://" not in link and not link.startswith("../../")
+    ]  # the last are pages of GitHub
     for link in links:
         path, _, anchor = link.partition("#")
         target = (page.parent / path).resolve() if path else page
@@ -61,11 +65,29 @@ def test_the_version_is_the_same_everywhere():
     assert "version" in tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["dynamic"]
 
 
+def test_the_paths_on_the_map_exist():
+    """Files and folders that the page on development names, as `name/` or as a path with a suffix."""
+    page = (DOCS / "development.md").read_text(encoding="utf-8")
+    libraries = [ROOT / "LiverTumorClassifier" / "LiverTumorLib", ROOT / "CompressionTrainer" / "CompressionTrainerLib"]
+    places = [
+        ROOT,
+        ROOT / "Testing" / "Python",
+        *libraries,
+        *(library.parent for library in libraries),
+        libraries[0] / "models/shipped/liver-roi",
+    ]
+    paths = re.findall(r"`([\w./-]+(?:/|\.py|\.md|\.txt))`", page)
+    assert len(paths) > 30
+    for path in paths:
+        if path != "stages/NAME.py":
+            assert any((place / path).exists() for place in places), path
+
+
 def test_the_examples_of_the_python_console_run(monkeypatch, tmp_path, capsys):
     pytest.importorskip("slicer_core", reason="slicer-core is not installed")
     pytest.importorskip("PySide6.QtWidgets", reason="PySide6 is not installed")
     import slicer
-    from labelled_data import make_lits
+    from labeled_data import make_lits
     from LiverTumorLib.errors import Cancelled
     from LiverTumorLib.files.itk import image_from, import_sitk
     from LiverTumorLib.models.bundle import MODEL, write_bundle

@@ -6,11 +6,12 @@ from dataclasses import fields
 import numpy as np
 import pytest
 from jsonschema import Draft202012Validator, ValidationError
-from labelled_data import make_lits
+from labeled_data import make_lits
 from LiverTumorLib.cli import main
 from LiverTumorLib.cli.results import write_volume
 from LiverTumorLib.ct import CTVolume
 from LiverTumorLib.jobs.protocol import write_job
+from LiverTumorLib.jobs.source import Source
 from LiverTumorLib.models.catalogue import SHIPPED
 from LiverTumorLib.models.manifest import InputSpec, Manifest
 from LiverTumorLib.phantom import make_phantom
@@ -88,9 +89,16 @@ def test_a_job(tmp_path, options):
     liver = np.zeros((2, 4, 4), np.uint8) if options.threads else None
     job = read(write_job(tmp_path, "segment", CTVolume(np.zeros((2, 4, 4), np.int16), np.eye(4)), options, liver=liver))
     check("job", job)
-    for wrong in ({"ijk_to_ras": [[1, 0], [0, 1]]}, {"entry": "os.system"}, {"options": {"roi_margin_mm": -1}}):
+    for wrong in ({"volume": job["volume"] | {"ijk_to_ras": [[1]]}}, {"entry": "os.system"}, {"options": {"roi_margin_mm": -1}}):
         with pytest.raises(ValidationError):
             check("job", job | wrong)
+
+
+def test_a_job_that_reads_for_itself(tmp_path):
+    job = read(write_job(tmp_path, "segment", Source(("/data/ct.nii", None)), RunOptions()))
+    check("job", job)
+    with pytest.raises(ValidationError):
+        check("job", job | {"volume": {"ijk_to_ras": np.eye(4).tolist(), "name": "both", "notes": []}})
 
 
 def test_a_written_summary(tmp_path):

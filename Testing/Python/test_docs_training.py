@@ -27,7 +27,7 @@ def test_every_command_is_understood():
 def test_the_studys_commands_are_understood():
     lines = re.findall(r"`livertumor ([^`]*--[^`]*)`", (ROOT / "Docs" / "study.md").read_text(encoding="utf-8"))
     distill = next(line for line in lines if line.startswith("distill"))
-    arguments = build_parser().parse_args([*shlex.split(distill), *"--data D --split S --cache C --out O".split()])
+    arguments = build_parser().parse_args([*shlex.split(distill), *["--data", "D", "--split", "S", "--cache", "C", "--out", "O"]])
     assert load_config(arguments.config).task == "slice"
 
 

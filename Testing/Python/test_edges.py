@@ -26,7 +26,7 @@ def _scan(inside_hu: float, outside_hu: float) -> CTVolume:
 
 
 def _maps(radius_mm: float) -> SliceMaps:
-    """What a network says that is unsure within some millimetres of its edge."""
+    """What a network says that is unsure within some millimeters of its edge."""
     sharp = FRAME.sample(_disc(radius_mm).astype(np.float32))
     return SliceMaps(np.arange(SHAPE[0]), gaussian_filter(sharp, (0, 1.5, 1.5)), FRAME)
 

@@ -13,6 +13,7 @@ import pytest
 from CompressionTrainerLib.data.identity import sha256_of
 from CompressionTrainerLib.provenance import append_log, provenance
 from CompressionTrainerLib.stages import evaluate as command
+from labeled_data import save
 from LiverTumorLib.errors import InputError, LiverTumorError, OutputError, SomeCasesFailed, UsageError
 from LiverTumorLib.models.catalogue import SHIPPED
 from LiverTumorLib.phantom import make_phantom
@@ -23,11 +24,15 @@ pytest.importorskip("sklearn")
 shipped = pytest.mark.skipif(not SHIPPED.is_dir(), reason="no models are shipped in this checkout")
 
 
-def evaluate(*arguments):
-    """Parse and run, as the command line does; errors come through."""
+def parse(*arguments) -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     command.add_parser(parser.add_subparsers())
-    arguments = parser.parse_args(["evaluate", *map(str, arguments)])
+    return parser.parse_args(["evaluate", *map(str, arguments)])
+
+
+def evaluate(*arguments):
+    """Parse and run, as the command line does; errors come through."""
+    arguments = parse(*arguments)
     arguments.func(arguments)
 
 
@@ -88,7 +93,7 @@ def test_a_split_of_slices_and_a_folder_without_cases_are_refused(data, tmp_path
     (tmp_path / "slices.json").write_text(json.dumps(content), encoding="utf-8")
     with pytest.raises(UsageError, match="divides slices, not patients"):
         evaluate(data, "--split", tmp_path / "slices.json", "--subset", "test", "--out", tmp_path / "o")
-    with pytest.raises(InputError, match="holds no labelled CT"):
+    with pytest.raises(InputError, match="holds no labeled CT"):
         evaluate(tmp_path, "--subset", "all", "--out", tmp_path / "o")
 
 
@@ -139,7 +144,12 @@ def test_a_split_is_evaluated_and_logged(data, tmp_path, capsys):
 def test_a_classifier_alone_is_measured_in_the_true_liver(data, tmp_path):
     """Without stage 1, whose models count for nothing then, and without looking for tumor."""
     arguments = ["--split", data / "split.json", "--subset", "test", "--true-liver", "--no-tumor", "--out", tmp_path / "o"]
-    evaluate(data, *arguments, "--log", tmp_path / "log.jsonl", "--float-slice-model", "tumor-slice")
+    told = []
+    words = [data, *arguments, "--log", tmp_path / "log.jsonl", "--float-slice-model", "tumor-slice"]
+    command.evaluate(parse(*words), lambda *event: told.append(event))
+    fractions = [fraction for _, fraction, _, _ in told]
+    assert fractions == sorted(fractions) and fractions[0] == 0 and fractions[-1] == 1 and len(fractions) > 4
+    assert {stage for stage, *_ in told} == {"[1/2] volume-1.nii.gz", "[2/2] volume-2.nii.gz", "tables"}
     stored = json.loads((tmp_path / "o" / "evaluation.json").read_text(encoding="utf-8"))
     assert not {"liver", "tumor"} & stored["summary"].keys() and not any(key.startswith("liver_") for key in stored["cases"][0])
     assert stored["summary"]["slices_all"]["slices"] == 64
@@ -168,6 +178,64 @@ def test_a_model_is_not_measured_on_patients_that_it_was_trained_on(data, tmp_pa
 
 
 @shipped
+def test_a_scan_that_a_model_was_trained_on_is_known_in_another_file(data, tmp_path, capsys):
+    """Unpacked, and with every second slice only: in a folder, in a pair, and in a split."""
+    from CompressionTrainerLib.data.signature import sign_file
+
+    trained = shutil.copytree(SHIPPED / "liver-roi", tmp_path / "trained")
+    manifest = json.loads((trained / "manifest.json").read_text(encoding="utf-8"))
+    manifest["training"] |= {"cases": {"train": [1], "val": []}, "train_signatures": {"1": sign_file(data / "volume-1.nii.gz").to_dict()}}
+    (trained / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    site = tmp_path / "site"
+    volume, truth = make_phantom(seed=1, shape=(32, 96, 96))
+    matrix = volume.ijk_to_ras @ np.diag([1, 1, 2, 1])
+    save(site / "p1.nii", volume.array[::2].clip(-40, 160), matrix)
+    save(site / "p1_seg.nii.gz", truth[::2], matrix)
+    outputs = ["--out", tmp_path / "o", "--log", tmp_path / "log.jsonl", "--liver-model", trained]
+    with pytest.raises(UsageError, match=r"liver-roi was trained on p1\.nii, so"):
+        evaluate(site, "--subset", "all", *outputs)
+    with pytest.raises(UsageError, match=r"was trained on p1\.nii, so"):
+        evaluate("--pair", site / "p1.nii", site / "p1_seg.nii.gz", *outputs)
+    split = {"patients": {"test": [["p1"]]}, "cases": {"p1": {"ct": "p1.nii", "mask": "p1_seg.nii.gz"}}}
+    (tmp_path / "split.json").write_text(json.dumps(split), encoding="utf-8")
+    with pytest.raises(UsageError, match="liver-roi was trained on the cases p1 of 'test'"):
+        evaluate(site, "--split", tmp_path / "split.json", "--subset", "test", *outputs)
+    assert not (tmp_path / "o").exists() and "note:" not in capsys.readouterr().err
+
+
+@shipped
+def test_a_name_alone_is_a_note(tmp_path, capsys):
+    """Phantoms by the names of LiTS scans that the shipped models know."""
+    cases = []
+    for name, seed in (("volume-7", 1), ("liver_9", 2), ("volume-3", 3), ("7", 4)):
+        cases += ["--pair", save(tmp_path / f"{name}.nii.gz", make_phantom(seed=seed, shape=(32, 64, 64))[0].array), tmp_path / "no mask"]
+    with pytest.raises(InputError, match="no mask"):
+        evaluate(*cases, "--out", tmp_path / "o", "--no-tumor", "--no-slices")
+    (note,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("note: ")]
+    assert note.startswith("note: liver-roi was trained on CT with the numbers of volume-7, liver_9, though not on these files; if")
+
+
+@shipped
+def test_a_case_counts_for_what_is_known_of_it(data, tmp_path):
+    """A case whose tumor is unknown for the liver only, and one without liver by what is found there."""
+    site, out = tmp_path / "site", tmp_path / "o"
+    shutil.copytree(data, site / "liver-only")
+    volume, _ = make_phantom(seed=3, shape=(32, 96, 96))
+    save(site / "no-liver" / "legs.nii.gz", volume.array[:4], volume.ijk_to_ras)
+    with pytest.raises(UsageError, match="In the cases legs, 1, 2 tumor is unknown or there is no liver, so nothing"):
+        evaluate(site, "--subset", "all", "--true-liver", "--out", out)
+    evaluate(site, "--subset", "all", "--out", out, "--log", tmp_path / "log.jsonl", "--no-slices")
+    stored = json.loads((out / "evaluation.json").read_text(encoding="utf-8"))
+    rows, summary = {case["case"]: case for case in stored["cases"]}, stored["summary"]
+    assert "tumor_dice" not in rows["volume-1"] and rows["volume-1"]["liver_dice"] > 0
+    assert summary["tumor"]["cases_with_tumor"] == 0 and list(summary["tumor"]["false_positive_ml_without_tumor"]) == ["legs"]
+    assert list(summary["liver"]["false_positive_ml_without_liver"]) == ["legs"]
+    mean = np.mean([rows[case]["liver_dice"] for case in ("volume-1", "volume-2")])
+    assert summary["liver"]["mean_dice"]["value"] == pytest.approx(mean, abs=1e-6)
+    assert "Case legs shows no liver: " in (out / "evaluation.md").read_text(encoding="utf-8")
+
+
+@shipped
 def test_a_folder_of_another_site_is_evaluated_as_one_command(data, tmp_path):
     """Pairs of images and masks in folders, one of them without its mask: no split, no pairs named."""
     site, out = tmp_path / "site", tmp_path / "o"
@@ -184,6 +252,18 @@ def test_a_folder_of_another_site_is_evaluated_as_one_command(data, tmp_path):
     assert (out / "pictures" / "001.png").read_bytes()[:4] == b"\x89PNG"
     with open(out / "slices.csv", newline="", encoding="utf-8") as file:
         assert len(list(csv.DictReader(file))) == 32
+
+
+@shipped
+def test_what_only_anatomy_shows_is_noted(tmp_path, capsys):
+    import nibabel
+
+    volume, labels = make_phantom(seed=1, shape=(32, 96, 96))
+    for name, array in (("ct", volume.array), ("mask", labels)):
+        nibabel.save(nibabel.Nifti1Image(array[:, :, ::-1].T, volume.ijk_to_ras), tmp_path / f"{name}.nii.gz")
+    pair = "--pair", tmp_path / "ct.nii.gz", tmp_path / "mask.nii.gz"
+    evaluate(*pair, "--out", tmp_path / "o", "--log", tmp_path / "log.jsonl", "--no-slices", "--true-liver")
+    assert capsys.readouterr().err.count("  The liver lies on the patient's left; unless the patient's organs are mirrored") == 1
 
 
 @shipped

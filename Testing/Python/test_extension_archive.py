@@ -71,7 +71,7 @@ def names_in(archive: Path) -> list[str]:
 
 
 def install_from_file(archive: Path, extensions: Path, system: str) -> Path:
-    """What qSlicerExtensionsManagerModel::installExtension of Slicer 5.12 does with an archive; answers with the extension's folder."""
+    """What qSlicerExtensionsManagerModel::installExtension of Slicer 5.12 does with an archive; returns the extension's folder."""
     descriptions = [name for name in names_in(archive) if name.endswith(".s4ext")]
     name = Path(descriptions[0]).stem
     folder = extensions / name
@@ -168,5 +168,5 @@ def test_wrong_calls_are_told(tmp_path, capsys, monkeypatch):
     assert set(REVISIONS) >= {"5.12.3"}
     monkeypatch.setattr(make_extension_archive, "read_commit", lambda: read_commit(tmp_path))
     assert main(["--out", str(tmp_path / "out")]) == 1
-    assert "is no git checkout" in capsys.readouterr().err
+    assert "is not a git checkout" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()

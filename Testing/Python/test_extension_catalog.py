@@ -49,7 +49,7 @@ def test_what_is_said_of_the_extension(extension):
     metadata = extension.metadata
     assert metadata["contributors"] == "LiverTumor developers"
     assert metadata["description"].count(". ") + metadata["description"].endswith(".") in (1, 2)  # one or two sentences
-    assert "LiTS" in metadata["description"] and "research" in metadata["description"]  # the weights are not under the code's licence
+    assert "LiTS" in metadata["description"] and "research" in metadata["description"]  # the weights are not under the code's license
 
 
 @pytest.mark.parametrize("variable, least", [("iconurl", 1), ("screenshoturls", 2)])

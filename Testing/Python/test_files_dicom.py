@@ -48,7 +48,7 @@ def test_sub_folders_foreign_files_and_reports_do_not_disturb(tmp_path):
     write_slice(tmp_path / "dose", HU[0], (0, 0, 0), SeriesInstanceUID=generate_uid(), **report)
     volume = read_ct(tmp_path)
     assert np.array_equal(volume.array, HU)
-    assert volume.notes == ("3 files that are no DICOM were passed over.",)
+    assert volume.notes == ("3 files that are not DICOM were passed over.",)
 
 
 def test_the_axial_series_with_the_most_slices_is_taken_and_named(tmp_path):
@@ -106,10 +106,10 @@ def test_a_single_missing_slice_is_interpolated_and_said(tmp_path):
     assert np.abs(volume.array[3] - (HU[2].astype(float) + HU[4]) / 2).max() <= 0.5
     assert volume.spacing[2] == pytest.approx(2.5)
     missing = volume.ras([0, 0, 3])[2]
-    assert volume.notes == (f"The slice at S {missing:.1f} mm was missing and was interpolated from its neighbours.",)
+    assert volume.notes == (f"The slice at S {missing:.1f} mm was missing and was interpolated from its neighbors.",)
 
 
-@pytest.mark.parametrize("gone", [(3, 4), (2, 5)], ids=["neighbours", "apart"])
+@pytest.mark.parametrize("gone", [(3, 4), (2, 5)], ids=["neighbors", "apart"])
 def test_more_missing_slices_are_refused(tmp_path, gone):
     write_series(tmp_path, HU, leave_out=gone)
     refusal(tmp_path, "lacks 2 slices")
@@ -213,11 +213,11 @@ def test_a_missing_intercept_is_mended_where_the_values_show_it(tmp_path):
 def test_a_wrong_rescale_is_refused(tmp_path):
     for folder, tags, word in (
         ("offset", {"RescaleIntercept": "0"}, "offset of 1024"),
-        ("twice", {"RescaleIntercept": "-2048"}, "subtracted twice"),
+        ("twice", {"RescaleIntercept": "-2048"}, "offset of -1024"),
         ("zero", {"RescaleSlope": "0"}, "impossible rescale"),
         ("map", {"RescaleType": "MGML"}, "not Hounsfield units"),
     ):
-        write_series(tmp_path / folder, HU, **tags)
+        write_series(tmp_path / folder, np.tile(HU, (6, 1, 1)), **tags)
         refusal(tmp_path / folder, word)
 
 
@@ -275,7 +275,7 @@ def test_lossless_jpeg_is_decoded_without_further_packages(tmp_path):
 def test_compressed_pixels_that_no_decoder_reads_get_a_sentence(tmp_path):
     for file in write_series(tmp_path, HU):
         dataset = pydicom.dcmread(file)
-        dataset.PixelData = pydicom.encaps.encapsulate([b"this is no JPEG at all" * 40])
+        dataset.PixelData = pydicom.encaps.encapsulate([b"this is not a JPEG at all" * 40])
         dataset["PixelData"].is_undefined_length = True
         dataset.file_meta.TransferSyntaxUID = JPEGLosslessSV1
         dataset.save_as(file)

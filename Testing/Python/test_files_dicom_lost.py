@@ -62,11 +62,11 @@ DAMAGES = {
     "cut before the series UID": (cut_at(0x20, 0x0E), "has an incomplete header"),
     "cut after the position": (cut_at(0x20, 0x37, 20), "has an incomplete header"),
     "cut before the pixels": (cut_at(0x7FE0, 0x10, 12), "ends before its pixels do"),
-    "cut in the preamble": (cut(100), "is no DICOM file"),
+    "cut in the preamble": (cut(100), "is not a DICOM file"),
     "empty": (cut(0), "is empty"),
-    "zeros": (lambda file: file.write_bytes(bytes(file.stat().st_size)), "is no DICOM file"),
+    "zeros": (lambda file: file.write_bytes(bytes(file.stat().st_size)), "is not a DICOM file"),
     "a link": (link_to_nowhere, "is a link that leads nowhere"),
-    "a page": (lambda file: file.write_bytes(b"<html>not found</html>" * 30), "is no DICOM file"),
+    "a page": (lambda file: file.write_bytes(b"<html>not found</html>" * 30), "is not a DICOM file"),
     "bare and cut": (bare_and_cut, "has an incomplete header"),
     "half a position": (lambda file: change(file, ImagePositionPatient=[1, 2]), "has a damaged DICOM header"),
 }
@@ -147,7 +147,7 @@ def test_what_is_no_image_of_the_series_stays_silent(tmp_path):
     for name in ("VIEWER.EXE", "readme.txt", "autorun.inf", "IM0001.jpg", ".DS_Store", "._IM0001", "INDEX"):
         (tmp_path / "ct" / name).write_bytes(b"MZ and more of it" * 20)
     volume = read_ct(tmp_path / "ct")
-    assert np.array_equal(volume.array, HU) and volume.notes == ("7 files that are no DICOM were passed over.",)
+    assert np.array_equal(volume.array, HU) and volume.notes == ("7 files that are not DICOM were passed over.",)
 
 
 def test_lost_images_in_a_folder_of_their_own(tmp_path):

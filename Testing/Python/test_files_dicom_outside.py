@@ -128,7 +128,7 @@ def test_other_files_that_begin_a_little_like_dicom(tmp_path):
         (tmp_path / "ct" / f"thumbs{number}.db").write_bytes(begin + random.Random(number).randbytes(5000))
     volume = read_ct(tmp_path / "ct")
     assert np.array_equal(volume.array, HU)
-    assert volume.notes == (f"{len(beginnings)} files that are no DICOM were passed over.",)
+    assert volume.notes == (f"{len(beginnings)} files that are not DICOM were passed over.",)
 
 
 @pytest.mark.parametrize(
@@ -244,3 +244,27 @@ def test_no_escape_codes_and_no_endless_text_reach_a_message(tmp_path):
     assert np.array_equal(volume.array, HU)
     assert all(note.isprintable() and len(note) < 300 for note in volume.notes) and "\x1b" not in "".join(volume.notes)
     assert "number [31m2 (12 slices)" in volume.notes[0] and "3 of 15 images" in volume.notes[1]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        (0x00080016, b"UI", b"1.2.840.10009.5.1"),
+        (0x00280002, b"US", b"\7\0"),
+        (0x00200032, b"DS", b"1e308\\0\\0 "),
+        (0x00281053, b"DS", b"1e308 "),
+        (0x00281052, b"DS", b"0 "),
+    ],
+    ids=["class", "samples", "position", "slope", "intercept"],
+)
+def test_a_damaged_value_never_changes_a_volume_without_a_word(tmp_path, wrong):
+    files = write_series(tmp_path / "ct", HU, uid="1.2.3")
+    put(files[0], *wrong)
+    if wrong[0] == 0x00080016:  # and no rows: another kind of object, by its class, were it not for the other copy of the class
+        put(files[0], 0x00280010, b"US", b"\0\0")
+    try:
+        volume = read_ct(tmp_path / "ct")
+    except InputError as error:
+        assert files[0].name in str(error) or "1 of 12 slices (the first is number 0" in str(error)
+    else:
+        assert volume.notes

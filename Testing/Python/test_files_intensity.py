@@ -1,4 +1,4 @@
-"""The intensity check lets CT of any window pass, mends single bad voxels, and refuses what cannot be Hounsfield units."""
+"""The intensity check lets CT of any window pass, repairs single bad voxels, and refuses what cannot be Hounsfield units."""
 
 import numpy as np
 import pytest
@@ -147,10 +147,10 @@ def test_gray_values_are_told_by_a_single_pixel_and_beside_voxels_without_a_numb
     refused(gray, "gray values from 0 to 254.8")
 
 
-def test_normalised_values_are_refused():
+def test_normalized_values_are_refused():
     hu = body()
-    refused((hu - hu.min()) / np.ptp(hu), "normalised")
-    refused((hu - hu.mean()) / hu.std(), "normalised")
+    refused((hu - hu.min()) / np.ptp(hu), "normalized")
+    refused((hu - hu.mean()) / hu.std(), "normalized")
     refused(np.rint((np.clip(hu, -160, 240) + 160) / 400 * 255).astype(np.uint8), "0 to 255")
 
 

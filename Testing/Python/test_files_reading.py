@@ -157,7 +157,7 @@ def test_missing_empty_and_foreign_files_are_refused(tmp_path):
         (tmp_path / name).touch()
         refusal(tmp_path / name, name, "empty")
     for name in ("b.nii.gz", "b.nii", "b.nrrd", "b.mha", "b.txt", "b"):
-        (tmp_path / name).write_bytes(b"this is no image " * 100)
+        (tmp_path / name).write_bytes(b"this is not an image " * 100)
         refusal(tmp_path / name, name)
     (tmp_path / "folder").mkdir()
     refusal(tmp_path / "folder", "folder", "holds no files")
@@ -232,7 +232,7 @@ def test_air_around_the_scan_does_not_hide_what_it_is(tmp_path):
 
 @pytest.mark.parametrize("ending", [".nrrd", ".mha", ".nii.gz", ".nii"])
 def test_a_name_of_an_old_archive_is_no_obstacle(tmp_path, ending):
-    """Letters that are no UTF-8, as unpacking an old archive leaves them."""
+    """Letters that are not UTF-8, as unpacking an old archive leaves them."""
     path = tmp_path / os.fsdecode(b"M\xfcller" + ending.encode())
     sitk.WriteImage(sitk.GetImageFromArray(ct_values()), str(tmp_path / f"ct{ending}"))
     (tmp_path / f"ct{ending}").rename(path)
@@ -250,10 +250,10 @@ def test_wrong_dimensions_are_refused(tmp_path, ending):
 
 
 @pytest.mark.parametrize("ending", [".nii", ".nrrd", ".mha"])
-def test_colour_is_refused(tmp_path, ending):
-    colour = sitk.GetImageFromArray(np.zeros((4, 8, 8, 3), np.uint8) + 7, isVector=True)
-    sitk.WriteImage(colour, str(tmp_path / f"a{ending}"))
-    refusal(tmp_path / f"a{ending}", "colour")
+def test_color_is_refused(tmp_path, ending):
+    color = sitk.GetImageFromArray(np.zeros((4, 8, 8, 3), np.uint8) + 7, isVector=True)
+    sitk.WriteImage(color, str(tmp_path / f"a{ending}"))
+    refusal(tmp_path / f"a{ending}", "color")
 
 
 @pytest.mark.parametrize(
@@ -270,8 +270,8 @@ def test_an_affine_without_meaning_is_refused(tmp_path, matrix):
     refusal(tmp_path / "a.nii", "affine")
 
 
-def test_metres_for_millimetres_are_refused(tmp_path):
-    refusal(save_nifti(tmp_path / "a.nii", ct_values(), np.diag([-0.0007, -0.0007, 0.0025, 1])), "millimetres")
+def test_meters_for_millimeters_are_refused(tmp_path):
+    refusal(save_nifti(tmp_path / "a.nii", ct_values(), np.diag([-0.0007, -0.0007, 0.0025, 1])), "millimeters")
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid"), reason="file permissions of POSIX")
@@ -308,5 +308,5 @@ def test_labels_are_read_from_nifti_and_nrrd(tmp_path):
 def test_what_is_no_label_volume_is_refused_as_one(tmp_path, value):
     array = np.zeros((4, 5, 6), np.float32)
     array[2, 2, 2] = value
-    with pytest.raises(InputError, match="no label volume"):
+    with pytest.raises(InputError, match="not a label volume"):
         read_labels(save_nifti(tmp_path / "a.nii.gz", array))

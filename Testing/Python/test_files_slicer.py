@@ -1,4 +1,4 @@
-"""A written .seg.nrrd is opened by Slicer's own segmentation reader: names, colours, terminology, voxels and place survive."""
+"""A written .seg.nrrd is opened by Slicer's own segmentation reader: names, colors, terminology, voxels and place survive."""
 
 import numpy as np
 import pytest
@@ -46,7 +46,7 @@ def _segment_voxels(node, number: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.mark.parametrize("grid", [OBLIQUE, SHEARED], ids=["oblique", "gantry tilt"])
-def test_slicer_reads_names_colours_terminology_and_voxels(tmp_path, grid):
+def test_slicer_reads_names_colors_terminology_and_voxels(tmp_path, grid):
     labels = _labels()
     path = tmp_path / "Больной 1 result.seg.nrrd"
     write_segmentation(path, labels, grid)

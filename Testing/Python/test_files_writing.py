@@ -11,13 +11,19 @@ import nibabel
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from LiverTumorLib.cli.results import write_volume
 from LiverTumorLib.errors import OutputError
 from LiverTumorLib.files import SEGMENTS, atomic_path, read_labels, write_json, write_label_nifti, write_segmentation, write_table
 from LiverTumorLib.files.tables import LESION_COLUMNS, SUMMARY_COLUMNS, lesion_rows, slice_rows, summary_row
+from LiverTumorLib.files.upright import upright
 from LiverTumorLib.pipelines.results import CaseResult, CaseSummary, Lesion, SliceRecord
 
 OBLIQUE = np.array([[-0.68, 0.12, 0.3, 101.5], [-0.1, -0.7, 0.2, -33.25], [0.1, 0.15, 2.4, -804.5], [0, 0, 0, 1]])
 SHEARED = np.array([[-0.8, 0, 0, 100], [0, -0.8, 0.9, 90], [0, 0, 3, -50], [0, 0, 0, 1]])
+RIGID = np.eye(4)
+RIGID[:3, :3], RIGID[:3, 3] = np.linalg.qr(OBLIQUE[:3, :3])[0] * (0.7, 0.8, 2.5), (10, 20, -30)
 LABELS = np.random.default_rng(5).integers(0, 3, (25, 31, 40)).astype(np.uint8)
 WRITERS = {
     "a.seg.nrrd": lambda path: write_segmentation(path, LABELS, OBLIQUE),
@@ -28,19 +34,67 @@ WRITERS = {
 }
 
 
-@pytest.mark.parametrize("grid", [OBLIQUE, SHEARED], ids=["oblique", "sheared"])
+@pytest.mark.parametrize("grid", [RIGID, OBLIQUE, SHEARED], ids=["rigid", "oblique", "sheared"])
 @pytest.mark.parametrize("name", ["a.seg.nrrd", "Больной 1.nii.gz", "a b.nii"])
 def test_labels_return_exactly_on_their_grid(tmp_path, name, grid):
     path = tmp_path / "new folder" / name
     (write_segmentation if name.endswith("nrrd") else write_label_nifti)(path, LABELS, grid)
     labels, matrix = read_labels(path)
-    assert np.array_equal(labels, LABELS) and np.allclose(matrix, grid, atol=1e-5)
+    expected = (LABELS, grid) if name.endswith("nrrd") else upright(LABELS, grid)
+    assert np.array_equal(labels, expected[0]) and np.allclose(matrix, expected[1], atol=1e-5)
+    assert grid is not RIGID or np.array_equal(labels, LABELS)
+
+
+grids = st.builds(
+    lambda axes, flips, sizes, shears, origin: _grid(axes, flips, sizes, shears, origin),
+    st.permutations(range(3)),
+    st.tuples(*[st.sampled_from([1, -1])] * 3),
+    st.tuples(*[st.sampled_from([0.5, 0.8, 3.0])] * 3),
+    st.tuples(*[st.sampled_from([0, 0, 1e-5, 2e-4, 0.02, 0.3, -0.45])] * 3),
+    st.tuples(*[st.floats(-900, 900)] * 3),
+)
+
+
+def _grid(axes, flips, sizes, shears, origin) -> np.ndarray:
+    """A grid turned, flipped and sheared; `shears` of the second axis along the first, the third along the first and the second."""
+    matrix = np.eye(4)
+    shear = np.array([[1, shears[0], shears[1]], [0, 1, shears[2]], [0, 0, 1]])
+    turn = np.linalg.qr(OBLIQUE[:3, :3])[0] @ np.eye(3)[:, axes] * flips
+    matrix[:3, :3], matrix[:3, 3] = turn @ shear * sizes, origin
+    return matrix
+
+
+@settings(max_examples=40, deadline=None)
+@given(grids)
+def test_all_that_is_written_opens_in_itk_and_lies_at_its_place(tmp_path_factory, grid):
+    """Gantry tilt, flipped and turned grids: no voxel is lost, and each lies within half a voxel of where it was."""
+    folder = tmp_path_factory.getbasetemp()
+    labels = LABELS[:9, :8, :7]
+    write_segmentation(folder / "a.seg.nrrd", labels, grid)
+    write_label_nifti(folder / "a.nii.gz", labels, grid)
+    write_volume(folder / "p.nii.gz", labels.astype(np.float32), grid)
+    for name in ("a.seg.nrrd", "a.nii.gz", "p.nii.gz"):
+        image = sitk.ReadImage(str(folder / name))
+        array = sitk.GetArrayFromImage(image)
+        assert np.array_equal(np.bincount(array.astype(int).ravel())[1:], np.bincount(labels.ravel())[1:])
+        assert abs(np.prod(image.GetSpacing()) / abs(np.linalg.det(grid[:3, :3])) - 1) < 1e-4 or name == "a.seg.nrrd"
+        for k, j, i in np.argwhere(labels)[::7]:
+            place = grid @ (i, j, k, 1)
+            index = np.array(image.TransformPhysicalPointToContinuousIndex((place[:3] * (-1, -1, 1)).tolist()))
+            near = [np.unique(np.rint([value - 1e-2, value + 1e-2])).astype(int) for value in index]  # a half goes either way
+            assert labels[k, j, i] in [array[z, y, x] for x in near[0] for y in near[1] for z in near[2]]
+
+
+def test_a_shear_of_no_scanner_does_not_take_the_memory():
+    grid = np.eye(4)
+    grid[0, 2] = 1e5
+    assert upright(LABELS, grid)[0] is LABELS
 
 
 def test_a_view_in_any_memory_order_is_written_right(tmp_path):
     view = np.asfortranarray(LABELS)[::-1, :, ::-1]
     write_segmentation(tmp_path / "a.seg.nrrd", view, OBLIQUE)
-    write_label_nifti(tmp_path / "a.nii.gz", view, OBLIQUE)
+    write_label_nifti(tmp_path / "a.nii.gz", view, RIGID)
     assert np.array_equal(read_labels(tmp_path / "a.seg.nrrd")[0], view)
     assert np.array_equal(read_labels(tmp_path / "a.nii.gz")[0], view)
 

@@ -57,7 +57,7 @@ def test_edge_preserving_filters_blur_an_edge_less_than_a_gaussian(name):
     assert steepest[name] > 2 * steepest["gaussian"]
 
 
-def test_strengths_are_millimetres():
+def test_strengths_are_millimeters():
     plane = np.zeros((101, 101))
     plane[50, 50] = WHITE
     fine, coarse = (filtered(plane, "gaussian", 3.0, (mm, mm)) for mm in (0.5, 1.0))
@@ -124,7 +124,7 @@ def test_training_and_inference_see_the_same_pixels(scan):
     pytest.importorskip("SimpleITK")
     filters = check_filters([["median", 1.0], ["bilateral", 20.0], ["clahe", 3.0], ["gamma", 0.8]])
     frame = body_frame(scan, (48, 48), 2.0)
-    wide = Frame((frame.size[0] + 32, frame.size[1] + 32), frame.spacing_mm, frame.centre, frame.voxel_mm)
+    wide = Frame((frame.size[0] + 32, frame.size[1] + 32), frame.spacing_mm, frame.center, frame.voxel_mm)
     inference = network_slices(scan, frame, (-40, 160), filters=filters)
     assert np.array_equal(network_slices(scan, wide, (-40, 160), filters=filters)[:, 16:-16, 16:-16], inference)
     assert np.abs(inference.astype(int) - network_slices(scan, frame, (-40, 160))).max() > 20
@@ -140,7 +140,7 @@ def test_a_scan_stored_clipped_to_the_window_is_filtered_alike(scan):
 @pytest.mark.parametrize(
     ("filters", "words"),
     [
-        ([["medain", 1.0]], "'medain' is no filter; did you mean 'median'"),
+        ([["medain", 1.0]], "'medain' is not a filter; did you mean 'median'"),
         ([["xyz", 1.0]], "known are median, gaussian"),
         ([["median", 0]], "must be a number above 0"),
         ([["median", "1"]], "must be a number above 0"),

@@ -141,7 +141,7 @@ def test_models_are_found_by_every_name(files):
 
 
 def test_what_is_no_model_is_refused(files, tmp_path):
-    with pytest.raises(InputError, match=r"no-such is no \.tflite or \.onnx file, no training run .* and no model"):
+    with pytest.raises(InputError, match=r"no-such is not a \.tflite or \.onnx file, no training run .* and no model"):
         find_models(["no-such"])
     (tmp_path / "run.json").write_text("{}")
     with pytest.raises(InputError, match=r"has no best\.weights\.h5; is its training finished"):
@@ -150,7 +150,7 @@ def test_what_is_no_model_is_refused(files, tmp_path):
 
 @pytest.mark.parametrize("name", ["broken.tflite", "broken.onnx"])
 def test_a_broken_file_is_named(tmp_path, capsys, name):
-    (tmp_path / name).write_bytes(b"this is no network")
+    (tmp_path / name).write_bytes(b"this is not a network")
     assert main(["benchmark", str(tmp_path / name), "--out", str(tmp_path / "out"), "--rounds", "1"]) == ModelError.exit_code
     sentence = capsys.readouterr().err.strip().splitlines()[-1]
     assert sentence.startswith("livertumor: ") and name in sentence

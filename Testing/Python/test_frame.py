@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from LiverTumorLib.ct import CTVolume
-from LiverTumorLib.ct.frame import Frame, body_frame, liver_offset, neighbour_channels, network_slices, region_frame
+from LiverTumorLib.ct.frame import Frame, body_frame, liver_offset, neighbor_channels, network_slices, region_frame
 
 
 @pytest.mark.parametrize("voxel", [0.3, 0.7, 0.977, 2.0, 3.0])
@@ -20,14 +20,14 @@ def test_off_the_scan_is_zero():
     assert canvas[0, 0].max() == 0 and canvas[0, 32, 32] == pytest.approx(1)
 
 
-@pytest.mark.parametrize("centre", [(30.0, 25.0), (5.0, 44.0), (300.0, 25.0)], ids=["inside", "at a corner", "beside the scan"])
-def test_a_change_is_the_same_before_and_while_sampling(centre):
+@pytest.mark.parametrize("center", [(30.0, 25.0), (5.0, 44.0), (300.0, 25.0)], ids=["inside", "at a corner", "beside the scan"])
+def test_a_change_is_the_same_before_and_while_sampling(center):
     """Only what lies under the canvas is changed, which must not be seen, and the scan itself is left alone."""
     scan = np.random.default_rng(1).integers(-900, 900, (2, 60, 50)).astype(np.int16)
-    frame, before = Frame((16, 16), 1.7, centre, (0.8, 0.9)), scan.copy()
+    frame, before = Frame((16, 16), 1.7, center, (0.8, 0.9)), scan.copy()
     sampled = frame.sample(scan, lambda part: np.clip(part, -100, 200, out=part))
     assert sampled == pytest.approx(frame.sample(scan.clip(-100, 200)), abs=1e-3)
-    assert np.array_equal(scan, before) and sampled.any() == (centre[0] < 100)
+    assert np.array_equal(scan, before) and sampled.any() == (center[0] < 100)
 
 
 @settings(deadline=None, max_examples=25)
@@ -50,11 +50,11 @@ def test_a_smooth_shape_goes_there_and_back(voxel, spacing, shift):
     assert (back * i).sum() / total == pytest.approx(middle[1], abs=0.3)
 
 
-def test_body_frame_is_centred_on_the_patient():
+def test_body_frame_is_centered_on_the_patient():
     array = np.full((5, 200, 200), -1000, np.int16)
     array[:, 40:120, 100:180] = 60
     frame = body_frame(CTVolume(array, np.eye(4)), (64, 64), 2.0)
-    assert frame.centre == pytest.approx((79.5, 139.5))
+    assert frame.center == pytest.approx((79.5, 139.5))
 
 
 def test_region_frame_holds_all_of_a_large_region():
@@ -97,8 +97,8 @@ def test_network_slices_window_and_chosen_slices():
     assert [int(plane[8, 8]) for plane in shown] == [0, 128, 255]
 
 
-def test_neighbours_are_interpolated_and_repeat_at_the_ends():
+def test_neighbors_are_interpolated_and_repeat_at_the_ends():
     slices = np.stack([np.full((2, 2), value, np.uint8) for value in (0, 100, 200)])
-    assert neighbour_channels(slices, 1, 0.5)[0, 0].tolist() == [50, 100, 150]
-    assert neighbour_channels(slices, 0, 2.0)[0, 0].tolist() == [0, 0, 200]
-    assert neighbour_channels(slices, 2, 1.0)[0, 0].tolist() == [100, 200, 200]
+    assert neighbor_channels(slices, 1, 0.5)[0, 0].tolist() == [50, 100, 150]
+    assert neighbor_channels(slices, 0, 2.0)[0, 0].tolist() == [0, 0, 200]
+    assert neighbor_channels(slices, 2, 1.0)[0, 0].tolist() == [100, 200, 200]

@@ -1,4 +1,4 @@
-"""Files on which a reader crashes, swells or never ends: one failed case, one sentence with the file's name, and the rest goes on."""
+"""Files on which a reader crashes, swells or never ends: one failed case, one sentence with the file's name, and the rest continues."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from cli_tools import rows, run, write_ct
 from job_tools import PATIENCE_S, posix
-from labelled_data import make_ct, make_labels, save
+from labeled_data import make_ct, make_labels, save
 from LiverTumorLib import errors
 from LiverTumorLib.jobs import Source, read_apart, start_job
 from LiverTumorLib.pipelines.options import RunOptions

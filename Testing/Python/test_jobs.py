@@ -24,7 +24,7 @@ def test_results_come_back_whole(temp):
     volume = ct(notes=["a slice was interpolated"])
     output = start("whole", volume, RunOptions(liver_model="other", threads=2)).wait(timeout=PATIENCE_S)
     np.testing.assert_array_equal(output.labels, volume.array > 0)
-    assert output.labels.dtype == np.uint8 and output.labels.flags.writeable
+    assert output.labels.dtype == np.uint8 and output.labels.flags.writable
     assert output.probabilities["liver"].dtype == np.float16 and (output.probabilities["liver"] == 0.5).all()
     assert output.result.summary.liver_ml == pytest.approx((volume.array > 0).sum() * 0.7 * 0.7 * 2.5 / 1000)
     assert output.result.summary.notes == ["a slice was interpolated"]

@@ -134,7 +134,7 @@ def test_no_child_outlives_its_parent(temp, tmp_path, task, end):
 
 
 def test_the_worker_by_hand_without_a_pipe_for_stdin(tmp_path, monkeypatch):
-    """On a cluster stdin is /dev/null: that is no stop, and the folder stays as it belongs to whoever made it."""
+    """On a cluster stdin is /dev/null: that is not a stop, and the folder stays as it belongs to whoever made it."""
     from LiverTumorLib.jobs import load_output, worker_command, worker_environment, write_job
 
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent), prepend=os.pathsep)

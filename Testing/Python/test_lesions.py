@@ -11,14 +11,14 @@ from LiverTumorLib.pipelines.results import LIVER, TUMOR
 SPACING = (0.8, 0.9, 2.0)  # i, j, k
 
 
-def _scene(centre_mm=(60.0, 50.0, 40.0), radii_mm=(12.0, 8.0, 10.0)):
+def _scene(center_mm=(60.0, 50.0, 40.0), radii_mm=(12.0, 8.0, 10.0)):
     """A liver block with one ellipsoid lesion; RAS axes along i, j, k, origin at voxel 0."""
     shape = (45, 130, 160)
     k, j, i = np.indices(shape)
     position = np.stack([i * SPACING[0], j * SPACING[1], k * SPACING[2]], -1)
     labels = np.zeros(shape, np.uint8)
     labels[4:41, 10:120, 12:148] = LIVER
-    labels[(((position - centre_mm) / radii_mm) ** 2).sum(-1) <= 1] = TUMOR
+    labels[(((position - center_mm) / radii_mm) ** 2).sum(-1) <= 1] = TUMOR
     array = np.where(labels == TUMOR, 50, 110).astype(np.int16)
     return CTVolume(array, np.diag([*SPACING, 1.0])), labels
 
@@ -33,7 +33,7 @@ def test_an_ellipsoid_is_measured():
     assert lesion.perpendicular_diameter_mm == pytest.approx(16, abs=1.2)
     assert lesion.centroid_ras == pytest.approx((60, 50, 40), abs=0.3)
     assert (lesion.mean_hu, lesion.sd_hu) == (50, 0)
-    assert (lesion.first_slice, lesion.diameter_slice, lesion.last_slice) == (16, 20, 24)  # no voxel centre lies on the poles
+    assert (lesion.first_slice, lesion.diameter_slice, lesion.last_slice) == (16, 20, 24)  # no voxel center lies on the poles
     # Nearest surface: the liver's lowest slice, k = 4; the lesion's is k = 16.
     assert lesion.distance_to_surface_mm == pytest.approx((16 - 4) * 2.0, abs=0.01)
     liver_ml = 37 * 110 * 136 * np.prod(SPACING) / 1000

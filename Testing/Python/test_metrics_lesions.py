@@ -60,7 +60,7 @@ def test_a_lesion_predicted_in_two_pieces_is_found_once(scene):
     assert (detection.found, detection.missed, detection.extra) == (1, 0, 0)
 
 
-def test_a_large_neighbour_does_not_lend_its_overlap(scene):
+def test_a_large_neighbor_does_not_lend_its_overlap(scene):
     prediction, truth = scene
     truth[0:4, 2:10, 2:10] = True  # large
     truth[0, 2:6, 12:14] = True  # small, beside it
@@ -71,7 +71,7 @@ def test_a_large_neighbour_does_not_lend_its_overlap(scene):
     assert small.group_iou > 0.9 and small.covered == pytest.approx(1 / 8)
 
 
-def test_diagonal_neighbours_are_one_lesion(scene):
+def test_diagonal_neighbors_are_one_lesion(scene):
     _, truth = scene
     truth[1, 1, 1] = truth[2, 2, 2] = True
     assert len(detect_lesions(truth, truth, VOXEL_ML).lesions) == 1

@@ -61,9 +61,9 @@ def test_overlap_agrees_with_simpleitk(prediction, truth):
     assert any(1 - counts.sensitivity == pytest.approx(value) for value in false_positives)
 
 
-def ball(shape, centre, radius_mm, spacing):
+def ball(shape, center, radius_mm, spacing):
     grid = np.ogrid[tuple(slice(n) for n in shape)]
-    return sum(((axis - c) * mm) ** 2 for axis, c, mm in zip(grid, centre, spacing, strict=True)) <= radius_mm**2
+    return sum(((axis - c) * mm) ** 2 for axis, c, mm in zip(grid, center, spacing, strict=True)) <= radius_mm**2
 
 
 def test_parallel_planes_are_their_distance_apart():
@@ -102,11 +102,11 @@ def test_hd95_by_voxels_is_medpys(truth, prediction, expected):
 
 
 def test_surface_distances_agree_with_simpleitk_on_an_anisotropic_grid():
-    """Concentric balls on a grid of 2 x 1 x 0.5 mm; ITK measures from voxel centres, so half a voxel of difference is allowed."""
+    """Concentric balls on a grid of 2 x 1 x 0.5 mm; ITK measures from voxel centers, so half a voxel of difference is allowed."""
     pytest.importorskip("surface_distance")
     sitk = pytest.importorskip("SimpleITK")
-    shape, centre, spacing = (24, 48, 96), (12, 24, 48), (2.0, 1.0, 0.5)
-    truth, prediction = ball(shape, centre, 12, spacing), ball(shape, centre, 17, spacing)
+    shape, center, spacing = (24, 48, 96), (12, 24, 48), (2.0, 1.0, 0.5)
+    truth, prediction = ball(shape, center, 12, spacing), ball(shape, center, 17, spacing)
     ours = surface_distances(prediction, truth, spacing)
     images = []
     for mask in (truth, prediction):

@@ -170,7 +170,7 @@ def test_a_failure_while_nodes_are_made_takes_them_away(scene, ct, monkeypatch):
 def test_a_ct_that_was_removed_meanwhile(scene, ct):
     run = LiverSegmentationMobileUNetLogic().process(ct, wait=False)
     scene.RemoveNode(ct)
-    with pytest.raises(InputError, match="Abdomen was removed while it was analysed"):
+    with pytest.raises(InputError, match="Abdomen was removed while it was analyzed"):
         run.wait(timeout=60)
     assert count(scene, "vtkMRMLSegmentationNode") == 0
 

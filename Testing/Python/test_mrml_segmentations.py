@@ -73,7 +73,7 @@ def test_a_saved_segmentation_has_the_labels_and_the_grid(scene, grid, tmp_path)
     assert np.count_nonzero(labels) == len(kji)
 
 
-def test_names_colours_and_terminology(ct):
+def test_names_colors_and_terminology(ct):
     node = labels_to_segmentation(LABELS, ct)
     assert node.GetName() == "Abdomen segmentation"
     segments = segments_of(node)
@@ -201,7 +201,7 @@ def test_a_segmentation_without_our_segments_is_refused(ct, scene):
 
 
 def test_another_grid_is_brought_onto_the_cts(scene):
-    """Drawn on a grid of half the spacing: each CT voxel's centre decides."""
+    """Drawn on a grid of half the spacing: each CT voxel's center decides."""
     ct = add_ct(scene, np.diag([2.0, 2.0, 2.0, 1.0]))
     node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Fine")
     add_segment(node, "Liver", (slice(0, 5), slice(0, 7), slice(0, 9)), matrix=np.diag([1.0, 1.0, 1.0, 1.0]))

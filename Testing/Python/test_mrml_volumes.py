@@ -1,4 +1,4 @@
-"""Volume nodes become CTs with exactly their voxels and place, and what is no CT is refused by name."""
+"""Volume nodes become CTs with exactly their voxels and place, and what is not a CT is refused by name."""
 
 import numpy as np
 import pytest
@@ -109,7 +109,7 @@ def test_label_map_is_refused(scene):
         ct_from_node(node)
 
 
-def test_colour_picture_is_refused(scene):
+def test_color_picture_is_refused(scene):
     node = scene.AddNewNodeByClass("vtkMRMLVectorVolumeNode", "Photo")
     slicer.util.updateVolumeFromArray(node, np.ones((3, 4, 5, 3), np.uint8))
     with pytest.raises(InputError, match="Photo has several values in each voxel"):

@@ -1,4 +1,4 @@
-"""The networks: what they answer with, and that each can be quantized in training."""
+"""The networks: what they return, and that each can be quantized in training."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ def test_a_short_mobilenet_is_the_beginning_of_the_whole_one():
 def test_cells_are_taught_where_the_tumor_is():
     tumor = np.zeros((64, 96))
     tumor[:8, :8] = 1  # enough for its cell
-    tumor[40, 40] = 1  # too little to call its cell one with tumour, too much to call it one without
+    tumor[40, 40] = 1  # too little to call its cell one with tumor, too much to call it one without
     truth, weight = np.moveaxis(_cells(tumor, 32), -1, 0)
     assert truth.tolist() == [[1, 0, 0], [0, 0, 0]]
     assert weight.tolist() == [[1, 1, 1], [1, 0, 1]]

@@ -140,7 +140,7 @@ def test_a_float_network_keeps_its_numbers(float_network):
     assert onnx.compare(*float_network, images)["worst_difference"] < 1e-4
 
 
-@pytest.mark.parametrize("content", [b"this is no flatbuffer", b""])
+@pytest.mark.parametrize("content", [b"this is not a flatbuffer", b""])
 def test_a_file_that_is_no_network_is_refused_and_nothing_written(tmp_path, content):
     bundle = _bundle(tmp_path / "mine", "liver", content)
     with pytest.raises(ModelError, match=r"model\.tflite does not convert to ONNX"):

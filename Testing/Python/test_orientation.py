@@ -38,7 +38,7 @@ def _numbered(shape, matrix) -> CTVolume:
 
 
 def _voxels_ras(volume: CTVolume) -> np.ndarray:
-    """RAS mm of every voxel centre, in the order of the array's voxels (k, j, i, 3)."""
+    """RAS mm of every voxel center, in the order of the array's voxels (k, j, i, 3)."""
     return volume.ras(np.stack(np.indices(volume.shape)[::-1], axis=-1))
 
 
@@ -107,12 +107,12 @@ def test_labels_of_a_steep_volume_return_to_the_right_voxels(grid):
     volume = CTVolume(np.zeros(grid[0], np.int16), grid[1])
     view = to_axial(volume)
     assume(view.axes is None)
-    centre = volume.ras((np.array(volume.shape[::-1]) - 1) / 2)
+    center = volume.ras((np.array(volume.shape[::-1]) - 1) / 2)
     radius = 0.35 * np.ptp(_voxels_ras(volume).reshape(-1, 3), axis=0).max()
-    ball = np.linalg.norm(_voxels_ras(view.volume) - centre, axis=-1) <= radius
+    ball = np.linalg.norm(_voxels_ras(view.volume) - center, axis=-1) <= radius
     back = view.restore(ball.astype(np.uint8))
     assert back.shape == volume.shape and back.dtype == np.uint8
-    distance = np.linalg.norm(_voxels_ras(volume) - centre, axis=-1) - radius
+    distance = np.linalg.norm(_voxels_ras(volume) - center, axis=-1) - radius
     reach = np.linalg.norm(view.volume.spacing) / 2 + 1e-6  # nearest axial voxel is at most this far
     assert back[distance < -reach].all() and not back[distance > reach].any()
 

@@ -1,4 +1,4 @@
-"""A pip install carries every file of the two packages: what is no Python file has to be named in pyproject.toml."""
+"""A pip install carries every file of the two packages: what is not a Python file has to be named in pyproject.toml."""
 
 import tomllib
 from pathlib import Path

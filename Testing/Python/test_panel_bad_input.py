@@ -39,7 +39,7 @@ def panel(name):
 
 @pytest.fixture
 def endless(name, monkeypatch):
-    """A panel in whose run nothing happens any more."""
+    """A panel in whose run nothing happens anymore."""
     with monkeypatch.context() as patch:
         use_task(patch, TASKS[name], "mrml_tasks:endless")
         add_ct(slicer.mrmlScene)
@@ -50,7 +50,7 @@ def endless(name, monkeypatch):
 
 
 def told(panel) -> str:
-    """What the user reads, when nothing runs any more."""
+    """What the user reads, when nothing runs anymore."""
     spin(lambda: not panel.run.running, 30)
     assert panel.ui.applyButton.text == "Apply"
     return panel.ui.statusLabel.text
@@ -94,10 +94,10 @@ def test_mr(panel):
     works(panel)
 
 
-def test_a_ct_deleted_while_it_is_analysed(panel):
+def test_a_ct_deleted_while_it_is_analyzed(panel):
     panel.ui.applyButton.click()
     slicer.mrmlScene.RemoveNode(panel.parameters.inputVolume)
-    assert told(panel) == "Abdomen was removed while it was analysed, so its results were dropped; load it again."
+    assert told(panel) == "Abdomen was removed while it was analyzed, so its results were dropped; load it again."
     assert not panel.ui.applyButton.enabled and "Choose a CT volume" in panel.ui.applyButton.toolTip
     works(panel)
 

@@ -23,7 +23,7 @@ NAME = "LiverTumorClassifier"
 
 @pytest.fixture
 def quick(app, monkeypatch):
-    """A small CT whose slices get rising probabilities from a real child; answers with the opened panel."""
+    """A small CT whose slices get rising probabilities from a real child; returns the opened panel."""
     use_task(monkeypatch, "classify", "mrml_tasks:classify")
     add_ct(slicer.mrmlScene, GRIDS["axial"])
     return application.open_module(NAME).panel

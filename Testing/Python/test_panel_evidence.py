@@ -97,14 +97,14 @@ def test_the_button_shows_the_map_and_takes_it_away(app, output, tmp_path):
 def test_the_overlay_colors_the_tumor_and_nothing_else(app, output):
     ct = add_phantom()
     truth = phantom()[1]
-    grey = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLColorTableNode", "Grey")  # which the application brings
-    grey.SetTypeToGrey()
-    ct.GetDisplayNode().SetAndObserveColorNodeID(grey.GetID())
+    gray = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLColorTableNode", "Gray")  # which the application brings
+    gray.SetTypeToGrey()
+    ct.GetDisplayNode().SetAndObserveColorNodeID(gray.GetID())
     slicer.util.setSliceViewerLayers(background=ct)
     k = int((truth == 2).sum(axis=(1, 2)).argmax())
     view = app.layoutManager().sliceWidget("Red")
     plain = picture(view, k)
-    assert np.ptp(plain[..., :3], axis=-1).max() == 0  # shades of grey
+    assert np.ptp(plain[..., :3], axis=-1).max() == 0  # shades of gray
     show_evidence(output, ct)
     shown = picture(view, k)
     maps = output.probabilities["evidence"][k].astype(float)

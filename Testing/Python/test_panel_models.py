@@ -18,7 +18,7 @@ NAME = "LiverSegmentationMobileUNet"
 
 @pytest.fixture
 def quick(app, monkeypatch):
-    """A small CT, segmented by thresholds in a real child; answers with the opened panel."""
+    """A small CT, segmented by thresholds in a real child; returns the opened panel."""
     use_task(monkeypatch, "segment", "mrml_tasks:segment")
     add_ct(slicer.mrmlScene)
     return application.open_module(NAME).panel

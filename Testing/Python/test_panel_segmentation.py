@@ -27,7 +27,7 @@ LABELS = make_labels(make_ct())
 
 @pytest.fixture
 def quick(app, monkeypatch):
-    """A small CT, segmented by thresholds in a real child; answers with the opened panel."""
+    """A small CT, segmented by thresholds in a real child; returns the opened panel."""
     use_task(monkeypatch, "segment", "mrml_tasks:segment")
     add_ct(slicer.mrmlScene, GRIDS["oblique"])
     return application.open_module(NAME).panel
@@ -105,7 +105,7 @@ def test_the_phantom_from_opening_to_results(app, tmp_path):
 
 
 def test_doubts_are_shown_and_stay(app):
-    """The real networks on a scan without liver; then a liver drawn in it, which is measured and doubted anew."""
+    """The real networks on a scan without liver; then a liver drawn in it, which is measured and doubted again."""
     ct = ct_to_node(not_livers.ellipse(), slicer.mrmlScene)
     panel = application.open_module(NAME).panel
     apply(panel)

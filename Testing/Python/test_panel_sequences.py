@@ -22,7 +22,7 @@ SIDES = (1, 2, 3)  # the dense part of the frames' CTs, in voxels along i and j
 
 
 def add_sequence(frames: int = len(SIDES)):
-    """A CT whose lesion grows, as a sequence; answers with the volume node that shows its first frame."""
+    """A CT whose lesion grows, as a sequence; returns the volume node that shows its first frame."""
     scene = slicer.mrmlScene
     sequence = scene.AddNewNodeByClass("vtkMRMLSequenceNode", "Perfusion")
     sequence.SetIndexName("time")
@@ -156,7 +156,7 @@ def test_a_sequence_that_changes_meanwhile_and_one_that_is_none(ct):
     run = logic.process(ct, allFrames=True, wait=False)
     slicer.mrmlScene.RemoveNode(frames_of(ct).browser)
     before = slicer.mrmlScene.GetNumberOfNodes()
-    with pytest.raises(InputError, match="was changed while it was analysed"):
+    with pytest.raises(InputError, match="was changed while it was analyzed"):
         run.wait()
     assert slicer.mrmlScene.GetNumberOfNodes() == before
     with pytest.raises(InputError, match="not part of a sequence"):

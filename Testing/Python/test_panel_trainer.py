@@ -140,9 +140,9 @@ def test_a_training_from_its_start_to_its_models(trained, folder):
 
 def test_a_stop_leaves_no_process_and_the_next_start_goes_on(trained):
     assert trained.left == set() and not trained.job_folder.exists()
-    assert trained.stopped.startswith("Stopped; press Start to go on")
-    assert "a start goes on with it" in trained.folder_text
-    assert "to go on" in trained.log  # what the trainer planned for the stage train
+    assert trained.stopped.startswith("Stopped; press Start to continue")
+    assert "a start continues it" in trained.folder_text
+    assert "to continue" in trained.log  # what the trainer planned for the stage train
 
 
 def test_a_killed_trainer_is_told(trained):
@@ -234,16 +234,16 @@ def test_the_data_are_checked_before_anything_is_trained(folder, app, tmp_path):
     assert panel.run.running, panel.ui.statusLabel.text
     finish(panel)
     assert panel.ui.checkTable.rowCount == 3 and panel.ui.checkTable.item(0, 0).text() == "note"
-    assert "no tumor (2) is labelled" in panel.ui.checkTable.item(0, 2).text()
+    assert "no tumor (2) is labeled" in panel.ui.checkTable.item(0, 2).text()
     assert panel.ui.statusLabel.text.startswith("prepare: ") and panel.ui.applyButton.enabled
     assert not (tmp_path / "out/train").exists()
 
 
 def test_a_data_folder_and_an_output_folder_are_asked_for(folder, app, tmp_path):
     ui = application.open_module(NAME).panel.ui
-    assert not ui.applyButton.enabled and ui.applyButton.toolTip.startswith("Choose the folder with the labelled CT")
+    assert not ui.applyButton.enabled and ui.applyButton.toolTip.startswith("Choose the folder with the labeled CT")
     ui.dataPath.currentPath = str(folder / "missing")
-    assert "missing is no folder" in ui.applyButton.toolTip
+    assert "missing is not a folder" in ui.applyButton.toolTip
     ui.dataPath.currentPath = str(folder / "data")
     assert ui.applyButton.toolTip == "Choose a folder to write to."
     ui.outputPath.currentPath = str(tmp_path / "out")
@@ -297,9 +297,9 @@ def test_a_python_that_cannot_train_is_told(folder, app, tmp_path):
     panel = application.open_module(NAME).panel
     choose(panel, folder)
     panel.ui.pythonBox.setCurrentIndex(2)
-    assert "is no program" in panel.ui.applyButton.toolTip
+    assert "is not a program" in panel.ui.applyButton.toolTip
     panel.ui.pythonPath.currentPath = str(broken)
-    assert "is no program" in panel.ui.applyButton.toolTip  # it cannot be executed
+    assert "is not a program" in panel.ui.applyButton.toolTip  # it cannot be executed
     broken.chmod(0o755)
     panel.refresh()
     panel.ui.probeButton.click()
@@ -348,7 +348,7 @@ def test_an_environment_of_its_own_is_made_when_the_user_agrees(app, tmp_path, m
     requirements.write_text("not-among-the-wheels\n")
     with pytest.raises(RequirementError, match="could not be installed.*not-among-the-wheels"):
         TrainerRun(python, None, Installation(requirements, lambda *question: True, tmp_path / "wheels")).wait()
-    assert not python.ready  # half-made, and so made anew the next time
+    assert not python.ready  # half-made, and so made again the next time
 
 
 def test_a_training_outlives_the_scene_but_not_its_module(folder, app, tmp_path):

@@ -26,7 +26,7 @@ SEGMENTER, CLASSIFIER = "LiverSegmentationMobileUNet", "LiverTumorClassifier"
 
 @pytest.fixture
 def scans(app, monkeypatch):
-    """Two CTs, analysed by thresholds in a real child."""
+    """Two CTs, analyzed by thresholds in a real child."""
     use_task(monkeypatch, "segment", "mrml_tasks:segment")
     use_task(monkeypatch, "classify", "mrml_tasks:classify")
     nodes = [add_ct(slicer.mrmlScene, GRIDS["oblique"]) for _ in range(2)]

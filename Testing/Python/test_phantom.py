@@ -99,9 +99,9 @@ def test_noise_is_as_strong_as_promised_and_correlated():
     air = volume.array[1, :60, 60:-60].astype(np.float32)  # in front of the patient
     spread = air.std()
     assert 5 < spread < 14
-    neighbour = np.corrcoef(air[:, 1:].ravel(), air[:, :-1].ravel())[0, 1]
+    neighbor = np.corrcoef(air[:, 1:].ravel(), air[:, :-1].ravel())[0, 1]
     far = np.corrcoef(air[:, 12:].ravel(), air[:, :-12].ravel())[0, 1]
-    assert neighbour > 0.3 and abs(far) < 0.1
+    assert neighbor > 0.3 and abs(far) < 0.1
 
 
 def test_lesions_lie_in_the_liver_apart_from_each_other_and_one_at_its_surface():

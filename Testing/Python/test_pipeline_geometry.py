@@ -117,7 +117,7 @@ def test_one_patient_on_any_grid(grid):
     assert lesion.longest_diameter_mm == pytest.approx(2 * LESION_MM, abs=2 * reach)
     assert lesion.mean_probability > 0.5
     assert output.result.summary.liver_ml == pytest.approx(4 / 3 * np.pi * LIVER_MM**3 / 1000, rel=0.15)
-    # Steep scans are measured on the upright grid they were resampled to. A border half a millimetre off, a quarter of a voxel, is 10 %.
+    # Steep scans are measured on the upright grid they were resampled to. A border half a millimeter off, a quarter of a voxel, is 10 %.
     assert output.result.summary.tumor_ml == pytest.approx((labels == TUMOR).sum() * volume.voxel_ml, rel=1.5 / LESION_MM)
 
     records = output.result.slices

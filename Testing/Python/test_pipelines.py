@@ -100,9 +100,9 @@ def test_an_oblique_scan_comes_back_on_its_own_grid(phantom, tilt_deg):
     angle = np.radians(tilt_deg)
     turn = np.eye(4)
     turn[1:3, 1:3] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
-    centre = volume.ras([(n - 1) / 2 for n in volume.shape[::-1]])
+    center = volume.ras([(n - 1) / 2 for n in volume.shape[::-1]])
     about = np.eye(4)
-    about[:3, 3] = centre - turn[:3, :3] @ centre
+    about[:3, 3] = center - turn[:3, :3] @ center
     matrix = about @ turn @ volume.ijk_to_ras  # the scanner's planes tilted about the patient's middle
     source = np.linalg.inv(volume.ijk_to_ras) @ matrix
     kji, offset = source[:3, :3][::-1, ::-1], source[2::-1, 3]
@@ -170,7 +170,7 @@ def test_small_lesions_are_dropped(phantom, found):
     bound = (min(sizes) + max(sizes)) / 2 if len(sizes) > 1 else sizes[0] + 1
     output = segment_case(phantom[0], RunOptions(slices=False, min_lesion_ml=bound))
     assert [lesion.volume_ml for lesion in output.result.lesions] == [size for size in sizes if size >= bound]
-    assert (output.labels > 0).sum() == (found.labels > 0).sum(), "what is no lesion stays liver"
+    assert (output.labels > 0).sum() == (found.labels > 0).sum(), "what is not a lesion stays liver"
 
 
 def test_progress_rises_and_can_stop_the_run(phantom):
@@ -198,7 +198,7 @@ def test_a_model_of_another_task_is_refused(phantom):
 
 @pytest.mark.skipif(not DATA, reason="needs LIVERTUMOR_TEST_DATA with real CT")
 def test_a_validation_patient():
-    """Case 22 chose thresholds, so this is no measurement: it tells whether the real thing works at all."""
+    """Case 22 chose thresholds, so this is not a measurement: it tells whether the real thing works at all."""
     from LiverTumorLib.files import read_ct, read_labels
 
     folder = Path(DATA) / "lits17-subset"

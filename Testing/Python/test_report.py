@@ -50,7 +50,7 @@ def words(figure):
 
 
 def contours(axes, color):
-    """Vertices (n, 2) in mm of all contours of a colour."""
+    """Vertices (n, 2) in mm of all contours of a color."""
     found = [
         c.get_paths()[0].vertices for c in axes.collections if c.get_paths() and np.allclose(c.get_edgecolor()[0][:3], color, atol=1e-3)
     ]

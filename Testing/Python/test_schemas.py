@@ -7,12 +7,15 @@ import shutil
 from pathlib import Path
 
 import pytest
+from CompressionTrainerLib.data.layouts import find_cases
 from CompressionTrainerLib.data.splits import load_split
 from CompressionTrainerLib.training.config import load_config
+from job_tools import ct
 from LiverTumorLib.errors import InputError, ModelError, UsageError
-from LiverTumorLib.jobs.protocol import parse_event, read_job
+from LiverTumorLib.jobs.protocol import parse_event, read_job, write_job
 from LiverTumorLib.models.bundle import load_bundle
 from LiverTumorLib.models.catalogue import SHIPPED, get_bundle
+from LiverTumorLib.pipelines.options import RunOptions
 
 DEEP = "[" * 100_000
 
@@ -56,7 +59,7 @@ def test_a_manifest_out_of_its_schema_is_refused(tmp_path, keys, value):
     (tmp_path / "manifest.json").write_text(json.dumps(manifest))
     load_bundle(tmp_path)
     (tmp_path / "manifest.json").write_text(json.dumps(changed(manifest, keys, value)))
-    with pytest.raises(ModelError, match="manifest.json is no .*; install the model again"):
+    with pytest.raises(ModelError, match="manifest.json is not a .*; install the model again"):
         load_bundle(tmp_path)
 
 
@@ -106,6 +109,9 @@ def test_a_split_by_pattern(tmp_path):
         (["files", "mask"], 7),
         (["patients"], [1]),
         (["patients", "train"], 7),
+        (["patients", "train"], ["x" * 10_000]),
+        (["slices"], {"test": {}}),
+        (["cases"], {"1": "text", "2": "text", "a": "text"}),
         (["patients", "train"], [[None]]),
         (["patients", "train"], [[1, "a"]]),
         (["sha256"], {"a": 1}),
@@ -128,6 +134,13 @@ def test_what_is_no_split_is_refused(tmp_path, content):
         load_split(tmp_path / "split.json", tmp_path)
 
 
+def test_a_data_description_with_a_name_that_no_file_can_have_is_refused(tmp_path):
+    entry = {"image": "x" * 10_000, "label": "b.nii"}
+    (tmp_path / "dataset.json").write_text(json.dumps({"training": [entry], "labels": {"1": "liver", "2": "tumor"}}))
+    with pytest.raises(InputError, match="dataset.json is not a description"):
+        find_cases(tmp_path)
+
+
 @pytest.mark.parametrize("content", ["a = " + DEEP, "\x00", "a = 1\na = 2", "\udc80"])
 def test_what_is_no_configuration_is_refused(tmp_path, content):
     (tmp_path / "config.toml").write_bytes(content.encode("utf-8", "surrogateescape"))
@@ -142,6 +155,21 @@ def test_what_is_no_job_is_refused(tmp_path, content):
     (tmp_path / "job.json").write_text(content)
     with pytest.raises(UsageError, match="job.json cannot be read"):
         read_job(tmp_path / "job.json")
+
+
+@pytest.mark.parametrize(
+    ("at", "byte"),
+    [(40, 0x22), (60, 0x18), (52, 0), (12, 0x28), (6, 9), (0, 0)],
+    ids=["quote", "control", "null", "bracket", "version", "magic"],
+)
+def test_voxels_with_a_damaged_header_are_refused(tmp_path, at, byte):
+    """Found by fuzzing: numpy lets Python's tokenizer look at such headers, which raises errors of its own."""
+    path = write_job(tmp_path, "segment", ct(), RunOptions())
+    content = bytearray((tmp_path / "volume.npy").read_bytes())
+    content[at] = byte
+    (tmp_path / "volume.npy").write_bytes(content)
+    with pytest.raises(UsageError, match="job.json cannot be read"):
+        read_job(path)
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ def test_slicers_tests_pass(monkeypatch, name, window):
 
 @pytest.fixture
 def run_batch(monkeypatch, tmp_path):
-    """batch.py with Slicer's arguments, after Slicer was started with --no-main-window; answers with the exit code."""
+    """batch.py with Slicer's arguments, after Slicer was started with --no-main-window; returns the exit code."""
     use_task(monkeypatch, "segment", "mrml_tasks:segment")
     use_task(monkeypatch, "classify", "mrml_tasks:classify")
 

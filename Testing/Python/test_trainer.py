@@ -75,7 +75,7 @@ def test_a_segmenter_is_trained_and_exported_with_its_float_twin(segmenter, data
     log = (segmenter / "log.csv").read_text().splitlines()
     assert len(log) == 3 and "val_dice" in log[0]
     record = json.loads((segmenter / "run.json").read_text())
-    assert record["cases"] == {"train": [0, 1], "val": [2]}
+    assert record["cases"] == {"train": ["0", "1"], "val": ["2"]}
     bundle, output = check_export(segmenter, data, tmp_path / "tiny-tumor")
     metrics = bundle.manifest.metrics
     chosen = metrics["validation"]["dice_by_threshold"][str(bundle.manifest.threshold)]
@@ -94,7 +94,7 @@ def test_a_classifier_is_trained_and_exported_with_its_float_twin(data, tmp_path
 
 
 def test_quantization_aware_training_is_exported_with_its_float_twin(segmenter, data, tmp_path):
-    """The float twin has the weights that were learnt with rounding in place."""
+    """The float twin has the weights that were learned with rounding in place."""
     run = shutil.copytree(segmenter, tmp_path / "run")
     (run / "quantized").mkdir()
     (run / "quantized/config.json").write_text("{}")
@@ -121,7 +121,7 @@ def test_a_refit_trains_on_all_and_takes_the_operating_point_of_the_model_that_w
     chosen = export_run(segmenter, data, tmp_path / "chosen", ExportSettings())
     network = 'architecture = "unet"\nwidth = 0.125'
     run = trained(tmp_path, data, "tumor", "liver", network, refit=True)
-    assert json.loads((run / "run.json").read_text())["cases"] == {"train": [0, 1, 2], "val": []}
+    assert json.loads((run / "run.json").read_text())["cases"] == {"train": ["0", "1", "2"], "val": []}
     assert "val_" not in (run / "log.csv").read_text()
     assert (run / "best.weights.h5").read_bytes() and read_state(run).best_epoch == 2, "the last epoch is the best that is known"
     with pytest.raises(UsageError, match="give --operating-point"):
@@ -152,7 +152,7 @@ def test_a_folder_without_a_run_cannot_be_quantized(data, tmp_path):
 
 
 def test_scores_of_a_case_are_dice_in_the_liver_and_without_tumor_how_little_is_invented():
-    spec = InputSpec(size=(64, 64), spacing_mm=2.0, region="liver", window_hu=(-40, 160), neighbour_mm=4.0)
+    spec = InputSpec(size=(64, 64), spacing_mm=2.0, region="liver", window_hu=(-40, 160), neighbor_mm=4.0)
     liver, tumor, output = (np.zeros((9, 64 + 2 * BORDER, 64 + 2 * BORDER), np.float32) for _ in range(3))
     liver[:, BORDER + 8 : -BORDER - 8, BORDER + 8 : -BORDER - 8] = 255
     found = np.s_[:, BORDER + 20 : BORDER + 40, BORDER + 20 : BORDER + 40]

@@ -371,7 +371,7 @@ def test_the_same_inputs_make_the_same_figures(everything, tmp_path):
 
 def test_bad_input_gets_a_sentence_and_leaves_nothing(tmp_path):
     out = tmp_path / "page.html"
-    with pytest.raises(InputError, match="nowhere is no folder"):
+    with pytest.raises(InputError, match="nowhere is not a folder"):
         report(tmp_path / "nowhere", "--out", out)
     with pytest.raises(InputError, match="nothing there for a report"):
         report(tmp_path, "--out", out)

@@ -62,7 +62,7 @@ def test_the_share_of_a_kind_that_nobody_shows_goes_to_another(liver):
 
 
 def test_augmentation_moves_image_and_masks_together():
-    """A bright square labelled as liver is, after any movement, where its label is."""
+    """A bright square labeled as liver is, after any movement, where its label is."""
     spec = InputSpec((64, 64), 2.0)
     image = np.zeros((128, 128, 3), np.float32)
     image[54:74, 50:78] = 1
@@ -74,11 +74,11 @@ def test_augmentation_moves_image_and_masks_together():
         assert labels[..., 0].sum() > 100
 
 
-def test_painted_lesions_are_dark_or_bright_where_labelled_and_inside_the_liver():
+def test_painted_lesions_are_dark_or_bright_where_labeled_and_inside_the_liver():
     image = np.full((96, 96, 3), 0.6, np.float32)
     masks = np.zeros((96, 96, 2), np.float32)
     masks[20:80, 20:80, 0] = 1
-    painted, labels = paint_lesions(image, masks, pixel_mm=1.25, neighbour_mm=4.0, radius_mm=(2.5, 16.0), rng=np.random.default_rng(1))
+    painted, labels = paint_lesions(image, masks, pixel_mm=1.25, neighbor_mm=4.0, radius_mm=(2.5, 16.0), rng=np.random.default_rng(1))
     lesion = labels[..., 1] > 0.5
     assert lesion.any() and not lesion[masks[..., 0] == 0].any()
     assert np.abs(painted[..., 1][lesion] - 0.6).min() > 0.02
@@ -92,7 +92,7 @@ def test_a_painted_mass_lies_in_the_body_and_leaves_the_liver_alone():
     image[10:118, 10:118] = 0.4
     masks[30:70, 30:60, 0] = 1
     image[30:70, 30:60] = 0.7
-    painted, labels = paint_mass(image, masks, pixel_mm=2.0, neighbour_mm=5.0, rng=np.random.default_rng(2))
+    painted, labels = paint_mass(image, masks, pixel_mm=2.0, neighbor_mm=5.0, rng=np.random.default_rng(2))
     changed = np.abs(painted - image).max(axis=-1) > 1e-3
     assert changed.sum() > 50
     assert not changed[masks[..., 0] == 1].any() and not changed[image[..., 1] == 0].any()

@@ -46,9 +46,9 @@ def test_a_command_takes_a_shipped_configuration_by_its_name_wherever_it_is_call
 def test_a_path_is_no_name_and_what_is_neither_is_refused(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for given in ("fast.toml", "./fast", "configs/fast"):
-        with pytest.raises(UsageError, match="fast(.toml)? is no training configuration; did you mean 'fast'"):
+        with pytest.raises(UsageError, match="fast(.toml)? is not a training configuration; did you mean 'fast'"):
             load_config(given)
-    with pytest.raises(UsageError, match="fasst is no training configuration; did you mean 'fast'"):
+    with pytest.raises(UsageError, match="fasst is not a training configuration; did you mean 'fast'"):
         load_config("fasst")
     (tmp_path / "fast.toml").write_text(TINY.format(task="liver", region="body"))
     assert load_config("fast.toml").name == "tiny" and load_config("fast").name == "fast"
@@ -63,7 +63,11 @@ def test_a_path_is_no_name_and_what_is_neither_is_refused(tmp_path, monkeypatch)
         ("liver", "[optimizer]\nstop_patience = 2.5", "[optimizer] stop_patience is 2.5; it must be a whole number."),
         ("liver", '[loss]\nkind = "twersky"\n[optimizer]', "[loss] kind is 'twersky'; did you mean 'tversky'?"),
         ("slice", '[loss]\nkind = "dice"\n[optimizer]', "[loss] kind is 'dice'; it must be one of cross_entropy, focal."),
-        ("slice", '[loss]\nclass_weigths = [1.0, 2.0]\n[optimizer]', "[loss] 'class_weigths' is no setting; did you mean 'class_weights'?"),
+        (
+            "slice",
+            '[loss]\nclass_weigths = [1.0, 2.0]\n[optimizer]',
+            "[loss] 'class_weigths' is not a setting; did you mean 'class_weights'?",
+        ),
     ],
 )  # fmt: skip
 def test_a_wrong_value_is_named_with_the_nearest_right_one(tmp_path, task, after, said):
@@ -90,7 +94,8 @@ def test_a_wrong_network_is_named_with_those_there_are(tmp_path, task, after, sa
     [
         ("slice", [144, 168], "both must be multiples of 32: [128, 160], say."),
         ("tumor", [144, 168], "both must be multiples of 16: [144, 160], say."),
-        ("liver", [0, 64], "both must be multiples of 16: [16, 64], say."),
+        ("liver", [8, 64], "both must be multiples of 16: [16, 64], say."),
+        ("liver", [0, 64], "it must be two whole numbers from 1 to 4096, rows and columns."),
     ],
 )
 def test_a_size_that_the_network_does_not_divide_is_told_with_one_that_it_does(tmp_path, task, size, said):
@@ -104,7 +109,7 @@ def test_an_average_takes_any_size(tmp_path):
 
 
 def test_an_unknown_setting_is_named(tmp_path):
-    said = "[sampling] 'backgroud_share' is no setting; did you mean 'background_share'?"
+    said = "[sampling] 'backgroud_share' is not a setting; did you mean 'background_share'?"
     assert complaint(tmp_path, "liver", "background_share", "backgroud_share") == said
 
 
@@ -123,7 +128,7 @@ def test_a_refit_cannot_watch_patients_that_it_trains_on(tmp_path, setting):
     [
         ('name = "tiny"', 'name = "tiny"\nseed = -1', "seed must be at least 0"),
         ('name = "tiny"', 'name = "tiny"\nval_step = 0', "val_step must be at least 1"),
-        ("size = [64, 64]", "size = [64]", r"\[input\] size must be two whole numbers"),
+        ("size = [64, 64]", "size = [64]", r"\[input\] size is \[64\]; it must be two whole numbers"),
         ("width = 0.35", "width = 0", r"\[network\] width must be above 0"),
         ("width = 0.35", "dropout = 1.5", r"\[network\] dropout must be from 0"),
         ("epochs = 2", "epochs = 2\nwarmup_epochs = -1", "warmup_epochs must be at least 0"),
@@ -166,7 +171,7 @@ def test_a_configuration_survives_json_and_old_ones_get_todays_defaults():
 def test_the_papers_configuration_is_the_papers():
     config = load_config(CONFIGS / "paper.toml")
     assert (config.architecture, config.network.width, config.network.head) == ("mobilenet_v2", 1.0, "average")
-    assert (config.input.size, config.input.neighbour_mm) == ((224, 224), 0.0)
+    assert (config.input.size, config.input.neighbor_mm) == ((224, 224), 0.0)
     optimizer = config.optimizer
     assert (optimizer.learning_rate, optimizer.batch, optimizer.epochs, optimizer.schedule) == (1e-4, 32, 30, "plateau")
     assert optimizer.stop_patience > optimizer.plateau_patience > 0 and config.keep_epochs

@@ -56,7 +56,7 @@ except run.BatchTooLarge as error:
 @pytest.mark.parametrize(
     ("batch", "times", "limit", "said", "trained"),
     [
-        (256, 22, 85 * 10**8, "A batch of 256 slices does not fit into memory; training anew with 128.", True),
+        (256, 22, 85 * 10**8, "A batch of 256 slices does not fit into memory; training again with 128.", True),
         (1, 128, 10**9, "A batch of 1 slices does not fit into memory; lower [optimizer] batch, or close other programs.", False),
     ],
 )

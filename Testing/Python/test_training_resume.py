@@ -1,4 +1,4 @@
-"""Trainings that are killed, stopped or run into trouble: what is left goes on as if nothing had been, and is never broken."""
+"""Trainings that are killed, stopped or run into trouble: what is left continues as if nothing had been, and is never broken."""
 
 from __future__ import annotations
 
@@ -242,8 +242,8 @@ def test_a_batch_that_does_not_fit_into_memory_is_halved(tiny_run, tmp_path, mon
     monkeypatch.setattr(batches, "_batch", limited)
     tiny_run(tiny_config(batch=8, epochs=1))
     said = capsys.readouterr().out
-    assert "A batch of 8 slices does not fit into memory; training anew with 4." in said
-    assert "A batch of 4 slices does not fit into memory; training anew with 2." in said
+    assert "A batch of 8 slices does not fit into memory; training again with 4." in said
+    assert "A batch of 4 slices does not fit into memory; training again with 2." in said
     assert read_state(tmp_path / "run").batch == 2 and is_finished(tmp_path / "run")
     assert json.loads((tmp_path / "run" / "run.json").read_text())["config"]["optimizer"]["batch"] == 8
 
@@ -260,6 +260,6 @@ def test_only_the_same_run_goes_on_and_a_finished_one_is_refused(tiny_run, tmp_p
     with pytest.raises(InputError, match="holds a run already, one with another 'config'"):
         tiny_run(tiny_config(epochs=2, learning_rate=0.01))
     tiny_run(config)
-    assert "going on after epoch 1 of 2" in capsys.readouterr().out
+    assert "continuing after epoch 1 of 2" in capsys.readouterr().out
     with pytest.raises(InputError, match="holds a run already"):
         tiny_run(config)

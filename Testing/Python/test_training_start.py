@@ -20,7 +20,7 @@ from CompressionTrainerLib.training.finished import open_run
 from CompressionTrainerLib.training.record import read_run, write_record
 from CompressionTrainerLib.training.run import calibration_slices, starting_network, train
 from CompressionTrainerLib.training.settings import TrainSettings
-from CompressionTrainerLib.training.start import check_start, load_start, start_file
+from CompressionTrainerLib.training.start import check_start, check_unseen_start, load_start, start_file
 from CompressionTrainerLib.workflow.checks import check_files
 from CompressionTrainerLib.workflow.config import load_chain
 from LiverTumorLib.errors import InputError, UsageError
@@ -45,7 +45,7 @@ def answer(model, images: np.ndarray) -> np.ndarray:
 
 
 def unlike_new(model):
-    """The network with batch norms as if it had learnt, whose answers differ from a new one's."""
+    """The network with batch norms as if it had learned, whose answers differ from a new one's."""
     rng = np.random.default_rng(0)
     for layer in model.layers:
         if hasattr(layer, "epsilon"):
@@ -190,3 +190,30 @@ def test_patients_are_known_by_their_ct_in_any_split_and_after_any_start(data, t
     write_record(tmp_path, read_run(run), load_split(tmp_path / "turned.json", folder), None, run / "last.weights.h5")
     known = json.loads((tmp_path / "run.json").read_text())["train_ct_sha256"]
     assert known == sorted(content["sha256"][names[case]] for case in (0, 2))
+
+
+def test_patients_are_known_by_what_their_ct_show(data, tmp_path):
+    """In a split that says nothing of the files, of CT that were unpacked, clipped and thinned out."""
+    import nibabel
+    from CompressionTrainerLib.data.signature import sign_file
+
+    folder, split_file, cache = data
+    run = untrained_run(tmp_path / "run", data, TINY.format(task="slice", region="body"))
+    record = json.loads((run / "run.json").read_text())
+    names = json.loads(split_file.read_text())["files"]
+    signatures = {str(case): sign_file(folder / names["ct"].format(case=case)).to_dict() for case in (0, 1)}
+    assert record["train_signatures"] == signatures
+    for case in range(3):
+        for kind, copy in (("ct", f"image-{case}.nii"), ("mask", f"labels-{case}.nii")):
+            image = nibabel.load(folder / names[kind].format(case=case))
+            array = np.asarray(image.dataobj)[..., ::2].clip(-40, 160)
+            nibabel.save(nibabel.Nifti1Image(array, image.affine @ np.diag([1, 1, 2, 1])), tmp_path / copy)
+    content = {"patients": {"train": [[2]], "val": [[1], [0]]}, "files": {"ct": "image-{case}.nii", "mask": "labels-{case}.nii"}}
+    (tmp_path / "elsewhere.json").write_text(json.dumps(content))
+    split = load_split(tmp_path / "elsewhere.json", tmp_path)
+    with pytest.raises(UsageError, match="run/last.weights.h5 was trained on the cases 0, 1 of 'val'"):
+        check_unseen_start(run / "last.weights.h5", split)
+    check_unseen_start(run / "last.weights.h5", replace(split, cases=split.cases | {"val": []}))
+    write_record(tmp_path, read_run(run), split, None, run / "last.weights.h5")
+    known = json.loads((tmp_path / "run.json").read_text())["train_signatures"]
+    assert list(known) == ["2", "0", "1"] and known == known | signatures

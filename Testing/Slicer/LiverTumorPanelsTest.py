@@ -1,4 +1,4 @@
-"""Runs inside Slicer (ctest), with and without a main window: the three panels open, and the two that analyse do so on a phantom."""
+"""Runs inside Slicer (ctest), with and without a main window: the three panels open, and the two that analyze do so on a phantom."""
 
 import importlib.util
 import time

@@ -23,7 +23,7 @@ FILE_REQUIREMENTS = ("nibabel>=5.2",)
 
 
 def main(arguments):
-    """Run the batch; answers with the exit code."""
+    """Run the batch; returns the exit code."""
     if arguments[:1] == ["--"]:  # which Slicer hands on
         arguments = arguments[1:]
     options = _parse(arguments)

@@ -1,7 +1,7 @@
 #!/bin/sh
-# The studies of Docs/study.md: how much a slice-wise split flatters, and MobileNetV2 against the seed paper's baselines, each five-fold.
+# The studies of Docs/study.md: how much a slice-wise split flatters, and MobileNetV2 against the classifier paper's baselines, each five-fold.
 #   Testing/Study/run.sh DATA IMAGENET OUT [leak|baselines]
-# DATA: lits17-subset; IMAGENET: mobilenet_v2_1.0_224.npz; only one of the studies where it is named. A study that was stopped goes on where it
+# DATA: lits17-subset; IMAGENET: mobilenet_v2_1.0_224.npz; only one of the studies where it is named. A study that was stopped continues where it
 # was. LIVERTUMOR names the command where it is not on the path.
 set -eu
 data=$1 imagenet=$2 out=$3

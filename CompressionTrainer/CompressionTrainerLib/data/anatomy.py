@@ -1,4 +1,4 @@
-"""What only anatomy shows of a labelled case: a header that cannot be right, a mask that lies on no liver."""
+"""What only anatomy shows of a labeled case: a header that cannot be right, a mask that lies on no liver."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from LiverTumorLib.ct import CTVolume
 from LiverTumorLib.pipelines.doubt import ORDINARY_ML, density_doubts, place_doubts, size_doubts
 from LiverTumorLib.pipelines.survey import survey
 
-from .labelled import Labelled
+from .labeled import Labeled
 from .problems import Problem
 from .splits import Case
 
 
-def anatomy_notes(case: Case, labelled: Labelled) -> list[Problem]:
+def anatomy_notes(case: Case, labeled: Labeled) -> list[Problem]:
     """Notes on a case; none of them keeps it from being used."""
-    volume, found = labelled.volume, survey(labelled.labels, labelled.volume)
+    volume, found = labeled.volume, survey(labeled.labels, labeled.volume)
     sentences = [(case.ct, sentence) for sentence in _header_doubts(volume)]
     if found is not None:
         sentences += [(case.ct, sentence) for sentence in place_doubts(found)]
-        # Labelled scans are often cropped to a part of the liver, so a small one says nothing.
+        # Labeled scans are often cropped to a part of the liver, so a small one says nothing.
         sizes = size_doubts(found) if found.ml > ORDINARY_ML[1] else []
         sentences += [(case.mask, sentence) for sentence in [*sizes, *density_doubts(found)]]
     return [Problem.from_sentence(case.id, file, sentence, blocking=False) for file, sentence in sentences]

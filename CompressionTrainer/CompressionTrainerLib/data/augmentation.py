@@ -53,13 +53,13 @@ def augment(
     strength: Augmentation | None,
     rng: np.random.Generator,
     bank: LesionBank | None = None,
-    patient: int | str = "",
+    patient: str = "",
 ) -> tuple[np.ndarray, np.ndarray]:
     """One training sample from a cached canvas.
 
     Args:
         image: float32 (rows, columns, 3) in 0..1, larger than the network's input.
-        masks: float32 (rows, columns, 2) liver and tumour in 0..1.
+        masks: float32 (rows, columns, 2) liver and tumor in 0..1.
         spec: the network's input.
         strength: None cuts the middle out unchanged.
         rng: source of all randomness.
@@ -77,9 +77,9 @@ def augment(
     if bank and rng.random() < strength.pasted_lesions:
         image, masks = bank.paste(image, masks, patient, rng)
     if strength.synthetic_lesions and rng.random() < strength.synthetic_lesions:
-        image, masks = paint_lesions(image, masks, spec.spacing_mm, spec.neighbour_mm, strength.lesion_radius_mm, rng)
+        image, masks = paint_lesions(image, masks, spec.spacing_mm, spec.neighbor_mm, strength.lesion_radius_mm, rng)
     if strength.outer_mass and rng.random() < strength.outer_mass:
-        image, masks = paint_mass(image, masks, spec.spacing_mm, spec.neighbour_mm, rng)
+        image, masks = paint_mass(image, masks, spec.spacing_mm, spec.neighbor_mm, rng)
     return np.clip(_intensity(image, masks, strength, rng), 0, 1), masks
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +19,10 @@ from LiverTumorLib.pipelines.results import LIVER, TUMOR, CaseResult, CaseSummar
 
 from ..environment.process import child_environment
 from .anatomy import anatomy_notes
-from .identity import fingerprint, sha256_of, voxels_sha256
-from .labelled import Labelled, read_case
+from .identity import fingerprint, sha256_of
+from .labeled import Labeled, read_case
 from .problems import Problem
+from .signature import AKIN_HU, SAME_HU, Signature, distance_hu, sign
 from .splits import Case
 
 CaseProgress = Callable[[int, int, str], None]
@@ -31,18 +33,20 @@ class CaseFacts:
     """What a split needs to know of a case.
 
     Attributes:
-        voxels: SHA-256 of the CT's voxels, the same for copies in other files.
-        ct_sha256, mask_sha256: of the files.
+        signature: what tells the CT again in other files, as `Signature.to_dict` gives it.
+        ct_sha256, mask_sha256: of the files; None where there is no mask.
         slice_mm: distance of the axial slices.
         liver_mm2, tumor_mm2: by axial slice, on the full-resolution mask; the liver includes the tumor.
+        holds: as in `Case`.
     """
 
-    voxels: str
+    signature: dict[str, str]
     ct_sha256: str
-    mask_sha256: str
+    mask_sha256: str | None
     slice_mm: float
     liver_mm2: list[float]
     tumor_mm2: list[float]
+    holds: str = "tumor"
 
 
 def check_folder(cases: Sequence[Case], keep: Path, progress: CaseProgress) -> tuple[dict[str, CaseFacts], list[Problem]]:
@@ -50,12 +54,12 @@ def check_folder(cases: Sequence[Case], keep: Path, progress: CaseProgress) -> t
 
     Args:
         cases: of the data folder.
-        keep: folder in which each case's result is kept, so that a check that was stopped goes on where it was; a case whose
-            files have changed is checked anew.
+        keep: folder in which each case's result is kept, so that a check that was stopped continues where it was; a case whose
+            files have changed is checked again.
         progress: called before each case that is not kept with its number, the number of cases and its id.
 
     Returns:
-        The facts of the usable cases by id, and all problems, duplicates among them.
+        The facts of the usable cases by id, and the problems of the cases.
     """
     _keep_all(cases, keep, progress)
     facts, problems = {}, []
@@ -65,7 +69,14 @@ def check_folder(cases: Sequence[Case], keep: Path, progress: CaseProgress) -> t
         problems += own
         if known is not None:
             facts[case.id] = known
-    return facts, problems + _duplicates(cases, facts)
+    return facts, problems
+
+
+def alike(facts: dict[str, CaseFacts]) -> list[tuple[str, str, float]]:
+    """Pairs of cases whose CT are one scan in two files, or perhaps two of one person, with their `distance_hu`."""
+    signed = {case: Signature.from_dict(known.signature) for case, known in facts.items()}
+    pairs = [(one, other, distance_hu(signed[one], signed[other])) for one, other in combinations(signed, 2)]
+    return [pair for pair in pairs if pair[2] < AKIN_HU]
 
 
 def _keep_all(cases: Sequence[Case], keep: Path, progress: CaseProgress) -> None:
@@ -79,7 +90,7 @@ def _keep_all(cases: Sequence[Case], keep: Path, progress: CaseProgress) -> None
 
     left = [case for case in cases if _kept(case, keep) is None]
     while left:
-        words = [text for case in left for text in (case.id, os.path.abspath(case.ct), os.path.abspath(case.mask))]
+        words = [text for case in left for text in (case.id, case.holds, os.path.abspath(case.ct), _mask_path(case))]
         source = Source((os.path.abspath(keep), *words), f"{__name__}:_check_in_child")
         job = start_job("read", source, RunOptions(), entry=f"{__name__}:_nothing", environment=child_environment(), on_event=listen)
         try:
@@ -90,16 +101,16 @@ def _keep_all(cases: Sequence[Case], keep: Path, progress: CaseProgress) -> None
             if fallen is None:
                 raise
             case = left[fallen]
-            at_fault = case.mask if str(case.mask) in str(error) else case.ct
+            at_fault = case.mask if case.mask and str(case.mask) in str(error) else case.ct
             _keep(case, keep, None, [Problem.from_sentence(case.id, at_fault, str(error))])
             left = left[fallen + 1 :]
 
 
 def _check_in_child(keep: str, *words: str) -> None:
-    """Check cases (id, CT and mask of each) and keep what was found."""
-    for id, ct, mask in zip(words[::3], words[1::3], words[2::3], strict=True):
-        case = Case(id, id, Path(ct), Path(mask))
-        with bounded(case.ct, case.mask):
+    """Check cases (id, what it holds, CT, and mask or "" of each) and keep what was found."""
+    for id, holds, ct, mask in zip(*(words[part::4] for part in range(4)), strict=True):
+        case = Case(id, id, Path(ct), Path(mask) if mask else None, holds)
+        with bounded(*case.files):
             found = check_case(case)
         _keep(case, Path(keep), *found)
 
@@ -108,30 +119,23 @@ def _nothing(read: None, options: RunOptions, progress: Callable) -> CaseOutput:
     return CaseOutput(CaseResult("", CaseSummary()))
 
 
-def same_voxels(facts: dict[str, CaseFacts]) -> list[list[str]]:
-    """Ids of the cases whose CTs are copies of each other, a list for each such CT."""
-    copies: dict[str, list[str]] = {}
-    for case, known in facts.items():
-        copies.setdefault(known.voxels, []).append(case)
-    return [ids for ids in copies.values() if len(ids) > 1]
-
-
 def check_case(case: Case) -> tuple[CaseFacts | None, list[Problem]]:
     """The facts of a case, None where it cannot be used, and its problems."""
     try:
-        labelled = read_case(case)
-        digests = sha256_of(case.ct), sha256_of(case.mask)
+        labeled = read_case(case)
+        signature = sign(labeled.volume).to_dict()
+        digests = sha256_of(case.ct), case.mask and sha256_of(case.mask)
     except InputError as error:
-        at_fault = case.mask if str(case.mask) in str(error) else case.ct
+        at_fault = case.mask if case.mask and str(case.mask) in str(error) else case.ct
         return None, [Problem.from_sentence(case.id, at_fault, str(error))]
     except OSError as error:
         return None, [Problem(case.id, case.ct, f"it cannot be read ({error})", "copy the case again")]
-    problems = _label_problems(case, labelled)
+    problems = _label_problems(case, labeled)
     if any(problem.blocking for problem in problems):
         return None, problems
-    problems += [*_reading_notes(case, labelled), *anatomy_notes(case, labelled)]
-    areas = [labelled.areas_mm2(mask).round(3).tolist() for mask in (labelled.labels > 0, labelled.labels == TUMOR)]
-    return CaseFacts(voxels_sha256(labelled.volume.array), *digests, float(labelled.volume.spacing[2]), *areas), problems
+    problems += [*_reading_notes(case, labeled), *anatomy_notes(case, labeled)]
+    areas = [labeled.areas_mm2(mask).round(3).tolist() for mask in (labeled.labels > 0, labeled.labels == TUMOR)]
+    return CaseFacts(signature, *digests, float(labeled.volume.spacing[2]), *areas, case.holds), problems
 
 
 def _kept(case: Case, keep: Path) -> tuple[CaseFacts | None, list[Problem]] | None:
@@ -152,32 +156,46 @@ def _keep(case: Case, keep: Path, facts: CaseFacts | None, problems: list[Proble
 
 
 def _source(case: Case) -> list:
-    return [os.path.abspath(case.ct), os.path.abspath(case.mask), fingerprint(case.ct), fingerprint(case.mask)]
+    return [case.holds, *map(os.path.abspath, case.files), *map(fingerprint, case.files)]
 
 
-def _label_problems(case: Case, labelled: Labelled) -> list[Problem]:
-    present = set(np.unique(labelled.labels).tolist())
+def _mask_path(case: Case) -> str:
+    return os.path.abspath(case.mask) if case.mask else ""
+
+
+def _label_problems(case: Case, labeled: Labeled) -> list[Problem]:
+    present = set(np.unique(labeled.labels).tolist())
+    if case.holds == "none":
+        return []
     if present <= {0}:
         return [Problem(case.id, case.mask, "the mask is empty", "take the right mask, or remove the case")]
     if LIVER not in present:
-        return [Problem(case.id, case.mask, "no liver (1) is labelled, only tumor (2)", "label the liver too, or remove the case")]
+        return [Problem(case.id, case.mask, "no liver (1) is labeled, only tumor (2)", "label the liver too, or remove the case")]
+    if case.holds == "liver":
+        remedy = "nothing, if not all of it is labeled; otherwise say that the case holds tumor"
+        what = "some tumor (2) is labeled, which is not looked at, since the case counts as one whose tumor is unknown"
+        return [Problem(case.id, case.mask, what, remedy, blocking=False)] if TUMOR in present else []
     if TUMOR not in present:
-        remedy = "nothing, if the patient has none; otherwise label it"
-        return [Problem(case.id, case.mask, "no tumor (2) is labelled, so it counts as a case without tumor", remedy, blocking=False)]
+        remedy = "nothing, if the patient has none; where nobody has looked for it, say in patients.csv that the case holds liver"
+        return [Problem(case.id, case.mask, "no tumor (2) is labeled, so it counts as a case without tumor", remedy, blocking=False)]
     return []
 
 
-def _reading_notes(case: Case, labelled: Labelled) -> list[Problem]:
+def _reading_notes(case: Case, labeled: Labeled) -> list[Problem]:
     """What was repaired or chosen while the CT was read."""
     remedy = "nothing, if that was to be expected; otherwise export the CT again"
-    return [Problem(case.id, case.ct, note.rstrip("."), remedy, blocking=False) for note in labelled.volume.notes]
+    return [Problem(case.id, case.ct, note.rstrip("."), remedy, blocking=False) for note in labeled.volume.notes]
 
 
-def _duplicates(cases: Sequence[Case], facts: dict[str, CaseFacts]) -> list[Problem]:
+def copies(cases: Sequence[Case], pairs: Sequence[tuple[str, str, float]]) -> list[Problem]:
+    """Notes on cases that are `alike`."""
     ct = {case.id: case.ct for case in cases}
-    remedy = "both count as one patient; remove one of them"
-    return [
-        Problem(copy, ct[copy], f"its voxels are those of case {first} ({ct[first].name})", remedy, blocking=False)
-        for first, *copies in same_voxels(facts)
-        for copy in copies
-    ]
+    notes = []
+    for first, copy, apart in pairs:
+        what, remedy = f"it shows the scan of case {first}, stored otherwise", "both count as one patient; remove one of them"
+        if apart == 0:
+            what = f"its voxels are those of case {first} ({ct[first].name})"
+        elif apart >= SAME_HU:
+            what, remedy = f"it may show the person of case {first}", "if so, say it in patients.csv or with --same-patient"
+        notes.append(Problem(copy, ct[copy], what, remedy, blocking=False))
+    return notes

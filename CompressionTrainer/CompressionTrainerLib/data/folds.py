@@ -10,10 +10,10 @@ from LiverTumorLib.errors import InputError, UsageError
 
 from .splits import Case, Split
 
-Patients = dict[int | str, list[Case]]
+Patients = dict[str, list[Case]]
 
 
-def fold_splits(split: Split, folds: int, seed: int, tumor_ml: Mapping[int | str, float]) -> list[Split]:
+def fold_splits(split: Split, folds: int, seed: int, tumor_ml: Mapping[str, float]) -> list[Split]:
     """Divide the train and the val patients of a split into folds; its test patients are in none.
 
     Patients are dealt out in the order of their tumor volume, so that each fold has patients without, with little and with much tumor;
@@ -45,18 +45,18 @@ def fold_splits(split: Split, folds: int, seed: int, tumor_ml: Mapping[int | str
     return [_held_out(split, patients, held, number) for number, held in enumerate(_dealt(known, folds, seed), start=1)]
 
 
-def _dealt(tumor_ml: dict[int | str, float], folds: int, seed: int) -> list[list[int | str]]:
+def _dealt(tumor_ml: dict[str, float], folds: int, seed: int) -> list[list[str]]:
     """The patients of each fold."""
     rng = np.random.default_rng(seed)
-    order = sorted(tumor_ml, key=lambda who: (-tumor_ml[who], str(who)))
-    members: list[list[int | str]] = [[] for _ in range(folds)]
+    order = sorted(tumor_ml, key=lambda who: (-tumor_ml[who], who))
+    members: list[list[str]] = [[] for _ in range(folds)]
     for start in range(0, len(order), folds):
         for who, fold in zip(order[start : start + folds], rng.permutation(folds), strict=False):
             members[fold].append(who)
     return members
 
 
-def _held_out(split: Split, patients: Patients, held: Sequence[int | str], number: int) -> Split:
+def _held_out(split: Split, patients: Patients, held: Sequence[str], number: int) -> Split:
     cases = {
         "train": [case for who, cases in patients.items() if who not in held for case in cases],
         "val": [],
@@ -72,20 +72,21 @@ def split_file_content(split: Split) -> dict:
         entry = {"ct": case.ct.relative_to(split.data).as_posix(), "holds": case.holds}
         if case.mask is not None:
             entry["mask"] = case.mask.relative_to(split.data).as_posix()
-        entries[str(case.id)] = entry
+        entries[case.id] = entry
     files = {name for entry in entries.values() for name in (entry["ct"], entry.get("mask"))}
     return {
         "name": split.name,
         "source": split.source,
-        "weights_licence": split.weights_licence,
+        "weights_license": split.weights_license,
         "patients": {subset: _by_patient(cases) for subset, cases in split.cases.items()},
         "cases": entries,
         "sha256": {name: value for name, value in split.sha256.items() if name in files},
+        "signatures": {case: value for case, value in split.signatures.items() if case in entries},
     }
 
 
 def _by_patient(cases: Sequence[Case]) -> list[list[str]]:
-    groups: dict[int | str, list[str]] = {}
+    groups: dict[str, list[str]] = {}
     for case in cases:
-        groups.setdefault(case.patient, []).append(str(case.id))
+        groups.setdefault(case.patient, []).append(case.id)
     return list(groups.values())

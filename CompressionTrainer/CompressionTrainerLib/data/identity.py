@@ -26,8 +26,9 @@ def fingerprint(path: Path) -> list:
 
 
 def voxels_sha256(array: np.ndarray) -> str:
-    """SHA-256 of a volume's size, number type and voxels, whatever file they came from."""
-    return hashlib.sha256(f"{array.dtype} {array.shape}".encode() + np.ascontiguousarray(array).tobytes()).hexdigest()
+    """SHA-256 of a CT's size and voxels in whole HU, whatever file and number type they came in."""
+    whole = np.rint(array).astype(np.int16)
+    return hashlib.sha256(str(whole.shape).encode() + np.ascontiguousarray(whole).tobytes()).hexdigest()
 
 
 def _files_in(folder: Path) -> list[Path]:

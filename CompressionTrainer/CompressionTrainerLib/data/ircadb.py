@@ -28,7 +28,7 @@ def read_structures(folder: Path) -> tuple[np.ndarray, np.ndarray]:
         uint8 labels in (k, j, i) order, tumor over liver, and the 4x4 IJK to RAS matrix.
 
     Raises:
-        InputError: no liver mask, a file that is no DICOM mask, or masks of different size.
+        InputError: no liver mask, a file that is not a DICOM mask, or masks of different size.
     """
     structures = {Path(place).name.lower(): Path(place) for place, _, files in os.walk(folder) if files}
     if "liver" not in structures:
@@ -52,7 +52,7 @@ def _read_mask(folder: Path) -> tuple[np.ndarray, np.ndarray]:
         except RequirementError:
             raise
         except Exception as error:  # pydicom raises errors of every kind on damaged files
-            raise InputError(f"{file} is no DICOM mask with a position and a pixel size; copy the patient again.") from error
+            raise InputError(f"{file} is not a DICOM mask with a position and a pixel size; copy the patient again.") from error
     stack = make_stack(series)
     if any(len(files) != 1 for files in stack.places):
         raise InputError(f"{folder} lacks a slice or holds one twice; copy the patient again.")

@@ -1,4 +1,4 @@
-"""Divide labelled cases into train, val and test: by patient, or slice by slice as the seed paper did; stratified and seeded."""
+"""Divide labeled cases into train, val and test: by patient, or slice by slice as the classifier paper did; stratified and seeded."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class SplitOptions:
     """How to divide.
 
     Attributes:
-        kind: "patient", or "slice": slices of one patient then train and test, so that the figures on test flatter.
+        kind: "patient", or "slice": slices of one patient then train and test, so that the figures on test are too good.
         folds: 0 for one split of 70/15/15 %, else how many, each with another part as test.
         seed: of every draw.
         selection: "all" slices, those with "liver", or "balanced": of those with liver as many with tumor as without.
@@ -40,14 +40,17 @@ class SplitOptions:
         if self.kind not in KINDS or self.selection not in SELECTIONS:
             raise UsageError(f"Split by {' or '.join(KINDS)}, and use the slices {', '.join(SELECTIONS)}.")
         if self.folds < 0 or self.folds == 1:
-            raise UsageError(f"{self.folds} folds are no division; use 2 or more, or leave --folds out for one split of 70/15/15 %.")
+            raise UsageError(f"{self.folds} folds are too few; use 2 or more, or leave --folds out for one split of 70/15/15 %.")
         if self.seed < 0 or not 0 <= self.min_tumor_mm2 < np.inf:
             raise UsageError("The seed and the smallest tumor area must not be negative.")
 
 
 @dataclass(frozen=True)
 class Division:
-    """One split: the slices of each subset, and what is known of all slices: by case id (k,) bool, with tumor and with liver."""
+    """One split: the slices of each subset, and what is known of all slices: by case id (k,) bool, with tumor and with liver.
+
+    `tumor` lacks the cases whose tumor is unknown.
+    """
 
     subsets: dict[str, Slices]
     tumor: dict[str, np.ndarray]
@@ -58,7 +61,7 @@ class Division:
         table = {}
         for subset, slices in self.subsets.items():
             present = [[case for case in group if case in slices] for group in patients]
-            tumor = {case: int(self.tumor[case][ks].sum()) for case, ks in slices.items()}
+            tumor = {case: int(self.tumor[case][ks].sum()) if case in self.tumor else 0 for case, ks in slices.items()}
             table[subset] = {
                 "patients": sum(map(bool, present)),
                 "patients with tumor": sum(any(tumor[case] for case in group) for group in present),
@@ -67,14 +70,19 @@ class Division:
                 "slices with tumor": sum(tumor.values()),
                 "slices with liver": sum(int(self.liver[case][ks].sum()) for case, ks in slices.items()),
             }
+            if len(self.tumor) < len(self.liver):
+                table[subset]["cases with unknown tumor"] = sum(case not in self.tumor for case in slices)
+            if not all(liver.any() for liver in self.liver.values()):
+                table[subset]["cases without liver"] = sum(not self.liver[case].any() for case in slices)
         return table
 
 
 def divide(facts: dict[str, CaseFacts], patients: Sequence[Sequence[str]], options: SplitOptions) -> list[Division]:
     """Divide the cases, or their slices; one division, or as many as there are folds.
 
-    By patient, patients without, with little and with much tumor (by its share of the liver) are spread evenly; by slice, those
-    with and without tumor.
+    By patient, patients without, with little and with much tumor (by its share of the liver) are spread evenly, and so are those who
+    show no liver, or one whose tumor is unknown, beside them; by slice, those with and without tumor. Cases whose tumor is unknown are
+    left out where slices are divided or balanced by it.
 
     Args:
         facts: of the usable cases, by id.
@@ -85,12 +93,18 @@ def divide(facts: dict[str, CaseFacts], patients: Sequence[Sequence[str]], optio
         InputError: too few patients or slices, or a subset that would hold slices of one class only.
         RequirementError: scikit-learn is not installed.
     """
-    tumor = {case: (known := np.array(each.tumor_mm2)) * (known >= options.min_tumor_mm2) > 0 for case, each in facts.items()}
+    if options.kind == "slice" or options.selection == "balanced":
+        facts = {case: each for case, each in facts.items() if each.holds != "liver"}
+        patients = [group for cases in patients if (group := [case for case in cases if case in facts])]
+    known = {case: np.array(each.tumor_mm2) for case, each in facts.items() if each.holds != "liver"}
+    tumor = {case: areas * (areas >= options.min_tumor_mm2) > 0 for case, areas in known.items()}
     liver = {case: np.array(each.liver_mm2) > 0 for case, each in facts.items()}
     used = {case: np.flatnonzero(mask if options.selection != "all" else np.ones_like(mask)) for case, mask in liver.items()}
     if options.kind == "patient":
-        parts = _parts(_burden_strata(patients, facts, tumor), options, "patients")
-        subsets = [{name: {case: used[case] for n in chosen for case in patients[n]} for name, chosen in part.items()} for part in parts]
+        subsets = [
+            {name: {case: used[case] for group in chosen for case in group} for name, chosen in part.items()}
+            for part in _patient_parts(patients, facts, tumor, options)
+        ]
     else:
         units = [(case, k) for case, ks in used.items() for k in ks]
         parts = _parts([np.array([tumor[case][k] for case, k in units], int)], options, "slices")
@@ -131,15 +145,36 @@ def split_content(name: str, division: Division, patients: Sequence[Sequence[str
     return content
 
 
+def _patient_parts(
+    patients: Sequence[Sequence[str]], facts: dict[str, CaseFacts], tumor: dict[str, np.ndarray], options: SplitOptions
+) -> Iterator[dict[str, list[Sequence[str]]]]:
+    """The patients of each subset, one division after the other; those who say nothing about tumor are divided by themselves."""
+    liver = [[case for case in group if np.any(facts[case].liver_mm2)] for group in patients]
+    judged = [n for n, cases in enumerate(liver) if any(case in tumor for case in cases)] or list(range(len(patients)))
+    others = [n for n in range(len(patients)) if n not in judged]
+    parts = _parts(_burden_strata([patients[n] for n in judged], facts, tumor), options, "patients")
+    for part, more in zip(parts, _shares(len(others), options), strict=True):
+        yield {name: [patients[n] for n in sorted([judged[i] for i in part[name]] + [others[i] for i in more[name]])] for name in SUBSETS}
+
+
 def _burden_strata(patients: Sequence[Sequence[str]], facts: dict[str, CaseFacts], tumor: dict[str, np.ndarray]) -> list[np.ndarray]:
     """Strata of the patients, fine ones first: none, little or much tumor; without or with tumor. Slices that count as tumor matter."""
-    tumor_mm3 = {case: np.array(each.tumor_mm2)[tumor[case]].sum() * each.slice_mm for case, each in facts.items()}
-    liver_mm3 = {case: np.sum(each.liver_mm2) * each.slice_mm for case, each in facts.items()}
-    shares = [sum(tumor_mm3[case] for case in group) / sum(liver_mm3[case] for case in group) for group in patients]
-    burden = np.array(shares)
+    tumor_mm3 = {case: np.array(facts[case].tumor_mm2)[slices].sum() * facts[case].slice_mm for case, slices in tumor.items()}
+    liver_mm3 = {case: np.sum(facts[case].liver_mm2) * facts[case].slice_mm for case in tumor}
+    livers = np.array([sum(liver_mm3.get(case, 0) for case in group) for group in patients])
+    burden = np.array([sum(tumor_mm3.get(case, 0) for case in group) for group in patients]) / np.maximum(livers, 1e-9)
     some = burden > 0
     much = burden > np.median(burden[some]) if some.any() else some
     return [some.astype(int) + much, some.astype(int)]
+
+
+def _shares(count: int, options: SplitOptions) -> Iterator[dict[str, np.ndarray]]:
+    """Indices of the subsets, one division after the other, of `count` units that are all alike; few of them all train."""
+    everyone = np.random.default_rng(options.seed).permutation(count)
+    size = round(SHARE * count)
+    for test in np.array_split(everyone, options.folds) if options.folds else [everyone[:size]]:
+        rest = everyone[~np.isin(everyone, test)]
+        yield {"train": rest[size:], "val": rest[:size], "test": test}
 
 
 def _parts(strata: list[np.ndarray], options: SplitOptions, what: str) -> Iterator[dict[str, np.ndarray]]:
@@ -199,11 +234,15 @@ def _balanced(slices: Slices, tumor: dict[str, np.ndarray], rng: np.random.Gener
 
 
 def _require_both_classes(division: Division) -> None:
+    """Of slices with and without tumor or, where that is known of no case with liver, with and without liver."""
+    marks = division.tumor if any(division.liver[case].any() for case in division.tumor) else division.liver
     for subset in SUBSETS:
-        slices = division.subsets[subset]
-        flags = np.concatenate([division.tumor[case][ks] for case, ks in slices.items()]) if slices else np.zeros(0, bool)
-        if flags.all() or not flags.any():
-            only = f"only slices {'with' if flags.size and flags.all() else 'without'} tumor" if flags.size else "no slices"
+        known = [marks[case][ks] for case, ks in division.subsets[subset].items() if case in marks]
+        flags = np.concatenate([np.zeros(0, bool), *known])
+        if not flags.any() or (marks is division.tumor and flags.all()):
+            structure = "tumor" if marks is division.tumor else "liver"
+            unknown = " whose tumor is known" if any(map(len, division.subsets[subset].values())) else ""
+            only = f"only slices {'with' if flags.any() else 'without'} {structure}" if flags.size else f"no slices{unknown}"
             raise InputError(
                 f"The part '{subset}' would hold {only}, and nothing can be learned or measured on it; "
                 "use more patients, another --seed, fewer --folds, or a smaller --min-tumor-mm2."

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from LiverTumorLib.ct.frame import neighbour_channels
+from LiverTumorLib.ct.frame import neighbor_channels
 from LiverTumorLib.models.manifest import InputSpec
 from scipy.ndimage import affine_transform, find_objects, gaussian_filter, label
 
@@ -55,11 +55,11 @@ class LesionBank:
         self._spec = spec
         self._donors = [(case, ks) for case in cases if len(ks := case.ks(case.has_tumor))]
 
-    def paste(self, image: np.ndarray, masks: np.ndarray, patient: int | str, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    def paste(self, image: np.ndarray, masks: np.ndarray, patient: str, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Blend a lesion of another patient into healthy liver.
 
         Args:
-            image: float32 (rows, columns, 3) in 0..1; the channels are neighboring slices, the middle one is labelled.
+            image: float32 (rows, columns, 3) in 0..1; the channels are neighboring slices, the middle one is labeled.
             masks: float32 (rows, columns, 2) liver and tumor in 0..1.
             patient: whose slice this is.
             rng: source of all randomness.
@@ -72,7 +72,7 @@ class LesionBank:
             return image, masks
         return _blended(image, masks, lesion, places[rng.integers(len(places))], rng.uniform(*SOFT_MM) / self._spec.spacing_mm, rng)
 
-    def draw(self, patient: int | str, rng: np.random.Generator) -> Lesion | None:
+    def draw(self, patient: str, rng: np.random.Generator) -> Lesion | None:
         """A lesion of another patient than `patient`, of a size that can be brought to the one drawn; None where none was found."""
         donors = [donor for donor in self._donors if donor[0].patient != patient]
         if not donors:
@@ -87,7 +87,7 @@ class LesionBank:
         return None
 
     def _cut(self, case: CaseSlices, k: int, rng: np.random.Generator) -> Lesion | None:
-        offset = self._spec.neighbour_mm / case.slice_mm
+        offset = self._spec.neighbor_mm / case.slice_mm
         numbered, count = label(case.tumor[k] >= 128)
         sizes = np.bincount(numbered.ravel(), minlength=count + 1)[1:]
         usable = np.flatnonzero(sizes >= SMALLEST_PX)
@@ -96,8 +96,8 @@ class LesionBank:
         number = int(rng.choice(usable))
         rim = round(RIM_MM / self._spec.spacing_mm)
         box = tuple(slice(max(part.start - rim, 0), part.stop + rim) for part in find_objects(numbered)[number])
-        image = neighbour_channels(case.image, k, offset)[box].astype(np.float32) / 255
-        mask = neighbour_channels(case.tumor, k, offset)[box].astype(np.float32) / 255
+        image = neighbor_channels(case.image, k, offset)[box].astype(np.float32) / 255
+        mask = neighbor_channels(case.tumor, k, offset)[box].astype(np.float32) / 255
         mask[(numbered[box] > 0) & (numbered[box] != number + 1)] = 0  # lesions beside it stay where they are
         around = (case.liver[k][box] >= 128) & (case.tumor[k][box] < 16)
         if np.count_nonzero(around) < 4 * rim:

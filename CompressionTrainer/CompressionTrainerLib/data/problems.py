@@ -30,7 +30,7 @@ class Problem:
     def from_sentence(cls, case: str, file: Path, sentence: str, blocking: bool = True) -> Problem:
         """A problem from an error's or a note's sentence, 'what is wrong; what to do.'."""
         what, _, remedy = sentence.rstrip(".").rpartition("; ")
-        return cls(case, file, what or remedy, remedy if what else "mend or remove the file", blocking)
+        return cls(case, file, what or remedy, remedy if what else "repair or remove the file", blocking)
 
     def row(self) -> dict[str, str]:
         """The row of check.csv."""

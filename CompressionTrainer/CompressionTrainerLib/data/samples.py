@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from LiverTumorLib.ct.frame import neighbour_channels
+from LiverTumorLib.ct.frame import neighbor_channels
 from LiverTumorLib.models.manifest import InputSpec
 
 from .augmentation import Augmentation, augment
@@ -19,7 +19,7 @@ from .slices import CaseSlices
 
 @dataclass(frozen=True)
 class Sampling:
-    """How an epoch is drawn: slices per epoch, and the shares with tumour and without liver (the rest: healthy liver)."""
+    """How an epoch is drawn: slices per epoch, and the shares with tumor and without liver (the rest: healthy liver)."""
 
     slices: int
     tumor_share: float
@@ -60,9 +60,9 @@ def plan_epoch(cases: Sequence[CaseSlices], sampling: Sampling, seed: int, epoch
     return plan
 
 
-def _weights(patients: Sequence[int | str], counts: Sequence[int]) -> np.ndarray:
+def _weights(patients: Sequence[str], counts: Sequence[int]) -> np.ndarray:
     """Probability of each case: that of its patient, by the root of all its slices, shared among its cases by theirs."""
-    total: dict[int | str, int] = {}
+    total: dict[str, int] = {}
     for patient, count in zip(patients, counts, strict=True):
         total[patient] = total.get(patient, 0) + count
     weights = np.array([count / max(total[patient], 1) ** 0.5 for patient, count in zip(patients, counts, strict=True)])
@@ -78,12 +78,12 @@ def load_sample(
     case: CaseSlices, k: int, spec: InputSpec, strength: Augmentation | None, rng: np.random.Generator, bank: LesionBank | None = None
 ):
     """Image float32 (rows, columns, 3) in [-1, 1] and masks float32 (rows, columns, 2), liver and tumor, in [0, 1]."""
-    offset = spec.neighbour_mm / case.slice_mm
+    offset = spec.neighbor_mm / case.slice_mm
     if strength is not None:
         offset *= rng.uniform(0.6, 1.4)  # scanners' slice distances and thicknesses differ
         if rng.random() < 0.1:
             offset = 0.0  # the ends of a scan, and single slices
-    image = neighbour_channels(case.image, k, offset).astype(np.float32) / 255
+    image = neighbor_channels(case.image, k, offset).astype(np.float32) / 255
     if strength is not None and rng.random() < strength.thick_slices:
         image[..., 1] = image[..., 1] * 0.6 + (image[..., 0] + image[..., 2]) * 0.2  # what a thicker slice averages
     masks = np.stack([case.liver[k], case.tumor[k]], -1).astype(np.float32) / 255

@@ -1,4 +1,4 @@
-"""Network slices of labelled cases, made once and kept as .npy files that training maps into memory."""
+"""Network slices of labeled cases, made once and kept as .npy files that training maps into memory."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from LiverTumorLib.pipelines.canvas import lay_canvas
 from LiverTumorLib.pipelines.results import TUMOR
 
 from .identity import fingerprint
-from .labelled import read_case_apart
+from .labeled import read_case_apart
 from .splits import Case, Split, slices_of
 
 # Cached canvases are wider than the network's by this many pixels, so that shifted and rotated crops show real anatomy.
@@ -29,13 +29,13 @@ INNER = (slice(None), slice(BORDER, -BORDER), slice(BORDER, -BORDER))
 class CaseSlices:
     """One case as a network sees it, axial, uint8 (k, rows, columns), memory-mapped.
 
-    `liver` (tumour included) and `tumor` are the truth, 255 = inside, softened by the resampling. `has_liver` and
+    `liver` (tumor included) and `tumor` are the truth, 255 = inside, softened by the resampling. `has_liver` and
     `has_tumor` were taken per slice on the full-resolution mask, before any resampling. `selected` tells the slices that a
     split gives to the subset; None is all of them.
     """
 
-    case: int | str
-    patient: int | str
+    case: str
+    patient: str
     image: np.ndarray
     liver: np.ndarray
     tumor: np.ndarray
@@ -56,7 +56,7 @@ def subset_slices(split: Split, subset: str, spec: InputSpec, cache: str | Path)
 
 def _as_split(split: Split, subset: str, case: Case, slices: CaseSlices) -> CaseSlices:
     """The slices of a case with the split's selection and labels."""
-    marks = {"selected": slices_of(split, subset, case), "has_tumor": split.tumor_slices.get(str(case.id))}
+    marks = {"selected": slices_of(split, subset, case), "has_tumor": split.tumor_slices.get(case.id)}
     everywhere = np.arange(len(slices.image))
     return replace(slices, **{name: np.isin(everywhere, ks) for name, ks in marks.items() if ks is not None})
 
@@ -64,7 +64,7 @@ def _as_split(split: Split, subset: str, case: Case, slices: CaseSlices) -> Case
 def cached_slices(case: Case, spec: InputSpec, cache: str | Path) -> CaseSlices:
     """Read a case's network slices from the cache folder, making them first where they are not there yet.
 
-    Those of another CT or mask, which a folder shared by several data sets may hold under the same id, are made anew.
+    Those of another CT or mask, which a folder shared by several data sets may hold under the same id, are made again.
     """
     settings = asdict(spec)
     if not spec.filters:
@@ -95,8 +95,8 @@ def _read_meta(folder: Path) -> dict | None:
 def _write_slices(case: Case, spec: InputSpec, folder: Path, source: list) -> None:
     from LiverTumorLib.files import atomic_path, write_json
 
-    labelled = read_case_apart(case)
-    volume, mask = labelled.volume, labelled.labels
+    labeled = read_case_apart(case)
+    volume, mask = labeled.volume, labeled.labels
     if spec.region == "liver" and not mask.any():
         raise InputError(f"{case.mask} is empty, so there is no liver to look into; take the right mask, or leave the case out.")
     frame, offset_hu = training_canvas(volume, mask, spec)

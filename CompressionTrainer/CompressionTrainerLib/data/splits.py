@@ -8,25 +8,25 @@ from pathlib import Path
 
 from LiverTumorLib.errors import InputError
 from LiverTumorLib.files import read_json
+from LiverTumorLib.renamed import with_new_keys
 
 from .identity import sha256_of
+from .patients import HOLDS, require_apart
 
 SUBSETS = ("train", "val", "test")
 KINDS = ("patient", "slice")
-# What a case's labels tell: tumor and liver; the liver only, in which tumor may lie unmarked; or that the scan shows no liver at all.
-HOLDS = ("tumor", "liver", "none")
 
 
 @dataclass(frozen=True)
 class Case:
-    """One labelled CT: its id, its patient (the smallest case id of that patient), its CT and its mask.
+    """One labeled CT: its id (a text, also where a file says a number), its patient (the smallest case id of that patient), CT and mask.
 
     The CT is what `read_ct` takes (file or DICOM folder), the mask a label file or the folder of 3D-IRCADb's DICOM masks; None where
     the scan shows no liver. `holds` is one of HOLDS.
     """
 
-    id: int | str
-    patient: int | str
+    id: str
+    patient: str
     ct: Path
     mask: Path | None
     holds: str = "tumor"
@@ -46,11 +46,12 @@ class Split:
         cases: the cases of each subset. No patient is in two subsets, unless `kind` is "slice".
         sha256: by path relative to `data` (for a DICOM folder: of all its files), what the split was frozen with.
         data: the data folder.
-        kind: "patient", or "slice" for the seed paper's split, in which slices of one patient train and test.
-        slices: by subset and case id as text, the axial slices that belong there; empty where all slices of a subset's cases do.
-        tumor_slices: by case id as text, the axial slices that count as tumor; empty where any tumor pixel counts.
-        source: what the data are and whom to cite, for the cards of models trained on them; empty where nobody has said.
-        weights_licence: under which such models may be used; empty where nobody has said.
+        kind: "patient", or "slice" for the classifier paper's split, in which slices of one patient train and test.
+        slices: by subset and case id, the axial slices that belong there; empty where all slices of a subset's cases do.
+        tumor_slices: by case id, the axial slices that count as tumor; empty where any tumor pixel counts.
+        source: what the data are and whom to cite, for the cards of models trained on them; empty if unknown.
+        weights_license: under which such models may be used; empty if unknown.
+        signatures: by case id as text, what tells its CT again, see `signature`; empty where the split does not say.
     """
 
     name: str
@@ -61,7 +62,8 @@ class Split:
     slices: dict[str, dict[str, list[int]]] = field(default_factory=dict)
     tumor_slices: dict[str, list[int]] = field(default_factory=dict)
     source: str = ""
-    weights_licence: str = ""
+    weights_license: str = ""
+    signatures: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def verify(self, cases: list[Case]) -> None:
         """Raises InputError where a file is missing or is not the one the split was frozen with."""
@@ -77,10 +79,10 @@ class Split:
         return self.sha256.get(case.ct.relative_to(self.data).as_posix())
 
     def refitted(self) -> Split:
-        """The split whose train patients are the train and the val patients together, and which has no val patients any more."""
+        """The split whose train patients are the train and the val patients together, and which no longer has val patients."""
         train, slices = [*self.cases["train"], *self.cases["val"]], dict(self.slices)
         if slices:
-            slices |= {"train": _joined(slices["train"], slices["val"]), "val": {}}
+            slices |= {"train": _joined(slices.get("train", {}), slices.get("val", {})), "val": {}}
         return replace(self, cases={**self.cases, "train": list({case.id: case for case in train}.values()), "val": []}, slices=slices)
 
 
@@ -91,7 +93,7 @@ def _joined(one: dict[str, list[int]], other: dict[str, list[int]]) -> dict[str,
 
 def slices_of(split: Split, subset: str, case: Case) -> list[int] | None:
     """The axial slices of a case that belong to a subset; None where all of them do."""
-    return split.slices[subset][str(case.id)] if split.slices else None
+    return split.slices[subset][case.id] if split.slices else None
 
 
 def load_split(path: str | Path, data: str | Path) -> Split:
@@ -102,11 +104,8 @@ def load_split(path: str | Path, data: str | Path) -> Split:
     """
     data = Path(data)
     try:
-        content = read_json(path)
-        cases = {
-            subset: [_case(content, case, min(group), data) for group in content["patients"].get(subset, []) for case in group]
-            for subset in SUBSETS
-        }
+        content = with_new_keys(read_json(path))
+        cases = {subset: _cases(content, content["patients"].get(subset, []), data) for subset in SUBSETS}
         split = Split(
             content.get("name", Path(path).stem),
             cases,
@@ -116,7 +115,8 @@ def load_split(path: str | Path, data: str | Path) -> Split:
             content.get("slices", {}),
             content.get("tumor_slices", {}),
             content.get("source", ""),
-            content.get("weights_licence", ""),
+            content.get("weights_license", ""),
+            content.get("signatures", {}),
         )
         _require_kinds(split)
         if split.kind not in KINDS:
@@ -125,12 +125,22 @@ def load_split(path: str | Path, data: str | Path) -> Split:
             _require_slices_apart(path, split)
         else:
             _require_patients_apart(path, split)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{path} is not a split file this version can read ({error}); make it anew.") from error
+            require_apart(Path(path), {subset: [str(case.id) for case in members] for subset, members in split.cases.items()}, data)
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise InputError(f"{path} is not a split file this version can read ({error}); make it again.") from error
     return split
 
 
-def _case(content: dict, case: int | str, patient: int | str, data: Path) -> Case:
+def _cases(content: dict, groups: list[list], data: Path) -> list[Case]:
+    """The cases of a subset, listed by patient."""
+    if not isinstance(groups, list) or not all(isinstance(group, list) for group in groups):
+        raise TypeError("the patients of a subset are not lists of case ids")
+    if not all(isinstance(case, int | str) for group in groups for case in group):
+        raise TypeError("a case's id is neither a number nor a text")
+    return [_case(content, str(case), patient, data) for group in groups if group for patient in [str(min(group))] for case in group]
+
+
+def _case(content: dict, case: str, patient: str, data: Path) -> Case:
     """A case with its files, which a split file lists by case, relative to the data folder, or gives by a pattern for all."""
     if "cases" not in content:
         ct, mask = (_within(data, content["files"][name].replace("{case}", str(case))) for name in ("ct", "mask"))
@@ -145,25 +155,26 @@ def _case(content: dict, case: int | str, patient: int | str, data: Path) -> Cas
 def _within(data: Path, relative: str) -> Path:
     """The file of a case; raises ValueError for one outside the data folder, and for a pattern that asks for more than the case."""
     if "{" in relative or "\0" in relative or os.path.isabs(relative) or ".." in Path(relative).parts:
-        raise ValueError(f"{relative!r} is no file of the data folder; the only pattern is {{case}}")
+        raise ValueError(f"{relative!r} is not a file of the data folder; the only pattern is {{case}}")
     return data / relative
 
 
 def _require_kinds(split: Split) -> None:
     """Raises TypeError where something is not of the kind that `Split` says."""
-    texts = [split.name, split.kind, split.source, split.weights_licence, *split.sha256, *split.sha256.values()]
-    cases = [case for subset in split.cases.values() for case in subset]
+    texts = [split.name, split.kind, split.source, split.weights_license, *split.sha256, *split.sha256.values()]
     chosen = [ks for by_case in (*split.slices.values(), split.tumor_slices) for ks in by_case.values()]
     if not all(isinstance(text, str) for text in texts):
-        raise TypeError("a name or a checksum is no text")
-    if not all(isinstance(case.id, int | str) for case in cases):
-        raise TypeError("a case's id is neither a number nor a text")
+        raise TypeError("a name or a checksum is not text")
     if not all(isinstance(k, int) and k >= 0 for ks in chosen for k in ks):
-        raise TypeError("a slice's index is no whole number")
+        raise TypeError("a slice's index is not a whole number")
+    for subset in SUBSETS if split.slices else ():
+        for case in split.cases[subset]:
+            if not isinstance(split.slices[subset][str(case.id)], list):
+                raise TypeError(f"the slices of case {case.id} are not a list")
 
 
 def _require_patients_apart(path: str | Path, split: Split) -> None:
-    seen: dict[int | str, str] = {}
+    seen: dict[str, str] = {}
     for subset in SUBSETS:
         for case in split.cases[subset]:
             if seen.setdefault(case.id, subset) != subset or seen.setdefault(case.patient, subset) != subset:
@@ -174,6 +185,6 @@ def _require_slices_apart(path: str | Path, split: Split) -> None:
     seen: dict[tuple[str, int], str] = {}
     for subset in SUBSETS:
         for case in split.cases[subset]:
-            for k in split.slices[subset][str(case.id)]:
-                if seen.setdefault((str(case.id), k), subset) != subset:
-                    raise InputError(f"{path}: slice {k} of case {case.id} is in two subsets; a slice belongs to one. Make the split anew.")
+            for k in split.slices[subset][case.id]:
+                if seen.setdefault((case.id, k), subset) != subset:
+                    raise InputError(f"{path}: slice {k} of case {case.id} is in two subsets; a slice belongs to one. Repeat the split.")

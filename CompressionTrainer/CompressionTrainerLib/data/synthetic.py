@@ -26,16 +26,16 @@ def paint_lesions(
     image: np.ndarray,
     masks: np.ndarray,
     pixel_mm: float,
-    neighbour_mm: float,
+    neighbor_mm: float,
     radius_mm: tuple[float, float],
     rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Paint one to three lesions into healthy liver.
 
     Args:
-        image: float32 (rows, columns, 3) in 0..1; the channels are slices `neighbour_mm` apart, the middle one labelled.
-        masks: float32 (rows, columns, 2) liver and tumour in 0..1.
-        pixel_mm, neighbour_mm: pixel size and distance of the channels.
+        image: float32 (rows, columns, 3) in 0..1; the channels are slices `neighbor_mm` apart, the middle one labeled.
+        masks: float32 (rows, columns, 2) liver and tumor in 0..1.
+        pixel_mm, neighbor_mm: pixel size and distance of the channels.
         radius_mm: smallest and largest radius.
         rng: source of all randomness.
 
@@ -54,9 +54,9 @@ def paint_lesions(
         contrast = rng.uniform(*BRIGHTER) if rng.random() < BRIGHTER_SHARE else -rng.uniform(*DARKER)
         core = rng.uniform(*CORE) if rng.random() < CORE_SHARE else 0.0
         core_part, edge_mm = rng.uniform(0.4, 0.8), rng.uniform(1.0, 4.0)
-        height = rng.uniform(-0.6, 0.6) * radius  # of the lesion's centre above the labelled slice
+        height = rng.uniform(-0.6, 0.6) * radius  # of the lesion's center above the labeled slice
         for channel in range(3):
-            section = 1 - (((channel - 1) * neighbour_mm - height) / radius) ** 2
+            section = 1 - (((channel - 1) * neighbor_mm - height) / radius) ** 2
             if section <= 0:
                 continue
             border = outline * np.float32(np.sqrt(section))
@@ -71,11 +71,11 @@ def paint_lesions(
 
 
 def paint_mass(
-    image: np.ndarray, masks: np.ndarray, pixel_mm: float, neighbour_mm: float, rng: np.random.Generator
+    image: np.ndarray, masks: np.ndarray, pixel_mm: float, neighbor_mm: float, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     """Paint one mass into the body beside the liver, likelier near it; arguments as of `paint_lesions`.
 
-    The masks stay as they are: the liver keeps its outline, and the mass is none of it.
+    The masks stay as they are: the liver keeps its outline, and the mass is not part of it.
     """
     from scipy.ndimage import binary_erosion, binary_fill_holes
 
@@ -93,7 +93,7 @@ def paint_mass(
     level, edge_mm, height = rng.uniform(*MASS_LEVEL), rng.uniform(1.0, 4.0), rng.uniform(-0.6, 0.6) * radius
     image = image.copy()
     for channel in range(3):
-        section = 1 - (((channel - 1) * neighbour_mm - height) / radius) ** 2
+        section = 1 - (((channel - 1) * neighbor_mm - height) / radius) ** 2
         if section > 0:
             inside = _filled(outline * np.float32(np.sqrt(section)), distance, edge_mm)
             cover = inside * (1 - masks[..., 0]) * body * np.float32(MASS_COVER)
@@ -115,7 +115,7 @@ def _ball(shape, place, radius: float, pixel_mm: float, rng: np.random.Generator
 
 
 def _outline(angle: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Distance of a lumpy outline from its centre, by direction, near 1."""
+    """Distance of a lumpy outline from its center, by direction, near 1."""
     outline = np.ones_like(angle)
     for wave in range(2, 6):
         outline += np.float32(rng.normal() * 0.25 / wave) * np.cos(wave * angle + np.float32(rng.uniform(0, 2 * np.pi)))

@@ -56,7 +56,7 @@ def trainer_python(kind: str, path: str | Path = "", startup: Mapping[str, str] 
         startup: the environment variables from before Slicer changed them, for "other"; by default this process's.
 
     Raises:
-        UsageError: an unknown kind, or a path that is no program.
+        UsageError: an unknown kind, or a path that is not a program.
     """
     here = dict(os.environ)
     if kind == SLICER:
@@ -69,7 +69,7 @@ def trainer_python(kind: str, path: str | Path = "", startup: Mapping[str, str] 
         raise UsageError(f"There is no Python of the kind {kind!r}; choose one of {', '.join(KINDS)}.")
     executable = Path(path).expanduser()
     if not (path and executable.is_file() and os.access(executable, os.X_OK)):
-        raise UsageError(f"'{path}' is no program; choose the python (python.exe) of an environment with TensorFlow in it.")
+        raise UsageError(f"'{path}' is not a program; choose the python (python.exe) of an environment with TensorFlow in it.")
     others = dict(here if startup is None else startup)
     others.pop("PYTHONPATH", None)
     return TrainerPython(kind, Path(os.path.abspath(executable)), child_environment(others))

@@ -25,7 +25,7 @@ _TAIL = 3  # lines of pip that say what went wrong
 
 
 def main(arguments: list[str]) -> int:
-    """Make the environment, run pip, tell of both by events; answers with the exit code."""
+    """Make the environment, run pip, tell of both by events; returns the exit code."""
     parser = argparse.ArgumentParser(prog="install", description=__doc__)
     parser.add_argument("requirements", type=Path)
     parser.add_argument("--venv", type=Path, help="make a virtual environment there and install into it")

@@ -34,7 +34,7 @@ OLDEST = (3, 11)
 
 
 def main() -> int:
-    """Tell by events which versions were loaded, or in one sentence what is wrong; answers with the exit code."""
+    """Tell by events which versions were loaded, or in one sentence what is wrong; returns the exit code."""
     where = f"The Python {sys.executable}"
     if sys.version_info < OLDEST:
         return _fail("UsageError", f"{where} is version {platform.python_version()}; the trainer needs 3.11 or newer, so choose another.")

@@ -8,19 +8,18 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
-from LiverTumorLib.ct.frame import neighbour_channels
+from LiverTumorLib.ct.frame import neighbor_channels
 from LiverTumorLib.errors import ModelError, UsageError
 from LiverTumorLib.metrics import PatientSlices, auc_difference
-from LiverTumorLib.models.bundle import load_bundle
+from LiverTumorLib.models.bundle import MANIFEST, load_bundle
 from LiverTumorLib.models.manifest import InputSpec
 from LiverTumorLib.models.runtimes import LiteRT, OnnxRuntime
 
 from ..data.slices import BORDER, CaseSlices
+from ..networks.config import PREDICT_BATCH
 from ..training.record import is_run, read_record, read_run
 from .formats import ModelFile
 from .summary import slice_figures
-
-_BATCH = 16
 
 
 @dataclass(frozen=True)
@@ -34,19 +33,17 @@ class LabeledSlice:
 
 
 def liver_slices(cases: Sequence[CaseSlices]) -> list[LabeledSlice]:
-    """The slices of a split's subset that hold liver: the others are no question to a classifier of liver tumor."""
-    return [
-        LabeledSlice(str(case.case), str(case.patient), int(k), bool(case.has_tumor[k])) for case in cases for k in case.ks(case.has_liver)
-    ]
+    """The slices of a split's subset that hold liver: the others are not a question for a classifier of liver tumor."""
+    return [LabeledSlice(case.case, case.patient, int(k), bool(case.has_tumor[k])) for case in cases for k in case.ks(case.has_liver)]
 
 
 def input_and_training(model: ModelFile, run: Path | None) -> tuple[InputSpec, dict]:
     """What a model file is shown, and its training's record: as its bundle says, or the run that it lies in, or else `run`.
 
     Raises:
-        UsageError: nothing says it, or it is no slice classifier's.
+        UsageError: nothing says it, or it is not of a slice classifier.
     """
-    if (model.path.parent / "manifest.json").is_file():
+    if (model.path.parent / MANIFEST).is_file():
         manifest = load_bundle(model.path.parent).manifest
         task, spec, training = manifest.task, manifest.input, manifest.training
     else:
@@ -65,11 +62,11 @@ def probabilities(model: ModelFile, spec: InputSpec, cases: Sequence[CaseSlices]
     """Probability of tumor, as the network gives it, for each of `liver_slices`, float64 (n,).
 
     Raises:
-        ModelError: the file is no slice classifier that can be run.
+        ModelError: the file is not a slice classifier that can be run.
     """
     inner = (slice(None), slice(BORDER, -BORDER), slice(BORDER, -BORDER))
-    shown = ((case.image[inner], int(k), spec.neighbour_mm / case.slice_mm) for case in cases for k in case.ks(case.has_liver))
-    images = (neighbour_channels(*each).astype(np.float32) / np.float32(127.5) - 1 for each in shown)
+    shown = ((case.image[inner], int(k), spec.neighbor_mm / case.slice_mm) for case in cases for k in case.ks(case.has_liver))
+    images = (neighbor_channels(*each).astype(np.float32) / np.float32(127.5) - 1 for each in shown)
     try:
         return np.array(_keras(model.path, images) if model.kind == "keras" else _runtime(model, images), dtype=np.float64)
     except (ValueError, RuntimeError, OSError) as error:
@@ -118,7 +115,7 @@ def _keras(weights: Path, images: Iterator[np.ndarray]) -> list[float]:
     model = build_network(read_run(weights.parent))
     model.load_weights(weights)
     found = []
-    while batch := list(islice(images, _BATCH)):
+    while batch := list(islice(images, PREDICT_BATCH)):
         outputs = model.predict_on_batch(np.stack(batch))
         found += (outputs[0] if isinstance(outputs, list) else outputs)[:, 1].tolist()
     return found

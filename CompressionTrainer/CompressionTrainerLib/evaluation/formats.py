@@ -84,7 +84,7 @@ def _models_at(place: str) -> list[ModelFile]:
     try:
         bundle = get_bundle(place)
     except ModelError as error:
-        raise InputError(f"{place} is no .tflite or .onnx file, no training run (with its {RECORD}) and no model: {error}") from error
+        raise InputError(f"{place} is not a .tflite or .onnx file, no training run (with its {RECORD}) and no model: {error}") from error
     bundle.verify()
     return [ModelFile(bundle.folder / name, kind) for name, kind in ((MODEL, "tflite"), (ONNX, "onnx")) if name in bundle.manifest.files]
 

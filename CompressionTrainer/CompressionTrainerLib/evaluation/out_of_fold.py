@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from LiverTumorLib.ct.frame import neighbour_channels
+from LiverTumorLib.ct.frame import neighbor_channels
 from LiverTumorLib.metrics.lesions import detect_lesions
 from LiverTumorLib.models.manifest import InputSpec
 from LiverTumorLib.pipelines import liver, tumor
@@ -19,13 +19,13 @@ from scipy.ndimage import label
 from scipy.ndimage import maximum as largest
 
 from ..data.slices import INNER, CaseSlices
+from ..networks.config import PREDICT_BATCH
 
 SUMMARY = "cross-validation.json"  # in the folder of a cross-validation
 THRESHOLDS = np.round(np.arange(0.05, 0.951, 0.05), 2)
 # Without tumor there is no Dice; a threshold that invents this much tumor (ml) in such a patient costs as much as missing one.
 FALSE_TUMOR_ML = 5.0
 SMALLEST_ML = 0.05  # what the pipeline drops by default
-_BATCH = 16
 
 
 @dataclass(frozen=True)
@@ -70,11 +70,11 @@ class CaseAtPoint:
 
 def held_out(model, case: CaseSlices, spec: InputSpec, task: str) -> HeldOut:
     """Ask a Keras segmentation network about every slice of a case."""
-    image, offset = case.image[INNER], spec.neighbour_mm / case.slice_mm
+    image, offset = case.image[INNER], spec.neighbor_mm / case.slice_mm
     maps = np.empty(image.shape, np.float32)
-    for start in range(0, len(image), _BATCH):
-        ks = range(start, min(start + _BATCH, len(image)))
-        batch = np.stack([neighbour_channels(image, k, offset) for k in ks]).astype(np.float32)
+    for start in range(0, len(image), PREDICT_BATCH):
+        ks = range(start, min(start + PREDICT_BATCH, len(image)))
+        batch = np.stack([neighbor_channels(image, k, offset) for k in ks]).astype(np.float32)
         maps[ks.start : ks.stop] = model.predict_on_batch(batch / 127.5 - 1)[..., 0]
     return as_held_out(maps, case, spec, task)
 
@@ -92,7 +92,7 @@ def with_truth(probability: np.ndarray, case: CaseSlices, spec: InputSpec, task:
     """A kept answer beside the truth of its case; see `HeldOut`."""
     truth = (case.liver if task == "liver" else case.tumor)[INNER] >= 128
     voxel_ml = spec.spacing_mm**2 * case.slice_mm / 1000
-    return HeldOut(str(case.case), str(case.patient), probability, truth, voxel_ml)
+    return HeldOut(case.case, case.patient, probability, truth, voxel_ml)
 
 
 def scores(case: HeldOut) -> dict[Point, float]:

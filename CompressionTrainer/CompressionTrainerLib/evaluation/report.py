@@ -80,6 +80,8 @@ def markdown(title: str, rows: list[dict], summary: dict, provenance: dict) -> s
         dice, worst = summary["liver"]["mean_dice"], summary["liver"]["worst_dice"]
         parts += ["## Liver (tumor included)", _structure_table("liver", rows)]
         parts.append(f"Mean Dice {interval(dice)}, worst {number(worst)}; {_basis(dice, summary)}")
+        for name, ml in summary["liver"].get("false_positive_ml_without_liver", {}).items():
+            parts.append(f"Case {name} shows no liver: {ml:.2f} ml of false positives.")
     if "tumor" in summary:
         parts += [
             "## Tumor",
@@ -92,7 +94,7 @@ def markdown(title: str, rows: list[dict], summary: dict, provenance: dict) -> s
         parts += ["## Slices", _slice_table(summary)]
     if "int8_against_float" in summary:
         parts += ["## int8 against float", _table([{name: number(value) for name, value in summary["int8_against_float"].items()}])]
-    parts.append("Efficiency is the seed papers' (sensitivity + specificity + accuracy) / 3, which the background dominates.")
+    parts.append("Efficiency is the two papers' (sensitivity + specificity + accuracy) / 3, which the background dominates.")
     if summary.keys() & {"liver", "tumor"}:
         parts.append(HD95)
     return "\n\n".join(parts) + "\n"

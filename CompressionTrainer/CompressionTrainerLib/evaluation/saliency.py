@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..networks.config import PREDICT_BATCH
 from ..networks.keras_module import keras, tf
 
 BASELINE = -1.0  # black: air, and what lies off the scan
 STEPS = 128
-_BATCH = 16
 
 
 @dataclass(frozen=True)
@@ -85,8 +85,8 @@ def integrated_gradients(model, image: np.ndarray, steps: int = STEPS) -> Attrib
     image = tf.constant(image, tf.float32)
     black = tf.fill(image.shape, BASELINE)
     total = tf.zeros_like(image)
-    for start in range(0, steps, _BATCH):
-        parts = (tf.range(start, min(start + _BATCH, steps), dtype=tf.float32) + 0.5) / steps
+    for start in range(0, steps, PREDICT_BATCH):
+        parts = (tf.range(start, min(start + PREDICT_BATCH, steps), dtype=tf.float32) + 0.5) / steps
         points = black + parts[:, None, None, None] * (image - black)
         with tf.GradientTape() as tape:
             tape.watch(points)

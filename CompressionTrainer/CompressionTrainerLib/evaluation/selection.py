@@ -1,4 +1,4 @@
-"""Which labelled CT an evaluation is of: a split's patients, all cases of a folder, or pairs of files."""
+"""Which labeled CT an evaluation is of: a split's patients, all cases of a folder, or pairs of files."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Selection:
     Attributes:
         title: what they are, to read.
         cases: CT and mask of each, and its patient.
-        complete: a mask without label 2 is one of a patient without tumor; otherwise one in which tumor was not labelled.
+        complete: a mask without label 2 is one of a patient without tumor; otherwise one in which tumor was not labeled.
         split: of which they are a subset; None where they are named otherwise.
         about: the same to be looked up: data, split, its kind, subset and how many patients the other subsets have.
     """
@@ -35,7 +35,7 @@ def select_cases(folder: Path | None, split_file: Path, subset: str, pairs: Sequ
     """The cases that are asked for.
 
     Args:
-        folder: with the labelled CT, or None where `pairs` of CT and mask are given.
+        folder: with the labeled CT, or None where `pairs` of CT and mask are given.
         split_file: frozen split by patient.
         subset: of the split, or "all" for every case of the folder, whatever the split says.
 
@@ -49,7 +49,7 @@ def select_cases(folder: Path | None, split_file: Path, subset: str, pairs: Sequ
         raise UsageError("Give either the folder DATA, or --pair CT MASK.")
     if pairs:
         cases = [Case(short(ct), short(ct), ct, mask) for ct, mask in pairs]
-        return Selection(f"Pairs: {', '.join(str(case.id) for case in cases)}", cases, False, None, {"kind": "pairs"})
+        return Selection(f"Pairs: {', '.join(case.id for case in cases)}", cases, False, None, {"kind": "pairs"})
     if subset == EVERYTHING:
         return _whole_folder(folder)
     split = load_split(split_file, folder)

@@ -44,14 +44,24 @@ def _having(groups: list[list[CaseScores]], part: str) -> list[list[CaseScores]]
 
 
 def _liver(groups: list[list[CaseScores]]) -> dict:
-    dice = [case.liver.counts.dice for group in groups for case in group]
+    """Dice only over cases that show liver; a case without is judged by its false-positive volume."""
+    cases = [case for group in groups for case in group]
+    own = _with_truth(groups, "liver")
+    without = {case.name: case.liver.false_positive_ml for case in cases if case.liver.truth_ml == 0}
     return {
-        "mean_dice": _by_patient(groups, lambda case: case.liver.counts.dice, np.mean),
-        "worst_dice": _least(dice),
-        "mean_hd95_mm": _by_patient(groups, lambda case: case.liver.surface.hd95, np.mean),
-        "mean_hd95_voxels_mm": _by_patient(groups, lambda case: case.liver.surface.hd95_voxels, np.mean),
-        "mean_efficiency": _by_patient(groups, lambda case: case.liver.counts.efficiency, np.mean),
+        "mean_dice": _by_patient(own, lambda case: case.liver.counts.dice, np.mean),
+        "worst_dice": _least([case.liver.counts.dice for group in own for case in group]),
+        "mean_hd95_mm": _by_patient(own, lambda case: case.liver.surface.hd95, np.mean),
+        "mean_hd95_voxels_mm": _by_patient(own, lambda case: case.liver.surface.hd95_voxels, np.mean),
+        "mean_efficiency": _by_patient(own, lambda case: case.liver.counts.efficiency, np.mean),
+        **({"false_positive_ml_without_liver": without} if without else {}),
     }
+
+
+def _with_truth(groups: list[list[CaseScores]], name: str) -> list[list[CaseScores]]:
+    """The cases, by patient, whose truth has the structure."""
+    own = [[case for case in group if getattr(case, name).truth_ml > 0] for group in groups]
+    return [group for group in own if group]
 
 
 def _tumor(groups: list[list[CaseScores]]) -> dict:
@@ -59,8 +69,7 @@ def _tumor(groups: list[list[CaseScores]]) -> dict:
     cases = [case for group in groups for case in group]
     with_tumor = [case for case in cases if case.tumor.truth_ml > 0]
     flagged = sum(case.lesions.touched > 0 for case in with_tumor)
-    own = [[case for case in group if case.tumor.truth_ml > 0] for group in groups]
-    own = [group for group in own if group]
+    own = _with_truth(groups, "tumor")
     return {
         "cases_with_tumor": len(with_tumor),
         "mean_dice": _by_patient(own, lambda case: case.tumor.counts.dice, np.mean),

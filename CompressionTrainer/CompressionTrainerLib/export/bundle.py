@@ -28,7 +28,7 @@ from .settings import ExportSettings
 from .tflite import float_tflite, int8_tflite
 from .thresholds import liver_threshold, slice_calibration, tumor_point
 
-LICENCE = "Not stated; what the licence of the training data allows."
+LICENSE = "Not stated; what the license of the training data allows."
 LIVER_LABEL = {"value": 1, "name": "Liver", "code": "SCT 10200004", "meaning": "Liver, tumor included"}
 TUMOR_LABEL = {"value": 2, "name": "Lesion", "code": "SCT 52988006", "meaning": "Lesion of the liver"}
 LABELS = {"liver": [LIVER_LABEL], "tumor": [TUMOR_LABEL], "slice": [{**TUMOR_LABEL, "meaning": "Slice holds tumor"}]}
@@ -49,7 +49,7 @@ def export_run(run: Path, data: TrainingData, out: Path, settings: ExportSetting
 
     Raises:
         InputError: there is no run, or data that the split needs are missing.
-        ModelError: the network does not convert to int8, or the operating point is no bundle's.
+        ModelError: the network does not convert to int8, or the operating point is not that of a bundle.
         UsageError: a refit without an operating point, or one of another question.
     """
     chosen = given_point(run, settings.operating_point)
@@ -60,7 +60,7 @@ def export_run(run: Path, data: TrainingData, out: Path, settings: ExportSetting
     record = read_record(run)
     if done := read_state(run):
         record["config"]["optimizer"]["batch"] = done.batch  # it may have been halved
-    inherited = _licence_of_start(record)
+    inherited = _license_of_start(record)
     if record.get("start"):  # the run it came from, without the folders of this machine
         record["start"] = "/".join(Path(record["start"]).parts[-2:])
     report("convert", 0.1, "Converting to int8", None)
@@ -82,7 +82,7 @@ def export_run(run: Path, data: TrainingData, out: Path, settings: ExportSetting
         input=config.input,
         threshold=0.5,
         files={},
-        licence=" ".join(dict.fromkeys(filter(None, (source.split.weights_licence, inherited)))) or LICENCE,
+        license=" ".join(dict.fromkeys(filter(None, (source.split.weights_license, inherited)))) or LICENSE,
         labels=LABELS[config.task],
         training={**record, "source": source.split.source, "weights": weights, "log": _best_epoch(run)},
     )
@@ -110,7 +110,7 @@ def is_quantized(run: Path) -> bool:
     """Whether a run has been quantized in training; raises InputError where that is not finished."""
     folder = run / QUANTIZED
     if (folder / "config.json").exists() and not is_finished(folder):
-        raise InputError(f"The quantization of {run} is not finished; the command that began it goes on with it.")
+        raise InputError(f"The quantization of {run} is not finished; the command that began it continues it.")
     return (folder / "config.json").exists()
 
 
@@ -141,10 +141,10 @@ def _with_operating_point(bundle: Bundle, config: TrainConfig, cases) -> Manifes
     return replace(bundle.manifest, threshold=threshold, metrics={"validation": figures})
 
 
-def _licence_of_start(record: dict) -> str | None:
-    """The licence of the model that a run started from, which binds what was made of it too."""
+def _license_of_start(record: dict) -> str | None:
+    """The license of the model that a run started from, which binds what was made of it too."""
     start = Path(record.get("start") or "")
-    return load_bundle(start.parent).manifest.licence if start.suffix == ".tflite" and (start.parent / MANIFEST).is_file() else None
+    return load_bundle(start.parent).manifest.license if start.suffix == ".tflite" and (start.parent / MANIFEST).is_file() else None
 
 
 def _best_epoch(run: Path) -> dict[str, str]:

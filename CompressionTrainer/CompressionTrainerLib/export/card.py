@@ -44,12 +44,12 @@ def model_card(manifest: Manifest, size: int) -> str:
 
 {PURPOSE[manifest.task]}
 
-**Not a medical device. Research use only.** Licence of the weights: {manifest.licence}
+**Not a medical device. Research use only.** License of the weights: {manifest.license}
 
 ## Network
 - {network}, width {width}, {quantization}, {size / 1e6:.2f} MB.
-- Input: {rows} x {columns} pixels of {spec.spacing_mm} mm, canvas centred on the {spec.region}; three channels are the slice and its
-  neighbours {spec.neighbour_mm} mm below and above; HU {spec.window_hu[0]:.0f} to {spec.window_hu[1]:.0f} shown{level}.
+- Input: {rows} x {columns} pixels of {spec.spacing_mm} mm, canvas centered on the {spec.region}; three channels are the slice and its
+  neighbors {spec.neighbor_mm} mm below and above; HU {spec.window_hu[0]:.0f} to {spec.window_hu[1]:.0f} shown{level}.
 - Threshold {manifest.threshold:.2f}{_sure(manifest)}.
 
 ## Training
@@ -67,7 +67,7 @@ def model_card(manifest: Manifest, size: int) -> str:
 
 ## Limits{_alike(manifest)}
 - Trained on {len(training["cases"]["train"])} cases; what is not among them (other contrast phases, chest and pelvis, children,
-  livers after surgery) it has not learnt. Small and faint lesions are often missed.
+  livers after surgery) it has not learned. Small and faint lesions are often missed.
 - A lesion is anything that the readers of the training data marked as tumor. The network cannot tell a metastasis from a primary
   tumor or a cyst.
 """
@@ -143,5 +143,7 @@ def _compression(training: dict) -> list[str]:
     return sentences
 
 
-def _list(cases: list[int]) -> str:
-    return ", ".join(str(case) for case in sorted(cases))
+def _list(cases: list[str]) -> str:
+    """Ids, numbers in their order first."""
+    names = sorted(map(str, cases), key=lambda name: (not name.isdecimal(), int(name) if name.isdecimal() else 0, name))
+    return ", ".join(names)

@@ -19,7 +19,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from LiverTumorLib.ct.frame import neighbour_channels, network_slices
+from LiverTumorLib.ct.frame import neighbor_channels, network_slices
 from LiverTumorLib.errors import ModelError
 from LiverTumorLib.models.bundle import MODEL, ONNX, load_bundle, write_bundle
 from LiverTumorLib.models.manifest import InputSpec
@@ -95,8 +95,8 @@ def phantom_slices(spec: InputSpec, count: int = 12) -> list[np.ndarray]:
     canvas = network_slices(volume, frame, spec.window_hu, offset_hu=offset_hu, filters=spec.filters)
     inside = np.flatnonzero(labels.any(axis=(1, 2)))
     shown = inside[np.linspace(0, len(inside) - 1, count).astype(int)]
-    offset = spec.neighbour_mm / float(volume.spacing[2])
-    return [neighbour_channels(canvas, k, offset).astype(np.float32) / 127.5 - 1 for k in shown]
+    offset = spec.neighbor_mm / float(volume.spacing[2])
+    return [neighbor_channels(canvas, k, offset).astype(np.float32) / 127.5 - 1 for k in shown]
 
 
 def _take_and_give_floats(graph, image: dict, outputs: list[dict]) -> None:

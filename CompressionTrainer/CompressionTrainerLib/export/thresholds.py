@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from LiverTumorLib.ct.frame import neighbour_channels
+from LiverTumorLib.ct.frame import neighbor_channels
 from LiverTumorLib.models.manifest import Calibration, InputSpec
 from LiverTumorLib.models.session import Session
 from LiverTumorLib.pipelines import liver, tumor
@@ -21,8 +21,8 @@ CANDIDATES = np.round(np.arange(0.05, 0.91, 0.05), 2)
 
 def predictions(session: Session, case: CaseSlices) -> list[np.ndarray]:
     """All raw outputs of the network for every slice of a case."""
-    image, offset = case.image[INNER], session.bundle.manifest.input.neighbour_mm / case.slice_mm
-    return session.predict_all([neighbour_channels(image, k, offset) for k in range(len(image))])
+    image, offset = case.image[INNER], session.bundle.manifest.input.neighbor_mm / case.slice_mm
+    return session.predict_all([neighbor_channels(image, k, offset) for k in range(len(image))])
 
 
 def liver_threshold(session: Session, cases: Sequence[CaseSlices]) -> tuple[float, dict[str, float]]:
@@ -53,7 +53,7 @@ def case_scores(output: np.ndarray, case: CaseSlices, spec: InputSpec, task: str
         output: probability (k, rows, columns) as the network gives it.
     """
     truth = (case.liver if task == "liver" else case.tumor)[INNER] >= 128
-    # As in inference: smoothed, and tumour is looked for in the liver.
+    # As in inference: smoothed, and tumor is looked for in the liver.
     output = smoothed(output, liver.SMOOTH_MM if task == "liver" else tumor.SMOOTH_MM, (case.slice_mm, spec.spacing_mm))
     if task == "tumor":
         output = output * in_liver(case)
@@ -69,7 +69,7 @@ def case_scores(output: np.ndarray, case: CaseSlices, spec: InputSpec, task: str
 
 
 def in_liver(case: CaseSlices) -> np.ndarray:
-    """Where tumour counts, bool (k, rows, columns): in the true liver, as inference looks for it in the predicted one."""
+    """Where tumor counts, bool (k, rows, columns): in the true liver, as inference looks for it in the predicted one."""
     return case.liver[INNER] >= 128
 
 

@@ -101,12 +101,12 @@ def setting(key: str, default: str = "") -> str:
 
 
 def chosen_python() -> TrainerPython:
-    """The Python that the user has chosen in the panel; raises UsageError where it is no program."""
+    """The Python that the user has chosen in the panel; raises UsageError where it is not a program."""
     return python_of(setting(KIND_KEY, SLICER), setting(PROGRAM_KEY))
 
 
 def python_of(kind: str, path: str = "") -> TrainerPython:
-    """The Python of a kind as Slicer would start it; raises UsageError where a path is no program."""
+    """The Python of a kind as Slicer would start it; raises UsageError where a path is not a program."""
     return trainer_python(kind, path, slicer.util.startupEnvironment() if application() is not None else None)
 
 
@@ -123,7 +123,7 @@ def _steps(python: TrainerPython, request: ChainRequest | None, installation: In
 
 
 def _look(python: TrainerPython, installation: Installation, listen: Listener) -> Steps:
-    """See whether a Python can train, and fill it where it cannot; answers with the versions of what it has."""
+    """See whether a Python can train, and fill it where it cannot; returns the versions of what it has."""
     told: dict[str, str] = {}
 
     def probe() -> TrainerJob:

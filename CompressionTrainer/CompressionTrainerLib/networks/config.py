@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 from .mobilenet_v2 import BLOCKS
 
+PREDICT_BATCH = 16  # slices that a network is asked about at once, where it does not train
+
 _UNETS = ("mobile_unet", "unet", "resunet")
 ARCHITECTURES = {"liver": _UNETS, "tumor": _UNETS, "slice": ("mobilenet_v2", "mobilenet_v1", "resnet50", "vgg16")}
 _ARCHITECTURE_TITLES = {

@@ -28,7 +28,7 @@ class Distiller(keras.Model):
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None):
         hard = super().compute_loss(x, y, y_pred, sample_weight)
         pairs = zip(tf.nest.flatten(self._teach(x)), tf.nest.flatten(y_pred), tf.nest.flatten(y), strict=True)
-        soft = tf.add_n([soft_loss(taught, learnt, target, self.temperature) for taught, learnt, target in pairs])
+        soft = tf.add_n([soft_loss(taught, learned, target, self.temperature) for taught, learned, target in pairs])
         self._soft_loss.update_state(soft)
         return (1 - self.share) * hard + self.share * soft
 
@@ -58,18 +58,18 @@ def distiller(student, teacher, temperature: float, share: float) -> Distiller:
     return model
 
 
-def soft_loss(taught, learnt, target, temperature: float):
+def soft_loss(taught, learned, target, temperature: float):
     """Cross-entropy between softened probabilities, times temperature squared, so that its gradients keep their size.
 
     Both are classes (n, classes), softmax, or maps (n, rows, columns, 1), sigmoid; for maps the second channel of `target`
     says which pixels count.
     """
-    taught, learnt = _logits(taught) / temperature, _logits(learnt) / temperature
+    taught, learned = _logits(taught) / temperature, _logits(learned) / temperature
     if taught.shape.rank == 2:
-        entropy = tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(tf.nn.softmax(taught), learnt))
+        entropy = tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(tf.nn.softmax(taught), learned))
     else:
         counts = target[..., 1:]
-        pixels = tf.nn.sigmoid_cross_entropy_with_logits(tf.sigmoid(taught), learnt)
+        pixels = tf.nn.sigmoid_cross_entropy_with_logits(tf.sigmoid(taught), learned)
         entropy = tf.reduce_sum(pixels * counts) / (tf.reduce_sum(counts) + 1)
     return temperature**2 * entropy
 

@@ -6,15 +6,15 @@ HEADS = ("cells", "average")
 
 
 def classifier(keras, base, dropout: float, head: str, name: str):
-    """Tumour / no tumour for one slice, from a network `base` whose output is its last feature map.
+    """Tumor / no tumor for one slice, from a network `base` whose output is its last feature map.
 
-    Head "cells" also says where: a 1x1 convolution gives each cell of the map its logit of tumour, and the slice's is that of
+    Head "cells" also says where: a 1x1 convolution gives each cell of the map its logit of tumor, and the slice's is that of
     its most suspicious cell (multiple-instance pooling), since a small lesion drowns in an average over the whole abdomen. The
-    cells can be taught where the tumour is, and are afterwards an exact class activation map. Head "average" is the usual one,
+    cells can be taught where the tumor is, and are afterwards an exact class activation map. Head "average" is the usual one,
     a dense layer on the average of the map (Lin et al., "Network in Network", ICLR 2014).
 
     Returns:
-        a model with the output "probability" (n, 2), softmax over (no tumour, tumour), and for head "cells" a second one,
+        a model with the output "probability" (n, 2), softmax over (no tumor, tumor), and for head "cells" a second one,
         "cell_probability" (n, rows, columns, 1) of that map.
     """
     layers = keras.layers

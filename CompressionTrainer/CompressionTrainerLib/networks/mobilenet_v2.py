@@ -52,7 +52,7 @@ def mobilenet_v2_classifier(
     stride: int = 32,
     blocks: int = BLOCKS,
 ):
-    """Tumour / no tumour for one slice; see `backbone`, and `heads.classifier`, which says what the outputs are."""
+    """Tumor / no tumor for one slice; see `backbone`, and `heads.classifier`, which says what the outputs are."""
     return classifier(keras, backbone(keras, size, width, stride, blocks), dropout, head, "mobilenet_v2")
 
 

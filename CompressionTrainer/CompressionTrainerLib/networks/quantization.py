@@ -89,7 +89,7 @@ def start_ranges(aware, model, samples: np.ndarray) -> None:
 
 
 def copy_float_weights(aware, model) -> None:
-    """Put the weights that quantization-aware training has learnt into the plain float model of the same architecture."""
+    """Put the weights that quantization-aware training has learned into the plain float model of the same architecture."""
     # tfmot's wrappers take the variables from the layers they wrap; only the names, "layer/variable", stay.
     trained = {_short_name(variable): variable for variable in aware.variables}
     for variable in model.variables:

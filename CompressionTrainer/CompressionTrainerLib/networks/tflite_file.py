@@ -115,7 +115,7 @@ class _Graph:
         from ai_edge_litert import schema_py_generated as schema
 
         if content[4:8] != b"TFL3":
-            raise ValueError("it is no TFLite file")
+            raise ValueError("it is not a TFLite file")
         model = schema.ModelT.InitFromPackedBuf(content)
         self._graph, self._buffers = model.subgraphs[0], model.buffers
         self._types = {number: name for name, number in vars(schema.TensorType).items() if not name.startswith("_")}

@@ -130,7 +130,7 @@ class Choices:
 def _split_text(split: str) -> str:
     if split == SLICE:
         return _(
-            "Slices of one patient train and test: they look alike, so the figures flatter and say nothing about new patients. Only for "
+            "Slices of one patient train and test: they look alike, so the figures are far too good for new patients. Only for "
             "comparison with the paper."
         )
     return ""
@@ -142,7 +142,7 @@ def _folder_text(folder: str) -> str:
         return ""
     finished = finished_stages(Path(folder))
     if finished:
-        return _("{count} stages are finished there; a start goes on after them.").format(count=len(finished))
+        return _("{count} stages are finished there; a start continues after them.").format(count=len(finished))
     if (Path(folder) / "about.json").is_file():
-        return _("A run was begun there; a start goes on with it.")
+        return _("A run was begun there; a start continues it.")
     return ""

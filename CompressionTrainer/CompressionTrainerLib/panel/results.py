@@ -68,11 +68,11 @@ class Results:
             return Path(parameters.splitFile).parent if parameters.splitFile else None
         return self._folder / "prepare" if self._folder else None
 
-    def show(self, anew: bool = False) -> None:
-        """Bring everything up to date with the folders; done only for other ones, unless `anew`."""
+    def show(self, again: bool = False) -> None:
+        """Bring everything up to date with the folders; done only for other ones, unless `again`."""
         parameters = self._parameters()
         seen = (self._folder, self._prepared, parameters and parameters.parameterNode)
-        if seen == self._seen and not anew:
+        if seen == self._seen and not again:
             return
         self._seen = seen
         self.show_epochs()

@@ -33,11 +33,11 @@ class TrainerPanel(Panel):
     def make_run_control(self) -> RunControl:
         texts = RunTexts(
             start=_("Start"),
-            start_tip=_("Start the training in the background; it goes on where the output folder's run was stopped."),
-            cancel_tip=_("Stop the training; what is finished stays, and a start goes on after the last whole epoch."),
+            start_tip=_("Start the training in the background; it continues where the output folder's run was stopped."),
+            cancel_tip=_("Stop the training; what is finished stays, and a start continues after the last whole epoch."),
             not_started=_("The training could not be started."),
             failed=_("The training failed."),
-            stopped=_("Stopped; press Start to go on from here."),
+            stopped=_("Stopped; press Start to continue from here."),
             ending=_("Reading the results"),
         )
         return RunControl(self.ui, self.launch, self.show_results, self._on_run, texts, _log_lines)
@@ -77,7 +77,7 @@ class TrainerPanel(Panel):
         super().enter()
 
     def _on_scene_closing(self, caller, event) -> None:
-        """A training has nothing in the scene: it goes on."""
+        """A training has nothing in the scene: it continues."""
         self._use(None)
 
     def _on_run(self) -> None:
@@ -87,7 +87,7 @@ class TrainerPanel(Panel):
         else:
             self.choices.stages.end()
             if self.parameters is not None:
-                self.results.show(anew=True)
+                self.results.show(again=True)
         self.refresh()
 
     def _on_check(self, checked: bool = False) -> None:
@@ -117,7 +117,7 @@ class TrainerPanel(Panel):
             self.results.show_epochs()
         if event["stage"] != self._stage:  # what the one before has left can be looked at
             self._stage = event["stage"]
-            self.results.show(anew=True)
+            self.results.show(again=True)
 
 
 def _log_lines(result: TrainerResult | dict) -> Iterator[str]:

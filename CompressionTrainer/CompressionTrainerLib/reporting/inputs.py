@@ -125,7 +125,7 @@ def cross_validated(inputs: Inputs) -> dict[str, list[ComparedModels]]:
 
 
 def read_inputs(folders: list[Path]) -> Inputs:
-    """Read everything in the folders and below them; folders are recognised by the files in them.
+    """Read everything in the folders and below them; folders are recognized by the files in them.
 
     Raises:
         InputError: a folder does not exist, none holds anything for a report, or a file is damaged.
@@ -133,7 +133,7 @@ def read_inputs(folders: list[Path]) -> Inputs:
     found, roots = Inputs(), {}
     for folder in folders:
         if not folder.is_dir():
-            raise InputError(f"{folder} is no folder; name folders of training, evaluation, comparison or benchmark.")
+            raise InputError(f"{folder} is not a folder; name folders of training, evaluation, comparison or benchmark.")
         for path in sorted(path for path in folder.rglob("*") if path.name in _READERS or path.name == "log.csv"):
             roots.setdefault(path.resolve(), (path, folder))  # folders may lie in each other
     chains = {resolved: _chain_of(resolved) for resolved in roots}
@@ -162,7 +162,7 @@ def _read(path: Path, root: Path, found: Inputs, chain: str) -> None:
         else:
             _READERS[path.name](path, found, chain)
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path} is not a file this version can read ({type(error).__name__}: {error}); make it anew.") from error
+        raise InputError(f"{path} is not a file this version can read ({type(error).__name__}: {error}); make it again.") from error
 
 
 def _evaluation(path: Path, found: Inputs, chain: str) -> None:

@@ -13,7 +13,7 @@ def plot_dice(rows: list[dict], means: dict[str, dict]) -> str:
     """Dice of liver and tumor of each case as dots on a line, the mean of each with its interval behind them.
 
     Args:
-        rows: cases as in evaluation.json, with "liver_dice" and, where tumor was labelled, "tumor_dice" (None: no tumor).
+        rows: cases as in evaluation.json, with "liver_dice" and, where tumor was labeled, "tumor_dice" (None: no tumor).
         means: interval by structure, "liver" and perhaps "tumor".
     """
     shown = [name for name in ("liver", "tumor") if name in means]

@@ -14,7 +14,7 @@ class Reported:
 
     Attributes:
         mib: the size, which it calls MB.
-        accuracy to f1: made anew from its confusion matrix where it shows one (`test_slices` > 0), else as it says.
+        accuracy to f1: recalculated from its confusion matrix where it shows one (`test_slices` > 0), else as it says.
         remark: what the size, or a copied accuracy, really is; `speed_remark` of the speed.
     """
 
@@ -60,7 +60,7 @@ CLASSIFIER_PAPER = (
 SEGMENTATION_PAPER = "Segmentation paper: the Mobile U-Net for liver and tumor segmentation on LiTS17."
 TUMOR_SLICES, OTHER_SLICES = 10770, 6736
 SPLIT_REMARK = (
-    "The classifier paper divided slices, not patients: neighbouring slices of one patient, which look alike, trained and tested. Its "
+    "The classifier paper divided slices, not patients: neighboring slices of one patient, which look alike, trained and tested. Its "
     "accuracy says little about new patients. The fine-tuned network was tested on 3336 slices, the two others on 1751."
 )
 BEST_LIVER_DICE = 0.9426

@@ -26,7 +26,7 @@ def leak_section(inputs: Inputs) -> Section | None:
             rows.append({"divided by": kind, "test slices": "all of these together", "model": "the first of each"} | cells)
     text = (
         "The same kind of network, tested in two ways. Divided by slice, every patient of the test slices was also trained on: the network "
-        "meets neighbours of slices that it knows. Divided by patient, all test patients are new to it, as they are in use. The "
+        "meets neighbors of slices that it knows. Divided by patient, all test patients are new to it, as they are in use. The "
         "difference is what the first way flatters; only the second says what to expect."
     )
     blocks: list = [Text(text), Table("leak", "Slice-wise and patient-wise", rows, INTERVALS)]

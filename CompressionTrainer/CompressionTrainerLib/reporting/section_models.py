@@ -52,7 +52,7 @@ def paper_section(inputs: Inputs) -> Section | None:
     ]
     if accuracy:
         note = (
-            "Reported ones were made anew from the paper's confusion matrices, with the interval that slices would have if they were "
+            "Reported ones were recalculated from the paper's confusion matrices, with the interval that slices would have if they were "
             "independent (they are not); ours resample patients."
         )
         blocks.append(Table("paper-accuracy", "Accuracy", [*accuracy, *map(_reported_accuracy, STAGES)], note))

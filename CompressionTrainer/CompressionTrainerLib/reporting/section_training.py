@@ -132,7 +132,7 @@ def _dice_table(run: LoggedTraining) -> Table | None:
 
 
 def _before(run: LoggedTraining, runs: list[LoggedTraining]) -> LoggedTraining | None:
-    """The stage that a run goes on from, where it is among the runs."""
+    """The stage that a run continues from, where it is among the runs."""
     inner = {each.folder.name: each for each in runs if each.folder.parent == run.folder}
     if "gradual" in inner:
         return inner["gradual"]
@@ -155,7 +155,7 @@ def _chain(run: LoggedTraining, runs: list[LoggedTraining]) -> list[LoggedTraini
 
 
 def _ends(runs: list[LoggedTraining]) -> list[LoggedTraining]:
-    """The runs that none goes on from."""
+    """The runs that none continues from."""
     before = [_before(run, runs) for run in runs]
     return [run for run in runs if not any(run is each for each in before)]
 

@@ -16,8 +16,8 @@ from .section_training import data_section, training_section
 _LIMITS = (
     "Intervals say how much the figures would change with other patients of the same kind. They say nothing about other scanners, "
     "countries and diseases than those in the data.",
-    "With few test patients the intervals are wide, and a figure inside another's interval is no proof that the two are equal.",
-    "Validation figures were used to choose epochs, thresholds and settings, so they flatter. Only figures of test patients, who took "
+    "With few test patients the intervals are wide, and a figure inside another's interval does not prove that the two are equal.",
+    "Validation figures were used to choose epochs, thresholds and settings, so they are optimistic. Only those of test patients, who took "
     "part in no choice, tell what to expect; where this page gives others, it says so.",
     "A lesion is whatever the readers of the data set marked as tumor: metastases, primary tumors and cysts are not told apart.",
     "Speed and memory hold for the machine they were measured on.",
@@ -49,11 +49,11 @@ def about(inputs: Inputs) -> dict:
     """What stands under the title: the lead, and the date."""
     what = {
         "training run": len(inputs.runs),
-        "evaluation on labelled CT": len(inputs.evaluations),
+        "evaluation on labeled CT": len(inputs.evaluations),
         "comparison of networks": len(inputs.comparisons),
         "benchmark": len(inputs.benchmarks),
     }
-    plural = {"evaluation on labelled CT": "evaluations on labelled CT", "comparison of networks": "comparisons of networks"}
+    plural = {"evaluation on labeled CT": "evaluations on labeled CT", "comparison of networks": "comparisons of networks"}
     parts = [f"{count} {name if count == 1 else plural.get(name, name + 's')}" for name, count in what.items() if count]
     lead = "Networks that find the liver and its tumors on CT, how they were trained and made smaller, and how good and how fast they are."
     if parts:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,7 +53,7 @@ def run(arguments: argparse.Namespace) -> None:
 
     Raises:
         InputError: a model or a data file is missing, or is not the one the split was frozen with.
-        ModelError: a file is no network that can be run.
+        ModelError: a file is not a network that can be run.
         OutputError: the folder holds a comparison, or cannot be written.
         UsageError: two models of one name, no slice classifier, a subset without slices that hold liver, or one that trained a model.
     """
@@ -83,6 +83,9 @@ def compare_models(arguments: argparse.Namespace, report: ProgressReport) -> Non
     if len(set(names)) < len(names):
         raise UsageError(f"Two models are called {max(names, key=names.count)}; rename the folder of one, so that they can be told apart.")
     split = load_split(data.split, data.folder)
+    # Where tumor is unknown, or there is no liver, nothing says what the answer should be.
+    labeled = [case for case in split.cases[arguments.subset] if case.holds == "tumor"]
+    split = replace(split, cases=split.cases | {arguments.subset: labeled})
     split.verify(split.cases[arguments.subset])
     known = {model: input_and_training(model, arguments.run) for model in models}
     for model, (_, training) in known.items():

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..settings import add_settings, option, settings_from
 from ..training.settings import TrainSettings, start_option
-from .options import CONFIG_HELP, add_data_options, add_events_option, training_data
+from .options import CONFIG_HELP, add_data_options, add_events_option, training_data, training_work
 
 if TYPE_CHECKING:
     from ..data.splits import Split
@@ -39,7 +39,7 @@ def add_parser(subparsers) -> None:
         description="Divide the train and the val patients of a split into folds by person, train the network once without each fold, and "
         "let it answer about the patients of that fold. So every patient is measured by a network that has not seen them, on the network's "
         "own canvas (tumor: in the true liver). Chooses the operating point on all of them together and writes cross-validation.json, "
-        "cases.csv and the predictions into the folder --out. Test patients are not touched. A command that was stopped goes on where it "
+        "cases.csv and the predictions into the folder --out. Test patients are not touched. A command that was stopped continues where it "
         "was. Needs TensorFlow: pip install '.[train]'.",
     )
     parser.add_argument("config", metavar="CONFIG", help=f"{CONFIG_HELP}, of a liver or a tumor network")
@@ -58,13 +58,8 @@ def run(arguments: argparse.Namespace) -> int:
         RequirementError: TensorFlow is not installed.
         UsageError: a configuration of another task, or options that make no sense.
     """
-    from ..requirement import need_trainer_packages
 
-    need_trainer_packages()
-    from ..progress import reporting
-    from ..stopping import stops_promptly
-
-    with stops_promptly(), reporting(arguments.events, arguments.out) as report:
+    with training_work(arguments.events, arguments.out) as report:
         cross_validate(arguments, report)
     return 0
 
@@ -154,7 +149,7 @@ def _held_cases(arguments: argparse.Namespace, config: TrainConfig, number: int)
     return subset_slices(usable, "test", config.input, arguments.cache)
 
 
-def _prediction_file(out: Path, number: int, case: int | str) -> Path:
+def _prediction_file(out: Path, number: int, case: str) -> Path:
     return out / PREDICTIONS / f"fold-{number}" / f"{case}.npy"
 
 

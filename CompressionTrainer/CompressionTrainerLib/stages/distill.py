@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..settings import POSITIVE, SHARE, add_settings, option, settings_from, weights_option
 from ..training.settings import start_option
-from .options import CONFIG_HELP, add_source, training_data
+from .options import CONFIG_HELP, add_source, training_data, training_work
 
 if TYPE_CHECKING:
     from ..data.training_data import TrainingData
@@ -24,7 +24,7 @@ class DistillSettings:
     temperature: float = option(
         2.0, "by which logits are divided before answers are compared (default %(default)s)", metavar="T", limit=POSITIVE
     )
-    share: float = option(0.5, "what the answers count, 0 to 1 (default %(default)s)", metavar="S", limit=SHARE)
+    share: float = option(0.5, "weight of the teacher's outputs, 0 to 1 (default %(default)s)", metavar="S", limit=SHARE)
     start: Path | None = start_option()
     from_teacher: bool = option(
         False, "start the student from its teacher's weights where layers are alike, as in a network with fewer of the same bottlenecks"
@@ -39,7 +39,7 @@ def add_parser(subparsers) -> None:
     """Add the command."""
     parser = subparsers.add_parser(
         "distill",
-        help="train a small network with the answers of a trained one",
+        help="train a small network on the outputs of a trained one",
         description="Train the small network of a configuration (narrower, or with smaller inputs over the same canvas) on the labels and "
         "on the answers of a finished run's network (knowledge distillation, Hinton et al., 2015). The result is a run that 'livertumor "
         "prune', 'quantize' and 'export' take. Needs TensorFlow: pip install '.[train]'.",
@@ -55,13 +55,8 @@ def add_parser(subparsers) -> None:
 
 def run(args) -> int:
     """Distill; raises RequirementError without TensorFlow, UsageError for a student unlike its teacher, InputError for bad data."""
-    from ..requirement import need_trainer_packages
 
-    need_trainer_packages()
-    from ..progress import reporting
-    from ..stopping import stops_promptly
-
-    with stops_promptly(), reporting(args.events, args.out) as report:
+    with training_work(args.events, args.out) as report:
         from ..training.config import load_config
 
         config = load_config(args.config)

@@ -1,4 +1,4 @@
-"""`livertumor evaluate`: the models that users run, on labelled CT."""
+"""`livertumor evaluate`: the models that users run, on labeled CT."""
 
 from __future__ import annotations
 
@@ -80,8 +80,8 @@ def add_parser(subparsers) -> None:
     """Add the command."""
     parser = subparsers.add_parser(
         "evaluate",
-        help="measure the models on labelled CT",
-        description="Run the pipeline on labelled CT and measure it: per case, per lesion and per slice, with 95 % intervals by patient. "
+        help="measure the models on labeled CT",
+        description="Run the pipeline on labeled CT and measure it: per case, per lesion and per slice, with 95 % intervals by patient. "
         "DATA may be a folder from another site in any of the layouts that 'livertumor prepare' knows: --subset all takes every case in "
         "it. An evaluation on a split's test patients, or on all of a folder, is appended to the log in the source tree, so that every "
         "look at them is on record.",
@@ -91,7 +91,8 @@ def add_parser(subparsers) -> None:
         "--split", type=Path, default=SPLIT, metavar="FILE", help="frozen patient-wise split (default: the LiTS17 subset's)"
     )
     subset = "which patients of the split, or 'all' cases of DATA without a split, in which a mask without label 2 means no tumor "
-    subset += "(where only the liver is labelled, add --no-tumor) (default: val)"
+    subset += "(where only the liver is labeled, add --no-tumor, or name it in a folder liver-only or in patients.csv, see 'livertumor "
+    subset += "prepare') (default: val)"
     parser.add_argument("--subset", choices=("train", "val", "test", "all"), default="val", help=subset)
     pair = "a CT (file or DICOM folder) and its mask (1 liver, 2 tumor), instead of DATA; may be repeated"
     parser.add_argument("--pair", nargs=2, action="append", type=Path, metavar=("CT", "MASK"), help=pair)
@@ -120,7 +121,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 def evaluate(arguments: argparse.Namespace, report: ProgressReport) -> None:
     """What `run` does, its progress told to `report`."""
-    from LiverTumorLib.errors import SomeCasesFailed
+    from LiverTumorLib.errors import SomeCasesFailed, UsageError
     from LiverTumorLib.models.catalogue import get_bundle
 
     from ..evaluation.report import FILES, write_report
@@ -132,6 +133,11 @@ def evaluate(arguments: argparse.Namespace, report: ProgressReport) -> None:
     refuse_to_replace(arguments, FILES)
     settings = settings_from(EvaluateSettings, arguments)
     options = settings.run_options()
+    if unmeasured := [case.id for case in selection.cases if settings.true_liver and case.holds != "tumor"]:
+        raise UsageError(
+            f"In the cases {', '.join(unmeasured)} tumor is unknown or there is no liver, so nothing can be measured in their true liver; "
+            "leave them out, or measure without --true-liver."
+        )
     _check_unseen(settings.used_models(), selection, arguments.subset)
     scored, pictures, failed = _score_all(selection, settings, arguments.out, report)
     threshold = options.slice_threshold or get_bundle(options.slice_model).manifest.threshold if options.slices else math.nan
@@ -153,15 +159,14 @@ def _check_unseen(models: list[str], selection: Selection, subset: str) -> None:
     """Raises UsageError where a model was trained on a patient that is to be evaluated."""
     from LiverTumorLib.models.catalogue import get_bundle
 
-    from ..data.identity import sha256_of
-    from ..data.unseen import check_unseen, check_unseen_files
+    from ..data.unseen import KnownCT, check_unseen, check_unseen_files
 
-    checksums = {} if selection.split else {case.ct.name: sha256_of(case.ct) for case in selection.cases if case.ct.is_file()}
+    known = {} if selection.split else {case.ct: KnownCT.of(case.ct) for case in selection.cases}
     for model in map(get_bundle, models):
         if selection.split:
             check_unseen(model.id, model.manifest.training, selection.split, subset)
         else:
-            check_unseen_files(model.id, model.manifest.training, checksums)
+            check_unseen_files(model.id, model.manifest.training, known)
 
 
 def _score_all(
@@ -201,13 +206,13 @@ def _score(
     from LiverTumorLib.pipelines.segmentation import segment_case
 
     from ..data.anatomy import anatomy_notes
-    from ..data.labelled import read_case_apart
+    from ..data.labeled import read_case_apart
     from ..evaluation.agreement import compare_runs
     from ..evaluation.case import Parts, score_case
     from ..evaluation.pictures import draw_slices
 
-    labelled, options, twins = read_case_apart(case), settings.run_options(), settings.twins()
-    volume, truth = labelled.volume, labelled.labels
+    labeled, options, twins = read_case_apart(case), settings.run_options(), settings.twins()
+    volume, truth = labeled.volume, labeled.labels
     liver = (truth > 0).astype(np.uint8) if settings.true_liver else None
     runs = [options] if not twins else [replace(options, keep_probabilities=True, **models) for models in ({}, twins)]
     outputs = []
@@ -218,16 +223,16 @@ def _score(
 
         outputs.append(segment_case(volume, each, progress, liver=liver))
     agreement = compare_runs(*outputs, truth) if twins else None
-    doubtful = [f"{problem.what}; {problem.remedy}." for problem in anatomy_notes(case, labelled)]
+    doubtful = [f"{problem.what}; {problem.remedy}." for problem in anatomy_notes(case, labeled)]
     for note in dict.fromkeys([*doubtful, *outputs[0].result.summary.notes]):
         print(f"  {note}", file=sys.stderr, flush=True)
     if picture:
         draw_slices(picture, volume, outputs[0].labels, truth, settings.pictures)
-    # Of a folder without a split, --no-tumor says that only the liver is labelled.
+    # Of a folder without a split, --no-tumor says that only the liver is labeled.
     complete = selection.complete and (options.tumor or "split" in selection.about)
-    is_labelled = complete or bool((truth == 2).any())
-    parts = Parts(liver=not settings.true_liver, tumor=options.tumor and is_labelled, slices=options.slices and is_labelled)
-    return score_case(outputs[0], truth, volume, str(case.patient), parts, agreement)
+    is_labeled = case.holds != "liver" and (complete or bool((truth == 2).any()))
+    parts = Parts(liver=not settings.true_liver, tumor=options.tumor and is_labeled, slices=options.slices and is_labeled)
+    return score_case(outputs[0], truth, volume, case.patient, parts, agreement)
 
 
 def key_figures(summary: dict) -> dict:

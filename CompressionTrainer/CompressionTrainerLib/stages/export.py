@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..export.settings import ExportSettings
 from ..settings import add_settings, settings_from
-from .options import add_source, training_data
+from .options import add_source, training_data, training_work
 
 
 def add_parser(subparsers) -> None:
@@ -27,13 +27,8 @@ def add_parser(subparsers) -> None:
 
 def run(args) -> int:
     """Export; raises RequirementError without TensorFlow, InputError for bad data, ModelError for a network that does not convert."""
-    from ..requirement import need_trainer_packages
 
-    need_trainer_packages()
-    from ..progress import reporting
-    from ..stopping import stops_promptly
-
-    with stops_promptly(), reporting(args.events, args.out) as report:
+    with training_work(args.events, args.out) as report:
         from ..export.bundle import export_run
         from ..export.card import answers_alike
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..settings import add_settings, settings_from, weights_option
-from .options import add_source, training_data
+from .options import add_source, training_data, training_work
 
 
 @dataclass(frozen=True)
@@ -33,13 +33,8 @@ def add_parser(subparsers) -> None:
 
 def run(args) -> int:
     """Convert; raises RequirementError without TensorFlow, InputError for bad data, ModelError for a network that does not convert."""
-    from ..requirement import need_trainer_packages
 
-    need_trainer_packages()
-    from ..progress import reporting
-    from ..stopping import stops_promptly
-
-    with stops_promptly(), reporting(args.events, args.out) as report:
+    with training_work(args.events, args.out) as report:
         from ..export.variants import write_variants
 
         rows = write_variants(args.run, training_data(args), args.out, settings_from(VariantsSettings, args).weights, report)

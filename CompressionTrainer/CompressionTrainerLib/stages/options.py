@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable
+import contextlib
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from LiverTumorLib.errors import OutputError
 
 from ..data.training_data import TrainingData
 from ..training.settings import START, start_weights
+
+if TYPE_CHECKING:
+    from ..progress import ProgressReport
 
 CONFIG_HELP = "training configuration: a TOML file (its path has a separator or ends in .toml), or the name of a shipped one"
 
@@ -28,7 +33,7 @@ def training_data(arguments: argparse.Namespace) -> TrainingData:
 
 def add_events_option(parser: argparse.ArgumentParser) -> None:
     """How progress is told."""
-    events = "tell progress and the end as JSON lines on stdout, for a program that listens; closing stdin then stops the command"
+    events = "report progress and the end as JSON lines on stdout, for a program that listens; closing stdin then stops the command"
     parser.add_argument("--events", action="store_true", help=events)
 
 
@@ -54,3 +59,19 @@ def refuse_to_replace(arguments: argparse.Namespace, names: Iterable[str]) -> No
     present = next((path for name in names if (path := arguments.out / name).exists()), None)
     if present and not arguments.overwrite:
         raise OutputError(f"{present} exists; choose another --out, or --overwrite.")
+
+
+@contextlib.contextmanager
+def training_work(events: bool, out: Path, *packages: str) -> Iterator[ProgressReport]:
+    """Within the block TensorFlow may be loaded and a stop takes effect at once; gives what the work in `out` tells its progress to.
+
+    Raises:
+        RequirementError: TensorFlow, a package that goes with it, or one of `packages` is not installed.
+    """
+    from ..progress import reporting
+    from ..requirement import need_trainer_packages
+    from ..stopping import stops_promptly
+
+    need_trainer_packages(*packages)
+    with stops_promptly(), reporting(events, out) as report:
+        yield report

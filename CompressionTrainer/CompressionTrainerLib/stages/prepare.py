@@ -1,8 +1,9 @@
-"""`livertumor prepare DATA`: check a folder of labelled CT and freeze its splits."""
+"""`livertumor prepare DATA`: check a folder of labeled CT and freeze its splits."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,7 +29,7 @@ class PrepareSettings:
 
     split: str = option(
         "patient",
-        "divide by patient, or slice by slice as the seed paper did, which lets one patient train and test (default: %(default)s)",
+        "divide by patient, or slice by slice as the classifier paper did, which lets one patient train and test (default: %(default)s)",
         choices=KINDS,
     )
     seed: int = option(1, "of the draw (default: %(default)s)", metavar="N")
@@ -40,8 +41,10 @@ class PrepareSettings:
     min_tumor_mm2: float = option(
         0.0, "tumor area, in mm2, from which a slice counts as one with tumor (default: any pixel of the mask)", metavar="X"
     )
-    same_patient: tuple[tuple[str, ...], ...] = option((), "case ids that are one patient, for example 7 9; may be repeated", metavar="ID")
-    leave_out: tuple[str, ...] = option((), "case ids that are not used at all, for example those kept for a last test", metavar="ID")
+    same_patient: tuple[tuple[str, ...], ...] = option(
+        (), "case ids that are one patient, for example 7 9, beside those of DATA/patients.csv; may be repeated", metavar="ID"
+    )
+    leave_out: tuple[str, ...] = option((), "case ids that are not used at all, for example those kept for a final test", metavar="ID")
     skip_bad: bool = option(False, "leave out the cases that cannot be used, instead of stopping there")
 
     def split_options(self, folds: int) -> SplitOptions:
@@ -53,15 +56,19 @@ def add_parser(subparsers) -> None:
     """Add the command."""
     parser = subparsers.add_parser(
         "prepare",
-        help="check a folder of labelled CT and freeze its split",
+        help="check a folder of labeled CT and freeze its split",
         description="Check every CT and mask of a folder (can it be read, is it CT, do mask and CT lie on one grid, are the labels known, "
         "is a case there twice), say what is wrong in one table, and divide the cases into train, val and test. The folder may be laid out "
         "as LiTS (volume-N, segmentation-N), MSD (dataset.json), 3D-IRCADb (PATIENT_DICOM, MASKS_DICOM) or in pairs (images/X with "
-        "masks/X, or X with X_seg); masks hold 0 background, 1 liver, 2 tumor. Writes check.csv, counts.csv and split.json (or "
+        "masks/X, or X with X_seg); masks hold 0 background, 1 liver, 2 tumor. In it, a folder liver-only may hold cases in whose masks "
+        "nobody has marked tumor, for the liver network only, and a folder no-liver scans that show no liver and have no masks. A file "
+        "patients.csv in it, with the columns case, patient and, if need be, holds (tumor, liver or none), says which cases are one "
+        "person, and the same as these folders for a single case. Scans that were copied, compressed, windowed or cut are told again by "
+        "what they show, also where an installed model was trained on them. Writes check.csv, counts.csv and split.json (or "
         "fold-1.json, …) into the folder --out. Give the same split file to every training and evaluation that is to be compared. A check "
-        "that was stopped goes on where it was.",
+        "that was stopped continues where it was.",
     )
-    parser.add_argument("data", type=Path, metavar="DATA", help="folder with the labelled CT")
+    parser.add_argument("data", type=Path, metavar="DATA", help="folder with the labeled CT")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the tables and the split files")
     parser.add_argument("--folds", type=int, default=0, metavar="K", help="K-fold cross-validation (default: one split of 70/15/15 %%)")
     add_settings(parser, PrepareSettings)
@@ -88,63 +95,79 @@ def run(arguments: argparse.Namespace) -> None:
 
 def prepare(arguments: argparse.Namespace, report: ProgressReport) -> None:
     """What `run` does, its progress told to `report`."""
+    from LiverTumorLib.errors import UsageError
     from LiverTumorLib.files import write_json
 
-    from ..data.check import same_voxels
     from ..data.layouts import find_cases
-    from ..data.partition import divide, patient_groups
+    from ..data.partition import divide
+    from ..data.patients import FILE, read_patients, require_known
 
     settings = settings_from(PrepareSettings, arguments)
     options = settings.split_options(arguments.folds)
     data, out = arguments.data.resolve(), arguments.out
     splits = [out / f"fold-{fold + 1}.json" for fold in range(options.folds)] or [out / "split.json"]
     request = {"data": str(data), "same_patient": settings.same_patient, "leave_out": settings.leave_out, **asdict(options)}
+    if entries := read_patients(data):
+        request[FILE] = {case: asdict(entry) for case, entry in entries.items()}
     if _already_done(out, splits, request, arguments.overwrite):
         print(f"Already done: {_listed(splits)}. Use --overwrite to do it again.")
         return
     found = find_cases(data)
-    known = list(dict.fromkeys([case.id for case in found.cases] + [problem.case for problem in found.problems if problem.case]))
     for flag, named in (("--same-patient", sum(settings.same_patient, ())), ("--leave-out", settings.leave_out)):
-        _require_known(flag, named, known)
+        require_known(flag, named, found.ids, UsageError)
     found = replace(
         found,
         cases=[case for case in found.cases if case.id not in settings.leave_out],
         problems=[problem for problem in found.problems if problem.case not in settings.leave_out],
     )
     write_json(out / REQUEST, request)
-    facts = _check(found, out, settings.skip_bad, report)
-    same = [[case for case in ids if case in facts] for ids in (*settings.same_patient, *same_voxels(facts))]
-    patients = patient_groups(facts, same)
+    facts, patients = _check(found, settings.same_patient, out, settings.skip_bad, report)
     divisions = divide(facts, patients, options)
     _freeze(dict(zip(splits, divisions, strict=True)), found, facts, patients, options, data)
+    if unknown := sum(each.holds == "liver" for each in facts.values()):
+        divided = options.kind == "slice" or options.selection == "balanced"
+        use = "are left out, since slices are divided by it" if divided else "train and test the liver network only"
+        print(f"Cases whose tumor is unknown: {unknown}; they {use}.")
     if options.kind == "slice":
         print("Slices of one patient are in several parts, as asked: figures on these test slices say nothing about new patients.")
     print(f"Frozen in {_listed(splits)}.")
 
 
-def _check(found: Found, out: Path, skip_bad: bool, report: ProgressReport) -> dict[str, CaseFacts]:
-    """Check the cases, print and write the table; answers with the facts of the usable cases."""
+def _check(
+    found: Found, same_patient: Sequence[Sequence[str]], out: Path, skip_bad: bool, report: ProgressReport
+) -> tuple[dict[str, CaseFacts], list[list[str]]]:
+    """Check the cases, print and write the table; returns the facts of the usable cases and with the cases of each patient."""
     from LiverTumorLib.errors import SomeCasesFailed
     from LiverTumorLib.files import write_table
 
-    from ..data.check import check_folder
+    from ..data.check import alike, check_folder, copies
+    from ..data.partition import patient_groups
     from ..data.problems import COLUMNS
+    from ..data.signature import SAME_HU
+    from ..data.unseen import known_patients
 
     def progress(number: int, total: int, case: str) -> None:
         report("check", (number - 1) / total, f"{found.layout}, case {case} ({number} of {total})", None)
 
     facts, problems = check_folder(found.cases, out / KEEP, progress)
     report("check", 1.0, f"{found.layout}: {len(found.cases)} cases checked", None)
-    problems = found.problems + problems
+    by_name: dict[str, list[str]] = {}
+    for case in found.cases:
+        by_name.setdefault(str(case.patient), []).append(case.id)
+    stated = patient_groups(facts, ([case for case in ids if case in facts] for ids in (*by_name.values(), *same_patient)))
+    patient = {case: number for number, group in enumerate(stated) for case in group}
+    pairs = [pair for pair in alike(facts) if pair[2] == 0 or patient[pair[0]] != patient[pair[1]]]
+    patients = patient_groups(facts, [*stated, *([one, other] for one, other, apart in pairs if apart < SAME_HU)])
+    problems = found.problems + problems + copies(found.cases, pairs) + known_patients(found.cases, facts)
     write_table(out / CHECK, [problem.row() for problem in problems], COLUMNS)
     print("\n".join(map(str, problems)) or "Nothing is wrong with the data.")
     bad = {problem.case for problem in problems if problem.blocking}
     if bad and not skip_bad:
         raise SomeCasesFailed(
-            f"{len(bad)} of {len(bad | set(facts))} cases cannot be used, see {out / CHECK}; mend them and run the same command again, "
+            f"{len(bad)} of {len(bad | set(facts))} cases cannot be used, see {out / CHECK}; fix them and run the same command again, "
             "or leave them out with --skip-bad."
         )
-    return facts
+    return facts, patients
 
 
 def _freeze(divisions: dict[Path, Division], found: Found, facts: dict[str, CaseFacts], patients, options, data: Path) -> None:
@@ -188,23 +211,14 @@ def _split_files(out: Path) -> list[Path]:
     return sorted(path for pattern in ("fold-*.json", "split.json") for path in out.glob(pattern))
 
 
-def _require_known(flag: str, named: list[str], ids: list[str]) -> None:
-    from LiverTumorLib.errors import UsageError
-    from LiverTumorLib.suggestion import did_you_mean
-
-    for case in named:
-        if case not in ids:
-            raise UsageError(f"{flag}: {case!r} is no case; {did_you_mean(case, ids, 'there are')}")
-
-
 def _files(cases: list[Case], facts: dict[str, CaseFacts], data: Path) -> dict:
-    """The entries of a split file that say which files the cases have and what they were."""
+    """The entries of a split file that say which files the cases have, what they were, and what tells their CT again."""
     cases_entry, sha256 = {}, {}
     for case in cases:
-        ct, mask = (path.relative_to(data).as_posix() for path in (case.ct, case.mask))
-        cases_entry[case.id] = {"ct": ct, "mask": mask}
-        sha256 |= {ct: facts[case.id].ct_sha256, mask: facts[case.id].mask_sha256}
-    return {"cases": cases_entry, "sha256": sha256}
+        names = [path.relative_to(data).as_posix() for path in case.files]
+        cases_entry[case.id] = dict(zip(("ct", "mask"), names, strict=False)) | ({} if case.holds == "tumor" else {"holds": case.holds})
+        sha256 |= dict(zip(names, (facts[case.id].ct_sha256, facts[case.id].mask_sha256), strict=False))
+    return {"cases": cases_entry, "sha256": sha256, "signatures": {case.id: facts[case.id].signature for case in cases}}
 
 
 def _print_table(rows: list[dict]) -> None:

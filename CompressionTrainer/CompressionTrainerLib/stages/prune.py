@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from LiverTumorLib.files.atomic import atomic_path
 
 from ..settings import COUNT, POSITIVE, SHARE, add_settings, option, settings_from, weights_option
-from .options import add_source, training_data
+from .options import add_source, training_data, training_work
 
 if TYPE_CHECKING:
     from ..data.training_data import TrainingData
@@ -34,8 +34,8 @@ def add_parser(subparsers) -> None:
     """Add the command."""
     parser = subparsers.add_parser(
         "prune",
-        help="make the weakest weights of a trained network zero",
-        description="Make the weakest weights of a finished run's network zero, gradually, and fine-tune the others (Zhu and Gupta, 2017). "
+        help="set the weakest weights of a trained network to zero",
+        description="Gradually set the weakest weights of a finished run's network to zero and fine-tune the others (Zhu and Gupta, 2017). "
         "The result is a run that 'livertumor quantize', which keeps the zeros, and 'export' take. Zeros make the zipped model smaller, "
         "not the network faster; 'livertumor slim' does that. Needs TensorFlow: pip install '.[train]'.",
     )
@@ -47,14 +47,9 @@ def add_parser(subparsers) -> None:
 
 def run(args) -> int:
     """Prune; raises RequirementError without TensorFlow, InputError for a folder that holds no run, ModelError for a missed sparsity."""
-    from ..requirement import need_trainer_packages
-
-    need_trainer_packages()
-    from ..progress import reporting
-    from ..stopping import stops_promptly
 
     out = args.out or args.run / "pruned"
-    with stops_promptly(), reporting(args.events, out) as report:
+    with training_work(args.events, out) as report:
         prune_run(args.run, training_data(args), out, settings_from(PruneSettings, args), report)
     return 0
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from LiverTumorLib.errors import InputError
 
 from ..settings import COUNT, POSITIVE, add_settings, option, settings_from, weights_option
-from .options import add_source, training_data
+from .options import add_source, training_data, training_work
 
 if TYPE_CHECKING:
     from ..data.training_data import TrainingData
@@ -45,13 +45,8 @@ def add_parser(subparsers) -> None:
 
 def run(args) -> int:
     """Quantize; raises RequirementError without TensorFlow, InputError for a folder that holds no run or bad data."""
-    from ..requirement import need_trainer_packages
 
-    need_trainer_packages()
-    from ..progress import reporting
-    from ..stopping import stops_promptly
-
-    with stops_promptly(), reporting(args.events, args.run) as report:
+    with training_work(args.events, args.run) as report:
         quantize_run(args.run, training_data(args), settings_from(QuantizeSettings, args), report)
     return 0
 
@@ -80,7 +75,7 @@ def quantize_run(run: Path, data: TrainingData, settings: QuantizeSettings, repo
 
     out = run / QUANTIZED
     if (out / "config.json").exists() and is_finished(out):
-        raise InputError(f"{out} exists already; remove it to quantize the run anew.")
+        raise InputError(f"{out} exists already; remove it to quantize the run again.")
     source = open_run(run, data, settings.weights)
     config = fine_tuning_config(source.config, settings.epochs, settings.learning_rate)
     out.mkdir(exist_ok=True)

@@ -33,7 +33,7 @@ def run(arguments: argparse.Namespace) -> None:
     Raises:
         InputError: no run, a CT that cannot be read, or one without the liver that the network needs.
         RequirementError: TensorFlow is not installed.
-        UsageError: the run is no slice classifier's, or the CT has no such slice.
+        UsageError: the run is not of a slice classifier, or the CT has no such slice.
     """
     from ..requirement import need_trainer_packages
 
@@ -77,7 +77,7 @@ def _network_inputs(ct: Path, spec):
     """All axial slices of a CT as the network sees them, float32 (k, rows, columns, 3) in [-1, 1]; the same code as at inference."""
     import numpy as np
     from LiverTumorLib.ct import to_axial
-    from LiverTumorLib.ct.frame import neighbour_channels, network_slices
+    from LiverTumorLib.ct.frame import neighbor_channels, network_slices
     from LiverTumorLib.errors import InputError
     from LiverTumorLib.jobs import read_apart
     from LiverTumorLib.pipelines.canvas import lay_canvas
@@ -91,10 +91,12 @@ def _network_inputs(ct: Path, spec):
             raise InputError(f"No liver was found in {ct}, and the network is one of the liver region; take a CT of the abdomen.")
     frame, offset_hu = lay_canvas(spec, volume, liver)
     images = network_slices(volume, frame, spec.window_hu, offset_hu=offset_hu, filters=spec.filters)
-    offset = spec.neighbour_mm / float(volume.spacing[2])
-    return np.stack([neighbour_channels(images, k, offset) for k in range(len(images))]).astype(np.float32) / 127.5 - 1
+    offset = spec.neighbor_mm / float(volume.spacing[2])
+    return np.stack([neighbor_channels(images, k, offset) for k in range(len(images))]).astype(np.float32) / 127.5 - 1
 
 
 def _most_suspicious(model, inputs) -> int:
-    outputs = model.predict(inputs, batch_size=16, verbose=0)
+    from ..networks.config import PREDICT_BATCH
+
+    outputs = model.predict(inputs, batch_size=PREDICT_BATCH, verbose=0)
     return int((outputs[0] if isinstance(outputs, list) else outputs)[:, 1].argmax())

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from LiverTumorLib.errors import UsageError
 
 from ..settings import COUNT, POSITIVE, SHARE, add_settings, option, settings_from, weights_option
-from .options import add_source, training_data
+from .options import add_source, training_data, training_work
 
 if TYPE_CHECKING:
     from ..data.training_data import TrainingData
@@ -36,8 +36,8 @@ def add_parser(subparsers) -> None:
     """Add the command."""
     parser = subparsers.add_parser(
         "slim",
-        help="take the weakest channels out of a trained network",
-        description="Take the weakest channels out of a finished run's network and fine-tune the smaller one (after Li et al., 2017, and "
+        help="remove the weakest channels of a trained network",
+        description="Remove the weakest channels of a finished run's network and fine-tune the smaller one (after Li et al., 2017, and "
         "Liu et al., 2017): a network with fewer weights that is faster everywhere. The result is a run that 'livertumor prune', "
         "'quantize' and 'export' take. Needs TensorFlow: pip install '.[train]'.",
     )
@@ -49,14 +49,9 @@ def add_parser(subparsers) -> None:
 
 def run(args) -> int:
     """Slim; raises RequirementError without TensorFlow, InputError for a folder that holds no run or bad data."""
-    from ..requirement import need_trainer_packages
-
-    need_trainer_packages()
-    from ..progress import reporting
-    from ..stopping import stops_promptly
 
     out = args.out or args.run / "slim"
-    with stops_promptly(), reporting(args.events, out) as report:
+    with training_work(args.events, out) as report:
         slim_run(args.run, training_data(args), out, settings_from(SlimSettings, args), report)
     return 0
 

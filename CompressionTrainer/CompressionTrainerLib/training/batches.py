@@ -13,9 +13,9 @@ from ..data.slices import CaseSlices
 from ..networks.keras_module import tf
 from .config import TrainConfig
 
-# How far around the liver a tumour network must be right: the margin in which tumour is believed, and room for stage 1's errors.
+# How far around the liver a tumor network must be right: the margin in which tumor is believed, and room for stage 1's errors.
 REGION_MM = 12.0
-# From how many tumour pixels on a cell of the slice classifier counts as one with tumour.
+# From how many tumor pixels on a cell of the slice classifier counts as one with tumor.
 CELL_TUMOR_PX = 12
 # Batches made ahead, in another thread, while the network trains.
 AHEAD = 4
@@ -101,19 +101,19 @@ def _batch(
 def _target(config: TrainConfig, case: CaseSlices, k: int, masks: np.ndarray):
     """Truth and the region that counts (rows, columns, 2) for a segmentation; class of a slice, and `_cells` for that head."""
     if config.task == "slice":
-        # A painted lesion counts; real tumour counts as the split says, which may ask for more than a pixel of it.
+        # A painted lesion counts; real tumor counts as the split says, which may ask for more than a pixel of it.
         found = np.int32(case.has_tumor[k] or (masks[..., 1].max() > 0.5 and not case.tumor[k].any()))
         return (found, _cells(masks[..., 1], config.network.stride)) if config.network.head == "cells" else found
     truth = masks[..., 0 if config.task == "liver" else 1]
     region = np.ones_like(truth)
     if config.input.region == "liver":
-        # Only the liver and its surroundings are ever asked about; a tumour elsewhere is no error.
+        # Only the liver and its surroundings are ever asked about; a tumor elsewhere is not an error.
         region = (maximum_filter(masks[..., 0], 2 * round(REGION_MM / config.input.spacing_mm) + 1) > 0.5).astype(np.float32)
     return np.stack([truth, region], axis=-1)
 
 
 def _cells(tumor: np.ndarray, side: int) -> np.ndarray:
-    """Truth and weight (cell rows, cell columns, 2): a cell with a few tumour pixels at its rim is neither one thing nor the other."""
+    """Truth and weight (cell rows, cell columns, 2): a cell with a few tumor pixels at its rim is neither one thing nor the other."""
     rows, columns = (length // side for length in tumor.shape)
     pixels = (tumor > 0.5).reshape(rows, side, columns, side).sum(axis=(1, 3))
     return np.stack([pixels >= CELL_TUMOR_PX, (pixels == 0) | (pixels >= CELL_TUMOR_PX)], axis=-1).astype(np.float32)

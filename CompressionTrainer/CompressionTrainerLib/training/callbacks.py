@@ -16,7 +16,7 @@ REPORT_EVERY_S = 0.5
 
 
 class StopAtNaN(keras.callbacks.Callback):
-    """Ends a training whose loss is no number any more, or one of whose weights: a ReLU may hide that from the loss."""
+    """Ends a training whose loss is no longer a number, or one of whose weights: a ReLU may hide that from the loss."""
 
     def on_epoch_begin(self, epoch: int, logs=None) -> None:
         self._epoch = epoch
@@ -31,15 +31,15 @@ class StopAtNaN(keras.callbacks.Callback):
                 self._stop(f"A weight of {variable.name}", f"epoch {epoch + 1}")
 
     def _stop(self, what: str, when: str) -> None:
-        kept = f"the weights of epoch {self._epoch} are kept" if self._epoch else "nothing had been learnt yet"
+        kept = f"the weights of epoch {self._epoch} are kept" if self._epoch else "nothing had been learned yet"
         raise LiverTumorError(
-            f"{what} is no number any more ({when}); {kept}. Train anew with a lower learning_rate, and look for images or masks "
+            f"{what} is no longer a number ({when}); {kept}. Train again with a lower learning_rate, and look for images or masks "
             "with broken values."
         )
 
 
 class SeedDropout(keras.callbacks.Callback):
-    """Gives dropout the random numbers of its epoch, so that a run that goes on drops what the unbroken run does."""
+    """Gives dropout the random numbers of its epoch, so that a run that continues drops what the unbroken run does."""
 
     def __init__(self, seed: int) -> None:
         super().__init__()

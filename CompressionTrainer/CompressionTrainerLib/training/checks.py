@@ -29,7 +29,7 @@ def check_classes(config: TrainConfig, slices: dict[str, Sequence[CaseSlices]]) 
             missing = "without" if shown else "with"
             where = "of the liver " if config.task == "slice" else ""
             raise InputError(
-                f"The {subset} patients have no slice {where}{missing} {structure}, so that nothing can be learnt or measured; "
+                f"The {subset} patients have no slice {where}{missing} {structure}, so that nothing can be learned or measured; "
                 "check the masks' label values, or choose another split."
             )
 
@@ -57,13 +57,13 @@ def check_imagenet(config: TrainConfig, path: Path | None) -> None:
         damaged = error
     if damaged:
         raise InputError(
-            f"{path} is no whole file of ImageNet weights ({damaged}), as an interrupted download leaves it; get it again, or "
+            f"{path} is not a complete file of ImageNet weights ({damaged}), as an interrupted download leaves it; get it again, or "
             "leave out --imagenet to start from random weights."
         )
 
 
 def check_canvas(teacher: TrainConfig, student: TrainConfig) -> None:
-    """Raises UsageError where a teacher's answers are no answers to what the student is asked."""
+    """Raises UsageError where a teacher's answers are not answers to what the student is asked."""
     if teacher.task != student.task:
         raise UsageError(f"The teacher's task is '{teacher.task}' and the student's '{student.task}'; they must be the same.")
     if teacher.network.head != student.network.head:

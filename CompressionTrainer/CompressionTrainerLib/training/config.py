@@ -9,6 +9,7 @@ from pathlib import Path
 
 from LiverTumorLib.errors import UsageError
 from LiverTumorLib.models.manifest import InputSpec
+from LiverTumorLib.renamed import with_new_keys
 from LiverTumorLib.suggestion import did_you_mean
 
 from ..data.augmentation import Augmentation
@@ -55,13 +56,13 @@ class OptimizerConfig:
 
 @dataclass(frozen=True)
 class LossConfig:
-    """What is minimised; see `losses`.
+    """What is minimized; see `losses`.
 
     Attributes:
         kind: one of LOSSES for the task; "" is the first.
         gamma: of the focal losses.
         false_positives, false_negatives: what they weigh in the Tversky loss.
-        class_weights: of slices without and with tumour.
+        class_weights: of slices without and with tumor.
     """
 
     kind: str = ""
@@ -76,7 +77,7 @@ class TrainConfig:
     """One run.
 
     Attributes:
-        task: "liver" and "tumor" (segmentation) or "slice" (tumour / no tumour).
+        task: "liver" and "tumor" (segmentation) or "slice" (tumor / no tumor).
         seed: of weights, sampling and augmentation.
         val_step: every how many slices validation looks at.
         keep_epochs: keep the weights of each epoch, not only the best and the last.
@@ -150,11 +151,15 @@ def find_config(given: str | Path, shipped: Path, what: str, folder: Path = Path
     if path.is_file():
         return path
     name = Path(text).stem if is_path else text
-    raise UsageError(f"{path} is no {what}; {did_you_mean(name, names, 'shipped ones are')}")
+    raise UsageError(f"{path} is not a {what}; {did_you_mean(name, names, 'shipped ones are')}")
 
 
 def config_from_dict(content: dict, path: str | Path = "configuration") -> TrainConfig:
     """The inverse of `TrainConfig.to_dict`, also after a trip through JSON; raises as `load_config` does, naming `path`."""
+    try:
+        content = with_new_keys(content)
+    except ValueError as error:
+        raise UsageError(f"{path} cannot be read as a training configuration: {error}.") from error
     sections = {name: read_section(path, kind, name, content[name]) for name, kind in _SECTIONS.items() if name in content}
     config = read_section(path, TrainConfig, None, {**content, **sections})
     _choice(path, "task", config.task, TASKS)
@@ -250,7 +255,7 @@ def read_section(path: str | Path, kind: type, name: str | None, values: object)
         raise UsageError(f"{path}: {name!r} is a section; write [{name}] and its settings below.")
     for key, value in values.items():
         if key not in known:
-            raise UsageError(f"{path}: {where}{key!r} is no setting; {did_you_mean(key, known, 'known are')}")
+            raise UsageError(f"{path}: {where}{key!r} is not a setting; {did_you_mean(key, known, 'known are')}")
         wanted = _KINDS.get(known[key])
         if wanted and (not isinstance(value, wanted) or isinstance(value, bool) and wanted is not bool):
             raise UsageError(f"{path}: {where}{key} is {value!r}; it must be {_KIND_NAMES[known[key]]}.")

@@ -1,4 +1,4 @@
-"""Keeps a run's state and files while it trains, and brings a run that goes on back to where it was; see `state`."""
+"""Keeps a run's state and files while it trains, and brings a run that continues back to where it was; see `state`."""
 
 from __future__ import annotations
 

@@ -71,9 +71,9 @@ def class_entropy(weights: tuple[float, float], gamma: float = 0.0):
 
 
 def cell_entropy(target, predicted):
-    """Binary cross-entropy of the slice classifier's cells, the rare ones with tumour weighing `CELL_WEIGHT` times.
+    """Binary cross-entropy of the slice classifier's cells, the rare ones with tumor weighing `CELL_WEIGHT` times.
 
-    `target` is (n, rows, columns, 2), truth and the weight (0 where a cell holds too little tumour to be called);
+    `target` is (n, rows, columns, 2), truth and the weight (0 where a cell holds too little tumor to be called);
     `predicted` (n, rows, columns, 1).
     """
     truth, counts = target[..., :1], target[..., 1]

@@ -1,4 +1,4 @@
-"""A run's folder: what is written down about the run, and whether another may begin or go on there."""
+"""A run's folder: what is written down about the run, and whether another may begin or continue there."""
 
 from __future__ import annotations
 
@@ -12,16 +12,19 @@ from LiverTumorLib import __version__
 from LiverTumorLib.errors import InputError, OutputError
 from LiverTumorLib.files.atomic import atomic_path
 from LiverTumorLib.models.bundle import MANIFEST
+from LiverTumorLib.renamed import with_new_keys
 
+from ..data.signature import Signature
 from ..data.splits import Split
+from ..data.unseen import SIGNATURES, case_signature, known_signatures
 from ..provenance import commit
 from .config import TrainConfig, config_from_dict
 from .state import is_finished, read_state
 
 RECORD = "run.json"
 QUANTIZED = "quantized"  # the folder of a run's quantization-aware training
-# May be another in a run that goes on; the last follows from others that may not, and earlier versions did not write it.
-_MAY_CHANGE = ("commit", "versions", "machine", "train_ct_sha256")
+# May be another in a run that continues; the last two follow from others that may not, and earlier versions did not write them.
+_MAY_CHANGE = ("commit", "versions", "machine", "train_ct_sha256", SIGNATURES)
 # What a run that was made from another says of how its network came about, as that one did.
 _INHERITED = ("imagenet", "distillation", "slimming", "pruning")
 
@@ -35,7 +38,7 @@ def read_record(run: Path) -> dict:
     """What is written down about a run; raises InputError where its folder holds no record, or a damaged one."""
     path = run / RECORD
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = with_new_keys(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError) as error:
         raise InputError(f"{run} holds no finished training run: its {RECORD} cannot be read ({error}).") from error
     if not isinstance(record, dict):
@@ -47,7 +50,7 @@ def read_run(run: Path) -> TrainConfig:
     """The configuration of a run; raises InputError when the folder holds none, or one that is not finished."""
     state = read_state(run)
     if state and not state.finished:
-        raise InputError(f"The run in {run} is not finished; the command that began it goes on with it.")
+        raise InputError(f"The run in {run} is not finished; the command that began it continues it.")
     try:
         return config_from_dict(read_record(run)["config"])
     except KeyError as error:
@@ -74,6 +77,11 @@ def is_tflite(path: Path) -> bool:
 def known_ct(path: Path | None) -> set[str]:
     """The checksums of the CT that weights were trained on, those that their own start was trained on among them, as far as is known."""
     return set(training_of(path).get("train_ct_sha256", []))
+
+
+def known_scans(path: Path | None) -> dict[str, Signature]:
+    """The signatures of the same CT, by case."""
+    return known_signatures(training_of(path))
 
 
 def training_of(path: Path | None) -> dict:
@@ -117,6 +125,7 @@ def write_record(
         "cases": {subset: [case.id for case in split.cases[subset]] for subset in ("train", "val")},
         "sha256": split.sha256,
         "train_ct_sha256": sorted({*filter(None, map(split.ct_sha256, split.cases["train"])), *known_ct(start), *known_ct(teacher)}),
+        SIGNATURES: _signatures(split, start, teacher),
         "commit": commit() or None,
         "imagenet": bool(imagenet),
         "start": start and str(start),
@@ -131,8 +140,17 @@ def write_record(
     claim(out / RECORD, record)
 
 
+def _signatures(split: Split, *earlier: Path | None) -> dict[str, dict[str, str]]:
+    """The signatures of the train cases and of those of earlier weights, by case; a name that two scans have is told apart."""
+    signed = {case.id: signature for case in split.cases["train"] if (signature := case_signature(case, split))}
+    for case, signature in ((case, signature) for path in earlier for case, signature in known_scans(path).items()):
+        if all(signature.voxels != known.voxels for known in signed.values()):
+            signed[case if case not in signed else f"{case} of {signature.voxels[:8]}"] = signature
+    return {case: signature.to_dict() for case, signature in signed.items()}
+
+
 def claim(path: Path, record: dict) -> None:
-    """Write a record; one of the same run, which then goes on, stays as it is.
+    """Write a record; one of the same run, which then continues, stays as it is.
 
     Raises:
         InputError: there is a record of another run.
@@ -140,12 +158,18 @@ def claim(path: Path, record: dict) -> None:
     record = json.loads(json.dumps(record))
     if path.exists():
         try:
-            earlier = json.loads(path.read_text(encoding="utf-8"))
+            earlier = with_new_keys(json.loads(path.read_text(encoding="utf-8")))
         except ValueError:
             earlier = {}
         for key in record.keys() | earlier.keys():
-            if key not in _MAY_CHANGE and earlier.get(key) != record.get(key):
+            if key not in _MAY_CHANGE and _comparable(key, earlier) != _comparable(key, record):
                 raise InputError(f"{path.parent} holds a run already, one with another {key!r}; choose another folder or remove it.")
         return
     with atomic_path(path) as temporary:
         temporary.write_text(json.dumps(record, indent=1), encoding="utf-8")
+
+
+def _comparable(key: str, record: dict) -> object:
+    """What a record says, ids of cases as texts: earlier versions wrote numbers."""
+    value = record.get(key)
+    return {subset: [str(case) for case in cases] for subset, cases in value.items()} if key == "cases" and value else value

@@ -1,4 +1,4 @@
-"""One training run: from a configuration, a split and labelled CT to float weights, with all that a reader needs beside them."""
+"""One training run: from a configuration, a split and labeled CT to float weights, with all that a reader needs beside them."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ CALIBRATION_SLICES = 56
 def train(config: TrainConfig, data: TrainingData, out: Path, settings: TrainSettings, report: ProgressReport | None = None) -> None:
     """Train and write into `out`: best.weights.h5, last.weights.h5, log.csv, run.json.
 
-    A folder with an unfinished run of the same configuration and data goes on after its last complete epoch. Where a batch
+    A folder with an unfinished run of the same configuration and data continues after its last complete epoch. Where a batch
     does not fit into memory, it is halved.
 
     Args:
@@ -130,7 +130,7 @@ def fit(
     if keeper.state.finished:
         return
     if first:
-        print(f"{out}: going on after epoch {first} of {epochs}.", flush=True)
+        print(f"{out}: continuing after epoch {first} of {epochs}.", flush=True)
     if first < epochs and not keeper.state.stopped:
         training, validation, validation_steps = shared_batches(strategy, config, slices, first)
         watching = [PlainNames(model.output_names), StopAtNaN()]
@@ -158,7 +158,7 @@ def fit(
             raise too_large from error
         except tf.errors.UnavailableError as error:
             raise WorkerError(
-                "Another worker of this training has gone; start all of them again with the same command, and the training goes on."
+                "Another worker of this training has gone; start all of them again with the same command, and the training continues."
             ) from error
     keeper.finish()
 
@@ -168,7 +168,7 @@ class BatchTooLarge(LiverTumorError):
 
 
 def _fitting(model, config: TrainConfig, out: Path) -> TrainConfig:
-    """The configuration with the batch of a training that goes on or, of a new one, with one that fits into memory."""
+    """The configuration with the batch of a training that continues or, of a new one, with one that fits into memory."""
     if begun := read_state(out):
         return _with_batch(config, min(begun.batch, config.optimizer.batch))
     while config.optimizer.batch > 1 and model.distribute_strategy.num_replicas_in_sync == 1:
@@ -180,7 +180,7 @@ def _fitting(model, config: TrainConfig, out: Path) -> TrainConfig:
 
 def _halved(config: TrainConfig) -> TrainConfig:
     batch = config.optimizer.batch // 2
-    print(f"A batch of {config.optimizer.batch} slices does not fit into memory; training anew with {batch}.", flush=True)
+    print(f"A batch of {config.optimizer.batch} slices does not fit into memory; training again with {batch}.", flush=True)
     return _with_batch(config, batch)
 
 

@@ -11,7 +11,7 @@ from LiverTumorLib.models.bundle import MODEL
 from LiverTumorLib.models.catalogue import get_bundle, is_path
 
 from ..data.splits import Split
-from ..data.unseen import seen_cases
+from ..data.unseen import seen_cases, warn_of_names
 from ..networks.mobilenet_v2 import folded_batch_norm
 from .config import config_from_dict
 from .record import RECORD, is_run, is_tflite, read_record, run_of, training_of
@@ -59,6 +59,8 @@ def check_unseen_start(path: Path | None, split: Split) -> None:
                 "after a training from there; start from weights of before that, from random ones (compress: '--start none'), or choose "
                 "another split."
             )
+    if path and split.kind == "patient":
+        warn_of_names(str(path), training, (case.ct for subset in ("val", "test") for case in split.cases.get(subset, [])))
 
 
 def load_start(model, path: Path) -> None:

@@ -1,1 +1,1 @@
-"""The whole chain from labelled CT to a compressed, measured model, as one command whose stages go on where they were stopped."""
+"""The whole chain from labeled CT to a compressed, measured model, as one command whose stages continue where they were stopped."""

@@ -17,7 +17,7 @@ from .config import Chain
 
 # What stages need beside the trainer's packages.
 _PACKAGES = {"onnx": ("onnx", "onnxruntime", "tf2onnx"), "report": ("jinja2", "matplotlib")}
-# An abdominal CT has about this many slices; a prepared one is image, liver and tumour at a byte a pixel.
+# An abdominal CT has about this many slices; a prepared one is image, liver and tumor at a byte a pixel.
 _SLICES_PER_CASE, _BYTES_PER_PIXEL = 400, 3
 # Weights, their optimizer's state, the models in every number format and the logs.
 _RESULTS_BYTES = 1_000_000_000
@@ -36,7 +36,7 @@ def check_files(chain: Chain, split: Split | None) -> None:
     if split:
         for subset in ("train", "val"):
             if not split.cases[subset]:
-                raise InputError(f"The split '{split.name}' has no patients in '{subset}'; training needs both, so make it anew.")
+                raise InputError(f"The split '{split.name}' has no patients in '{subset}'; training needs both, so make it again.")
     check_imagenet(chain.network.config, chain.stages["train"].get("imagenet"))
     for start in (chain.stages.get(stage, {}).get("start") for stage in ("train", "distill")):
         check_start(start)

@@ -20,7 +20,7 @@ _SENTENCE = "livertumor: "
 
 
 class CommandJob(Job):
-    """A command of the trainer that tells of itself by events; `output` answers with the folder it has filled, and `log` with what it
+    """A command of the trainer that tells of itself by events; `output` returns the folder it has filled, and `log` with what it
     printed."""
 
     log = ""

@@ -1,4 +1,4 @@
-"""`livertumor compress CONFIG`: from labelled CT to a compressed, measured model, in one go."""
+"""`livertumor compress CONFIG`: from labeled CT to a compressed, measured model, in one go."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ def add_parser(subparsers) -> None:
         "compress",
         help="train, prune, quantize, export and measure a model, in one go",
         description=f"Take a network through all stages that a configuration names, of these: {', '.join(STAGES)}. Figures are of the "
-        "val patients. All that comes of it lies in the folder --out: models, logs, settings, "
-        "versions, checksums of the data. The same command again goes on where it was stopped and leaves out the stages whose settings "
+        "val patients. Everything is written to the folder --out: models, logs, settings, "
+        "versions, checksums of the data. The same command again continues where it was stopped and leaves out the stages whose settings "
         "and data are the same. Shipped configurations are paper, fast, best and small. Needs TensorFlow: pip install '.[train]'.",
     )
     config = "chain configuration: a TOML file (its path has a separator or ends in .toml), or the name of a shipped one"
     parser.add_argument("config", metavar="CONFIG", help=config)
-    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder with the labelled CT")
+    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder with the labeled CT")
     parser.add_argument("--split", type=Path, metavar="FILE", help="frozen split (JSON) (default: one is made first, as 'prepare' does)")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the whole chain")
     cache = "folder of prepared network slices, which several chains may share (default: OUT/cache)"
@@ -29,11 +29,11 @@ def add_parser(subparsers) -> None:
     parser.add_argument("--network", metavar="CONFIG", help=f"{CONFIG_HELP}, in place of CONFIG's")
     parser.add_argument("--imagenet", type=Path, metavar="FILE", help="ImageNet weights of MobileNetV2 (.npz) to start from")
     add_start_option(parser, "; 'none' for random weights where CONFIG names others")
-    until = "stop after this stage, for example 'prepare' to look at the data first; the same command without it goes on"
+    until = "stop after this stage, for example 'prepare' to look at the data first; the same command without it continues"
     parser.add_argument("--until", metavar="STAGE", help=until)
     parser.add_argument("--dry-run", action="store_true", help="check everything and say what would be done and how long it would take")
     parser.add_argument("--measure", action="store_true", help="with --dry-run: measure a few training steps on this machine for that")
-    parser.add_argument("--overwrite", action="store_true", help="make anew what is there from other settings, instead of stopping there")
+    parser.add_argument("--overwrite", action="store_true", help="replace what is there from other settings, instead of stopping there")
     add_events_option(parser)
     parser.set_defaults(func=run)
 
@@ -100,7 +100,7 @@ def _plan(status, measure: bool = False) -> list[str]:
         if stage not in status.to_do:
             lines.append(f"{stage.name:<{width}}  later")
             continue
-        what = "to go on" if standing.what == "stopped" and stage.resumes else "to do"
+        what = "to continue" if standing.what == "stopped" and stage.resumes else "to do"
         why = f" again, since {standing.why}" if standing.what == "changed" else ""
         lines.append(f"{stage.name:<{width}}  {what}{why} (about {duration(estimate.seconds)}, {estimate.basis})")
     for folder, name in status.left_over.items():

@@ -44,7 +44,7 @@ def data_manifest(data: Path, split: Split | None, known: dict[str, dict]) -> di
         known: an earlier manifest; files whose fingerprint is still the same are not read again.
 
     Raises:
-        InputError: no labelled CT there, a file is missing, or is not the one the split was frozen with.
+        InputError: no labeled CT there, a file is missing, or is not the one the split was frozen with.
     """
     cases = [*split.cases["train"], *split.cases["val"]] if split else find_cases(data).cases
     frozen = split.sha256 if split else {}

@@ -15,7 +15,7 @@ from .content import Content, digest, file_content
 
 MODELS = "models"
 NETWORK, STUDENT, SPLIT = "network.toml", "student.toml", "split.json"
-# Given the same command again, these go on where they were stopped.
+# Given the same command again, these continue where they were stopped.
 _RESUME = ("prepare", "train", "distill", "slim", "prune", "quantize")
 # The network that was made, alone.
 _SWITCHES = {"liver": ("no_tumor", "no_slices"), "tumor": ("true_liver", "no_slices"), "slice": ("true_liver", "no_tumor")}
@@ -32,7 +32,7 @@ class Stage:
         parts: all that its result depends on, by name, as JSON; the stages it builds on stand there with their identities.
         steps: training steps it takes, 0 where it does not train.
         config: what is trained.
-        resumes: given the same command again, it goes on where it was stopped.
+        resumes: given the same command again, it continues where it was stopped.
     """
 
     name: str
@@ -64,7 +64,7 @@ def plan(chain: Chain, data: Content, split: Content | None, out: Path, cache: P
     """The stages of a chain in the order in which they run; looks at no file in `out`.
 
     Args:
-        data: folder with the labelled CT.
+        data: folder with the labeled CT.
         split: frozen split, or None where the chain makes its own.
         out: the chain's folder.
         cache: folder of prepared network slices.
@@ -151,7 +151,7 @@ class _Planner:
 
 
 def _weights(chain: Chain, stage: str, run: Path) -> Path:
-    """Those of a run's weights that a stage goes on with."""
+    """Those of a run's weights that a stage continues with."""
     return run / f"{chain.stages.get(stage, {}).get('weights', 'best')}.weights.h5"
 
 

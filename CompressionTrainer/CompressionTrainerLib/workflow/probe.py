@@ -43,7 +43,7 @@ class _Clock(keras.callbacks.Callback):
 
 
 def _noise(config: TrainConfig) -> CaseSlices:
-    """Slices of noise, half of them with liver, half of these with tumour."""
+    """Slices of noise, half of them with liver, half of these with tumor."""
     rows, columns = config.input.size
     image = np.random.default_rng(0).integers(0, 256, (_SLICES, rows + 2 * BORDER, columns + 2 * BORDER), np.uint8)
     k = np.arange(_SLICES)

@@ -21,11 +21,11 @@ class ChainRequest:
 
     Attributes:
         config: text of its configuration.
-        data: folder with the labelled CT.
+        data: folder with the labeled CT.
         out: the chain's folder.
         split: a frozen split, or None where the chain makes its own.
         until: the stage after which it is to stop, or None for the last.
-        overwrite: make anew what is there from other settings.
+        overwrite: replace what is there from other settings.
     """
 
     config: str
@@ -82,7 +82,7 @@ def request_chain(asked: ChainChoices) -> ChainRequest:
     """
     data, split = asked.data, asked.split
     if not data or not Path(data).is_dir():
-        raise InputError(f"{data} is no folder; choose that of the labelled CT." if data else "Choose the folder with the labelled CT.")
+        raise InputError(f"{data} is not a folder; choose that of the labeled CT." if data else "Choose the folder with the labeled CT.")
     if not str(asked.out):
         raise UsageError("Choose a folder to write to.")
     chain = chain_of(asked.configuration, asked.network, asked.leave_out, imagenet=asked.imagenet, start=asked.start)
@@ -98,7 +98,7 @@ def request_chain(asked: ChainChoices) -> ChainRequest:
     else:
         frozen = Path(split).absolute()
         if not split or not frozen.is_file():
-            raise InputError(f"'{split}' is no split file; choose one that 'livertumor prepare' has written.")
+            raise InputError(f"'{split}' is not a split file; choose one that 'livertumor prepare' has written.")
     return ChainRequest(chain_text(chain), Path(data).absolute(), Path(asked.out).absolute(), frozen, asked.until, asked.overwrite)
 
 

@@ -60,7 +60,7 @@ def chain_status(chain: Chain, data: Path, split: Path | None, out: Path, cache:
     """Look at all that a chain needs and at what has been done of it; writes nothing.
 
     Args:
-        data: folder with the labelled CT.
+        data: folder with the labeled CT.
         split: frozen split, or None where the chain is to make its own.
         out: the chain's folder.
         cache: folder of prepared network slices.
@@ -84,7 +84,7 @@ def chain_status(chain: Chain, data: Path, split: Path | None, out: Path, cache:
     for stage in stages:
         found = journal.standing(out, stage)
         if found.what == "done" and any(standings[name].what != "done" for name in stage.after):
-            found = Standing("stopped")  # what it was made from is made anew
+            found = Standing("stopped")  # what it was made from is made again
         standings[stage.name] = found
     return ChainStatus(chain, out, split, manifest, stages, standings, journal.left_over(out, stages), until)
 
@@ -98,7 +98,7 @@ def require_unchanged(status: ChainStatus) -> None:
     changed += [f"{name} (no longer in the configuration)" for name in status.left_over.values()]
     if changed:
         raise OutputError(
-            f"{status.out} holds results of other settings: {'; '.join(changed)}. Choose another --out, or --overwrite to make them anew."
+            f"{status.out} holds results of other settings: {'; '.join(changed)}. Choose another --out, or --overwrite to replace them."
         )
 
 
@@ -110,7 +110,7 @@ def compress(status: ChainStatus, command: str, report: ProgressReport) -> None:
         report: told of the progress of the whole.
 
     Raises:
-        LiverTumorError: what a stage ended with, with its own exit code; the next run goes on there.
+        LiverTumorError: what a stage ended with, with its own exit code; the next run continues there.
         OutputError: the folder cannot be written.
     """
     out = status.out
@@ -134,7 +134,7 @@ def compress(status: ChainStatus, command: str, report: ProgressReport) -> None:
 
 
 def _run_stage(stage: Stage, log: Path, progress: ChainProgress) -> bool:
-    """Run a stage; answers whether it went on with what was there."""
+    """Run a stage; returns whether it continued with what was there."""
     goes_on = stage.resumes and (stage.folder / journal.MARK).exists()
     if goes_on and stage.steps and _is_trained(stage.folder):  # only the record is missing, and training would not begin again
         if stage.name == "train":
@@ -149,7 +149,7 @@ def _run_stage(stage: Stage, log: Path, progress: ChainProgress) -> bool:
         raise
     except LiverTumorError as error:
         sentence = str(error).rstrip(".")
-        raise type(error)(f"{stage.name}: {sentence}. Its log is {log}; the same command goes on from here.") from error
+        raise type(error)(f"{stage.name}: {sentence}. Its log is {log}; the same command continues from here.") from error
     return goes_on
 
 

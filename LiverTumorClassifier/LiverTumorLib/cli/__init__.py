@@ -8,21 +8,23 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
 import importlib
 import importlib.util
 import os
 import signal
 import sys
 from collections.abc import Iterator
+from typing import TextIO
 
 from .. import __version__
-from ..errors import Cancelled, LiverTumorError
+from ..errors import Cancelled, LiverTumorError, OutputError
 from .log import unexpected
 from .progress import visible
 
 # A module whose package is not installed (the trainer's, say) is left out.
 COMMANDS = (
-    "LiverTumorLib.cli.analyse",
+    "LiverTumorLib.cli.analyze",
     "LiverTumorLib.cli.demo",
     "LiverTumorLib.cli.models",
     "CompressionTrainerLib.workflow.command",
@@ -61,10 +63,8 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the command line; answers with the exit code, and says any error in one sentence on stderr."""
-    for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:  # closed by whoever started us
-            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 - as long as the process
+    """Run the command line; returns the exit code, and says any error in one sentence on stderr."""
+    _open_standard_files()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a console that cannot show a name must not stop the run
@@ -79,15 +79,43 @@ def main(argv: list[str] | None = None) -> int:
     except LiverTumorError as error:
         return _fail(error)
     except BrokenPipeError:  # the reader of a pipe, `head` for one, has gone
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _mute(sys.stdout)
         return 1
     except Exception as error:
+        if isinstance(error, OSError) and error.filename is None and error.errno in _FULL:
+            _mute(sys.stdout)
+            reason = "no space is left where it goes" if error.errno == errno.ENOSPC else error.strerror
+            return _fail(OutputError(f"Standard output cannot be written ({reason}); what it tells is lost, written files are whole."))
         return _fail(unexpected(error))
 
 
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+
+
 def _fail(error: LiverTumorError) -> int:
-    print(visible(f"livertumor: {error}"), file=sys.stderr)
+    try:
+        print(visible(f"livertumor: {error}"), file=sys.stderr, flush=True)
+    except OSError:  # the exit code is all that can be told
+        _mute(sys.stderr)
     return error.exit_code
+
+
+def _mute(stream: TextIO) -> None:
+    """What the stream still holds goes nowhere, or Python would complain of it at exit."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def _open_standard_files() -> None:
+    """Where whoever started us has closed one of the three, a file of ours would take its number, and get what is printed."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free, this one
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 - as long as the process
 
 
 @contextlib.contextmanager

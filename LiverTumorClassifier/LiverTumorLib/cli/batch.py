@@ -98,7 +98,7 @@ class Batch:
         except (KeyboardInterrupt, Cancelled):
             if len(cases) == 1:
                 raise Cancelled("Stopped; no result was written.") from None
-            raise Cancelled(f"Stopped; {finished} of {len(cases)} cases are done, the same command goes on with the rest.") from None
+            raise Cancelled(f"Stopped; {finished} of {len(cases)} cases are done, the same command continues with the rest.") from None
         finally:
             display.clear()
         if len(cases) == 1 and failed:
@@ -114,7 +114,7 @@ class Batch:
             raise SomeCasesFailed(f"{len(failed)} of {len(cases)} cases have no result:{reasons}")
 
     def _write_table(self, table: dict[str, dict]) -> OutputError | None:
-        """Write the table, and answer with what keeps it from being written: the cases matter more."""
+        """Write the table, and return what keeps it from being written: the cases matter more."""
         try:
             write_table(self.out / TABLE, list(table.values()), TABLE_COLUMNS)
         except OutputError as error:
@@ -124,7 +124,7 @@ class Batch:
     def prepare_folder(self) -> None:
         """Make the output folder and see that it can be written, before any work is done. Raises OutputError."""
         if printable(self.out) != str(self.out):
-            raise OutputError(f"The output folder {printable(self.out)} has letters in its name that are no UTF-8; choose another.")
+            raise OutputError(f"The output folder {printable(self.out)} has characters in its name that are not UTF-8; choose another.")
         probe = self.out / ".livertumor-write-test"
         try:
             self.out.mkdir(parents=True, exist_ok=True)
@@ -135,7 +135,7 @@ class Batch:
             raise OutputError(f"The output folder {self.out} cannot be written: {error.strerror or error}; choose another.") from error
 
     def _run_case(self, case: Case, models: list[dict], display: Display) -> dict:
-        """Do one case, unless it is done; answers with its row of the table."""
+        """Do one case, unless it is done; returns its row of the table."""
         begin = time.monotonic()
         folder = self.out / case.name
         extras = {"nifti": self.nifti, "picture": self.picture, "series": self.series if case.is_dicom else None}

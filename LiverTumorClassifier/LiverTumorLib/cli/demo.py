@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from ..errors import OutputError
-from .analyse import add_output_options
+from .analyze import add_output_options
 from .options import add_run_options, run_options
 
 _SEED = 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import os
 import re
+import sys
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -183,7 +184,7 @@ def _search_below(folder: Path, exclude: Path, series: dict[Path, _DicomFolder],
             series[folder] = _DicomFolder(image, len(dicom))
             in_dicom = [f"{file}: it lies in a DICOM folder, which is one case." for file in volumes]
             return ({folder: True} if named or image.kind is Kind.SLICE else {}), in_dicom
-        passed_over = [f"{folder}: its DICOM files are no CT slices (localizers, reports, another modality)."]
+        passed_over = [f"{folder}: its DICOM files are not CT slices (localizers, reports, another modality)."]
     reasons = {file: _no_ct(file, folder) for file in volumes}
     found = {file: False for file, reason in reasons.items() if reason is None}
     skipped = [reason for reason in reasons.values() if reason is not None]
@@ -202,10 +203,10 @@ def _search_below(folder: Path, exclude: Path, series: dict[Path, _DicomFolder],
 
 
 def _no_slices(folder: Path, lost: Finding) -> str:
-    """Why a folder whose CT images cannot be used is no case."""
+    """Why a folder whose CT images cannot be used is not a case."""
     if lost.damaged:
         return f"{folder}: its DICOM files are damaged ({lost.file.name} {lost.what}); copy or export them again."
-    return f"{folder}: its DICOM files are no CT slices ({lost.what})."
+    return f"{folder}: its DICOM files are not CT slices ({lost.what})."
 
 
 def _no_ct(file: Path, folder: Path | None = None) -> str | None:
@@ -231,7 +232,9 @@ def _base_name(path: Path) -> str:
 
 
 def _fit(name: str) -> str:
-    name = _FORBIDDEN.sub("_", printable(name).replace("\ufffd", "_"))
+    coding = sys.getfilesystemencoding()  # not UTF-8 in a C locale that Python was told to keep to
+    name = printable(name).replace("\ufffd", "_").encode(coding, "replace").decode(coding)
+    name = _FORBIDDEN.sub("_", name)
     while len(name.encode()) > _LONGEST:
         name = name[1:]
     name = name.strip(". ")

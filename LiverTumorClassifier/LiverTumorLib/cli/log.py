@@ -20,7 +20,7 @@ _own: Path | None = None  # this process's
 
 
 def write_log(error: BaseException) -> str:
-    """Write an error with its traceback (and the worker's log, if it has one) to this process's log file; answers with its path.
+    """Write an error with its traceback (and the worker's log, if it has one) to this process's log file; returns its path.
 
     No more than `_KEPT` such files stay, the newest, and what goes beyond `_LONGEST` is not written: the first errors tell most.
     """

@@ -49,7 +49,7 @@ RUN_OPTIONS = {
     "no_tumor": RunOption("tumor", "segment the liver only", bool),
     "no_slices": RunOption("slices", "do not run the slice classifier", bool),
     "no_roi": RunOption("roi", "look for tumor in the whole abdomen, not only in the liver found first", bool),
-    "margin_mm": RunOption("roi_margin_mm", "how far beyond the predicted liver tumor is believed, in mm", float),
+    "margin_mm": RunOption("roi_margin_mm", "how far beyond the predicted liver tumor is accepted, in mm", float),
     "min_lesion_ml": RunOption("min_lesion_ml", "drop smaller lesions, in ml", float),
     "liver_threshold": RunOption("liver_threshold", "probability from which a voxel is liver; the model has its own", float),
     "tumor_threshold": RunOption("tumor_threshold", "probability from which a voxel is tumor; the model has its own", float),

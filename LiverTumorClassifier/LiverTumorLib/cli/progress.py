@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shutil
 import sys
@@ -43,7 +44,7 @@ class Display:
             return
         if not self._rewrites:
             if stage != self._stage:
-                print(f"{self._head}{stage}", file=self._stream, flush=True)
+                self._show(f"{self._head}{stage}\n")
             self._stage = stage
             return
         parts = [f"{self._head}{visible(message or stage)}"]
@@ -52,8 +53,7 @@ class Display:
         if remaining_s:
             parts.append(f"about {duration(remaining_s)} left")
         line = "  ".join(parts)[: shutil.get_terminal_size().columns - 1]
-        self._stream.write("\r" + line.ljust(self._width))
-        self._stream.flush()
+        self._show("\r" + line.ljust(self._width))
         self._width = len(line)
 
     def event(self, event: dict) -> None:
@@ -65,16 +65,21 @@ class Display:
         """A line of the results, on stdout."""
         self.clear()
         if not self._quiet:
-            print(visible(text), flush=True)
+            with contextlib.suppress(OSError):  # what has been found is in files; that it cannot be shown, `main` says in the end
+                print(visible(text), flush=True)
 
     def warn(self, text: str) -> None:
         """A line that is shown even when quiet, on stderr."""
         self.clear()
-        print(visible(text), file=self._stream, flush=True)
+        self._show(visible(text) + "\n")
 
     def clear(self) -> None:
         """Take the progress line away."""
         if self._width:
-            self._stream.write("\r" + " " * self._width + "\r")
-            self._stream.flush()
+            self._show("\r" + " " * self._width + "\r")
             self._width = 0
+
+    def _show(self, text: str) -> None:
+        with contextlib.suppress(OSError):  # progress that nobody can see stops no work
+            self._stream.write(text)
+            self._stream.flush()

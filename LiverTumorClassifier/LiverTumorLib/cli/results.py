@@ -21,8 +21,10 @@ from ..errors import OutputError
 from ..files import atomic_path, write_json, write_label_nifti, write_segmentation, write_table
 from ..files.atomic import printable
 from ..files.held import HeldFolder
+from ..files.labels import nifti_image
 from ..files.nifti import import_nibabel
 from ..files.tables import LESION_COLUMNS, SLICE_COLUMNS, lesion_rows, read_json, slice_rows, summary_row
+from ..files.upright import MOVED, is_sheared
 from ..jobs.source import files_of
 from ..pipelines.options import CaseOutput
 from ..pipelines.results import CaseResult
@@ -143,6 +145,8 @@ def staged(folder: Path, keep: Iterable[str] = ()) -> Iterator[Path]:
         for file in files:
             os.replace(file, folder / file.name)
         (folder / _MOVING).unlink(missing_ok=True)
+    except OutputError as error:  # of one file: the hidden folder is nothing to a user
+        raise OutputError(str(error).replace(str(hidden / "files"), str(folder))) from error
     except OSError as error:
         raise OutputError(f"The results cannot be written to {folder}: {error.strerror or error}.") from error
     finally:
@@ -170,6 +174,8 @@ def _sha256(path: Path) -> str:
 
 def write_files(folder: Path, name: str, output: CaseOutput, ijk_to_ras: np.ndarray, *, nifti: bool) -> None:
     """Write all but the summary and the picture of a case into a folder."""
+    if (nifti or output.probabilities) and is_sheared(ijk_to_ras):
+        output.result.summary.notes.append(MOVED)
     if output.labels is not None:
         write_segmentation(folder / f"{name}.seg.nrrd", output.labels, ijk_to_ras)
         write_table(folder / "lesions.csv", lesion_rows(output.result), list(LESION_COLUMNS.values()))
@@ -204,9 +210,6 @@ def make_origin(task: str, taken_from: dict, options: dict, models: list[dict], 
 
 def write_volume(path: Path, array: np.ndarray, ijk_to_ras: np.ndarray) -> None:
     """Write a (k, j, i) volume as NIfTI in its own number type. Raises OutputError."""
-    nibabel = import_nibabel()
-    image = nibabel.Nifti1Image(array.T, ijk_to_ras)
-    image.set_sform(ijk_to_ras, code="scanner")
-    image.header.set_xyzt_units("mm")
+    image = nifti_image(array, ijk_to_ras)
     with atomic_path(path) as temporary:
-        nibabel.save(image, temporary)
+        import_nibabel().save(image, temporary)

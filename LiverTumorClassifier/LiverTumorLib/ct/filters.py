@@ -34,7 +34,7 @@ def check_filters(filters: Iterable) -> Filters:
         name, strength = entry
         if name not in FILTERS:
             hint = did_you_mean(str(name), FILTERS, "known are").rstrip(".?")  # whoever tells the user ends the sentence
-            raise ValueError(f"{name!r} is no filter; {hint}")
+            raise ValueError(f"{name!r} is not a filter; {hint}")
         lowest = 1.0 if name == "clahe" else 0.0
         if isinstance(strength, bool) or not isinstance(strength, (int, float)) or not lowest < strength < np.inf:
             raise ValueError(f"the strength of the filter {name!r} is {strength!r}; it must be a number above {lowest:g}")

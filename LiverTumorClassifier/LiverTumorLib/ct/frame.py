@@ -26,13 +26,13 @@ class Frame:
     Attributes:
         size: (rows, columns) of the canvas in pixels.
         spacing_mm: pixel size of the canvas, the same in both directions.
-        centre: (j, i) voxel coordinates of the volume under the middle of the canvas.
+        center: (j, i) voxel coordinates of the volume under the middle of the canvas.
         voxel_mm: (j, i) voxel size of the volume.
     """
 
     size: tuple[int, int]
     spacing_mm: float
-    centre: tuple[float, float]
+    center: tuple[float, float]
     voxel_mm: tuple[float, float]
 
     def sample(self, slices: np.ndarray, change: Callable[[np.ndarray], np.ndarray] | None = None) -> np.ndarray:
@@ -57,12 +57,12 @@ class Frame:
 
     def pixel(self, axis: int, voxels: np.ndarray) -> np.ndarray:
         """Canvas coordinate along `axis` (0 rows, 1 columns) of voxel coordinates (j or i)."""
-        return (voxels - self.centre[axis]) * self.voxel_mm[axis] / self.spacing_mm + (self.size[axis] - 1) / 2
+        return (voxels - self.center[axis]) * self.voxel_mm[axis] / self.spacing_mm + (self.size[axis] - 1) / 2
 
     def _positions(self, axis: int) -> np.ndarray:
         """Voxel coordinate under each canvas pixel of one axis."""
         offsets = np.arange(self.size[axis]) - (self.size[axis] - 1) / 2
-        return self.centre[axis] + offsets * self.spacing_mm / self.voxel_mm[axis]
+        return self.center[axis] + offsets * self.spacing_mm / self.voxel_mm[axis]
 
     def _weights(self, axis: int, length: int) -> np.ndarray:
         width = max(1.0, self.spacing_mm / self.voxel_mm[axis])
@@ -79,24 +79,24 @@ class Frame:
 
 
 def body_frame(volume: CTVolume, size: tuple[int, int], spacing_mm: float) -> Frame:
-    """The canvas centred on the patient's soft tissue, wherever the patient lies in the scan."""
+    """The canvas centered on the patient's soft tissue, wherever the patient lies in the scan."""
     step = max(1, volume.shape[0] // 40)
     tissue = volume.array[::step] > BODY_HU
-    centre = tuple(_centroid(tissue.sum(axis=(0, other))) for other in (2, 1))
-    return Frame(tuple(size), spacing_mm, centre, _in_plane(volume))
+    center = tuple(_centroid(tissue.sum(axis=(0, other))) for other in (2, 1))
+    return Frame(tuple(size), spacing_mm, center, _in_plane(volume))
 
 
 def region_frame(volume: CTVolume, region: np.ndarray, size: tuple[int, int], spacing_mm: float, margin_mm: float) -> Frame:
-    """The canvas centred on a region (k, j, i), coarser than `spacing_mm` where region and margin would not fit."""
+    """The canvas centered on a region (k, j, i), coarser than `spacing_mm` where region and margin would not fit."""
     voxel_mm = _in_plane(volume)
-    centre, extents = [], []
+    center, extents = [], []
     for axis, other in ((1, 2), (2, 1)):
         used = np.flatnonzero(region.any(axis=(0, other)))
         step = SNAP_MM / voxel_mm[axis - 1]
-        centre.append(round((used[0] + used[-1]) / 2 / step) * step)
+        center.append(round((used[0] + used[-1]) / 2 / step) * step)
         extents.append(math.ceil((used[-1] - used[0] + 1) * voxel_mm[axis - 1] / SNAP_MM + 1) * SNAP_MM + 2 * margin_mm)
     needed = max(extent / pixels for extent, pixels in zip(extents, size, strict=True))
-    return Frame(tuple(size), max(spacing_mm, needed), tuple(centre), voxel_mm)
+    return Frame(tuple(size), max(spacing_mm, needed), tuple(center), voxel_mm)
 
 
 def network_slices(
@@ -152,11 +152,11 @@ def liver_offset(volume: CTVolume, liver: np.ndarray, liver_hu: float | None) ->
     return liver_hu - float(np.median(volume.array[box][liver[box] > 0]))
 
 
-def neighbour_channels(slices: np.ndarray, k: float, offset: float) -> np.ndarray:
+def neighbor_channels(slices: np.ndarray, k: float, offset: float) -> np.ndarray:
     """Three channels (rows, columns, 3), the slice at `k` between those `offset` slices below and above it.
 
     Positions between slices are interpolated and those beyond the scan repeat its end, so the network sees the same
-    millimetres of neighbourhood whatever the slice spacing.
+    millimeters of neighbourhood whatever the slice spacing.
     """
     return np.stack([_slice_at(slices, k - offset), _slice_at(slices, k), _slice_at(slices, k + offset)], axis=-1)
 

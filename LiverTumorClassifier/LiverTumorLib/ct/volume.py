@@ -13,7 +13,7 @@ class CTVolume:
 
     Attributes:
         array: voxels in (k, j, i) order, int16 or float32, HU.
-        ijk_to_ras: 4x4 float64 matrix that takes (i, j, k, 1) to RAS millimetres, as Slicer's IJKToRAS.
+        ijk_to_ras: 4x4 float64 matrix that takes (i, j, k, 1) to RAS millimeters, as Slicer's IJKToRAS.
         name: what the user calls the case; used in messages and file names.
         notes: sentences on repairs made while reading (for example an interpolated missing slice).
     """

@@ -41,7 +41,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
 
 
 def printable(path: str | Path) -> str:
-    """A path as text that can be written; what is no UTF-8 in it (a name from an old archive) is shown as a question mark."""
+    """A path as text that can be written; what is not UTF-8 in it (a name from an old archive) is shown as a question mark."""
     return os.fsencode(path).decode("utf-8", "replace")
 
 

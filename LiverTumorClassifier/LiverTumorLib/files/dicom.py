@@ -26,7 +26,7 @@ def read_dicom(path: Path, name: str, series: str | None = None) -> CTVolume:
     """Read one CT series of a folder with all its sub-folders, or the series that one file belongs to; unchecked.
 
     Of several CT series the axial one with the most slices is taken and named in the notes; localizers, reports and other
-    modalities are passed over, and so are series that are no complete volume where another is.
+    modalities are passed over, and so are series that are not a complete volume where another is.
 
     Args:
         path: a folder or a DICOM file.
@@ -74,9 +74,8 @@ def _scan(path: Path) -> tuple[Found, tuple[str, ...]]:
     if not files:
         raise InputError(f"{path} holds no files; choose the folder with the DICOM slices.")
     findings = {file: look_at(file) for file in files}
-    if not is_folder and (own := findings.get(path) or look_at(path)).kind is not Kind.SLICE and own.damaged | (own.kind is Kind.FOREIGN):
-        advice = "copy or export it again" if own.damaged else "use a DICOM folder, .nii, .nii.gz, .nrrd or .mha"
-        raise InputError(f"{path} {own.what}; {advice}.")
+    if not is_folder:
+        _check_named(findings.get(path) or look_at(path))
     found = sort_findings(findings.values())
     series = [part for item in found.series for part in acquisitions(item)]
     if not is_folder:
@@ -86,12 +85,20 @@ def _scan(path: Path) -> tuple[Found, tuple[str, ...]]:
     notes: tuple[str, ...] = ()
     if is_folder:
         if found.foreign:
-            notes += (f"{found.foreign} files that are no DICOM were passed over.",)
+            notes += (f"{found.foreign} files that are not DICOM were passed over.",)
         if found.damaged:
             notes += (f"Passed over: {_number(found.damaged, 'damaged DICOM file')}, not of the series that was read.",)
         if closed:
             notes += (f"{_number(closed, 'folder')} inside may not be searched; slices may be missing.",)
     return replace(found, series=series), notes
+
+
+def _check_named(named: Finding) -> None:
+    """Raise InputError where the very file that was named cannot be read."""
+    if named.damaged:
+        raise InputError(f"{named.file} {named.what}; copy or export it again.")
+    if named.kind is Kind.FOREIGN:
+        raise InputError(f"{named.file} {named.what}; use a DICOM folder, .nii, .nii.gz, .nrrd or .mha.")
 
 
 def _files_below(folder: Path) -> tuple[list[Path], list[OSError]]:
@@ -200,7 +207,7 @@ def _stack_of(series: Series) -> Stack:
     if damaged:
         raise InputError(
             f"{len(damaged)} of {total} images of DICOM series {series} {'is' if len(damaged) == 1 else 'are'} damaged or incomplete "
-            f"({damaged[0].file} {damaged[0].what}); copy or export the series again, or take what is no part of it out of the folder."
+            f"({damaged[0].file} {damaged[0].what}); copy or export the series again, or take what is not a part of it out of the folder."
         )
     try:
         return make_stack(series)

@@ -43,7 +43,7 @@ def looks_like_dicom(file: Path) -> bool:
 def read_dataset(file: Path, **options):
     """pydicom's data set of a file, whether or not it has a preamble, a file meta group and a transfer syntax.
 
-    Raises whatever pydicom raises, ValueError where the file is no DICOM, RequirementError where pydicom is not installed.
+    Raises whatever pydicom raises, ValueError where the file is not DICOM, RequirementError where pydicom is not installed.
     """
     with open(file, "rb") as stream:
         head = stream.read(META_BYTES)

@@ -6,6 +6,7 @@ Nothing that pydicom raises on a damaged file leaves this module: such a file is
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -31,10 +32,11 @@ _CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"  # and, with a further number, the enhan
 _SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 _UNCOMPRESSED = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2", "1.2.840.113619.5.2")
 _RLE = "1.2.840.10008.1.2.5"
+_MOST_MM = 1e5
 _MOST_PIXELS = 8192  # along an edge of a slice
 _MOST_RATIO, _MOST_RATIO_RLE = 1000, 64  # of pixels to their compressed form; an empty slice reaches some hundreds
 _CUT = "has an incomplete header"
-_BAD = "has a damaged DICOM header (position, orientation or pixel spacing)"
+_BAD = "has a damaged DICOM header (position, orientation, pixel spacing or size)"
 
 
 class Kind(Enum):
@@ -114,13 +116,13 @@ def look_at(file: Path) -> Finding:
         RequirementError: pydicom is not installed.
     """
     if not os.path.isfile(file):
-        return Finding(file, Kind.FOREIGN, "is a link that leads nowhere" if os.path.islink(file) else "is no plain file")
+        return Finding(file, Kind.FOREIGN, "is a link that leads nowhere" if os.path.islink(file) else "is not a plain file")
     import_pydicom()
     try:
         with open(file, "rb") as stream:
             head = stream.read(META_BYTES)
             if not begins_as_dicom(head):
-                return Finding(file, Kind.FOREIGN, "is no DICOM file" if head else "is empty")
+                return Finding(file, Kind.FOREIGN, "is not a DICOM file" if head else "is empty")
             meta, _ = file_meta(head)
             try:
                 header = dataset_of(stream, head, stop_before_pixels=True, specific_tags=_TAGS)
@@ -137,37 +139,38 @@ def slice_geometry(header, file: Path) -> Slice:
     """The geometry of one slice; ValueError where its header lacks it or is damaged."""
     try:
         down, along = (float(value) for value in header.PixelSpacing)
-        thickness = header.get("SliceThickness")
+        thickness = float(header.get("SliceThickness") or 0)
         item = Slice(
             path=file,
             size=(int(header.Rows), int(header.Columns)),
             position=np.array([float(value) for value in header.ImagePositionPatient]),
             axes=np.array([float(value) for value in header.ImageOrientationPatient]).reshape(2, 3).T,
             pixel_mm=(along, down),
-            thickness_mm=float(thickness) if thickness else None,
+            thickness_mm=thickness if 0 < thickness < _MOST_MM else None,
             number=_integer(header, _INSTANCE_NUMBER),
             acquisition=_code(header, _ACQUISITION_NUMBER),
             time_s=_seconds(header),
         )
     except Exception as error:  # pydicom converts a value when it is asked for
         raise ValueError("damaged geometry") from error
-    if item.position.size != 3 or not all(np.isfinite(values).all() for values in (item.position, item.axes, item.pixel_mm)):
-        raise ValueError("a number is missing or not finite")
+    numbers = np.concatenate([item.position, item.axes.ravel(), item.pixel_mm])
+    if item.position.size != 3 or not (np.abs(numbers) < _MOST_MM).all():  # which nothing is that is not finite
+        raise ValueError("a number is missing or impossible")
     return item
 
 
 def _unreadable(file: Path, head: bytes, meta: dict[int, str]) -> Finding:
     """A file that begins as DICOM does, and breaks off or goes wrong then."""
     if head[128:132] != b"DICM":
-        return Finding(file, Kind.FOREIGN, "is no DICOM file")
-    if meta.get(2, _CT_IMAGE).startswith(_CT_IMAGE):
-        return Finding(file, Kind.LOST, "has a damaged DICOM header", damaged=True, identity=Identity())
-    return Finding(file, Kind.OTHER, "other")
+        return Finding(file, Kind.FOREIGN, "is not a DICOM file")
+    if _is_no_image("", meta.get(2, ""), ""):
+        return Finding(file, Kind.OTHER, "other")
+    return Finding(file, Kind.LOST, "has a damaged DICOM header", damaged=True, identity=Identity())
 
 
 def _judge(file: Path, header, head: bytes, meta: dict[int, str], file_bytes: int) -> Finding:
     """What a file is by its header."""
-    sop_class, modality = _code(header, _SOP_CLASS) or meta.get(2, ""), _code(header, _MODALITY)
+    sop_class, modality = _code(header, _SOP_CLASS) or meta.get(2, ""), _code(header, _MODALITY).upper()
     identity = _identity(header)
     number = _integer(header, _INSTANCE_NUMBER)
 
@@ -176,10 +179,11 @@ def _judge(file: Path, header, head: bytes, meta: dict[int, str], file_bytes: in
 
     try:
         has_pixels, complete = bool(header.get("Rows")), "BitsAllocated" in header  # which every image has, after its geometry
-        if not has_pixels and head[128:132] != b"DICM" and not modality and not sop_class.startswith("1."):
-            return Finding(file, Kind.FOREIGN, "is no DICOM file")
-        if not has_pixels and (modality not in ("", "CT") or (sop_class and not sop_class.startswith(_CT_IMAGE))):
-            return Finding(file, Kind.OTHER, "other")
+        if not has_pixels:
+            if head[128:132] != b"DICM" and not modality and not sop_class.startswith("1."):
+                return Finding(file, Kind.FOREIGN, "is not a DICOM file")
+            if _is_no_image(_code(header, _SOP_CLASS), meta.get(2, ""), modality):
+                return Finding(file, Kind.OTHER, "other")
         if has_pixels and modality != "CT" and not (modality == "" and sop_class == _CT_IMAGE):
             return finding(Kind.OTHER, f"{modality[:16]} images" if modality else "images of unknown modality")
         if "LOCALIZER" in _code(header, _IMAGE_TYPE):
@@ -190,8 +194,10 @@ def _judge(file: Path, header, head: bytes, meta: dict[int, str], file_bytes: in
             return finding(Kind.OTHER, MULTIFRAME)
         places = {"ImagePositionPatient": "position", "ImageOrientationPatient": "orientation", "PixelSpacing": "pixel size"}
         lacking = [name for tag, name in places.items() if not header.get(tag)]
-        if header.get("SamplesPerPixel", 1) != 1 or (lacking and sop_class.startswith(_SECONDARY_CAPTURE)):
+        if header.get("SamplesPerPixel") in (3, 4) or (lacking and sop_class.startswith(_SECONDARY_CAPTURE)):
             return Finding(file, Kind.OTHER, "screen captures")
+        if header.get("SamplesPerPixel", 1) != 1:
+            return finding(Kind.LOST, _BAD, damaged=True)
         if lacking:
             return finding(Kind.LOST, f"images without {' and '.join(lacking)}")
         geometry = slice_geometry(header, file)
@@ -200,6 +206,22 @@ def _judge(file: Path, header, head: bytes, meta: dict[int, str], file_bytes: in
     except Exception:  # pydicom converts a value when it is asked for, and raises errors of every kind
         return finding(Kind.LOST, _BAD, damaged=True)
     return finding(Kind.SLICE, "" if modality else "without a modality", geometry=geometry)
+
+
+def _is_no_image(sop_class: str, meta_class: str, modality: str) -> bool:
+    """Whether a file without rows is of another kind, and no image whose header was cut or damaged.
+
+    Args:
+        sop_class: of the data set.
+        meta_class: the same in the file meta group, which alone is left of a file cut early.
+    """
+    if not sop_class and not meta_class:
+        return modality not in ("", "CT")
+    if any(uid.startswith(_CT_IMAGE) for uid in (sop_class, meta_class)):
+        return False
+    if not sop_class:
+        return import_pydicom().uid.UID(meta_class).keyword != ""  # one that pydicom knows
+    return meta_class in ("", sop_class) and re.fullmatch(r"[0-2](\.\d+)+", sop_class) is not None
 
 
 def _identity(header) -> Identity:

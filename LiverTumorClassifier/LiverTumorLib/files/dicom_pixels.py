@@ -17,6 +17,7 @@ from .intensity import OFFSET_HU, HUBuffer, looks_offset, spread_sample
 from .itk import import_sitk, itk_name
 
 _MOST_VOXELS = 2**32  # 8 GiB
+_MOST_RESCALE = 1e5
 # Rescale types of PS3.3 C.11.1.1.2 other than HU and US (unspecified).
 _OTHER_UNITS = {
     "OD": "optical density",
@@ -44,7 +45,7 @@ class Pixels(NamedTuple):
 def read_stack(series: Series, stack: Stack) -> tuple[np.ndarray, tuple[str, ...]]:
     """A (k, j, i) volume in HU, and notes on repairs.
 
-    Duplicates are compared, a missing slice is filled, a missing intercept mended where that is certain, an uneven stack resampled.
+    Duplicates are compared, a missing slice is filled, a missing intercept repaired where that is certain, an uneven stack resampled.
 
     Raises:
         InputError: damaged pixels, other units than HU, or different images at one place.
@@ -58,6 +59,7 @@ def read_stack(series: Series, stack: Stack) -> tuple[np.ndarray, tuple[str, ...
     duplicates = 0
     without_intercept: list[bool] = []
     units: set[str] = set()
+    rescales: set[tuple[float, float]] = set()
     for k, files in enumerate(stack.places):
         for number, file in enumerate(files):
             stored, slope, intercept, unit = read_pixels(file)
@@ -67,6 +69,7 @@ def read_stack(series: Series, stack: Stack) -> tuple[np.ndarray, tuple[str, ...
                 buffer.put(k, stored, slope, intercept or 0.0)
                 without_intercept.append(intercept is None)
                 units.add(unit)
+                rescales.add((slope, intercept or 0.0))
             elif np.array_equal((stored * slope + (intercept or 0.0)).astype(buffer.array.dtype), buffer.array[k]):
                 duplicates += 1
             else:
@@ -81,6 +84,9 @@ def read_stack(series: Series, stack: Stack) -> tuple[np.ndarray, tuple[str, ...
     if units := units - {""}:
         named = ", ".join(sorted(units)[:3])
         notes += (f"The rescale type {named!r} is none that DICOM knows; the values were taken as HU.",)
+    if len(rescales) > 1:
+        intercepts = sorted(intercept for _, intercept in rescales)
+        notes += (f"The rescale is not the same in all slices (intercepts from {intercepts[0]:g} to {intercepts[-1]:g}).",)
     if any(without_intercept):
         if not all(without_intercept):
             raise InputError(f"DICOM series {series} has a rescale intercept in some slices only; export it again.")
@@ -115,8 +121,8 @@ def read_pixels(file: Path) -> Pixels:
         raise InputError(
             f"{file} holds values of type {unit} ({_OTHER_UNITS[unit.upper()]}), not Hounsfield units; choose the plain CT series."
         )
-    if not (np.isfinite(slope) and slope > 0 and np.isfinite(intercept or 0.0)):
-        raise InputError(f"{file} has an impossible rescale (slope {slope:g}, intercept {intercept}); export it again.")
+    if not (0 < slope <= _MOST_RESCALE and abs(intercept or 0.0) <= _MOST_RESCALE):  # NaN is neither
+        raise InputError(f"{file} has an impossible rescale (slope {slope:g}, intercept {intercept or 0:g}); export it again.")
     if unit.upper() == "US" or unit.upper().startswith(("HU", "HOU")):
         unit = ""
     try:

@@ -58,7 +58,7 @@ class Found:
         series: the CT series.
         others: what its other DICOM files are.
         damaged: damaged DICOM files that belong to none of the series.
-        foreign: number of files that are no DICOM.
+        foreign: number of files that are not DICOM.
     """
 
     series: list[Series]

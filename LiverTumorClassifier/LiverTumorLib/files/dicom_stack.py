@@ -12,6 +12,7 @@ from .dicom_series import Series
 
 _LPS_RAS = np.diag([-1.0, -1.0, 1.0])
 _SAME_PLACE_MM = 0.01
+_LEAST_MM = 0.01  # of a pixel
 _ORIENTATION_TOLERANCE = 5e-3
 
 
@@ -57,7 +58,7 @@ def make_stack(series: Series) -> Stack:
     notes: tuple[str, ...] = ()
     where = None
     if len(starts) == 1:
-        spacing, direction = first.thickness_mm or 1.0, normal
+        spacing, direction = max(first.thickness_mm or 1.0, _LEAST_MM), normal
         notes = (f"The series has a single slice; its thickness was taken as {spacing:g} mm.",)
     else:
         direction = _direction(depth, positions, min(first.pixel_mm), normal, series)
@@ -66,7 +67,7 @@ def make_stack(series: Series) -> Stack:
             places.insert(gap, [])
             depth = np.insert(depth, gap, (depth[gap - 1] + depth[gap]) / 2)
             height = (positions[gap - 1] + positions[gap])[2] / 2  # LPS and RAS agree in this
-            notes += (f"The slice at S {height:.1f} mm was missing and was interpolated from its neighbours.",)
+            notes += (f"The slice at S {height:.1f} mm was missing and was interpolated from its neighbors.",)
         spacing = (depth[-1] - depth[0]) / (len(places) - 1)
         where, drift_notes = _even_places(depth, spacing)
         notes += drift_notes
@@ -82,7 +83,7 @@ def make_stack(series: Series) -> Stack:
 
 def _require_alike(series: Series) -> None:
     first = series.slices[0]
-    if not np.allclose(first.axes.T @ first.axes, np.eye(2), atol=1e-2) or min(first.pixel_mm) <= 0:
+    if not np.allclose(first.axes.T @ first.axes, np.eye(2), atol=1e-2) or min(first.pixel_mm) < _LEAST_MM:
         raise InputError(f"DICOM series {series} has an impossible orientation or pixel size in {first.path.name}; export it again.")
     for item in series.slices[1:]:
         if np.abs(item.axes - first.axes).max() > _ORIENTATION_TOLERANCE:
@@ -102,7 +103,7 @@ def _direction(depth: np.ndarray, positions: np.ndarray, pixel_mm: float, normal
     direction = (positions[-1] - positions[0]) / (depth[-1] - depth[0])
     off_line = positions - positions[0] - np.outer(depth - depth[0], direction)
     if np.linalg.norm(off_line, axis=1).max() > max(0.5 * pixel_mm, 0.1):
-        raise InputError(f"DICOM series {series} has slices shifted sideways against each other; it is no single volume.")
+        raise InputError(f"DICOM series {series} has slices shifted sideways against each other; it is not a single volume.")
     sideways = np.linalg.norm(positions[-1] - positions[0] - normal * (depth[-1] - depth[0]))
     return direction if sideways > 0.25 * pixel_mm else normal
 

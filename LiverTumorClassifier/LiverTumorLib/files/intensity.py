@@ -1,4 +1,4 @@
-"""Voxel values at the door: any number type becomes int16 or float32 HU, and what is no CT is told apart."""
+"""Voxel values at the door: any number type becomes int16 or float32 HU, and what is not a CT is told apart."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from .units import looks_offset as looks_offset
 AIR_HU = -1000.0
 _INT16 = np.iinfo(np.int16)
 MOST_LABELS = 20
+LEAST_MM, MOST_MM = 0.01, 100.0  # of a voxel
 
 
 class HUBuffer:
@@ -47,10 +48,10 @@ def hu_array(stored: np.ndarray) -> np.ndarray:
     """A (k, j, i) array of any number type as int16 (whole numbers within its range) or float32; int16 passes through untouched.
 
     Raises:
-        ValueError: complex, colour or other values that are no plain numbers.
+        ValueError: complex, color or other values that are not plain numbers.
     """
     if stored.dtype.kind not in "buif":
-        raise ValueError(f"values of type {stored.dtype} are no plain numbers")
+        raise ValueError(f"values of type {stored.dtype} are not plain numbers")
     if stored.dtype == np.int16:
         return stored
     buffer = HUBuffer(stored.shape)
@@ -62,7 +63,7 @@ def hu_array(stored: np.ndarray) -> np.ndarray:
 def check_ct(volume: CTVolume) -> CTVolume:
     """Make sure that a volume can be a CT in HU; every door (files, MRML) lets volumes through here.
 
-    Some voxels that are not finite become air, with a note. Values that cannot be HU are refused: label maps, normalised pictures,
+    Some voxels that are not finite become air, with a note. Values that cannot be HU are refused: label maps, normalized pictures,
     CT stored otherwise (`check_units`), most MR. Windowed CT pass.
 
     Returns:
@@ -76,9 +77,9 @@ def check_ct(volume: CTVolume) -> CTVolume:
         raise InputError(f"{name} holds no voxels; export it again.")
     if volume.array.dtype.kind not in "buif":
         raise InputError(f"{name} holds {volume.array.dtype} values, not plain numbers; a CT in Hounsfield units is needed.")
-    if volume.spacing.min() < 0.01 or volume.spacing.max() > 100:
+    if volume.spacing.min() < LEAST_MM or volume.spacing.max() > MOST_MM:
         size = " x ".join(f"{value:g}" for value in volume.spacing)
-        raise InputError(f"{name} has voxels of {size} mm, which no CT has; its header is damaged or not in millimetres.")
+        raise InputError(f"{name} has voxels of {size} mm, which no CT has; its header is damaged or not in millimeters.")
     hu = hu_array(volume.array)
     array, notes = _finite(hu, name)
     low, high = float(array.min()), float(array.max())

@@ -22,18 +22,20 @@ def import_sitk():
     """SimpleITK, or a RequirementError that says how to get it."""
     try:
         import SimpleITK
-    except ImportError:
+    except ModuleNotFoundError:
         raise RequirementError("Reading and writing NRRD, MetaImage and compressed DICOM needs SimpleITK: pip install SimpleITK.") from None
+    except ImportError as error:  # its library cannot be mapped: not enough memory allowed, most often
+        raise RequirementError(f"SimpleITK is installed, but cannot be loaded ({error}); allow the process more memory.") from error
     SimpleITK.ProcessObject.SetGlobalWarningDisplay(False)
     return SimpleITK
 
 
 def itk_name(path: Path) -> str:
-    """A path for SimpleITK, which ends the whole process where one is no text in UTF-8. Raises InputError there."""
+    """A path for SimpleITK, which ends the whole process where one is not UTF-8 text. Raises InputError there."""
     try:
         os.fspath(path).encode("utf-8")
     except UnicodeEncodeError as error:
-        raise InputError(f"{printable(path)} has letters in its name that are no UTF-8 (of an old archive, perhaps); rename it.") from error
+        raise InputError(f"{printable(path)} has characters in its name that are not UTF-8 (from an old archive?); rename it.") from error
     announce(path)
     return os.fspath(path)
 

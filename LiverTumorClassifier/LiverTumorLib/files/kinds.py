@@ -1,4 +1,4 @@
-"""What a file is, by its first bytes: names lie, and each kind of file that is no CT has its own remedy."""
+"""What a file is, by its first bytes: names lie, and each kind of file that is not a CT has its own remedy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Label volumes in and out: Slicer's .seg.nrrd with names, colours and terminology, and NIfTI label maps."""
+"""Label volumes in and out: Slicer's .seg.nrrd with names, colors and terminology, and NIfTI label maps."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from .opening import announce
 from .reading import check_path, read_stored
 from .segments import SEGMENTS, Segment
 from .stored import MOST_PACKED
+from .upright import upright
 
 
 def read_labels(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
@@ -25,7 +26,7 @@ def read_labels(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
         uint8 labels in (k, j, i) order and the 4x4 IJK to RAS matrix.
 
     Raises:
-        InputError: unreadable, not 3-D, or values that are no whole numbers from 0 to 255.
+        InputError: unreadable, not 3-D, or values that are not whole numbers from 0 to 255.
     """
     path = check_path(path)
     announce(path)
@@ -34,15 +35,15 @@ def read_labels(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
     volume = read_stored(path, path.name, MOST_PACKED)
     array, matrix = volume.array, volume.ijk_to_ras
     if not (array.min() >= 0 and array.max() <= 255):
-        raise InputError(f"{path} is no label volume: its values run from {array.min():g} to {array.max():g}, not from 0 to 255.")
+        raise InputError(f"{path} is not a label volume: its values run from {array.min():g} to {array.max():g}, not from 0 to 255.")
     labels = array.astype(np.uint8)
     if array.dtype.kind == "f" and not (labels == array).all():
-        raise InputError(f"{path} is no label volume: its values are not whole numbers.")
+        raise InputError(f"{path} is not a label volume: its values are not whole numbers.")
     return labels, matrix
 
 
 def write_segmentation(path: str | Path, labels: np.ndarray, ijk_to_ras: np.ndarray, segments: Iterable[Segment] = SEGMENTS) -> None:
-    """Write labels as a segmentation that Slicer opens with names, colours and terminology; the path ends in .seg.nrrd.
+    """Write labels as a segmentation that Slicer opens with names, colors and terminology; the path ends in .seg.nrrd.
 
     The CT's grid goes along as Slicer's reference geometry. All segments share one layer, and each is listed even where it has
     no voxel, so that all results of a batch have the same segments.
@@ -88,18 +89,22 @@ def write_segmentation(path: str | Path, labels: np.ndarray, ijk_to_ras: np.ndar
 def write_label_nifti(path: str | Path, labels: np.ndarray, ijk_to_ras: np.ndarray) -> None:
     """Write labels as a uint8 NIfTI label map; the path ends in .nii or .nii.gz.
 
-    The sform is the grid exactly; the qform too unless the grid is sheared, which a qform cannot say.
+    A grid without right angles (gantry tilt) is made `upright`, since ITK and Slicer open no other NIfTI.
 
     Raises:
         OutputError: the file cannot be written.
     """
-    nibabel = import_nibabel()
-    image = nibabel.Nifti1Image(np.asarray(labels, np.uint8).T, ijk_to_ras)
-    image.set_sform(ijk_to_ras, code="scanner")
-    axes = ijk_to_ras[:3, :3] / np.linalg.norm(ijk_to_ras[:3, :3], axis=0)
-    if np.allclose(axes.T @ axes, np.eye(3), atol=1e-4):
-        image.set_qform(ijk_to_ras, code="scanner")
-    image.header.set_xyzt_units("mm")
+    image = nifti_image(np.asarray(labels, np.uint8), ijk_to_ras)
     image.header["intent_code"] = 1002  # label map
     with atomic_path(path) as temporary:
-        nibabel.save(image, temporary)
+        import_nibabel().save(image, temporary)
+
+
+def nifti_image(array: np.ndarray, ijk_to_ras: np.ndarray):
+    """A nibabel image of a (k, j, i) array that ITK and Slicer open: sform and qform alike, on an `upright` grid."""
+    array, matrix = upright(array, ijk_to_ras)
+    image = import_nibabel().Nifti1Image(array.T, matrix)
+    image.set_sform(matrix, code="scanner")
+    image.set_qform(matrix, code="scanner")
+    image.header.set_xyzt_units("mm")
+    return image

@@ -9,8 +9,8 @@ import numpy as np
 
 from ..ct.volume import CTVolume
 from ..errors import InputError
-from .stored import MOST_PACKED_CT
-from .text_header import Layout, TextHeader, data_files, parse, read_layout
+from .stored import MOST_PACKED_CT, check_grid
+from .text_header import Layout, TextHeader, data_files, in_mm, parse, read_layout
 
 _TYPES = {
     "MET_CHAR": "i1",
@@ -51,11 +51,11 @@ def metaimage_layout(header: TextHeader) -> Layout:
     if math.prod(sizes[3:]) > 1:
         raise InputError(f"{path} is a series of {math.prod(sizes[3:])} volumes; export the one to be analyzed.")
     if header.wholes("elementnumberofchannels") not in ([], [1]):
-        raise InputError(f"{path} has several values per voxel (colour, vectors or several frames); a CT in Hounsfield units is needed.")
+        raise InputError(f"{path} has several values per voxel (color, vectors or several frames); a CT in Hounsfield units is needed.")
     notes = ("The file is a 4-D series of one frame, which was taken.",) if len(sizes) > 3 else ()
     kind = fields.get("elementtype", "").upper()
     if kind not in _TYPES:
-        raise header.damaged(f'the ElementType "{kind[:40]}" is no number')
+        raise header.damaged(f'the ElementType "{kind[:40]}" is not a number')
     dtype = np.dtype(_TYPES[kind]).newbyteorder(">" if _is_true(header, "elementbyteordermsb", "binarydatabyteordermsb") else "<")
     if "elementdatafile" not in fields:
         raise header.damaged("ElementDataFile is missing")
@@ -75,7 +75,8 @@ def metaimage_layout(header: TextHeader) -> Layout:
     start = header.end if attached and skip == 0 else skip
     if compressed and attached:
         notes += _packed_note(header, path.stat().st_size - start)
-    return Layout(shape, dtype, packing, files, start, _place(header, len(sizes)), notes)
+    matrix, place_notes = _place(header, len(sizes))
+    return Layout(shape, dtype, packing, files, start, matrix, notes + place_notes)
 
 
 def _packed_note(header: TextHeader, held: int) -> tuple[str, ...]:
@@ -90,7 +91,7 @@ def _is_true(header: TextHeader, *names: str) -> bool:
     return any(header.fields.get(name, "").lower() in ("true", "1", "t", "yes") for name in names)
 
 
-def _place(header: TextHeader, dimensions: int) -> np.ndarray:
+def _place(header: TextHeader, dimensions: int) -> tuple[np.ndarray, tuple[str, ...]]:
     """IJK to RAS in mm: the rows of TransformMatrix are the directions of the axes in LPS."""
     path = header.path
     spacing = header.numbers("elementspacing") or header.numbers("elementsize")
@@ -98,17 +99,15 @@ def _place(header: TextHeader, dimensions: int) -> np.ndarray:
         raise InputError(f"{path} does not say how large its voxels are; export it again.")
     rows = _first(header, ("transformmatrix", "rotation", "orientation"), np.eye(dimensions).ravel().tolist())
     origin = _first(header, ("offset", "position", "origin"), [0.0] * dimensions)
-    if len(rows) != dimensions**2 or len(origin) < 3:
+    if len(rows) != dimensions**2 or len(origin) < 3 or not np.isfinite([*rows, *origin]).all():
         raise header.damaged("TransformMatrix or Offset")
     axes = np.reshape(rows, (dimensions, dimensions))[:3, :3].T
     matrix = np.eye(4)
     matrix[:3, :3] = _LPS_RAS @ axes * spacing[:3]
     matrix[:3, 3] = _LPS_RAS @ origin[:3]
-    lengths = np.linalg.norm(matrix[:3, :3], axis=0)
-    if not (np.isfinite(matrix).all() and (lengths > 0).all() and abs(np.linalg.det(matrix[:3, :3] / lengths)) > 1e-6):
-        raise InputError(f"{path} has no usable orientation (its TransformMatrix is singular); export it again.")
-    unit = {"um": 0.001, "cm": 10.0}.get(header.fields.get("distanceunits", "").lower(), 1.0)
-    return np.diag([unit, unit, unit, 1.0]) @ matrix
+    matrix, notes = in_mm(matrix, header.fields.get("distanceunits", "mm").lower())
+    check_grid(path, matrix)
+    return matrix, notes
 
 
 def _first(header: TextHeader, names: tuple[str, ...], default: list[float]) -> list[float]:

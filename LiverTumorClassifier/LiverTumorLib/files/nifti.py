@@ -10,7 +10,7 @@ import numpy as np
 from ..ct.volume import CTVolume
 from ..errors import InputError, RequirementError
 from .kinds import is_gzip
-from .stored import DAMAGE, MOST_BEHIND, MOST_PACKED_CT, check_size, read_behind, read_hu, unpacked
+from .stored import DAMAGE, MOST_BEHIND, MOST_PACKED_CT, check_grid, check_size, read_behind, read_hu, unpacked
 
 _SIZES = {348: 352, 540: 544}  # bytes of the header -> where the voxels of a single file begin at the earliest
 _MM = {1: (1000.0, "meters"), 3: (0.001, "micrometers")}  # xyzt_units
@@ -82,7 +82,7 @@ def _header(file, path: Path):
         )
     if magic not in (b"n+1", b"n+2"):
         raise InputError(
-            f"{path} is no NIfTI file but an Analyze one, which does not say where the patient's right is; export it as NIfTI."
+            f"{path} is not a NIfTI file but an Analyze one, which does not say where the patient's right is; export it as NIfTI."
         )
     return header, _SIZES[size]
 
@@ -107,7 +107,7 @@ def _values(header, path: Path) -> tuple[np.dtype, tuple[float, float]]:
     except (nibabel.spatialimages.HeaderDataError, KeyError) as error:
         raise InputError(f"{path} has values of a type that NIfTI does not know; its header is damaged, export it again.") from error
     if dtype.kind not in "buif":
-        raise InputError(f"{path} holds colour or complex values; a CT in Hounsfield units is needed.")
+        raise InputError(f"{path} holds color or complex values; a CT in Hounsfield units is needed.")
     slope, intercept = float(header["scl_slope"]), float(header["scl_inter"])
     if slope == 0 or math.isnan(slope):
         return dtype, (1.0, 0.0)
@@ -135,6 +135,7 @@ def _size_in_trailer(path: Path) -> int:
         return int.from_bytes(file.read(4), "little")
 
 
+@np.errstate(invalid="ignore", over="ignore")  # of signaling NaN; what is not finite is looked for
 def affine_of(header, path: Path) -> tuple[np.ndarray, tuple[str, ...]]:
     """IJK to RAS, in mm, of a NIfTI header, and notes where the header contradicts itself.
 
@@ -159,17 +160,18 @@ def affine_of(header, path: Path) -> tuple[np.ndarray, tuple[str, ...]]:
     elif sform is None and qform is None:
         raise InputError(f"{path} has no usable orientation (its affine matrix is singular); export it again.")
     else:
-        matrix, choice = _choose(header, sform, qform)
+        matrix, choice = _choose(header, sform, qform, scale)
         notes += choice
         if matrix is sform and has_sizes:
             matrix, sized = _sized(sform, sizes, path)
             notes += sized
     matrix = np.diag([scale, scale, scale, 1.0]) @ matrix
+    check_grid(path, matrix)
     return matrix, notes
 
 
-def _choose(header, sform: np.ndarray | None, qform: np.ndarray | None) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Sform or qform, as ITK chooses, and a note where that matters."""
+def _choose(header, sform: np.ndarray | None, qform: np.ndarray | None, mm: float) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Sform or qform, as ITK chooses, and a note where that matters; `mm` is how many mm the unit of the header has."""
     if sform is None:
         told = ("The sform of the file is unusable; its qform gave the orientation, as in ITK and Slicer.",) if header["sform_code"] else ()
         return qform, told
@@ -178,7 +180,7 @@ def _choose(header, sform: np.ndarray | None, qform: np.ndarray | None) -> tuple
     shape = [max(int(n), 1) for n in header["dim"][1:4]]
     corners = np.array([[i, j, k, 1.0] for i in (0, shape[0] - 1) for j in (0, shape[1] - 1) for k in (0, shape[2] - 1)])
     unscaled = _rescaled(sform, np.linalg.norm(qform[:3, :3], axis=0))
-    apart = float(np.linalg.norm((corners @ (unscaled - qform).T)[:, :3], axis=1).max())
+    apart = mm * float(np.linalg.norm((corners @ (unscaled - qform).T)[:, :3], axis=1).max())
     axes = sform[:3, :3] / np.linalg.norm(sform[:3, :3], axis=0)
     upright = np.allclose(axes @ axes.T, np.eye(3), atol=1e-4)
     takes_sform = upright and (header["sform_code"] == 1 or apart < _APART_MM)

@@ -10,8 +10,8 @@ import numpy as np
 
 from ..ct.volume import CTVolume
 from ..errors import InputError
-from .stored import MOST_PACKED_CT
-from .text_header import Layout, TextHeader, data_files, parse, read_layout
+from .stored import MOST_PACKED_CT, check_grid
+from .text_header import MOST_NUMBER, Layout, TextHeader, data_files, in_mm, parse, read_layout
 
 _TYPES = {
     "i1": "signed char|int8|int8_t",
@@ -33,13 +33,12 @@ _PACKINGS = {
     **dict.fromkeys(("ascii", "text", "txt"), "ascii"),
     "hex": "hex",
 }
-_SPACES = {  # to RAS; ITK takes a space that it does not know as LPS
+_SPACES = {  # to RAS; a space that is not known is taken as LPS, as in ITK. Of LAS, ITK turns the wrong axis; this is as in Slicer
     "right-anterior-superior": (1, 1, 1),
     "ras": (1, 1, 1),
     "left-anterior-superior": (-1, 1, 1),
     "las": (-1, 1, 1),
 }
-_MM = {"m": 1000.0, "cm": 10.0, "um": 0.001, "µm": 0.001, "micron": 0.001, "microns": 0.001}
 _UNKNOWN_PLACE = "The file does not say how the patient lies in it; left-posterior-superior order was assumed, as Slicer does."
 
 
@@ -63,7 +62,7 @@ def nrrd_layout(header: TextHeader) -> Layout:
     axes, notes = _volume_axes(header, sizes)
     kind = fields.get("type", "").lower()
     if kind not in _CODES:
-        raise header.damaged(f'the type "{kind[:40]}" is no number') if kind != "block" else _colour(path)
+        raise header.damaged(f'the type "{kind[:40]}" is not a number') if kind != "block" else _color(path)
     dtype = np.dtype(_CODES[kind])
     if dtype.itemsize > 1 and fields.get("encoding", "").lower() not in ("ascii", "text", "txt"):
         if fields.get("endian", "").lower() not in ("little", "big"):
@@ -110,14 +109,14 @@ def _volume_axes(header: TextHeader, sizes: list[int]) -> tuple[list[int], tuple
     others = [n for n in range(len(sizes)) if n not in axes]
     count = math.prod(sizes[n] for n in others)
     if count > 1 and others[0] == 0:
-        raise _colour(header.path)
+        raise _color(header.path)
     if count > 1:
         raise InputError(f"{header.path} is a series of {count} volumes; export the one to be analyzed.")
     return axes, ("The file is a 4-D series of one frame, which was taken.",)
 
 
-def _colour(path: Path) -> InputError:
-    return InputError(f"{path} has several values per voxel (colour, vectors or several frames); a CT in Hounsfield units is needed.")
+def _color(path: Path) -> InputError:
+    return InputError(f"{path} has several values per voxel (color, vectors or several frames); a CT in Hounsfield units is needed.")
 
 
 def _directions(header: TextHeader) -> list[list[float] | None] | None:
@@ -131,7 +130,7 @@ def _directions(header: TextHeader) -> list[list[float] | None] | None:
             vector = [float(number) for number in item.strip("()").split(",")] if item != "none" else None
         except ValueError:
             raise header.damaged("space directions") from None
-        vectors.append(vector if vector is None or all(map(math.isfinite, vector)) else None)
+        vectors.append(vector if vector is None or all(abs(value) < MOST_NUMBER for value in vector) else None)
     return vectors
 
 
@@ -158,25 +157,10 @@ def _place(header: TextHeader, axes: list[int]) -> tuple[np.ndarray, tuple[str, 
         minima = header.numbers("axis mins") or header.numbers("axismins")
         if len(minima) > max(axes) and all(math.isfinite(minima[n]) for n in axes):
             matrix[:3, 3] = [minima[n] for n in axes]
-    lengths = np.linalg.norm(matrix[:3, :3], axis=0)
-    if not (np.isfinite(matrix).all() and (lengths > 0).all() and abs(np.linalg.det(matrix[:3, :3] / lengths)) > 1e-6):
-        raise InputError(f"{path} has no usable orientation (its directions are no basis of space); export it again.")
     space = fields.get("space", "").lower().removesuffix("-time").removesuffix("t")
     matrix = np.diag([*_SPACES.get(space, (-1, -1, 1)), 1.0]) @ matrix
     notes = () if {"space", "space dimension"} & fields.keys() else (_UNKNOWN_PLACE,)
-    return _in_mm(header, matrix, notes)
-
-
-def _in_mm(header: TextHeader, matrix: np.ndarray, notes: tuple[str, ...]) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Lengths in the unit that the header names; where only millimeters make sense of them, they are taken for that, as ITK does."""
-    units = set(re.findall(r'"([^"]*)"', header.fields.get("space units", header.fields.get("units", "")).lower())) - {"", "mm"}
-    scale = _MM.get(units.pop()) if len(units) == 1 else None
-    if scale is None:
-        return matrix, notes
-    sizes = np.linalg.norm(matrix[:3, :3], axis=0)
-    if not (sizes.min() * scale > 0.05 and sizes.max() * scale < 30):
-        return matrix, (*notes, "The file names another unit than mm, which its voxel size contradicts; it was taken as mm, as in ITK.")
-    return np.diag([scale, scale, scale, 1.0]) @ matrix, (
-        *notes,
-        "The file gives lengths in another unit; they were converted to millimeters.",
-    )
+    units = set(re.findall(r'"([^"]*)"', fields.get("space units", fields.get("units", "")).lower())) - {"", "mm"}
+    matrix, unit_notes = in_mm(matrix, units.pop() if len(units) == 1 else "mm")
+    check_grid(path, matrix)
+    return matrix, notes + unit_notes

@@ -1,4 +1,4 @@
-"""The segments a result consists of: label value, name, colour and SNOMED terminology, shared by the files and the MRML nodes.
+"""The segments a result consists of: label value, name, color and SNOMED terminology, shared by the files and the MRML nodes.
 
 Segments do not overlap: the Liver segment holds label 1 only, the Lesion segment label 2. Reported liver volumes include the
 tumor, as radiologists count it, so they are the volume of both segments together.
@@ -23,7 +23,7 @@ class Segment:
         label: its value in label volumes.
         id: stable identifier in Slicer's segmentation.
         name: what the user reads.
-        rgb: colour, 0 to 255 per channel.
+        rgb: color, 0 to 255 per channel.
         terminology: Slicer's `TerminologyEntry` tag, category~type~modifier~region~region modifier with their contexts.
     """
 
@@ -35,7 +35,7 @@ class Segment:
 
     @property
     def color(self) -> tuple[float, float, float]:
-        """Colour as fractions of one, as Slicer wants it."""
+        """Color as fractions of one, as Slicer wants it."""
         return tuple(channel / 255 for channel in self.rgb)
 
 

@@ -16,11 +16,11 @@ from typing import BinaryIO
 import numpy as np
 
 from ..errors import InputError
-from .intensity import HUBuffer
+from .intensity import LEAST_MM, MOST_MM, HUBuffer
 
-MOST_VOXELS = 2**31  # 4 GiB as int16; 512 x 512 x 8192
+MOST_VOXELS = 2**30  # 2 GiB as int16; 512 x 512 x 4096
 MOST_PACKED = 1100  # deflate packs 1032 to 1 at best, which nothing but one value throughout reaches
-MOST_PACKED_CT = 250  # noise and edges of any CT in any window stay far below
+MOST_PACKED_CT = 100  # CT in a window pack to about 6, as float64 to some 30
 SMALL = 1 << 28  # bytes; what unpacks to less is unpacked whatever its ratio
 MOST_BEHIND = 1 << 26  # bytes behind the voxels
 _CHUNK = 1 << 17
@@ -87,6 +87,23 @@ def check_size(path: Path, shape: tuple[int, ...], dtype: np.dtype, packed: int 
             f"{path} claims {size} voxels ({promised} bytes) in {packed} compressed bytes, which no scan fits in; "
             "it is damaged or incomplete, copy or export it again."
         )
+
+
+def check_grid(path: Path, matrix: np.ndarray) -> None:
+    """Refuse a grid that no volume can have.
+
+    Args:
+        matrix: 4x4 IJK to RAS, mm.
+
+    Raises:
+        InputError: not finite, singular, or voxels of an impossible size.
+    """
+    lengths = np.linalg.norm(matrix[:3, :3], axis=0)
+    if not (np.isfinite(matrix).all() and (lengths > 0).all() and abs(np.linalg.det(matrix[:3, :3] / lengths)) > 1e-6):
+        raise InputError(f"{path} has no usable orientation (its affine matrix is singular); export it again.")
+    if lengths.min() < LEAST_MM or lengths.max() > MOST_MM:
+        size = " x ".join(f"{value:.4g}" for value in lengths)
+        raise InputError(f"{path} has voxels of {size} mm, which no CT has; its header is damaged or not in millimeters.")
 
 
 @contextmanager

@@ -119,7 +119,7 @@ def read_json(path: str | Path) -> Any:
 
 
 def _no_number(text: str) -> None:
-    raise ValueError(f"{text} is no number")
+    raise ValueError(f"{text} is not a number")
 
 
 def _headed(record: dict, columns: dict[str, str]) -> dict:

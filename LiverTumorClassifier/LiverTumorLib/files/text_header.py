@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import io
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -19,8 +21,10 @@ from ..errors import InputError
 from .stored import DAMAGE, MOST_BEHIND, SMALL, check_regular, check_size, read_behind, read_hu, unpacked
 
 NRRD_ENDINGS = (".nrrd", ".nhdr")
-_LONGEST = 1 << 20  # bytes; a header is text, and what has none of it is no header
+MOST_NUMBER = 1e12  # no length in a header is longer, whatever its unit
+_LONGEST = 1 << 20  # bytes; a header is text, and what has none of it is not a header
 _MOST_FILES = 100_000
+_MM = {"m": 1000.0, "cm": 10.0, "um": 0.001, "µm": 0.001, "micron": 0.001, "microns": 0.001}
 _PATTERN = re.compile(r"[^%]*%0?\d{0,2}d[^%]*")  # the only kind of pattern for file names that is followed
 
 
@@ -36,14 +40,17 @@ class TextHeader:
     def numbers(self, name: str) -> list[float]:
         """The numbers of a field, none where it is missing. Raises InputError where it has something else."""
         try:
-            return [float(text) for text in self.fields.get(name, "").split()]
+            values = [float(text) for text in self.fields.get(name, "").split()]
         except ValueError:
             raise self.damaged(f'"{self.fields[name][:40]}" for {name}') from None
+        if any(MOST_NUMBER < abs(value) < math.inf for value in values):
+            raise self.damaged(f'"{self.fields[name][:40]}" for {name}')
+        return values
 
     def wholes(self, name: str) -> list[int]:
         """Whole numbers of a field, as `numbers`."""
         values = self.numbers(name)
-        if not all(value.is_integer() and abs(value) < 2**40 for value in values):
+        if not all(value.is_integer() for value in values):
             raise self.damaged(f'"{self.fields[name][:40]}" for {name}')
         return [int(value) for value in values]
 
@@ -137,6 +144,17 @@ def data_file(path: Path) -> Path:
         return path
 
 
+def in_mm(matrix: np.ndarray, unit: str) -> tuple[np.ndarray, tuple[str, ...]]:
+    """A 4x4 matrix in the unit that the header names, in mm. ITK takes any as mm, which stays where nothing else makes sense."""
+    scale = _MM.get(unit)
+    if scale is None:
+        return matrix, ()
+    sizes = np.linalg.norm(matrix[:3, :3], axis=0)
+    if not (sizes.min() * scale > 0.05 and sizes.max() * scale < 15):
+        return matrix, (f"The file gives lengths in {unit}, which its voxel size contradicts; they were taken as mm, as in ITK.",)
+    return np.diag([scale, scale, scale, 1.0]) @ matrix, (f"The file gives lengths in {unit}; they were converted to millimeters.",)
+
+
 def read_layout(path: Path, layout: Layout, most_packed: float) -> tuple[np.ndarray, tuple[str, ...]]:
     """Read the voxels of a layout as (k, j, i) int16 or float32, and notes on what is left over.
 
@@ -157,8 +175,7 @@ def read_layout(path: Path, layout: Layout, most_packed: float) -> tuple[np.ndar
     if text and held > SMALL:
         raise InputError(f"{path} holds its voxels as text, too many of them; save it with gzip, in Slicer for example.")
     try:
-        with contextlib.ExitStack() as stack:
-            parts = _opened(stack, layout, skip)
+        with contextlib.closing(_opened(layout, skip)) as parts:
             file = io.BufferedReader(_Joined(parts), 1 << 17)
             if text:
                 file = io.BytesIO(_from_text(file.read(), layout))
@@ -173,30 +190,28 @@ def read_layout(path: Path, layout: Layout, most_packed: float) -> tuple[np.ndar
     return array, (f"The file holds {behind} bytes more than the {layout.shape[0]} slices of its header; they were left out.",)
 
 
-def _opened(stack: contextlib.ExitStack, layout: Layout, skip: int) -> Iterator[io.BufferedIOBase]:
+def _opened(layout: Layout, skip: int) -> Iterator[BinaryIO]:
     for file in layout.files:
-        with contextlib.ExitStack() as one:
-            yield one.enter_context(unpacked(file, None if layout.packing in ("ascii", "hex") else layout.packing, skip))
+        with unpacked(file, None if layout.packing in ("ascii", "hex") else layout.packing, skip) as opened:
+            yield opened
 
 
 class _Joined(io.RawIOBase):
     """Files one behind the other as one."""
 
-    def __init__(self, parts: Iterator) -> None:
+    def __init__(self, parts: Iterator[BinaryIO]) -> None:
         self._parts, self._part = parts, next(parts)
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, target) -> int:
-        while True:
+        while self._part is not None:
             count = self._part.readinto(target)
             if count:
                 return count
-            following = next(self._parts, None)
-            if following is None:
-                return 0
-            self._part = following
+            self._part = next(self._parts, None)
+        return 0
 
 
 def _from_text(text: bytes, layout: Layout) -> bytes:

@@ -34,7 +34,7 @@ def check_units(array: np.ndarray, name: str) -> None:
         name: what to call the volume.
 
     Raises:
-        InputError: the values are no HU, as a whole or in some slices.
+        InputError: the values are not HU, as a whole or in some slices.
     """
     values = spread_sample(array, 200_000)
     values = values[np.isfinite(values)].astype(np.float64)
@@ -49,7 +49,7 @@ def check_units(array: np.ndarray, name: str) -> None:
         raise InputError(f"{name} has values from {low:.3g} to {high:.3g}, which no CT has; export it again.")
     if top - bottom < 20 and not whole:
         raise InputError(
-            f"{name} has values from {low:.3g} to {high:.3g} only, so its intensities were normalised; a CT in Hounsfield units is needed."
+            f"{name} has values from {low:.3g} to {high:.3g} only, so its intensities were normalized; a CT in Hounsfield units is needed."
         )
     lowest, highest = _extremes(array)
     if any(least <= lowest <= least + 1 and most - 1 <= highest <= most for least, most in _GRAY):
@@ -152,11 +152,11 @@ def _spread(values: np.ndarray) -> float:
 
 
 def _fault(values: np.ndarray, offset: float | None, whole: bool) -> str | None:
-    """What was done to values that are no HU, and what to do; None where nothing can be told."""
+    """What was done to values that are not HU, and what to do; None where nothing can be told."""
+    if offset is not None and (values.size >= _JUDGED or _usual(offset)):
+        return _offset_sentence(offset)
     if values.size < _JUDGED:
         return _offset_sentence(float(OFFSET_HU)) if _all_near(values, OFFSET_HU) else None
-    if offset is not None:
-        return _offset_sentence(offset)
     for modulus in (65536, 4096):
         unwrapped = _unwrapped(values, modulus)
         if unwrapped is not None and measured_offset(unwrapped) is not None:
@@ -190,13 +190,19 @@ def _fault(values: np.ndarray, offset: float | None, whole: bool) -> str | None:
     )
 
 
+def _usual(offset: float) -> list[int]:
+    """The customary offsets that a measured one may be, the nearest first."""
+    return sorted((value for value in _USUAL if abs(value - offset) < 60), key=lambda value: abs(value - offset))
+
+
 def _offset_sentence(offset: float) -> str:
-    usual = sorted((value for value in _USUAL if abs(value - offset) < 60), key=lambda value: abs(value - offset))
+    usual = _usual(offset)
     what = " or ".join(map(str, usual)) if usual else f"{offset:.0f}"
     verb = f"subtract {what} from its values" if offset > 0 else f"add {what.replace('-', '')} to its values"
     exact = "the one that its source names, or that brings" if len(usual) > 1 else "whichever brings"
+    twice = "was subtracted twice, perhaps; " if offset < 0 and usual else ""
     return (
-        f"looks like a CT stored with an offset of {what} (measured: about {offset:.0f}; soft tissue lies near {offset + 50:.0f}); "
+        f"looks like a CT stored with an offset of {what} ({twice}measured: about {offset:.0f}; soft tissue lies near {offset + 50:.0f}); "
         f"{verb} ({exact} air to -1000 and fat to -100) and try again."
     )
 
@@ -249,8 +255,8 @@ def _refuse_mr(values: np.ndarray, top: float, name: str) -> None:
     tissue = np.median(values[values > 0.05 * top])
     if background > 0.2 and not windowed and top < 12 * tissue:
         raise InputError(
-            f"{name} has no negative values, as MR images and rescaled CT have none, so it cannot be a CT in Hounsfield units; "
-            "choose the CT, or export it again without rescaling."
+            f"{name} has no negative values, as MR images have, so it cannot be a CT in Hounsfield units; choose the CT, "
+            "or export it again if its values were rescaled."
         )
 
 

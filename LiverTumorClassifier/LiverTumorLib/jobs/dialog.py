@@ -28,16 +28,16 @@ class Dialog:
             self._questions.put(line.decode("utf-8", errors="replace"))
 
     def close(self) -> None:
-        """Nobody will ask any more."""
+        """Nobody will ask anymore."""
         self._questions.put(None)
 
     def question(self) -> str | None:
-        """Wait for a question and answer with the newest one; None when nobody will ask any more."""
+        """Wait for a question and return the newest one; None when nobody will ask anymore."""
         newest = self._questions.get()
         while newest is not None and not self._questions.empty():
             newest = self._questions.get()
         return newest
 
     def answer(self, **fields: object) -> None:
-        """Send an answer. Raises OSError when nobody listens any more."""
+        """Send an answer. Raises OSError when nobody listens anymore."""
         self._send(event="answer", **fields)

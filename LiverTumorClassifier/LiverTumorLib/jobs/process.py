@@ -154,10 +154,10 @@ class Job:
         return self._outcome
 
     def wait(self, timeout: float | None = None, serve: Callable[[], object] | None = None) -> CaseOutput:
-        """Wait for the end and answer with the results.
+        """Wait for the end and return the results.
 
         Args:
-            timeout: seconds; TimeoutError after that, and the run goes on.
+            timeout: seconds; TimeoutError after that, and the run continues.
             serve: called again and again while waiting, to keep a window alive (Qt's processEvents).
 
         Raises the LiverTumorError the run ended with. Ctrl-C stops the run and raises Cancelled; any other exception that
@@ -237,7 +237,7 @@ class Job:
         return error
 
     def _results(self, folder: Path, log: str):
-        """What `output` answers with; raises LiverTumorError."""
+        """What `output` returns; raises LiverTumorError."""
         return load_output(folder)
 
     def _error(self, exit_code: int, log: str) -> LiverTumorError:

@@ -1,7 +1,7 @@
 """What travels between a program and its worker: the job folder, the event lines, the result files. Starts nothing itself.
 
 A job folder holds `job.json`, the pixels as an uncompressed .npy that the worker maps into memory (or `job.json` names the files that
-the worker reads itself, see `source`), and `output/`. The worker answers with one JSON object a line:
+the worker reads itself, see `source`), and `output/`. The worker returns one JSON object a line:
 
     {"event": "progress", "stage": str, "fraction": 0..1, "message": str, "remaining_s": float or null}
     {"event": "file", "path": str or null}                              a file that is opened by a reader that may crash; null: no more
@@ -21,6 +21,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from tokenize import TokenError
 
 import numpy as np
 
@@ -40,8 +41,9 @@ TASKS = {
 }
 DIALOGS = {"live"}  # tasks that are asked questions while they run
 RESULT_FILE, ARRAY = "result.json", "volume.npy"
-# What files raise that nobody has written with this version; a MemoryError is an array's size that is no size.
-_DAMAGE = (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, MemoryError, RecursionError)
+# What files raise that this version has not written; the last five come of an array's header.
+_DAMAGE = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, EOFError, MemoryError, ArithmeticError)
+_DAMAGE += (SyntaxError, TokenError)
 
 # The worker's thread count is RunOptions.threads; a count left in the environment by another program would silently overrule it.
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
@@ -83,7 +85,7 @@ def write_job(
     entry: str | None = None,
     liver: np.ndarray | None = None,
 ) -> Path:
-    """Write a job into an existing private folder made for this run alone; answers with the path of its job file.
+    """Write a job into an existing private folder made for this run alone; returns the path of its job file.
 
     Args:
         entry: "module:function" to run instead of the one `TASKS` gives for `task`; the tests use it for tasks of their own.
@@ -115,8 +117,13 @@ def write_job(
             np.save(folder / job["liver"], liver, allow_pickle=False)
         path.write_text(json.dumps(job), encoding="utf-8")
     except OSError as error:
-        raise errors.OutputError(f"The temporary folder {folder} cannot be written: {error.strerror or error}.") from error
+        raise _not_written("The CT", folder, error) from error
     return path
+
+
+def _not_written(what: str, folder: Path, error: OSError) -> errors.OutputError:
+    reason = error.strerror or "no space left on device"  # numpy says of a short write how short, and not why
+    return errors.OutputError(f"{what} cannot be written to the temporary folder {folder.parent}: {reason}; TMPDIR names another.")
 
 
 def read_job(path: str | Path) -> JobRecord:
@@ -157,7 +164,7 @@ def save_output(output: CaseOutput, folder: Path) -> None:
         unfinished.write_text(json.dumps(data), encoding="utf-8")
         os.replace(unfinished, folder / RESULT_FILE)
     except OSError as error:
-        raise errors.OutputError(f"The results cannot be written to {folder}: {error.strerror or error}.") from error
+        raise _not_written("The results", folder.parent, error) from error
 
 
 def load_output(folder: str | Path) -> CaseOutput:
@@ -184,7 +191,7 @@ def _load_volume(folder: Path, described: dict, mmap_mode: str | None = None) ->
         raise ValueError(f"the voxels are {array.dtype}")
     texts = [described["name"], *described["notes"]]
     if not all(isinstance(text, str) for text in texts):
-        raise TypeError("a name or a note is no text")
+        raise TypeError("a name or a note is not text")
     return CTVolume(array, np.array(described["ijk_to_ras"], np.float64), texts[0], tuple(texts[1:]))
 
 
@@ -227,12 +234,12 @@ class JobState:
     _rest: bytes = b""
 
     def feed(self, data: bytes) -> list[dict]:
-        """Take bytes from the worker's stdout, in any portions; answers with the events completed by them."""
+        """Take bytes from the worker's stdout, in any portions; returns the events completed by them."""
         *lines, self._rest = (self._rest + data).split(b"\n")
         return [event for line in lines if (event := parse_event(line)) and self.take(event)]
 
     def take(self, event: dict) -> bool:
-        """Note one event; False when it is none of the protocol."""
+        """Note one event; False when it is not part of the protocol."""
         kind = event["event"]
         if kind == "progress":
             self.stage, self.fraction, self.message = event["stage"], event["fraction"], event["message"]

@@ -1,7 +1,7 @@
 """The child process: `python -m LiverTumorLib.jobs.worker JOBFILE` runs one job and prints events (see `protocol`).
 
 A closed stdin, which is also what a dead parent looks like, stops it: the next progress call raises Cancelled, and if none
-comes in time the process ends itself. Where stdin is no pipe (a terminal, a cluster's /dev/null) it is not watched.
+comes in time the process ends itself. Where stdin is not a pipe (a terminal, a cluster's /dev/null) it is not watched.
 Files of anybody's are read here, and within bounds: see `source`.
 """
 
@@ -31,7 +31,7 @@ STOP_GRACE_S = 1.5
 class EventChannel:
     """The worker's real stdout, kept for events alone: from its making on, whatever else prints to stdout lands on stderr.
 
-    Sets `stopped` when nobody listens any more, which a dead parent's worker may see before its closed stdin.
+    Sets `stopped` when nobody listens anymore, which a dead parent's worker may see before its closed stdin.
     """
 
     def __init__(self, stopped: threading.Event) -> None:
@@ -42,7 +42,7 @@ class EventChannel:
         self._lock = threading.Lock()
 
     def send(self, **event: object) -> None:
-        """Write one event; raises OSError when nobody listens any more."""
+        """Write one event; raises OSError when nobody listens anymore."""
         with self._lock:
             try:
                 self._stream.write(json.dumps(event).encode("ascii") + b"\n")
@@ -76,7 +76,7 @@ class ProgressReporter:
 
 
 def main(arguments: list[str]) -> int:
-    """Run the job file named by the only argument; answers with the exit code."""
+    """Run the job file named by the only argument; returns the exit code."""
     stopped = threading.Event()
     channel = EventChannel(stopped)
     if len(arguments) != 1:
@@ -125,7 +125,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _fail(channel: EventChannel, error: LiverTumorError) -> int:
-    with contextlib.suppress(OSError):  # nobody listens any more
+    with contextlib.suppress(OSError):  # nobody listens anymore
         channel.send(event="error", kind=type(error).__name__, message=str(error))
     return error.exit_code
 

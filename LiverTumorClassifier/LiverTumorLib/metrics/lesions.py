@@ -1,9 +1,9 @@
 """Lesion by lesion: which true lesions were found, which were missed, and which predictions are extra.
 
-The rule follows the LiTS challenge (Bilic et al. 2023): prediction and truth are split into connected components (26 neighbours);
+The rule follows the LiTS challenge (Bilic et al. 2023): prediction and truth are split into connected components (26 neighbors);
 components that overlap, directly or through others, form one group, so that a lesion predicted in two pieces, or two lesions predicted
 as one, are compared as a whole; a group counts when its intersection over union is at least `min_overlap`. Since a large lesion would
-otherwise lend its overlap to a small neighbour in the same group, a lesion must itself be covered to that share too.
+otherwise lend its overlap to a small neighbor in the same group, a lesion must itself be covered to that share too.
 """
 
 from __future__ import annotations

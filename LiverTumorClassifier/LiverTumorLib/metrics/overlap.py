@@ -76,7 +76,7 @@ class Counts:
 
     @property
     def efficiency(self) -> float:
-        """The seed papers' "efficiency": the mean of sensitivity, specificity and accuracy. Dominated by the background."""
+        """The two papers' "efficiency": the mean of sensitivity, specificity and accuracy. Dominated by the background."""
         return (self.sensitivity + self.specificity + self.accuracy) / 3
 
     @property

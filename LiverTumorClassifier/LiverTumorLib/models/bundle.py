@@ -55,7 +55,9 @@ class Bundle:
             if not path.is_file():
                 raise ModelError(f"Model '{self.id}' in {self.folder} lacks its file {name}; install the model again.")
             if path.stat().st_size != entry.get("bytes", path.stat().st_size) or _sha256(path) != entry["sha256"]:
-                raise ModelError(f"Model '{self.id}': {path} is damaged (it is not the file the manifest names); install the model again.")
+                raise ModelError(
+                    f"Model '{self.id}': {path} is damaged (its size or checksum is not the manifest's); install the model again."
+                )
 
 
 def _sha256(path: Path) -> str:
@@ -74,18 +76,18 @@ def load_bundle(folder: str | Path) -> Bundle:
     try:
         data = read_json(path)
     except FileNotFoundError:
-        raise ModelError(f"{folder} is no model bundle: it has no {MANIFEST}.") from None
+        raise ModelError(f"{folder} is not a model bundle: it has no {MANIFEST}.") from None
     except (OSError, ValueError) as error:
         raise ModelError(f"{path} cannot be read ({error}); install the model again.") from error
     if not isinstance(data, dict) or type(data.get("schema")) is not int:
-        raise ModelError(f"{path} is no model manifest; install the model again.")
+        raise ModelError(f"{path} is not a model manifest; install the model again.")
     if data["schema"] > SCHEMA:
         raise ModelError(f"{path} has schema {data['schema']}, newer than this software knows ({SCHEMA}); update LiverTumor.")
     try:
         manifest = Manifest.from_dict(data)
         manifest.files[MODEL]["sha256"]
     except (ValueError, LookupError, TypeError, AttributeError) as error:
-        raise ModelError(f"{path} is no valid model manifest ({error}); install the model again.") from error
+        raise ModelError(f"{path} is not a valid model manifest ({error}); install the model again.") from error
     return Bundle(folder, manifest)
 
 

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from ..ct.filters import Filters, check_filters
+from ..renamed import with_new_keys
 
 SCHEMA = 1
 TASKS = ("liver", "tumor", "slice")
@@ -20,7 +21,7 @@ LARGEST_SIZE, SHORTEST_MM, LONGEST_MM = 4096, 0.01, 1000.0
 def _number(name: str, value: Any) -> Any:
     """The value, when it is a finite number; raises TypeError or ValueError otherwise."""
     if isinstance(value, bool) or not math.isfinite(value):
-        raise ValueError(f"{name} is {value}, which is no number")
+        raise ValueError(f"{name} is {value}, which is not a number")
     return value
 
 
@@ -31,9 +32,9 @@ class InputSpec:
     Attributes:
         size: (rows, columns) in pixels.
         spacing_mm: canvas pixel size.
-        region: "body" (canvas on the soft tissue's centre) or "liver" (canvas on the liver, all of it).
+        region: "body" (canvas on the soft tissue's center) or "liver" (canvas on the liver, all of it).
         window_hu: HU shown as the darkest and the brightest value.
-        neighbour_mm: distance of the slices shown as first and third channel.
+        neighbor_mm: distance of the slices shown as first and third channel.
         margin_mm: room kept around the liver where region is "liver".
         liver_hu: HU that the liver's median is brought to where region is "liver"; None shows the HU as they are.
         filters: (name, strength) pairs of `ct.filters`, applied to every slice in this order; none by default.
@@ -43,7 +44,7 @@ class InputSpec:
     spacing_mm: float
     region: str = "body"
     window_hu: tuple[float, float] = (-40.0, 160.0)
-    neighbour_mm: float = 5.0
+    neighbor_mm: float = 5.0
     margin_mm: float = 10.0
     liver_hu: float | None = None
     filters: Filters = ()
@@ -53,14 +54,14 @@ class InputSpec:
             raise ValueError(f"region is {self.region!r}; it must be 'body' or 'liver'")
         if self.liver_hu is not None and self.region != "liver":
             raise ValueError("liver_hu needs the region 'liver': elsewhere nothing says where the liver is")
-        lengths = {"spacing_mm": self.spacing_mm, "neighbour_mm": self.neighbour_mm, "margin_mm": self.margin_mm}
+        lengths = {"spacing_mm": self.spacing_mm, "neighbor_mm": self.neighbor_mm, "margin_mm": self.margin_mm}
         for name, length in lengths.items():
             if not (0 <= _number(name, length) <= LONGEST_MM):
                 raise ValueError(f"{name} is {length}; it must be from 0 to {LONGEST_MM}")
         if self.spacing_mm < SHORTEST_MM:
             raise ValueError(f"spacing_mm is {self.spacing_mm}; it must be at least {SHORTEST_MM}")
         if len(self.size) != 2 or not all(1 <= _number("size", length) <= LARGEST_SIZE for length in self.size):
-            raise ValueError(f"size is {self.size}; it must be rows and columns, up to {LARGEST_SIZE}")
+            raise ValueError(f"size is {list(self.size)}; it must be two whole numbers from 1 to {LARGEST_SIZE}, rows and columns")
         if len(self.window_hu) != 2 or not _number("window_hu", self.window_hu[0]) < _number("window_hu", self.window_hu[1]):
             raise ValueError("the window's high end must lie above its low end")
         if self.liver_hu is not None:
@@ -82,7 +83,7 @@ class Manifest:
 
     Attributes:
         id, version, title: how users name and see the model.
-        task: "liver" or "tumor" (a probability per pixel), "slice" (two softmax outputs: no tumour, tumour).
+        task: "liver" or "tumor" (a probability per pixel), "slice" (two softmax outputs: no tumor, tumor).
         input: what the network is shown.
         threshold: probability from which a pixel or a slice counts as positive, chosen on validation or on held-out patients.
         sure: probability that a lesion must reach somewhere to count, chosen with the threshold; 0 asks for no more than that.
@@ -91,7 +92,7 @@ class Manifest:
         labels: the structures found, with SNOMED codes.
         training: cases, split, seed, configuration, commit, command.
         metrics: measured figures and how they were measured.
-        licence: of the weights.
+        license: of the weights.
     """
 
     id: str
@@ -101,7 +102,7 @@ class Manifest:
     input: InputSpec
     threshold: float
     files: dict[str, dict[str, Any]]
-    licence: str
+    license: str
     labels: list[dict[str, Any]] = field(default_factory=list)
     calibration: Calibration = field(default_factory=Calibration)
     sure: float = 0.0
@@ -115,24 +116,24 @@ class Manifest:
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Manifest:
         """Raises ValueError, KeyError or TypeError where the content is not a manifest of this schema."""
-        data = dict(data)
+        data = dict(with_new_keys(data))
         unknown = set(data) - {f.name for f in fields(cls)}
         if unknown:
             raise ValueError(f"unknown field {sorted(unknown)[0]!r}")
         spec = {key: tuple(value) if isinstance(value, list) else value for key, value in data.pop("input").items()}
         manifest = cls(input=InputSpec(**spec), calibration=Calibration(**data.pop("calibration", {})), **data)
-        texts = {"id": manifest.id, "version": manifest.version, "title": manifest.title, "licence": manifest.licence}
+        texts = {"id": manifest.id, "version": manifest.version, "title": manifest.title, "license": manifest.license}
         if wrong := [name for name, text in texts.items() if not isinstance(text, str) or len(text) > _LONGEST]:
-            raise ValueError(f"{wrong[0]} is no text, or too long")
+            raise ValueError(f"{wrong[0]} is not text, or too long")
         if not re.fullmatch(r"[^\x00-\x1f\x7f-\x9f/\\]+", manifest.id):
-            raise ValueError(f"{manifest.id!r} is no id")
+            raise ValueError(f"{manifest.id!r} is not an id")
         if any("/" in name or "\\" in name or name.startswith(".") for name in manifest.files):
             raise ValueError("a file name points outside the bundle")
         for name, entry in manifest.files.items():
             if not (isinstance(entry, dict) and isinstance(entry.get("bytes", 0), int) and re.fullmatch("[0-9a-f]{64}", entry["sha256"])):
-                raise ValueError(f"the entry of {name} is none of a file")
+                raise ValueError(f"the entry of {name} does not describe a file")
         if not all(isinstance(part, dict) for part in (manifest.training, manifest.metrics, *manifest.labels)):
-            raise ValueError("labels, training or metrics are no objects")
+            raise ValueError("labels, training or metrics are not objects")
         (
             _number("threshold", manifest.threshold),
             _number("slope", manifest.calibration.slope),

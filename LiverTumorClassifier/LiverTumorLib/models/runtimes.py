@@ -18,7 +18,7 @@ class LiteRT:
     title, package, module, file = "LiteRT", "ai-edge-litert", "ai_edge_litert.interpreter", MODEL
 
     def __init__(self, content: bytes, threads: int = 1, delegates: bool = True) -> None:
-        """Raises ValueError or RuntimeError where `content` is no network that LiteRT can run.
+        """Raises ValueError or RuntimeError where `content` is not a network that LiteRT can run.
 
         `delegates` false leaves out XNNPACK, for comparison.
         """
@@ -53,7 +53,7 @@ class OnnxRuntime:
     title, package, module, file = "ONNX Runtime", "onnxruntime", "onnxruntime", ONNX
 
     def __init__(self, content: bytes, threads: int = 1) -> None:
-        """Raises RuntimeError where `content` is no network that ONNX Runtime can run."""
+        """Raises RuntimeError where `content` is not a network that ONNX Runtime can run."""
         import onnxruntime
 
         options = onnxruntime.SessionOptions()

@@ -42,7 +42,7 @@ class Session:
         try:
             self._networks = [runtime(content) for _ in range(count)]
         except (ValueError, RuntimeError) as error:
-            raise ModelError(f"{path} is no network that {runtime.title} can run ({error}); install the model again.") from error
+            raise ModelError(f"{path} is not a network that {runtime.title} can run ({error}); install the model again.") from error
         network, expected = self._networks[0], (1, *bundle.manifest.input.size, 3)
         if network.input_shape != expected:
             raise ModelError(f"{path} takes inputs of shape {network.input_shape}, its manifest says {expected}.")

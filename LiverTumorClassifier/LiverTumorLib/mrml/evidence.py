@@ -30,7 +30,7 @@ def show_evidence(output: CaseOutput, ct_node) -> CaseNodes:
     check_present(ct_node)
     percent = in_percent(output.probabilities[EVIDENCE])
     if percent.shape != ct_node.GetImageData().GetDimensions()[::-1]:
-        raise InputError(f"{ct_node.GetName()} has changed its size since it was analysed; run the analysis again.")
+        raise InputError(f"{ct_node.GetName()} has changed its size since it was analyzed; run the analysis again.")
     with no_leftovers(ct_node.GetScene()):
         node = companion_node(ct_node, EVIDENCE_ROLE, "vtkMRMLScalarVolumeNode", f"{ct_node.GetName()} tumor evidence (%)")
         fill_percent(node, percent, ct_node)

@@ -66,7 +66,7 @@ def export_dicom(segmentation_node, ct_node, folder: str | Path) -> None:
     """Write a DICOM SEG into an existing folder by Slicer's own plugin, which also adds it to Slicer's DICOM database.
 
     Raises:
-        InputError: the CT is not from DICOM, or its files are not in the DICOM database any more.
+        InputError: the CT is not from DICOM, or its files are not in the DICOM database anymore.
         OutputError: the plugin says that it failed.
     """
     if problem := dicom_problem(ct_node):

@@ -51,7 +51,7 @@ def kept_threshold(segmentation_node) -> float | None:
 
 
 def segment_again(segmentation_node, ct_node, tumor_threshold: float, min_lesion_ml: float) -> CaseResult:
-    """Make the segmentation anew from the kept maps with another tumor threshold (0 to 1), and measure it.
+    """Make the segmentation again from the kept maps with another tumor threshold (0 to 1), and measure it.
 
     The user's corrections of the two segments are lost, as by a new run.
 

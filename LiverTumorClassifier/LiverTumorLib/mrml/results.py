@@ -33,7 +33,7 @@ class CaseNodes:
         lesionTable, summaryTable, sliceTable: vtkMRMLTableNode.
         plotChart: vtkMRMLPlotChartNode of the tumor probability over the slices.
         evidenceVolume: vtkMRMLScalarVolumeNode, where the slice classifier sees tumor, in percent.
-        frames, frameTable: figures of every frame where all of a sequence were analysed, and a vtkMRMLTableNode with their summaries;
+        frames, frameTable: figures of every frame where all of a sequence were analyzed, and a vtkMRMLTableNode with their summaries;
             the other nodes then show the frame that the CT node shows.
     """
 
@@ -87,7 +87,7 @@ def show_slices(output: CaseOutput, ct_node, table_node=None) -> CaseNodes:
 
 
 def measure_again(segmentation_node, ct_node) -> CaseNodes:
-    """Fill the lesion and summary tables of a segmentation anew from what its segments hold now, after a user's corrections.
+    """Fill the lesion and summary tables of a segmentation again from what its segments hold now, after a user's corrections.
 
     Notes are those on the corrected segments; suspicious slices of the run are not part of it, nor is the mean probability of lesions.
 
@@ -109,7 +109,7 @@ def measure_again(segmentation_node, ct_node) -> CaseNodes:
 
 
 def threshold_again(segmentation_node, ct_node, tumor_threshold: float, min_lesion_ml: float) -> CaseNodes:
-    """Another tumor threshold (0 to 1) on the kept probability maps, without a network; segments and tables are filled anew.
+    """Another tumor threshold (0 to 1) on the kept probability maps, without a network; segments and tables are filled again.
 
     Raises:
         InputError: see `segment_again`.
@@ -149,4 +149,4 @@ def _table(owner, role: str, ct_node, what: str):
 def check_present(ct_node) -> None:
     """Raises InputError where the CT has left the scene."""
     if ct_node.GetScene() is None:
-        raise InputError(f"{ct_node.GetName()} was removed while it was analysed, so its results were dropped; load it again.")
+        raise InputError(f"{ct_node.GetName()} was removed while it was analyzed, so its results were dropped; load it again.")

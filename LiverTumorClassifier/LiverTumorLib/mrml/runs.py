@@ -27,7 +27,7 @@ class CaseRun(ServedRun):
         volume: the CT as it is now.
         make_nodes: makes the nodes from the results; called once, on the thread that polls or waits.
         progress: called with (stage, fraction, message).
-        finished: called with this run when it is over, whether it went well or not; `result` then answers or raises.
+        finished: called with this run when it is over, whether it went well or not; `result` then returns or raises.
         liver: uint8 (k, j, i) on the volume's grid, a liver that is known already.
 
     Raises:
@@ -60,7 +60,7 @@ def options_from(arguments: dict) -> RunOptions:
     """RunOptions from keyword arguments in Slicer's spelling: `minLesionMl=0.1` is `min_lesion_ml=0.1`.
 
     Raises:
-        UsageError: an argument that is no option, or a value out of range.
+        UsageError: an argument that is not an option, or a value out of range.
     """
     names = {_camel(option.name): option.name for option in fields(RunOptions)}
     for argument in arguments:

@@ -17,7 +17,7 @@ _SURFACE = "Closed surface"
 
 
 def labels_to_segmentation(labels: np.ndarray, ct_node, segmentation_node=None, segments: Iterable[Segment] = SEGMENTS):
-    """Show labels as a segmentation with the names, colours and terminology of `segments`.
+    """Show labels as a segmentation with the names, colors and terminology of `segments`.
 
     A given segmentation keeps its other segments, its display and its name; of ours, what was in it is replaced. All segments are
     there even where they are empty, share one layer (they do not overlap) and lie under the CT's parent transform.
@@ -34,7 +34,7 @@ def labels_to_segmentation(labels: np.ndarray, ct_node, segmentation_node=None, 
         InputError: the labels do not fit the CT node, or the given segmentation cannot hold label maps.
     """
     if labels.shape != ct_node.GetImageData().GetDimensions()[::-1]:
-        raise InputError(f"{ct_node.GetName()} has changed its size since it was analysed; run the analysis again.")
+        raise InputError(f"{ct_node.GetName()} has changed its size since it was analyzed; run the analysis again.")
     node = output_node(ct_node.GetScene(), "vtkMRMLSegmentationNode", f"{ct_node.GetName()} segmentation", segmentation_node)
     with one_update(node):
         if node.GetDisplayNode() is None:
@@ -92,12 +92,12 @@ def labels_from_segmentation(segmentation_node, ct_node, segments: Iterable[Segm
 
 
 def ct_of(segmentation_node):
-    """The volume node that gave a segmentation its grid; None where there is none any more."""
+    """The volume node that gave a segmentation its grid; None where there is none anymore."""
     return segmentation_node.GetNodeReference(segmentation_node.GetReferenceImageGeometryReferenceRole())
 
 
 def _set_segment(segmentation, segment: Segment, image) -> None:
-    """Replace one segment's voxels, or add the segment; a name or colour that the user has given it stays."""
+    """Replace one segment's voxels, or add the segment; a name or color that the user has given it stays."""
     import slicer
 
     existing = segmentation.GetSegment(segment.id)

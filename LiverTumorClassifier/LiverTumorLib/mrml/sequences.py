@@ -1,7 +1,7 @@
-"""4D scans: every frame of a volume sequence analysed, and the results as sequences that follow the same browser.
+"""4D scans: every frame of a volume sequence analyzed, and the results as sequences that follow the same browser.
 
 What Slicer shows of a sequence is a proxy node, one frame at a time; an analysis of that node is one of the frame shown. Here is what it
-takes to analyse the others too.
+takes to analyze the others too.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class Frames:
 
 
 def frames_of(volume_node) -> Frames | None:
-    """The frames behind a volume node; None where it is no sequence's, or there is only one."""
+    """The frames behind a volume node; None where it does not belong to a sequence, or there is only one."""
     scene = volume_node.GetScene() if volume_node is not None else None
     for index in range(scene.GetNumberOfNodesByClass("vtkMRMLSequenceBrowserNode") if scene is not None else 0):
         browser = scene.GetNthNodeByClass(index, "vtkMRMLSequenceBrowserNode")
@@ -88,7 +88,7 @@ class SequenceRun(ServedRun):
         progress, finished, liver: as for `CaseRun`; the liver is taken for that of every frame.
 
     Raises:
-        InputError: the volume is no sequence's, or no CT. UsageError, OutputError, WorkerError: the first job cannot be started.
+        InputError: not of a sequence, or not a CT. UsageError, OutputError, WorkerError: the first job cannot be started.
     """
 
     def __init__(
@@ -101,10 +101,10 @@ class SequenceRun(ServedRun):
         finished: Callable[[SequenceRun], None] | None = None,
         liver=None,
     ) -> None:
-        ct_from_node(volume_node)  # what is no CT is told before anything runs
+        ct_from_node(volume_node)  # what is not a CT is told before anything runs
         frames = frames_of(volume_node)
         if frames is None:
-            raise InputError(f"{volume_node.GetName()} is not part of a sequence of several frames; analyse it without 'all frames'.")
+            raise InputError(f"{volume_node.GetName()} is not part of a sequence of several frames; analyze it without 'all frames'.")
         options = replace(options, keep_probabilities=False)
         count = frames.count
         self._remaining = RemainingTime(time.monotonic())
@@ -146,7 +146,7 @@ def show_frames(outputs: list[CaseOutput], frames: Frames, make_nodes: MakeNodes
     """
     check_present(frames.node)
     if frames.sequence.GetScene() is None or frames.browser.GetScene() is None or frames.count != len(outputs):
-        raise InputError(f"The sequence of {frames.node.GetName()} was changed while it was analysed, so its results were dropped.")
+        raise InputError(f"The sequence of {frames.node.GetName()} was changed while it was analyzed, so its results were dropped.")
     with no_leftovers(frames.node.GetScene()), one_update(frames.browser):
         nodes = None
         order = [number for number in range(frames.count) if number != frames.shown]

@@ -14,16 +14,16 @@ _WAIT_S = 0.02
 
 _served: set[ServedRun] = set()
 
-# Yields the jobs of a run one after the other; each yield answers with the job's output, or raises the error it ended with.
+# Yields the jobs of a run one after the other; each yield returns the job's output, or raises the error it ended with.
 Steps = Generator[Job, Any, Any]
 
 
 class ServedRun:
-    """A run that has been started. In Slicer it goes on by itself; elsewhere `wait` (or `poll` again and again) finishes it.
+    """A run that has been started. In Slicer it continues by itself; elsewhere `wait` (or `poll` again and again) finishes it.
 
     Args:
         steps: what is to be done, on the thread that polls or waits; what it returns is the result. Its first job is started here.
-        finished: called with this run when it is over, whether it went well or not; `result` then answers or raises.
+        finished: called with this run when it is over, whether it went well or not; `result` then returns or raises.
 
     Raises:
         LiverTumorError: the first job cannot be started.
@@ -78,10 +78,10 @@ class ServedRun:
         return self._over
 
     def wait(self, timeout: float | None = None):
-        """Wait for the end, serving Slicer's event loop meanwhile; answers with the result.
+        """Wait for the end, serving Slicer's event loop meanwhile; returns the result.
 
         Raises the error the run ended with (Cancelled when it was stopped, from a button for instance), and TimeoutError after
-        `timeout` seconds; the run goes on then. Ctrl-C stops it.
+        `timeout` seconds; the run continues then. Ctrl-C stops it.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         app = application()

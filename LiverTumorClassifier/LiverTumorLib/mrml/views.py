@@ -36,7 +36,7 @@ def jump_to(scene, ras: Sequence[float]) -> None:
 
 
 def mark_lesion(segmentation_node, ras: Sequence[float], text: str) -> None:
-    """Mark a place (RAS mm) with a labelled cross in all views; the segmentation has one marker, which moves."""
+    """Mark a place (RAS mm) with a labeled cross in all views; the segmentation has one marker, which moves."""
     import slicer
 
     name = f"{segmentation_node.GetName()} marker"

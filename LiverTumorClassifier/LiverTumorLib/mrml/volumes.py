@@ -22,7 +22,7 @@ def ct_from_node(node) -> CTVolume:
         node: vtkMRMLScalarVolumeNode.
 
     Returns:
-        The CT in HU, named after the node; its array is a copy, so the node may change while it is analysed.
+        The CT in HU, named after the node; its array is a copy, so the node may change while it is analyzed.
 
     Raises:
         InputError: no volume, no voxels, a label map, a vector volume, MR or other non-CT, or a nonlinear parent transform.
@@ -99,7 +99,7 @@ def transform_between(node, other) -> np.ndarray:
 def _check_kind(node) -> str:
     """The node's name, when it is a plain volume with voxels."""
     if node is None or not node.IsA("vtkMRMLVolumeNode"):
-        raise InputError("No volume is selected; choose the CT to analyse.")
+        raise InputError("No volume is selected; choose the CT to analyze.")
     name = node.GetName() or "The volume"
     if node.IsA("vtkMRMLLabelMapVolumeNode"):
         raise InputError(f"{name} is a label map, not a CT; choose the CT it was drawn on.")
@@ -109,7 +109,7 @@ def _check_kind(node) -> str:
     if image is None or image.GetNumberOfPoints() == 0 or image.GetPointData().GetScalars() is None:
         raise InputError(f"{name} has no voxels; load it again.")
     if not node.IsA("vtkMRMLScalarVolumeNode") or node.IsA("vtkMRMLTensorVolumeNode") or image.GetNumberOfScalarComponents() != 1:
-        raise InputError(f"{name} has several values in each voxel (a colour picture or vectors), so it is not a CT; choose the CT.")
+        raise InputError(f"{name} has several values in each voxel (a color picture or vectors), so it is not a CT; choose the CT.")
     return name
 
 

@@ -10,7 +10,7 @@ from ..errors import Cancelled, LiverTumorError
 
 @contextmanager
 def errors_shown(message: str, tell: Callable[[str], None], wait_cursor: bool = False) -> Iterator[None]:
-    """Show known errors as their sentence, and unexpected ones with `message` and details; a stop is no error.
+    """Show known errors as their sentence, and unexpected ones with `message` and details; a stop is not an error.
 
     Args:
         tell: also called with the sentence, for the place in the panel where the user looks.

@@ -56,11 +56,11 @@ class Panel(VTKObservationMixin):
         """Ask for missing packages, before a run. Raises RequirementError."""
 
     def launch(self, progress, finished):
-        """Start a run and answer with it. Raises LiverTumorError."""
+        """Start a run and return it. Raises LiverTumorError."""
         raise NotImplementedError
 
     def show_results(self, nodes: CaseNodes) -> str:
-        """Show a run's nodes; answers with a line for the status label."""
+        """Show a run's nodes; returns a line for the status label."""
         raise NotImplementedError
 
     def show_parameters(self) -> None:
@@ -114,7 +114,7 @@ class Panel(VTKObservationMixin):
             self.parameters.inputVolume = _first_volume()
 
     def exit(self) -> None:
-        """The module is left; a run goes on, and its results are put into the scene."""
+        """The module is left; a run continues, and its results are put into the scene."""
         self._disconnect()
 
     def cleanup(self) -> None:
@@ -173,7 +173,7 @@ class Panel(VTKObservationMixin):
             self._guiTag = None
 
     def _on_scene_closing(self, caller, event) -> None:
-        self._use(None)  # first, so that nothing is put into the scene any more
+        self._use(None)  # first, so that nothing is put into the scene anymore
         self.run.abandon()
 
     def _on_scene_closed(self, caller, event) -> None:
@@ -191,6 +191,6 @@ class Panel(VTKObservationMixin):
 
 
 def _first_volume():
-    """The scene's first plain volume that is no map of ours; None where there is none. Label maps have a class of their own."""
+    """The scene's first plain volume that is not a map of ours; None where there is none. Label maps have a class of their own."""
     nodes = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
     return next((node for node in nodes if node.GetClassName() == "vtkMRMLScalarVolumeNode" and not is_map(node)), None)

@@ -59,7 +59,7 @@ class RunControl:
     Args:
         ui: a panel's widgets, with `applyButton`, `progressBar` (0 to 100), `statusLabel` and `logText`.
         launch: starts a run; called with the receivers of its progress and of its end.
-        show_results: called with the nodes of a run that went well; answers with a line for the status label.
+        show_results: called with the nodes of a run that went well; returns a line for the status label.
         changed: called when a run has begun or ended.
         texts: what the user reads of it.
         log_lines: what the log says of a run that went well, from what `show_results` is given too.
@@ -82,7 +82,7 @@ class RunControl:
         self._launch = launch
         self._install = install
         self._show_results = show_results
-        self._show = show_results  # of the run that goes on
+        self._show = show_results  # of the run that continues
         self._changed = changed
         self._run: CaseRun | None = None
         self._starting = False

@@ -77,7 +77,7 @@ class SliceResults(VTKObservationMixin):
             self._on_slice_moved()
 
     def _observe(self, before, now, receiver):
-        """Listen to another node than before; answers with it."""
+        """Listen to another node than before; returns it."""
         if now is not before:
             if before is not None:
                 self.removeObserver(before, vtk.vtkCommand.ModifiedEvent, receiver)

@@ -84,7 +84,7 @@ def gallbladder(patient: Patient, x: Array, y: Array, z: float | Array) -> Array
 
 
 def liver(patient: Patient, x: Array, y: Array, z: float | Array, cavity_distance: Array, diaphragm_distance: Array) -> Array:
-    """The liver: what lies under the right dome and above the visceral surface, less its neighbours and fissures."""
+    """The liver: what lies under the right dome and above the visceral surface, less its neighbors and fissures."""
     form = patient.liver
     slope = 0.5 + form["slope"]
     floor = 110 + form["height"] + slope * x + 0.12 * np.clip(x, 0, None) + 0.13 * (y + 20) + 0.0022 * np.clip(x + 60, 0, 120) ** 2

@@ -32,7 +32,7 @@ def ellipsoid(x: Array, y: Array, z: Array, center: Point, radii: Point, turn_de
 
 
 def rounded_oval(x: Array, y: Array, a: Array | float, b: Array | float, squareness: float) -> Array:
-    """A vertical cylinder over an oval between ellipse (squareness 0) and rounded rectangle; distances along the ray from the centre."""
+    """A vertical cylinder over an oval between ellipse (squareness 0) and rounded rectangle; distances along the ray from the center."""
     u, v = (x / a) ** 2, (y / b) ** 2
     radius = np.sqrt(u + v - squareness * u * v / (u + v + 1e-6)) + 1e-4
     return np.sqrt(x * x + y * y) * (1 - 1 / radius)

@@ -1,1 +1,1 @@
-"""What is done with a CT: segment liver and tumour, classify slices, measure lesions. No Slicer, no TensorFlow."""
+"""What is done with a CT: segment liver and tumor, classify slices, measure lesions. No Slicer, no TensorFlow."""

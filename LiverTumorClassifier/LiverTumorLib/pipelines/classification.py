@@ -1,4 +1,4 @@
-"""The slice classifier: a calibrated probability of tumour for axial slices."""
+"""The slice classifier: a calibrated probability of tumor for axial slices."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .slicewise import score_slices
 def classify_case(
     volume: CTVolume, options: RunOptions | None = None, progress: Progress = no_progress, liver: np.ndarray | None = None
 ) -> CaseOutput:
-    """Score the axial slices of a CT, without looking for tumour's outline.
+    """Score the axial slices of a CT, without looking for tumor's outline.
 
     A classifier of the liver region needs the liver, and stage 1 finds it where it is not given. Where the liver is known,
     slices without it get probability 0; otherwise (a classifier of whole slices, no liver given) every slice is scored and

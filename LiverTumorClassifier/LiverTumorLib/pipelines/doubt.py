@@ -1,14 +1,16 @@
-"""Is what was found a liver, and can the result be right? Judged by anatomy, so that no network is the only judge of its own errors.
+"""Is what was found a liver, and can the result be right? Judged by anatomy, so that no network alone judges its errors.
 
-What is certain to be no liver is rejected; what is unusual is kept, with a note. The bounds leave room for children, for livers after a
-resection, and for what the scan's ends cut off:
+What is certain to be no liver is rejected; what is unusual is kept, with a note. The bounds leave room for children, for
+livers after a resection, and for what the scan's ends cut off:
 
-- Volume: about 120 to 150 ml at birth (Noda et al., Pediatr Radiol 1997), 706 ml per m² of body surface later (Urata et al., Hepatology
-  1995); after a resection a quarter or more must remain (Guglielmi et al., Dig Surg 2012); polycystic livers have more than 10 l.
-- Thickness: the liver is the thickest organ of the abdomen. The largest ball inside the true livers that models are trained on takes 0.22
-  to 0.5 of the body's width (a child's proportions are no smaller), 0.11 in a tip of 4 cm alone, and 0.12 in a left lobe alone.
-- Density: about 60 HU without contrast medium, below 0 with much fat (Boyce et al., AJR 2010), 100 to 130 HU in the portal venous phase
-  (Heiken et al., Radiology 1995).
+- Volume: about 120 to 150 ml at birth (Noda et al., Pediatr Radiol 1997), 706 ml per m² of body surface later (Urata et
+  al., Hepatology 1995); after a resection a quarter or more must remain (Guglielmi et al., Dig Surg 2012); polycystic
+  livers have more than 10 l.
+- Thickness: the liver is the thickest organ of the abdomen. The largest ball inside the true livers of the training data
+  takes 0.22 to 0.5 of the body's width (a child's proportions are not smaller), 0.11 in a tip of 4 cm alone, and 0.12 in a
+  fifth of the liver at its left.
+- Density: about 60 HU without contrast medium, below 0 with much fat (Boyce et al., AJR 2010), 100 to 130 HU in the
+  portal venous phase (Heiken et al., Radiology 1995).
 """
 
 from __future__ import annotations
@@ -20,20 +22,18 @@ from .results import CaseSummary
 from .survey import Survey, find_spine, survey
 
 NO_LIVER = "No liver found."
-SMALLEST_ML, ORDINARY_ML = 100.0, (400.0, 5000.0)
+SMALLEST_ML = 60.0  # half of a newborn's, since networks do not find all of a small one
+ORDINARY_ML = (400.0, 5000.0)
 THINNEST = 0.10  # diameter of the largest ball inside, by the body's width
-# Of all lean tissue at its height: true ones at most 0.43 whole, 0.6 in a slab of some centimeters, 0.65 in a scan cropped to the liver.
+# Of all lean tissue at its height: true livers take 0.43 at most, 0.6 in slabs of some centimeters, 0.66 in scans cropped to it.
 LARGEST_SHARE, LARGEST_SHARE_CROPPED = 0.7, 0.85
 EVEN_MM = 200.0  # a liver that both ends of a scan cut gets thinner within this height
 BONE_AROUND = 0.6  # true ones at most 0.2
 POSSIBLE_HU, USUAL_HU, CONTRAST_HU = (-40.0, 220.0), (30.0, 160.0), 70.0
-LEAST_SPREAD_HU, USUAL_SPREAD_HU = (
-    1.0,
-    100.0,
-)  # distance of the quartiles: noise alone makes more than the first, tumors less than the second
+LEAST_SPREAD_HU, USUAL_SPREAD_HU = 1.0, 100.0  # distance of the quartiles: noise alone makes more than the first
 SURE = 0.9  # mean probability; true livers have 0.93 and more
-LITTLE_LUNG = 0.25  # of the surroundings above: true livers have 0.36 and more, left lobes alone 0.44 in the median
-LEFT, IN_FRONT = 0.15, -0.3  # places between the body's right and left, front and back: true ones -0.6 to 0, -0.1 to 0.9
+LITTLE_LUNG = 0.25  # of the surroundings above: true livers have 0.36 and more
+LEFT, IN_FRONT = 0.15, -0.2  # between the body's right and left, front and back: true ones -0.8 to 0, -0.1 to 1
 UPSIDE_DOWN = 0.2
 BODY_MM, FLAT = (70.0, 600.0), 0.45  # width of a body; height of a whole liver by its width, which is 0.6 to 1
 LARGEST_BURDEN_PERCENT = 50.0
@@ -48,11 +48,9 @@ def rejection(found: Survey) -> str | None:
     elif found.even_mm >= EVEN_MM:
         reason = f"it goes through all {found.even_mm:.0f} mm of the scan with an even cross-section, as a limb does"
     elif not POSSIBLE_HU[0] <= found.hu <= POSSIBLE_HU[1]:
-        reason = f"its density of {found.hu:.0f} HU is no liver's"
-    elif found.spread_hu < LEAST_SPREAD_HU:
-        reason = "its density is the same throughout, as in no CT"
+        reason = f"its density of {found.hu:.0f} HU is not a liver's"
     elif found.ml < SMALLEST_ML and not found.cut:
-        reason = "it is smaller than a newborn's liver, and the scan does not cut it"
+        reason = "it is much smaller than a newborn's liver, and the scan does not cut it"
     elif found.thickness_mm < THINNEST * found.body_mm:
         reason = f"it is nowhere thicker than {found.thickness_mm:.0f} mm, too thin for a liver in a body of this width"
     elif found.ml < ORDINARY_ML[0] and _unsure(found) and (found.lung_above or 0) < LITTLE_LUNG:
@@ -106,7 +104,7 @@ def place_doubts(found: Survey) -> list[str]:
     elif left:
         notes.append(
             "The liver lies on the patient's left; unless the patient's organs are mirrored (situs inversus), the header exchanges right "
-            "and left and must be corrected."
+            "and left or turns the patient, and must be corrected before you use any result."
         )
     elif in_front:
         notes.append(f"The spine lies in front; {_TURNED}")
@@ -134,6 +132,8 @@ def density_doubts(found: Survey) -> list[str]:
     notes = []
     if not _within(found.hu, USUAL_HU):
         notes.append(f"The liver has {found.hu:.0f} HU, where {USUAL_HU[0]:.0f} to {USUAL_HU[1]:.0f} HU are usual; look at its outline.")
+    if found.spread_hu < LEAST_SPREAD_HU:
+        notes.append("The density within the liver is the same throughout, as in no CT; look whether the file is one.")
     if found.spread_hu > USUAL_SPREAD_HU:
         notes.append(f"The density within the liver varies by {found.spread_hu:.0f} HU, as over several organs; look at its outline.")
     return notes

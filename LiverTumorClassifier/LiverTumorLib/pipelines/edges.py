@@ -2,7 +2,7 @@
 
 The fast guided filter (He and Sun, "Fast Guided Filter", arXiv:1505.00996): around every canvas pixel the probability is explained as a
 linear function of the scan's density, and that function, not the probability, is interpolated to the scan's grid and applied to the
-density there. Where the scan shows no edge, what remains is an average, which cuts bends short by a fraction of a millimetre.
+density there. Where the scan shows no edge, what remains is an average, which cuts bends short by a fraction of a millimeter.
 """
 
 from __future__ import annotations

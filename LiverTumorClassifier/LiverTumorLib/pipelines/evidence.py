@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..ct import CTVolume, to_axial
-from ..ct.frame import Frame, neighbour_channels
+from ..ct.frame import Frame, neighbor_channels
 from ..errors import ModelError
 from ..models.session import Session
 from .canvas import lay_canvas
@@ -28,7 +28,7 @@ def map_evidence(
 ) -> CaseOutput:
     """The map of every axial slice, brought to the volume's grid by linear interpolation.
 
-    The cells are coarse (some centimetres), so a map says which part of a slice made it suspicious, not where a lesion ends.
+    The cells are coarse (some centimeters), so a map says which part of a slice made it suspicious, not where a lesion ends.
     It is calibrated as the slices' probabilities are, but not averaged over slices. Of a network of the liver region, only cells
     in the liver are shown, which alone decide. The arguments are as of `classify_case`.
 
@@ -60,14 +60,14 @@ def _cell_maps(session: Session, volume: CTVolume, labels: np.ndarray | None, re
     if labels is not None and not labels.any():
         return SliceMaps(np.arange(count), np.zeros((count, 1, 1), np.float32), Frame((1, 1), 1.0, (0.0, 0.0), (1.0, 1.0)))
     frame, offset_hu = lay_canvas(spec, volume, labels)
-    offset = spec.neighbour_mm / float(volume.spacing[2])
+    offset = spec.neighbor_mm / float(volume.spacing[2])
     canvas = prepared_slices(spec, volume, frame, offset_hu, part_of(report, 0, PREPARATION))
     report = part_of(report, PREPARATION, 1)
     maps = []
     for start in range(0, count, STEP):
         report(start / count)
         ks = np.arange(start, min(start + STEP, count))
-        raw = session.predict_all([neighbour_channels(canvas, k, offset) for k in ks])[1][..., 0]
+        raw = session.predict_all([neighbor_channels(canvas, k, offset) for k in ks])[1][..., 0]
         cells = calibrated(logit(raw), session.bundle.manifest.calibration)
         if spec.region == "liver":
             liver = frame.sample(labels[ks] > 0)
@@ -76,4 +76,4 @@ def _cell_maps(session: Session, volume: CTVolume, labels: np.ndarray | None, re
     cells = np.concatenate(maps)
     # The cells tile the canvas, so they lie on a coarser canvas with the same middle; that is also how they are taught.
     size = cells.shape[1:]
-    return SliceMaps(np.arange(count), cells, Frame(size, frame.spacing_mm * spec.size[0] / size[0], frame.centre, frame.voxel_mm))
+    return SliceMaps(np.arange(count), cells, Frame(size, frame.spacing_mm * spec.size[0] / size[0], frame.center, frame.voxel_mm))

@@ -10,7 +10,7 @@ from ..ct import CTVolume, to_axial
 from ..ct.region import bounding_box, components
 from .results import TUMOR, CaseSummary, Lesion
 
-# Gives the tumour probability at axial voxel coordinates (n, 3) in (k, j, i) order.
+# Gives the tumor probability at axial voxel coordinates (n, 3) in (k, j, i) order.
 ProbabilityAt = Callable[[np.ndarray], np.ndarray]
 
 
@@ -18,7 +18,7 @@ def measure(labels: np.ndarray, volume: CTVolume, tumor_probability: np.ndarray 
     """Measure every lesion and the case, on the volume's own grid.
 
     Args:
-        labels: uint8 (k, j, i) on the volume's grid; 1 liver, 2 tumour. Liver volume includes the tumour in it.
+        labels: uint8 (k, j, i) on the volume's grid; 1 liver, 2 tumor. Liver volume includes the tumor in it.
         volume: the CT, for HU statistics and geometry.
         tumor_probability: map on the same grid, for each lesion's mean probability.
 
@@ -67,7 +67,7 @@ def measure_axial(labels: np.ndarray, volume: CTVolume, probability_at: Probabil
 def axial_diameters(mask: np.ndarray, voxel_mm: tuple[float, float]) -> tuple[float, float]:
     """Longest diameter of a 2-D mask (j, i) and the longest line across it at right angles, in mm.
 
-    Measured on the convex hull, between voxel centres, which is unbiased for round shapes; never less than one (mean) voxel.
+    Measured on the convex hull, between voxel centers, which is unbiased for round shapes; never less than one (mean) voxel.
     """
     from scipy.spatial import ConvexHull, QhullError
     from scipy.spatial.distance import pdist, squareform
@@ -135,7 +135,7 @@ def _distance_mm(own: np.ndarray, corner: list[int], volume: CTVolume, surface) 
 
 
 def _surface_mm(labels: np.ndarray, liver: tuple[slice, ...], volume: CTVolume):
-    """Search tree over the centres of the outermost voxels of the liver, which lies in the box `liver`, in RAS mm.
+    """Search tree over the centers of the outermost voxels of the liver, which lies in the box `liver`, in RAS mm.
 
     A distance transform of a whole scan would take seconds. None when there is no surface.
     """
@@ -144,7 +144,7 @@ def _surface_mm(labels: np.ndarray, liver: tuple[slice, ...], volume: CTVolume):
 
     box = tuple(slice(max(part.start - 1, 0), part.stop + 1) for part in liver)
     inside = labels[box] > 0
-    # Where the scan ends it cuts the liver; that cut is no surface, so beyond the scan counts as liver.
+    # Where the scan ends it cuts the liver; that cut is not a surface, so beyond the scan counts as liver.
     shell = inside & ~binary_erosion(inside, border_value=1)
     kji = np.argwhere(shell) + [part.start for part in box]
     return cKDTree(volume.ras(kji[:, ::-1])) if len(kji) else None

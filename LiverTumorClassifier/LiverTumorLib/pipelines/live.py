@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..ct import CTVolume, to_axial
-from ..ct.frame import neighbour_channels
+from ..ct.frame import neighbor_channels
 from ..errors import Cancelled
 from ..models.session import Session
 from .canvas import lay_canvas
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 class SliceScorer:
     """The calibrated tumor probability of any axial slice of one scan, the same as that of `classify_case`.
 
-    What the network said of a slice is kept, so that the average over its neighbours costs their time only once: a step to the next
+    What the network said of a slice is kept, so that the average over its neighbors costs their time only once: a step to the next
     slice takes about as long as the network does.
 
     Args:
@@ -38,7 +38,7 @@ class SliceScorer:
         everywhere = np.arange(volume.shape[0])
         self._scored = everywhere if labels is None else everywhere[labels.any(axis=(1, 2))]
         self._session = session
-        self._offset = spec.neighbour_mm / float(volume.spacing[2])
+        self._offset = spec.neighbor_mm / float(volume.spacing[2])
         self._slice_mm = float(volume.spacing[2])
         self._reach = smoothing_reach(self._slice_mm)
         self._logits = np.full(volume.shape[0], np.nan, np.float32)
@@ -56,7 +56,7 @@ class SliceScorer:
         around = self._scored[np.clip(np.arange(place - self._reach, place + self._reach + 1), 0, len(self._scored) - 1)]
         new = np.unique(around[np.isnan(self._logits[around])])
         if len(new):
-            outputs = self._session.predict_all([neighbour_channels(self._canvas, each, self._offset) for each in new])
+            outputs = self._session.predict_all([neighbor_channels(self._canvas, each, self._offset) for each in new])
             liver = None if self._labels is None else self._frame.sample(self._labels[new] > 0)
             self._logits[new] = slice_logits(outputs, liver)
         logit = smoothed_logits(self._logits[around], self._slice_mm)[self._reach]
@@ -64,13 +64,13 @@ class SliceScorer:
 
 
 def answer_slices(volume: CTVolume, options: RunOptions, progress: Progress, dialog: Dialog, liver: np.ndarray | None = None) -> CaseOutput:
-    """A worker's task that goes on until it is stopped: each question is the index of an axial slice (0 is the most inferior one).
+    """A worker's task that continues until it is stopped: each question is the index of an axial slice (0 is the most inferior one).
 
     The first answer is `{"heights": S coordinate in mm of every slice, "fields": of every slice, as in `SliceRecord`}`, the others are
     `{"index": int, "probability": float}`. `liver` is as for `classify_case`.
 
     Raises:
-        Cancelled: when nobody asks any more, which is how it ends.
+        Cancelled: when nobody asks anymore, which is how it ends.
         ModelError, RequirementError, UsageError: the model is missing, damaged, of another task, or cannot be run.
     """
     run = Run([*liver_stage(options, liver), "slices"], options.threads, progress)

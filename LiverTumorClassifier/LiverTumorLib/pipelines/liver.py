@@ -17,7 +17,7 @@ from .slicemaps import SliceMaps
 from .slicewise import map_slices
 from .survey import survey
 
-# What is smaller than this in every axial slice is no liver but a stray answer (bowel, spleen tip) of the network.
+# What is smaller than this in every axial slice is not liver but a stray answer (bowel, spleen tip) of the network.
 SMALLEST_LIVER_MM2 = 800.0
 # Smoothing along and within slices, see `smoothed`; chosen on validation patients.
 SMOOTH_MM = (3.0, 0.0)

@@ -27,13 +27,13 @@ class RunOptions:
 
     Attributes:
         liver_model, tumor_model, slice_model: bundle ids, or paths of bundle folders.
-        tumor: run stage 2 (tumour); without it only the liver is segmented.
+        tumor: run stage 2 (tumor); without it only the liver is segmented.
         slices: run the slice classifier.
-        roi: look for tumour inside the liver region found by stage 1; False segments tumour straight from the abdomen.
-        roi_margin_mm: how far beyond the predicted liver tumour is believed, since lesions at its border are often missed by stage 1.
+        roi: look for tumor inside the liver region found by stage 1; False segments tumor straight from the abdomen.
+        roi_margin_mm: how far beyond the predicted liver tumor is accepted, since lesions at its border are often missed by stage 1.
         liver_threshold, tumor_threshold, slice_threshold: probabilities; None takes the bundle's own.
-        min_lesion_ml: smaller connected tumour regions are dropped.
-        keep_probabilities: return the liver and tumour probability maps too.
+        min_lesion_ml: smaller connected tumor regions are dropped.
+        keep_probabilities: return the liver and tumor probability maps too.
         threads: CPU threads for the networks; None uses all the process may run on.
     """
 
@@ -81,7 +81,7 @@ class RunOptions:
 
     @classmethod
     def from_dict(cls, data: dict) -> RunOptions:
-        """Raises UsageError for a name that is no option, or a value out of range."""
+        """Raises UsageError for a name that is not an option, or a value out of range."""
         unknown = set(data) - {f.name for f in fields(cls)}
         if unknown:
             raise UsageError(f"Unknown option {sorted(unknown)[0]!r}; known are {', '.join(f.name for f in fields(cls))}.")
@@ -94,7 +94,7 @@ class CaseOutput:
 
     Attributes:
         result: the figures.
-        labels: uint8 (k, j, i) on exactly the input's grid, 0 background, 1 liver, 2 tumour; None when nothing was segmented.
+        labels: uint8 (k, j, i) on exactly the input's grid, 0 background, 1 liver, 2 tumor; None when nothing was segmented.
         probabilities: "liver" and "tumor" float16 maps on the input's grid, when asked for; "evidence" of a run that maps it.
         volume: the CT, where the run has read it itself.
     """

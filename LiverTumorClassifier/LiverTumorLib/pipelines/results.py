@@ -10,7 +10,7 @@ TUMOR = 2
 
 @dataclass
 class Lesion:
-    """One connected tumour region. Diameters are axial, RECIST style; slices are axial indices (0 = most inferior).
+    """One connected tumor region. Diameters are axial, RECIST style; slices are axial indices (0 = most inferior).
 
     `distance_to_surface_mm` is 0 for a lesion at the liver's surface; None when the scan shows no surface at all.
     """
@@ -33,7 +33,7 @@ class Lesion:
 class SliceRecord:
     """One axial slice: `index` counts from the most inferior slice, `ras_s` is its S coordinate in mm.
 
-    `probability` is the calibrated probability that the slice holds tumour; None where the classifier did not run.
+    `probability` is the calibrated probability that the slice holds tumor; None where the classifier did not run.
     `field` says whether the slice is one the classifier was trained for: "liver", "no liver" (gated by the segmentation:
     probability 0 by rule) or "unknown" (the segmentation did not run).
     """
@@ -48,7 +48,7 @@ class SliceRecord:
 
 @dataclass
 class CaseSummary:
-    """Volumes in ml, burden in percent of the liver (tumour included); None where the segmentation did not run."""
+    """Volumes in ml, burden in percent of the liver (tumor included); None where the segmentation did not run."""
 
     liver_ml: float | None = None
     tumor_ml: float | None = None

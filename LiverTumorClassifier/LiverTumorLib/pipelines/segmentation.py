@@ -1,4 +1,4 @@
-"""Liver, then tumour inside it, then slices and measurements: the whole analysis of one CT."""
+"""Liver, then tumor inside it, then slices and measurements: the whole analysis of one CT."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .tumor import drop_small, find_tumor
 def segment_case(
     volume: CTVolume, options: RunOptions | None = None, progress: Progress = no_progress, liver: np.ndarray | None = None
 ) -> CaseOutput:
-    """Segment liver and tumour of a CT, score its slices and measure its lesions.
+    """Segment liver and tumor of a CT, score its slices and measure its lesions.
 
     Args:
         volume: any orientation; results come back on exactly its grid.

@@ -1,11 +1,11 @@
-"""Run a slice network along a volume: which slices, which neighbours, in small steps that can be stopped."""
+"""Run a slice network along a volume: which slices, which neighbors, in small steps that can be stopped."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from ..ct import CTVolume
-from ..ct.frame import Frame, neighbour_channels, network_slices
+from ..ct.frame import Frame, neighbor_channels, network_slices
 from ..models.manifest import Calibration, InputSpec
 from ..models.session import Session
 from .canvas import lay_canvas
@@ -14,7 +14,7 @@ from .slicemaps import SliceMaps
 
 # Slices closer than this are not all shown to a network; what lies between is interpolated.
 SLICE_STEP_MM = 2.0
-# Standard deviation of the average over neighbouring slices' logits; chosen on validation patients.
+# Standard deviation of the average over neighboring slices' logits; chosen on validation patients.
 LOGIT_SMOOTH_MM = 4.0
 # Share of a cell of the slice classifier that must be liver for the cell to count; chosen on validation patients.
 CELL_LIVER = 0.25
@@ -38,7 +38,7 @@ def map_slices(session: Session, volume: CTVolume, frame: Frame, ks: range, repo
 
 
 def score_slices(session: Session, volume: CTVolume, labels: np.ndarray | None, ks: np.ndarray, report: Report) -> np.ndarray:
-    """Calibrated probability of tumour, float32, for each axial slice in `ks` (ascending), averaged over neighbouring slices.
+    """Calibrated probability of tumor, float32, for each axial slice in `ks` (ascending), averaged over neighboring slices.
 
     `labels` (k, j, i), above 0 in the liver, lie on the volume's grid; a network of the liver region needs them.
     """
@@ -53,7 +53,7 @@ def score_slices(session: Session, volume: CTVolume, labels: np.ndarray | None, 
 
 
 def slice_logits(outputs: list[np.ndarray], liver: np.ndarray | None) -> np.ndarray:
-    """Logit of tumour, (n,), of a slice network's raw outputs (see `Session.predict_all`).
+    """Logit of tumor, (n,), of a slice network's raw outputs (see `Session.predict_all`).
 
     Where the liver is known and the network has a map of cells, the logit is that of the most suspicious cell in the liver: what is
     suspicious beside it is not asked for.
@@ -83,7 +83,7 @@ def liver_cells(liver: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def smoothed_logits(logits: np.ndarray, slice_mm: float) -> np.ndarray:
-    """Logits of consecutive slices averaged over their neighbours: a lesion is in several slices, an error often in one."""
+    """Logits of consecutive slices averaged over their neighbors: a lesion is in several slices, an error often in one."""
     from scipy.ndimage import gaussian_filter1d
 
     return gaussian_filter1d(logits, LOGIT_SMOOTH_MM / slice_mm, mode="nearest", radius=smoothing_reach(slice_mm))
@@ -95,7 +95,7 @@ def smoothing_reach(slice_mm: float) -> int:
 
 
 def calibrated(logits: np.ndarray, calibration: Calibration) -> np.ndarray:
-    """Calibrated probability of tumour of logits (n,)."""
+    """Calibrated probability of tumor of logits (n,)."""
     return 1 / (1 + np.exp(-(calibration.slope * logits + calibration.intercept)))
 
 
@@ -127,7 +127,7 @@ def part_of(report: Report, first: float, last: float) -> Report:
 def _predictions(session: Session, volume: CTVolume, frame: Frame, ks: np.ndarray, report: Report, offset_hu: float = 0.0):
     """Yield (position in ks, all raw outputs) a few slices at a time."""
     spec = session.bundle.manifest.input
-    offset = spec.neighbour_mm / float(volume.spacing[2])
+    offset = spec.neighbor_mm / float(volume.spacing[2])
     reach = int(np.ceil(offset))
     first = max(0, int(ks[0]) - reach)
     last = min(volume.shape[0] - 1, int(ks[-1]) + reach)
@@ -135,4 +135,4 @@ def _predictions(session: Session, volume: CTVolume, frame: Frame, ks: np.ndarra
     report = part_of(report, PREPARATION, 1)
     for start in range(0, len(ks), STEP):
         report(start / len(ks))
-        yield start, session.predict_all([neighbour_channels(canvas, k - first, offset) for k in ks[start : start + STEP]])
+        yield start, session.predict_all([neighbor_channels(canvas, k - first, offset) for k in ks[start : start + STEP]])

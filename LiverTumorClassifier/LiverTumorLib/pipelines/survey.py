@@ -16,8 +16,8 @@ COARSE = 96  # columns and rows of the coarse copy, at most
 FAT_HU = -30.0  # fat lies below, what is lean above
 BODY_HU, LUNG_HU = -300.0, -400.0
 BONE_HU, DENSE_BONE_HU = 150.0, 250.0  # the latter is above vessels full of contrast medium, but beyond most windows
-CUT_SHARE = 0.25  # a cross-section at the scan's end is a cut one from this part of the largest on: a tip may touch the end
-CUT_SIDE_CM2 = 15.0  # as for the ends: a flat side may touch the border
+CUT_SHARE = 0.25  # of the largest cross-section: what is smaller at the scan's end is a tip that touches it
+CUT_SIDE_CM2, SIDE_MM = 15.0, 4.0  # as much of it so near the border, where networks see little, is cut
 BESIDE_MM = (8.0, 12.0, 16.0, 20.0, 24.0)  # how far above and below a region its surroundings are looked at
 RAY_MM = 80.0  # bone is looked for no farther from a region
 DISC_MM = 24.0  # no gap between two vertebrae is higher
@@ -33,13 +33,13 @@ class Survey:
         ml: its volume.
         size_mm: its extent to left, posterior and superior.
         cut: by which ends of the scan it is cut: "lower", "upper", "side".
-        even_mm: its height where it goes through the whole scan with a cross-section that stays above half of the largest, else 0.
+        even_mm: its height where it goes through the whole scan and its cross-section stays above half of the largest, else 0.
         thickness_mm: diameter of the largest ball that fits into it.
         body_mm: width of the body at its height, without the fat under the skin.
         share: its part of all lean tissue at its height, of the same part of the body (the same leg, say).
-        bone_around: part of the rays from it that meet bone; of right, left, front and back the direction with the fewest.
-        lung_above, lung_below: part of its surroundings there that is lung, in a scan stored clipped to a window lung or fat; None where
-            the scan does not show them.
+        bone_around: part of the rays from it that meet bone, in the one of four directions where the fewest do.
+        lung_above, lung_below: part of its surroundings there that is lung, in a scan stored clipped to a window lung or fat;
+            None where the scan does not show them.
         side: its middle between the body's right (-1) and left (1).
         spine: the spine's place between the body's front (-1) and back (1); None where it is not certain.
         hu, spread_hu: its median density, and the distance between the quartiles.
@@ -75,12 +75,15 @@ def survey(mask: np.ndarray, volume: CTVolume, probability: float | None = None)
     """
     if (box := bounding_box(mask)) is None:
         return None
-    heights, middle = box[0], tuple((part.start + part.stop) // 2 for part in box)
-    areas = np.count_nonzero(mask[box], axis=(1, 2)) * (1000 * volume.voxel_ml / float(volume.spacing[2]))  # mm², right if sheared
+    heights = box[0]
+    areas = np.count_nonzero(mask[box], axis=(1, 2)) * (1000 * volume.voxel_ml / float(volume.spacing[2]))  # mm²
+    widest = heights.start + int(areas.argmax())
+    inside = np.argwhere(mask[widest])
+    within = (widest, *map(int, inside[len(inside) // 2]))  # a voxel of the region, so that the coarse copy has one too
     at_end = heights.start == 0, heights.stop == mask.shape[0]
     cut = _cut(mask, areas, at_end, volume)
-    columns, step, coarse_mm = _coarse(volume, middle)
-    slab = (slice(heights.start + (middle[0] - heights.start) % step, heights.stop, step), *columns)
+    columns, step, coarse_mm = _coarse(volume, within)
+    slab = (slice(heights.start + (widest - heights.start) % step, heights.stop, step), *columns)
     region, hu = mask[slab] > 0, volume.array[slab].astype(np.float32)
     clipped = _is_clipped(volume)
     lean = (_part_of_body(region, hu, clipped) & (hu > FAT_HU)) | region
@@ -134,9 +137,13 @@ def _is_clipped(volume: CTVolume) -> bool:
 def _cut(mask: np.ndarray, areas: np.ndarray, at_end: tuple[bool, bool], volume: CTVolume) -> frozenset[str]:
     ends = zip(("lower", "upper"), at_end, areas[[0, -1]], strict=True)
     cut = {name for name, touches, area in ends if touches and area >= CUT_SHARE * areas.max()}
-    row, column, height = volume.spacing
-    faces = np.count_nonzero(mask[:, [0, -1]]) * row + np.count_nonzero(mask[:, :, [0, -1]]) * column
-    return frozenset(cut | ({"side"} if faces * height >= 100 * CUT_SIDE_CM2 else set()))
+    border_mm2 = 0.0
+    for axis in (1, 2):
+        near = max(1, round(SIDE_MM / float(volume.spacing[2 - axis])))
+        planes = np.moveaxis(mask, axis, 0)
+        seen = np.count_nonzero(planes[:near].any(axis=0)) + np.count_nonzero(planes[-near:].any(axis=0))
+        border_mm2 += seen * float(volume.spacing[axis - 1] * volume.spacing[2])
+    return frozenset(cut | ({"side"} if border_mm2 >= 100 * CUT_SIDE_CM2 else set()))
 
 
 def _part_of_body(region: np.ndarray, hu: np.ndarray, clipped: bool) -> np.ndarray:
@@ -162,7 +169,7 @@ def _between(place: float, span: tuple[int, int]) -> float:
 
 
 def _thickness_mm(region: np.ndarray, mm: np.ndarray, at_end: tuple[bool, bool]) -> float:
-    """Diameter of the largest ball inside; what the scan's end cuts goes on beyond it."""
+    """Diameter of the largest ball inside; what the scan's end cuts continues beyond it."""
     from scipy.ndimage import distance_transform_edt
 
     padded = np.pad(region[bounding_box(region)], 1)
@@ -212,7 +219,8 @@ def _spine(hu: np.ndarray, lean: np.ndarray, mm: np.ndarray, clipped: bool) -> f
         return None
     across, along = _span(lean, 2), _span(lean, 1)
     middle, half = sum(across) / 2, MIDDLE * (across[1] - across[0]) / 2
-    hu = hu[:, :, round(middle - half) : round(middle + half) + 1]
+    columns = slice(round(middle - half), round(middle + half) + 1)
+    hu = np.where(lean[:, :, columns], hu[:, :, columns], FAT_HU)  # without the table
     # Contrast medium is as dense as what a clipped scan shows of bone, but in few places through all slices.
     bone = uniform_filter(hu, (1, 3, 3)) >= BONE_HU if clipped else maximum_filter(hu >= DENSE_BONE_HU, (1, 3, 3))
     disc = max(1, round(DISC_MM / float(mm[0])))

@@ -1,7 +1,7 @@
-"""Stage 2: tumour, in the liver that stage 1 found or straight from the abdomen.
+"""Stage 2: tumor, in the liver that stage 1 found or straight from the abdomen.
 
-At the border of the liver tumour is believed up to a margin beyond what stage 1 predicted, because lesions at the surface
-are what stage 1 misses, but not where the CT shows fat or air there; a believed tumour voxel outside the predicted liver
+At the border of the liver tumor is believed up to a margin beyond what stage 1 predicted, because lesions at the surface
+are what stage 1 misses, but not where the CT shows fat or air there; a believed tumor voxel outside the predicted liver
 counts as liver too.
 """
 
@@ -21,7 +21,7 @@ from .slicewise import map_slices
 
 # Smoothing along and within slices, see `smoothed`; chosen on validation patients.
 SMOOTH_MM = (2.0, 1.0)
-# Beyond the predicted liver, what is darker than this on average over a few mm is fat, lung or bowel gas and no tumour.
+# Beyond the predicted liver, what is darker than this on average over a few mm is fat, lung or bowel gas and no tumor.
 FAT_HU = -20.0
 _SMOOTH_MM = 2.0  # standard deviation of that average; single voxels are noise
 
@@ -36,7 +36,7 @@ def find_tumor(
         volume: CT in axial order.
         labels: the predicted liver on the volume's grid, at least one voxel of it.
         roi: look inside the liver region only; False looks at the whole abdomen and believes all of it.
-        margin_mm: how far beyond the predicted liver tumour is believed.
+        margin_mm: how far beyond the predicted liver tumor is accepted.
         report: receives the stage's fraction.
         threshold: at which the maps will be used; see `keep_sure`.
 
@@ -80,7 +80,7 @@ def keep_sure(maps: np.ndarray, threshold: float, sure: float) -> np.ndarray:
 
 
 def drop_small(labels: np.ndarray, volume: CTVolume, min_lesion_ml: float) -> None:
-    """Turn connected tumour regions under `min_lesion_ml` back into liver."""
+    """Turn connected tumor regions under `min_lesion_ml` back into liver."""
     liver = bounding_box(labels)
     found = liver and components(labels[liver] == TUMOR)
     if not found:

@@ -138,7 +138,7 @@ class ModulePanel(qmrml_widgets.qMRMLWidget):
         self.setLayout(wrapped(QtWidgets.QVBoxLayout)())
 
     def reload(self) -> None:
-        """Make the widget anew from the module's code as it is now; `slicer.util.reloadScriptedModule` ends with this."""
+        """Make the widget again from the module's code as it is now; `slicer.util.reloadScriptedModule` ends with this."""
         _make_widget(self._name, self)
 
 
@@ -208,7 +208,7 @@ def load_module(name: str) -> LoadedModule:
 
 
 def open_module(name: str):
-    """Open a module's panel as a user does; answers with its widget object."""
+    """Open a module's panel as a user does; returns its widget object."""
     module = load_module(name)
     module.widgetRepresentation().show()
     module.widgetRepresentation().isEntered = True

@@ -23,7 +23,7 @@ class PythonQtObject:
     signatures: Signatures = {}
 
     def __getattribute__(self, name: str):
-        if name in ("connect", "disconnect"):  # PySide answers with QObject's own, whatever the class says
+        if name in ("connect", "disconnect"):  # PySide returns QObject's own, whatever the class says
             return types.MethodType(vars(PythonQtObject)[name], self)
         if not name.startswith("_"):
             known = _properties(type(self))

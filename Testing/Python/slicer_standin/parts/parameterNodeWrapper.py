@@ -44,7 +44,7 @@ def parameterNodeWrapper(cls):
         object.__setattr__(self, name, value)
 
     def connectGui(self, ui) -> int:
-        """Connect the widgets with the dynamic property SlicerParameterName; answers with the tag that disconnects them."""
+        """Connect the widgets with the dynamic property SlicerParameterName; returns the tag that disconnects them."""
         connectors = {}
         for widget in vars(ui).values():
             if name := widget.property("SlicerParameterName"):

@@ -1,4 +1,4 @@
-"""Makes small labelled CT for the tests of the trainer's data side."""
+"""Makes small labeled CT for the tests of the trainer's data side."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One labelled case as arrays: CT and mask on one grid, in axial order. All that looks at labelled data reads it here."""
+"""One labeled case as arrays: CT and mask on one grid, in axial order. All that looks at labeled data reads it here."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .splits import Case
 
 
 @dataclass(frozen=True)
-class Labelled:
+class Labeled:
     """CT and mask of a case, both in axial order: `labels` uint8 (k, j, i), 0 background, 1 liver, 2 tumor."""
 
     volume: CTVolume
@@ -31,7 +31,7 @@ class Labelled:
         return np.count_nonzero(mask, axis=(1, 2)) * float(self.volume.spacing[0] * self.volume.spacing[1])
 
 
-def read_case(case: Case) -> Labelled:
+def read_case(case: Case) -> Labeled:
     """Read CT and mask of a case; one without liver has no mask, and its labels are all 0.
 
     The mask may be stored in another order of axes than its CT, as DICOM and NIfTI do, but must lie on the same voxels.
@@ -43,14 +43,14 @@ def read_case(case: Case) -> Labelled:
     volume = read_ct(case.ct)
     if case.mask is None:
         axial = to_axial(volume).volume
-        return Labelled(axial, np.zeros(axial.shape, np.uint8))
+        return Labeled(axial, np.zeros(axial.shape, np.uint8))
     labels, matrix = read_structures(case.mask) if case.mask.is_dir() else read_labels(case.mask)
     if labels.max() > TUMOR:
         unknown = ", ".join(str(value) for value in np.unique(labels) if value > TUMOR)
         raise InputError(f"{case.mask} has the label values {unknown}; use 0 background, 1 liver, 2 tumor, and no others.")
     view = to_axial(volume)
     if labels.shape == volume.shape and _apart_mm(matrix, volume.ijk_to_ras, labels.shape) <= _tolerance_mm(volume):
-        return Labelled(view.volume, view.bring(labels))
+        return Labeled(view.volume, view.bring(labels))
     axial = to_axial(CTVolume(labels, matrix)).volume
     if axial.shape != view.volume.shape:
         sizes = [" x ".join(map(str, shape[::-1])) for shape in (labels.shape, volume.shape)]
@@ -63,25 +63,26 @@ def read_case(case: Case) -> Labelled:
         # Of one size, mask and CT mostly belong together and only a header is wrong; resampling would follow that header.
         raise InputError(
             f"{case.mask} has as many voxels as its CT, but by its header ({_differing(matrix, volume.ijk_to_ras)}) it lies up to "
-            f"{apart:.3g} mm away from them; look whether the two fit voxel by voxel, and if so copy the CT's header to the mask.{_said(volume)}"
+            f"{apart:.3g} mm away from them; look whether the two fit voxel by voxel, and if so copy the CT's header to the "
+            f"mask.{_said(volume)}"
         )
-    return Labelled(view.volume, axial.array)
+    return Labeled(view.volume, axial.array)
 
 
-def read_case_apart(case: Case) -> Labelled:
+def read_case_apart(case: Case) -> Labeled:
     """`read_case` in a child process, in which a file on which a native reader crashes is an InputError too."""
     source = Source((os.path.abspath(case.ct), case.mask and os.path.abspath(case.mask)), f"{__name__}:_read_files")
     output = start_job("read", source, RunOptions(), entry=f"{__name__}:_hand_over", environment=child_environment()).wait()
-    return Labelled(output.volume, output.labels)
+    return Labeled(output.volume, output.labels)
 
 
-def _read_files(ct: str, mask: str | None) -> Labelled:
+def _read_files(ct: str, mask: str | None) -> Labeled:
     return read_case(Case("", "", Path(ct), mask and Path(mask)))
 
 
-def _hand_over(labelled: Labelled, options: RunOptions, progress: Progress) -> CaseOutput:
+def _hand_over(labeled: Labeled, options: RunOptions, progress: Progress) -> CaseOutput:
     """The task of the child that only reads."""
-    return CaseOutput(CaseResult(labelled.volume.name, CaseSummary()), labelled.labels, volume=labelled.volume)
+    return CaseOutput(CaseResult(labeled.volume.name, CaseSummary()), labeled.labels, volume=labeled.volume)
 
 
 def _differing(one: np.ndarray, other: np.ndarray) -> str:

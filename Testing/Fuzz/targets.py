@@ -1,0 +1,371 @@
+"""What is fuzzed: small valid files, how they are changed, and what takes them. A target may raise LiverTumorError and nothing else."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+import numpy as np
+from mutate import mutate_bytes, mutate_json
+
+sys.path.append(str(Path(__file__).parents[1] / "Python"))
+
+_MATRIX = np.array([[-0.8, 0, 0, 12], [0, -0.8, 0, 14], [0, 0, 3.0, -200], [0, 0, 0, 1]])
+
+
+class Changed(Exception):
+    """A file was read without a word, and what it gave is not what was written into it."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """One kind of input.
+
+    Attributes:
+        name: on the command line.
+        make: writes a valid input into a folder and returns the file that is changed.
+        take: given the changed file.
+        mutate: changes its bytes.
+    """
+
+    name: str
+    make: Callable[[Path], Path]
+    take: Callable[[Path], object]
+    mutate: Callable[[bytes, Random], bytes] = mutate_bytes
+
+
+def _ct() -> np.ndarray:
+    array = np.full((5, 12, 14), -1000, np.int16)
+    array[:, 2:-2, 2:-2] = 60
+    array[2:4, 5:8, 5:9] = 150
+    return array
+
+
+def _labels() -> np.ndarray:
+    return (_ct() > 0).astype(np.uint8) + (_ct() > 100)
+
+
+def _written_by(name: str, array: Callable[[], np.ndarray], packed: bool = False) -> Callable[[Path], Path]:
+    def make(folder: Path) -> Path:
+        path = folder / name
+        if ".nii" in name:
+            import nibabel
+
+            nibabel.save(nibabel.Nifti1Image(array().T, _MATRIX), path)
+        else:
+            import SimpleITK as sitk
+            from LiverTumorLib.files.itk import image_from
+
+            sitk.WriteImage(image_from(array(), _MATRIX), str(path), packed)
+        return path
+
+    return make
+
+
+def _series(syntax: str | None = None) -> Callable[[Path], Path]:
+    def make(folder: Path) -> Path:
+        from dicom_writer import write_series
+
+        write_series(folder / "series", _ct())
+        file = sorted((folder / "series").iterdir())[2]
+        if syntax is not None:
+            import pydicom
+
+            dataset = pydicom.dcmread(file)
+            dataset.compress(syntax)
+            dataset.save_as(file)
+        return file
+
+    return make
+
+
+def _read_ct(path: Path) -> object:
+    from LiverTumorLib.files import read_ct
+
+    return read_ct(path)
+
+
+def _read_labels(path: Path) -> object:
+    from LiverTumorLib.files import read_labels
+
+    return read_labels(path)
+
+
+def _checked(array: Callable[[], np.ndarray], read: Callable[[Path], object], voxels: Callable) -> Callable[[Path], None]:
+    """Of a packed file with a checksum: what is read is what was written."""
+
+    def take(path: Path) -> None:
+        found = voxels(read(path))
+        if found.shape != array().shape or not np.array_equal(found, array()):
+            raise Changed(path.name)
+
+    return take
+
+
+def _after_header(separator: bytes) -> Callable[[bytes, Random], bytes]:
+    return lambda content, random: mutate_bytes(content, random, content.index(separator) + len(separator))
+
+
+def _manifest(folder: Path) -> Path:
+    from LiverTumorLib.models.catalogue import SHIPPED
+
+    shutil.copytree(SHIPPED / "tumor-slice", folder / "model")
+    return folder / "model" / "manifest.json"
+
+
+def _take_manifest(path: Path) -> None:
+    from LiverTumorLib.models.bundle import load_bundle
+
+    bundle = load_bundle(path.parent)
+    bundle.verify()
+    json.dumps([bundle.describe(), bundle.card, bundle.manifest.to_dict()])
+
+
+def _model(folder: Path) -> Path:
+    _manifest(folder)
+    return folder / "model" / "model.tflite"
+
+
+def _take_model(path: Path) -> None:
+    from LiverTumorLib.errors import ModelError
+    from LiverTumorLib.models.bundle import load_bundle
+    from LiverTumorLib.models.catalogue import SHIPPED
+
+    original = (SHIPPED / "tumor-slice" / path.name).read_bytes()
+    try:
+        load_bundle(path.parent).verify()
+    except ModelError:
+        return
+    if path.read_bytes() != original:
+        raise Changed(path.name)
+
+
+def _job(folder: Path) -> Path:
+    from LiverTumorLib.ct import CTVolume
+    from LiverTumorLib.jobs import write_job
+    from LiverTumorLib.pipelines.options import RunOptions
+
+    return write_job(folder, "segment", CTVolume(_ct(), _MATRIX), RunOptions(), liver=_labels())
+
+
+def _source_job(folder: Path) -> Path:
+    from LiverTumorLib.jobs import Source, write_job
+    from LiverTumorLib.pipelines.options import RunOptions
+
+    return write_job(folder, "segment", Source(("/ct.nii", None), name="ct"), RunOptions())
+
+
+def _take_job(path: Path) -> None:
+    from LiverTumorLib.jobs.protocol import read_job
+
+    read_job(path.parent / "job.json")
+
+
+def _voxels(folder: Path) -> Path:
+    return _job(folder).parent / "volume.npy"
+
+
+def _events(folder: Path) -> Path:
+    events = [
+        {"event": "progress", "stage": "liver", "fraction": 0.5, "message": "m", "remaining_s": 3.0},
+        {"event": "file", "path": "/ct.nii"},
+        {"event": "error", "kind": "InputError", "message": "m"},
+        {"event": "result", "folder": "/output"},
+    ]
+    (folder / "events").write_text("".join(json.dumps(event) + "\n" for event in events))
+    return folder / "events"
+
+
+def _take_events(path: Path) -> None:
+    from LiverTumorLib.jobs import JobState
+
+    state = JobState()
+    state.feed(path.read_bytes())
+    f"{state.fraction:.1f} {state.stage} {state.message} {state.result_folder} {state.error} {state.file}".encode("utf-8", "replace")
+
+
+def _mutate_lines(content: bytes, random: Random) -> bytes:
+    lines = content.splitlines(keepends=True)
+    at = random.randrange(len(lines))
+    lines[at] = mutate_json(lines[at], random) + b"\n"
+    return b"".join(lines)
+
+
+def _output(folder: Path) -> Path:
+    import job_tasks
+    from LiverTumorLib.ct import CTVolume
+    from LiverTumorLib.jobs.protocol import save_output
+    from LiverTumorLib.pipelines.options import RunOptions, no_progress
+
+    save_output(job_tasks.whole(CTVolume(_ct(), _MATRIX), RunOptions(), no_progress), folder)
+    return folder / "result.json"
+
+
+def _take_output(path: Path) -> None:
+    from LiverTumorLib.jobs import load_output
+
+    load_output(path.parent)
+
+
+def _options(folder: Path) -> Path:
+    from LiverTumorLib.pipelines.options import RunOptions
+
+    (folder / "options.json").write_text(json.dumps(RunOptions(liver_threshold=0.5, threads=2).to_dict()))
+    return folder / "options.json"
+
+
+def _take_options(path: Path) -> None:
+    from LiverTumorLib.files import read_json
+    from LiverTumorLib.pipelines.options import RunOptions
+
+    try:
+        data = read_json(path)
+    except ValueError:
+        return
+    if isinstance(data, dict):
+        json.dumps(RunOptions.from_dict(data).to_dict())
+
+
+def _shipped_config(*parts: str) -> Callable[[Path], Path]:
+    def make(folder: Path) -> Path:
+        import CompressionTrainerLib
+
+        return Path(shutil.copy(Path(CompressionTrainerLib.__file__).parent.joinpath(*parts), folder / "config.toml"))
+
+    return make
+
+
+def _take_config(path: Path) -> None:
+    from CompressionTrainerLib.training.config import load_config
+
+    load_config(path)
+
+
+def _split(folder: Path) -> Path:
+    from CompressionTrainerLib.stages.evaluate import SPLIT
+
+    return Path(shutil.copy(SPLIT, folder / "split.json"))
+
+
+def _slice_split(folder: Path) -> Path:
+    content = {
+        "name": "s",
+        "kind": "slice",
+        "patients": {"train": [["a"]], "val": [["a"]], "test": [["b"]]},
+        "cases": {name: {"ct": f"{name}.nii", "mask": f"{name}_seg.nii"} for name in "ab"},
+        "slices": {"train": {"a": [0, 1]}, "val": {"a": [2]}, "test": {"b": [0, 3]}},
+        "tumor_slices": {"a": [1], "b": [3]},
+    }
+    (folder / "split.json").write_text(json.dumps(content))
+    return folder / "split.json"
+
+
+def _take_split(path: Path) -> None:
+    from CompressionTrainerLib.data.splits import load_split
+
+    split = load_split(path, path.parent)
+    split.refitted()
+    for case in split.cases["train"]:
+        split.ct_sha256(case)
+
+
+def _layout(folder: Path) -> Path:
+    content = {"labels": {"0": "background", "1": "liver", "2": "cancer"}}
+    content["training"] = [{"image": f"./imagesTr/{name}.nii", "label": f"./labelsTr/{name}.nii"} for name in "ab"]
+    (folder / "dataset.json").write_text(json.dumps(content))
+    for place in ("imagesTr", "labelsTr"):
+        (folder / place).mkdir()
+        for name in "ab":
+            (folder / place / f"{name}.nii").touch()
+    return folder / "dataset.json"
+
+
+def _take_layout(path: Path) -> None:
+    from CompressionTrainerLib.data.layouts import find_cases
+
+    "\n".join(map(str, find_cases(path.parent).problems)).encode("utf-8", "replace")
+
+
+def _summary(folder: Path) -> Path:
+    import job_tasks
+    from LiverTumorLib.cli.results import make_origin, write_files, write_summary
+    from LiverTumorLib.ct import CTVolume
+    from LiverTumorLib.pipelines.options import RunOptions, no_progress
+
+    output = job_tasks.whole(CTVolume(_ct(), _MATRIX), RunOptions(), no_progress)
+    write_files(folder, "a", output, _MATRIX, nifti=False)
+    taken_from = {"path": "/a.nii", "files": 1, "bytes": 2, "modified_ns": 3}
+    write_summary(folder, output, make_origin("segment", taken_from, RunOptions().to_dict(), [], {}), 1.0)
+    return folder / "summary.json"
+
+
+def _take_summary(path: Path) -> None:
+    from LiverTumorLib.cli.batch import TABLE_COLUMNS, _done_rows
+    from LiverTumorLib.cli.results import changed_files, check_free, edited_files, read_summary
+    from LiverTumorLib.errors import OutputError
+    from LiverTumorLib.files import write_table
+
+    summary = read_summary(path.parent)
+    if summary is not None:
+        edited_files(path.parent, summary, changed_files(path.parent, summary))
+    with contextlib.suppress(OutputError):
+        check_free(path.parent, "a", overwrite=False)
+    write_table(path.parent.parent / "cases.csv", list(_done_rows(path.parent.parent).values()), TABLE_COLUMNS)
+
+
+def _nested(make: Callable[[Path], Path]) -> Callable[[Path], Path]:
+    """In a folder of its own below the given one."""
+
+    def make_below(folder: Path) -> Path:
+        (folder / "a").mkdir()
+        return make(folder / "a")
+
+    return make_below
+
+
+def _volume(volume) -> np.ndarray:
+    return volume.array
+
+
+TARGETS = {
+    target.name: target
+    for target in (
+        Target("nifti", _written_by("a.nii", _ct), _read_ct),
+        Target("nifti-gz", _written_by("a.nii.gz", _ct), _checked(_ct, _read_ct, _volume)),
+        Target("nrrd", _written_by("a.nrrd", _ct), _read_ct),
+        Target("nrrd-gzip", _written_by("a.nrrd", _ct, packed=True), _checked(_ct, _read_ct, _volume), _after_header(b"\n\n")),
+        Target("metaimage", _written_by("a.mha", _ct), _read_ct),
+        Target("metaimage-header", _written_by("a.mhd", _ct), _read_ct),
+        Target("metaimage-zlib", _written_by("a.mha", _ct, packed=True), _checked(_ct, _read_ct, _volume), _after_header(b"LOCAL\n")),
+        Target("dicom", _series(), lambda path: _read_ct(path.parent)),
+        Target("dicom-rle", _series("1.2.840.10008.1.2.5"), lambda path: _read_ct(path.parent)),
+        Target("mask-nifti", _written_by("a.nii", _labels), _read_labels),
+        Target("mask-nifti-gz", _written_by("a.nii.gz", _labels), _checked(_labels, _read_labels, lambda found: found[0])),
+        Target("mask-nrrd", _written_by("a.seg.nrrd", _labels, packed=True), _read_labels),
+        Target(
+            "mask-nrrd-gzip",
+            _written_by("a.seg.nrrd", _labels, packed=True),
+            _checked(_labels, _read_labels, lambda found: found[0]),
+            _after_header(b"\n\n"),
+        ),
+        Target("manifest", _manifest, _take_manifest, mutate_json),
+        Target("model", _model, _take_model),
+        Target("job", _job, _take_job, mutate_json),
+        Target("job-source", _source_job, _take_job, mutate_json),
+        Target("job-voxels", _voxels, _take_job),
+        Target("events", _events, _take_events, _mutate_lines),
+        Target("output", _output, _take_output, mutate_json),
+        Target("options", _options, _take_options, mutate_json),
+        Target("config", _shipped_config("training", "configs", "tumor-slice.toml"), _take_config),
+        Target("split", _split, _take_split, mutate_json),
+        Target("split-slices", _slice_split, _take_split, mutate_json),
+        Target("layout", _layout, _take_layout, mutate_json),
+        Target("summary", _nested(_summary), _take_summary, mutate_json),
+    )
+}

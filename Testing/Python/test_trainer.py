@@ -78,7 +78,7 @@ def test_a_segmenter_is_trained_and_exported_with_its_float_twin(segmenter, data
     assert record["cases"] == {"train": ["0", "1"], "val": ["2"]}
     bundle, output = check_export(segmenter, data, tmp_path / "tiny-tumor")
     metrics = bundle.manifest.metrics
-    chosen = metrics["validation"]["dice_by_threshold"][str(bundle.manifest.threshold)]
+    chosen = metrics["validation"]["score"]
     assert metrics["int8_against_float"]["truth_dice"] == pytest.approx(chosen), "tumor's threshold is chosen by the mean over cases too"
     assert abs(metrics["int8_against_float"]["float_truth_dice"] - chosen) < 0.2
     assert "Dice with the truth" in bundle.card
@@ -128,7 +128,7 @@ def test_a_refit_trains_on_all_and_takes_the_operating_point_of_the_model_that_w
         export_run(run, data, tmp_path / "refit", ExportSettings())
     bundle = export_run(run, data, tmp_path / "refit", ExportSettings(version="0.2.0", operating_point=chosen.folder))
     assert bundle.manifest.threshold == chosen.manifest.threshold
-    assert bundle.manifest.training["operating_point"] == {"id": "chosen", "version": "0.1.0", "chosen_on": [2]}
+    assert bundle.manifest.training["operating_point"] == {"id": "chosen", "version": "0.1.0", "chosen_on": ["2"]}
     assert bundle.manifest.metrics.keys() == {"int8_against_float"}, "nothing is measured on patients it was trained on"
     assert not {"truth_dice", "float_truth_dice"} & bundle.manifest.metrics["int8_against_float"].keys()
     for said in ("Trained on cases 0, 1, 2", "those of chosen 0.1.0, chosen on cases 2", "slices of the training patients"):

@@ -234,10 +234,10 @@ def test_a_batch_that_does_not_fit_into_memory_is_halved(tiny_run, tmp_path, mon
 
     make = batches._batch
 
-    def limited(config, cases, plan, drawn):
+    def limited(config, cases, plan, *more):
         if len(plan) > 2:
             raise MemoryError
-        return make(config, cases, plan, drawn)
+        return make(config, cases, plan, *more)
 
     monkeypatch.setattr(batches, "_batch", limited)
     tiny_run(tiny_config(batch=8, epochs=1))

@@ -143,7 +143,7 @@ def _as_told(found: Found, entries: dict[str, Entry], path: Path) -> Found:
             problems.append(Problem(case.id, case.ct, what, "repair that line, or the mask"))
             continue
         # Where the whole scan has a patient, its parts have the same.
-        said = [entries[name].patient for name in (case.id, str(case.patient)) if name in entries]
+        said = [entries[name].patient for name in (case.id, case.patient) if name in entries]
         patient = next(filter(None, said), case.patient)
         told.append(replace(case, patient=patient, holds=holds))
     return _in_order(found.layout, told, problems)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import csv
-import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from LiverTumorLib.errors import InputError
+from LiverTumorLib.suggestion import did_you_mean
 
 FILE = "patients.csv"
 # What a case's labels tell: tumor and liver; the liver only, in which tumor may lie unmarked; or that the scan shows no liver at all.
@@ -64,9 +64,7 @@ def require_known(where: str, named: Iterable[str], ids: list[str], error: type[
     """Raises `error`, by default InputError, where a case is named that does not exist; `where` is who named it."""
     for case in named:
         if case not in ids:
-            near = difflib.get_close_matches(case, ids, 1)
-            there = ", ".join(ids[:20]) + (", …" if len(ids) > 20 else "")
-            raise error(f"{where}: {case!r} is not a case; " + (f"did you mean {near[0]!r}?" if near else f"there are {there}."))
+            raise error(f"{where}: {case!r} is not a case; {did_you_mean(case, ids, 'there are')}")
 
 
 def require_apart(split_file: Path, subsets: dict[str, list[str]], folder: Path) -> None:

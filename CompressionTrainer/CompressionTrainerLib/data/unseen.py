@@ -81,7 +81,7 @@ def seen_cases(training: dict, split: Split, subset: str) -> list[str]:
     """
     if split.kind != "patient":
         refit = training.get("config", {}).get("refit") and training.get("split") == split.name and subset == "val"
-        return sorted(str(case.id) for case in split.cases.get(subset, [])) if refit else []
+        return sorted(case.id for case in split.cases.get(subset, [])) if refit else []
     cases, checksums, signatures = split.cases.get(subset, []), set(training.get("train_ct_sha256", [])), known_signatures(training)
     ids = (
         {str(case) for case in training.get("cases", {}).get("train", [])}
@@ -90,11 +90,9 @@ def seen_cases(training: dict, split: Split, subset: str) -> list[str]:
     )
     return sorted(
         {
-            str(case.id)
+            case.id
             for case in cases
-            if str(case.id) in ids
-            or split.ct_sha256(case) in checksums
-            or (signatures and known_as(case_signature(case, split), signatures))
+            if case.id in ids or split.ct_sha256(case) in checksums or (signatures and known_as(case_signature(case, split), signatures))
         }
     )
 
@@ -116,7 +114,7 @@ def known_as(ct: Signature | None, signatures: dict[str, Signature]) -> str | No
 
 def case_signature(case: Case, split: Split) -> Signature | None:
     """The signature of a split's case: the one that it was frozen with, or made of its CT; None where that is missing or unreadable."""
-    if content := split.signatures.get(str(case.id)):
+    if content := split.signatures.get(case.id):
         try:
             return Signature.from_dict(content)
         except (ValueError, KeyError, TypeError) as error:

@@ -66,11 +66,13 @@ def select_cases(folder: Path | None, split_file: Path, subset: str, pairs: Sequ
 
 
 def _whole_folder(folder: Path) -> Selection:
+    from LiverTumorLib.cli.progress import visible
+
     from ..data.layouts import find_cases
 
     found = find_cases(folder)
     for problem in found.problems:
-        print(f"left out: {problem}", file=sys.stderr)
+        print(visible(f"left out: {problem}"), file=sys.stderr)
     name = folder.resolve().name
     about = {"data": name, "kind": "folder", "layout": found.layout, "subset": EVERYTHING}
     return Selection(f"{name} ({found.layout}), all {len(found.cases)} cases", found.cases, True, None, about)

@@ -31,7 +31,7 @@ def sign_bundle(folder: Path, split: Split) -> int:
     if len(cases) < len(checksums):
         missing = len(checksums) - len(cases)
         raise InputError(f"{missing} CT of {bundle.id} are not in the split '{split.name}'; give the one it was trained on.")
-    signatures = {str(case.id): signature.to_dict() for case in cases if (signature := case_signature(case, split))}
+    signatures = {case.id: signature.to_dict() for case in cases if (signature := case_signature(case, split))}
     manifest = replace(bundle.manifest, training=bundle.manifest.training | {SIGNATURES: signatures})
     files = {name: (folder / name).read_bytes() for name in (*manifest.files, CARD) if (folder / name).is_file()}
     write_bundle(folder, manifest, files)

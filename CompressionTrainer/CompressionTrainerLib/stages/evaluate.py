@@ -173,6 +173,7 @@ def _score_all(
     selection: Selection, settings: EvaluateSettings, out: Path, report: ProgressReport
 ) -> tuple[list[CaseScores], list[dict[str, str]], Mapping[str, Exception]]:
     """Scores and pictures of the cases, and what was wrong with those that were left out; raises InputError where no case is left."""
+    from LiverTumorLib.cli.progress import visible
     from LiverTumorLib.errors import InputError
 
     scored, pictures, failed = [], [], {}
@@ -189,7 +190,7 @@ def _score_all(
             scored.append(_score(case, selection, settings, picture, tell))
         except InputError as error:
             failed[name] = error
-            print(f"{name}: left out. {error}", file=sys.stderr, flush=True)
+            print(visible(f"{name}: left out. {error}"), file=sys.stderr, flush=True)
             continue
         pictures += [{"case": scored[-1].name, "file": picture.relative_to(out).as_posix()}] if picture else []
     if not scored:

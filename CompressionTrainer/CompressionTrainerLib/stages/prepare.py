@@ -137,6 +137,7 @@ def _check(
     found: Found, same_patient: Sequence[Sequence[str]], out: Path, skip_bad: bool, report: ProgressReport
 ) -> tuple[dict[str, CaseFacts], list[list[str]]]:
     """Check the cases, print and write the table; returns the facts of the usable cases and with the cases of each patient."""
+    from LiverTumorLib.cli.progress import visible
     from LiverTumorLib.errors import SomeCasesFailed
     from LiverTumorLib.files import write_table
 
@@ -153,14 +154,14 @@ def _check(
     report("check", 1.0, f"{found.layout}: {len(found.cases)} cases checked", None)
     by_name: dict[str, list[str]] = {}
     for case in found.cases:
-        by_name.setdefault(str(case.patient), []).append(case.id)
+        by_name.setdefault(case.patient, []).append(case.id)
     stated = patient_groups(facts, ([case for case in ids if case in facts] for ids in (*by_name.values(), *same_patient)))
     patient = {case: number for number, group in enumerate(stated) for case in group}
     pairs = [pair for pair in alike(facts) if pair[2] == 0 or patient[pair[0]] != patient[pair[1]]]
     patients = patient_groups(facts, [*stated, *([one, other] for one, other, apart in pairs if apart < SAME_HU)])
     problems = found.problems + problems + copies(found.cases, pairs) + known_patients(found.cases, facts)
     write_table(out / CHECK, [problem.row() for problem in problems], COLUMNS)
-    print("\n".join(map(str, problems)) or "Nothing is wrong with the data.")
+    print(visible("\n".join(map(str, problems))) or "Nothing is wrong with the data.")
     bad = {problem.case for problem in problems if problem.blocking}
     if bad and not skip_bad:
         raise SomeCasesFailed(

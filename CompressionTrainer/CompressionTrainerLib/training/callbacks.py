@@ -68,8 +68,9 @@ class PlainNames(keras.callbacks.Callback):
             self._plain = named | {f"val_{name}": f"val_{plain}" for name, plain in named.items()}
 
     def on_epoch_end(self, epoch: int, logs=None) -> None:
-        for name in self._plain.keys() & logs.keys():
-            logs[self._plain[name]] = logs.pop(name)
+        for name, plain in self._plain.items():
+            if name in logs:
+                logs[plain] = logs.pop(name)
 
 
 class Tell(keras.callbacks.Callback):

@@ -183,7 +183,7 @@ class CompressionTrainerLogic(ScriptedLoadableModuleLogic):
 
         :param dataFolder: labeled CT, laid out as LiTS, MSD, 3D-IRCADb or in pairs.
         :param outputFolder: everything that is made lies there; what is finished there is not done again.
-        :param configuration: "paper", "fast", "best", or a TOML file.
+        :param configuration: "paper", "fast", "best", "small", or a TOML file.
         :param network: a shipped training configuration ("liver-roi", "liver-tumor", "tumor-slice", ...) or a TOML file.
         :param modelName: id of the model that comes out.
         :param split: "patient", "slice" (as the classifier paper, whose figures are too good), or a split file.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,6 +18,10 @@ from LiverTumorLib.jobs.worker import EventChannel, watch_stdin
 ProgressReport = Callable[[str, float, str, dict[str, float] | None], None]
 
 
+def _epoch_line(message: str, figures: dict[str, float]) -> str:
+    return f"{message}: {', '.join(f'{name} {value:.4g}' for name, value in figures.items())}"
+
+
 class Console:
     """A line on stderr that tells how far the work is and how long it will take, and a line on stdout for each epoch."""
 
@@ -26,8 +31,7 @@ class Console:
 
     def __call__(self, stage: str, fraction: float, message: str, figures: dict[str, float] | None = None) -> None:
         if figures:
-            numbers = ", ".join(f"{name} {value:.4g}" for name, value in figures.items())
-            self._display.say(f"{message}: {numbers}")
+            self._display.say(_epoch_line(message, figures))
         if fraction < 1:
             self._display.progress(stage, fraction, message, self._remaining.update(time.monotonic(), fraction))
         else:  # what is printed next is a result, and begins a line
@@ -39,7 +43,10 @@ class Console:
 
 
 class Events:
-    """Events of the job protocol on stdout, progress with the key "metrics" where an epoch has ended; a closed stdin stops the work."""
+    """Events of the job protocol on stdout, progress with the key "metrics" where an epoch has ended; a closed stdin stops the work.
+
+    The line of each epoch goes to stderr, which is the log of who listens.
+    """
 
     def __init__(self) -> None:
         self._stopped = threading.Event()
@@ -49,6 +56,8 @@ class Events:
 
     def __call__(self, stage: str, fraction: float, message: str, figures: dict[str, float] | None = None) -> None:
         remaining = self._remaining.update(time.monotonic(), fraction)
+        if figures:
+            print(_epoch_line(message, figures), file=sys.stderr, flush=True)
         event = {"event": "progress", "stage": stage, "fraction": fraction, "message": message, "remaining_s": remaining}
         self.send(event | ({"metrics": figures} if figures else {}))
 

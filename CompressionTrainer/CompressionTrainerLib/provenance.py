@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
+from LiverTumorLib import __version__
 from LiverTumorLib.errors import OutputError
 
 CHECKOUT = Path(__file__).parents[2]
@@ -18,10 +20,11 @@ def checkout_log() -> Path | None:
 
 
 def provenance(command: str, models: list[dict]) -> dict:
-    """Date (UTC), commit, whether tracked files differ from it, command and models."""
+    """Date (UTC), version and commit of this software, whether tracked files differ from that, command and models."""
     known = commit()
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "version": __version__,
         "commit": known or "unknown",
         "uncommitted_changes": bool(known and _git("status", "--porcelain", "--untracked-files=no")),
         "command": command,
@@ -30,8 +33,17 @@ def provenance(command: str, models: list[dict]) -> dict:
 
 
 def commit() -> str:
-    """The commit of this code; "" where it is not a checkout, or there is no git."""
-    return _git("rev-parse", "HEAD")
+    """The commit of this code; "" where it is not a checkout, as after an installation, or there is no git."""
+    return _git("rev-parse", "HEAD") if (CHECKOUT / ".git").exists() else ""  # an environment may lie in somebody's checkout
+
+
+def code_of(record: Mapping, digits: int | None = None) -> str:
+    """Which code made a record of a run or a measurement: its commit (the first `digits` of it), or the package's version."""
+    known = record.get("commit")
+    if known and known != "unknown":
+        return f"commit {known[:digits]}"
+    version = record.get("version") or record.get("versions", {}).get("livertumor")
+    return f"package version {version}" if version else "unknown version"
 
 
 def append_log(path: Path, record: dict) -> None:

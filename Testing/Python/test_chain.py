@@ -20,6 +20,7 @@ from CompressionTrainerLib.workflow.config import CONFIGS, load_chain
 from CompressionTrainerLib.workflow.run import chain_status, compress, require_unchanged
 from LiverTumorLib.cli import build_parser
 from LiverTumorLib.errors import InputError, LiverTumorError, OutputError, UsageError, WorkerError
+from LiverTumorLib.models.catalogue import get_bundle
 from tiny_training import TINY
 
 pytestmark = pytest.mark.skipif(not importlib.util.find_spec("tensorflow"), reason="the chain needs the trainer's packages")
@@ -225,6 +226,12 @@ def test_shipped_configurations_are_whole(setup, name):
     assert chain_status(chain, setup.data, setup.folder / "split.json", setup.out, setup.out / "cache").stages
 
 
+def test_fast_starts_from_a_shipped_model_unless_told_otherwise():
+    assert load_chain("fast").stages["train"]["start"] == get_bundle("tumor-slice").model
+    for files in ({"start": Path("none")}, {"start": Path("none").resolve()}):
+        assert "start" not in load_chain("fast", files=files).stages["train"]
+
+
 def test_the_studys_chain_goes_through_all_stages(setup):
     chain = load_chain(STUDY)
     assert chain.stages.keys() == set(STAGES) - {"prepare"}
@@ -376,6 +383,20 @@ def test_a_stage_that_dies_without_a_word_is_a_worker_error(tmp_path, monkeypatc
     monkeypatch.setattr(child, "PROGRAM", ("no-such-program",))
     with pytest.raises(WorkerError, match="no-such-program cannot be started"):
         run_child(["train"], tmp_path / "logs/train.log", lambda event: None)
+
+
+def test_the_log_of_a_stage_holds_the_figures_of_its_epochs(tmp_path, monkeypatch):
+    code = (
+        "from CompressionTrainerLib.progress import reporting\n"
+        "with reporting(True, 'out') as report:\n"
+        "    report('train', 0.4, 'Epoch 1 of 2', None)\n"
+        "    report('train', 0.5, 'Epoch 1 of 2', {'loss': 0.51234, 'val_accuracy': 0.75})\n"
+    )
+    monkeypatch.setattr(child, "PROGRAM", (sys.executable, "-c", code))
+    told = []
+    run_child(["train"], tmp_path / "logs/train.log", told.append)
+    assert (tmp_path / "logs/train.log").read_text().splitlines()[2:] == ["Epoch 1 of 2: loss 0.5123, val_accuracy 0.75"]
+    assert {"loss": 0.51234, "val_accuracy": 0.75} in [event.get("metrics") for event in told if event]
 
 
 def test_an_exit_code_keeps_its_kind(tmp_path, monkeypatch):

@@ -44,6 +44,18 @@ def classifier_run(folder, data, size=64):
     return untrained_run(folder, data, text.replace("width = 0.35", 'architecture = "vgg16"\nwidth = 0.125'))
 
 
+FIGURES = {"accuracy", "loss", "slice_loss", "cell_loss"}
+
+
+def figures_of(folder):
+    """The figures of the training slices in a log; those of the val patients must be the same."""
+    with open(folder / "log.csv", newline="", encoding="utf-8") as file:
+        names = set(next(csv.reader(file))) - {"epoch", "learning_rate"}
+    training = {name for name in names if not name.startswith("val_")}
+    assert {f"val_{name}" for name in training - {"soft_loss"}} <= names
+    return training
+
+
 def stop_at(stage):
     """A report that stops the work when a stage tells of itself."""
 
@@ -70,6 +82,7 @@ def test_zeros_of_a_pruned_run_are_in_its_int8_file(data, tmp_path):
     assert (schedule["sparsity"], schedule["end_step"], schedule["frequency"]) == (0.3, 3, 1)
 
     quantize_run(out, data, QuantizeSettings("last", epochs=1, learning_rate=1e-3))
+    assert figures_of(out) == figures_of(out / "gradual") == figures_of(out / "quantized") == FIGURES
     bundle = export_run(out, data, tmp_path / "tiny-slice", ExportSettings("last", "0.0.1"))
     assert "Pruned: 30% of the weights" in bundle.card
     content = bundle.model.read_bytes()
@@ -102,6 +115,7 @@ def test_a_slim_run_is_smaller_and_becomes_int8(data, tmp_path):
 def test_a_student_is_slimmed_in_its_first_layers_and_still_taught(data, tmp_path, capsys):
     teacher, student = classifier_run(tmp_path / "teacher", data), tmp_path / "student"
     distill_run(teacher, read_run(teacher), data, student, DistillSettings(temperature=3.0, share=0.7, from_teacher=True))
+    assert figures_of(student) == FIGURES | {"soft_loss"}
     slim_run(student, data, tmp_path / "slim", SlimSettings(remove=0.5, epochs=1, up_to_stride=2))
     assert read_run(tmp_path / "slim").network.channels == {"block2_conv1": 8, "block2_conv2": 8}
     assert float(next(csv.DictReader((tmp_path / "slim/log.csv").open()))["soft_loss"]) > 0

@@ -51,6 +51,15 @@ def test_a_fault_is_one_row(tmp_path, fault):
     assert str(problem).startswith("error  case p: ") and str(problem).endswith(".") and "\n" not in str(problem)
 
 
+def test_what_was_repaired_while_a_ct_was_read_is_a_note(tmp_path):
+    ct = make_ct().astype(np.float32)
+    ct[0, 0, :3] = np.nan
+    facts, notes = check_case(Case("p", "p", save(tmp_path / "p.nii.gz", ct), save(tmp_path / "p_seg.nii.gz", make_labels())))
+    assert facts is not None and not any(note.blocking for note in notes)
+    [note] = [note for note in notes if "3 voxels without a finite value were set to air" in note.what]
+    assert note.file.name == "p.nii.gz" and "export the CT again" in note.remedy
+
+
 @pytest.mark.parametrize("name", ["p.nii.gz", "p_seg.nii.gz"])
 @pytest.mark.parametrize("content", [b"", b"no NIfTI at all", None])
 def test_an_unreadable_file_is_named(tmp_path, name, content):

@@ -5,10 +5,13 @@ import json
 import numpy as np
 import pytest
 from CompressionTrainerLib.data.labeled import read_case
+from CompressionTrainerLib.data.slices import cached_slices
 from CompressionTrainerLib.data.splits import load_split
 from CompressionTrainerLib.data.training_data import TrainingData
+from job_tools import posix
 from labeled_data import make_ct, make_labels, save
-from LiverTumorLib.errors import InputError
+from LiverTumorLib.errors import InputError, OutputError
+from LiverTumorLib.models.manifest import InputSpec
 
 CASES = {"full": "tumor", "liver": "liver", "bare": "none"}
 
@@ -74,3 +77,21 @@ def test_an_unknown_kind_of_case_is_named(split_file):
     split_file.write_text(json.dumps(content), encoding="utf-8")
     with pytest.raises(InputError, match="case bare holds 'spleen', not one of tumor, liver, none"):
         load_split(split_file, split_file.parent)
+
+
+@posix
+def test_a_full_disk_at_the_cache_is_said(split_file, tmp_path):
+    """A limit on the size of files fails a write midway, as a full disk does."""
+    import resource
+
+    [case, *_] = load_split(split_file, split_file.parent).cases["train"]
+    spec, cache = InputSpec((64, 64), 4.0), tmp_path / "cache"
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
+    try:
+        with pytest.raises(OutputError, match=r"cache.*image\.npy cannot be written: there is no space left; free some or choose another"):
+            cached_slices(case, spec, cache)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert [path for path in cache.rglob("*") if path.is_file()] == []
+    assert len(cached_slices(case, spec, cache).image) == 8

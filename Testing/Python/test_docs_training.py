@@ -5,7 +5,7 @@ import shlex
 from dataclasses import fields
 
 import pytest
-from CompressionTrainerLib.training.config import _SECTIONS
+from CompressionTrainerLib.training.config import _SECTIONS, load_config
 from CompressionTrainerLib.workflow.config import CONFIGS, NETWORKS
 from LiverTumorLib.cli import build_parser
 from read_extension import ROOT
@@ -22,6 +22,13 @@ def test_every_command_is_understood():
         if line.startswith("compress"):
             assert (CONFIGS / f"{arguments.config}.toml").is_file()
             assert arguments.network is None or (NETWORKS / f"{arguments.network}.toml").is_file()
+
+
+def test_the_studys_commands_are_understood():
+    lines = re.findall(r"`livertumor ([^`]*--[^`]*)`", (ROOT / "Docs" / "study.md").read_text(encoding="utf-8"))
+    distill = next(line for line in lines if line.startswith("distill"))
+    arguments = build_parser().parse_args([*shlex.split(distill), *["--data", "D", "--split", "S", "--cache", "C", "--out", "O"]])
+    assert load_config(arguments.config).task == "slice"
 
 
 def test_the_recipe_of_the_shipped_models_is_understood():

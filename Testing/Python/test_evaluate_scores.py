@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from CompressionTrainerLib.evaluation.agreement import compare_runs
 from CompressionTrainerLib.evaluation.case import Parts, score_case
-from CompressionTrainerLib.evaluation.report import case_row, write_report
+from CompressionTrainerLib.evaluation.report import case_row, markdown, write_report
 from CompressionTrainerLib.evaluation.summary import summarize
 from LiverTumorLib.ct import CTVolume
 from LiverTumorLib.pipelines.options import CaseOutput
@@ -128,6 +128,21 @@ def test_slice_figures_pool_the_slices(cases):
     assert 0.2 < liver["auc"]["skipped"] / liver["auc"]["resamples"] < 0.3
 
 
+def test_one_answer_for_all_is_said():
+    origin = {"date": "2026-01-01", "commit": "abc", "uncommitted_changes": False, "command": "x", "models": MODELS}
+    nothing = labels(np.s_[2:6, 2:8, 2:8])
+
+    def said(found, probability, threshold):
+        scored = [score_case(output(found, probability), TRUTH, volume(), "p")]
+        return markdown("One case", [case_row(case) for case in scored], summarize(scored, threshold), origin)
+
+    text = said(nothing, [0.4] * len(TRUTH), 0.5)
+    assert "**The model calls none of the 4 slices tumor" in text and "**No tumor was found in any case.**" in text
+    assert "**The model calls all of the 4 slices tumor" in said(FOUND, [0.9] * len(TRUTH), 0.5)
+    text = said(FOUND, [0.1 * k for k in range(len(TRUTH))], 0.35)
+    assert "**" not in text
+
+
 def test_report_shows_and_stores_what_was_measured(cases, tmp_path):
     import csv
     import json
@@ -139,6 +154,9 @@ def test_report_shows_and_stores_what_was_measured(cases, tmp_path):
     assert f"| 1 | {288 / 312:.3f} |" in text
     stored = json.loads((tmp_path / "evaluation.json").read_text(encoding="utf-8"))
     assert stored["cases"][2]["tumor_hd95_mm"] is None  # no surface to measure to
+    voxels = stored["summary"]["liver"]["mean_hd95_voxels_mm"]["value"]
+    assert voxels == pytest.approx(np.mean([case["liver_hd95_voxels_mm"] for case in stored["cases"]]))
+    assert "HD95 by area (mm) | HD95 by voxels (mm)" in text and "as MedPy and most papers have it" in text
     assert stored["summary"]["lesions"]["found"] == 1
     with open(tmp_path / "cases.csv", newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))

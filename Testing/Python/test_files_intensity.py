@@ -128,6 +128,25 @@ def test_mr_is_refused(scale, dtype):
     refused(mr(scale=scale).astype(dtype), "HU|Hounsfield|offset")
 
 
+@pytest.mark.parametrize("window", [(-160, 240), (-1000, 800), (-100, 160)])
+@pytest.mark.parametrize(("low", "high"), [(0, 255), (0, 254), (1, 255), (-128, 127)])
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.float32])
+def test_gray_values_are_refused_whatever_their_type(window, low, high, dtype):
+    gray = low + (np.clip(body(), *window) - window[0]) / np.ptp(window) * (high - low)
+    if dtype != np.float32:
+        gray = np.rint(gray)
+    if np.dtype(dtype).kind != "u" or low >= 0:
+        with pytest.raises(InputError, match="picture|Hounsfield units"):
+            checked(gray.astype(dtype))
+
+
+def test_gray_values_are_told_by_a_single_pixel_and_beside_voxels_without_a_number():
+    gray = ((np.clip(body((40, 64, 64)), -160, 240) + 160) / 400 * 200).astype(np.float32)
+    assert checked(gray).array.max() <= 200, "a window of a CT may have any other ends"
+    gray[7, 31, 33], gray[9, 31, 33] = 254.8, np.nan
+    refused(gray, "gray values from 0 to 254.8")
+
+
 def test_normalized_values_are_refused():
     hu = body()
     refused((hu - hu.min()) / np.ptp(hu), "normalized")

@@ -119,6 +119,20 @@ def test_adams_state_is_two_more_numbers_for_each_trained_weight(files):
     assert 8 * trained < more < 8 * trained + 1000 * len(files.trained.trainable_weights)  # the file's own bookkeeping comes on top
 
 
+def test_gzip_is_that_of_the_weights_where_a_file_holds_adams_state_too(files, tmp_path):
+    trained = keras.models.clone_model(files.trained)
+    trained.set_weights(files.trained.get_weights())
+    trained.compile(keras.optimizers.Adam())
+    trained.optimizer.build(trained.trainable_variables)
+    for variable in trained.optimizer.variables:
+        variable.assign(np.random.default_rng(1).normal(size=variable.shape).astype(variable.dtype.name))  # as after a training
+    trained.save_weights(tmp_path / "best.weights.h5")
+    (tmp_path / "run.json").write_text((files.folder / "run/run.json").read_text())
+    found, plain = (describe(find_models([str(folder)])[0]) for folder in (tmp_path, files.folder / "run"))
+    assert found["bytes"] > 2 * plain["bytes"]
+    assert found["gzip_bytes"] == pytest.approx(plain["gzip_bytes"], rel=0.01)
+
+
 def test_models_are_found_by_every_name(files):
     run, bundle = files.folder / "run", files.folder / "bundle"
     assert find_models([str(run)]) == find_models([str(run / "best.weights.h5"), str(run)])

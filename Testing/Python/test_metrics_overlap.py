@@ -72,6 +72,7 @@ def test_parallel_planes_are_their_distance_apart():
     truth[5:], prediction[7:] = True, True
     distances = surface_distances(prediction, truth, (2.5, 1, 1))
     assert distances.hd95 == pytest.approx(5.0)  # two slices of 2.5 mm
+    assert distances.hd95_voxels == pytest.approx(5.0)
     assert 0 < distances.assd < 5.0  # the walls coincide, the floors are 5 mm apart
 
 
@@ -79,9 +80,25 @@ def test_identical_masks_have_no_distance_and_empty_masks_no_answer():
     pytest.importorskip("surface_distance")
     mask = ball((12, 12, 12), (6, 6, 6), 4, (1, 1, 1))
     same = surface_distances(mask, mask, (1, 1, 1))
-    assert same.hd95 == same.assd == 0
+    assert same.hd95 == same.hd95_voxels == same.assd == 0
     nothing = surface_distances(mask, np.zeros_like(mask), (1, 1, 1))
-    assert math.isnan(nothing.hd95) and math.isnan(nothing.assd)
+    assert math.isnan(nothing.hd95) and math.isnan(nothing.hd95_voxels) and math.isnan(nothing.assd)
+
+
+@pytest.mark.parametrize(
+    ("truth", "prediction", "expected"),
+    [
+        (((12, 24, 48), 12), ((12, 24, 48), 17), 5.5901699437494745),
+        (((12, 24, 48), 10), ((10, 20, 60), 8), 9.069178573608527),
+        (((3, 10, 20), 9), ((12, 30, 70), 6), 38.14118128940258),
+    ],
+)
+def test_hd95_by_voxels_is_medpys(truth, prediction, expected):
+    """What medpy.metric.binary.hd95 of MedPy 0.5.2 gives for these balls, one of them at the edge of the grid, in mm."""
+    pytest.importorskip("surface_distance")
+    shape, spacing = (24, 48, 96), (2.0, 1.0, 0.5)
+    masks = [ball(shape, *each, spacing) for each in (prediction, truth)]
+    assert surface_distances(*masks, spacing).hd95_voxels == pytest.approx(expected, rel=1e-12)
 
 
 def test_surface_distances_agree_with_simpleitk_on_an_anisotropic_grid():

@@ -16,6 +16,7 @@ pytest.importorskip("PySide6.QtWidgets", reason="PySide6 is not installed")
 pytest.importorskip("tensorflow", reason="the trainer's tests need TensorFlow")
 
 import slicer
+from CompressionTrainerLib.workflow.config import CONFIGS
 from LiverTumorLib.errors import Cancelled, InputError, OutputError, RequirementError
 from LiverTumorLib.jobs import protocol
 from LiverTumorLib.models.catalogue import get_bundle
@@ -55,7 +56,7 @@ def choose(panel, folder: Path, out: Path | None = None) -> None:
     panel.ui.dataPath.currentPath = str(folder / "data")
     panel.ui.splitBox.setCurrentIndex(2)
     panel.ui.splitPath.currentPath = str(folder / "data" / "split.json")
-    panel.ui.configurationBox.setCurrentIndex(3)
+    panel.ui.configurationBox.setCurrentIndex(panel.ui.configurationBox.count - 1)
     panel.ui.configurationPath.currentPath = str(folder / "chain.toml")
     panel.ui.nameEdit.text = "tiny-slice"
     panel.ui.outputPath.currentPath = str(out or folder / "out")
@@ -252,6 +253,16 @@ def test_a_data_folder_and_an_output_folder_are_asked_for(folder, app, tmp_path)
     ui.nameEdit.text = ""
     ui.splitBox.setCurrentIndex(1)
     assert "look alike" in ui.splitLabel.text
+
+
+def test_every_shipped_configuration_can_be_chosen(app):
+    panel = application.open_module(NAME).panel
+    box, stages_of = panel.ui.configurationBox, {}
+    for index in range(box.count - 1):  # the last is a file of the user's
+        box.setCurrentIndex(index)
+        stages_of[box.itemText(index).partition(":")[0]] = set(stages(panel))
+    assert stages_of.keys() == {path.stem for path in CONFIGS.glob("*.toml")}
+    assert {"distill", "slim", "prune", "quantize"} <= stages_of["small"]
 
 
 def test_stages_can_be_left_out(folder, app, tmp_path):

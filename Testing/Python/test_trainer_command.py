@@ -1,10 +1,12 @@
 """The trainer's commands: what --help says, and what is said where TensorFlow is missing."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from CompressionTrainerLib.workflow.commands import STAGES
 from LiverTumorLib.cli import build_parser
 from LiverTumorLib.errors import RequirementError
 
@@ -68,6 +70,13 @@ def test_help_describes_the_command(command, capsys):
     usage, description, *_ = text.split("\n\n")
     assert len(description) > 20 and description.rstrip().endswith(".")
     assert "%%" not in text and "%(" not in text
+
+
+def test_the_help_of_compress_names_every_stage(capsys):
+    with pytest.raises(SystemExit, match="0"):
+        build_parser().parse_args(["compress", "--help"])
+    description = capsys.readouterr().out.split("\n\n")[1]
+    assert [stage for stage in STAGES if not re.search(rf"\b{stage}\b", description)] == []
 
 
 def test_every_option_has_a_help_text():

@@ -84,6 +84,13 @@ def test_figures_are_those_of_the_written_predictions(compared):
         assert figures["accuracy"]["value"] == pytest.approx(np.mean((probability >= 0.5) == truth), abs=1e-9)
 
 
+def test_one_answer_for_all_slices_is_said(folder, tmp_path, capsys):
+    options = ["--data", folder, "--split", folder / "split.json", "--cache", folder / "cache", "--subset", "val", "--out", tmp_path]
+    compare(folder / "run", *options, "--threshold", "0.000001")
+    slices = json.loads((tmp_path / "comparison.json").read_text(encoding="utf-8"))["slices"]
+    assert f"{RUN} calls all of the {slices} slices tumor" in capsys.readouterr().out
+
+
 def test_the_second_is_paired_with_the_first(compared):
     content, rows = compared
     first, second = (np.array([float(row[name]) for row in rows]) for name in (RUN, SHIPPED_MODEL))

@@ -3,6 +3,7 @@
 import argparse
 import csv
 import json
+import math
 import re
 import shutil
 import subprocess
@@ -18,7 +19,9 @@ pytest.importorskip("jinja2")
 pytest.importorskip("surface_distance")
 
 from base64 import b64decode
+from dataclasses import replace
 
+from CompressionTrainerLib.evaluation.agreement import Agreement
 from CompressionTrainerLib.evaluation.case import Parts, score_case
 from CompressionTrainerLib.evaluation.comparison import LabeledSlice, compare, rows
 from CompressionTrainerLib.evaluation.report import write_report
@@ -48,7 +51,7 @@ def report(*words):
     arguments.func(arguments)
 
 
-def write_evaluation(folder, title="three <b>cases</b>", tumor=True):
+def write_evaluation(folder, title="three <b>cases</b>", tumor=True, liver=True, agreement=None):
     """Three patients of 8 slices, the last without tumor; a picture of the first, and one that is no longer there."""
     scored = []
     for number in range(3):
@@ -62,7 +65,7 @@ def write_evaluation(folder, title="three <b>cases</b>", tumor=True):
         records = [SliceRecord(k, 5.0 * k, "liver", p) for k, p in enumerate(probability)]
         output = CaseOutput(CaseResult(f"case-{number}", CaseSummary(), [], records, MODELS, {"liver": 1.0}), found)
         volume = CTVolume(np.zeros(truth.shape, np.int16), np.diag([-5.0, -4.0, 5.0, 1]), f"case-{number}")
-        scored.append(score_case(output, truth, volume, str(number), Parts(tumor=tumor, slices=tumor)))
+        scored.append(score_case(output, truth, volume, str(number), Parts(liver, tumor, tumor), agreement))
     pictures = [{"case": f"case-{number - 1}", "file": f"pictures/{number:03d}.png"} for number in (1, 2)]
     write_report(folder, title, scored, summarize(scored, 0.5), provenance("livertumor evaluate x", MODELS), about={}, pictures=pictures)
     (folder / "pictures").mkdir()
@@ -237,6 +240,10 @@ def test_numbers_are_those_of_the_files(everything):
     [row] = cells(page, "segmentation")
     assert row["tumor Dice"].replace("\xa0", " ") == f"{mean['value']:.3f} ({mean['low']:.3f} to {mean['high']:.3f})"
     assert row["lesions found"] == "1 of 2; 0 extra"
+    surface = {name: stored["summary"]["liver"][f"mean_{name}_mm"]["value"] for name in ("hd95", "hd95_voxels")}
+    assert row["liver HD95 by area (mm)"].startswith(f"{surface['hd95']:.1f}")
+    assert row["by voxels (mm)"].startswith(f"{surface['hd95_voxels']:.1f}")
+    assert {"liver HD95 by area (mm)", "liver HD95 by voxels (mm)"} <= cells(page, "cases-1")[0].keys()
     assert [case["tumor Dice"] for case in cells(page, "cases-1")] == ["0.750", "0.000", "none there"]
     content = json.loads((folder / "found" / "comparison" / "comparison.json").read_text(encoding="utf-8"))
     for row in cells(page, "networks-1"):
@@ -341,6 +348,18 @@ def test_an_evaluation_of_the_liver_only_makes_a_page(tmp_path):
     assert "Liver and tumor segmentation" in page.titles and "Slices with and without tumor" not in page.titles
     for table in ("segmentation", "cases-1"):
         assert "liver Dice" in page.tables[table][0] and not any("tumor" in column for column in page.tables[table][0])
+
+
+def test_evaluations_of_different_kinds_with_float_twins_make_one_page(tmp_path):
+    """As training.md's 'livertumor report runs' meets them: a segmentation and a slice classifier, each with what it was asked."""
+    both = Agreement(0.99, 0.98, 0.1, 0.2, 0.3, 8, 7, 0.9, 0.8)
+    write_evaluation(tmp_path / "runs" / "liver" / "evaluate", "liver", tumor=False, agreement=replace(both, slices=0, slice_dp=math.nan))
+    write_evaluation(tmp_path / "runs" / "slices" / "evaluate", "slices", liver=False, agreement=both)
+    report(tmp_path / "runs", "--out", tmp_path / "page.html")
+    page = Page((tmp_path / "page.html").read_text(encoding="utf-8"))
+    liver, slices = cells(page, "agreement")
+    assert (liver["evaluation"], liver["liver mean dice"], liver["slices same decision"]) == ("liver", "0.990", "–")
+    assert (slices["evaluation"], slices["liver mean dice"], slices["slices same decision"]) == ("slices", "–", "0.875")
 
 
 def test_the_same_inputs_make_the_same_figures(everything, tmp_path):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 from pathlib import Path
 
 import pytest
+from CompressionTrainerLib.stages import cross_validate, distill, train
 from CompressionTrainerLib.training.config import config_from_dict, load_config
 from LiverTumorLib.errors import UsageError
 from tiny_training import TINY
@@ -21,6 +23,35 @@ def complaint(tmp_path: Path, task: str, before: str, after: str) -> str:
     with pytest.raises(UsageError) as error:
         load_config(tmp_path / "config.toml")
     return str(error.value).removeprefix(f"{tmp_path / 'config.toml'}: ")
+
+
+@pytest.mark.parametrize(
+    ("command", "words", "name"),
+    [
+        (train, ["train", "fast"], "fast"),
+        (train, ["train", "liver-roi-refit"], "refits/liver-roi-refit"),
+        (distill, ["distill", "run", "--config", "tumor-slice-student"], "tumor-slice-student"),
+        (cross_validate, ["cross-validate", "liver-tumor"], "liver-tumor"),
+    ],
+)
+def test_a_command_takes_a_shipped_configuration_by_its_name_wherever_it_is_called(tmp_path, monkeypatch, command, words, name):
+    parser = argparse.ArgumentParser()
+    command.add_parser(parser.add_subparsers())
+    data = [f"--{each}={each}" for each in ("data", "split", "cache", "out")]
+    (tmp_path / name.rpartition("/")[2]).write_text("a file of the user's is told by its ending or a separator")
+    monkeypatch.chdir(tmp_path)
+    assert load_config(parser.parse_args(words + data).config) == load_config(CONFIGS / f"{name}.toml")
+
+
+def test_a_path_is_no_name_and_what_is_neither_is_refused(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for given in ("fast.toml", "./fast", "configs/fast"):
+        with pytest.raises(UsageError, match="fast(.toml)? is not a training configuration; did you mean 'fast'"):
+            load_config(given)
+    with pytest.raises(UsageError, match="fasst is not a training configuration; did you mean 'fast'"):
+        load_config("fasst")
+    (tmp_path / "fast.toml").write_text(TINY.format(task="liver", region="body"))
+    assert load_config("fast.toml").name == "tiny" and load_config("fast").name == "fast"
 
 
 @pytest.mark.parametrize(

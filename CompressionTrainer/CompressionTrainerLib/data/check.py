@@ -133,7 +133,7 @@ def check_case(case: Case) -> tuple[CaseFacts | None, list[Problem]]:
     problems = _label_problems(case, labeled)
     if any(problem.blocking for problem in problems):
         return None, problems
-    problems += anatomy_notes(case, labeled)
+    problems += [*_reading_notes(case, labeled), *anatomy_notes(case, labeled)]
     areas = [labeled.areas_mm2(mask).round(3).tolist() for mask in (labeled.labels > 0, labeled.labels == TUMOR)]
     return CaseFacts(signature, *digests, float(labeled.volume.spacing[2]), *areas, case.holds), problems
 
@@ -179,6 +179,12 @@ def _label_problems(case: Case, labeled: Labeled) -> list[Problem]:
         remedy = "nothing, if the patient has none; where nobody has looked for it, say in patients.csv that the case holds liver"
         return [Problem(case.id, case.mask, "no tumor (2) is labeled, so it counts as a case without tumor", remedy, blocking=False)]
     return []
+
+
+def _reading_notes(case: Case, labeled: Labeled) -> list[Problem]:
+    """What was repaired or chosen while the CT was read."""
+    remedy = "nothing, if that was to be expected; otherwise export the CT again"
+    return [Problem(case.id, case.ct, note.rstrip("."), remedy, blocking=False) for note in labeled.volume.notes]
 
 
 def copies(cases: Sequence[Case], pairs: Sequence[tuple[str, str, float]]) -> list[Problem]:

@@ -76,7 +76,7 @@ def text_table(rows: list[dict]) -> str:
         )
     for name, row in {row["file"]: row for row in rows if "with_optimizer_bytes" in row}.items():
         sizes = [f"{row[key] / 1e6:.2f} MB {key[:-6].replace('_', ' ')}" for key in ("with_optimizer_bytes", "without_optimizer_bytes")]
-        lines.append(f"{name}: {', '.join(sizes)}")
+        lines.append(f"{name}: {', '.join(sizes)}, of which 'gzip MB' is")
     return "\n".join(lines)
 
 

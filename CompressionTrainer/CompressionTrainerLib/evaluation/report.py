@@ -7,13 +7,19 @@ from pathlib import Path
 
 from LiverTumorLib.files import atomic_path, write_json, write_table
 
+from ..provenance import code_of
 from .case import CaseScores, Structure
-from .text import interval, number
+from .text import interval, number, one_answer
 
 FILES = ("cases.csv", "lesions.csv", "slices.csv", "evaluation.json", "evaluation.md")
 SCORED_LESION_COLUMNS = ["case", "patient", "kind", "volume_ml", "covered", "group_iou", "found", "touched"]
 SCORED_SLICE_COLUMNS = ["case", "patient", "slice", "probability", "tumor", "liver"]
 FIGURES = ("dice", "sensitivity", "specificity", "accuracy", "precision", "efficiency", "voe", "rvd")
+HD95 = (
+    "HD95 is the distance of the surfaces that 95 % of them stay below: by area, each piece of surface counts as much as it is large, and "
+    "the larger of both directions is taken (the package surface-distance); by voxels, each voxel of the surfaces counts once, and both "
+    "directions together (as MedPy and most papers have it)."
+)
 
 
 def case_row(case: CaseScores) -> dict:
@@ -80,7 +86,7 @@ def markdown(title: str, rows: list[dict], summary: dict, provenance: dict) -> s
         parts += [
             "## Tumor",
             _structure_table("tumor", rows),
-            _tumor_text(summary["tumor"]),
+            _tumor_text(summary["tumor"], rows),
             "## Lesions",
             _lesion_text(summary["lesions"]),
         ]
@@ -89,12 +95,15 @@ def markdown(title: str, rows: list[dict], summary: dict, provenance: dict) -> s
     if "int8_against_float" in summary:
         parts += ["## int8 against float", _table([{name: number(value) for name, value in summary["int8_against_float"].items()}])]
     parts.append("Efficiency is the two papers' (sensitivity + specificity + accuracy) / 3, which the background dominates.")
+    if summary.keys() & {"liver", "tumor"}:
+        parts.append(HD95)
     return "\n\n".join(parts) + "\n"
 
 
 def _structure_row(name: str, structure: Structure) -> dict:
     row = {f"{name}_{figure}": getattr(structure.counts, figure) for figure in FIGURES}
-    row |= {f"{name}_hd95_mm": structure.surface.hd95, f"{name}_assd_mm": structure.surface.assd}
+    surface = structure.surface
+    row |= {f"{name}_hd95_mm": surface.hd95, f"{name}_hd95_voxels_mm": surface.hd95_voxels, f"{name}_assd_mm": surface.assd}
     return row | {f"{name}_{volume}": getattr(structure, volume) for volume in ("truth_ml", "predicted_ml", "false_positive_ml")}
 
 
@@ -105,7 +114,8 @@ def _structure_table(name: str, rows: list[dict]) -> str:
         "specificity": "specificity",
         "accuracy": "accuracy",
         "efficiency": "efficiency",
-        "HD95 (mm)": "hd95_mm",
+        "HD95 by area (mm)": "hd95_mm",
+        "HD95 by voxels (mm)": "hd95_voxels_mm",
         "ASSD (mm)": "assd_mm",
         "true (ml)": "truth_ml",
         "predicted (ml)": "predicted_ml",
@@ -121,12 +131,14 @@ def _structure_table(name: str, rows: list[dict]) -> str:
     return _table(table)
 
 
-def _tumor_text(tumor: dict) -> str:
+def _tumor_text(tumor: dict, rows: list[dict]) -> str:
     lines = [
         f"Over the {tumor['cases_with_tumor']} cases with tumor: mean Dice {interval(tumor['mean_dice'])}, "
         f"median {interval(tumor['median_dice'])}; share of them whose tumor was touched at all "
         f"{interval(tumor['cases_with_tumor_touched'])} (Wilson)."
     ]
+    if tumor["cases_with_tumor"] and not any(row.get("tumor_predicted_ml") for row in rows):
+        lines.append("**No tumor was found in any case.**")
     for name, ml in tumor["false_positive_ml_without_tumor"].items():
         lines.append(f"Case {name} has no tumor: {ml:.2f} ml of false positives.")
     return "\n".join(lines)
@@ -164,6 +176,8 @@ def _slice_table(summary: dict) -> str:
         f"Threshold {first['threshold']:.3g}; slices that hold liver: {counts['tp']} true and {counts['fp']} false positives, "
         f"{counts['fn']} false and {counts['tn']} true negatives."
     )
+    if same := one_answer(counts["tp"] + counts["fp"], first["slices"]):
+        confusion += f" **The model {same}**"
     return f"{_table(table)}\n\n{confusion} {_basis(first['auc'], summary)}"
 
 
@@ -175,7 +189,7 @@ def _basis(interval: dict, summary: dict) -> str:
 def _provenance(provenance: dict) -> str:
     models = "; ".join(f"{model['id']} {model['version']} (sha256 {model['sha256'][:12]})" for model in provenance["models"])
     changed = " with changes" if provenance["uncommitted_changes"] else ""
-    return f"`{provenance['command']}`, {provenance['date']}, commit {provenance['commit']}{changed}. Models: {models}."
+    return f"`{provenance['command']}`, {provenance['date']}, {code_of(provenance)}{changed}. Models: {models}."
 
 
 def _table(rows: list[dict]) -> str:

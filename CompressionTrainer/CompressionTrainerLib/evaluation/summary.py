@@ -52,6 +52,7 @@ def _liver(groups: list[list[CaseScores]]) -> dict:
         "mean_dice": _by_patient(own, lambda case: case.liver.counts.dice, np.mean),
         "worst_dice": _least([case.liver.counts.dice for group in own for case in group]),
         "mean_hd95_mm": _by_patient(own, lambda case: case.liver.surface.hd95, np.mean),
+        "mean_hd95_voxels_mm": _by_patient(own, lambda case: case.liver.surface.hd95_voxels, np.mean),
         "mean_efficiency": _by_patient(own, lambda case: case.liver.counts.efficiency, np.mean),
         **({"false_positive_ml_without_liver": without} if without else {}),
     }
@@ -74,6 +75,7 @@ def _tumor(groups: list[list[CaseScores]]) -> dict:
         "mean_dice": _by_patient(own, lambda case: case.tumor.counts.dice, np.mean),
         "median_dice": _by_patient(own, lambda case: case.tumor.counts.dice, np.median),
         "mean_hd95_mm": _by_patient(own, lambda case: case.tumor.surface.hd95, np.mean),
+        "mean_hd95_voxels_mm": _by_patient(own, lambda case: case.tumor.surface.hd95_voxels, np.mean),
         "cases_with_tumor_touched": asdict(wilson(flagged, len(with_tumor))),
         "false_positive_ml_without_tumor": {case.name: case.tumor.false_positive_ml for case in cases if case.tumor.truth_ml == 0},
     }

@@ -22,6 +22,18 @@ def interval(figure: dict | None, digits: int = 3) -> str:
     return f"{text} ({number(figure['low'], digits)} to {number(figure['high'], digits)})"
 
 
+def one_answer(called: int, slices: int) -> str | None:
+    """A sentence on a classifier that calls all slices tumor, or none of them; None for any other.
+
+    Args:
+        called: slices that it calls tumor.
+        slices: all that it was shown.
+    """
+    if not slices or 0 < called < slices:
+        return None
+    return f"calls {'all' if called else 'none'} of the {slices} slices tumor, so at its threshold it tells no two of them apart."
+
+
 def rounded(figure: dict) -> list[float | None]:
     """Value, low and high of an interval for a log, null where not defined."""
     return [round(figure[name], 4) if math.isfinite(figure[name]) else None for name in ("value", "low", "high")]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from LiverTumorLib.models.manifest import Manifest
 
+from ..evaluation.text import one_answer
 from ..networks.config import architecture_title
+from ..provenance import code_of
 
 PURPOSE = {
     "liver": "Segments the liver, tumors included, on axial slices of abdominal CT. Stage 1 of the two-stage pipeline.",
@@ -29,7 +31,7 @@ def model_card(manifest: Manifest, size: int) -> str:
         )
     made = "".join(f"\n- {sentence}" for sentence in _compression(training))
     versions = ", ".join(f"{name} {number}" for name, number in training["versions"].items())
-    commit, name = training["commit"], config["name"]
+    code, name = code_of(training), config["name"]
     width, seed, batch = config["network"]["width"], config["seed"], config["optimizer"]["batch"]
     quantization = manifest.files["model.tflite"]["quantization"]
     source = training.get("source") or f"'{training['split']}'"
@@ -55,7 +57,7 @@ def model_card(manifest: Manifest, size: int) -> str:
   {_choices(training)}. {_others(training)}
 - Start: {start}.{made}
 - {epochs} of {slices} slices, batch {batch}, seed {seed}.
-- Commit {commit}; `livertumor train {name}.toml`, {quantize}`livertumor export`.
+- {code[0].upper()}{code[1:]}; `livertumor train {name}.toml`, {quantize}`livertumor export`.
 - {versions}.
 
 ## Measured
@@ -63,12 +65,19 @@ def model_card(manifest: Manifest, size: int) -> str:
 
 {_beside_float(manifest.metrics["int8_against_float"], training.get("quantization", {}).get("distill", False))}
 
-## Limits
+## Limits{_alike(manifest)}
 - Trained on {len(training["cases"]["train"])} cases; what is not among them (other contrast phases, chest and pelvis, children,
   livers after surgery) it has not learned. Small and faint lesions are often missed.
 - A lesion is anything that the readers of the training data marked as tumor. The network cannot tell a metastasis from a primary
   tumor or a cyst.
 """
+
+
+def answers_alike(manifest: Manifest) -> str | None:
+    """A sentence on a slice classifier that gave one answer for all slices that its threshold was chosen on; None for any other."""
+    figures = manifest.metrics.get("validation", {})
+    same = one_answer(figures["called_tumor"], figures["slices"]) if "called_tumor" in figures else None
+    return f"{manifest.id} {same} Train it longer, or start from other weights, before you use it." if same else None
 
 
 def _others(training: dict) -> str:
@@ -78,6 +87,11 @@ def _others(training: dict) -> str:
     if more > 0:
         return f"Its start was trained on {more} other CTs."
     return "No other case was seen." if known or not training["start"] else "What its start had seen is not known."
+
+
+def _alike(manifest: Manifest) -> str:
+    same = answers_alike(manifest)
+    return f"\n- **{same}**" if same else ""
 
 
 def _sure(manifest: Manifest) -> str:

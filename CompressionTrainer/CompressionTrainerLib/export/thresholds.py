@@ -106,7 +106,8 @@ def slice_calibration(session: Session, cases: Sequence[CaseSlices]) -> tuple[Ca
     false_alarms, found, thresholds = roc_curve(y, probability)
     best = int(np.argmax(found[1:] - false_alarms[1:])) + 1
     threshold = float(np.clip(thresholds[best], 0.02, 0.98))
-    figures = {"auc": auc, "slices": len(y), "tumor_slices": int(y.sum())}
+    called = int(np.count_nonzero(probability >= threshold))
+    figures = {"auc": auc, "slices": len(y), "tumor_slices": int(y.sum()), "called_tumor": called}
     return calibration, threshold, figures
 
 

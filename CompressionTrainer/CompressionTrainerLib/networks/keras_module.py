@@ -8,6 +8,8 @@ import ctypes
 import os
 import sys
 
+from .tensorflow_noise import without_noise
+
 
 def _keep_freed_memory() -> None:
     """Let the process keep what it frees, where its C library is glibc.
@@ -27,7 +29,10 @@ if sys.platform == "linux":
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")  # must stand before the first import of TensorFlow
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-import tensorflow as tf  # noqa: E402  the process must be as it should first
-import tf_keras as keras  # noqa: E402
+with without_noise():
+    import tensorflow as tf
+    import tf_keras as keras
+
+    tf.config.list_physical_devices()  # looks for GPUs, and says that there are none
 
 __all__ = ["keras", "tf"]

@@ -42,6 +42,7 @@ class Choices:
             "paper": _("paper: the classifier paper's pipeline"),
             "fast": _("fast: in minutes, to see that it runs"),
             "best": _("best: as the shipped models are made"),
+            "small": _("small: a slice classifier made smaller in every way"),
             FILE: _("a file of your own"),
         }
         networks = {"": _("the configuration's own")} | {name: name for name in sorted(path.stem for path in NETWORKS.glob("*.toml"))}

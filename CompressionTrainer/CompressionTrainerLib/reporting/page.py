@@ -27,7 +27,8 @@ class Table:
     Attributes:
         name: of its CSV file.
         caption: above it.
-        rows: dictionaries from column header to value; all have the first one's columns. Columns that say nothing leave.
+        rows: dictionaries from column header to value. A row without a column of the others has a dash there; columns that say nothing
+            leave.
         note: below it.
     """
 
@@ -37,8 +38,9 @@ class Table:
     note: str = ""
 
     def __post_init__(self) -> None:
-        told = [column for column in self.rows[0] if any(row[column] not in ("", "–") for row in self.rows)]
-        object.__setattr__(self, "rows", [{column: row[column] for column in told} for row in self.rows])
+        columns = dict.fromkeys(column for row in self.rows for column in row)
+        told = [column for column in columns if any(row.get(column, "–") not in ("", "–") for row in self.rows)]
+        object.__setattr__(self, "rows", [{column: row.get(column, "–") for column in told} for row in self.rows])
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ MOST_BANDS = 3
 
 def plot_curves(roc: dict[str, Curve], precision_recall: dict[str, Curve], prevalence: float | None) -> str:
     """ROC and precision-recall curves side by side, each with its band; `prevalence` is the precision of calling everything tumor."""
-    with new_figure(11, 5.1 + 0.2 * len(roc)) as figure:
+    with new_figure(11, 5.3 + 0.2 * len(roc)) as figure:
         panels = figure.subplots(1, 2)
         for axes, curves, area in zip(panels, (roc, precision_recall), ("AUC", "AP"), strict=True):
             for (name, curve), color, line in zip(curves.items(), COLORS, LINES, strict=False):
@@ -27,14 +27,13 @@ def plot_curves(roc: dict[str, Curve], precision_recall: dict[str, Curve], preva
             axes.set_xlim(-0.01, 1.01)
             axes.set_ylim(-0.01, 1.01)
             axes.set_aspect("equal")
-            axes.legend(loc="upper left", bbox_to_anchor=(0, -0.13))
-        panels[0].plot([0, 1], [0, 1], color=GRAY, linewidth=1, linestyle=(0, (4, 3)))
-        panels[0].text(0.62, 0.55, "chance", color=GRAY, fontsize=9)
+        panels[0].plot([0, 1], [0, 1], color=GRAY, linewidth=1, linestyle=(0, (4, 3)), label="chance")
         panels[0].set(title="ROC", xlabel="1 − specificity (false alarms)", ylabel="sensitivity (recall)")
         if prevalence is not None:
-            panels[1].axhline(prevalence, color=GRAY, linewidth=1, linestyle=(0, (4, 3)))
-            panels[1].text(0.02, prevalence + 0.015, "share of slices with tumor", color=GRAY, fontsize=9)
+            panels[1].axhline(prevalence, color=GRAY, linewidth=1, linestyle=(0, (4, 3)), label="share of slices with tumor")
         panels[1].set(title="Precision and recall", xlabel="recall (sensitivity)", ylabel="precision")
+        for axes in panels:
+            axes.legend(loc="upper left", bbox_to_anchor=(0, -0.13))
         return svg_uri(figure)
 
 

@@ -21,12 +21,12 @@ def plot_training(stages: list[list[dict[str, float]]], score: str) -> str:
             axes.xaxis.get_major_locator().set_params(integer=True)
         panels[0].set_ylim(bottom=0)
         panels[1].set_ylim(max(0, panels[1].dataLim.y0 - 0.05), 1.01)
-        panels[1].legend(loc="lower right")
+        figure.legend(*panels[1].get_legend_handles_labels(), loc="outside lower center", ncols=2)
         return svg_uri(figure)
 
 
 def column_of(epochs: list[dict[str, float]], kind: str, prefix: str = "") -> str | None:
-    """The log's column of a figure: "val_dice", or "val_probability_accuracy" of a network with several outputs; None without it."""
+    """The log's column of a figure: "val_dice", or "val_probability_accuracy" in logs of earlier versions; None without it."""
     names = [name for name in epochs[0] if name.startswith("val_") == bool(prefix) and name.removeprefix("val_").endswith(kind)]
     return min(names, key=len, default=None)
 

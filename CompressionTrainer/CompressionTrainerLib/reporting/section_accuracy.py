@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from LiverTumorLib.metrics import Counts, precision_recall_curve, reliability, roc_curve
 
-from ..evaluation.text import interval, number
+from ..evaluation.report import HD95
+from ..evaluation.text import interval, number, one_answer
 from .drawing import png_uri
 from .inputs import Evaluation, Inputs, Scores, both_kinds, cross_validated
 from .page import Figure, Section, Table, Text
@@ -49,6 +50,7 @@ def slices_section(inputs: Inputs) -> Section | None:
         title = f"Networks alone: {content['title']}"
         blocks += curve_figure(f"curves-networks-{place}", comparison.scores, title)
         blocks.append(_confusion_figure(f"confusion-networks-{place}", title, content["models"], content["threshold"]))
+        blocks += _alike(content["models"])
     for place, evaluation in enumerate(evaluations, start=1):
         blocks += _evaluation_figures(place, evaluation)
     return Section("Slices with and without tumor", blocks)
@@ -61,8 +63,8 @@ def segmentation_section(inputs: Inputs) -> Section | None:
         return None
     rows = [_segmentation_row(evaluation) for evaluation in evaluations]
     text = (
-        "Dice compares two regions: 1 is the same voxels, 0 is none in common. It is taken for each case and then averaged. HD95 is the "
-        "distance of the surfaces that 95 % of them stay below, the larger of both directions. A lesion counts as found when half of "
+        "Dice compares two regions: 1 is the same voxels, 0 is none in common. It is taken for each case and then averaged. "
+        f"{HD95} A lesion counts as found when half of "
         "it is covered and the overlap is half of what truth and prediction cover together; touched is any overlap."
     )
     blocks: list = [Text(text), Table("segmentation", "Segmentation, averaged over cases", rows, INTERVALS)]
@@ -142,7 +144,8 @@ def _figure_cells(figures: dict) -> dict:
 
 def _evaluation_figures(place: int, evaluation: Evaluation) -> list:
     figures, title = evaluation.content["summary"]["slices_with_liver"], evaluation.title
-    blocks = [_confusion_figure(f"confusion-{place}", title, {"whole pipeline": figures}, figures["threshold"])]
+    blocks: list = [_confusion_figure(f"confusion-{place}", title, {"whole pipeline": figures}, figures["threshold"])]
+    blocks += _alike({"The whole pipeline": figures})
     patients = evaluation.scores.by_patient(liver_only=True) if evaluation.scores else []
     if patients:
         blocks += curve_figure(f"curves-{place}", {"whole pipeline": evaluation.scores}, title)
@@ -153,6 +156,12 @@ def _evaluation_figures(place: int, evaluation: Evaluation) -> list:
         )
         blocks.append(Figure(f"reliability-{place}", caption, plot_reliability(result)))
     return blocks
+
+
+def _alike(figures: dict[str, dict]) -> list[Text]:
+    """Notes on those that give one answer for all slices."""
+    said = {name: one_answer(each["confusion"]["tp"] + each["confusion"]["fp"], each["slices"]) for name, each in figures.items()}
+    return [Text(f"{name} {same}", "note") for name, same in said.items() if same]
 
 
 def _confusion_figure(name: str, title: str, figures: dict[str, dict], threshold: float | None) -> Figure:
@@ -187,7 +196,8 @@ def _segmentation_row(evaluation: Evaluation) -> dict:
         "cases (patients)": f"{summary['cases']} ({summary['patients']})",
         "liver Dice": interval(liver.get("mean_dice")),
         "worst": number(liver.get("worst_dice")),
-        "liver HD95 (mm)": interval(liver.get("mean_hd95_mm"), 1),
+        "liver HD95 by area (mm)": interval(liver.get("mean_hd95_mm"), 1),
+        "by voxels (mm)": interval(liver.get("mean_hd95_voxels_mm"), 1),
         "tumor Dice": interval(tumor.get("mean_dice")),
         "median": interval(tumor.get("median_dice")),
         "lesions found": found,
@@ -199,7 +209,8 @@ def _case_row(case: dict) -> dict:
     for name in ("liver", "tumor"):
         row |= {
             f"{name} Dice": "none there" if case.get(f"{name}_truth_ml") == 0 else number(case.get(f"{name}_dice")),
-            f"{name} HD95 (mm)": number(case.get(f"{name}_hd95_mm"), 1),
+            f"{name} HD95 by area (mm)": number(case.get(f"{name}_hd95_mm"), 1),
+            f"{name} HD95 by voxels (mm)": number(case.get(f"{name}_hd95_voxels_mm"), 1),
             f"{name} true (ml)": number(case.get(f"{name}_truth_ml"), 1),
             f"{name} found (ml)": number(case.get(f"{name}_predicted_ml"), 1),
             f"{name} efficiency": number(case.get(f"{name}_efficiency")),

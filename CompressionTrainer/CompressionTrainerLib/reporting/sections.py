@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from ..provenance import code_of
 from .inputs import Inputs
 from .page import Section, Table, Text
 from .section_accuracy import agreement_section, pictures_section, segmentation_section, slices_section
@@ -81,7 +82,7 @@ def _provenance(inputs: Inputs) -> Section | None:
             "what": what,
             "title": content["title"],
             "date": content["provenance"]["date"],
-            "commit": content["provenance"]["commit"][:12] + (" with changes" if content["provenance"]["uncommitted_changes"] else ""),
+            "code": code_of(content["provenance"], 12) + (" with changes" if content["provenance"]["uncommitted_changes"] else ""),
             "command": content["provenance"]["command"],
         }
         for what, content in measured
@@ -103,7 +104,7 @@ def _provenance(inputs: Inputs) -> Section | None:
         {
             "run": run.name,
             "seed": str(run.record["config"].get("seed", "–")),
-            "commit": (run.record.get("commit") or "unknown")[:12],
+            "code": code_of(run.record, 12),
             "versions": ", ".join(f"{name} {number}" for name, number in run.record.get("versions", {}).items()),
             "machine": run.record.get("machine", "–"),
         }

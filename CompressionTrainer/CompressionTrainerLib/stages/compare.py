@@ -125,10 +125,13 @@ def compare_models(arguments: argparse.Namespace, report: ProgressReport) -> Non
 
 
 def _print(content: dict) -> None:
-    from ..evaluation.text import interval
+    from ..evaluation.text import interval, one_answer
 
     width = max(map(len, content["models"]))
     counted = f"{content['slices']} slices with liver, {content['tumor_slices']} with tumor, {content['patients']} patients"
     print(f"{content['title']}: {counted}")
     for name, model in content["models"].items():
         print(f"{name:{width}}  AUC {interval(model['auc'])}  accuracy {interval(model['accuracy'])}")
+    for name, model in content["models"].items():
+        if same := one_answer(model["confusion"]["tp"] + model["confusion"]["fp"], model["slices"]):
+            print(f"{name} {same}")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..settings import add_settings, option, settings_from
 from ..training.settings import TrainSettings, start_option
-from .options import add_data_options, add_events_option, training_data, training_work
+from .options import CONFIG_HELP, add_data_options, add_events_option, training_data, training_work
 
 if TYPE_CHECKING:
     from ..data.splits import Split
@@ -42,7 +42,7 @@ def add_parser(subparsers) -> None:
         "cases.csv and the predictions into the folder --out. Test patients are not touched. A command that was stopped continues where it "
         "was. Needs TensorFlow: pip install '.[train]'.",
     )
-    parser.add_argument("config", type=Path, metavar="CONFIG", help="training configuration (TOML) of a liver or a tumor network")
+    parser.add_argument("config", metavar="CONFIG", help=f"{CONFIG_HELP}, of a liver or a tumor network")
     add_data_options(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the runs of the folds and the figures")
     add_settings(parser, CrossValidateSettings)

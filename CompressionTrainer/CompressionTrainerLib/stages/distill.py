@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..settings import POSITIVE, SHARE, add_settings, option, settings_from, weights_option
 from ..training.settings import start_option
-from .options import add_source, training_data, training_work
+from .options import CONFIG_HELP, add_source, training_data, training_work
 
 if TYPE_CHECKING:
     from ..data.training_data import TrainingData
@@ -45,7 +45,7 @@ def add_parser(subparsers) -> None:
         "prune', 'quantize' and 'export' take. Needs TensorFlow: pip install '.[train]'.",
     )
     add_source(parser, metavar="TEACHER")
-    parser.add_argument("--config", type=Path, required=True, metavar="FILE", help="the student's training configuration (TOML)")
+    parser.add_argument("--config", required=True, metavar="CONFIG", help=f"the student's {CONFIG_HELP}")
     parser.add_argument(
         "--out", type=Path, required=True, metavar="DIR", help="folder of the student's run; one that holds a run is refused"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 from ..export.settings import ExportSettings
@@ -29,8 +30,11 @@ def run(args) -> int:
 
     with training_work(args.events, args.out) as report:
         from ..export.bundle import export_run
+        from ..export.card import answers_alike
 
         bundle = export_run(args.run, training_data(args), args.out, settings_from(ExportSettings, args), report)
+    if same := answers_alike(bundle.manifest):
+        print(same, file=sys.stderr)
     if not args.events:
         print(f"{bundle.id} {bundle.manifest.version}: threshold {bundle.manifest.threshold:.2f}, {bundle.model.stat().st_size} bytes")
     return 0

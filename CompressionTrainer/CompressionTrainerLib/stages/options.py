@@ -16,6 +16,8 @@ from ..training.settings import START, start_weights
 if TYPE_CHECKING:
     from ..progress import ProgressReport
 
+CONFIG_HELP = "training configuration: a TOML file (its path has a separator or ends in .toml), or the name of a shipped one"
+
 
 def add_data_options(parser: argparse.ArgumentParser) -> None:
     """The labeled CT, how it is divided, and where its network slices are kept."""
@@ -42,9 +44,9 @@ def add_source(parser: argparse.ArgumentParser, metavar: str = "RUN") -> None:
     add_events_option(parser)
 
 
-def add_start_option(parser: argparse.ArgumentParser) -> None:
-    """`start_option` for a command whose settings are others."""
-    parser.add_argument("--start", type=start_weights, metavar="WEIGHTS", help=START)
+def add_start_option(parser: argparse.ArgumentParser, more: str = "") -> None:
+    """`start_option` for a command whose settings are others; `more` ends its help."""
+    parser.add_argument("--start", type=start_weights, metavar="WEIGHTS", help=START + more)
 
 
 def add_overwrite_option(parser: argparse.ArgumentParser, what: str) -> None:

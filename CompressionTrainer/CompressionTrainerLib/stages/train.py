@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ..settings import add_settings, settings_from
 from ..training.settings import TrainSettings
-from .options import add_data_options, add_events_option, training_data, training_work
+from .options import CONFIG_HELP, add_data_options, add_events_option, training_data, training_work
 
 
 def add_parser(subparsers) -> None:
@@ -19,7 +19,7 @@ def add_parser(subparsers) -> None:
         "run) into the folder --out; 'livertumor export' makes a model of it. A training that was stopped, or killed, at any moment goes "
         "on after its last complete epoch when the same command is given again. Needs TensorFlow: pip install '.[train]'.",
     )
-    parser.add_argument("config", type=Path, metavar="CONFIG", help="training configuration (TOML); the trainer's are in training/configs")
+    parser.add_argument("config", metavar="CONFIG", help=CONFIG_HELP)
     add_data_options(parser)
     out = "folder of this run; one with an unfinished run of the same configuration continues, any other run in it is refused"
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help=out)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 
 import numpy as np
 from LiverTumorLib.errors import LiverTumorError
@@ -49,6 +50,27 @@ class SeedDropout(keras.callbacks.Callback):
         for number, layer in enumerate(dropouts):
             seed = np.random.default_rng([self._seed, 4, epoch, number]).integers(2**31)
             layer._random_generator._generator.reset_from_seed(int(seed))  # has no public twin
+
+
+class PlainNames(keras.callbacks.Callback):
+    """Gives the figures of a training the names that they have in every other, for all callbacks after it.
+
+    Keras puts the name of an output before them, which is another one for a student and under quantization-aware training.
+    """
+
+    def __init__(self, outputs: Sequence[str]) -> None:
+        """`outputs` are the network's, as Keras calls them, in their order."""
+        super().__init__()
+        self._plain = {}
+        if len(outputs) > 1:
+            slice_output, cell_output = outputs
+            named = {f"{slice_output}_accuracy": "accuracy", f"{slice_output}_loss": "slice_loss", f"{cell_output}_loss": "cell_loss"}
+            self._plain = named | {f"val_{name}": f"val_{plain}" for name, plain in named.items()}
+
+    def on_epoch_end(self, epoch: int, logs=None) -> None:
+        for name, plain in self._plain.items():
+            if name in logs:
+                logs[plain] = logs.pop(name)
 
 
 class Tell(keras.callbacks.Callback):

@@ -23,6 +23,7 @@ LOSSES = {"liver": _PIXEL_LOSSES, "tumor": _PIXEL_LOSSES, "slice": ("cross_entro
 TASKS = tuple(LOSSES)
 
 
+CONFIGS = Path(__file__).parent / "configs"
 SCHEDULES = ("cosine", "plateau")
 PRECISIONS = ("float32", "mixed_bfloat16")
 # What a setting of a type may be given as; other types are looked at by their own classes.
@@ -117,16 +118,40 @@ _SECTIONS = {
 
 
 def load_config(path: str | Path) -> TrainConfig:
-    """Read a configuration file.
+    """Read a configuration: a file, or a shipped one by its name (see `find_config`).
 
     Raises:
-        UsageError: unreadable file, an unknown key (the nearest known one is named), a missing key or a bad task.
+        UsageError: no such configuration, an unreadable file, an unknown key (the nearest known one is named), a missing key or a bad task.
     """
+    path = find_config(path, CONFIGS, "training configuration")
     try:
-        content = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise UsageError(f"{path} cannot be read as a training configuration: {error}.") from error
     return config_from_dict(content, path)
+
+
+def find_config(given: str | Path, shipped: Path, what: str, folder: Path = Path()) -> Path:
+    """The file that a user means: what has a separator or ends in .toml is a path, anything else a shipped configuration's name.
+
+    Args:
+        given: what the user says.
+        shipped: folder of the shipped configurations; those in folders below it have names too.
+        what: kind of configuration, for the message.
+        folder: where a relative path begins.
+
+    Raises:
+        UsageError: there is no such file, or no such name.
+    """
+    path, text = folder / given, str(given)
+    is_path = "/" in text or "\\" in text or text.endswith(".toml")
+    names = {file.stem: file for file in sorted(shipped.rglob("*.toml"))}
+    if not is_path and text in names:
+        return names[text]
+    if path.is_file():
+        return path
+    name = Path(text).stem if is_path else text
+    raise UsageError(f"{path} is not a {what}; {did_you_mean(name, names, 'shipped ones are')}")
 
 
 def config_from_dict(content: dict, path: str | Path = "configuration") -> TrainConfig:

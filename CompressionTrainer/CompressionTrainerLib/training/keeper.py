@@ -102,7 +102,7 @@ class Keeper(keras.callbacks.Callback):
             self._save_weights(f"epoch-{self.state.epochs:03d}.weights.h5")
         if self._writes:
             with atomic_path(self._out / LOG) as path, open(path, "w", newline="", encoding="utf-8") as file:
-                writer = csv.DictWriter(file, list(self.state.rows[0]))
+                writer = csv.DictWriter(file, list(dict.fromkeys(name for row in self.state.rows for name in row)))
                 writer.writeheader()
                 writer.writerows(self.state.rows)
 

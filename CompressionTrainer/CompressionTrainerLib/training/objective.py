@@ -13,8 +13,8 @@ def objective(config: TrainConfig, model) -> tuple[object, list, str]:
         return _segmentation_loss(config), [BatchDice()], "val_dice"
     if len(model.outputs) == 1:
         return _slice_loss(config), ["accuracy"], "val_accuracy"
-    # Lists in the order of the outputs, whose names change under quantization-aware training.
-    return [_slice_loss(config), cell_entropy], [["accuracy"], []], f"val_{model.output_names[0]}_accuracy"
+    # Lists in the order of the outputs, whose names change under quantization-aware training; so do those of figures (`PlainNames`).
+    return [_slice_loss(config), cell_entropy], [["accuracy"], []], "val_accuracy"
 
 
 def _segmentation_loss(config: TrainConfig):

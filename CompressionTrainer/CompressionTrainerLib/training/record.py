@@ -8,6 +8,7 @@ import platform
 from importlib.metadata import version
 from pathlib import Path
 
+from LiverTumorLib import __version__
 from LiverTumorLib.errors import InputError, OutputError
 from LiverTumorLib.files.atomic import atomic_path
 from LiverTumorLib.models.bundle import MANIFEST
@@ -128,7 +129,11 @@ def write_record(
         "commit": commit() or None,
         "imagenet": bool(imagenet),
         "start": start and str(start),
-        "versions": {"tensorflow": tf.__version__, **{name: version(name) for name in ("tf_keras", "numpy", "scipy")}},
+        "versions": {
+            "livertumor": __version__,
+            "tensorflow": tf.__version__,
+            **{name: version(name) for name in ("tf_keras", "numpy", "scipy")},
+        },
         "machine": platform.processor() or platform.machine(),
         **more,
     }

@@ -19,7 +19,7 @@ from ..networks.keras_module import keras, tf
 from ..networks.mobilenet_v2 import freeze_imagenet, load_imagenet, reestimate_batch_norm
 from ..progress import Console, ProgressReport
 from .batches import steps_per_epoch
-from .callbacks import SeedDropout, StopAtNaN, Tell
+from .callbacks import PlainNames, SeedDropout, StopAtNaN, Tell
 from .checks import check_classes, check_imagenet
 from .config import TrainConfig
 from .keeper import Keeper
@@ -133,7 +133,8 @@ def fit(
         print(f"{out}: continuing after epoch {first} of {epochs}.", flush=True)
     if first < epochs and not keeper.state.stopped:
         training, validation, validation_steps = shared_batches(strategy, config, slices, first)
-        watching = [StopAtNaN(), *([SeedDropout(config.seed)] if strategy.num_replicas_in_sync == 1 else [])]
+        watching = [PlainNames(model.output_names), StopAtNaN()]
+        watching += [SeedDropout(config.seed)] if strategy.num_replicas_in_sync == 1 else []
         telling = [Tell(report or Console(), first, epochs, steps)]  # after all is saved
         if tensorboard and writes(strategy):
             telling.append(keras.callbacks.TensorBoard(str(out / "tensorboard")))

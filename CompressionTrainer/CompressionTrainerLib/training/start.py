@@ -56,7 +56,8 @@ def check_unseen_start(path: Path | None, split: Split) -> None:
         if seen := seen_cases(training, split, subset):
             raise UsageError(
                 f"{path} was trained on the cases {', '.join(seen)} of '{subset}', so that they would say nothing about new patients "
-                "after a training from there; start from weights of before that, or choose another split."
+                "after a training from there; start from weights of before that, from random ones (compress: '--start none'), or choose "
+                "another split."
             )
     if path and split.kind == "patient":
         warn_of_names(str(path), training, (case.ct for subset in ("val", "test") for case in split.cases.get(subset, [])))

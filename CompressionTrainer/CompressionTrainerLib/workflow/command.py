@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ..stages.options import add_events_option, add_start_option
+from ..stages.options import CONFIG_HELP, add_events_option, add_start_option
+from .commands import STAGES
 
 
 def add_parser(subparsers) -> None:
@@ -13,21 +14,21 @@ def add_parser(subparsers) -> None:
     parser = subparsers.add_parser(
         "compress",
         help="train, prune, quantize, export and measure a model, in one go",
-        description="Take a network through all stages that a configuration names: prepare, train, distill, slim, prune, quantize, "
-        "export, onnx, variants, evaluate (on the val patients). Everything is written to the folder --out: models, logs, settings, "
+        description=f"Take a network through all stages that a configuration names, of these: {', '.join(STAGES)}. Figures are of the "
+        "val patients. Everything is written to the folder --out: models, logs, settings, "
         "versions, checksums of the data. The same command again continues where it was stopped and leaves out the stages whose settings "
         "and data are the same. Shipped configurations are paper, fast, best and small. Needs TensorFlow: pip install '.[train]'.",
     )
-    parser.add_argument("config", metavar="CONFIG", help="chain configuration (TOML), or the name of a shipped one")
+    config = "chain configuration: a TOML file (its path has a separator or ends in .toml), or the name of a shipped one"
+    parser.add_argument("config", metavar="CONFIG", help=config)
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder with the labeled CT")
     parser.add_argument("--split", type=Path, metavar="FILE", help="frozen split (JSON) (default: one is made first, as 'prepare' does)")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the whole chain")
     cache = "folder of prepared network slices, which several chains may share (default: OUT/cache)"
     parser.add_argument("--cache", type=Path, metavar="DIR", help=cache)
-    network = "training configuration (TOML), or the name of a shipped one, in place of CONFIG's"
-    parser.add_argument("--network", metavar="CONFIG", help=network)
+    parser.add_argument("--network", metavar="CONFIG", help=f"{CONFIG_HELP}, in place of CONFIG's")
     parser.add_argument("--imagenet", type=Path, metavar="FILE", help="ImageNet weights of MobileNetV2 (.npz) to start from")
-    add_start_option(parser)
+    add_start_option(parser, "; 'none' for random weights where CONFIG names others")
     until = "stop after this stage, for example 'prepare' to look at the data first; the same command without it continues"
     parser.add_argument("--until", metavar="STAGE", help=until)
     parser.add_argument("--dry-run", action="store_true", help="check everything and say what would be done and how long it would take")
@@ -44,9 +45,12 @@ def run(arguments: argparse.Namespace) -> None:
         LiverTumorError: of the kind that says what is wrong before the start, or with which a stage ended.
     """
     from LiverTumorLib.errors import OutputError, UsageError
+    from LiverTumorLib.models.bundle import load_bundle
 
+    from ..export.card import answers_alike
     from ..progress import reporting
     from .config import load_chain
+    from .folder import bundle_of
     from .run import chain_status, compress, require_unchanged
 
     if arguments.measure and not arguments.dry_run:
@@ -74,6 +78,8 @@ def run(arguments: argparse.Namespace) -> None:
         if arguments.events:
             report("plan", 0.0, lines[-1], None)
         compress(status, f"livertumor compress {chain.path.name}", report)
+    if (bundle := bundle_of(out)) and (same := answers_alike(load_bundle(bundle).manifest)):
+        print(same)
     print(f"Everything is in {out}.")
 
 

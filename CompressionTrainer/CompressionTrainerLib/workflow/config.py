@@ -8,14 +8,14 @@ from dataclasses import dataclass, make_dataclass
 from pathlib import Path
 
 from LiverTumorLib.errors import UsageError
-from LiverTumorLib.suggestion import did_you_mean
 
 from ..settings import read_settings
-from ..training.config import TrainConfig, load_config, read_section
+from ..training.config import CONFIGS as NETWORKS
+from ..training.config import TrainConfig, find_config, load_config, read_section
 from .commands import COMMANDS, STAGES
 
 CONFIGS = Path(__file__).parent / "configs"
-NETWORKS = Path(__file__).parents[1] / "training" / "configs"
+FROM_SCRATCH = "none"
 NEEDS = dict.fromkeys(("onnx", "evaluate", "compare", "benchmark"), "export")
 
 
@@ -52,12 +52,12 @@ def load_chain(config: str | Path, network: str | Path | None = None, files: dic
     Args:
         config: a file, or the name of a shipped one.
         network: a training configuration instead of the one that the file names.
-        files: settings of the train stage ("imagenet", "start") that take the place of the file's.
+        files: settings of the train stage ("imagenet", "start") that take the place of the file's; a start FROM_SCRATCH is none.
 
     Raises:
         UsageError: an unreadable file, an unknown key (the nearest known one is named), a missing key, or a file that is not there.
     """
-    path = _find(config, Path(), CONFIGS, "chain configuration")
+    path = find_config(config, CONFIGS, "chain configuration")
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
@@ -76,6 +76,9 @@ def load_chain(config: str | Path, network: str | Path | None = None, files: dic
         student = _network(str(student_config), path.parent)
     stages = {stage: read_settings(path, stage, COMMANDS[stage].settings, values) for stage, values in given.items()}
     stages["train"] = stages.get("train", {}) | (files or {})
+    start = stages["train"].get("start")
+    if isinstance(start, Path) and start.name == FROM_SCRATCH and not start.exists():
+        del stages["train"]["start"]
     for stage, needed in NEEDS.items():
         if stage in stages and needed not in stages:
             raise UsageError(f"{path}: [{stage}] needs what [{needed}] makes; add a section [{needed}], which may be empty.")
@@ -92,16 +95,5 @@ def is_name(text: str) -> bool:
 
 
 def _network(given: str | Path, folder: Path) -> ConfigFile:
-    path = _find(given, folder, NETWORKS, "training configuration")
+    path = find_config(given, NETWORKS, "training configuration", folder)
     return ConfigFile(path, load_config(path))
-
-
-def _find(given: str | Path, folder: Path, shipped: Path, what: str) -> Path:
-    """A file that is named relative to a folder, or a shipped one by its name."""
-    path = folder / given
-    if path.is_file():
-        return path
-    names = {file.stem: file for file in sorted(shipped.glob("*.toml"))}
-    if str(given) in names:
-        return names[str(given)]
-    raise UsageError(f"{path} is not a {what}; {did_you_mean(str(given), names, 'shipped ones are')}")

@@ -47,7 +47,9 @@ def printable(path: str | Path) -> str:
 
 def _reason(error: OSError) -> str:
     """What went wrong and what to do, as half a sentence."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+    # NumPy says how much of an array it could write, and no number of an error.
+    is_cut_short = error.errno is None and "requested and" in str(error)
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) or is_cut_short:
         return "there is no space left; free some or choose another folder"
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return "no permission, or another program has it open; choose another folder"

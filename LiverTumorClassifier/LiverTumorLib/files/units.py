@@ -19,6 +19,8 @@ _BIN = 10.0  # HU
 _NEAR = 300.0  # HU; contrast, fat and noise move the peaks by less
 _FACTORS = (2.0, 4.0, 10.0, 8.0, 16.0, 32.0, 64.0, 100.0, 256.0, 1000.0, 0.1, 1 / 16, 0.01)
 _USUAL = (-32768, -1024, -1000, 1000, 1024, 2048, 4096, 8192, 16384, 32768)  # offsets
+# The ends of gray values in 8 bits, as numbers of any type; rounding and smoothing take up to 1 from them.
+_GRAY = ((0, 255), (-128, 127))
 _JUDGED = 20_000  # values; smaller cut-outs may hold nothing but lung or bone
 
 
@@ -49,9 +51,10 @@ def check_units(array: np.ndarray, name: str) -> None:
         raise InputError(
             f"{name} has values from {low:.3g} to {high:.3g} only, so its intensities were normalized; a CT in Hounsfield units is needed."
         )
-    if whole and (low, high) in ((0, 255), (-128, 127)):
+    lowest, highest = _extremes(array)
+    if any(least <= lowest <= least + 1 and most - 1 <= highest <= most for least, most in _GRAY):
         raise InputError(
-            f"{name} has gray values from {low:g} to {high:g}, so it is a picture, not a CT in Hounsfield units; export the CT."
+            f"{name} has gray values from {lowest:g} to {highest:g}, so it is a picture, not a CT in Hounsfield units; export the CT."
         )
     if offset is None:
         _refuse_mr(values, top, name)
@@ -64,6 +67,12 @@ def spread_sample(array: np.ndarray, samples: int = _SAMPLES) -> np.ndarray:
     while math.gcd(step, array.shape[-1]) > 1:
         step += 1
     return array.ravel()[::step]
+
+
+def _extremes(array: np.ndarray) -> tuple[float, float]:
+    """The least and the greatest of all finite values: of a picture, a single pixel may reach the ends of its gray scale."""
+    planes = [finite for plane in array if (finite := plane[np.isfinite(plane)]).size]
+    return float(min(plane.min() for plane in planes)), float(max(plane.max() for plane in planes))
 
 
 def looks_offset(values: np.ndarray) -> bool:

@@ -88,6 +88,7 @@ def survey(mask: np.ndarray, volume: CTVolume, probability: float | None = None)
     clipped = _is_clipped(volume)
     lean = (_part_of_body(region, hu, clipped) & (hu > FAT_HU)) | region
     across = _span(lean, 2)
+    spine = _spine(hu, lean, coarse_mm, clipped)  # where the region is too short for one, the whole scan may show it
     low, median, high = np.percentile(hu[region], (25, 50, 75))
     beside = (mask[heights, *columns], volume.array[:, *columns], heights.start, float(volume.spacing[2]), clipped)
     return Survey(
@@ -102,7 +103,7 @@ def survey(mask: np.ndarray, volume: CTVolume, probability: float | None = None)
         lung_above=_lung_beside(*beside, up=True),
         lung_below=_lung_beside(*beside, up=False),
         side=_between(float(np.nonzero(region)[2].mean()), across),
-        spine=_spine(hu, lean, coarse_mm, clipped),
+        spine=find_spine(volume) if spine is None else spine,
         hu=float(median),
         spread_hu=float(high - low),
         probability=probability,

@@ -82,7 +82,8 @@ def test_all_that_is_written_opens_in_itk_and_lies_at_its_place(tmp_path_factory
             place = grid @ (i, j, k, 1)
             index = np.array(image.TransformPhysicalPointToContinuousIndex((place[:3] * (-1, -1, 1)).tolist()))
             near = [np.unique(np.rint([value - 1e-2, value + 1e-2])).astype(int) for value in index]  # a half goes either way
-            assert labels[k, j, i] in [array[z, y, x] for x in near[0] for y in near[1] for z in near[2]]
+            x, y, z = (np.clip(places, 0, size - 1) for places, size in zip(near, image.GetSize(), strict=True))
+            assert labels[k, j, i] in array[np.ix_(z, y, x)]
 
 
 def test_a_shear_of_no_scanner_does_not_take_the_memory():

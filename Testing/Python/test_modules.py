@@ -183,8 +183,8 @@ def test_the_stand_in_is_honest(scene):
     with pytest.raises(AttributeError):
         importlib.import_module("slicer.packaging").pip_install  # noqa: B018
     parameters = wrapper("LiverSegmentationMobileUNet")
-    with pytest.raises(AttributeError, match="no parameter 'tumor'"):
-        parameters.tumor = True
+    with pytest.raises(AttributeError, match="no parameter 'tumors'"):
+        parameters.tumors = True
     with pytest.raises(TypeError):
         parameters.tumor = "yes"
     with pytest.raises(AttributeError):

@@ -9,6 +9,7 @@ MOVED = (
     "moved by whole voxels onto an upright grid; the .seg.nrrd keeps the grid of the CT."
 )
 _MOST_GROWN = 8  # times; beyond, the shear is a damaged header and no scanner's
+_SMALL = 1 << 24  # voxels that are never too many
 
 
 def is_sheared(ijk_to_ras: np.ndarray) -> bool:
@@ -41,7 +42,7 @@ def upright(array: np.ndarray, ijk_to_ras: np.ndarray) -> tuple[np.ndarray, np.n
     columns = np.rint((sizes[0, 1] * j + sizes[0, 2] * k[:, None]) / sizes[0, 0]).astype(int)
     first = columns.min(), rows.min()
     shape = depth, height + int(np.ptp(rows)), width + int(np.ptp(columns))
-    if np.prod(shape, dtype=float) > _MOST_GROWN * array.size:
+    if np.prod(shape, dtype=float) > max(_MOST_GROWN * array.size, _SMALL):
         return array, ijk_to_ras
     moved = np.zeros(shape, array.dtype)
     for slice_, plane in enumerate(array):

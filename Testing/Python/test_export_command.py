@@ -16,6 +16,7 @@ from CompressionTrainerLib.data.training_data import TrainingData
 from CompressionTrainerLib.environment.process import child_environment
 from CompressionTrainerLib.workflow.child import PROGRAM, CommandJob
 from LiverTumorLib.errors import LiverTumorError
+from LiverTumorLib.jobs.folder import new_job_folder
 from tiny_training import TINY, untrained_run, write_data
 
 
@@ -43,9 +44,8 @@ def inside_the_converter(pid: int) -> bool:
 def test_a_stop_inside_a_conversion_ends_the_command_and_leaves_no_file(words, tmp_path, monkeypatch, stop):
     out, scratch = tmp_path / "model", tmp_path / "scratch"
     scratch.mkdir()
-    monkeypatch.setenv("TMPDIR", str(scratch))
-    (tmp_path / "job").mkdir()
-    job = CommandJob([*PROGRAM, *words, "--out", str(out)], tmp_path / "job", None, child_environment(), tmp_path / "log.txt")
+    monkeypatch.setenv("TMPDIR", str(scratch))  # of the child; this process has chosen its own already
+    job = CommandJob([*PROGRAM, *words, "--out", str(out)], new_job_folder(), None, child_environment(), tmp_path / "log.txt")
     while job.stage != "convert" or not inside_the_converter(job._process.pid):
         assert not job.poll(), (tmp_path / "log.txt").read_text()
         time.sleep(0.01)

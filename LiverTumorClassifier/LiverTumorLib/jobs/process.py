@@ -220,10 +220,12 @@ class Job:
             outcome = error
         except Exception as error:  # a lost outcome would leave the caller waiting for ever
             outcome = WorkerError(f"The analysis process could not be followed: {type(error).__name__}: {error}.")
-        self._folder.remove()
-        self._outcome = outcome
-        _running.discard(self)
-        self._ended.set()
+        try:
+            self._folder.remove()
+        finally:
+            self._outcome = outcome
+            _running.discard(self)
+            self._ended.set()
 
     def _settle(self, reader: JobState, exit_code: int) -> CaseOutput | LiverTumorError:
         if self._cancelled:

@@ -13,7 +13,7 @@ from LiverTumorLib.ct.frame import Frame, network_slices
 from LiverTumorLib.errors import InputError
 from LiverTumorLib.models.manifest import InputSpec
 from LiverTumorLib.pipelines.canvas import lay_canvas
-from LiverTumorLib.pipelines.results import TUMOR
+from LiverTumorLib.records.results import TUMOR
 
 from .identity import fingerprint
 from .labeled import read_case_apart
@@ -93,7 +93,8 @@ def _read_meta(folder: Path) -> dict | None:
 
 
 def _write_slices(case: Case, spec: InputSpec, folder: Path, source: list) -> None:
-    from LiverTumorLib.files import atomic_path, write_json
+    from LiverTumorLib.atomic import atomic_path
+    from LiverTumorLib.files import write_json
 
     labeled = read_case_apart(case)
     volume, mask = labeled.volume, labeled.labels

@@ -81,8 +81,8 @@ def _network_inputs(ct: Path, spec):
     from LiverTumorLib.errors import InputError
     from LiverTumorLib.jobs import read_apart
     from LiverTumorLib.pipelines.canvas import lay_canvas
-    from LiverTumorLib.pipelines.options import RunOptions
     from LiverTumorLib.pipelines.segmentation import segment_case
+    from LiverTumorLib.records.options import RunOptions
 
     volume, liver = to_axial(read_apart(ct)).volume, None
     if spec.region == "liver":

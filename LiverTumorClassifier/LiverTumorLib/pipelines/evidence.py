@@ -12,10 +12,10 @@ from ..ct import CTVolume, to_axial
 from ..ct.frame import Frame, neighbor_channels
 from ..errors import ModelError
 from ..models.session import Session
+from ..records.options import CaseOutput, Progress, RunOptions, no_progress
+from ..records.results import CaseResult, CaseSummary
 from .canvas import lay_canvas
 from .classification import liver_labels, liver_stage
-from .options import CaseOutput, Progress, RunOptions, no_progress
-from .results import CaseResult, CaseSummary
 from .run import Report, Run
 from .slicemaps import SliceMaps
 from .slicewise import PREPARATION, STEP, calibrated, liver_cells, logit, part_of, prepared_slices

@@ -10,9 +10,9 @@ from ..ct import CTVolume, to_axial
 from ..ct.frame import neighbor_channels
 from ..errors import Cancelled
 from ..models.session import Session
+from ..records.options import CaseOutput, Progress, RunOptions
 from .canvas import lay_canvas
 from .classification import liver_labels, liver_stage, slice_records
-from .options import CaseOutput, Progress, RunOptions
 from .run import Run
 from .slicewise import calibrated, prepared_slices, slice_logits, smoothed_logits, smoothing_reach
 

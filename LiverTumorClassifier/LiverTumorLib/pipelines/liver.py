@@ -7,11 +7,11 @@ import numpy as np
 from ..ct import CTVolume
 from ..ct.region import bounding_box, component_sizes
 from ..models.session import Session
+from ..records.options import RunOptions
+from ..records.results import LIVER
 from .canvas import lay_canvas
 from .doubt import NO_LIVER, liver_notes, rejection, scan_doubts
 from .edges import EdgeMaps, along_edges
-from .options import RunOptions
-from .results import LIVER
 from .run import Report, Run
 from .slicemaps import SliceMaps
 from .slicewise import map_slices

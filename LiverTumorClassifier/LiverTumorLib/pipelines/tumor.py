@@ -13,8 +13,8 @@ from ..ct import CTVolume
 from ..ct.region import bounding_box, component_sizes, components
 from ..errors import UsageError
 from ..models.session import Session
+from ..records.results import LIVER, TUMOR
 from .canvas import lay_canvas
-from .results import LIVER, TUMOR
 from .run import Report
 from .slicemaps import SliceMaps
 from .slicewise import map_slices

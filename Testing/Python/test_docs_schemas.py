@@ -10,10 +10,11 @@ from labeled_data import make_lits
 from LiverTumorLib.batch.folder import write_volume
 from LiverTumorLib.cli import main
 from LiverTumorLib.ct import CTVolume
+from LiverTumorLib.ct.canvas import InputSpec
 from LiverTumorLib.jobs.protocol import write_job
 from LiverTumorLib.jobs.source import Source
 from LiverTumorLib.models.catalogue import SHIPPED
-from LiverTumorLib.models.manifest import InputSpec, Manifest
+from LiverTumorLib.models.manifest import Manifest
 from LiverTumorLib.phantom import make_phantom
 from LiverTumorLib.records.options import RunOptions
 from LiverTumorLib.records.results import CaseSummary, Lesion, SliceRecord

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import Phase, assume, given, settings
 from hypothesis import strategies as st
 from LiverTumorLib.ct import CTVolume, to_axial
-from LiverTumorLib.models.manifest import Calibration, InputSpec
+from LiverTumorLib.ct.canvas import InputSpec
+from LiverTumorLib.models.manifest import Calibration
 from LiverTumorLib.pipelines import run
 from LiverTumorLib.pipelines.segmentation import segment_case
 from LiverTumorLib.pipelines.tumor import find_tumor

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from ..ct import CTVolume
+from ..ct.canvas import lay_canvas
 from ..ct.region import bounding_box, component_sizes
 from ..models.session import Session
 from ..records.options import RunOptions
 from ..records.results import LIVER
-from .canvas import lay_canvas
 from .doubt import NO_LIVER, liver_notes, rejection, scan_doubts
 from .edges import EdgeMaps, along_edges
 from .run import Report, Run

@@ -74,7 +74,7 @@ class LiverSegmentationMobileUNetParameterNode:
     tumor: segment tumor too, not only the liver.
     slices: give each slice its probability of showing tumor.
     liverSegmentation: a segmentation with a Liver segment that takes the place of the liver model; may be left out.
-    roiMarginMm, minLesionMl, keepProbabilities: see LiverTumorLib.pipelines.options.RunOptions.
+    roiMarginMm, minLesionMl, keepProbabilities: see LiverTumorLib.records.options.RunOptions.
     liverThreshold, tumorThreshold, sliceThreshold: 0 takes the model's own.
     threads: CPU threads; 0 uses all.
     allFrames: analyze all frames where the CT is a sequence.
@@ -192,7 +192,7 @@ class LiverSegmentationMobileUNetLogic(ScriptedLoadableModuleLogic):
         :param options: ``liverModel``, ``tumorModel``, ``sliceModel`` (ids or folders of bundles), ``tumor``, ``slices``, ``roi``
           (bool), ``roiMarginMm``, ``liverThreshold``, ``tumorThreshold``, ``sliceThreshold``, ``minLesionMl``, ``keepProbabilities``,
           ``threads``; see
-          LiverTumorLib.pipelines.options.RunOptions.
+          LiverTumorLib.records.options.RunOptions.
         :return: LiverTumorLib.mrml.CaseNodes (``segmentationNode``, ``lesionTable``, ``summaryTable``, ``sliceTable``,
           ``plotChart``, ``summary``), or a LiverTumorLib.mrml.CaseRun (``wait()``, ``cancel()``, ``result()``) where wait is False.
         :raises LiverTumorLib.errors.LiverTumorError: the volume is not a CT, a model or package is missing, the run was stopped, ...

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from LiverTumorLib.cli.progress import Display
+from LiverTumorLib.batch.display import Display
 from LiverTumorLib.errors import Cancelled, LiverTumorError, WorkerError
 from LiverTumorLib.jobs.remaining import RemainingTime
 from LiverTumorLib.jobs.worker import EventChannel, watch_stdin

@@ -21,7 +21,7 @@ def stops_promptly() -> Iterator[None]:
 
     Python handles a signal only when the main thread is back from TensorFlow's step, which may take many seconds. So another
     thread is told of it too, and ends the process where the main thread has not left the block in time. That is safe where
-    files are written whole or not at all (`files.atomic`): what stays is what was complete.
+    files are written whole or not at all (`LiverTumorLib.atomic`): what stays is what was complete.
     """
     listener, teller = socket.socketpair()
     teller.setblocking(False)

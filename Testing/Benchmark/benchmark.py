@@ -20,14 +20,14 @@ sys.path[:0] = [str(HERE), *(str(HERE.parents[1] / module) for module in ("Liver
 import networks  # noqa: E402
 import numpy as np  # noqa: E402
 from CompressionTrainerLib.evaluation.machine import describe_machine  # noqa: E402
-from LiverTumorLib.cli.results import write_volume  # noqa: E402
+from LiverTumorLib.batch.folder import write_volume  # noqa: E402
 from LiverTumorLib.errors import LiverTumorError  # noqa: E402
 from LiverTumorLib.files import write_json, write_table  # noqa: E402
 from LiverTumorLib.models.bundle import Bundle  # noqa: E402
 from LiverTumorLib.models.catalogue import get_bundle  # noqa: E402
 from LiverTumorLib.models.session import available_threads  # noqa: E402
 from LiverTumorLib.phantom import make_phantom  # noqa: E402
-from LiverTumorLib.pipelines.options import RunOptions  # noqa: E402
+from LiverTumorLib.records.options import RunOptions  # noqa: E402
 from machine import measure_tree  # noqa: E402
 
 # Name in the tables: (kind of the CT's file, engine).

@@ -12,8 +12,8 @@ import numpy as np
 from LiverTumorLib.ct import CTVolume
 from LiverTumorLib.files import read_ct
 from LiverTumorLib.jobs import start_job
-from LiverTumorLib.pipelines.options import CaseOutput, RunOptions
 from LiverTumorLib.pipelines.segmentation import segment_case
+from LiverTumorLib.records.options import CaseOutput, RunOptions
 
 
 def segment_with_peer(volume: CTVolume, options: RunOptions, progress) -> CaseOutput:

@@ -149,14 +149,14 @@ def _take_model(path: Path) -> None:
 def _job(folder: Path) -> Path:
     from LiverTumorLib.ct import CTVolume
     from LiverTumorLib.jobs import write_job
-    from LiverTumorLib.pipelines.options import RunOptions
+    from LiverTumorLib.records.options import RunOptions
 
     return write_job(folder, "segment", CTVolume(_ct(), _MATRIX), RunOptions(), liver=_labels())
 
 
 def _source_job(folder: Path) -> Path:
     from LiverTumorLib.jobs import Source, write_job
-    from LiverTumorLib.pipelines.options import RunOptions
+    from LiverTumorLib.records.options import RunOptions
 
     return write_job(folder, "segment", Source(("/ct.nii", None), name="ct"), RunOptions())
 
@@ -201,7 +201,7 @@ def _output(folder: Path) -> Path:
     import job_tasks
     from LiverTumorLib.ct import CTVolume
     from LiverTumorLib.jobs.protocol import save_output
-    from LiverTumorLib.pipelines.options import RunOptions, no_progress
+    from LiverTumorLib.records.options import RunOptions, no_progress
 
     save_output(job_tasks.whole(CTVolume(_ct(), _MATRIX), RunOptions(), no_progress), folder)
     return folder / "result.json"
@@ -214,7 +214,7 @@ def _take_output(path: Path) -> None:
 
 
 def _options(folder: Path) -> Path:
-    from LiverTumorLib.pipelines.options import RunOptions
+    from LiverTumorLib.records.options import RunOptions
 
     (folder / "options.json").write_text(json.dumps(RunOptions(liver_threshold=0.5, threads=2).to_dict()))
     return folder / "options.json"
@@ -222,7 +222,7 @@ def _options(folder: Path) -> Path:
 
 def _take_options(path: Path) -> None:
     from LiverTumorLib.files import read_json
-    from LiverTumorLib.pipelines.options import RunOptions
+    from LiverTumorLib.records.options import RunOptions
 
     try:
         data = read_json(path)
@@ -294,9 +294,9 @@ def _take_layout(path: Path) -> None:
 
 def _summary(folder: Path) -> Path:
     import job_tasks
-    from LiverTumorLib.cli.results import make_origin, write_files, write_summary
+    from LiverTumorLib.batch.folder import make_origin, write_files, write_summary
     from LiverTumorLib.ct import CTVolume
-    from LiverTumorLib.pipelines.options import RunOptions, no_progress
+    from LiverTumorLib.records.options import RunOptions, no_progress
 
     output = job_tasks.whole(CTVolume(_ct(), _MATRIX), RunOptions(), no_progress)
     write_files(folder, "a", output, _MATRIX, nifti=False)
@@ -306,8 +306,8 @@ def _summary(folder: Path) -> Path:
 
 
 def _take_summary(path: Path) -> None:
-    from LiverTumorLib.cli.batch import TABLE_COLUMNS, _done_rows
-    from LiverTumorLib.cli.results import changed_files, check_free, edited_files, read_summary
+    from LiverTumorLib.batch.folder import changed_files, check_free, edited_files, read_summary
+    from LiverTumorLib.batch.runner import TABLE_COLUMNS, _done_rows
     from LiverTumorLib.errors import OutputError
     from LiverTumorLib.files import write_table
 

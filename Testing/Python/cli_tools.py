@@ -11,8 +11,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from LiverTumorLib.ct.canvas import InputSpec
 from LiverTumorLib.models.bundle import write_bundle
-from LiverTumorLib.models.manifest import InputSpec, Manifest
+from LiverTumorLib.models.manifest import Manifest
 
 HERE = Path(__file__).parent
 # Those that this process has, which need not be those that a child would find.

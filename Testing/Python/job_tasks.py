@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 from LiverTumorLib.errors import InputError
-from LiverTumorLib.pipelines.options import CaseOutput
-from LiverTumorLib.pipelines.results import CaseResult, CaseSummary, Lesion, SliceRecord
+from LiverTumorLib.records.options import CaseOutput
+from LiverTumorLib.records.results import CaseResult, CaseSummary, Lesion, SliceRecord
 
 
 def _announce(volume) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from LiverTumorLib.ct import CTVolume
 from LiverTumorLib.jobs import start_job
-from LiverTumorLib.pipelines.options import RunOptions
+from LiverTumorLib.records.options import RunOptions
 
 AFFINE = np.array([[-0.7, 0, 0, 10], [0, -0.7, 0, 20], [0, 0, 2.5, -300], [0, 0, 0, 1]])
 

@@ -9,8 +9,8 @@ from LiverTumorLib.ct import to_axial
 from LiverTumorLib.errors import ModelError
 from LiverTumorLib.pipelines.classification import slice_records
 from LiverTumorLib.pipelines.lesions import measure
-from LiverTumorLib.pipelines.options import CaseOutput
-from LiverTumorLib.pipelines.results import CaseResult, CaseSummary
+from LiverTumorLib.records.options import CaseOutput
+from LiverTumorLib.records.results import CaseResult, CaseSummary
 
 
 def segment(volume, options, progress) -> CaseOutput:

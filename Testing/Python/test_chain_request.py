@@ -15,11 +15,12 @@ from CompressionTrainerLib.workflow.job import start_chain
 from CompressionTrainerLib.workflow.progress import ChainProgress
 from CompressionTrainerLib.workflow.request import ChainChoices, request_chain
 from CompressionTrainerLib.workflow.run import chain_status, compress, require_unchanged
+from LiverTumorLib.ct.canvas import InputSpec
 from LiverTumorLib.errors import InputError, ModelError, OutputError, UsageError
 from LiverTumorLib.models.bundle import MODEL, load_bundle, write_bundle
 from LiverTumorLib.models.catalogue import SHIPPED, bundle_folders, get_bundle
 from LiverTumorLib.models.install import install_bundle
-from LiverTumorLib.models.manifest import InputSpec, Manifest
+from LiverTumorLib.models.manifest import Manifest
 from test_chain import Setup, setup  # noqa: F401  a fixture
 
 PRESETS = sorted(path.stem for path in CONFIGS.glob("*.toml"))

@@ -13,9 +13,9 @@ from LiverTumorLib.models.session import open_session
 from LiverTumorLib.phantom import make_phantom
 from LiverTumorLib.pipelines.classification import classify_case
 from LiverTumorLib.pipelines.live import SliceScorer
-from LiverTumorLib.pipelines.options import RunOptions
-from LiverTumorLib.pipelines.results import TUMOR
 from LiverTumorLib.pipelines.slicewise import liver_cells, slice_logits, smoothed_logits
+from LiverTumorLib.records.options import RunOptions
+from LiverTumorLib.records.results import TUMOR
 
 
 @pytest.fixture(scope="module")

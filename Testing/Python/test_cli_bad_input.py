@@ -8,8 +8,9 @@ import pytest
 from dicom_writer import write_series
 from LiverTumorLib import errors
 from LiverTumorLib.cli import main
+from LiverTumorLib.ct.canvas import InputSpec
 from LiverTumorLib.models.bundle import write_bundle
-from LiverTumorLib.models.manifest import InputSpec, Manifest
+from LiverTumorLib.models.manifest import Manifest
 
 AFFINE = np.diag([-0.8, -0.8, 3.0, 1.0])
 

@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 from cli_tools import AFFINE, command, posix, rows, run, snapshot, write_ct
 from LiverTumorLib import errors
+from LiverTumorLib.ct.canvas import InputSpec
 from LiverTumorLib.files import read_ct
 from LiverTumorLib.models.bundle import write_bundle
-from LiverTumorLib.models.manifest import InputSpec, Manifest
+from LiverTumorLib.models.manifest import Manifest
 
 
 def test_finished_cases_are_not_done_again(work):

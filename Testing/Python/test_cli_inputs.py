@@ -10,7 +10,7 @@ import pytest
 from dicom_writer import write_slice
 from hypothesis import given
 from hypothesis import strategies as st
-from LiverTumorLib.cli.inputs import distinct_names, find_cases
+from LiverTumorLib.batch.cases import distinct_names, find_cases
 from LiverTumorLib.errors import UsageError
 
 

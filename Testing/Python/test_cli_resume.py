@@ -57,7 +57,8 @@ def test_a_run_killed_while_its_files_move_is_done_again(work, moved):
     write_ct("a.nii")
     kill = f"""
 import os, sys
-from LiverTumorLib.cli import main, results
+from LiverTumorLib.batch import folder
+from LiverTumorLib.cli import main
 from LiverTumorLib.jobs.protocol import TASKS
 TASKS.update(segment="job_tasks:segment")
 replace, count = os.replace, 0
@@ -66,7 +67,7 @@ def until_killed(source, target):
     if "/files/" in str(source) and (count := count + 1) > {moved}:
         os.kill(os.getpid(), 9)
     replace(source, target)
-results.os = type("os", (), dict(vars(os), replace=staticmethod(until_killed)))
+folder.os = type("os", (), dict(vars(os), replace=staticmethod(until_killed)))
 sys.exit(main(sys.argv[1:]))
 """
     words = command("segment", "a.nii", "--out", "out", "--nifti", tasks=False)
@@ -137,7 +138,7 @@ def test_logs_of_errors_are_few_and_short(work):
 
 
 def test_a_long_log_is_cut(temp, monkeypatch):
-    from LiverTumorLib.cli import log
+    from LiverTumorLib.batch import log
 
     monkeypatch.setattr(log, "_own", None)
     for _ in range(3):

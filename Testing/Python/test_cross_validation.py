@@ -147,7 +147,7 @@ def test_the_command_trains_a_network_a_fold_and_goes_on_where_it_was(tmp_path, 
 
 def test_slices_of_other_patients_are_pasted_and_their_labels_with_them():
     from CompressionTrainerLib.data.pasting import LesionBank
-    from LiverTumorLib.models.manifest import InputSpec
+    from LiverTumorLib.ct.canvas import InputSpec
 
     spec = InputSpec((64, 64), 2.0, neighbor_mm=4.0)
     shape = (5, 128, 128)

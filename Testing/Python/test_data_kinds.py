@@ -10,8 +10,8 @@ from CompressionTrainerLib.data.splits import load_split
 from CompressionTrainerLib.data.training_data import TrainingData
 from job_tools import posix
 from labeled_data import make_ct, make_labels, save
+from LiverTumorLib.ct.canvas import InputSpec
 from LiverTumorLib.errors import InputError, OutputError
-from LiverTumorLib.models.manifest import InputSpec
 
 CASES = {"full": "tumor", "liver": "liver", "bare": "none"}
 

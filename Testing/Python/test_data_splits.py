@@ -12,8 +12,8 @@ from CompressionTrainerLib.data.samples import Sampling, every_slice, plan_epoch
 from CompressionTrainerLib.data.slices import cached_slices, subset_slices
 from CompressionTrainerLib.data.splits import SUBSETS, load_split, slices_of
 from labeled_data import make_ct, make_labels, make_lits, save
+from LiverTumorLib.ct.canvas import InputSpec
 from LiverTumorLib.errors import InputError, UsageError
-from LiverTumorLib.models.manifest import InputSpec
 
 pytest.importorskip("sklearn")
 

@@ -88,10 +88,11 @@ def test_the_examples_of_the_python_console_run(monkeypatch, tmp_path, capsys):
     pytest.importorskip("PySide6.QtWidgets", reason="PySide6 is not installed")
     import slicer
     from labeled_data import make_lits
+    from LiverTumorLib.ct.canvas import InputSpec
     from LiverTumorLib.errors import Cancelled
     from LiverTumorLib.files.itk import image_from, import_sitk
     from LiverTumorLib.models.bundle import MODEL, write_bundle
-    from LiverTumorLib.models.manifest import InputSpec, Manifest
+    from LiverTumorLib.models.manifest import Manifest
     from mrml_scene import GRIDS, add_ct, make_ct
     from panel_tools import use_task
     from slicer_standin import application

@@ -7,16 +7,17 @@ import numpy as np
 import pytest
 from jsonschema import Draft202012Validator, ValidationError
 from labeled_data import make_lits
+from LiverTumorLib.batch.folder import write_volume
 from LiverTumorLib.cli import main
-from LiverTumorLib.cli.results import write_volume
 from LiverTumorLib.ct import CTVolume
+from LiverTumorLib.ct.canvas import InputSpec
 from LiverTumorLib.jobs.protocol import write_job
 from LiverTumorLib.jobs.source import Source
 from LiverTumorLib.models.catalogue import SHIPPED
-from LiverTumorLib.models.manifest import InputSpec, Manifest
+from LiverTumorLib.models.manifest import Manifest
 from LiverTumorLib.phantom import make_phantom
-from LiverTumorLib.pipelines.options import RunOptions
-from LiverTumorLib.pipelines.results import CaseSummary, Lesion, SliceRecord
+from LiverTumorLib.records.options import RunOptions
+from LiverTumorLib.records.results import CaseSummary, Lesion, SliceRecord
 from read_extension import ROOT
 
 SCHEMAS = {path.name.removesuffix(".schema.json"): json.loads(path.read_text()) for path in (ROOT / "Docs" / "schemas").glob("*.json")}

@@ -18,10 +18,10 @@ from LiverTumorLib.files import read_ct, read_labels
 from LiverTumorLib.phantom import make_phantom
 from LiverTumorLib.pipelines.classification import classify_case
 from LiverTumorLib.pipelines.doubt import NO_LIVER, burden_doubts, corrected_notes, doubts, rejection, scan_doubts
-from LiverTumorLib.pipelines.options import CaseOutput, RunOptions
-from LiverTumorLib.pipelines.results import CaseResult, CaseSummary
 from LiverTumorLib.pipelines.segmentation import segment_case
 from LiverTumorLib.pipelines.survey import survey
+from LiverTumorLib.records.options import CaseOutput, RunOptions
+from LiverTumorLib.records.results import CaseResult, CaseSummary
 
 DATA = Path(os.environ.get("LIVERTUMOR_TEST_DATA", ""))
 real = pytest.mark.skipif("LIVERTUMOR_TEST_DATA" not in os.environ, reason="LIVERTUMOR_TEST_DATA names no folder of real CT")

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 from LiverTumorLib.ct import CTVolume
-from LiverTumorLib.ct.frame import Frame
+from LiverTumorLib.ct.canvas import Canvas
 from LiverTumorLib.pipelines.edges import along_edges
 from LiverTumorLib.pipelines.slicemaps import SliceMaps
 from scipy.ndimage import gaussian_filter
 
 PIXEL_MM, CANVAS_MM = 0.75, 2.0
-FRAME = Frame((64, 64), CANVAS_MM, (79.5, 79.5), (PIXEL_MM, PIXEL_MM))
+FRAME = Canvas((64, 64), CANVAS_MM, (79.5, 79.5), (PIXEL_MM, PIXEL_MM))
 SHAPE = (3, 160, 160)
 
 
@@ -51,7 +51,7 @@ def test_without_an_edge_the_answer_stays(radius_mm):
 
 
 def test_probabilities_and_labels_agree_and_nothing_is_found_beyond_the_canvas():
-    small = Frame((40, 40), CANVAS_MM, (79.5, 79.5), (PIXEL_MM, PIXEL_MM))
+    small = Canvas((40, 40), CANVAS_MM, (79.5, 79.5), (PIXEL_MM, PIXEL_MM))
     maps = along_edges(SliceMaps(np.arange(1, 3), np.ones((2, 40, 40), np.float32), small), _scan(100, -90))
     full = maps.full(SHAPE)
     labels = np.zeros(SHAPE, np.uint8)

@@ -9,8 +9,8 @@ from CompressionTrainerLib.evaluation.case import Parts, score_case
 from CompressionTrainerLib.evaluation.report import case_row, markdown, write_report
 from CompressionTrainerLib.evaluation.summary import summarize
 from LiverTumorLib.ct import CTVolume
-from LiverTumorLib.pipelines.options import CaseOutput
-from LiverTumorLib.pipelines.results import CaseResult, CaseSummary, SliceRecord
+from LiverTumorLib.records.options import CaseOutput
+from LiverTumorLib.records.results import CaseResult, CaseSummary, SliceRecord
 
 pytest.importorskip("surface_distance")
 pytest.importorskip("sklearn")

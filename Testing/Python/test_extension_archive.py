@@ -11,8 +11,9 @@ from pathlib import Path
 
 import make_extension_archive
 import pytest
+from LiverTumorLib.ct.canvas import InputSpec
 from LiverTumorLib.models.bundle import MODEL, write_bundle
-from LiverTumorLib.models.manifest import InputSpec, Manifest
+from LiverTumorLib.models.manifest import Manifest
 from make_extension_archive import REVISIONS, SYSTEMS, main, read_commit, write_archive
 from read_extension import read_extension
 

@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from LiverTumorLib.files import SEGMENTS, read_labels, write_segmentation
+from LiverTumorLib.files import read_labels, write_segmentation
+from LiverTumorLib.records.segments import SEGMENTS
 
 slicer_core = pytest.importorskip("slicer_core", reason="slicer-core is not installed")
 

@@ -13,12 +13,14 @@ import pytest
 import SimpleITK as sitk
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from LiverTumorLib.cli.results import write_volume
+from LiverTumorLib.atomic import atomic_path
+from LiverTumorLib.batch.folder import write_volume
 from LiverTumorLib.errors import OutputError
-from LiverTumorLib.files import SEGMENTS, atomic_path, read_labels, write_json, write_label_nifti, write_segmentation, write_table
+from LiverTumorLib.files import read_labels, write_json, write_label_nifti, write_segmentation, write_table
 from LiverTumorLib.files.tables import LESION_COLUMNS, SUMMARY_COLUMNS, lesion_rows, slice_rows, summary_row
 from LiverTumorLib.files.upright import upright
-from LiverTumorLib.pipelines.results import CaseResult, CaseSummary, Lesion, SliceRecord
+from LiverTumorLib.records.results import CaseResult, CaseSummary, Lesion, SliceRecord
+from LiverTumorLib.records.segments import SEGMENTS
 
 OBLIQUE = np.array([[-0.68, 0.12, 0.3, 101.5], [-0.1, -0.7, 0.2, -33.25], [0.1, 0.15, 2.4, -804.5], [0, 0, 0, 1]])
 SHEARED = np.array([[-0.8, 0, 0, 100], [0, -0.8, 0.9, 90], [0, 0, 3, -50], [0, 0, 0, 1]])

@@ -6,9 +6,9 @@ import sys
 import numpy as np
 import pytest
 from LiverTumorLib.ct import CTVolume
+from LiverTumorLib.ct.canvas import Canvas, InputSpec, body_canvas, network_slices
 from LiverTumorLib.ct.filters import FILTERS, WHITE, apply_filters, check_filters
-from LiverTumorLib.ct.frame import Frame, body_frame, network_slices
-from LiverTumorLib.models.manifest import InputSpec, Manifest
+from LiverTumorLib.models.manifest import Manifest
 
 STRENGTHS = {"median": 1.0, "gaussian": 1.0, "bilateral": 40.0, "curvature-anisotropic": 1.0, "clahe": 3.0, "gamma": 0.7}
 MM = (0.8, 0.8)
@@ -123,8 +123,8 @@ def test_training_and_inference_see_the_same_pixels(scan):
     """The cached canvas of training is wider than the network's: cut to the network's, it is what inference makes."""
     pytest.importorskip("SimpleITK")
     filters = check_filters([["median", 1.0], ["bilateral", 20.0], ["clahe", 3.0], ["gamma", 0.8]])
-    frame = body_frame(scan, (48, 48), 2.0)
-    wide = Frame((frame.size[0] + 32, frame.size[1] + 32), frame.spacing_mm, frame.center, frame.voxel_mm)
+    frame = body_canvas(scan, (48, 48), 2.0)
+    wide = Canvas((frame.size[0] + 32, frame.size[1] + 32), frame.spacing_mm, frame.center, frame.voxel_mm)
     inference = network_slices(scan, frame, (-40, 160), filters=filters)
     assert np.array_equal(network_slices(scan, wide, (-40, 160), filters=filters)[:, 16:-16, 16:-16], inference)
     assert np.abs(inference.astype(int) - network_slices(scan, frame, (-40, 160))).max() > 20
@@ -132,7 +132,7 @@ def test_training_and_inference_see_the_same_pixels(scan):
 
 def test_a_scan_stored_clipped_to_the_window_is_filtered_alike(scan):
     filters = check_filters([["gaussian", 2.0], ["clahe", 3.0]])
-    frame = body_frame(scan, (48, 48), 2.0)
+    frame = body_canvas(scan, (48, 48), 2.0)
     clipped = scan.with_array(scan.array.clip(-40, 160))
     assert np.array_equal(*(network_slices(volume, frame, (-40, 160), filters=filters) for volume in (scan, clipped)))
 

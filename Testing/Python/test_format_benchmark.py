@@ -21,10 +21,11 @@ from CompressionTrainerLib.networks.tflite_file import kernels
 from CompressionTrainerLib.training.config import config_from_dict
 from little_networks import little_segmenter
 from LiverTumorLib.cli import main
+from LiverTumorLib.ct.canvas import InputSpec
 from LiverTumorLib.errors import InputError, ModelError, OutputError, RequirementError
 from LiverTumorLib.models.bundle import MODEL, ONNX, write_bundle
 from LiverTumorLib.models.catalogue import SHIPPED
-from LiverTumorLib.models.manifest import InputSpec, Manifest
+from LiverTumorLib.models.manifest import Manifest
 
 ZEROS = 0.25  # share that is made zero in every kernel of the tiny network but the depthwise ones
 

@@ -11,13 +11,13 @@ from random import Random
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from LiverTumorLib.cli.progress import visible
+from LiverTumorLib.batch.display import visible
 from LiverTumorLib.errors import LiverTumorError
 from LiverTumorLib.files.tables import write_table
 from LiverTumorLib.jobs import JobState
 from LiverTumorLib.models.manifest import Manifest
-from LiverTumorLib.pipelines.options import RunOptions
-from LiverTumorLib.pipelines.results import CaseResult
+from LiverTumorLib.records.options import RunOptions
+from LiverTumorLib.records.results import CaseResult
 
 FUZZ = Path(__file__).parents[1] / "Fuzz"
 FIXED = settings(derandomize=True, max_examples=50, deadline=None, database=None)

@@ -15,7 +15,7 @@ from job_tools import PATIENCE_S, posix
 from labeled_data import make_ct, make_labels, save
 from LiverTumorLib import errors
 from LiverTumorLib.jobs import Source, read_apart, start_job
-from LiverTumorLib.pipelines.options import RunOptions
+from LiverTumorLib.records.options import RunOptions
 
 # ITK takes the name of the data for a pattern of printf, and writes through a pointer that nobody has given it.
 POISON = """ObjectType = Image

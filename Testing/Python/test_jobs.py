@@ -17,7 +17,7 @@ from LiverTumorLib.ct import CTVolume
 from LiverTumorLib.errors import Cancelled, InputError, OutputError, UsageError, WorkerError
 from LiverTumorLib.jobs import JobState, start_job
 from LiverTumorLib.jobs.remaining import RemainingTime
-from LiverTumorLib.pipelines.options import RunOptions
+from LiverTumorLib.records.options import RunOptions
 
 
 def test_results_come_back_whole(temp):

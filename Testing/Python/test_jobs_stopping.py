@@ -15,7 +15,7 @@ import pytest
 from job_tools import PATIENCE_S, ct, gone, keeps_its_promise, pids, posix, start
 from LiverTumorLib.errors import Cancelled, UsageError
 from LiverTumorLib.jobs import JobState
-from LiverTumorLib.pipelines.options import RunOptions
+from LiverTumorLib.records.options import RunOptions
 
 
 def stops(task: str, temp: Path, tmp_path: Path, python: list[str] | None = None) -> Iterator[float]:
@@ -97,7 +97,7 @@ PARENT = """
 import os, sys, time, tempfile, numpy as np
 from LiverTumorLib.ct import CTVolume
 from LiverTumorLib.jobs import start_job
-from LiverTumorLib.pipelines.options import RunOptions
+from LiverTumorLib.records.options import RunOptions
 note, tempfile.tempdir, task, end = sys.argv[1:]
 volume = CTVolume(np.zeros((3, 4, 5), np.int16), np.eye(4), "x", (note,))
 job = start_job("segment", volume, RunOptions(), entry="job_tasks:" + task)

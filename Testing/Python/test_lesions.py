@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from LiverTumorLib.ct import CTVolume
 from LiverTumorLib.pipelines.lesions import axial_diameters, measure
-from LiverTumorLib.pipelines.results import LIVER, TUMOR
+from LiverTumorLib.records.results import LIVER, TUMOR
 
 SPACING = (0.8, 0.9, 2.0)  # i, j, k
 

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from LiverTumorLib.ct.frame import Frame
+from LiverTumorLib.ct.canvas import Canvas
 from LiverTumorLib.pipelines.liver import SMOOTH_MM, clean_liver
 from LiverTumorLib.pipelines.slicemaps import SliceMaps, smoothed
 
-FRAME = Frame((64, 64), 1.7, (60.3, 61.2), (0.77, 0.81))
+FRAME = Canvas((64, 64), 1.7, (60.3, 61.2), (0.77, 0.81))
 
 
 def _maps(*planes: np.ndarray) -> SliceMaps:

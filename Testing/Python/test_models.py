@@ -7,10 +7,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from LiverTumorLib.ct.canvas import InputSpec
 from LiverTumorLib.errors import ModelError, OutputError, RequirementError, UsageError
 from LiverTumorLib.models.bundle import MODEL, ONNX, load_bundle, write_bundle
 from LiverTumorLib.models.catalogue import SHIPPED, get_bundle, list_bundles
-from LiverTumorLib.models.manifest import InputSpec, Manifest
+from LiverTumorLib.models.manifest import Manifest
 from LiverTumorLib.models.session import open_session
 
 

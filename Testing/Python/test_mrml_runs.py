@@ -11,13 +11,14 @@ import pytest
 pytest.importorskip("slicer_core", reason="slicer-core is not installed")
 
 import slicer
+from LiverTumorLib.ct.canvas import InputSpec
 from LiverTumorLib.errors import Cancelled, InputError, ModelError, SomeCasesFailed, UsageError
 from LiverTumorLib.files import read_labels
 from LiverTumorLib.jobs.protocol import TASKS
 from LiverTumorLib.models.bundle import write_bundle
-from LiverTumorLib.models.manifest import InputSpec, Manifest
+from LiverTumorLib.models.manifest import Manifest
 from LiverTumorLib.mrml import ct_from_node, labels_from_segmentation, labels_to_segmentation, options_from
-from LiverTumorLib.pipelines.options import RunOptions
+from LiverTumorLib.records.options import RunOptions
 from mrml_scene import GRIDS, add_ct, add_transform, make_ct, make_labels, new_scene, scene_state
 
 from LiverSegmentationMobileUNet import LiverSegmentationMobileUNetLogic

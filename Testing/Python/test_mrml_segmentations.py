@@ -8,8 +8,9 @@ pytest.importorskip("slicer_core", reason="slicer-core is not installed")
 import slicer
 import vtk
 from LiverTumorLib.errors import InputError
-from LiverTumorLib.files import SEGMENTS, read_labels
+from LiverTumorLib.files import read_labels
 from LiverTumorLib.mrml import labels_from_segmentation, labels_to_segmentation
+from LiverTumorLib.records.segments import SEGMENTS
 from mrml_scene import GRIDS, add_ct, add_transform, make_ct, make_labels, new_scene
 from vtk.util.numpy_support import vtk_to_numpy
 

@@ -9,7 +9,7 @@ import slicer
 from LiverTumorLib.files import tables as csv_tables
 from LiverTumorLib.mrml.plots import plot_probability
 from LiverTumorLib.mrml.tables import fill_lesion_table, fill_slice_table, fill_summary_table
-from LiverTumorLib.pipelines.results import CaseSummary, Lesion, SliceRecord
+from LiverTumorLib.records.results import CaseSummary, Lesion, SliceRecord
 from mrml_scene import add_ct, new_scene
 
 LESIONS = [

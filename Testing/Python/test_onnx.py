@@ -17,10 +17,11 @@ from CompressionTrainerLib.export import onnx
 from CompressionTrainerLib.export.tflite import float_tflite, int8_tflite
 from little_networks import little_classifier, little_segmenter
 from LiverTumorLib.cli import main
+from LiverTumorLib.ct.canvas import InputSpec
 from LiverTumorLib.errors import ModelError, RequirementError
 from LiverTumorLib.models.bundle import MODEL, ONNX, load_bundle, write_bundle
 from LiverTumorLib.models.catalogue import SHIPPED
-from LiverTumorLib.models.manifest import InputSpec, Manifest
+from LiverTumorLib.models.manifest import Manifest
 from LiverTumorLib.models.session import open_session
 from LiverTumorLib.phantom import make_phantom
 from LiverTumorLib.pipelines.classification import classify_case

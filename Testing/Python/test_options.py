@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from LiverTumorLib.errors import UsageError
-from LiverTumorLib.pipelines.options import RunOptions
+from LiverTumorLib.records.options import RunOptions
 
 
 @pytest.mark.parametrize(

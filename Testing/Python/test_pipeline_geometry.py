@@ -11,12 +11,13 @@ import pytest
 from hypothesis import Phase, assume, given, settings
 from hypothesis import strategies as st
 from LiverTumorLib.ct import CTVolume, to_axial
-from LiverTumorLib.models.manifest import Calibration, InputSpec
+from LiverTumorLib.ct.canvas import InputSpec
+from LiverTumorLib.models.manifest import Calibration
 from LiverTumorLib.pipelines import run
-from LiverTumorLib.pipelines.options import RunOptions
-from LiverTumorLib.pipelines.results import LIVER, TUMOR
 from LiverTumorLib.pipelines.segmentation import segment_case
 from LiverTumorLib.pipelines.tumor import find_tumor
+from LiverTumorLib.records.options import RunOptions
+from LiverTumorLib.records.results import LIVER, TUMOR
 from scipy.spatial.transform import Rotation
 
 LIVER_MM, LESION_MM = 40.0, 15.0  # radii

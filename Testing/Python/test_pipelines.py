@@ -10,10 +10,10 @@ import pytest
 from LiverTumorLib.ct import CTVolume
 from LiverTumorLib.errors import Cancelled, ModelError, UsageError
 from LiverTumorLib.phantom import make_phantom
-from LiverTumorLib.pipelines.options import RunOptions
-from LiverTumorLib.pipelines.results import TUMOR
 from LiverTumorLib.pipelines.segmentation import segment_case
 from LiverTumorLib.pipelines.tumor import keep_sure
+from LiverTumorLib.records.options import RunOptions
+from LiverTumorLib.records.results import TUMOR
 
 DATA = os.environ.get("LIVERTUMOR_TEST_DATA")
 

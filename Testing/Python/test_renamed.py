@@ -6,7 +6,8 @@ import pytest
 from CompressionTrainerLib.data.splits import load_split
 from CompressionTrainerLib.training.config import load_config
 from CompressionTrainerLib.training.record import read_record
-from LiverTumorLib.models.manifest import InputSpec, Manifest
+from LiverTumorLib.ct.canvas import InputSpec
+from LiverTumorLib.models.manifest import Manifest
 from LiverTumorLib.renamed import RENAMED, with_new_keys
 
 OLD = {new: old for old, new in RENAMED.items()}

@@ -14,8 +14,8 @@ from LiverTumorLib.ct import CTVolume
 from LiverTumorLib.errors import OutputError
 from LiverTumorLib.phantom import make_phantom
 from LiverTumorLib.pipelines.lesions import measure
-from LiverTumorLib.pipelines.options import CaseOutput
-from LiverTumorLib.pipelines.results import CaseResult, CaseSummary, SliceRecord
+from LiverTumorLib.records.options import CaseOutput
+from LiverTumorLib.records.results import CaseResult, CaseSummary, SliceRecord
 from LiverTumorLib.report import case_picture
 from LiverTumorLib.report.picture import DISCLAIMER, case_figure
 from LiverTumorLib.report.views import SEGMENT_COLOR, TRUTH_COLOR, WINDOW_HU
@@ -221,8 +221,8 @@ import sys, numpy as np
 import LiverTumorLib.report
 assert "matplotlib" not in sys.modules
 from LiverTumorLib.ct import CTVolume
-from LiverTumorLib.pipelines.options import CaseOutput
-from LiverTumorLib.pipelines.results import CaseResult, CaseSummary
+from LiverTumorLib.records.options import CaseOutput
+from LiverTumorLib.records.results import CaseResult, CaseSummary
 from LiverTumorLib.report.picture import case_figure
 case_figure(CTVolume(np.zeros((2, 8, 8), np.int16), np.eye(4)), CaseOutput(CaseResult("x", CaseSummary())))
 assert "matplotlib" in sys.modules and "matplotlib.pyplot" not in sys.modules

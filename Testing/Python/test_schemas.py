@@ -15,7 +15,7 @@ from LiverTumorLib.errors import InputError, ModelError, UsageError
 from LiverTumorLib.jobs.protocol import parse_event, read_job, write_job
 from LiverTumorLib.models.bundle import load_bundle
 from LiverTumorLib.models.catalogue import SHIPPED, get_bundle
-from LiverTumorLib.pipelines.options import RunOptions
+from LiverTumorLib.records.options import RunOptions
 
 DEEP = "[" * 100_000
 

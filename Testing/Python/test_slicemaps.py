@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from LiverTumorLib.ct.frame import Frame
+from LiverTumorLib.ct.canvas import Canvas
 from LiverTumorLib.pipelines.slicemaps import SliceMaps
 from LiverTumorLib.pipelines.slicewise import SLICE_STEP_MM, _shown_slices
 from LiverTumorLib.pipelines.tumor import within
 from scipy.ndimage import distance_transform_edt
 
-SAME = Frame((6, 8), 1.0, (2.5, 3.5), (1.0, 1.0))  # the canvas is the slice
+SAME = Canvas((6, 8), 1.0, (2.5, 3.5), (1.0, 1.0))  # the canvas is the slice
 
 
 def test_between_mapped_slices_is_interpolated():

@@ -25,9 +25,9 @@ from CompressionTrainerLib.training.finished import open_run
 from CompressionTrainerLib.training.run import train
 from CompressionTrainerLib.training.settings import TrainSettings
 from CompressionTrainerLib.training.state import read_state
+from LiverTumorLib.ct.canvas import InputSpec
 from LiverTumorLib.errors import InputError, UsageError
 from LiverTumorLib.models.bundle import load_bundle
-from LiverTumorLib.models.manifest import InputSpec
 from LiverTumorLib.models.session import open_session
 from tiny_training import TINY, write_data
 

@@ -36,8 +36,8 @@ from LiverTumorLib.ct import CTVolume
 from LiverTumorLib.errors import InputError, OutputError, UsageError
 from LiverTumorLib.files import write_json, write_table
 from LiverTumorLib.models.catalogue import SHIPPED
-from LiverTumorLib.pipelines.options import CaseOutput
-from LiverTumorLib.pipelines.results import CaseResult, CaseSummary, SliceRecord
+from LiverTumorLib.records.options import CaseOutput
+from LiverTumorLib.records.results import CaseResult, CaseSummary, SliceRecord
 
 MODELS = [{"id": "liver-roi", "version": "1", "sha256": "0" * 64}]
 PNG = b"\x89PNG\r\n\x1a\n not a real one"

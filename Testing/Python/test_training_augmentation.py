@@ -8,7 +8,7 @@ from CompressionTrainerLib.data.augmentation import Augmentation, augment
 from CompressionTrainerLib.data.samples import Sampling, plan_epoch
 from CompressionTrainerLib.data.slices import BORDER, CaseSlices
 from CompressionTrainerLib.data.synthetic import paint_lesions, paint_mass
-from LiverTumorLib.models.manifest import InputSpec
+from LiverTumorLib.ct.canvas import InputSpec
 
 STILL = {"rotation_deg": 0.0, "scale": 0.0, "shift_px": 0.0, "probability": 0.0}
 SPEC = InputSpec((64, 64), 2.0)

@@ -26,7 +26,7 @@ import vtk  # noqa: E402
 from LiverTumorLib.jobs import start_job  # noqa: E402
 from LiverTumorLib.mrml import ct_to_node  # noqa: E402
 from LiverTumorLib.phantom import make_phantom  # noqa: E402
-from LiverTumorLib.pipelines.options import RunOptions  # noqa: E402
+from LiverTumorLib.records.options import RunOptions  # noqa: E402
 from LiverTumorLib.report import case_picture  # noqa: E402
 from PIL import Image  # noqa: E402
 from slicer_standin import application  # noqa: E402

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from LiverTumorLib.models.manifest import InputSpec
+from LiverTumorLib.ct.canvas import InputSpec
 from scipy.ndimage import affine_transform, gaussian_filter, zoom
 
 from .pasting import LesionBank

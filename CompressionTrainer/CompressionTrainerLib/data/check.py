@@ -9,13 +9,13 @@ from itertools import combinations
 from pathlib import Path
 
 import numpy as np
+from LiverTumorLib.atomic import printable
 from LiverTumorLib.errors import InputError
 from LiverTumorLib.files import read_json, write_json
-from LiverTumorLib.files.atomic import printable
 from LiverTumorLib.jobs import Source, start_job
 from LiverTumorLib.jobs.source import bounded
-from LiverTumorLib.pipelines.options import CaseOutput, RunOptions
-from LiverTumorLib.pipelines.results import LIVER, TUMOR, CaseResult, CaseSummary
+from LiverTumorLib.records.options import CaseOutput, RunOptions
+from LiverTumorLib.records.results import LIVER, TUMOR, CaseResult, CaseSummary
 
 from ..environment.process import child_environment
 from .anatomy import anatomy_notes

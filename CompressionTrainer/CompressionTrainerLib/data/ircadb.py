@@ -15,7 +15,7 @@ from LiverTumorLib.files.dicom_header import Identity, slice_geometry
 from LiverTumorLib.files.dicom_pixels import read_pixels
 from LiverTumorLib.files.dicom_series import Series
 from LiverTumorLib.files.dicom_stack import make_stack
-from LiverTumorLib.pipelines.results import LIVER, TUMOR
+from LiverTumorLib.records.results import LIVER, TUMOR
 
 
 def read_structures(folder: Path) -> tuple[np.ndarray, np.ndarray]:

@@ -11,8 +11,8 @@ from LiverTumorLib.ct import CTVolume, to_axial
 from LiverTumorLib.errors import InputError
 from LiverTumorLib.files import read_ct, read_labels
 from LiverTumorLib.jobs import Source, start_job
-from LiverTumorLib.pipelines.options import CaseOutput, Progress, RunOptions
-from LiverTumorLib.pipelines.results import TUMOR, CaseResult, CaseSummary
+from LiverTumorLib.records.options import CaseOutput, Progress, RunOptions
+from LiverTumorLib.records.results import TUMOR, CaseResult, CaseSummary
 
 from ..environment.process import child_environment
 from .ircadb import read_structures

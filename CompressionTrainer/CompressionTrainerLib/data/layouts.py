@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from LiverTumorLib.cli.inputs import distinct_names
+from LiverTumorLib.batch.cases import distinct_names
 from LiverTumorLib.errors import InputError
 from LiverTumorLib.files import read_json
 from LiverTumorLib.files.reading import ITK_ENDINGS, NIFTI_ENDINGS, case_name

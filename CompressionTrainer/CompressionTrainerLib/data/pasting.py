@@ -11,8 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from LiverTumorLib.ct.frame import neighbor_channels
-from LiverTumorLib.models.manifest import InputSpec
+from LiverTumorLib.ct.canvas import InputSpec, neighbor_channels
 from scipy.ndimage import affine_transform, find_objects, gaussian_filter, label
 
 from .slices import CaseSlices

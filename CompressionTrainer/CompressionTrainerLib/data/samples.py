@@ -9,8 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from LiverTumorLib.ct.frame import neighbor_channels
-from LiverTumorLib.models.manifest import InputSpec
+from LiverTumorLib.ct.canvas import InputSpec, neighbor_channels
 
 from .augmentation import Augmentation, augment
 from .pasting import LesionBank

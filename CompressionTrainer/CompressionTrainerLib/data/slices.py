@@ -9,11 +9,9 @@ from pathlib import Path
 
 import numpy as np
 from LiverTumorLib.ct import CTVolume
-from LiverTumorLib.ct.frame import Frame, network_slices
+from LiverTumorLib.ct.canvas import Canvas, InputSpec, lay_canvas, network_slices
 from LiverTumorLib.errors import InputError
-from LiverTumorLib.models.manifest import InputSpec
-from LiverTumorLib.pipelines.canvas import lay_canvas
-from LiverTumorLib.pipelines.results import TUMOR
+from LiverTumorLib.records.results import TUMOR
 
 from .identity import fingerprint
 from .labeled import read_case_apart
@@ -80,7 +78,7 @@ def cached_slices(case: Case, spec: InputSpec, cache: str | Path) -> CaseSlices:
     return CaseSlices(case.id, case.patient, **arrays, **flags, slice_mm=meta["slice_mm"])
 
 
-def training_canvas(volume: CTVolume, liver: np.ndarray, spec: InputSpec) -> tuple[Frame, float]:
+def training_canvas(volume: CTVolume, liver: np.ndarray, spec: InputSpec) -> tuple[Canvas, float]:
     """The canvas and offset as of `lay_canvas`, the canvas grown by BORDER pixels on every side."""
     frame, offset_hu = lay_canvas(spec, volume, liver)
     return replace(frame, size=tuple(length + 2 * BORDER for length in frame.size)), offset_hu
@@ -93,7 +91,8 @@ def _read_meta(folder: Path) -> dict | None:
 
 
 def _write_slices(case: Case, spec: InputSpec, folder: Path, source: list) -> None:
-    from LiverTumorLib.files import atomic_path, write_json
+    from LiverTumorLib.atomic import atomic_path
+    from LiverTumorLib.files import write_json
 
     labeled = read_case_apart(case)
     volume, mask = labeled.volume, labeled.labels

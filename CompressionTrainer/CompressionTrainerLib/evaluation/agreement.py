@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from LiverTumorLib.metrics import Counts
-from LiverTumorLib.pipelines.options import CaseOutput
-from LiverTumorLib.pipelines.results import TUMOR
+from LiverTumorLib.records.options import CaseOutput
+from LiverTumorLib.records.results import TUMOR
 
 
 @dataclass(frozen=True)

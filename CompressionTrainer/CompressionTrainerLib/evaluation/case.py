@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from LiverTumorLib.ct import CTVolume, to_axial
 from LiverTumorLib.metrics import Counts, LesionDetection, SurfaceDistances, detect_lesions, surface_distances
-from LiverTumorLib.pipelines.options import CaseOutput
-from LiverTumorLib.pipelines.results import TUMOR
+from LiverTumorLib.records.options import CaseOutput
+from LiverTumorLib.records.results import TUMOR
 
 from .agreement import Agreement
 

@@ -8,11 +8,10 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
-from LiverTumorLib.ct.frame import neighbor_channels
+from LiverTumorLib.ct.canvas import InputSpec, neighbor_channels
 from LiverTumorLib.errors import ModelError, UsageError
 from LiverTumorLib.metrics import PatientSlices, auc_difference
 from LiverTumorLib.models.bundle import MANIFEST, load_bundle
-from LiverTumorLib.models.manifest import InputSpec
 from LiverTumorLib.models.runtimes import LiteRT, OnnxRuntime
 
 from ..data.slices import BORDER, CaseSlices

@@ -10,9 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from LiverTumorLib.ct.frame import neighbor_channels
+from LiverTumorLib.ct.canvas import InputSpec, neighbor_channels
 from LiverTumorLib.metrics.lesions import detect_lesions
-from LiverTumorLib.models.manifest import InputSpec
 from LiverTumorLib.pipelines import liver, tumor
 from LiverTumorLib.pipelines.slicemaps import smoothed
 from scipy.ndimage import label

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from LiverTumorLib.atomic import atomic_path
 from LiverTumorLib.ct import CTVolume, to_axial
-from LiverTumorLib.files.atomic import atomic_path
 from LiverTumorLib.report.views import AXIAL, draw_cut
 
 _DPI = 110

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from pathlib import Path
 
-from LiverTumorLib.files import atomic_path, write_json, write_table
+from LiverTumorLib.atomic import atomic_path
+from LiverTumorLib.files import write_json, write_table
 
 from ..provenance import code_of
 from .case import CaseScores, Structure

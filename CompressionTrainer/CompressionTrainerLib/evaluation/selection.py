@@ -66,7 +66,7 @@ def select_cases(folder: Path | None, split_file: Path, subset: str, pairs: Sequ
 
 
 def _whole_folder(folder: Path) -> Selection:
-    from LiverTumorLib.cli.progress import visible
+    from LiverTumorLib.batch.display import visible
 
     from ..data.layouts import find_cases
 

@@ -19,13 +19,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from LiverTumorLib.ct.frame import neighbor_channels, network_slices
+from LiverTumorLib.ct.canvas import InputSpec, lay_canvas, neighbor_channels, network_slices
 from LiverTumorLib.errors import ModelError
 from LiverTumorLib.models.bundle import MODEL, ONNX, load_bundle, write_bundle
-from LiverTumorLib.models.manifest import InputSpec
 from LiverTumorLib.models.runtimes import LiteRT, OnnxRuntime
 from LiverTumorLib.phantom import make_phantom
-from LiverTumorLib.pipelines.canvas import lay_canvas
 
 OPSET = 17  # old enough for the last ONNX Runtime for Intel macOS (1.23), and has all that these networks need
 # A twin that strays further from the TFLite file (mean difference of the probability) was converted wrongly.

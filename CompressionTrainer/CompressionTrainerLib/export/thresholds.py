@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from LiverTumorLib.ct.frame import neighbor_channels
-from LiverTumorLib.models.manifest import Calibration, InputSpec
+from LiverTumorLib.ct.canvas import InputSpec, neighbor_channels
+from LiverTumorLib.models.manifest import Calibration
 from LiverTumorLib.models.session import Session
 from LiverTumorLib.pipelines import liver, tumor
 from LiverTumorLib.pipelines.slicemaps import smoothed

@@ -6,7 +6,7 @@ import csv
 import gzip
 from pathlib import Path
 
-from LiverTumorLib.files.atomic import atomic_path
+from LiverTumorLib.atomic import atomic_path
 
 from ..data.training_data import TrainingData
 from ..networks.tflite_file import float_tensors, kernels, sparsity

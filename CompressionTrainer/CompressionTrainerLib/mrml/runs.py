@@ -9,7 +9,7 @@ from pathlib import Path
 import slicer
 from LiverTumorLib.errors import RequirementError
 from LiverTumorLib.mrml.serving import ServedRun, Steps, application
-from LiverTumorLib.pipelines.options import Progress
+from LiverTumorLib.records.options import Progress
 
 from ..environment.choice import SLICER, TrainerPython, trainer_python
 from ..workflow import folder

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from LiverTumorLib.models.manifest import InputSpec
+from LiverTumorLib.ct.canvas import InputSpec
 
 from .baselines import baseline
 from .channels import with_channels

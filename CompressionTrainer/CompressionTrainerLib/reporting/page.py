@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from LiverTumorLib import __version__
-from LiverTumorLib.files import atomic_path, write_json, write_table
+from LiverTumorLib.atomic import atomic_path
+from LiverTumorLib.files import write_json, write_table
 
 TEMPLATE = "report.html.j2"
 

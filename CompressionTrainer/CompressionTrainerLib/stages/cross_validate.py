@@ -121,7 +121,7 @@ def _train_fold(arguments: argparse.Namespace, config: TrainConfig, number: int,
 
 def _predict_fold(arguments: argparse.Namespace, config: TrainConfig, number: int, report: ProgressReport) -> None:
     import numpy as np
-    from LiverTumorLib.files import atomic_path
+    from LiverTumorLib.atomic import atomic_path
 
     from ..evaluation.out_of_fold import held_out
     from ..networks.build import build_network

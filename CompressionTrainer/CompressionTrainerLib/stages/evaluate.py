@@ -16,7 +16,7 @@ from ..settings import add_settings, as_words, changed, option, settings_from
 from .options import add_events_option, add_overwrite_option, refuse_to_replace
 
 if TYPE_CHECKING:
-    from LiverTumorLib.pipelines.options import RunOptions
+    from LiverTumorLib.records.options import RunOptions
 
     from ..data.splits import Case
     from ..evaluation.case import CaseScores
@@ -173,7 +173,7 @@ def _score_all(
     selection: Selection, settings: EvaluateSettings, out: Path, report: ProgressReport
 ) -> tuple[list[CaseScores], list[dict[str, str]], Mapping[str, Exception]]:
     """Scores and pictures of the cases, and what was wrong with those that were left out; raises InputError where no case is left."""
-    from LiverTumorLib.cli.progress import visible
+    from LiverTumorLib.batch.display import visible
     from LiverTumorLib.errors import InputError
 
     scored, pictures, failed = [], [], {}

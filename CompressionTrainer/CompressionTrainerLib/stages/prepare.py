@@ -137,7 +137,7 @@ def _check(
     found: Found, same_patient: Sequence[Sequence[str]], out: Path, skip_bad: bool, report: ProgressReport
 ) -> tuple[dict[str, CaseFacts], list[list[str]]]:
     """Check the cases, print and write the table; returns the facts of the usable cases and with the cases of each patient."""
-    from LiverTumorLib.cli.progress import visible
+    from LiverTumorLib.batch.display import visible
     from LiverTumorLib.errors import SomeCasesFailed
     from LiverTumorLib.files import write_table
 

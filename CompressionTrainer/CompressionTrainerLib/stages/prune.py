@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from LiverTumorLib.files.atomic import atomic_path
+from LiverTumorLib.atomic import atomic_path
 
 from ..settings import COUNT, POSITIVE, SHARE, add_settings, option, settings_from, weights_option
 from .options import add_source, training_data, training_work

@@ -77,12 +77,11 @@ def _network_inputs(ct: Path, spec):
     """All axial slices of a CT as the network sees them, float32 (k, rows, columns, 3) in [-1, 1]; the same code as at inference."""
     import numpy as np
     from LiverTumorLib.ct import to_axial
-    from LiverTumorLib.ct.frame import neighbor_channels, network_slices
+    from LiverTumorLib.ct.canvas import lay_canvas, neighbor_channels, network_slices
     from LiverTumorLib.errors import InputError
     from LiverTumorLib.jobs import read_apart
-    from LiverTumorLib.pipelines.canvas import lay_canvas
-    from LiverTumorLib.pipelines.options import RunOptions
     from LiverTumorLib.pipelines.segmentation import segment_case
+    from LiverTumorLib.records.options import RunOptions
 
     volume, liver = to_axial(read_apart(ct)).volume, None
     if spec.region == "liver":

@@ -7,8 +7,8 @@ import tomllib
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
+from LiverTumorLib.ct.canvas import InputSpec
 from LiverTumorLib.errors import UsageError
-from LiverTumorLib.models.manifest import InputSpec
 from LiverTumorLib.renamed import with_new_keys
 from LiverTumorLib.suggestion import did_you_mean
 

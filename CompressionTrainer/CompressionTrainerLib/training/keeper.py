@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from LiverTumorLib.atomic import atomic_path
 from LiverTumorLib.errors import InputError
-from LiverTumorLib.files.atomic import atomic_path
 
 from ..networks.keras_module import keras
 from .state import BEST, LAST, LOG, STATE, TrainingState, read_arrays, write_state

@@ -9,8 +9,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 from LiverTumorLib import __version__
+from LiverTumorLib.atomic import atomic_path
 from LiverTumorLib.errors import InputError, OutputError
-from LiverTumorLib.files.atomic import atomic_path
 from LiverTumorLib.models.bundle import MANIFEST
 from LiverTumorLib.renamed import with_new_keys
 

@@ -14,8 +14,8 @@ from pathlib import Path
 from zipfile import BadZipFile
 
 import numpy as np
+from LiverTumorLib.atomic import atomic_path
 from LiverTumorLib.errors import InputError
-from LiverTumorLib.files.atomic import atomic_path
 
 STATE, LOG, BEST, LAST = "state.npz", "log.csv", "best.weights.h5", "last.weights.h5"
 _ENTRY = "record"  # its name among the arrays

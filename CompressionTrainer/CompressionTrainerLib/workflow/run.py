@@ -13,8 +13,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from LiverTumorLib import __version__
+from LiverTumorLib.atomic import atomic_path
 from LiverTumorLib.errors import Cancelled, InputError, LiverTumorError, OutputError, UsageError
-from LiverTumorLib.files import atomic_path, write_json
+from LiverTumorLib.files import write_json
 
 from ..data.splits import load_split
 from ..progress import ProgressReport

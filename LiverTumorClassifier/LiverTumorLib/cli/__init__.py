@@ -18,9 +18,9 @@ from collections.abc import Iterator
 from typing import TextIO
 
 from .. import __version__
+from ..batch.display import visible
+from ..batch.log import unexpected
 from ..errors import Cancelled, LiverTumorError, OutputError
-from .log import unexpected
-from .progress import visible
 
 # A module whose package is not installed (the trainer's, say) is left out.
 COMMANDS = (

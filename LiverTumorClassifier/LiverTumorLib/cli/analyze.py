@@ -49,9 +49,9 @@ def add_output_options(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Run either command."""
-    from .batch import Batch
-    from .inputs import find_cases
-    from .progress import Display
+    from ..batch.cases import find_cases
+    from ..batch.display import Display
+    from ..batch.runner import Batch
 
     out = Path(os.path.abspath(os.path.expanduser(arguments.out)))
     display = Display(arguments.quiet)

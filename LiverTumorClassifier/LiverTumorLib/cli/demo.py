@@ -25,12 +25,12 @@ def add_parser(subparsers) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Write phantom and truth, segment the phantom as any CT, print the agreement."""
+    from ..batch.cases import Case
+    from ..batch.display import Display
+    from ..batch.runner import Batch
     from ..files import read_labels
     from ..metrics import Counts
     from ..phantom import make_phantom
-    from .batch import Batch
-    from .inputs import Case
-    from .progress import Display
 
     out = Path(os.path.abspath(os.path.expanduser(arguments.out)))
     display = Display(arguments.quiet)
@@ -54,8 +54,8 @@ def _write_phantom(image: Path, truth_path: Path, volume, truth, overwrite: bool
     """Write the phantom unless it is there already, so that a second run finds its results done."""
     import numpy as np
 
+    from ..batch.folder import write_volume
     from ..files import read_ct, write_label_nifti
-    from .results import write_volume
 
     if image.exists() and not overwrite:
         present = read_ct(image)

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
-from ..pipelines.options import RunOptions
+from ..records.options import RunOptions
 
 # Each option's destination is a field of RunOptions; one that is not given stays out, so that RunOptions alone knows the defaults.
 _DEFAULTS = {field.name: field.default for field in fields(RunOptions)}

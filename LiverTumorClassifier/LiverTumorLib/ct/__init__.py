@@ -1,4 +1,4 @@
-"""CT geometry and intensity: the volume type, orientation, resampling frames and windows."""
+"""CT geometry and intensity: the volume type, orientation, what a network is shown of it, filters."""
 
 from .orientation import AxialView, to_axial
 from .volume import CTVolume

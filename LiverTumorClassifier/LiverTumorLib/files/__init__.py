@@ -1,16 +1,11 @@
 """Files in and out: NIfTI, NRRD, MetaImage and DICOM become a CTVolume; results become segmentations, label maps, tables and JSON."""
 
-from .atomic import atomic_path
 from .intensity import check_ct
 from .labels import read_labels, write_label_nifti, write_segmentation
 from .reading import read_ct
-from .segments import SEGMENTS, Segment
 from .tables import read_json, write_json, write_table
 
 __all__ = [
-    "SEGMENTS",
-    "Segment",
-    "atomic_path",
     "check_ct",
     "read_ct",
     "read_json",

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..atomic import printable
 from ..errors import InputError, RequirementError
-from .atomic import printable
 from .opening import announce
 
 if TYPE_CHECKING:

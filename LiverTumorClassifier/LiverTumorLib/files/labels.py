@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
+from ..atomic import atomic_path
 from ..errors import InputError
-from .atomic import atomic_path
+from ..records.segments import SEGMENTS, Segment
 from .itk import image_from, import_sitk
 from .nifti import import_nibabel
 from .opening import announce
 from .reading import check_path, read_stored
-from .segments import SEGMENTS, Segment
 from .stored import MOST_PACKED
 from .upright import upright
 

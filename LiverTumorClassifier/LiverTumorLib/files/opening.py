@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from .atomic import printable
+from ..atomic import printable
 
 _listeners: list[Callable[[str], None]] = []
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from ..pipelines.results import CaseResult
-from .atomic import atomic_path
+from ..atomic import atomic_path
+from ..records.results import CaseResult
 
 LONGEST_JSON = 32 << 20  # bytes
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")

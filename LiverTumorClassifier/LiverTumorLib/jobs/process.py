@@ -17,7 +17,7 @@ import numpy as np
 from ..ct import CTVolume
 from ..errors import Cancelled, LiverTumorError, WorkerError
 from ..files.held import HeldFolder
-from ..pipelines.options import CaseOutput, RunOptions
+from ..records.options import CaseOutput, RunOptions
 from .folder import new_job_folder
 from .group import signal_group, start_group
 from .protocol import JobState, crash_error, load_output, worker_command, worker_environment, write_job

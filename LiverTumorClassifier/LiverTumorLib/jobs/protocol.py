@@ -27,8 +27,8 @@ import numpy as np
 
 from .. import errors
 from ..ct import CTVolume
-from ..pipelines.options import CaseOutput, Progress, RunOptions
-from ..pipelines.results import CaseResult, CaseSummary
+from ..records.options import CaseOutput, Progress, RunOptions
+from ..records.results import CaseResult, CaseSummary
 from .source import Source, check_entry
 
 SCHEMA = 2

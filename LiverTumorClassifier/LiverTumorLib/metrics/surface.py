@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.ndimage import binary_erosion, distance_transform_edt
 
 from ..ct.region import bounding_box
 from ..errors import RequirementError
@@ -54,6 +53,8 @@ def surface_distances(prediction: np.ndarray, truth: np.ndarray, spacing: np.nda
 
 def _voxel_distances(one: np.ndarray, other: np.ndarray, spacing: np.ndarray) -> np.ndarray:
     """Distance (mm) of each surface voxel of either mask to the nearest of the other; surface voxels have a face to the outside."""
+    from scipy.ndimage import binary_erosion, distance_transform_edt
+
     box = bounding_box(one | other)
     surfaces = [mask[box] & ~binary_erosion(mask[box]) for mask in (one, other)]
     to_surface = [distance_transform_edt(~surface, sampling=spacing) for surface in surfaces]

@@ -7,8 +7,8 @@ import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ..atomic import atomic_path
 from ..errors import ModelError
-from ..files.atomic import atomic_path
 from ..files.tables import read_json
 from .manifest import SCHEMA, Manifest
 

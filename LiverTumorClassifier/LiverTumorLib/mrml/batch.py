@@ -7,10 +7,10 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..cli.batch import TABLE, Batch
-from ..cli.inputs import find_cases
-from ..cli.progress import Display
-from ..pipelines.options import Progress, RunOptions, no_progress
+from ..batch.cases import find_cases
+from ..batch.display import Display
+from ..batch.runner import TABLE, Batch
+from ..records.options import Progress, RunOptions, no_progress
 from .serving import application
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from ..ct.region import bounding_box
 from ..errors import RequirementError
 from ..metrics import Counts, LesionDetection, detect_lesions, surface_distances
-from ..pipelines.results import TUMOR
+from ..records.results import TUMOR
 from .segmentations import labels_from_segmentation
 from .volumes import ct_from_node
 

@@ -6,7 +6,7 @@ import json
 
 from ..errors import InputError
 from ..pipelines.evidence import EVIDENCE
-from ..pipelines.options import CaseOutput
+from ..records.options import CaseOutput
 from .nodes import companion_node, no_leftovers, remove_node
 from .percent import fill_percent, in_percent
 from .results import CaseNodes, check_present

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ..atomic import atomic_path
 from ..errors import InputError, OutputError
 from ..files import tables
-from ..files.atomic import atomic_path
 from ..files.itk import image_from, import_sitk
 from ..files.labels import write_segmentation
 from ..pipelines.lesions import measure
-from ..pipelines.results import CaseResult
+from ..records.results import CaseResult
 from .nodes import subject_hierarchy
 from .segmentations import labels_from_segmentation
 from .volumes import ct_from_node, ijk_to_world

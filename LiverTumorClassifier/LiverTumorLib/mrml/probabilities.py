@@ -12,9 +12,9 @@ from ..ct import to_axial
 from ..errors import InputError
 from ..pipelines.doubt import corrected_notes
 from ..pipelines.lesions import measure_axial
-from ..pipelines.options import CaseOutput
-from ..pipelines.results import LIVER, TUMOR, CaseResult
 from ..pipelines.tumor import drop_small
+from ..records.options import CaseOutput
+from ..records.results import LIVER, TUMOR, CaseResult
 from .nodes import companion_node, remove_node
 from .percent import fill_percent, in_percent, percent_of
 from .segmentations import labels_to_segmentation

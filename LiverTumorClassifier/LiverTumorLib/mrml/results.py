@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from ..ct import to_axial
 from ..errors import InputError
-from ..pipelines.options import CaseOutput
-from ..pipelines.results import CaseResult, CaseSummary, Lesion
+from ..records.options import CaseOutput
+from ..records.results import CaseResult, CaseSummary, Lesion
 from .nodes import companion_node, no_leftovers, output_node, place_beside
 from .plots import plot_probability
 from .probabilities import segment_again, show_probabilities

@@ -14,7 +14,7 @@ import numpy as np
 from ..ct import CTVolume
 from ..errors import UsageError
 from ..jobs import start_job
-from ..pipelines.options import CaseOutput, Progress, RunOptions
+from ..records.options import CaseOutput, Progress, RunOptions
 from .results import CaseNodes
 from .serving import ServedRun
 

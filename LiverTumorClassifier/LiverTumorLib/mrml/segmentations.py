@@ -8,7 +8,7 @@ import numpy as np
 
 from ..ct.region import bounding_box
 from ..errors import InputError
-from ..files.segments import SEGMENTS, Segment
+from ..records.segments import SEGMENTS, Segment
 from .nodes import one_update, output_node, place_beside
 from .volumes import local_ijk_to_ras, transform_between
 

@@ -15,8 +15,8 @@ from ..errors import InputError
 from ..files import tables
 from ..jobs import start_job
 from ..jobs.remaining import RemainingTime
-from ..pipelines.options import CaseOutput, Progress, RunOptions
-from ..pipelines.results import CaseResult
+from ..records.options import CaseOutput, Progress, RunOptions
+from ..records.results import CaseResult
 from .nodes import companion_node, no_leftovers, one_update, place_beside
 from .results import CaseNodes, check_present
 from .serving import ServedRun

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..pipelines.options import CaseOutput, Progress
+from ..records.options import CaseOutput, Progress
 from .results import CaseNodes
 from .runs import CaseRun, options_from
 from .segmentations import labels_from_segmentation

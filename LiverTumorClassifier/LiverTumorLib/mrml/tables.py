@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..files import tables
-from ..pipelines.results import CaseSummary, Lesion, SliceRecord
+from ..records.results import CaseSummary, Lesion, SliceRecord
 from .nodes import one_update
 
 

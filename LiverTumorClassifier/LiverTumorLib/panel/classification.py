@@ -9,7 +9,7 @@ from ..errors import LiverTumorError
 from ..mrml import ct_from_node, labels_from_segmentation
 from ..mrml.results import CaseNodes, ct_of_table
 from ..mrml.views import show_ct
-from ..pipelines.options import RunOptions
+from ..records.options import RunOptions
 from .evidence import EvidenceOverlay
 from .frames import offer_frames, wants_frames
 from .live import LiveMode

@@ -13,7 +13,7 @@ from slicer.util import VTKObservationMixin
 from ..errors import LiverTumorError, UsageError
 from ..jobs import Job, start_job
 from ..mrml.views import axial_slice_node, shown_s
-from ..pipelines.options import RunOptions
+from ..records.options import RunOptions
 from .slice_text import SliceText
 
 _POLL_MS = 10

@@ -12,7 +12,7 @@ from ..errors import RequirementError
 from ..jobs.remaining import duration
 from ..mrml.results import CaseNodes
 from ..mrml.runs import CaseRun
-from ..pipelines.options import Progress
+from ..records.options import Progress
 from .messages import errors_shown
 
 Launch = Callable[[Progress, Callable[[CaseRun], None]], CaseRun]

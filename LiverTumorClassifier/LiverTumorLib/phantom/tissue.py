@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..pipelines.results import LIVER, TUMOR
+from ..records.results import LIVER, TUMOR
 from . import organs
 from .canvas import Canvas
 from .patient import Patient, Tumor

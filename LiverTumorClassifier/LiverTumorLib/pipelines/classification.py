@@ -7,10 +7,10 @@ import numpy as np
 from ..ct import CTVolume, to_axial
 from ..models.catalogue import get_bundle
 from ..models.session import Session
+from ..records.options import CaseOutput, Progress, RunOptions, no_progress
+from ..records.results import TUMOR, CaseResult, CaseSummary, SliceRecord
 from .doubt import liver_notes
 from .liver import segment_liver
-from .options import CaseOutput, Progress, RunOptions, no_progress
-from .results import TUMOR, CaseResult, CaseSummary, SliceRecord
 from .run import Report, Run
 from .slicewise import score_slices
 

@@ -18,7 +18,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..ct import CTVolume
-from .results import CaseSummary
+from ..records.results import CaseSummary
 from .survey import Survey, find_spine, survey
 
 NO_LIVER = "No liver found."

@@ -9,13 +9,12 @@ from __future__ import annotations
 import numpy as np
 
 from ..ct import CTVolume, to_axial
-from ..ct.frame import Frame, neighbor_channels
+from ..ct.canvas import Canvas, lay_canvas, neighbor_channels
 from ..errors import ModelError
 from ..models.session import Session
-from .canvas import lay_canvas
+from ..records.options import CaseOutput, Progress, RunOptions, no_progress
+from ..records.results import CaseResult, CaseSummary
 from .classification import liver_labels, liver_stage
-from .options import CaseOutput, Progress, RunOptions, no_progress
-from .results import CaseResult, CaseSummary
 from .run import Report, Run
 from .slicemaps import SliceMaps
 from .slicewise import PREPARATION, STEP, calibrated, liver_cells, logit, part_of, prepared_slices
@@ -58,7 +57,7 @@ def map_evidence(
 def _cell_maps(session: Session, volume: CTVolume, labels: np.ndarray | None, report: Report) -> SliceMaps:
     spec, count = session.bundle.manifest.input, volume.shape[0]
     if labels is not None and not labels.any():
-        return SliceMaps(np.arange(count), np.zeros((count, 1, 1), np.float32), Frame((1, 1), 1.0, (0.0, 0.0), (1.0, 1.0)))
+        return SliceMaps(np.arange(count), np.zeros((count, 1, 1), np.float32), Canvas((1, 1), 1.0, (0.0, 0.0), (1.0, 1.0)))
     frame, offset_hu = lay_canvas(spec, volume, labels)
     offset = spec.neighbor_mm / float(volume.spacing[2])
     canvas = prepared_slices(spec, volume, frame, offset_hu, part_of(report, 0, PREPARATION))
@@ -76,4 +75,4 @@ def _cell_maps(session: Session, volume: CTVolume, labels: np.ndarray | None, re
     cells = np.concatenate(maps)
     # The cells tile the canvas, so they lie on a coarser canvas with the same middle; that is also how they are taught.
     size = cells.shape[1:]
-    return SliceMaps(np.arange(count), cells, Frame(size, frame.spacing_mm * spec.size[0] / size[0], frame.center, frame.voxel_mm))
+    return SliceMaps(np.arange(count), cells, Canvas(size, frame.spacing_mm * spec.size[0] / size[0], frame.center, frame.voxel_mm))

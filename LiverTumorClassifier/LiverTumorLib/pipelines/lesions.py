@@ -8,7 +8,7 @@ import numpy as np
 
 from ..ct import CTVolume, to_axial
 from ..ct.region import bounding_box, components
-from .results import TUMOR, CaseSummary, Lesion
+from ..records.results import TUMOR, CaseSummary, Lesion
 
 # Gives the tumor probability at axial voxel coordinates (n, 3) in (k, j, i) order.
 ProbabilityAt = Callable[[np.ndarray], np.ndarray]

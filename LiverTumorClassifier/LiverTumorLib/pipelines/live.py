@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..ct import CTVolume, to_axial
-from ..ct.frame import neighbor_channels
+from ..ct.canvas import lay_canvas, neighbor_channels
 from ..errors import Cancelled
 from ..models.session import Session
-from .canvas import lay_canvas
+from ..records.options import CaseOutput, Progress, RunOptions
 from .classification import liver_labels, liver_stage, slice_records
-from .options import CaseOutput, Progress, RunOptions
 from .run import Run
 from .slicewise import calibrated, prepared_slices, slice_logits, smoothed_logits, smoothing_reach
 

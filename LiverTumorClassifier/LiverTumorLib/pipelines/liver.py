@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from ..ct import CTVolume
+from ..ct.canvas import lay_canvas
 from ..ct.region import bounding_box, component_sizes
 from ..models.session import Session
-from .canvas import lay_canvas
+from ..records.options import RunOptions
+from ..records.results import LIVER
 from .doubt import NO_LIVER, liver_notes, rejection, scan_doubts
 from .edges import EdgeMaps, along_edges
-from .options import RunOptions
-from .results import LIVER
 from .run import Report, Run
 from .slicemaps import SliceMaps
 from .slicewise import map_slices

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from ..errors import UsageError
 from ..models.catalogue import get_bundle
 from ..models.session import Session, open_session
-from .options import Progress
+from ..records.options import Progress
 
 # Name of each stage: (share of a run's time on a 512x512x129 CT, what the user reads).
 STAGES = {

@@ -6,12 +6,12 @@ import numpy as np
 
 from ..ct import to_axial
 from ..ct.volume import CTVolume
+from ..records.options import CaseOutput, Progress, RunOptions, no_progress
+from ..records.results import LIVER, TUMOR, CaseResult
 from .classification import score_records, slice_records
 from .doubt import burden_doubts, liver_notes
 from .lesions import measure_axial
 from .liver import segment_liver
-from .options import CaseOutput, Progress, RunOptions, no_progress
-from .results import LIVER, TUMOR, CaseResult
 from .run import Run
 from .tumor import drop_small, find_tumor
 

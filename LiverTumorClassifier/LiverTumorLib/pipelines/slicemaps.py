@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..ct.frame import Frame
+from ..ct.canvas import Canvas
 
 _BLOCK = 16  # slices brought to the scan's grid or from it at a time: a float copy of a long scan would not fit an ordinary computer
 
@@ -57,7 +57,7 @@ class SliceMaps(RestoredMaps):
 
     ks: np.ndarray
     maps: np.ndarray
-    frame: Frame
+    frame: Canvas
 
     def restored(self, shape: tuple[int, int], least: float) -> Iterator[tuple[int, np.ndarray]]:
         for start, block in self.blocks():
@@ -72,7 +72,7 @@ class SliceMaps(RestoredMaps):
         return self.maps[nearest, rows, columns]
 
     def sampled(self, array: np.ndarray, change: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-        """The mapped slices of an array on the scan's grid, `change`d (see `Frame.sample`), averaged over canvas pixels, like the maps."""
+        """The mapped slices of an array on the scan's grid, `change`d (see `Canvas.sample`), averaged over canvas pixels, like the maps."""
         shown = np.empty(self.maps.shape, np.float32)
         for start in range(0, len(self.ks), _BLOCK):
             shown[start : start + _BLOCK] = self.frame.sample(array[self.ks[start : start + _BLOCK]], change)

@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from ..ct import CTVolume
-from ..ct.frame import Frame, neighbor_channels, network_slices
-from ..models.manifest import Calibration, InputSpec
+from ..ct.canvas import Canvas, InputSpec, lay_canvas, neighbor_channels, network_slices
+from ..models.manifest import Calibration
 from ..models.session import Session
-from .canvas import lay_canvas
 from .run import Report
 from .slicemaps import SliceMaps
 
@@ -25,7 +24,7 @@ _PREPARED = 16
 PREPARATION = 0.3
 
 
-def map_slices(session: Session, volume: CTVolume, frame: Frame, ks: range, report: Report, offset_hu: float = 0.0) -> SliceMaps:
+def map_slices(session: Session, volume: CTVolume, frame: Canvas, ks: range, report: Report, offset_hu: float = 0.0) -> SliceMaps:
     """Probability maps that stand for the axial slices `ks` (consecutive) of a volume in axial order.
 
     `report` is called with the done fraction and may raise to stop the run; `offset_hu` as for `network_slices`.
@@ -107,7 +106,7 @@ def _shown_slices(ks: range, slice_mm: float) -> np.ndarray:
 
 
 def prepared_slices(
-    spec: InputSpec, volume: CTVolume, frame: Frame, offset_hu: float, report: Report, ks: np.ndarray | None = None
+    spec: InputSpec, volume: CTVolume, frame: Canvas, offset_hu: float, report: Report, ks: np.ndarray | None = None
 ) -> np.ndarray:
     """The slices `ks` (all when None) on a network's canvas, uint8 (n, rows, columns); `report` as for `map_slices`."""
     ks = np.arange(volume.shape[0]) if ks is None else ks
@@ -124,7 +123,7 @@ def part_of(report: Report, first: float, last: float) -> Report:
     return lambda fraction: report(first + (last - first) * fraction)
 
 
-def _predictions(session: Session, volume: CTVolume, frame: Frame, ks: np.ndarray, report: Report, offset_hu: float = 0.0):
+def _predictions(session: Session, volume: CTVolume, frame: Canvas, ks: np.ndarray, report: Report, offset_hu: float = 0.0):
     """Yield (position in ks, all raw outputs) a few slices at a time."""
     spec = session.bundle.manifest.input
     offset = spec.neighbor_mm / float(volume.spacing[2])

@@ -10,11 +10,11 @@ from __future__ import annotations
 import numpy as np
 
 from ..ct import CTVolume
+from ..ct.canvas import lay_canvas
 from ..ct.region import bounding_box, component_sizes, components
 from ..errors import UsageError
 from ..models.session import Session
-from .canvas import lay_canvas
-from .results import LIVER, TUMOR
+from ..records.results import LIVER, TUMOR
 from .run import Report
 from .slicemaps import SliceMaps
 from .slicewise import map_slices

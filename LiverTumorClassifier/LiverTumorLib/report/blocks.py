@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from itertools import groupby
 
-from ..pipelines.results import CaseResult, Lesion
+from ..records.results import CaseResult, Lesion
 from .views import SEGMENT_COLOR
 
 TABLE_ROWS = 9

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from .. import __version__
+from ..atomic import atomic_path
 from ..ct import CTVolume, to_axial
 from ..errors import RequirementError
-from ..files.atomic import atomic_path
-from ..pipelines.options import CaseOutput
-from ..pipelines.results import LIVER, TUMOR
+from ..records.options import CaseOutput
+from ..records.results import LIVER, TUMOR
 from .blocks import curve_caption, draw_curve, draw_figures, draw_lesions, models_text, notes_text
 from .views import AXIAL, CORONAL, SAGITTAL, SEGMENT_COLOR, TRUTH_COLOR, draw_cut, focus
 

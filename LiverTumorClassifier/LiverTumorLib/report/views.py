@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..ct import CTVolume
-from ..files.segments import SEGMENTS
-from ..pipelines.results import LIVER, TUMOR, CaseResult
+from ..records.results import LIVER, TUMOR, CaseResult
+from ..records.segments import SEGMENTS
 
 WINDOW_HU = (-160.0, 240.0)  # 40/400
 TRUTH_COLOR = (0.35, 0.85, 1.0)

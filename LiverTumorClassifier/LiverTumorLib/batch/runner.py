@@ -11,19 +11,18 @@ from pathlib import Path
 
 import numpy as np
 
+from ..atomic import printable
 from ..errors import Cancelled, LiverTumorError, OutputError, RequirementError, SomeCasesFailed
 from ..files import write_table
-from ..files.atomic import printable
 from ..files.held import remove_abandoned
 from ..files.tables import SUMMARY_COLUMNS, summary_row
 from ..jobs import Source, start_job
 from ..models.catalogue import get_bundle
-from ..pipelines.options import RunOptions
-from ..pipelines.results import CaseResult
-from .inputs import Case
-from .log import unexpected, with_log
-from .progress import Display
-from .results import (
+from ..records.options import RunOptions
+from ..records.results import CaseResult
+from .cases import Case
+from .display import Display
+from .folder import (
     UNFINISHED,
     changed_files,
     check_free,
@@ -35,6 +34,7 @@ from .results import (
     write_files,
     write_summary,
 )
+from .log import unexpected, with_log
 
 TABLE = "cases.csv"
 TABLE_COLUMNS = [*SUMMARY_COLUMNS.values(), "seconds", "status", "reason", "input"]

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..atomic import printable
 from ..errors import InputError, RequirementError, UsageError
-from ..files.atomic import printable
 from ..files.dicom import first_ct
 from ..files.dicom_file import looks_like_dicom
 from ..files.dicom_header import Finding, Kind

@@ -8,19 +8,72 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from .filters import WHITE, Filters, apply_filters
+from .filters import WHITE, Filters, apply_filters, check_filters
 from .region import bounding_box
 from .volume import CTVolume
 
 BODY_HU = 0.0  # soft tissue lies above, fat and air below
 SNAP_MM = 4.0  # a region's canvas moves and grows in steps of this, so that a stray pixel of the region does not move it
+LARGEST_SIZE, SHORTEST_MM, LONGEST_MM = 4096, 0.01, 1000.0
+
+
+def finite_number(name: str, value: Any) -> Any:
+    """The value, when it is a finite number; raises TypeError or ValueError otherwise."""
+    if isinstance(value, bool) or not math.isfinite(value):
+        raise ValueError(f"{name} is {value}, which is not a number")
+    return value
 
 
 @dataclass(frozen=True)
-class Frame:
+class InputSpec:
+    """What a network is shown. Training reads it from its configuration, inference from the manifest.
+
+    Attributes:
+        size: (rows, columns) in pixels.
+        spacing_mm: canvas pixel size.
+        region: "body" (canvas on the soft tissue's center) or "liver" (canvas on the liver, all of it).
+        window_hu: HU shown as the darkest and the brightest value.
+        neighbor_mm: distance of the slices shown as first and third channel.
+        margin_mm: room kept around the liver where region is "liver".
+        liver_hu: HU that the liver's median is brought to where region is "liver"; None shows the HU as they are.
+        filters: (name, strength) pairs of `ct.filters`, applied to every slice in this order; none by default.
+    """
+
+    size: tuple[int, int]
+    spacing_mm: float
+    region: str = "body"
+    window_hu: tuple[float, float] = (-40.0, 160.0)
+    neighbor_mm: float = 5.0
+    margin_mm: float = 10.0
+    liver_hu: float | None = None
+    filters: Filters = ()
+
+    def __post_init__(self) -> None:
+        if self.region not in ("body", "liver"):
+            raise ValueError(f"region is {self.region!r}; it must be 'body' or 'liver'")
+        if self.liver_hu is not None and self.region != "liver":
+            raise ValueError("liver_hu needs the region 'liver': elsewhere nothing says where the liver is")
+        lengths = {"spacing_mm": self.spacing_mm, "neighbor_mm": self.neighbor_mm, "margin_mm": self.margin_mm}
+        for name, length in lengths.items():
+            if not (0 <= finite_number(name, length) <= LONGEST_MM):
+                raise ValueError(f"{name} is {length}; it must be from 0 to {LONGEST_MM}")
+        if self.spacing_mm < SHORTEST_MM:
+            raise ValueError(f"spacing_mm is {self.spacing_mm}; it must be at least {SHORTEST_MM}")
+        if len(self.size) != 2 or not all(1 <= finite_number("size", length) <= LARGEST_SIZE for length in self.size):
+            raise ValueError(f"size is {list(self.size)}; it must be two whole numbers from 1 to {LARGEST_SIZE}, rows and columns")
+        if len(self.window_hu) != 2 or not finite_number("window_hu", self.window_hu[0]) < finite_number("window_hu", self.window_hu[1]):
+            raise ValueError("the window's high end must lie above its low end")
+        if self.liver_hu is not None:
+            finite_number("liver_hu", self.liver_hu)
+        object.__setattr__(self, "filters", check_filters(self.filters))
+
+
+@dataclass(frozen=True)
+class Canvas:
     """A canvas laid over every axial slice of a volume.
 
     Attributes:
@@ -78,15 +131,15 @@ class Frame:
         return np.clip(1 - np.abs(pixel[:, None] - np.arange(self.size[axis])[None, :]), 0, None).astype(np.float32)
 
 
-def body_frame(volume: CTVolume, size: tuple[int, int], spacing_mm: float) -> Frame:
+def body_canvas(volume: CTVolume, size: tuple[int, int], spacing_mm: float) -> Canvas:
     """The canvas centered on the patient's soft tissue, wherever the patient lies in the scan."""
     step = max(1, volume.shape[0] // 40)
     tissue = volume.array[::step] > BODY_HU
     center = tuple(_centroid(tissue.sum(axis=(0, other))) for other in (2, 1))
-    return Frame(tuple(size), spacing_mm, center, _in_plane(volume))
+    return Canvas(tuple(size), spacing_mm, center, _in_plane(volume))
 
 
-def region_frame(volume: CTVolume, region: np.ndarray, size: tuple[int, int], spacing_mm: float, margin_mm: float) -> Frame:
+def region_canvas(volume: CTVolume, region: np.ndarray, size: tuple[int, int], spacing_mm: float, margin_mm: float) -> Canvas:
     """The canvas centered on a region (k, j, i), coarser than `spacing_mm` where region and margin would not fit."""
     voxel_mm = _in_plane(volume)
     center, extents = [], []
@@ -96,12 +149,12 @@ def region_frame(volume: CTVolume, region: np.ndarray, size: tuple[int, int], sp
         center.append(round((used[0] + used[-1]) / 2 / step) * step)
         extents.append(math.ceil((used[-1] - used[0] + 1) * voxel_mm[axis - 1] / SNAP_MM + 1) * SNAP_MM + 2 * margin_mm)
     needed = max(extent / pixels for extent, pixels in zip(extents, size, strict=True))
-    return Frame(tuple(size), max(spacing_mm, needed), tuple(center), voxel_mm)
+    return Canvas(tuple(size), max(spacing_mm, needed), tuple(center), voxel_mm)
 
 
 def network_slices(
     volume: CTVolume,
-    frame: Frame,
+    frame: Canvas,
     window_hu: tuple[float, float],
     ks: np.ndarray | None = None,
     offset_hu: float = 0.0,
@@ -198,3 +251,17 @@ def _centroid(counts: np.ndarray) -> float:
 
 def _in_plane(volume: CTVolume) -> tuple[float, float]:
     return float(volume.spacing[1]), float(volume.spacing[0])
+
+
+def lay_canvas(spec: InputSpec, volume: CTVolume, liver: np.ndarray | None) -> tuple[Canvas, float]:
+    """The canvas of a network on a scan, and the HU to add to what it shows (see `liver_offset`).
+
+    Args:
+        spec: the network's input.
+        volume: CT in axial order.
+        liver: (k, j, i) on the volume's grid, above 0 inside, at least one voxel; only the region "liver" needs it.
+    """
+    if spec.region == "body":
+        return body_canvas(volume, spec.size, spec.spacing_mm), 0.0
+    slices = bounding_box(liver)[0]
+    return region_canvas(volume, liver[slices], spec.size, spec.spacing_mm, spec.margin_mm), liver_offset(volume, liver, spec.liver_hu)

@@ -17,17 +17,17 @@ from pathlib import Path
 import numpy as np
 
 from .. import __version__
+from ..atomic import atomic_path, printable
 from ..errors import OutputError
-from ..files import atomic_path, write_json, write_label_nifti, write_segmentation, write_table
-from ..files.atomic import printable
+from ..files import write_json, write_label_nifti, write_segmentation, write_table
 from ..files.held import HeldFolder
 from ..files.labels import nifti_image
 from ..files.nifti import import_nibabel
 from ..files.tables import LESION_COLUMNS, SLICE_COLUMNS, lesion_rows, read_json, slice_rows, summary_row
 from ..files.upright import MOVED, is_sheared
 from ..jobs.source import files_of
-from ..pipelines.options import CaseOutput
-from ..pipelines.results import CaseResult
+from ..records.options import CaseOutput
+from ..records.results import CaseResult
 
 SUMMARY = "summary.json"
 SCHEMA = 2

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..pipelines.results import LIVER, TUMOR
+from .results import LIVER, TUMOR
 
 _NO_CODE = "^^"
 _TERMINOLOGY = "Segmentation category and type - 3D Slicer General Anatomy list"

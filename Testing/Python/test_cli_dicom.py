@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -56,6 +57,7 @@ def test_a_poisoned_folder_is_one_failed_case(work):
     assert "3 of 12 images" in table["cut"]["reason"] and "IM009 has an incomplete header" in table["cut"]["reason"]
     assert "1 of 12 images" in table["poisoned"]["reason"] and "IM000 has a damaged DICOM header" in table["poisoned"]["reason"]
     told = done.stdout + done.stderr + "".join(path.read_text() for path in Path("out").rglob("*.[cj]s*"))
+    told = re.sub(r"[0-9a-f]{64}|\b\d{15,}\b|\b\d+\.\d{4,}\b", "", told)  # checksums, times and measures
     assert not [word for word in ("Smith", "1.2.826", "777", "888") if word in told]
 
 

@@ -28,7 +28,7 @@ THINNEST = 0.10  # diameter of the largest ball inside, by the body's width
 # Of all lean tissue at its height: true livers take 0.43 at most, 0.6 in slabs of some centimeters, 0.66 in scans cropped to it.
 LARGEST_SHARE, LARGEST_SHARE_CROPPED = 0.7, 0.85
 EVEN_MM = 200.0  # a liver that both ends of a scan cut gets thinner within this height
-BONE_AROUND = 0.6  # true ones at most 0.2
+BONE_AROUND = 0.4  # true ones at most 0.2; what a network finds in a head may leave a part of the skull
 POSSIBLE_HU, USUAL_HU, CONTRAST_HU = (-40.0, 220.0), (30.0, 160.0), 70.0
 LEAST_SPREAD_HU, USUAL_SPREAD_HU = 1.0, 100.0  # distance of the quartiles: noise alone makes more than the first
 SURE = 0.9  # mean probability; true livers have 0.93 and more

@@ -173,7 +173,7 @@ def broken_manifest(bundle):
 
 def damaged_weights(bundle):
     (bundle / "model.tflite").write_bytes(b"TFL3")
-    return "is damaged (its checksum is not the manifest's); install the model again."
+    return "is damaged (its size or checksum is not the manifest's); install the model again."
 
 
 def missing_weights(bundle):

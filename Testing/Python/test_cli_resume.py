@@ -154,3 +154,18 @@ def test_a_newer_summary_is_not_taken_for_this_versions(work):
     Path("out/a/summary.json").write_text(json.dumps(summary | {"schema": 99}))
     time.sleep(0.01)
     assert "already holds something else" in run("segment", "a.nii", "--out", "out", check=OutputError.exit_code).stderr
+
+
+@pytest.mark.skipif(os.name == "nt", reason="an open file is the lock there")
+def test_a_folder_that_was_never_locked_goes_after_a_minute_and_a_full_one_never(tmp_path):
+    from LiverTumorLib.files.held import remove_abandoned
+
+    old, new, full = (tmp_path / f"livertumor-job-{name}" for name in ("old", "new", "full"))
+    for folder in (old, new, full):
+        folder.mkdir()
+    (old / ".lock").touch()
+    (full / "data.npy").touch()
+    for folder in (old, full):
+        os.utime(folder, (0, 0))
+    remove_abandoned(tmp_path, "livertumor-job-*")
+    assert not old.exists() and new.exists() and full.exists()

@@ -10,9 +10,11 @@ import contextlib
 import os
 import shutil
 import stat
+import time
 from pathlib import Path
 
 _LOCK = "lock"
+_LOCKED_WITHIN_S = 60.0  # of its making a folder has its lock; killed before, it never gets one
 
 
 class HeldFolder:
@@ -40,7 +42,7 @@ def remove_abandoned(place: Path, pattern: str) -> None:
     """Remove held folders of this user whose processes are gone."""
     with contextlib.suppress(OSError):
         for folder in place.glob(pattern):
-            if _is_own_folder(folder) and _is_abandoned(folder / _LOCK):
+            if _is_own_folder(folder) and (_is_abandoned(folder / _LOCK) or _never_locked(folder)):
                 shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -50,6 +52,15 @@ def _is_own_folder(path: Path) -> bool:
     except OSError:
         return False
     return stat.S_ISDIR(status.st_mode) and (not hasattr(os, "getuid") or status.st_uid == os.getuid())
+
+
+def _never_locked(folder: Path) -> bool:
+    """Whether a folder is empty since a while, its process killed between making and locking it."""
+    try:
+        empty = all(file.name == f".{_LOCK}" for file in folder.iterdir())
+        return empty and time.time() - folder.lstat().st_mtime > _LOCKED_WITHIN_S
+    except OSError:
+        return False
 
 
 def _is_abandoned(lock: Path) -> bool:

@@ -197,7 +197,7 @@ def test_patients_are_known_by_what_their_ct_show(data, tmp_path):
     import nibabel
     from CompressionTrainerLib.data.signature import sign_file
 
-    folder, split_file, cache = data
+    folder, split_file = data.folder, data.split
     run = untrained_run(tmp_path / "run", data, TINY.format(task="slice", region="body"))
     record = json.loads((run / "run.json").read_text())
     names = json.loads(split_file.read_text())["files"]

@@ -80,11 +80,19 @@ def held_out(model, case: CaseSlices, spec: InputSpec, task: str) -> HeldOut:
 
 def as_held_out(maps: np.ndarray, case: CaseSlices, spec: InputSpec, task: str) -> HeldOut:
     """A network's raw probabilities (k, rows, columns) of a case, treated as in inference; see `HeldOut`."""
+    return with_truth(np.rint(as_in_inference(maps, case, spec, task) * 255).astype(np.uint8), case, spec, task)
+
+
+def as_in_inference(maps: np.ndarray, case: CaseSlices, spec: InputSpec, task: str) -> np.ndarray:
+    """Probabilities (k, rows, columns) smoothed as in inference, and those of tumor 0 outside the true liver."""
     smoothing = liver.SMOOTH_MM if task == "liver" else tumor.SMOOTH_MM
     maps = smoothed(maps, smoothing, (case.slice_mm, spec.spacing_mm))
-    if task == "tumor":
-        maps = maps * (case.liver[INNER] >= 128)
-    return with_truth(np.rint(maps * 255).astype(np.uint8), case, spec, task)
+    return maps * in_liver(case) if task == "tumor" else maps
+
+
+def in_liver(case: CaseSlices) -> np.ndarray:
+    """Where tumor counts, bool (k, rows, columns): in the true liver, as inference looks for it in the predicted one."""
+    return case.liver[INNER] >= 128
 
 
 def with_truth(probability: np.ndarray, case: CaseSlices, spec: InputSpec, task: str) -> HeldOut:

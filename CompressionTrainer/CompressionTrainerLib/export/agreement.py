@@ -10,7 +10,8 @@ from LiverTumorLib.models.session import Session
 from LiverTumorLib.pipelines.slicewise import calibrated
 
 from ..data.slices import CaseSlices
-from .thresholds import case_scores, in_liver, liver_slice_logits, predictions
+from ..evaluation.out_of_fold import in_liver
+from .thresholds import case_scores, liver_slice_logits, predictions
 
 
 def agreement(int8: Session, plain: Session, cases: Sequence[CaseSlices], *, truth: bool = True) -> dict[str, float]:

@@ -8,12 +8,10 @@ import numpy as np
 from LiverTumorLib.ct.canvas import InputSpec, neighbor_channels
 from LiverTumorLib.models.manifest import Calibration
 from LiverTumorLib.models.session import Session
-from LiverTumorLib.pipelines import liver, tumor
-from LiverTumorLib.pipelines.slicemaps import smoothed
 from LiverTumorLib.pipelines.slicewise import calibrated, slice_logits, smoothed_logits
 
 from ..data.slices import INNER, CaseSlices
-from ..evaluation.out_of_fold import FALSE_TUMOR_ML, Point, as_held_out, best_point, by_patient, scores
+from ..evaluation.out_of_fold import FALSE_TUMOR_ML, Point, as_held_out, as_in_inference, best_point, by_patient, scores
 
 TIE = 0.01  # Dice
 CANDIDATES = np.round(np.arange(0.05, 0.91, 0.05), 2)
@@ -53,10 +51,7 @@ def case_scores(output: np.ndarray, case: CaseSlices, spec: InputSpec, task: str
         output: probability (k, rows, columns) as the network gives it.
     """
     truth = (case.liver if task == "liver" else case.tumor)[INNER] >= 128
-    # As in inference: smoothed, and tumor is looked for in the liver.
-    output = smoothed(output, liver.SMOOTH_MM if task == "liver" else tumor.SMOOTH_MM, (case.slice_mm, spec.spacing_mm))
-    if task == "tumor":
-        output = output * in_liver(case)
+    output = as_in_inference(output, case, spec, task)
     voxel_ml = spec.spacing_mm**2 * case.slice_mm / 1000
     scored = []
     for threshold in thresholds:
@@ -66,11 +61,6 @@ def case_scores(output: np.ndarray, case: CaseSlices, spec: InputSpec, task: str
         else:
             scored.append(max(0.0, 1 - np.count_nonzero(found) * voxel_ml / FALSE_TUMOR_ML))
     return scored
-
-
-def in_liver(case: CaseSlices) -> np.ndarray:
-    """Where tumor counts, bool (k, rows, columns): in the true liver, as inference looks for it in the predicted one."""
-    return case.liver[INNER] >= 128
 
 
 def nearest_to_half(scores: dict[float, float]) -> float:

@@ -23,6 +23,7 @@ from LiverTumorLib.files.nrrd import read_nrrd
 from test_files_reading import ct_values, refusal
 
 HU = ct_values()
+CORNERS = np.array(np.meshgrid((0, 23), (0, 19), (0, 5), (1,))).reshape(4, -1)  # of HU, in voxels
 few = settings(max_examples=25, deadline=None)
 vectors = st.tuples(*[st.floats(-300, 300, width=32)] * 3)
 sizes = st.tuples(*[st.sampled_from([0.25, 0.7, 1.5, 4.0, 12.0])] * 3)
@@ -109,7 +110,8 @@ def test_nifti_lies_where_itk_has_it(tmp_path_factory, one, other, size, origin,
     path.write_bytes(content)
     expected = itk_matrix(path)
     volume = read_nifti(path, "a")
-    assert np.allclose(volume.ijk_to_ras, expected, rtol=1e-3, atol=1e-3 * np.abs(expected).max())
+    # Two transforms less than a tenth of a millimeter apart are the same to the reader, whichever of them ITK takes.
+    assert np.linalg.norm((volume.ijk_to_ras - expected) @ CORNERS, axis=0).max() < 0.1 + 1e-3 * np.abs(expected @ CORNERS).max()
     assert bool(volume.notes) == (
         unit in (1, 3) or not (sform_code or qform_code) or (bool(sform_code and qform_code) and not similar(sform, volume, path))
     )
@@ -117,8 +119,7 @@ def test_nifti_lies_where_itk_has_it(tmp_path_factory, one, other, size, origin,
 
 def similar(sform, volume, path) -> bool:
     header = nibabel.load(path).header
-    corners = np.array(np.meshgrid((0, 23), (0, 19), (0, 5), (1,))).reshape(4, -1)
-    return np.linalg.norm((sform - header.get_qform()) @ corners, axis=0).max() < 0.1 / {1: 1000, 3: 0.001}.get(
+    return np.linalg.norm((sform - header.get_qform()) @ CORNERS, axis=0).max() < 0.1 / {1: 1000, 3: 0.001}.get(
         int(header["xyzt_units"]), 1
     )
 

@@ -10,7 +10,7 @@ import sys
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from ..atomic import printable
 from ..errors import InputError, RequirementError, UsageError
@@ -94,6 +94,15 @@ def find_cases(inputs: Sequence[str], *, exclude: Path, whole_folders: bool = Fa
         raise UsageError("There is no CT among the inputs. " + " ".join(skipped))
     names = distinct_names(list(paths))
     return Inputs([Case(names[path], path, is_dicom) for path, is_dicom in paths.items()], skipped)
+
+
+def cases_of_files(files: Sequence[PurePath]) -> dict[PurePath, bool]:
+    """The cases among files that cannot be opened here (path -> is DICOM), by their names alone: a folder with DICOM
+    files is one."""
+    dicom = {file.parent for file in files if file.name.lower().endswith(_DICOM_ENDINGS)}
+    volumes = [file for file in files if file.name.lower().endswith(_VOLUME_ENDINGS) and file.parent not in dicom]
+    found: dict[PurePath, bool] = {file: False for file in volumes if _no_ct(file, file.parent) is None}
+    return dict(sorted({**found, **dict.fromkeys(dicom, True)}.items()))
 
 
 def distinct_names(paths: Sequence[Path]) -> dict[Path, str]:
@@ -228,7 +237,7 @@ def _no_slices(folder: Path, lost: Finding) -> str:
     return f"{folder}: its DICOM files are not CT slices ({lost.what})."
 
 
-def _no_ct(file: Path, folder: Path | None = None) -> str | None:
+def _no_ct(file: PurePath, folder: PurePath | None = None) -> str | None:
     """Why a file, found in a searched folder or named by the user, is not taken for a CT."""
     if _NO_CT.search(_base_name(file)):
         return f"{file}: its name is that of a segmentation or a map, not of a CT (rename it if it is one)."

@@ -57,14 +57,21 @@ def fingerprint(path: Path, is_dicom: bool, exclude: Path) -> dict:
 def read_summary(folder: Path) -> dict | None:
     """The summary of a finished case; None where there is none that this version knows, whoever wrote what is there."""
     try:
-        summary = read_json(folder / SUMMARY)
-        summary_row(CaseResult.from_dict(summary["case"]))
-        known = summary["schema"] == SCHEMA and all(_is_file_entry(*item) for item in summary["files"].items())
-        known &= isinstance(summary["seconds"], int | float) and isinstance(summary["case"]["name"], str)
-        known &= isinstance(summary["origin"]["input"]["path"], str)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return as_summary(read_json(folder / SUMMARY))
+    except (OSError, ValueError):
         return None
-    return summary if known else None
+
+
+def as_summary(content: object) -> dict | None:
+    """The content of a summary's file where it is one that this version knows."""
+    try:
+        summary_row(CaseResult.from_dict(content["case"]))
+        known = content["schema"] == SCHEMA and all(_is_file_entry(*item) for item in content["files"].items())
+        known &= isinstance(content["seconds"], int | float) and isinstance(content["case"]["name"], str)
+        known &= isinstance(content["origin"]["input"]["path"], str)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+    return content if known else None
 
 
 def _is_file_entry(name: str, entry: dict) -> bool:

@@ -69,7 +69,7 @@ class Batch:
         Raises the error of the case where there is only one, SomeCasesFailed where some of several have no result, and
         at once what concerns all: ModelError, RequirementError, OutputError, Cancelled.
         """
-        models = self._models()
+        models = self.models()
         if self.picture and find_spec("matplotlib") is None:
             raise RequirementError(
                 "The picture needs matplotlib: pip install matplotlib, or leave it out with --no-picture."
@@ -83,7 +83,7 @@ class Batch:
             for number, case in enumerate(cases, 1):
                 display.begin(number, len(cases), case.name)
                 try:
-                    table[case.name] = self._run_case(case, models, display)
+                    table[case.name] = self.run_case(case, models, display)
                     finished += 1
                 except Cancelled:
                     raise
@@ -92,7 +92,9 @@ class Batch:
                 except Exception as error:
                     failed[case.name] = unexpected(error)
                 if case.name in failed:
-                    table.setdefault(case.name, _failure_row(case, failed[case.name]))  # what is there already stays
+                    table.setdefault(
+                        case.name, failure_row(case.name, case.path, failed[case.name])
+                    )  # what is there already stays
                     if len(cases) > 1:
                         display.warn(f"{case.name}: failed. {failed[case.name]}")
                 unwritten = self._write_table(table)
@@ -143,16 +145,24 @@ class Batch:
                 f"The output folder {self.out} cannot be written: {error.strerror or error}; choose another."
             ) from error
 
-    def _run_case(self, case: Case, models: list[dict], display: Display) -> dict:
-        """Do one case, unless it is done; returns its row of the table."""
+    def origin(self, case: Case, models: list[dict], taken_from: dict | None = None) -> dict:
+        """What the results of a case follow from, see `make_origin`."""
+        extras = {"nifti": self.nifti, "picture": self.picture, "series": self.series if case.is_dicom else None}
+        taken_from = taken_from or fingerprint(case.path, case.is_dicom, self.out)
+        return make_origin(self.task, taken_from, self.options.to_dict(), models, extras)
+
+    def run_case(self, case: Case, models: list[dict], display: Display, taken_from: dict | None = None) -> dict:
+        """Do one case, unless it is done; returns its row of the table.
+
+        Args:
+            models: as `models` has them.
+            taken_from: the input's fingerprint where it is not that of the case's own path, which is a copy then.
+        """
         begin = time.monotonic()
         folder = self.out / case.name
-        extras = {"nifti": self.nifti, "picture": self.picture, "series": self.series if case.is_dicom else None}
         if folder == case.path or folder in case.path.parents:
             raise OutputError(f"The results would lie among the input's own files, in {folder}; choose another --out.")
-        origin = make_origin(
-            self.task, fingerprint(case.path, case.is_dicom, self.out), self.options.to_dict(), models, extras
-        )
+        origin = self.origin(case, models, taken_from)
         summary, keep = read_summary(folder), []
         if summary is None or summary["origin"] != origin:
             check_free(folder, case.name, self.overwrite)
@@ -165,7 +175,7 @@ class Batch:
             )
         else:
             display.say(f"{case.name}: already done, in {folder}")
-            return _done_row(summary)
+            return done_row(summary)
         source = Source((os.fspath(case.path), self.series if case.is_dicom else None), name=case.name)
         output = start_job(self.task, source, self.options, on_event=display.event).wait()
         volume = output.volume
@@ -178,12 +188,12 @@ class Batch:
                 case_picture(stage / "report.png", volume, output, truth=self.truths.get(case.name))
             seconds = time.monotonic() - begin
             write_summary(stage, output, origin, seconds)
-        display.say(f"{_describe(output.result)} ({seconds:.1f} s, in {folder})")
+        display.say(f"{describe(output.result)} ({seconds:.1f} s, in {folder})")
         for note in [*volume.notes, *(note for note in output.result.summary.notes if note not in volume.notes)]:
             display.say(f"  {note}")
-        return _done_row(read_summary(folder))
+        return done_row(read_summary(folder))
 
-    def _models(self) -> list[dict]:
+    def models(self) -> list[dict]:
         """The bundles this run uses, verified, as they are written into the summaries."""
         options = self.options
         ids = [options.slice_model]
@@ -216,10 +226,11 @@ def _done_rows(out: Path) -> dict[str, dict]:
     done = [
         summary for folder, summary in found.items() if summary and not changed_files(folder, summary, contents=False)
     ]
-    return {summary["case"]["name"]: _done_row(summary) for summary in done}
+    return {summary["case"]["name"]: done_row(summary) for summary in done}
 
 
-def _done_row(summary: dict) -> dict:
+def done_row(summary: dict) -> dict:
+    """The row of a case with results, from its summary."""
     row = summary_row(CaseResult.from_dict(summary["case"]))
     return row | {
         "seconds": summary["seconds"],
@@ -229,11 +240,12 @@ def _done_row(summary: dict) -> dict:
     }
 
 
-def _failure_row(case: Case, error: LiverTumorError) -> dict:
-    return {SUMMARY_COLUMNS["name"]: case.name, "status": "failed", "reason": str(error), "input": printable(case.path)}
+def failure_row(name: str, path: str | Path, error: LiverTumorError) -> dict:
+    """The row of a case without results."""
+    return {SUMMARY_COLUMNS["name"]: name, "status": "failed", "reason": str(error), "input": printable(path)}
 
 
-def _describe(result: CaseResult) -> str:
+def describe(result: CaseResult) -> str:
     """A case in one line."""
     summary = result.summary
     parts = []

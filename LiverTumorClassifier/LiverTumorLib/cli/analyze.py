@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 from pathlib import Path
 
+from ..errors import UsageError
 from .options import add_run_options, run_options
 
 _TASKS = {
@@ -46,6 +48,7 @@ def add_parser(subparsers) -> None:
             "--series", metavar="UID", help="which DICOM series of each input folder: UID, number or description"
         )
         add_run_options(parser, task)
+        add_cluster_options(parser)
         parser.set_defaults(func=run, task=task)
 
 
@@ -57,12 +60,27 @@ def add_output_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quiet", action="store_true", help="print errors only")
 
 
+def add_cluster_options(parser: argparse.ArgumentParser) -> None:
+    """Options that have several processes or computers do the work."""
+    group = parser.add_argument_group("cluster", "needs pip install 'livertumor[cluster]'; see Docs/cluster.md")
+    group.add_argument(
+        "--cluster",
+        metavar="WHERE",
+        help="work with Dask: 'local' (processes of this computer), 'slurm', or a scheduler's address; inputs and --out"
+        " may then be fsspec addresses such as s3://bucket/folder",
+    )
+    group.add_argument("--workers", type=int, metavar="N", help="how many cases at a time (default: one for each CPU)")
+    group.add_argument("--worker-memory", metavar="SIZE", help="what the work on one case may use, such as 4GiB")
+
+
 def run(arguments: argparse.Namespace) -> None:
     """Run either command."""
     from ..batch.cases import find_cases
     from ..batch.display import Display
     from ..batch.runner import Batch
 
+    if arguments.cluster is None:
+        _refuse_cluster_options(arguments)
     out = Path(os.path.abspath(os.path.expanduser(arguments.out)))
     display = Display(arguments.quiet)
     batch = Batch(
@@ -74,7 +92,21 @@ def run(arguments: argparse.Namespace) -> None:
         series=arguments.series,
         overwrite=arguments.overwrite,
     )
+    if arguments.cluster is not None:
+        from ..cluster.command import run_on_cluster
+
+        run_on_cluster(batch, arguments, display)
+        return
     inputs = find_cases(arguments.inputs, exclude=out, whole_folders=arguments.series is not None)
     for reason in inputs.skipped:
         display.say(f"Skipped {reason}")
     batch.run(inputs.cases, display)
+
+
+def _refuse_cluster_options(arguments: argparse.Namespace) -> None:
+    """Raises UsageError for what makes sense with --cluster only."""
+    if arguments.workers is not None or arguments.worker_memory is not None:
+        raise UsageError("--workers and --worker-memory go with --cluster; add --cluster local, for one.")
+    for text in (*arguments.inputs, arguments.out):
+        if re.match(r"[a-z][a-z0-9+.-]+://", text):
+            raise UsageError(f"{text} is an address; add --cluster local to work on it, or name a folder.")

@@ -57,6 +57,8 @@ _DAMAGE = (
 )
 _DAMAGE += (SyntaxError, TokenError)
 
+# Bytes of address space that a worker may take, where whoever starts it sets a bound (Linux, macOS).
+MEMORY_VARIABLE = "LIVERTUMOR_MEMORY"
 # The worker's thread count is RunOptions.threads; a count left in the environment by another program would silently
 # overrule it.
 THREAD_VARIABLES = (

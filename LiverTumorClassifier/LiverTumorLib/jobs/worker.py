@@ -21,7 +21,7 @@ from pathlib import Path
 
 from ..errors import Cancelled, LiverTumorError, UsageError, WorkerError
 from .dialog import Dialog
-from .protocol import JobRecord, read_job, save_output
+from .protocol import MEMORY_VARIABLE, JobRecord, read_job, save_output
 from .remaining import RemainingTime
 from .source import Source, find, read_source
 
@@ -94,6 +94,7 @@ def main(arguments: list[str]) -> int:
 
     try:
         offer_to_be_killed()
+        bound_memory()
         job = read_job(arguments[0])
         dialog = Dialog(channel.send)
         watch_stdin(stopped, discard, dialog)
@@ -134,6 +135,17 @@ def _fail(channel: EventChannel, error: LiverTumorError) -> int:
     with contextlib.suppress(OSError):  # nobody listens anymore
         channel.send(event="error", kind=type(error).__name__, message=str(error))
     return error.exit_code
+
+
+def bound_memory() -> None:
+    """Take no more address space than MEMORY_VARIABLE allows, where the system knows such bounds."""
+    if (limit := os.environ.get(MEMORY_VARIABLE)) is None:
+        return
+    try:
+        import resource
+    except ImportError:  # Windows
+        return
+    resource.setrlimit(resource.RLIMIT_AS, (int(limit), resource.getrlimit(resource.RLIMIT_AS)[1]))
 
 
 def offer_to_be_killed() -> None:

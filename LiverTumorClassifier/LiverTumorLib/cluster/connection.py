@@ -1,0 +1,138 @@
+"""The Dask cluster that works: one on this computer, one that runs already, or one that Slurm makes."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..errors import RequirementError, UsageError, WorkerError
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+LOCAL, SLURM = "local", "slurm"
+CONNECT_S = 10  # how long a scheduler may take to answer
+LEAST_MEMORY = 1_000_000_000  # bytes of address space in which Python, the libraries and a small scan find room
+# A worker that dies takes only its own case with it, and a case that has killed three is not given to a fourth.
+_SETTINGS = {"distributed.scheduler.worker-saturation": 1.0, "distributed.scheduler.allowed-failures": 2}
+
+
+@dataclass(frozen=True)
+class ClusterSettings:
+    """Who works.
+
+    Attributes:
+        address: "local", "slurm" or the address of a scheduler, such as "tcp://10.0.0.1:8786".
+        workers: how many are started; None takes as many as this computer has CPUs. A scheduler has its own.
+        memory: what one worker and the work it starts may use, such as "4GiB"; None sets no limit.
+    """
+
+    address: str = LOCAL
+    workers: int | None = None
+    memory: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.workers is not None and self.workers < 1:
+            raise UsageError(f"--workers {self.workers}: at least one is needed.")
+        if self.address not in (LOCAL, SLURM) and not re.fullmatch(r"(tcp|tls|ws|wss|ucx)://\S+", self.address):
+            raise UsageError(
+                f"--cluster {self.address} is none of: local, slurm, the address of a Dask scheduler (tcp://HOST:PORT)."
+            )
+        if self.address not in (LOCAL, SLURM) and (self.workers or self.memory):
+            raise UsageError(
+                "--workers and --worker-memory are for 'local' and 'slurm'; a running scheduler has its own workers."
+            )
+        self.memory_bytes  # noqa: B018 - raises where it is no size
+
+    @property
+    def memory_bytes(self) -> int | None:
+        """The limit of a worker in bytes. Raises UsageError."""
+        if self.memory is None:
+            return None
+        from .requirements import require_dask
+
+        require_dask()
+        from dask.utils import parse_bytes
+
+        try:
+            size = parse_bytes(self.memory)
+        except ValueError:
+            raise UsageError(f"--worker-memory {self.memory} is not a size; write it like 4GiB.") from None
+        if size < LEAST_MEMORY:
+            raise UsageError(f"--worker-memory {self.memory} is too little for any scan; give 2GiB or more.")
+        return size
+
+
+@contextlib.contextmanager
+def connected(settings: ClusterSettings) -> Iterator[Client]:
+    """A client of the cluster; what was started for it ends with the block.
+
+    Raises:
+        RequirementError: Dask (or, for Slurm, dask-jobqueue) is not installed.
+        UsageError: nobody answers at the address, or Slurm is not set up.
+        WorkerError: no worker starts on this computer.
+    """
+    from .requirements import require_dask
+
+    require_dask()
+    import dask
+    from distributed import Client
+
+    with dask.config.set(_SETTINGS), contextlib.ExitStack() as stack:
+        if settings.address == LOCAL:
+            cluster = stack.enter_context(_local(settings))
+        elif settings.address == SLURM:
+            cluster = stack.enter_context(_slurm(settings))
+        else:
+            cluster = settings.address
+        try:
+            client = stack.enter_context(Client(cluster, timeout=CONNECT_S))
+        except (OSError, ValueError) as error:
+            raise UsageError(f"No Dask scheduler answers at {settings.address} ({error}); is it running?") from error
+        yield client
+
+
+def _local(settings: ClusterSettings):
+    from distributed import LocalCluster
+
+    try:
+        return LocalCluster(
+            n_workers=settings.workers or _cpus(),
+            threads_per_worker=1,
+            processes=True,
+            memory_limit=settings.memory_bytes or 0,
+            dashboard_address="127.0.0.1:0",
+            silence_logs=50,
+        )
+    except (OSError, RuntimeError) as error:
+        raise WorkerError(f"The workers cannot be started on this computer: {error}.") from error
+
+
+def _slurm(settings: ClusterSettings):
+    try:
+        from dask_jobqueue import SLURMCluster
+    except ImportError:
+        raise RequirementError("--cluster slurm needs dask-jobqueue: pip install 'livertumor[cluster]'.") from None
+    try:
+        # Queue, account, time limit and the rest come from the user's ~/.config/dask/jobqueue.yaml.
+        cluster = SLURMCluster(
+            cores=1,
+            processes=1,
+            **({"memory": settings.memory} if settings.memory else {}),
+            scheduler_options={"dashboard_address": "127.0.0.1:0"},
+        )
+        cluster.scale(settings.workers or 1)
+    except (OSError, RuntimeError, ValueError, TypeError) as error:
+        raise UsageError(
+            f"Slurm cannot be used through dask-jobqueue ({error}); its settings belong in"
+            " ~/.config/dask/jobqueue.yaml, and --worker-memory gives the memory of a worker."
+        ) from error
+    return cluster
+
+
+def _cpus() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

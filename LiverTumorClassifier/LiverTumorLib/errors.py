@@ -19,6 +19,10 @@ class InputError(LiverTumorError):
     exit_code = 3
 
 
+class ReaderError(InputError):
+    """The process that read an input has crashed on it, or has run out of the memory or time that its size explains; so will the next."""
+
+
 class OutputError(LiverTumorError):
     """A result cannot be written: no permission, no space, or it exists already."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from job_tools import PATIENCE_S, posix
 from labeled_data import make_ct, make_labels, save
 from LiverTumorLib import errors
 from LiverTumorLib.jobs import Source, read_apart, start_job
+from LiverTumorLib.jobs.protocol import crash_error
 from LiverTumorLib.records.options import RunOptions
 
 # ITK takes the name of the data for a pattern of printf, and writes through a pointer that nobody has given it.
@@ -44,16 +46,45 @@ def test_a_crash_while_reading_names_the_file(temp, tmp_path):
         job.wait(timeout=PATIENCE_S)
 
 
-def test_a_poisoned_file_costs_its_own_case_only(work):
+def test_a_poisoned_file_costs_its_own_case_only_and_is_not_tried_for_ever(work):
     write_ct("in/a.nii")
     Path("in/b.mhd").write_text(POISON)
     write_ct("in/c.nii")
-    for _ in range(2):  # and again at the next start
+    again = "It was not tried again; remove "
+    for start, change in enumerate((None, None, lambda: os.utime("in/b.mhd", (0, 0)), lambda: os.remove("out/unreadable.json"))):
+        if change:
+            change()
         done = run("segment", "in", "--out", "out", check=errors.SomeCasesFailed.exit_code)
         table = {row["case"]: row for row in rows("out/cases.csv")}
         assert {name: row["status"] for name, row in table.items()} == {"a": "done", "b": "failed", "c": "done"}
         assert "b.mhd" in table["b"]["reason"] and "Details are in" not in table["b"]["reason"]
-    assert "c: already done" in done.stdout
+        assert (again in table["b"]["reason"]) == (start == 1)
+    assert "c: already done" in done.stdout and sorted(os.listdir("out")) == ["a", "c", "cases.csv", "unreadable.json"]
+    reason = "Reading fell."
+    listed = json.loads(Path("out/unreadable.json").read_text())
+    Path("out/unreadable.json").write_text(json.dumps({"inputs": [{**listed["inputs"][0], "reason": reason}]}))
+    done = run("classify", "in/b.mhd", "--out", "out", check=errors.InputError.exit_code)
+    assert f"{reason} {again}" in done.stderr, "not even for another task"
+    run("classify", "in/b.mhd", "--out", "other", check=errors.InputError.exit_code)
+    os.remove("in/b.mhd")
+    write_ct("in/b.nii")
+    assert "b: liver" in run("segment", "in", "--out", "out").stdout
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"inputs": [{"attempt": 1, "reason": "x"}]}', '{"inputs": [1]}', "null"])
+def test_a_broken_list_of_poisoned_files_hinders_nobody(work, content):
+    write_ct("a.nii")
+    Path("out").mkdir()
+    Path("out/unreadable.json").write_text(content)
+    assert "a: liver" in run("segment", "a.nii", "--out", "out").stdout
+
+
+@posix
+@pytest.mark.parametrize(
+    ("number", "own"), [(signal.SIGSEGV, True), (signal.SIGABRT, True), (signal.SIGKILL, False), (signal.SIGTERM, False)]
+)
+def test_only_a_reader_that_falls_by_itself_says_something_of_the_file(number, own):
+    assert type(crash_error(-number, "", "a.mha")) is (errors.ReaderError if own else errors.InputError)
 
 
 def test_prepare_goes_on_after_a_poisoned_file_and_does_not_try_it_again(temp, tmp_path):
@@ -91,7 +122,7 @@ def bounded_child(tmp_path: Path, statement: str) -> subprocess.CompletedProcess
 @pytest.mark.skipif(sys.platform != "linux", reason="macOS and Windows do not bound the address space")
 def test_memory_is_bounded_while_reading(tmp_path):
     done = bounded_child(tmp_path, "bytearray(5 << 30)")
-    assert "InputError" in done.stderr and "small.nii cannot be read in the memory there is" in done.stderr
+    assert "ReaderError" in done.stderr and "small.nii cannot be read in the memory there is" in done.stderr
 
 
 @posix

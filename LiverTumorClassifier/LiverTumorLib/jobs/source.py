@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ..atomic import printable
-from ..errors import InputError, ReaderError
+from ..errors import ReaderError
 from ..files.opening import openings_told
 from ..files.reading import ITK_ENDINGS, NIFTI_ENDINGS
 from ..files.text_header import data_file

@@ -10,7 +10,7 @@ import pytest
 from dicom_writer import write_series, write_slice
 from LiverTumorLib.errors import InputError
 from LiverTumorLib.files import read_ct
-from pydicom.uid import SecondaryCaptureImageStorage
+from pydicom.uid import MRImageStorage, SecondaryCaptureImageStorage
 from test_files_reading import ct_values, refusal
 
 HU = ct_values((12, 32, 32))
@@ -51,10 +51,25 @@ def link_to_nowhere(file: Path) -> None:
     file.symlink_to("/nowhere/at/all")
 
 
-def bare_and_cut(file: Path) -> None:
-    cut_at(0x28, 0x100)(file)
+def strip_meta(file: Path) -> None:
     content = file.read_bytes()
     file.write_bytes(content[144 + int.from_bytes(content[140:144], "little") :])
+
+
+def bare_and_cut(file: Path) -> None:
+    cut_at(0x28, 0x100)(file)
+    strip_meta(file)
+
+
+def bare_of_another_class(*cut_before: int):
+    """Its class is that of another object, as a damaged digit makes it, and it is cut, which is all that tells of the damage."""
+
+    def spoil(file: Path) -> None:
+        change(file, SOPClassUID=MRImageStorage)
+        cut_at(*cut_before, 0)(file)
+        strip_meta(file)
+
+    return spoil
 
 
 DAMAGES = {
@@ -68,6 +83,8 @@ DAMAGES = {
     "a link": (link_to_nowhere, "is a link that leads nowhere"),
     "a page": (lambda file: file.write_bytes(b"<html>not found</html>" * 30), "is not a DICOM file"),
     "bare and cut": (bare_and_cut, "has an incomplete header"),
+    "bare, of another class and cut early": (bare_of_another_class(0x20, 0x0E), "has an incomplete header"),
+    "samples": (lambda file: change(file, SamplesPerPixel=3), "has a damaged DICOM header"),
     "half a position": (lambda file: change(file, ImagePositionPatient=[1, 2]), "has a damaged DICOM header"),
 }
 
@@ -91,6 +108,7 @@ LACKS = {
     "modality and class": ({"Modality": None, "SOPClassUID": "1.2.3.4"}, "images of unknown modality"),
     "another modality": ({"Modality": "OT"}, "OT images"),
     "frames": ({"NumberOfFrames": 2}, "multi-frame CT"),
+    "class and rows, bare": (bare_of_another_class(0x28, 0x10), "objects without pixels"),
 }
 
 
@@ -100,7 +118,7 @@ def test_images_that_lack_something_are_counted_by_reason(tmp_path, lack, where)
     files = series_in(tmp_path / "ct")
     tags, words = LACKS[lack]
     for k in PLACES[where]:
-        change(files[k], **tags)
+        tags(files[k]) if callable(tags) else change(files[k], **tags)
     count = f"{len(PLACES[where])} of 12 images"
     if where == "middle":
         refusal(tmp_path / "ct", count, "cannot be used", words, files[5].name, "lacks 2 slices in between")
@@ -119,6 +137,26 @@ def test_a_missing_modality_is_known_from_the_class(tmp_path, where):
     volume = read_ct(tmp_path / "ct")
     assert np.array_equal(volume.array, HU)
     assert volume.notes == (f"{len(PLACES[where])} of 12 images without a modality were taken for CT, as the SOP class says.",)
+
+
+@pytest.mark.parametrize("where", PLACES)
+@pytest.mark.parametrize("bare", [False, True])
+def test_a_class_unlike_the_neighbors_is_noted(tmp_path, where, bare):
+    files = series_in(tmp_path / "ct")
+    for k, file in enumerate(files):
+        if k in PLACES[where]:
+            change(file, SOPClassUID=MRImageStorage)
+        if bare:
+            strip_meta(file)
+    volume = read_ct(tmp_path / "ct")
+    assert np.array_equal(volume.array, HU)
+    assert volume.notes == (f"{len(PLACES[where])} of 12 images of another SOP class were taken for CT, as the modality says.",)
+
+
+def test_a_class_of_all_slices_is_their_makers_own(tmp_path):
+    for file in series_in(tmp_path / "ct"):
+        change(file, SOPClassUID=SecondaryCaptureImageStorage)
+    assert read_ct(tmp_path / "ct").notes == ()
 
 
 def test_several_reasons_have_their_numbers(tmp_path):

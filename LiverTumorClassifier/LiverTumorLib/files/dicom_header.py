@@ -18,6 +18,8 @@ from ..errors import InputError
 from .dicom_file import META_BYTES, begins_as_dicom, dataset_of, file_meta, import_pydicom, plain
 
 MULTIFRAME = "multi-frame CT"
+OBJECT = "objects without pixels"
+NO_MODALITY, OTHER_CLASS = "without a modality", "of another SOP class"
 _SOP_CLASS, _MODALITY, _IMAGE_TYPE = 0x00080016, 0x00080060, 0x00080008
 _STUDY_UID, _SERIES_UID, _FRAME = 0x0020000D, 0x0020000E, 0x00200052
 _SERIES_NUMBER, _ACQUISITION_NUMBER, _INSTANCE_NUMBER = 0x00200011, 0x00200012, 0x00200013
@@ -91,7 +93,7 @@ class Finding:
 
     Attributes:
         kind: see `Kind`.
-        what: of a slice "", or what was assumed; of other files what they are ("MR images") or, where `damaged` or foreign, what is
+        what: of a slice "", NO_MODALITY or OTHER_CLASS; of other files what they are ("MR images") or, where `damaged` or foreign, what is
             wrong with them ("is empty").
         damaged: the file's bytes are at fault, not what its maker left out.
         identity: None for what never counts as an image of a series (reports, localizers, screen captures).
@@ -164,7 +166,7 @@ def _unreadable(file: Path, head: bytes, meta: dict[int, str]) -> Finding:
     if head[128:132] != b"DICM":
         return Finding(file, Kind.FOREIGN, "is not a DICOM file")
     if _is_no_image("", meta.get(2, ""), ""):
-        return Finding(file, Kind.OTHER, "other")
+        return Finding(file, Kind.OTHER, OBJECT)
     return Finding(file, Kind.LOST, "has a damaged DICOM header", damaged=True, identity=Identity())
 
 
@@ -183,7 +185,10 @@ def _judge(file: Path, header, head: bytes, meta: dict[int, str], file_bytes: in
             if head[128:132] != b"DICM" and not modality and not sop_class.startswith("1."):
                 return Finding(file, Kind.FOREIGN, "is not a DICOM file")
             if _is_no_image(_code(header, _SOP_CLASS), meta.get(2, ""), modality):
-                return Finding(file, Kind.OTHER, "other")
+                if meta.get(2):
+                    return Finding(file, Kind.OTHER, OBJECT)
+                if identity.uid:  # without file meta a damaged class may look like another; which series it is in tells
+                    return finding(Kind.OTHER, OBJECT)
         if has_pixels and modality != "CT" and not (modality == "" and sop_class == _CT_IMAGE):
             return finding(Kind.OTHER, f"{modality[:16]} images" if modality else "images of unknown modality")
         if "LOCALIZER" in _code(header, _IMAGE_TYPE):
@@ -194,7 +199,7 @@ def _judge(file: Path, header, head: bytes, meta: dict[int, str], file_bytes: in
             return finding(Kind.OTHER, MULTIFRAME)
         places = {"ImagePositionPatient": "position", "ImageOrientationPatient": "orientation", "PixelSpacing": "pixel size"}
         lacking = [name for tag, name in places.items() if not header.get(tag)]
-        if header.get("SamplesPerPixel") in (3, 4) or (lacking and sop_class.startswith(_SECONDARY_CAPTURE)):
+        if (header.get("SamplesPerPixel") in (3, 4) and sop_class != _CT_IMAGE) or (lacking and sop_class.startswith(_SECONDARY_CAPTURE)):
             return Finding(file, Kind.OTHER, "screen captures")
         if header.get("SamplesPerPixel", 1) != 1:
             return finding(Kind.LOST, _BAD, damaged=True)
@@ -205,7 +210,8 @@ def _judge(file: Path, header, head: bytes, meta: dict[int, str], file_bytes: in
             return finding(Kind.LOST, "ends before its pixels do", damaged=True)
     except Exception:  # pydicom converts a value when it is asked for, and raises errors of every kind
         return finding(Kind.LOST, _BAD, damaged=True)
-    return finding(Kind.SLICE, "" if modality else "without a modality", geometry=geometry)
+    odd = OTHER_CLASS if modality and not sop_class.startswith(_CT_IMAGE) else "" if modality else NO_MODALITY
+    return finding(Kind.SLICE, odd, geometry=geometry)
 
 
 def _is_no_image(sop_class: str, meta_class: str, modality: str) -> bool:

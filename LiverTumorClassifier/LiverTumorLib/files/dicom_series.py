@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .dicom_header import Finding, Identity, Kind, Slice
+from .dicom_header import NO_MODALITY, OBJECT, OTHER_CLASS, Finding, Identity, Kind, Slice
 
 _DICOM_ENDINGS = (".dcm", ".ima", ".dicom")
 FEWEST_JOINED = 3  # slices with a series UID each
@@ -91,7 +91,7 @@ def sort_findings(findings: Iterable[Finding]) -> Found:
             damaged.append(finding)
         elif finding.kind is Kind.FOREIGN and not mine:
             foreign += 1
-        elif finding.kind in (Kind.OTHER, Kind.LOST) and not finding.damaged and finding.what != "other":
+        elif finding.kind in (Kind.OTHER, Kind.LOST) and not finding.damaged and finding.what != OBJECT:
             others.add(finding.what)
     return Found(series, others, damaged, foreign)
 
@@ -136,9 +136,11 @@ def _series(group: list[Finding]) -> Series:
             f"{len(group)} images had a series UID each; they were put together, as they agree in study, number, description, "
             "frame of reference and geometry.",
         )
-    if unnamed := sum(bool(finding.what) for finding in group):
-        were = "was" if unnamed == 1 else "were"
-        notes += (f"{unnamed} of {len(group)} images without a modality {were} taken for CT, as the SOP class says.",)
+    for what, witness in ((NO_MODALITY, "SOP class"), (OTHER_CLASS, "modality")):
+        count = sum(finding.what == what for finding in group)
+        if count and (what == NO_MODALITY or count < len(group)):  # some makers have a class of their own for all images
+            were = "was" if count == 1 else "were"
+            notes += (f"{count} of {len(group)} images {what} {were} taken for CT, as the {witness} says.",)
     return Series(identity, group[0].file.parent, slices=[finding.geometry for finding in group], notes=notes)
 
 

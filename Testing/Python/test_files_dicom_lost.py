@@ -260,6 +260,42 @@ def test_one_missing_slice_is_told_once_and_other_numberings_not_at_all(tmp_path
         assert np.array_equal(volume.array, HU) and volume.notes == (), folder
 
 
+@pytest.mark.parametrize("end", ["bottom", "top"])
+@pytest.mark.parametrize("witness", ["ImagesInAcquisition", "NumberOfSeriesRelatedInstances", "NumberOfSlices"])
+@pytest.mark.parametrize("said", [12, 9, 40])
+def test_images_missing_at_an_end_are_told_where_the_headers_count_them(tmp_path, end, witness, said):
+    files = series_in(tmp_path / "ct")
+    for k, file in enumerate(files):
+        change(file, InstanceNumber=k + 1 if end == "top" else 12 - k, **{witness: said})
+    for k in (0, 1, 2) if end == "bottom" else (9, 10, 11):
+        files[k].unlink()
+    notes = ("The headers speak of 12 images, but there are 9; the volume may be cut.",) if said == 12 else ()
+    assert read_ct(tmp_path / "ct").notes == notes, "a count that is far from the images is of something else"
+
+
+def test_counted_images_that_are_lost_or_interpolated_are_told_once(tmp_path):
+    files = series_in(tmp_path / "ct")
+    for file in files:
+        change(file, ImagesInAcquisition=12)
+    assert read_ct(tmp_path / "ct").notes == ()
+    change(files[0], ImagePositionPatient=None)
+    files[5].unlink()
+    told = " ".join(read_ct(tmp_path / "ct").notes)
+    assert "1 of 11 images" in told and "was interpolated" in told and "speak of" not in told
+
+
+def test_numbers_that_begin_late_are_told(tmp_path):
+    files = series_in(tmp_path / "ct")
+    for file in files[:3]:
+        file.unlink()
+    assert read_ct(tmp_path / "ct").notes == ("The images are numbered from 4 on; those before may be missing, and the volume be cut.",)
+    write_slice(tmp_path / "ct" / "IM9001", HU[0], (0, 0, 0), ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"], SeriesInstanceUID="1.2.3")
+    assert read_ct(tmp_path / "ct").notes == (), "the first are of localizers"
+    for k, file in enumerate(files[3:]):
+        change(file, InstanceNumber=k + 200)
+    assert read_ct(tmp_path / "ct").notes == (), "a numbering of the whole examination"
+
+
 def test_every_second_slice_missing_is_told_by_thickness_and_numbers(tmp_path):
     for file in series_in(tmp_path / "ct")[1::2]:
         file.unlink()

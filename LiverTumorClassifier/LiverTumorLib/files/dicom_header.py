@@ -18,17 +18,18 @@ from ..errors import InputError
 from .dicom_file import META_BYTES, begins_as_dicom, dataset_of, file_meta, import_pydicom, plain
 
 MULTIFRAME = "multi-frame CT"
-OBJECT = "objects without pixels"
+LOCALIZERS, OBJECT = "localizers", "objects without pixels"
 NO_MODALITY, OTHER_CLASS = "without a modality", "of another SOP class"
 _SOP_CLASS, _MODALITY, _IMAGE_TYPE = 0x00080016, 0x00080060, 0x00080008
 _STUDY_UID, _SERIES_UID, _FRAME = 0x0020000D, 0x0020000E, 0x00200052
 _SERIES_NUMBER, _ACQUISITION_NUMBER, _INSTANCE_NUMBER = 0x00200011, 0x00200012, 0x00200013
 _ACQUISITION_TIME, _ACQUISITION_DATE_TIME, _CONTENT_TIME = 0x00080032, 0x0008002A, 0x00080033
+_COUNTS = ("NumberOfSeriesRelatedInstances", "NumberOfSlices", "ImagesInAcquisition")
 _TAGS = [
     _SOP_CLASS, _MODALITY, _IMAGE_TYPE, _STUDY_UID, _SERIES_UID, _FRAME, _SERIES_NUMBER, _ACQUISITION_NUMBER, _INSTANCE_NUMBER,
     _ACQUISITION_TIME, _ACQUISITION_DATE_TIME, _CONTENT_TIME,
     "PatientID", "PatientName", "SeriesDescription", "Rows", "Columns", "BitsAllocated", "SamplesPerPixel", "NumberOfFrames",
-    "PixelSpacing", "ImagePositionPatient", "ImageOrientationPatient", "SliceThickness",
+    "PixelSpacing", "ImagePositionPatient", "ImageOrientationPatient", "SliceThickness", *_COUNTS,
 ]  # fmt: skip
 _CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"  # and, with a further number, the enhanced kinds
 _SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
@@ -74,6 +75,7 @@ class Slice:
         number: InstanceNumber, None where not given.
         acquisition: AcquisitionNumber, "" where not given.
         time_s: seconds from midnight to the acquisition, or to the making of the image; None where not given.
+        promised: how many images there are, by what the header says of its series or acquisition; None where it does not.
     """
 
     path: Path
@@ -85,6 +87,7 @@ class Slice:
     number: int | None = None
     acquisition: str = ""
     time_s: float | None = None
+    promised: int | None = None
 
 
 @dataclass(frozen=True)
@@ -152,6 +155,7 @@ def slice_geometry(header, file: Path) -> Slice:
             number=_integer(header, _INSTANCE_NUMBER),
             acquisition=_code(header, _ACQUISITION_NUMBER),
             time_s=_seconds(header),
+            promised=_promised(header),
         )
     except Exception as error:  # pydicom converts a value when it is asked for
         raise ValueError("damaged geometry") from error
@@ -192,7 +196,7 @@ def _judge(file: Path, header, head: bytes, meta: dict[int, str], file_bytes: in
         if has_pixels and modality != "CT" and not (modality == "" and sop_class == _CT_IMAGE):
             return finding(Kind.OTHER, f"{modality[:16]} images" if modality else "images of unknown modality")
         if "LOCALIZER" in _code(header, _IMAGE_TYPE):
-            return Finding(file, Kind.OTHER, "localizers")
+            return Finding(file, Kind.OTHER, LOCALIZERS)
         if not has_pixels or not complete:
             return finding(Kind.LOST, _CUT, damaged=True)
         if int(header.get("NumberOfFrames") or 1) > 1:
@@ -270,6 +274,15 @@ def _integer(header, tag: int) -> int | None:
         return int(_code(header, tag))
     except ValueError:
         return None
+
+
+def _promised(header) -> int | None:
+    for tag in _COUNTS:
+        try:
+            return int(header[tag].value)
+        except Exception:  # not there, or damaged; see `_judge`
+            continue
+    return None
 
 
 def _seconds(header) -> float | None:

@@ -243,14 +243,23 @@ def _scale_sentence(air: float, tissue: float) -> str | None:
 def _squeezed(values: np.ndarray, factor: float, pile: float | None) -> str | None:
     """What is wrong with a CT multiplied by a factor below 1.
 
-    A CT in a window looks alike, but has its soft tissue where HU have it, and its air is one value; so do fat and soft tissue alone.
+    A CT in a window looks alike, but has its soft tissue where HU have it, and its air, or what lies above the window, is one value; fat
+    and soft tissue alone look alike, too.
     """
     offset = measured_offset(values / factor, None if pile is None else pile / factor)
     if offset is None:
         return None
     air, tissue = _peaks(values, offset, factor)
-    one_value = np.mean(np.abs(values - air) < 0.5) > 0.5 * np.mean(np.abs(values - air) < 150 * factor)
-    return None if -200 < tissue < 200 and (one_value or air > -_NEAR) else _scale_sentence(air, tissue)
+    edge = _is_one_value(values, air, factor)
+    if _is_one_value(values, tissue, factor) or (-200 < tissue < 200 and (edge or air > -_NEAR)):
+        return None
+    return _scale_sentence(air, tissue)
+
+
+def _is_one_value(values: np.ndarray, peak: float, factor: float) -> bool:
+    """Whether a peak is the end of a window, or padding."""
+    around = values[np.abs(values - peak) < 150 * factor]
+    return bool(np.unique(around, return_counts=True)[1].max(initial=0) > 0.5 * around.size)
 
 
 def _windowed(values: np.ndarray) -> bool:

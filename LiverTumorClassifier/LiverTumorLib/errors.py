@@ -20,7 +20,7 @@ class InputError(LiverTumorError):
 
 
 class ReaderError(InputError):
-    """The process that read an input has crashed on it, or has run out of the memory or time that its size explains; so will the next."""
+    """The process that read an input crashed on it, or ran out of the memory or time that its size explains."""
 
 
 class OutputError(LiverTumorError):

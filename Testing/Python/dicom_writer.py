@@ -68,7 +68,7 @@ def write_series(
 
 
 def pack_as_jpeg(file: Path, kind: str = "JPEG") -> None:
-    """Compress the pixels of a slice as lossless JPEG or JPEG 2000 ("JPEG2000"), its other tags staying what they are."""
+    """Compress the pixels of a slice as lossless JPEG or JPEG 2000 ("JPEG2000"); its other tags stay."""
     import SimpleITK as sitk
 
     plain = pydicom.dcmread(file)

@@ -1,7 +1,7 @@
-"""Each kind of fault, in each format that can have it, at the bottom, in the middle and at the top of a scan, through each command.
+"""Each kind of fault, in each format that can have it, at the bottom, the middle and the top of a scan, by each command.
 
-A fault is refused or noted in words of its own, or changes nothing; never is there another result without a word. Commands are called
-in this process, the reading that they leave to a child too: what the child is there for, test_isolation tests.
+A fault is refused or noted in words of its own, or changes nothing; never is there another result without a word.
+Commands are called in this process, and so is the reading that they leave to a child: test_isolation tests the child.
 """
 
 from __future__ import annotations
@@ -49,7 +49,9 @@ def write(folder: Path, kind: str, array: np.ndarray = CT, matrix: np.ndarray = 
     elif kind == "dicom":
         step, first = matrix[:3, 2] * (-1, -1, 1), matrix[:3, 3] * (-1, -1, 1)
         pixel = [float(np.linalg.norm(matrix[:3, axis])) for axis in (1, 0)]
-        for k, file in enumerate(write_series(path, array, first, step, uid="1.2.3", PixelSpacing=pixel, SliceThickness="9")):
+        for k, file in enumerate(
+            write_series(path, array, first, step, uid="1.2.3", PixelSpacing=pixel, SliceThickness="9")
+        ):
             change(file, InstanceNumber=k + 1)
             file.rename(path / f"IM{k:04d}.dcm")
     else:
@@ -85,8 +87,12 @@ def in_slices(spoil: Callable[[Path], object]) -> Callable[[Path, tuple[int, ...
     return make
 
 
-def in_values(kind: str, spoil: Callable[[np.ndarray, tuple[int, ...]], np.ndarray]) -> Callable[[Path, tuple[int, ...]], Path]:
-    return lambda folder, ks: write(folder, kind, spoil(CT.astype(int), ks).astype(np.int32 if kind != "dicom" else np.int16))
+def in_values(
+    kind: str, spoil: Callable[[np.ndarray, tuple[int, ...]], np.ndarray]
+) -> Callable[[Path, tuple[int, ...]], Path]:
+    return lambda folder, ks: write(
+        folder, kind, spoil(CT.astype(int), ks).astype(np.int32 if kind != "dicom" else np.int16)
+    )
 
 
 def in_header(kind: str, spoil: Callable[[bytes], bytes]) -> Callable[[Path, tuple[int, ...]], Path]:
@@ -112,9 +118,11 @@ def nifti_fields(**fields) -> Callable[[bytes], bytes]:
 
 
 def flip_bit(path: Path, part: float) -> None:
-    """Change a bit of the packed voxels that changes what is unpacked; many only change how the same voxels are packed."""
+    """Change a bit of the packed voxels that changes what is unpacked; many only change how it is packed."""
     content = bytearray(path.read_bytes())
-    begin = max(content.find(b"\n\n"), content.find(b"LOCAL\n"), 0) + 20  # behind NRRD's and MetaImage's headers, and that of gzip
+    begin = (
+        max(content.find(b"\n\n"), content.find(b"LOCAL\n"), 0) + 20
+    )  # behind NRRD's and MetaImage's headers, and that of gzip
     for at in range(begin + int(part * (len(content) - begin - 10)), len(content)):
         content[at] ^= 16
         if _unpacked(content) != _unpacked(path.read_bytes()):
@@ -125,7 +133,9 @@ def flip_bit(path: Path, part: float) -> None:
 
 def _unpacked(content: bytes) -> bytes | None:
     start = next(
-        at for at in range(len(content)) if content[at : at + 2] in (b"\x1f\x8b", b"\x78\x9c", b"\x78\x5e", b"\x78\x01", b"\x78\xda")
+        at
+        for at in range(len(content))
+        if content[at : at + 2] in (b"\x1f\x8b", b"\x78\x9c", b"\x78\x5e", b"\x78\x01", b"\x78\xda")
     )
     try:
         return zlib.decompressobj(zlib.MAX_WBITS | 32).decompress(content[start:])
@@ -161,7 +171,9 @@ def drifting(folder: Path, ks: tuple[int, ...]) -> Path:
     return path
 
 
-def misnamed(kind: str, name: str, content: Callable[[bytes], bytes] = lambda content: content) -> Callable[[Path, tuple[int, ...]], Path]:
+def misnamed(
+    kind: str, name: str, content: Callable[[bytes], bytes] = lambda content: content
+) -> Callable[[Path, tuple[int, ...]], Path]:
     def make(folder: Path, ks: tuple[int, ...]) -> Path:
         path = write(folder, kind)
         (folder / name).write_bytes(content(path.read_bytes()))
@@ -173,8 +185,12 @@ def misnamed(kind: str, name: str, content: Callable[[bytes], bytes] = lambda co
 
 @dataclass(frozen=True)
 class Fault:
-    """`make` writes a scan with a fault into a folder, given the slices of a place; `words` is found in what is told of it, None where
-    nothing may be told and nothing may change."""
+    """A scan with a fault.
+
+    Attributes:
+        make: writes it into a folder, given the slices of a place.
+        words: found in what is told of it; None where nothing may be told and nothing may change.
+    """
 
     make: Callable[[Path, tuple[int, ...]], Path]
     words: str | None
@@ -184,56 +200,91 @@ class Fault:
 ALL = tuple(PLACES)
 SHEAR = np.array([[0, 0, 0, 0], [0, 0, 1.5, 0], [0, 0, 0, 0], [0, 0, 0, 0]])
 FAULTS = {
-    "A header cut": Fault(in_slices(lambda file: file.write_bytes(file.read_bytes()[:300])), "2 of 24 images of DICOM series", ALL),
-    "A no position": Fault(in_slices(lambda file: change(file, ImagePositionPatient=None)), "2 of 24 images.*without position", ALL),
+    "A header cut": Fault(
+        in_slices(lambda file: file.write_bytes(file.read_bytes()[:300])), "2 of 24 images of DICOM series", ALL
+    ),
+    "A no position": Fault(
+        in_slices(lambda file: change(file, ImagePositionPatient=None)), "2 of 24 images.*without position", ALL
+    ),
     "A empty": Fault(in_slices(lambda file: file.write_bytes(b"")), "2 of 24 images of DICOM series.*is empty", ALL),
     "A gone": Fault(in_slices(Path.unlink), "lacks 2 slices|numbered from 3 on", ("bottom", "middle")),
     "B bare": Fault(in_slices(strip_meta), None, ALL),
-    "B no modality": Fault(in_slices(lambda file: change(file, Modality=None)), "2 of 24 images without a modality", ALL),
+    "B no modality": Fault(
+        in_slices(lambda file: change(file, Modality=None)), "2 of 24 images without a modality", ALL
+    ),
     "B spelling of HU": Fault(in_slices(lambda file: change(file, RescaleType="hounsfield")), None),
     "B other units": Fault(in_slices(lambda file: change(file, RescaleType="ED")), "electron density", ALL),
     "C two patients": Fault(in_slices(lambda file: change(file, PatientID="P2")), "several patients|passed over", ALL),
     "D drift": Fault(drifting, "off an even grid; they were interpolated", ALL),
     "E offset of slices, DICOM": Fault(
-        in_slices(lambda file: change(file, RescaleIntercept="0")), "2 of 24 slices .* values lie about 10[0-9]+ above", ALL
+        in_slices(lambda file: change(file, RescaleIntercept="0")),
+        "2 of 24 slices .* values lie about 10[0-9]+ above",
+        ALL,
     ),
-    "E no intercept in some": Fault(in_slices(lambda file: change(file, RescaleIntercept=None)), "intercept in some slices only", ALL),
+    "E no intercept in some": Fault(
+        in_slices(lambda file: change(file, RescaleIntercept=None)), "intercept in some slices only", ALL
+    ),
     "G on the left": Fault(turned("nifti", lambda matrix: matrix * [[-1], [1], [1], [1]]), "on the patient's left"),
     "G voxels of 1 mm": Fault(turned("nifti", lambda matrix: np.diag([-1.0, -1, 1, 1])), "exactly 1 mm"),
     "H gzip named .nii": Fault(misnamed("nifti", "ct.nii"), "compressed with gzip, though its name"),
-    "H plain named .nii.gz": Fault(misnamed("nifti", "plain.nii.gz", gzip.decompress), "not compressed, though its name"),
+    "H plain named .nii.gz": Fault(
+        misnamed("nifti", "plain.nii.gz", gzip.decompress), "not compressed, though its name"
+    ),
     "H NRRD named .nii": Fault(misnamed("nrrd", "ct.nii"), "name says NIfTI, but it is a NRRD file"),
     "H MetaImage named .nrrd": Fault(misnamed("meta", "other.nrrd"), "name says NRRD, but it is a MetaImage file"),
-    "H a picture": Fault(misnamed("nifti", "ct.nii", lambda content: b"\x89PNG\r\n\x1a\n" + content), "a picture .PNG., not a CT"),
+    "H a picture": Fault(
+        misnamed("nifti", "ct.nii", lambda content: b"\x89PNG\r\n\x1a\n" + content), "a picture .PNG., not a CT"
+    ),
     "H a page": Fault(misnamed("meta", "other.mha", lambda content: b"<html>" * 500), "web page"),
     "I tilted": Fault(turned("dicom", lambda matrix: matrix + SHEAR), "gantry was tilted"),
     "F sform without scale": Fault(
-        in_header("nifti", nifti_fields(srow_x=[-1, 0, 0, 189], srow_y=[0, -1, 0, 171], srow_z=[0, 0, 1, 21.5])), "no voxel size"
+        in_header("nifti", nifti_fields(srow_x=[-1, 0, 0, 189], srow_y=[0, -1, 0, 171], srow_z=[0, 0, 1, 21.5])),
+        "no voxel size",
     ),
     "F sform of zeros": Fault(
-        in_header("nifti", nifti_fields(srow_x=[0] * 4, srow_y=[0] * 4, srow_z=[0] * 4, sform_code=1, qform_code=1)), "sform .* unusable"
+        in_header("nifti", nifti_fields(srow_x=[0] * 4, srow_y=[0] * 4, srow_z=[0] * 4, sform_code=1, qform_code=1)),
+        "sform .* unusable",
     ),
     "F data offset": Fault(in_header("nifti", nifti_fields(vox_offset=0)), "impossible data offset"),
     "F quaternion": Fault(in_header("nifti", nifti_fields(sform_code=0, qform_code=1, quatern_d=1.0000005)), None),
-    "F NRRD of more slices": Fault(in_header("nrrd", lambda content: content.replace(b"64 64 24", b"64 64 25")), "incomplete|damaged"),
-    "F NRRD of fewer slices": Fault(in_header("nrrd", lambda content: content.replace(b"64 64 24", b"64 64 23")), "more|behind|damaged"),
-    "F MetaImage of more slices": Fault(in_header("meta", lambda content: content.replace(b"64 64 24", b"64 64 25")), "incomplete|damaged"),
+    "F NRRD of more slices": Fault(
+        in_header("nrrd", lambda content: content.replace(b"64 64 24", b"64 64 25")), "incomplete|damaged"
+    ),
+    "F NRRD of fewer slices": Fault(
+        in_header("nrrd", lambda content: content.replace(b"64 64 24", b"64 64 23")), "more|behind|damaged"
+    ),
+    "F MetaImage of more slices": Fault(
+        in_header("meta", lambda content: content.replace(b"64 64 24", b"64 64 25")), "incomplete|damaged"
+    ),
     "F MetaImage of fewer slices": Fault(
         in_header("meta", lambda content: content.replace(b"64 64 24", b"64 64 23")), "more|behind|damaged"
     ),
-    "F DICOM of other rows": Fault(in_slices(lambda file: change(file, Rows=63)), "mixes slices of different size", ALL),
+    "F DICOM of other rows": Fault(
+        in_slices(lambda file: change(file, Rows=63)), "mixes slices of different size", ALL
+    ),
 }
 for kind in ("nifti", "nrrd", "meta"):
     FAULTS |= {
         f"E offset, {kind}": Fault(in_values(kind, lambda array, ks: array + 8192), "offset of 8192"),
-        f"E rescaled, {kind}": Fault(in_values(kind, lambda array, ks: (array.clip(-1000, 1000) + 1000) // 2), "were rescaled"),
-        f"E offset of slices, {kind}": Fault(in_values(kind, shifted), "2 of 24 slices .* values lie about 10[0-9]+ above", ALL),
-        f"E padding, {kind}": Fault(in_values(kind, lambda array, ks: np.where(np.indices(CT.shape)[2] < 4, -2000, array)), None),
-        **{f"H one bit, {kind}, at {part:.0%}": Fault(flipped(kind, part), "damaged|incomplete") for part in (0.1, 0.5, 0.9)},
+        f"E rescaled, {kind}": Fault(
+            in_values(kind, lambda array, ks: (array.clip(-1000, 1000) + 1000) // 2), "were rescaled"
+        ),
+        f"E offset of slices, {kind}": Fault(
+            in_values(kind, shifted), "2 of 24 slices .* values lie about 10[0-9]+ above", ALL
+        ),
+        f"E padding, {kind}": Fault(
+            in_values(kind, lambda array, ks: np.where(np.indices(CT.shape)[2] < 4, -2000, array)), None
+        ),
+        **{
+            f"H one bit, {kind}, at {part:.0%}": Fault(flipped(kind, part), "damaged|incomplete")
+            for part in (0.1, 0.5, 0.9)
+        },
     }
 
 
-def start_here(task: str, source, options, *, on_event=None, entry: str | None = None, environment=None) -> SimpleNamespace:
+def start_here(
+    task: str, source, options, *, on_event=None, entry: str | None = None, environment=None
+) -> SimpleNamespace:
     """What a child would do, in this process, without networks: the liver is the phantom's."""
     volume = read_source(source, lambda path: None)
     if entry:
@@ -244,7 +295,9 @@ def start_here(task: str, source, options, *, on_event=None, entry: str | None =
     else:
         view = to_axial(volume)
         notes = [*liver_notes(view.bring(liver), view.volume), *volume.notes]
-        output = CaseOutput(CaseResult(volume.name, CaseSummary(notes=notes), slices=[SliceRecord(0, 0.0, "liver", 0.5)]))
+        output = CaseOutput(
+            CaseResult(volume.name, CaseSummary(notes=notes), slices=[SliceRecord(0, 0.0, "liver", 0.5)])
+        )
     output.volume = volume
     return SimpleNamespace(wait=lambda: output)
 
@@ -273,7 +326,9 @@ def told(command: str, path: Path, mask: Path, out: Path, capsys) -> tuple[bool,
         if code == 0:
             return True, "\n".join(json.loads((out / "evaluation.json").read_text())["cases"][0]["notes"])
     else:
-        code = cli.main([command, str(path), "--out", str(out), "--no-picture", *(["--nifti"] if command == "segment" else [])])
+        code = cli.main(
+            [command, str(path), "--out", str(out), "--no-picture", *(["--nifti"] if command == "segment" else [])]
+        )
         if code == 0:
             (summary,) = out.glob("*/summary.json")
             return True, "\n".join(json.loads(summary.read_text())["case"]["summary"]["notes"])
@@ -349,4 +404,7 @@ def test_a_result_that_cannot_be_is_doubted(here, capsys, kind):
     (here / "in").mkdir()
     path = write(here / "in", kind)
     for command in ("prepare", "evaluate"):
-        assert re.search("The liver has [0-9]{5} ml|varies by|cut at", told(command, path, here / "mask.nii.gz", here / command, capsys)[1])
+        assert re.search(
+            "The liver has [0-9]{5} ml|varies by|cut at",
+            told(command, path, here / "mask.nii.gz", here / command, capsys)[1],
+        )

@@ -1,4 +1,4 @@
-"""Compressed DICOM frames that are cut, or claim another size: a decoder would fill the rest with gray, take memory, or crash."""
+"""Compressed DICOM frames that are cut or claim another size, which a decoder fills with gray, takes memory for or dies of."""
 
 from __future__ import annotations
 

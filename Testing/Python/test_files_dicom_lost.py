@@ -63,7 +63,7 @@ def bare_and_cut(file: Path) -> None:
 
 
 def bare_of_another_class(*cut_before: int):
-    """Its class is that of another object, as a damaged digit makes it, and it is cut, which is all that tells of the damage."""
+    """Its class is that of another object, as a damaged digit makes it, and it is cut."""
 
     def spoil(file: Path) -> None:
         change(file, SOPClassUID=MRImageStorage)
@@ -158,7 +158,9 @@ def test_a_class_unlike_the_neighbors_is_noted(tmp_path, where, bare):
             strip_meta(file)
     volume = read_ct(tmp_path / "ct")
     assert np.array_equal(volume.array, HU)
-    assert volume.notes == (f"{len(PLACES[where])} of 12 images of another SOP class were taken for CT, as the modality says.",)
+    assert volume.notes == (
+        f"{len(PLACES[where])} of 12 images of another SOP class were taken for CT, as the modality says.",
+    )
 
 
 def test_a_class_of_all_slices_is_their_makers_own(tmp_path):
@@ -317,8 +319,16 @@ def test_numbers_that_begin_late_are_told(tmp_path):
     files = series_in(tmp_path / "ct")
     for file in files[:3]:
         file.unlink()
-    assert read_ct(tmp_path / "ct").notes == ("The images are numbered from 4 on; those before may be missing, and the volume be cut.",)
-    write_slice(tmp_path / "ct" / "IM9001", HU[0], (0, 0, 0), ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"], SeriesInstanceUID="1.2.3")
+    assert read_ct(tmp_path / "ct").notes == (
+        "The images are numbered from 4 on; those before may be missing, and the volume be cut.",
+    )
+    write_slice(
+        tmp_path / "ct" / "IM9001",
+        HU[0],
+        (0, 0, 0),
+        ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"],
+        SeriesInstanceUID="1.2.3",
+    )
     assert read_ct(tmp_path / "ct").notes == (), "the first are of localizers"
     for k, file in enumerate(files[3:]):
         change(file, InstanceNumber=k + 200)

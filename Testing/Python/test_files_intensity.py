@@ -222,7 +222,10 @@ def test_rescaled_values_are_told_whatever_the_factor(span, top, dtype):
 
 def test_values_that_were_rescaled_get_no_offset_as_remedy():
     hu = np.clip(body((12, 96, 96)), -2048, 3071)
-    refused(np.rint((hu + 2048) / 5119 * 4095).astype(np.int16), r"rescaled \(air lies near 8\d\d and soft tissue or fat near 16\d\d")
+    refused(
+        np.rint((hu + 2048) / 5119 * 4095).astype(np.int16),
+        r"rescaled \(air lies near 8\d\d and soft tissue or fat near 16\d\d",
+    )
 
 
 def test_a_ct_whose_negative_values_are_cut_is_no_mr():

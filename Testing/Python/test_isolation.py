@@ -33,7 +33,9 @@ def poison(tmp_path, monkeypatch):
     """In every child a reader crashes on files named poison.nii."""
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "sitecustomize.py").write_text(CRASH)
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path / "site"), *LIBRARIES, os.environ.get("PYTHONPATH", "")]))
+    monkeypatch.setenv(
+        "PYTHONPATH", os.pathsep.join([str(tmp_path / "site"), *LIBRARIES, os.environ.get("PYTHONPATH", "")])
+    )
 
 
 def test_a_volume_is_read_in_a_child(temp, tmp_path):
@@ -60,7 +62,9 @@ def test_a_poisoned_file_costs_its_own_case_only_and_is_not_tried_for_ever(work,
     write_ct("in/poison.nii")
     write_ct("in/c.nii")
     again = "It was not tried again; remove "
-    for start, change in enumerate((None, None, lambda: os.utime("in/poison.nii", (0, 0)), lambda: os.remove("out/unreadable.json"))):
+    for start, change in enumerate(
+        (None, None, lambda: os.utime("in/poison.nii", (0, 0)), lambda: os.remove("out/unreadable.json"))
+    ):
         if change:
             change()
         done = run("segment", "in", "--out", "out", check=errors.SomeCasesFailed.exit_code)
@@ -80,7 +84,9 @@ def test_a_poisoned_file_costs_its_own_case_only_and_is_not_tried_for_ever(work,
     assert "b: liver" in run("segment", "in", "--out", "out").stdout
 
 
-@pytest.mark.parametrize("content", ["", "[]", '{"inputs": [{"attempt": 1, "reason": "x"}]}', '{"inputs": [1]}', "null"])
+@pytest.mark.parametrize(
+    "content", ["", "[]", '{"inputs": [{"attempt": 1, "reason": "x"}]}', '{"inputs": [1]}', "null"]
+)
 def test_a_broken_list_of_poisoned_files_hinders_nobody(work, content):
     write_ct("a.nii")
     Path("out").mkdir()
@@ -90,7 +96,8 @@ def test_a_broken_list_of_poisoned_files_hinders_nobody(work, content):
 
 @posix
 @pytest.mark.parametrize(
-    ("number", "own"), [(signal.SIGSEGV, True), (signal.SIGABRT, True), (signal.SIGKILL, False), (signal.SIGTERM, False)]
+    ("number", "own"),
+    [(signal.SIGSEGV, True), (signal.SIGABRT, True), (signal.SIGKILL, False), (signal.SIGTERM, False)],
 )
 def test_only_a_reader_that_falls_by_itself_says_something_of_the_file(number, own):
     assert type(crash_error(-number, "", "a.mha")) is (errors.ReaderError if own else errors.InputError)

@@ -279,7 +279,9 @@ def _score(
     # Of a folder without a split, --no-tumor says that only the liver is labeled.
     complete = selection.complete and (options.tumor or "split" in selection.about)
     is_labeled = case.holds != "liver" and (complete or bool((truth == 2).any()))
-    parts = Parts(liver=not settings.true_liver, tumor=options.tumor and is_labeled, slices=options.slices and is_labeled)
+    parts = Parts(
+        liver=not settings.true_liver, tumor=options.tumor and is_labeled, slices=options.slices and is_labeled
+    )
     return replace(score_case(outputs[0], truth, volume, case.patient, parts, agreement), notes=notes)
 
 

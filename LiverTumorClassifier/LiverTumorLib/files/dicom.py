@@ -247,14 +247,17 @@ def _stack_of(series: Series) -> Stack:
 
 
 def _loss_notes(series: Series, stack: Stack, with_localizers: bool) -> tuple[str, ...]:
-    """What speaks for missing images: those that could not be used, holes in their numbering or its late begin, and too few of them.
+    """What speaks for missing images: unusable ones, holes in their numbering or its late begin, and too few of them.
 
     `with_localizers` tells that the first numbers may be those of localizers.
     """
     notes: tuple[str, ...] = ()
     if series.lost:
         count = len(series.slices) + len(series.lost)
-        notes += (f"{len(series.lost)} of {count} images of the series could not be used ({reasons(series.lost)}); the volume may be cut.",)
+        notes += (
+            f"{len(series.lost)} of {count} images of the series could not be used ({reasons(series.lost)}); "
+            "the volume may be cut.",
+        )
     if series.acquisition:
         return notes
     gaps = sum(not files for files in stack.places)
@@ -262,8 +265,8 @@ def _loss_notes(series: Series, stack: Stack, with_localizers: bool) -> tuple[st
     if len(numbers) > 1 and not _numbered_in_steps(numbers, series, stack):
         missing = numbers[-1] - numbers[0] + 1 - len(numbers) - gaps
         if 0 < missing < len(numbers):
-            said = f"The images are numbered {numbers[0]} to {numbers[-1]}, but {missing} of the numbers are missing; so may be images."
-            return (*notes, said)
+            numbered = f"The images are numbered {numbers[0]} to {numbers[-1]}"
+            return (*notes, f"{numbered}, but {missing} of the numbers are missing; so may be images.")
     promised = {item.promised for item in series.slices}
     count = len(series.slices) + len(series.lost) + gaps
     if len(promised) == 1 and 0 < (total := promised.pop() or 0) - count < count:

@@ -1,7 +1,8 @@
 """Is a compressed DICOM frame whole, and of the size that the header says? Asked before a decoder gets it.
 
-Decoders fill what is missing with gray and say nothing, take memory for whatever size a frame claims, and some crash on impossible ones.
-JPEG (ITU T.81), JPEG-LS (T.87) and JPEG 2000 (T.800) share their markers: 0xFF and a code, a length of two bytes, and that many bytes.
+Decoders fill what is missing with gray and say nothing, take memory for whatever size a frame claims, and some crash on
+impossible ones. JPEG (ITU T.81), JPEG-LS (T.87) and JPEG 2000 (T.800) share their markers: 0xFF and a code, a length of
+two bytes, and that many bytes.
 """
 
 from __future__ import annotations

@@ -30,7 +30,8 @@ _TAGS = [
     _SOP_CLASS, _MODALITY, _IMAGE_TYPE, _STUDY_UID, _SERIES_UID, _FRAME,
     _SERIES_NUMBER, _ACQUISITION_NUMBER, _INSTANCE_NUMBER,
     _ACQUISITION_TIME, _ACQUISITION_DATE_TIME, _CONTENT_TIME,
-    "PatientID", "PatientName", "SeriesDescription", "Rows", "Columns", "BitsAllocated", "SamplesPerPixel", "NumberOfFrames",
+    "PatientID", "PatientName", "SeriesDescription",
+    "Rows", "Columns", "BitsAllocated", "SamplesPerPixel", "NumberOfFrames",
     "PixelSpacing", "ImagePositionPatient", "ImageOrientationPatient", "SliceThickness", *_COUNTS,
 ]  # fmt: skip
 _CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"  # and, with a further number, the enhanced kinds
@@ -77,7 +78,7 @@ class Slice:
         number: InstanceNumber, None where not given.
         acquisition: AcquisitionNumber, "" where not given.
         time_s: seconds from midnight to the acquisition, or to the making of the image; None where not given.
-        promised: how many images there are, by what the header says of its series or acquisition; None where it does not.
+        promised: how many images its series or acquisition has by the header; None where that does not say it.
     """
 
     path: Path
@@ -98,8 +99,8 @@ class Finding:
 
     Attributes:
         kind: see `Kind`.
-        what: of a slice "", NO_MODALITY or OTHER_CLASS; of other files what they are ("MR images") or, where `damaged` or foreign, what is
-            wrong with them ("is empty").
+        what: of a slice "", NO_MODALITY or OTHER_CLASS; of other files what they are ("MR images") or, where `damaged` or
+            foreign, what is wrong with them ("is empty").
         damaged: the file's bytes are at fault, not what its maker left out.
         identity: None for what never counts as an image of a series (reports, localizers, screen captures).
         number: InstanceNumber.
@@ -214,7 +215,9 @@ def _judge(file: Path, header, head: bytes, meta: dict[int, str], file_bytes: in
             "PixelSpacing": "pixel size",
         }
         lacking = [name for tag, name in places.items() if not header.get(tag)]
-        if (header.get("SamplesPerPixel") in (3, 4) and sop_class != _CT_IMAGE) or (lacking and sop_class.startswith(_SECONDARY_CAPTURE)):
+        if (header.get("SamplesPerPixel") in (3, 4) and sop_class != _CT_IMAGE) or (
+            lacking and sop_class.startswith(_SECONDARY_CAPTURE)
+        ):
             return Finding(file, Kind.OTHER, "screen captures")
         if header.get("SamplesPerPixel", 1) != 1:
             return finding(Kind.LOST, _BAD, damaged=True)

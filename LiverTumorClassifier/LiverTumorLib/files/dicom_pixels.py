@@ -130,7 +130,9 @@ def read_pixels(file: Path) -> Pixels:
             "plain CT series."
         )
     if not (0 < slope <= _MOST_RESCALE and abs(intercept or 0.0) <= _MOST_RESCALE):  # NaN is neither
-        raise InputError(f"{file} has an impossible rescale (slope {slope:g}, intercept {intercept or 0:g}); export it again.")
+        raise InputError(
+            f"{file} has an impossible rescale (slope {slope:g}, intercept {intercept or 0:g}); export it again."
+        )
     if fault := _fault_of_frame(dataset, syntax):
         raise InputError(f"{file} is damaged ({fault}); copy or export it again.")
     if unit.upper() == "US" or unit.upper().startswith(("HU", "HOU")):
@@ -144,7 +146,7 @@ def read_pixels(file: Path) -> Pixels:
 
 
 def _fault_of_frame(dataset, syntax) -> str | None:
-    """What is wrong with the compressed pixels of a slice, as far as that shows before they are decoded; None where nothing does."""
+    """What is wrong with the compressed pixels of a slice, as far as that shows before they are decoded."""
     pydicom = import_pydicom()
     if not syntax.is_compressed or syntax == pydicom.uid.RLELossless:
         return None

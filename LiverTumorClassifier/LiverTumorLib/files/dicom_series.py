@@ -145,7 +145,9 @@ def _series(group: list[Finding]) -> Series:
         )
     for what, witness in ((NO_MODALITY, "SOP class"), (OTHER_CLASS, "modality")):
         count = sum(finding.what == what for finding in group)
-        if count and (what == NO_MODALITY or count < len(group)):  # some makers have a class of their own for all images
+        if count and (
+            what == NO_MODALITY or count < len(group)
+        ):  # some makers have a class of their own for all images
             were = "was" if count == 1 else "were"
             notes += (f"{count} of {len(group)} images {what} {were} taken for CT, as the {witness} says.",)
     return Series(identity, group[0].file.parent, slices=[finding.geometry for finding in group], notes=notes)

@@ -249,16 +249,16 @@ def _scale_sentence(air: float, tissue: float) -> str | None:
     if 850 < tissue - air < 1150:  # fat is 900 above air, a contrasted liver 1150
         return None
     return (
-        f"looks like a CT whose values were rescaled (air lies near {air:.0f} and soft tissue or fat near {tissue:.0f}, which lie 900 to "
-        "1100 apart in Hounsfield units); export it again in Hounsfield units, or undo it."
+        f"looks like a CT whose values were rescaled (air lies near {air:.0f} and soft tissue or fat near {tissue:.0f}, "
+        "which lie 900 to 1100 apart in Hounsfield units); export it again in Hounsfield units, or undo it."
     )
 
 
 def _squeezed(values: np.ndarray, factor: float, pile: float | None) -> str | None:
     """What is wrong with a CT multiplied by a factor below 1.
 
-    A CT in a window looks alike, but has its soft tissue where HU have it, and its air, or what lies above the window, is one value; fat
-    and soft tissue alone look alike, too.
+    A CT in a window looks alike, but has its soft tissue where HU have it, and its air, or what lies above the window,
+    is one value; fat and soft tissue alone look alike, too.
     """
     offset = measured_offset(values / factor, None if pile is None else pile / factor)
     if offset is None:
@@ -334,10 +334,12 @@ def _refuse_mr(values: np.ndarray, top: float, name: str) -> None:
 
 
 def _cut_at_zero(values: np.ndarray) -> bool:
-    """Whether values are those of a CT whose negative ones became 0: many zeros, then soft tissue where HU have it, and some bone."""
+    """Whether values are those of a CT whose negative ones became 0: many zeros, soft tissue where HU have it, bone."""
     rest = values[values > 0]
     near = np.mean((rest > 0) & (rest < 200))
-    return bool(np.mean(values == 0) > 0.2 and near > 0.7 and 20 < np.median(rest) < 120 and np.percentile(rest, 99.9) > 400)
+    return bool(
+        np.mean(values == 0) > 0.2 and near > 0.7 and 20 < np.median(rest) < 120 and np.percentile(rest, 99.9) > 400
+    )
 
 
 def _check_slices(array: np.ndarray, name: str) -> None:

@@ -90,8 +90,8 @@ def bounded(*paths: Path) -> Iterator[None]:
             yield
     except MemoryError:
         raise ReaderError(
-            f"{printable(paths[0])} cannot be read in the memory there is; where its size does not explain that, it is damaged, so copy"
-            " or export it again."
+            f"{printable(paths[0])} cannot be read in the memory there is; where its size does not explain that, it is "
+            "damaged, so copy or export it again."
         ) from None
 
 

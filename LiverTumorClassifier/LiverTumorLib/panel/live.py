@@ -134,5 +134,7 @@ class LiveMode(VTKObservationMixin):
             self._text.show(text, _TRAINED if trained else _OUTSIDE)
         self.latency_s = time.perf_counter() - self._moved_at
         self._ui.liveBar.value = round(100 * probability)
-        line = _("Slice {index} (S {s:.1f} mm): ").format(index=index, s=self._heights[index]) + text.replace("\n", ", ")
+        line = _("Slice {index} (S {s:.1f} mm): ").format(index=index, s=self._heights[index]) + text.replace(
+            "\n", ", "
+        )
         self._ui.liveLabel.text = "\n".join([line, *self._notes])

@@ -71,8 +71,9 @@ def answer_slices(
     """A worker's task that continues until it is stopped: each question is the index of an axial slice (0 is the most
     inferior one).
 
-    The first answer is `{"heights": S coordinate in mm of every slice, "fields": of every slice, as in `SliceRecord`, "notes": on the
-    scan and its liver}`, the others are `{"index": int, "probability": float}`. `liver` is as for `classify_case`.
+    The first answer is `{"heights": S coordinate in mm of every slice, "fields": of every slice, as in `SliceRecord`,
+    "notes": on the scan and its liver}`, the others are `{"index": int, "probability": float}`. `liver` is as for
+    `classify_case`.
 
     Raises:
         Cancelled: when nobody asks anymore, which is how it ends.

@@ -30,7 +30,7 @@ _NO_CT = re.compile(
 )
 _NO_CT_FOLDER = re.compile(r"labels?(tr|ts|va|val)?|masks?|segmentations?", re.IGNORECASE)
 _FORBIDDEN = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f-\x9f]')  # in file names on Windows
-# the last is the table of a batch
+# The last is the table of a batch.
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?|cases\.csv", re.IGNORECASE)
 _LONGEST = 100  # bytes
 _MOST_NAMED = 5  # folders in a message
@@ -76,7 +76,7 @@ def find_cases(inputs: Sequence[str], *, exclude: Path, whole_folders: bool = Fa
     skipped: list[str] = []
     paths: dict[Path, bool] = {}  # path -> is DICOM, in order and each once
     expanded = _expand(inputs)
-    # Path.is_dir raises where it may not look
+    # Path.is_dir raises where it may not look.
     files = {path: _is_dicom(path) for path in expanded if not os.path.isdir(path)}
     dicom_files_in = Counter(path.parent for path, is_dicom in files.items() if is_dicom)
     for path in expanded:

@@ -18,7 +18,7 @@ from .region import bounding_box
 from .volume import CTVolume
 
 BODY_HU = 0.0  # soft tissue lies above, fat and air below
-# a region's canvas moves and grows in steps of this, so that a stray pixel of the region does not move it
+# A region's canvas moves and grows in steps of this, so that a stray pixel of the region does not move it.
 SNAP_MM = 4.0
 LARGEST_SIZE, SHORTEST_MM, LONGEST_MM = 4096, 0.01, 1000.0
 

@@ -37,7 +37,7 @@ def check_filters(filters: Iterable[object]) -> Filters:
             raise ValueError(f"a filter is a name with its strength, as in ['median', 1.0], not {entry!r}")
         name, strength = entry
         if name not in FILTERS:
-            # whoever tells the user ends the sentence
+            # Whoever tells the user ends the sentence.
             hint = did_you_mean(str(name), FILTERS, "known are").rstrip(".?")
             raise ValueError(f"{name!r} is not a filter; {hint}")
         lowest = 1.0 if name == "clahe" else 0.0

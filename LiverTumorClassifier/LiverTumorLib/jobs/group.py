@@ -32,6 +32,6 @@ def signal_group(process: subprocess.Popen, terminate: bool) -> None:
         command = ["taskkill", "/F", "/T", "/PID", str(process.pid)]
         subprocess.run(command, capture_output=True, check=False, creationflags=subprocess.CREATE_NO_WINDOW)
     else:
-        # macOS says no permission for a group of zombies
+        # macOS says no permission for a group of zombies.
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGTERM if terminate else signal.SIGKILL)

@@ -141,7 +141,7 @@ class Job:
 
     def poll(self) -> bool:
         """Take in the events that have come, without waiting; True when the run is over and `output` has its answer."""
-        # Slicer's main thread keeps the interpreter lock while idle: without this the reader would starve
+        # Slicer's main thread keeps the interpreter lock while idle: without this the reader would starve.
         time.sleep(0.001)
         ended = self._ended.is_set()  # asked first: events that come before the end are in the queue by then
         with contextlib.suppress(queue.Empty):
@@ -262,7 +262,7 @@ class Job:
 
     def _reap(self) -> int:
         """End what is left of the tree, now that the worker has nothing more to say, and collect the exit code."""
-        # killing would set the exit code there, and taskkill /T finds the tree only while its root lives
+        # Killing would set the exit code there, and taskkill /T finds the tree only while its root lives.
         if os.name == "nt":
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(KILL_AFTER_S)

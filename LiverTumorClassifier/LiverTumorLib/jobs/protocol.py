@@ -5,11 +5,10 @@ A job folder holds `job.json`, the pixels as an uncompressed .npy that the worke
 the files that the worker reads itself, see `source`), and `output/`. The worker returns one JSON object a line:
 
     {"event": "progress", "stage": str, "fraction": 0..1, "message": str, "remaining_s": float or null}
-    {"event": "file", "path": str or null}                              a file that is opened by a reader that may
-    crash; null: no more {"event": "result", "folder": path of the output folder}            the last line of a run that
-    went well {"event": "answer", ...}                                            from a task that is asked questions,
-    see `dialog` {"event": "error", "kind": name of a class of errors.py, "message": str}   the last line of one that
-    did not
+    {"event": "file", "path": str or null}    a file that is opened by a reader that may crash; null: no more
+    {"event": "answer", ...}                  from a task that is asked questions, see `dialog`
+    {"event": "result", "folder": path of the output folder}                the last line of a run that went well
+    {"event": "error", "kind": name of a class of errors.py, "message": str}   the last line of one that did not
 
 Closing the worker's stdin stops it.
 """
@@ -108,8 +107,7 @@ def write_job(
 
     Args:
         entry: "module:function" to run instead of the one `TASKS` gives for `task`; the tests use it for tasks of their
-        own.
-            It opens no door: whoever can write into the private job folder can run code as this user anyway.
+            own. It opens no door: whoever can write into the private job folder can run code as this user anyway.
         liver: see `JobRecord`.
 
     Raises UsageError for an unknown task, OutputError when the folder cannot be written.
@@ -356,5 +354,5 @@ def _describe_exit(code: int) -> str:
         return "it was killed from outside, most often because memory ran out"
     if name:
         return f"signal {name}"
-    # Windows' crash codes are known by their hexadecimal form
+    # Windows' crash codes are known by their hexadecimal form.
     return f"exit code {code:#x}" if code > 255 else f"exit code {code}"

@@ -23,7 +23,7 @@ from ..files.opening import openings_told
 from ..files.reading import ITK_ENDINGS, NIFTI_ENDINGS
 from ..files.text_header import data_file
 
-# bytes, and bytes for each byte of the files; a packed CT grows tenfold, and is held twice
+# Bytes, and bytes for each byte of the files; a packed CT grows tenfold, and is held twice.
 MEMORY_BASE, MEMORY_FACTOR = 3 << 30, 40
 CPU_BASE_S, CPU_S_PER_MB = 10, 2.0
 READ_CT = "LiverTumorLib.files:read_ct"

@@ -154,7 +154,7 @@ def watch_stdin(stopped: threading.Event, discard: Callable[[], None], dialog: D
         return
     control = os.dup(0)
     null = os.open(os.devnull, os.O_RDONLY)
-    # on Windows a thread that waits on fd 0 blocks whoever else touches it, a starting grandchild for one
+    # On Windows a thread that waits on fd 0 blocks whoever else touches it, a starting grandchild for one.
     os.dup2(null, 0)
     os.close(null)
 

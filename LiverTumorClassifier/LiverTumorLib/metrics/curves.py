@@ -137,7 +137,7 @@ def _by_draw(patients: Sequence[PatientSlices], figure: Callable, undefined) -> 
     owner = np.repeat(np.arange(len(patients)), [len(part) for part, _ in patients])
     order = np.argsort(-probability, kind="stable")
     truth, owner, probability = truth[order].astype(bool), owner[order], probability[order]
-    # slices of one probability are called together
+    # Slices of one probability are called together.
     steps = np.append(np.flatnonzero(np.diff(probability)), len(probability) - 1)
 
     def drawn(indices: Sequence[int]):

@@ -108,7 +108,7 @@ def write_bundle(folder: Path, manifest: Manifest, files: dict[str, bytes]) -> B
     }
     manifest = replace(manifest, files=entries)
     text = json.dumps(manifest.to_dict(), indent=1, ensure_ascii=False) + "\n"
-    # the manifest last: it names nothing that is not there
+    # The manifest last: it names nothing that is not there.
     for name, content in {**files, MANIFEST: text.encode()}.items():
         with atomic_path(folder / name) as path:
             path.write_bytes(content)

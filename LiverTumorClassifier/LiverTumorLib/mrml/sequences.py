@@ -60,7 +60,7 @@ class Frames:
 
     def volume(self, number: int) -> CTVolume:
         """A frame's CT, under the parent transform of the node that shows it. Raises InputError, see `ct_from_node`."""
-        # in the sequence's own scene, where it is under no transform
+        # In the sequence's own scene, where it is under no transform.
         frame = ct_from_node(self.sequence.GetNthDataNode(number))
         matrix = transform_between(self.node, None) @ frame.ijk_to_ras
         return replace(frame, ijk_to_ras=matrix, name=f"{self.node.GetName()}, {self.name(number)}")

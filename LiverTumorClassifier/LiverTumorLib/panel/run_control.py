@@ -136,10 +136,10 @@ class RunControl:
                 self._install()
                 with slicer.util.WaitCursor():
                     self._tell(_("Starting..."))
-                    # handing the scan over takes a moment, in which the window does not paint
+                    # Handing the scan over takes a moment, in which the window does not paint.
                     self._ui.statusLabel.repaint()
                     self._run = launch(self._on_progress, self._on_finished)
-            # the second click of a double click must find the button as it is now, and not Cancel
+            # The second click of a double click must find the button as it is now, and not Cancel.
             slicer.app.processEvents()
         finally:
             self._starting = False

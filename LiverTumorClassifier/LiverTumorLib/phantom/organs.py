@@ -108,7 +108,7 @@ def liver(
     )
     under = (floor - z) / 1.2
     left_lobe = meet((y - 12 + 0.42 * x) / 1.08, x - 88 - form["reach"], 20)  # its back, and its tip
-    # the right lobe may reach the back wall, left of it the spine and vessels do
+    # The right lobe may reach the back wall, left of it the spine and vessels do.
     behind = join(left_lobe, x + 44 + 0.12 * y, 24)
     shape = meet(meet(meet(cavity_distance + 1, diaphragm_distance + 2.2, 10), under, 22), behind, 14)
     bottom, top = float(np.min(z)), float(np.max(z))

@@ -44,7 +44,7 @@ class EdgeMaps(RestoredMaps):
         restore = self.slope.frame.restore
         for (start, slope), (_, intercept) in zip(self.slope.blocks(), self.intercept.blocks(), strict=True):
             block = restore(intercept, shape)
-            # smoothing the whole of each slice would take most of the time
+            # Smoothing the whole of each slice would take most of the time.
             if (box := bounding_box(block)) is not None:
                 ks, *plane = box
                 density = _within_window(self.volume.array[start + ks.start : start + ks.stop, *plane])

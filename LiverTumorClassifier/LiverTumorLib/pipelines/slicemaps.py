@@ -10,7 +10,7 @@ import numpy as np
 
 from ..ct.canvas import Canvas
 
-# slices brought to the scan's grid or from it at a time: a float copy of a long scan would not fit an ordinary computer
+# Slices brought to the scan's grid or from it at a time: a float copy of a long scan would not fit an ordinary computer
 _BLOCK = 16
 
 

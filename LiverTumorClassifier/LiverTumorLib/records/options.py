@@ -33,8 +33,8 @@ class RunOptions:
         slices: run the slice classifier.
         roi: look for tumor inside the liver region found by stage 1; False segments tumor straight from the abdomen.
         roi_margin_mm: how far beyond the predicted liver tumor is accepted, since lesions at its border are often
-        missed by stage 1. liver_threshold, tumor_threshold, slice_threshold: probabilities; None takes the bundle's
-        own.
+          missed by stage 1.
+        liver_threshold, tumor_threshold, slice_threshold: probabilities; None takes the bundle's own.
         min_lesion_ml: smaller connected tumor regions are dropped.
         keep_probabilities: return the liver and tumor probability maps too.
         threads: CPU threads for the networks; None uses all the process may run on.

@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from LiverTumorLib import errors
-from LiverTumorLib.jobs import Job
 from LiverTumorLib.jobs.folder import new_job_folder
 from LiverTumorLib.jobs.protocol import crash_error
 
@@ -20,7 +19,7 @@ TICK_S = 0.2
 _SENTENCE = "livertumor: "
 
 
-class CommandJob(Job):
+class CommandJob(ChildJob[Path]):
     """A command of the trainer that tells of itself by events; `output` returns the folder it has filled, and `log`
     with what it printed."""
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .filters import WHITE, Filters, apply_filters, check_filters
-from .region import bounding_box
+from .region import box_of
 from .volume import CTVolume
 
 BODY_HU = 0.0  # soft tissue lies above, fat and air below
@@ -95,7 +95,7 @@ class Canvas:
     voxel_mm: tuple[float, float]
 
     def sample(
-        self, slices: np.ndarray, change: Callable[[NDArray[np.float32]], NDArray[np.float32]] | None = None
+        self, slices: np.ndarray, change: Callable[[NDArray[np.float32]], np.ndarray] | None = None
     ) -> NDArray[np.float32]:
         """Resample (n, j, i) images whose outside is 0 onto the canvas: (n, rows, columns) float32.
 
@@ -215,7 +215,7 @@ def liver_offset(volume: CTVolume, liver: np.ndarray, liver_hu: float | None) ->
     """
     if liver_hu is None:
         return 0.0
-    box = bounding_box(liver)  # a mask of the whole of a long scan would take hundreds of megabytes
+    box = box_of(liver)  # a mask of the whole of a long scan would take hundreds of megabytes
     return liver_hu - float(np.median(volume.array[box][liver[box] > 0]))
 
 
@@ -280,10 +280,9 @@ def lay_canvas(spec: InputSpec, volume: CTVolume, liver: np.ndarray | None) -> t
     """
     if spec.region == "body":
         return body_canvas(volume, spec.size, spec.spacing_mm), 0.0
-    box = None if liver is None else bounding_box(liver)
-    if liver is None or box is None:
-        raise ValueError("a canvas on the liver needs a liver")
-    slices = box[0]
+    if liver is None:
+        raise ValueError("a canvas on the liver needs the liver")
+    slices = box_of(liver)[0]
     return region_canvas(volume, liver[slices], spec.size, spec.spacing_mm, spec.margin_mm), liver_offset(
         volume, liver, spec.liver_hu
     )

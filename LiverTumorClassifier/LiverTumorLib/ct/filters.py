@@ -157,7 +157,8 @@ def _equalizing_curve(tile: NDArray[np.intp], clip_limit: float) -> NDArray[np.f
     clipped += (counts.sum() - clipped.sum()) / BINS
     total: NDArray[np.float32] = np.cumsum(clipped)
     span: np.float32 = total[-1] - total[0]
-    return (total - total[0]) * (np.float32(WHITE) / span)
+    curve: NDArray[np.float32] = (total - total[0]) * (np.float32(WHITE) / span)
+    return curve
 
 
 def _between(tiles: int, n: int) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]:

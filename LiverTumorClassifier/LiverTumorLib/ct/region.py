@@ -22,6 +22,14 @@ def _span(used: NDArray[np.intp]) -> slice:
     return slice(int(used[0]), int(used[-1]) + 1)
 
 
+def box_of(mask: np.ndarray) -> Box:
+    """`bounding_box` of a mask that holds something; ValueError where it is empty."""
+    box = bounding_box(mask)
+    if box is None:
+        raise ValueError("the mask is empty")
+    return box
+
+
 def components(mask: np.ndarray) -> tuple[np.ndarray, Box] | None:
     """Connected parts of a 3-D mask, which touch by a face, edge or corner: numbered from 1, in the box that holds them
     all.

@@ -44,7 +44,7 @@ class Bundle:
     def model(self) -> Path:
         return self.folder / MODEL
 
-    def describe(self) -> dict:
+    def describe(self) -> dict[str, str]:
         """What a result says of the model it came from."""
         sha256 = self.manifest.files[MODEL]["sha256"]
         return {"id": self.id, "task": self.manifest.task, "version": self.manifest.version, "sha256": sha256}

@@ -12,7 +12,7 @@ from ..errors import Cancelled
 from ..models.session import Session
 from ..records.options import CaseOutput, Progress, RunOptions
 from .classification import liver_labels, liver_stage, slice_records
-from .run import Run
+from .run import Report, Run
 from .slicewise import calibrated, prepared_slices, slice_logits, smoothed_logits, smoothing_reach
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class SliceScorer:
         report: called with the done fraction while the scan is prepared; may raise to stop.
     """
 
-    def __init__(self, session: Session, volume: CTVolume, labels: np.ndarray | None, report) -> None:
+    def __init__(self, session: Session, volume: CTVolume, labels: np.ndarray | None, report: Report) -> None:
         spec = session.bundle.manifest.input
         everywhere = np.arange(volume.shape[0])
         self._scored = everywhere if labels is None else everywhere[labels.any(axis=(1, 2))]

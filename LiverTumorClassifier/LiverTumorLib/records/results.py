@@ -68,7 +68,7 @@ class CaseResult:
     summary: CaseSummary
     lesions: list[Lesion] = field(default_factory=list)
     slices: list[SliceRecord] = field(default_factory=list)
-    models: list[dict[str, str]] = field(default_factory=list)
+    models: list[dict[str, Any]] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from LiverTumorLib import errors
 from LiverTumorLib.jobs.folder import new_job_folder
+from LiverTumorLib.jobs.process import ChildJob
 from LiverTumorLib.jobs.protocol import crash_error
 
 from ..environment.process import child_environment

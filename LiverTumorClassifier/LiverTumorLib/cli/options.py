@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from typing import Any
 
 from ..records.options import RunOptions
 
@@ -92,6 +93,7 @@ def named_run_options(values: Mapping[str, object]) -> RunOptions:
         for name, value in values.items()
         if name in RUN_OPTIONS and value is not None and value is not False
     }
-    return RunOptions(
-        **{RUN_OPTIONS[name].field: False if RUN_OPTIONS[name].kind is bool else value for name, value in given.items()}
-    )
+    fields: dict[str, Any] = {
+        RUN_OPTIONS[name].field: False if RUN_OPTIONS[name].kind is bool else value for name, value in given.items()
+    }
+    return RunOptions(**fields)

@@ -114,7 +114,7 @@ class RunControl:
     def _on_button(self, checked: bool = False) -> None:
         if not self.running:
             self.start(self._launch, self._show_results)
-        elif not self._starting and not self._stopping:
+        elif self._run is not None and not self._starting and not self._stopping:
             self._stopping = True
             self._ui.statusLabel.text = _("Stopping...")
             self._show_button()

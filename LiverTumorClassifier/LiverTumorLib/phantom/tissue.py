@@ -221,9 +221,8 @@ def _paint_gut_organs(patient: Patient, painting: Painting) -> None:
 
 def _paint_kidneys(patient: Patient, painting: Painting) -> None:
     for side, sign in (("right", -1), ("left", 1)):
-        part = (
-            painting.box((-112, 10, -10), (-24, 100, 138)) if sign < 0 else painting.box((24, 10, -10), (112, 100, 148))
-        )
+        low, high = ((-112, 10, -10), (-24, 100, 138)) if sign < 0 else ((24, 10, -10), (112, 100, 148))
+        part = painting.box(low, high)
         if part is None:
             continue
         x, y, z = part.xyz

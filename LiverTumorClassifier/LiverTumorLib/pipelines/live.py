@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 
@@ -15,8 +15,15 @@ from .classification import liver_labels, liver_stage, slice_records
 from .run import Report, Run
 from .slicewise import calibrated, prepared_slices, slice_logits, smoothed_logits, smoothing_reach
 
-if TYPE_CHECKING:
-    from ..jobs.dialog import Dialog
+
+class Dialog(Protocol):
+    """Who asks, see `jobs.dialog`."""
+
+    def question(self) -> str | None:
+        """Wait for a question and return the newest one; None when nobody will ask anymore."""
+
+    def answer(self, **fields: object) -> None:
+        """Send an answer. Raises OSError when nobody listens anymore."""
 
 
 class SliceScorer:

@@ -80,8 +80,8 @@ def cached_slices(case: Case, spec: InputSpec, cache: str | Path) -> CaseSlices:
 
 def training_canvas(volume: CTVolume, liver: np.ndarray, spec: InputSpec) -> tuple[Canvas, float]:
     """The canvas and offset as of `lay_canvas`, the canvas grown by BORDER pixels on every side."""
-    frame, offset_hu = lay_canvas(spec, volume, liver)
-    return replace(frame, size=tuple(length + 2 * BORDER for length in frame.size)), offset_hu
+    canvas, offset_hu = lay_canvas(spec, volume, liver)
+    return replace(canvas, size=tuple(length + 2 * BORDER for length in canvas.size)), offset_hu
 
 
 def _read_meta(folder: Path) -> dict | None:
@@ -100,10 +100,10 @@ def _write_slices(case: Case, spec: InputSpec, folder: Path, source: list) -> No
         raise InputError(
             f"{case.mask} is empty, so there is no liver to look into; take the right mask, or leave the case out."
         )
-    frame, offset_hu = training_canvas(volume, mask, spec)
-    arrays = {"image": network_slices(volume, frame, spec.window_hu, offset_hu=offset_hu, filters=spec.filters)}
+    canvas, offset_hu = training_canvas(volume, mask, spec)
+    arrays = {"image": network_slices(volume, canvas, spec.window_hu, offset_hu=offset_hu, filters=spec.filters)}
     for name, truth in (("liver", mask > 0), ("tumor", mask == TUMOR)):
-        arrays[name] = np.rint(frame.sample(truth.astype(np.float32) * 255)).clip(0, 255).astype(np.uint8)
+        arrays[name] = np.rint(canvas.sample(truth.astype(np.float32) * 255)).clip(0, 255).astype(np.uint8)
     for name, array in arrays.items():
         with atomic_path(folder / f"{name}.npy") as temporary:
             np.save(temporary, array)

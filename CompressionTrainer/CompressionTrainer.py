@@ -214,10 +214,10 @@ class CompressionTrainerLogic(ScriptedLoadableModuleLogic):
         :raises LiverTumorLib.errors.LiverTumorError: what is wrong with the data, the settings, the folder or the
           Python.
         """
-        from CompressionTrainerLib.workflow.request import ChainChoices, request_chain
+        from CompressionTrainerLib.workflow.request import WorkflowChoices, request_workflow
 
-        request = request_chain(
-            ChainChoices(
+        request = request_workflow(
+            WorkflowChoices(
                 dataFolder,
                 outputFolder,
                 configuration,

@@ -20,7 +20,7 @@ hypothesis.settings.load_profile("any machine")
 SLOW_FILES = (
     *(
         "test_benchmark.py",
-        "test_chain*.py",
+        "test_workflow*.py",
         "test_compression_*.py",
         "test_docs.py",
         "test_evaluate_command.py",

@@ -28,7 +28,7 @@ from trainer_wheel import write_wheel
 
 NAME = "CompressionTrainer"
 PATIENCE_S = 1200
-CHAIN = """
+WORKFLOW = """
 name = "tiny"
 network = "tiny.toml"
 [export]
@@ -48,7 +48,7 @@ def folder(tmp_path_factory) -> Path:
     (folder / "data").mkdir()
     write_data(folder / "data")
     (folder / "tiny.toml").write_text(TINY.format(task="slice", region="body"))
-    (folder / "chain.toml").write_text(CHAIN)
+    (folder / "workflow.toml").write_text(WORKFLOW)
     return folder
 
 
@@ -58,7 +58,7 @@ def choose(panel, folder: Path, out: Path | None = None) -> None:
     panel.ui.splitBox.setCurrentIndex(2)
     panel.ui.splitPath.currentPath = str(folder / "data" / "split.json")
     panel.ui.configurationBox.setCurrentIndex(panel.ui.configurationBox.count - 1)
-    panel.ui.configurationPath.currentPath = str(folder / "chain.toml")
+    panel.ui.configurationPath.currentPath = str(folder / "workflow.toml")
     panel.ui.nameEdit.text = "tiny-slice"
     panel.ui.outputPath.currentPath = str(out or folder / "out")
 
@@ -217,7 +217,7 @@ def test_the_logic_finds_all_done(trained, folder, app):
     result = logic.compress(
         folder / "data",
         folder / "out",
-        folder / "chain.toml",
+        folder / "workflow.toml",
         modelName="tiny-slice",
         split=folder / "data/split.json",
         python=sys.executable,
@@ -421,7 +421,7 @@ def test_alone_it_says_which_folder_it_needs(app, monkeypatch):
 def test_a_run_of_the_console_can_be_stopped(folder, app, tmp_path):
     logic = importlib.import_module(NAME).CompressionTrainerLogic()
     run = logic.compress(
-        folder / "data", tmp_path / "out", folder / "chain.toml", split=folder / "data/split.json", wait=False
+        folder / "data", tmp_path / "out", folder / "workflow.toml", split=folder / "data/split.json", wait=False
     )
     run.cancel()
     with pytest.raises(Cancelled):

@@ -1,7 +1,7 @@
 """The trainer on tiny data with the real TensorFlow: train, export to int8, quantize in training, run what was
 exported.
 
-With the U-Net at an eighth of its width, which has few layers, and MobileNetV2; test_chain_real.py trains the Mobile
+With the U-Net at an eighth of its width, which has few layers, and MobileNetV2; test_workflow_real.py trains the Mobile
 U-Net.
 """
 

@@ -30,7 +30,7 @@ from CompressionTrainerLib.networks.tflite_file import kernels, residual_block
 from CompressionTrainerLib.provenance import provenance
 from CompressionTrainerLib.reporting.inputs import read_inputs
 from CompressionTrainerLib.reporting.models import model_facts
-from CompressionTrainerLib.reporting.section_training import _chain, _ends
+from CompressionTrainerLib.reporting.section_training import _ends, _stages_to
 from CompressionTrainerLib.stages import report as command
 from LiverTumorLib.ct import CTVolume
 from LiverTumorLib.errors import InputError, OutputError, UsageError
@@ -367,13 +367,13 @@ def test_networks_are_held_together_over_all_folds(tmp_path):
 def test_stages_are_put_in_their_order(everything):
     runs = read_inputs([everything[0] / "found"]).runs
     [end] = [run for run in _ends(runs) if run.record["config"]["task"] == "slice"]
-    assert [run.stage for run in _chain(end, runs)] == [
+    assert [run.stage for run in _stages_to(end, runs)] == [
         "training",
         "gradual pruning",
         "fine-tuning of the pruned",
         "quantization-aware training",
     ]
-    assert [len(run.log) for run in _chain(end, runs)] == [3, 1, 2, 2]
+    assert [len(run.log) for run in _stages_to(end, runs)] == [3, 1, 2, 2]
 
 
 def test_a_models_speed_is_that_of_what_users_run_on_one_thread(everything):

@@ -8,7 +8,7 @@ faint false ones away.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
 from LiverTumorLib.ct.canvas import InputSpec, neighbor_channels
@@ -22,6 +22,7 @@ from ..data.slices import INNER, CaseSlices
 from ..networks.config import PREDICT_BATCH
 
 SUMMARY = "cross-validation.json"  # in the folder of a cross-validation
+POINTS = ("chosen", "one_threshold", "half")  # the operating points in it
 THRESHOLDS = np.round(np.arange(0.05, 0.951, 0.05), 2)
 # Without tumor there is no Dice; a threshold that invents this much tumor (ml) in such a patient costs as much as
 # missing one.
@@ -147,6 +148,22 @@ def best_point(plane: dict[Point, float], tie: float = 0.005) -> Point:
     return min(near, key=lambda point: np.hypot(point.threshold - middle[0], point.sure - middle[1]))
 
 
+def summarize(held: Sequence[HeldOut]) -> dict:
+    """The mean score at every operating point, and the figures at POINTS: the best one, the best of those with one
+    threshold, and 0.5."""
+    plane = by_patient(held, [scores(case) for case in held])
+    one_threshold = {point: score for point, score in plane.items() if point.threshold == point.sure}
+    points = dict(zip(POINTS, (best_point(plane), best_point(one_threshold), Point(0.5, 0.5)), strict=True))
+    return {
+        "held_out": [case.case for case in held],
+        "points": {
+            name: {**asdict(point), "score": plane[point], **pooled([at_point(case, point) for case in held])}
+            for name, point in points.items()
+        },
+        "plane": [{**asdict(point), "score": round(score, 4)} for point, score in plane.items()],
+    }
+
+
 def at_point(case: HeldOut, point: Point) -> CaseAtPoint:
     """A case at an operating point, lesion by lesion."""
     numbered, count = label(case.probability >= point.threshold * 255)
@@ -171,8 +188,6 @@ def at_point(case: HeldOut, point: Point) -> CaseAtPoint:
 
 def pooled(cases: Sequence[CaseAtPoint]) -> dict:
     """Figures over all held-out cases, with intervals that resample patients."""
-    from dataclasses import asdict
-
     from LiverTumorLib.metrics import bootstrap, size_bin
 
     groups: dict[str, list[CaseAtPoint]] = {}

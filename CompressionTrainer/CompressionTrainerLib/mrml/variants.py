@@ -1,4 +1,4 @@
-"""The models of a chain as a table node, and their size against their accuracy as a plot chart."""
+"""The models of a workflow as a table node, and their size against their accuracy as a plot chart."""
 
 from __future__ import annotations
 

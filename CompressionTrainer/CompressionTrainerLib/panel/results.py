@@ -1,5 +1,5 @@
-"""What a chain's folder holds, in the panel: problems of the data, curves, the table of models, the model to install,
-the report."""
+"""What a workflow's folder holds, in the panel: problems of the data, curves, the table of models, the model to
+install, the report."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Results:
 
     @property
     def _prepared(self) -> Path | None:
-        """The folder in which the data's check lies: the chain's own, or that of the split file."""
+        """The folder in which the data's check lies: the workflow's own, or that of the split file."""
         parameters = self._parameters()
         if parameters is not None and parameters.split == FILE:
             return Path(parameters.splitFile).parent if parameters.splitFile else None

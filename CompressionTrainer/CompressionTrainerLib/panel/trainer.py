@@ -11,7 +11,7 @@ from LiverTumorLib.panel.run_control import RunControl, RunTexts
 from slicer.i18n import tr as _
 
 from ..mrml.runs import TrainerResult, TrainerRun, chosen_python
-from ..workflow.request import ChainRequest
+from ..workflow.request import WorkflowRequest
 from .choices import FILE, Choices
 from .python_choice import PythonChoice
 from .results import Results
@@ -109,7 +109,7 @@ class TrainerPanel(Panel):
         self.python.tell(versions)
         return _("This Python can train.")
 
-    def _launch(self, request: ChainRequest | None, progress, finished) -> TrainerRun:
+    def _launch(self, request: WorkflowRequest | None, progress, finished) -> TrainerRun:
         requirements = Path(self.module.resourcePath("CompressionTrainerRequirements.txt"))
         run = TrainerRun(
             chosen_python(), request, self.python.installation(requirements), progress, self._on_event, finished

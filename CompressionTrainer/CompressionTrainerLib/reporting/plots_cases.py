@@ -18,7 +18,7 @@ def plot_dice(rows: list[dict], means: dict[str, dict]) -> str:
         means: interval by structure, "liver" and perhaps "tumor".
     """
     shown = [name for name in ("liver", "tumor") if name in means]
-    rows = sorted(rows, key=lambda row: -(row.get("liver_dice") or 0))
+    rows = sorted(rows, key=lambda row: -(row.get(f"{shown[0]}_dice") or 0))
     with new_figure(5.2 * len(shown) + 0.8, 1.7 + 0.3 * len(rows)) as figure:
         panels = figure.subplots(1, len(shown), sharey=True, squeeze=False)[0]
         for axes, name, color in zip(panels, shown, (BLUE, VERMILION), strict=False):

@@ -62,16 +62,18 @@ def training_section(inputs: Inputs) -> Section | None:
         return None
     blocks: list = [Table("runs", "Training runs", [_run_row(run) for run in inputs.runs], _RUNS_NOTE)]
     for run in _ends(inputs.runs):
-        chain = _chain(run, inputs.runs)
+        workflow = _stages_to(run, inputs.runs)
         score = _SCORES[run.record["config"]["task"]]
         what = "Loss and accuracy" if score == "accuracy" else "Loss and Dice"
         path = f"{run.name}"
-        if len(chain) > 1:
+        if len(workflow) > 1:
             path += ", by way of " + ", ".join(
-                f"({place}) {each.stage} ({each.name})" for place, each in enumerate(chain, start=1)
+                f"({place}) {each.stage} ({each.name})" for place, each in enumerate(workflow, start=1)
             )
         caption = f"{what} by epoch of {path}. Training figures are those of augmented slices."
-        blocks.append(Figure(f"training-{slug(run.name)}", caption, plot_training([each.log for each in chain], score)))
+        blocks.append(
+            Figure(f"training-{slug(run.name)}", caption, plot_training([each.log for each in workflow], score))
+        )
     dice = [run for run in inputs.runs if run.record["config"]["task"] == "liver" and run.stage == "training"]
     for run in dice:
         blocks += [_dice_table(run)]
@@ -166,11 +168,11 @@ def _before(run: LoggedTraining, runs: list[LoggedTraining]) -> LoggedTraining |
     return same[0] if len(same) == 1 else None
 
 
-def _chain(run: LoggedTraining, runs: list[LoggedTraining]) -> list[LoggedTraining]:
-    chain = [run]
-    while (earlier := _before(chain[0], runs)) is not None and earlier not in chain:
-        chain.insert(0, earlier)
-    return chain
+def _stages_to(run: LoggedTraining, runs: list[LoggedTraining]) -> list[LoggedTraining]:
+    path = [run]
+    while (earlier := _before(path[0], runs)) is not None and earlier not in path:
+        path.insert(0, earlier)
+    return path
 
 
 def _ends(runs: list[LoggedTraining]) -> list[LoggedTraining]:

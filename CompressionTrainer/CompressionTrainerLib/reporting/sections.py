@@ -8,6 +8,7 @@ from ..provenance import code_of
 from .inputs import Inputs
 from .page import Section, Table, Text
 from .section_accuracy import agreement_section, pictures_section, segmentation_section, slices_section
+from .section_cross_validation import cross_validation_section
 from .section_folds import folds_section, leak_section
 from .section_models import models_section, paper_section
 from .section_network import network_section
@@ -36,6 +37,7 @@ def make_sections(inputs: Inputs) -> list[Section]:
         _summary(inputs),
         data_section(inputs),
         training_section(inputs),
+        cross_validation_section(inputs),
         segmentation_section(inputs),
         slices_section(inputs),
         leak_section(inputs),
@@ -55,6 +57,7 @@ def about(inputs: Inputs) -> dict:
     """What stands under the title: the lead, and the date."""
     what = {
         "training run": len(inputs.runs),
+        "cross-validation": len(inputs.cross_validations),
         "evaluation on labeled CT": len(inputs.evaluations),
         "comparison of networks": len(inputs.comparisons),
         "benchmark": len(inputs.benchmarks),
@@ -92,6 +95,12 @@ def _summary(inputs: Inputs) -> Section:
 def _provenance(inputs: Inputs) -> Section | None:
     blocks: list = []
     measured = [("evaluation", each.content) for each in inputs.evaluations]
+    # Earlier versions kept the commit of a cross-validation only.
+    measured += [
+        ("cross-validation", {"title": each.name, **each.content})
+        for each in inputs.cross_validations
+        if "provenance" in each.content
+    ]
     measured += [("comparison", each.content) for each in inputs.comparisons]
     rows = [
         {

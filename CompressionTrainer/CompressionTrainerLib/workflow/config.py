@@ -1,4 +1,5 @@
-"""A chain's configuration: one TOML file that names a network and the stages it goes through, every setting known."""
+"""A workflow's configuration: one TOML file that names a network and the stages it goes through, every setting
+known."""
 
 from __future__ import annotations
 
@@ -28,12 +29,12 @@ class ConfigFile:
 
 
 @dataclass(frozen=True)
-class Chain:
+class Workflow:
     """What is to be done.
 
     Attributes:
         path: the configuration file.
-        name: of the chain, and the id of the model that comes out.
+        name: of the workflow, and the id of the model that comes out.
         network: what is trained.
         student: what distillation trains, or None.
         stages: settings by stage; stages that are left out are not there. "train" always is.
@@ -46,8 +47,10 @@ class Chain:
     stages: dict[str, dict[str, object]]
 
 
-def load_chain(config: str | Path, network: str | Path | None = None, files: dict[str, Path] | None = None) -> Chain:
-    """Read a chain's configuration.
+def load_workflow(
+    config: str | Path, network: str | Path | None = None, files: dict[str, Path] | None = None
+) -> Workflow:
+    """Read a workflow's configuration.
 
     Args:
         config: a file, or the name of a shipped one.
@@ -59,11 +62,11 @@ def load_chain(config: str | Path, network: str | Path | None = None, files: dic
         UsageError: an unreadable file, an unknown key (the nearest known one is named), a missing key, or a file that
         is not there.
     """
-    path = find_config(config, CONFIGS, "chain configuration")
+    path = find_config(config, CONFIGS, "workflow configuration")
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise UsageError(f"{path} cannot be read as a chain configuration: {error}.") from error
+        raise UsageError(f"{path} cannot be read as a workflow configuration: {error}.") from error
     keys = [("name", "str"), ("network", "str"), *((stage, "dict", None) for stage in STAGES)]
     head = read_section(path, make_dataclass("Head", keys), None, content)
     if not is_name(head.name):
@@ -92,11 +95,11 @@ def load_chain(config: str | Path, network: str | Path | None = None, files: dic
         for name, value in values.items():
             if isinstance(value, Path) and not value.is_file():
                 raise UsageError(f"{value}, which [{stage}] {name} names, is missing; check the name.")
-    return Chain(path, head.name, named, student, stages)
+    return Workflow(path, head.name, named, student, stages)
 
 
 def is_name(text: str) -> bool:
-    """Whether a text may be the name of a chain, which is that of a folder."""
+    """Whether a text may be the name of a workflow, which is that of a folder."""
     return re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", text) is not None
 
 

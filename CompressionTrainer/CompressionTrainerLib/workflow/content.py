@@ -16,7 +16,8 @@ MANIFEST = "data.json"
 
 @dataclass(frozen=True)
 class Content:
-    """A file or folder from outside the chain's folder, and the SHA-256 of what counts in it; "" where nothing does."""
+    """A file or folder from outside the workflow's folder, and the SHA-256 of what counts in it; "" where nothing
+    does."""
 
     path: Path
     sha256: str
@@ -36,7 +37,7 @@ def file_content(path: Path) -> Content:
 
 
 def data_manifest(data: Path, split: Split | None, known: dict[str, dict]) -> dict[str, dict]:
-    """SHA-256 and fingerprint of the CT and masks that the chain looks at, by path relative to `data`.
+    """SHA-256 and fingerprint of the CT and masks that the workflow looks at, by path relative to `data`.
 
     These are those of the split's train and val cases, or without a split all that are there.
 

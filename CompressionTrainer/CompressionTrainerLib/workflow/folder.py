@@ -1,4 +1,4 @@
-"""What a chain's folder holds so far: finished stages, epochs, measured models, the bundle, the report. Loads no
+"""What a workflow's folder holds so far: finished stages, epochs, measured models, the bundle, the report. Loads no
 TensorFlow."""
 
 from __future__ import annotations
@@ -130,7 +130,7 @@ def _variant(facts: ModelFacts, dice: float | None) -> Variant:
 
 
 def _bundle_dice(bundle: Path, inputs: Inputs) -> float | None:
-    """Mean Dice over the val patients, from the chain's evaluation of its bundle; None for a classifier."""
+    """Mean Dice over the val patients, from the workflow's evaluation of its bundle; None for a classifier."""
     try:
         task = load_bundle(bundle).manifest.task
     except ModelError:

@@ -1,4 +1,4 @@
-"""How far a chain is, from how far its stages are and how long each takes."""
+"""How far a workflow is, from how far its stages are and how long each takes."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from .plan import Stage
 _MOST = 0.95
 
 
-class ChainProgress:
-    """Tells a report of the whole chain's progress; called with the events of the stage that runs, and with None as
+class WorkflowProgress:
+    """Tells a report of the whole workflow's progress; called with the events of the stage that runs, and with None as
     time goes by."""
 
     def __init__(

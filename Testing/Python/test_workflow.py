@@ -17,23 +17,23 @@ from CompressionTrainerLib.reporting.inputs import _READERS
 from CompressionTrainerLib.workflow import checks, child
 from CompressionTrainerLib.workflow.child import run_child
 from CompressionTrainerLib.workflow.commands import STAGES
-from CompressionTrainerLib.workflow.config import CONFIGS, load_chain
-from CompressionTrainerLib.workflow.run import chain_status, compress, require_unchanged
+from CompressionTrainerLib.workflow.config import CONFIGS, load_workflow
+from CompressionTrainerLib.workflow.run import compress, require_unchanged, workflow_status
 from LiverTumorLib.cli import build_parser
 from LiverTumorLib.errors import InputError, LiverTumorError, OutputError, UsageError, WorkerError
 from LiverTumorLib.models.catalogue import get_bundle
 from tiny_training import TINY
 
 pytestmark = pytest.mark.skipif(
-    not importlib.util.find_spec("tensorflow"), reason="the chain needs the trainer's packages"
+    not importlib.util.find_spec("tensorflow"), reason="the workflow needs the trainer's packages"
 )
-STUDY = Path(__file__).parents[1] / "Study" / "chain.toml"
+STUDY = Path(__file__).parents[1] / "Study" / "workflow.toml"
 FAKE = (sys.executable, fake_stages.__file__)
 PRUNE = "[prune]\nsparsity = 0.3\n[quantize]\nepochs = 2\n[export]\n"
 
 
 class Setup:
-    """A folder with a chain's configuration, data that are not images, and a split of them; stages are
+    """A folder with a workflow's configuration, data that are not images, and a split of them; stages are
     `fake_stages`."""
 
     def __init__(self, folder: Path) -> None:
@@ -49,29 +49,29 @@ class Setup:
         }
         (folder / "split.json").write_text(json.dumps(split))
         self.network()
-        self.chain()
+        self.workflow()
 
     def network(self, more: str = "") -> None:
         (self.folder / "tiny.toml").write_text(more + TINY.format(task="liver", region="body"))
 
-    def chain(self, sections: str = PRUNE) -> None:
-        (self.folder / "chain.toml").write_text(f'name = "tiny-model"\nnetwork = "tiny.toml"\n{sections}')
+    def workflow(self, sections: str = PRUNE) -> None:
+        (self.folder / "workflow.toml").write_text(f'name = "tiny-model"\nnetwork = "tiny.toml"\n{sections}')
 
     def look(self, split: bool = True):
-        chain = load_chain(self.folder / "chain.toml")
-        return chain_status(
-            chain, self.data, self.folder / "split.json" if split else None, self.out, self.out / "cache"
+        workflow = load_workflow(self.folder / "workflow.toml")
+        return workflow_status(
+            workflow, self.data, self.folder / "split.json" if split else None, self.out, self.out / "cache"
         )
 
     def run(self, told: list | None = None) -> list[str]:
-        """Run the chain; returns the commands that ran, "+" where there was a half-made result."""
+        """Run the workflow; returns the commands that ran, "+" where there was a half-made result."""
         require_unchanged(self.look())
         return self.overwrite(told)
 
     def overwrite(self, told: list | None = None) -> list[str]:
         (self.notes / "calls.txt").write_text("")
         told = [] if told is None else told
-        compress(self.look(), "livertumor compress chain.toml", lambda *event: told.append(event))
+        compress(self.look(), "livertumor compress workflow.toml", lambda *event: told.append(event))
         return self.calls()
 
     def calls(self) -> list[str]:
@@ -113,12 +113,12 @@ def test_all_that_a_run_needs_is_in_its_folder(setup):
     about = json.loads((setup.out / "about.json").read_text())
     assert (
         about["seed"] == 1
-        and about["origin"]["command"] == "livertumor compress chain.toml"
+        and about["origin"]["command"] == "livertumor compress workflow.toml"
         and about["versions"]["numpy"]
     )
     assert about["stages"]["prune"][:2] == ["prune", str(setup.out / "train")]
     for copy, original in (
-        ("compress.toml", "chain.toml"),
+        ("compress.toml", "workflow.toml"),
         ("network.toml", "tiny.toml"),
         ("split.json", "split.json"),
     ):
@@ -131,15 +131,15 @@ def test_all_that_a_run_needs_is_in_its_folder(setup):
     )
 
 
-def test_nothing_of_the_chains_own_is_taken_for_results_by_the_report(setup):
-    setup.chain("[export]\n[benchmark]\n")
+def test_nothing_of_the_workflows_own_is_taken_for_results_by_the_report(setup):
+    setup.workflow("[export]\n[benchmark]\n")
     setup.run()
     assert {path.name for path in setup.out.rglob("*.*")} & _READERS.keys() == set()
 
 
 def test_what_a_change_reaches_is_asked_for_and_made_anew(setup):
     done = setup.run()
-    setup.chain(PRUNE.replace("0.3", "0.4"))
+    setup.workflow(PRUNE.replace("0.3", "0.4"))
     with pytest.raises(OutputError, match=r"prune \(sparsity was 0.3, now 0.4\); quantize .* --overwrite"):
         setup.run()
     assert setup.calls() == done and (setup.out / "prune/whole.txt").exists()
@@ -206,7 +206,7 @@ def test_a_folder_of_the_users_is_never_touched(setup):
 
 def test_a_stage_that_is_no_longer_wanted_goes_only_when_asked(setup):
     setup.run()
-    setup.chain("[quantize]\nepochs = 2\n[export]\n")
+    setup.workflow("[quantize]\nepochs = 2\n[export]\n")
     with pytest.raises(OutputError, match=r"prune \(no longer in the configuration\)"):
         setup.run()
     assert (setup.out / "prune/whole.txt").exists()
@@ -215,18 +215,18 @@ def test_a_stage_that_is_no_longer_wanted_goes_only_when_asked(setup):
     assert (setup.out / "train/quantized/whole.txt").exists()
 
 
-def test_without_a_split_the_chain_makes_its_own(setup):
+def test_without_a_split_the_workflow_makes_its_own(setup):
     prepared = setup.look(split=False)
     assert [stage.name for stage in prepared.stages] == ["prepare", "train", "prune", "quantize", "export"]
     train = prepared.stages[1].words
     assert train[train.index("--split") + 1] == str(setup.out / "prepare/split.json")
 
 
-def test_every_stage_takes_what_the_chain_says(setup):
+def test_every_stage_takes_what_the_workflow_says(setup):
     """Each command's own parser accepts the words, also where all stages are there."""
     (setup.folder / "student.toml").write_text(TINY.format(task="liver", region="body").replace("0.35", "0.25"))
     settings = {"distill": 'config = "student.toml"', "quantize": "keep_zeros = false"}
-    setup.chain("".join(f"[{stage}]\n{settings.get(stage, '')}\n" for stage in STAGES))
+    setup.workflow("".join(f"[{stage}]\n{settings.get(stage, '')}\n" for stage in STAGES))
     words = {stage.name: stage.words for stage in setup.look(split=False).stages}
     assert list(words) == [stage for stage in STAGES if stage != "compare"]  # which is for slice classifiers
     for line in words.values():
@@ -248,63 +248,63 @@ def test_every_stage_takes_what_the_chain_says(setup):
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in CONFIGS.glob("*.toml")))
 def test_shipped_configurations_are_whole(setup, name):
-    chain = load_chain(name)
-    assert chain.name == name and {"train", "export", "evaluate"} <= chain.stages.keys()
-    assert chain_status(chain, setup.data, setup.folder / "split.json", setup.out, setup.out / "cache").stages
+    workflow = load_workflow(name)
+    assert workflow.name == name and {"train", "export", "evaluate"} <= workflow.stages.keys()
+    assert workflow_status(workflow, setup.data, setup.folder / "split.json", setup.out, setup.out / "cache").stages
 
 
 def test_fast_starts_from_a_shipped_model_unless_told_otherwise():
-    assert load_chain("fast").stages["train"]["start"] == get_bundle("tumor-slice").model
+    assert load_workflow("fast").stages["train"]["start"] == get_bundle("tumor-slice").model
     for files in ({"start": Path("none")}, {"start": Path("none").resolve()}):
-        assert "start" not in load_chain("fast", files=files).stages["train"]
+        assert "start" not in load_workflow("fast", files=files).stages["train"]
 
 
-def test_the_studys_chain_goes_through_all_stages(setup):
-    chain = load_chain(STUDY)
-    assert chain.stages.keys() == set(STAGES) - {"prepare"}
-    assert chain_status(chain, setup.data, setup.folder / "split.json", setup.out, setup.out / "cache").stages
+def test_the_studys_workflow_goes_through_all_stages(setup):
+    workflow = load_workflow(STUDY)
+    assert workflow.stages.keys() == set(STAGES) - {"prepare"}
+    assert workflow_status(workflow, setup.data, setup.folder / "split.json", setup.out, setup.out / "cache").stages
 
 
-def test_a_refit_is_no_chain(setup):
+def test_a_refit_is_no_workflow(setup):
     """It would have nobody to choose a threshold on."""
     (setup.folder / "refit.toml").write_text("refit = true\n" + TINY.format(task="liver", region="body"))
-    chain = load_chain("best", setup.folder / "refit.toml")
+    workflow = load_workflow("best", setup.folder / "refit.toml")
     with pytest.raises(UsageError, match="refit has no place in it"):
-        chain_status(chain, setup.data, setup.folder / "split.json", setup.out, setup.out / "cache")
+        workflow_status(workflow, setup.data, setup.folder / "split.json", setup.out, setup.out / "cache")
 
 
 @pytest.mark.parametrize(
     ("sections", "message"),
     [
-        ("[prunes]\n", r"chain.toml: 'prunes' is not a setting; did you mean 'prune'\?"),
+        ("[prunes]\n", r"workflow.toml: 'prunes' is not a setting; did you mean 'prune'\?"),
         ("[prune]\nsparsty = 0.3\n", r"\[prune\] 'sparsty' is not a setting; did you mean 'sparsity'\?"),
         ("[prune]\nsparsity = 1.3\n", r"\[prune\] sparsity is 1.3; it must be between 0 and 1"),
         ("[quantize]\nkeep_zeros = 1\n", r"\[quantize\] keep_zeros is 1; it must be true or false"),
         ("[quantize]\nweights = 'bst'\n", r"\[quantize\] weights is 'bst'; it must be one of best, last"),
         ("[evaluate]\n", r"\[evaluate\] needs what \[export\] makes"),
         ("[export]\n[evaluate]\nsubset = 'test'\n", r"\[evaluate\] 'subset' is not a setting"),
-        ("[export]\n[evaluate]\nliver_model = 'other'\n", r"\[evaluate\] liver_model is for the chain to say"),
+        ("[export]\n[evaluate]\nliver_model = 'other'\n", r"\[evaluate\] liver_model is for the workflow to say"),
         ("[distill]\n", r"\[distill\] lacks config"),
         ("[distill]\nconfig = 'fast'\n", "The teacher's task is 'liver' and the student's 'slice'"),
         ("[train]\nstart = 'gone.h5'\n", r"gone.h5, which \[train\] start names, is missing"),
-        ("[train\n", "cannot be read as a chain configuration"),
+        ("[train\n", "cannot be read as a workflow configuration"),
     ],
 )
 def test_a_wrong_configuration_is_refused_before_anything_is_written(setup, sections, message):
-    setup.chain(sections)
+    setup.workflow(sections)
     with pytest.raises(UsageError, match=message):
         setup.look()
     assert not setup.out.exists()
 
 
-def test_an_unknown_network_or_chain_is_named(setup):
-    setup.chain()
-    text = (setup.folder / "chain.toml").read_text()
-    (setup.folder / "chain.toml").write_text(text.replace("tiny.toml", "liver-roy"))
+def test_an_unknown_network_or_workflow_is_named(setup):
+    setup.workflow()
+    text = (setup.folder / "workflow.toml").read_text()
+    (setup.folder / "workflow.toml").write_text(text.replace("tiny.toml", "liver-roy"))
     with pytest.raises(UsageError, match="liver-roy is not a training configuration; did you mean 'liver-roi'"):
         setup.look()
-    with pytest.raises(UsageError, match="fasst is not a chain configuration; did you mean 'fast'"):
-        load_chain("fasst")
+    with pytest.raises(UsageError, match="fasst is not a workflow configuration; did you mean 'fast'"):
+        load_workflow("fasst")
 
 
 def test_bad_data_are_refused_before_anything_is_written(setup, monkeypatch):
@@ -317,7 +317,7 @@ def test_bad_data_are_refused_before_anything_is_written(setup, monkeypatch):
         setup.look()
     (setup.folder / "split.json").write_text(json.dumps(split))
     monkeypatch.setattr(checks, "_RESULTS_BYTES", 10**18)
-    with pytest.raises(OutputError, match=r"GB left, and the chain needs about 1000000000.0 GB there; free some"):
+    with pytest.raises(OutputError, match=r"GB left, and the workflow needs about 1000000000.0 GB there; free some"):
         setup.look()
     (setup.data / "volume-1.nii.gz").unlink()
     with pytest.raises(InputError, match="volume-1.nii.gz is missing"):
@@ -326,7 +326,7 @@ def test_bad_data_are_refused_before_anything_is_written(setup, monkeypatch):
 
 
 def compress_command(setup: Setup, *words: str, **more) -> subprocess.Popen:
-    line = [*FAKE, "compress", "chain.toml", "--data", "data", "--split", "split.json", "--out", "out", *words]
+    line = [*FAKE, "compress", "workflow.toml", "--data", "data", "--split", "split.json", "--out", "out", *words]
     return subprocess.Popen(line, cwd=setup.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **more)
 
 
@@ -339,7 +339,7 @@ def test_a_dry_run_writes_nothing_and_says_what_is_known(setup):
     setup.run()
     record = setup.out / "stages/prune.done.json"
     record.write_text(json.dumps(json.loads(record.read_text()) | {"seconds": 600.0}))
-    setup.chain(PRUNE.replace("sparsity = 0.3", "sparsity = 0.3\nepochs = 6"))
+    setup.workflow(PRUNE.replace("sparsity = 0.3", "sparsity = 0.3\nepochs = 6"))
     text, _ = compress_command(setup, "--dry-run").communicate(timeout=600)
     train, prune, *_ = text.splitlines()
     assert train.split() == ["train", "done"]

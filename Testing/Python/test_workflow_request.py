@@ -21,7 +21,7 @@ from LiverTumorLib.models.bundle import MODEL, load_bundle, write_bundle
 from LiverTumorLib.models.catalogue import SHIPPED, bundle_folders, get_bundle
 from LiverTumorLib.models.install import install_bundle
 from LiverTumorLib.models.manifest import Manifest
-from test_workflow import Setup, setup  # noqa: F401  a fixture
+from workflow_setup import Setup, setup_fixture  # noqa: F401  a fixture
 
 PRESETS = sorted(path.stem for path in CONFIGS.glob("*.toml"))
 needs_trainer = pytest.mark.skipif(

@@ -19,7 +19,7 @@ def plot_plane(plane: list[dict], points: dict[str, dict]) -> str:
     a heat map.
 
     Args:
-        plane: "threshold", "sure" and "score" of each pair.
+        plane: "threshold" (the low one), "sure" (the high one) and "score" of each pair.
         points: operating points by name, each with "threshold" and "sure".
     """
     thresholds = sorted({row["threshold"] for row in plane})
@@ -37,15 +37,15 @@ def plot_plane(plane: list[dict], points: dict[str, dict]) -> str:
             edge = {"color": "white", "edgecolors": VERMILION, "linewidths": 1.6}
             axes.scatter(point["threshold"], point["sure"], s=area, marker=marker, label=label, zorder=3, **edge)
         axes.set(
-            xlabel="threshold from which a pixel belongs to a region",
-            ylabel="probability that a region reaches somewhere",
+            xlabel="low threshold: from which a pixel belongs to a region",
+            ylabel="high threshold: what a region must reach",
         )
         axes.set_title("Mean score at each pair of thresholds")
         axes.grid(False)
         axes.text(
             0.66 * ends[1],
             0.33 * ends[1],
-            "not possible:\nthe second would\nbe the lower",
+            "high threshold\nbelow the low one",
             ha="center",
             va="center",
             fontsize=9,

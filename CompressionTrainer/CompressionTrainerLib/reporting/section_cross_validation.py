@@ -38,8 +38,8 @@ def _blocks(place: int, found: CrossValidation) -> list[Text | Table | Figure]:
         Table(f"held-out-{place}", f"{found.name}: all patients held out", rows, f"{_score_words(task)} {INTERVALS}")
     )
     caption = (
-        f"{found.name}: a pixel belongs to a region from the threshold on, and the region counts where it reaches the "
-        f"second value somewhere. Chosen: {_point_words(chosen)}."
+        f"{found.name}: a pixel belongs to a region from the low threshold on, and a region counts only where it "
+        f"reaches the high one somewhere. Chosen: {chosen['threshold']:g} and {chosen['sure']:g}."
     )
     blocks.append(Figure(f"plane-{place}", caption, plot_plane(content["plane"], points)))
     caption = (
@@ -68,10 +68,6 @@ def _counted(found: CrossValidation) -> str:
     return text
 
 
-def _point_words(point: dict) -> str:
-    return f"a threshold of {point['threshold']:g}, and {point['sure']:g} somewhere"
-
-
 def _score_words(task: str) -> str:
     score = "The score is the mean of the patients' Dice"
     if task == "tumor":
@@ -82,8 +78,8 @@ def _score_words(task: str) -> str:
 def _point_row(title: str, point: dict, task: str) -> dict:
     row = {
         "operating point": title,
-        "threshold": f"{point['threshold']:g}",
-        "somewhere at least": f"{point['sure']:g}",
+        "low threshold": f"{point['threshold']:g}",
+        "high threshold": f"{point['sure']:g}",
         "score": number(point["score"]),
         "Dice": interval(point["mean_dice"]),
     }
@@ -94,8 +90,8 @@ def _point_row(title: str, point: dict, task: str) -> dict:
             "extra lesions": str(point["extra_lesions"]),
         }
     invented = point["false_ml_without_truth"]
-    total = f"{sum(invented.values()):.1f} in {len(invented)} case{'s' if len(invented) > 1 else ''}"
-    return row | {f"false in cases without {task} (ml)": total if invented else "–"}
+    total = f"{sum(invented.values()):.1f} ml in {len(invented)} case{'s' if len(invented) > 1 else ''}"
+    return row | {f"false positives in cases without {task}": total if invented else "–"}
 
 
 def _as_cases(found: CrossValidation) -> list[dict]:

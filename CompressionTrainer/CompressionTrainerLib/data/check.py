@@ -130,7 +130,7 @@ def check_case(case: Case) -> tuple[CaseFacts | None, list[Problem]]:
     try:
         labeled = read_case(case)
         signature = sign(labeled.volume).to_dict()
-        digests = sha256_of(case.ct), case.mask and sha256_of(case.mask)
+        ct_sha256, mask_sha256 = sha256_of(case.ct), sha256_of(case.mask) if case.mask else None
     except InputError as error:
         at_fault = case.mask if case.mask and str(case.mask) in str(error) else case.ct
         return None, [Problem.from_sentence(case.id, at_fault, str(error))]
@@ -140,8 +140,9 @@ def check_case(case: Case) -> tuple[CaseFacts | None, list[Problem]]:
     if any(problem.blocking for problem in problems):
         return None, problems
     problems += [*_reading_notes(case, labeled), *anatomy_notes(case, labeled)]
-    areas = [labeled.areas_mm2(mask).round(3).tolist() for mask in (labeled.labels > 0, labeled.labels == TUMOR)]
-    return CaseFacts(signature, *digests, float(labeled.volume.spacing[2]), *areas, case.holds), problems
+    liver, tumor = (labeled.areas_mm2(mask).round(3).tolist() for mask in (labeled.labels > 0, labeled.labels == TUMOR))
+    spacing = float(labeled.volume.spacing[2])
+    return CaseFacts(signature, ct_sha256, mask_sha256, spacing, liver, tumor, case.holds), problems
 
 
 def _kept(case: Case, keep: Path) -> tuple[CaseFacts | None, list[Problem]] | None:
@@ -175,7 +176,7 @@ def _mask_path(case: Case) -> str:
 
 def _label_problems(case: Case, labeled: Labeled) -> list[Problem]:
     present = set(np.unique(labeled.labels).tolist())
-    if case.holds == "none":
+    if case.mask is None:
         return []
     if present <= {0}:
         return [Problem(case.id, case.mask, "the mask is empty", "take the right mask, or remove the case")]

@@ -188,7 +188,9 @@ def at_point(case: HeldOut, point: Point) -> CaseAtPoint:
 
 def pooled(cases: Sequence[CaseAtPoint]) -> dict:
     """Figures over all held-out cases, with intervals that resample patients."""
-    from LiverTumorLib.metrics import bootstrap, size_bin
+    from LiverTumorLib.metrics import bootstrap
+
+    from .summary import by_size
 
     groups: dict[str, list[CaseAtPoint]] = {}
     for case in cases:
@@ -206,12 +208,6 @@ def pooled(cases: Sequence[CaseAtPoint]) -> dict:
 
         return share
 
-    sizes: dict[str, dict[str, int]] = {}
-    for ml, hit, touched in sorted(lesion for case in cases for lesion in case.lesions):
-        counted = sizes.setdefault(size_bin(ml), {"true": 0, "found": 0, "touched": 0})
-        counted["true"] += 1
-        counted["found"] += hit
-        counted["touched"] += touched
     return {
         "patients": len(patients),
         "cases": len(cases),
@@ -219,6 +215,6 @@ def pooled(cases: Sequence[CaseAtPoint]) -> dict:
         "share_of_lesions_found": asdict(bootstrap(patients, found(0.0))),
         "share_of_lesions_from_1_ml_found": asdict(bootstrap(patients, found(1.0))),
         "extra_lesions": sum(case.extra for case in cases),
-        "lesions_by_size": sizes,
+        "lesions_by_size": by_size(lesion for case in cases for lesion in case.lesions),
         "false_ml_without_truth": {case.case: round(case.false_ml, 2) for case in cases if case.dice is None},
     }

@@ -147,11 +147,11 @@ def _with_operating_point(bundle: Bundle, config: TrainConfig, cases) -> Manifes
         return replace(bundle.manifest, calibration=calibration, threshold=threshold, metrics={"validation": figures})
     if config.task == "tumor":
         point, score = tumor_point(session, cases)
-        figures = {"score": score, "grid": "the network's canvas in the true liver, thresholds chosen here"}
-        return replace(bundle.manifest, threshold=point.threshold, sure=point.sure, metrics={"validation": figures})
+        measured = {"score": score, "grid": "the network's canvas in the true liver, thresholds chosen here"}
+        return replace(bundle.manifest, threshold=point.threshold, sure=point.sure, metrics={"validation": measured})
     threshold, scores = liver_threshold(session, cases)
-    figures = {"dice_by_threshold": scores, "grid": "the network's canvas, threshold chosen here"}
-    return replace(bundle.manifest, threshold=threshold, metrics={"validation": figures})
+    dice = {"dice_by_threshold": scores, "grid": "the network's canvas, threshold chosen here"}
+    return replace(bundle.manifest, threshold=threshold, metrics={"validation": dice})
 
 
 def _license_of_start(record: dict) -> str | None:

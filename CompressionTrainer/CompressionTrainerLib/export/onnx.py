@@ -118,7 +118,7 @@ def _take_and_give_floats(graph, image: dict, outputs: list[dict]) -> None:
     def quantized(end: dict) -> list[str]:
         scale, zero = end["quantization"]
         names = [f"{end['name']}/scale", f"{end['name']}/zero_point"]
-        values = np.float32(scale), np.array(zero, end["dtype"])
+        values = np.array(scale, np.float32), np.array(zero, end["dtype"])
         graph.initializer.extend(
             numpy_helper.from_array(value, name) for value, name in zip(values, names, strict=True)
         )

@@ -37,13 +37,17 @@ def show_variants(table_node, variants: Sequence[Variant]):
     """Fill a table node with the models; returns the chart of size against AUC or Dice, None where fewer than one has
     both."""
     fill_table(table_node, _COLUMNS, [vars(variant) for variant in variants], TITLES)
-    measured = [variant for variant in variants if variant.mb is not None and variant.score is not None]
+    measured = [
+        (variant, (variant.mb, variant.score))
+        for variant in variants
+        if variant.mb is not None and variant.score is not None
+    ]
     if not measured:
         return None
-    score = "auc" if measured[0].auc is not None else "dice"
-    best = pareto_front([(variant.mb, variant.score) for variant in measured])
+    score = "auc" if measured[0][0].auc is not None else "dice"
+    best = pareto_front([point for _, point in measured])
     front = companion_node(table_node, FRONT_ROLE, "vtkMRMLTableNode", f"{table_node.GetName()} front")
-    fill_table(front, _COLUMNS, [vars(measured[place]) for place in best], TITLES)
+    fill_table(front, _COLUMNS, [vars(measured[place][0]) for place in best], TITLES)
     front.SetHideFromEditors(True)
     chart = companion_node(table_node, CHART_ROLE, "vtkMRMLPlotChartNode", f"{table_node.GetName()} size and accuracy")
     points = companion_node(table_node, SERIES_ROLE, "vtkMRMLPlotSeriesNode", "models")

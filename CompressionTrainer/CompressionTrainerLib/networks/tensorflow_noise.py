@@ -52,6 +52,7 @@ def _filter_stderr(at_end: ExitStack) -> None:
     at_end.callback(os.close, kept)
     noise = _NOISE if _has_nvidia_driver() else (*_NOISE, *_CUDA_NOISE)
     process = subprocess.Popen([sys.executable, "-S", "-c", _FILTER, *noise], stdin=subprocess.PIPE)
+    assert process.stdin is not None  # as asked for
     os.dup2(process.stdin.fileno(), 2)
     process.stdin.close()
 

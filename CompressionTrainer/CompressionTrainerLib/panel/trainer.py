@@ -71,8 +71,9 @@ class TrainerPanel(Panel):
 
     def refresh(self, caller=None, event=None) -> None:
         super().refresh()
-        free = not self.run.running and self.parameters is not None
-        checkable = free and self.parameters.split != FILE
+        parameters = self.parameters
+        free = not self.run.running and parameters is not None
+        checkable = free and parameters.split != FILE
         self.ui.checkButton.enabled = checkable and not self.problem()
         self.ui.probeButton.enabled = free
 

@@ -159,7 +159,8 @@ def read_inputs(folders: list[Path]) -> Inputs:
     Raises:
         InputError: a folder does not exist, none holds anything for a report, or a file is damaged.
     """
-    found, roots = Inputs(), {}
+    found = Inputs()
+    roots: dict[Path, tuple[Path, Path]] = {}
     for folder in folders:
         if not folder.is_dir():
             raise InputError(

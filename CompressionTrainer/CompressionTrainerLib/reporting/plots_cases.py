@@ -51,7 +51,7 @@ def plot_lesions(lesions: list[dict]) -> str:
     bins = [size_bin(edge) for edge in (0.0, *SIZE_BINS_ML)]
     outcomes = {"found": GREEN, "only touched": COLORS[4], "missed": VERMILION, "extra": GRAY}
     hatches = ("", "///", "...", "xxx")
-    counted = {outcome: Counter() for outcome in outcomes}
+    counted: dict[str, Counter[str]] = {outcome: Counter() for outcome in outcomes}
     for lesion in lesions:
         counted[_outcome(lesion)][size_bin(float(lesion["volume_ml"]))] += 1
     with new_figure(8, 3.9) as figure:

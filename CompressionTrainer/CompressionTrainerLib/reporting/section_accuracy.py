@@ -176,9 +176,9 @@ def _evaluation_figures(place: int, evaluation: Evaluation) -> list:
     figures, title = evaluation.content["summary"]["slices_with_liver"], evaluation.title
     blocks: list = [_confusion_figure(f"confusion-{place}", title, {"whole pipeline": figures}, figures["threshold"])]
     blocks += _alike({"The whole pipeline": figures})
-    patients = evaluation.scores.by_patient(liver_only=True) if evaluation.scores else []
-    if patients:
-        blocks += curve_figure(f"curves-{place}", {"whole pipeline": evaluation.scores}, title)
+    scores = evaluation.scores
+    if scores and (patients := scores.by_patient(liver_only=True)):
+        blocks += curve_figure(f"curves-{place}", {"whole pipeline": scores}, title)
         result = reliability(patients)
         caption = (
             f"{title}: of the slices with a probability, the share that has tumor. On the line, probabilities can be "

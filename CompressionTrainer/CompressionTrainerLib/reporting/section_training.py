@@ -21,7 +21,7 @@ _SCORES = {"liver": "dice", "tumor": "dice", "slice": "accuracy"}
 
 def data_section(inputs: Inputs) -> Section | None:
     """How the data are divided, and how many slices have tumor."""
-    blocks = []
+    blocks: list[Text | Table | Figure] = []
     for number_, rows in enumerate(inputs.counts):
         plain = [{name: int(value) if value.isdecimal() else value for name, value in row.items()} for row in rows]
         blocks += [
@@ -105,7 +105,10 @@ def _run_row(run: LoggedTraining) -> dict:
     config = run.record["config"]
     network, optimizer, score = config["network"], config["optimizer"], _SCORES[config["task"]]
     column = column_of(run.log, score, "val_")
-    best = max(range(len(run.log)), key=lambda epoch: run.log[epoch].get(column, float("-inf"))) if column else None
+    best = "–"
+    if column:
+        scores = [epoch.get(column, float("-inf")) for epoch in run.log]
+        best = f"{number(max(scores))} (epoch {scores.index(max(scores)) + 1})"
     return {
         "run": run.name,
         "stage": run.stage,
@@ -116,7 +119,7 @@ def _run_row(run: LoggedTraining) -> dict:
         "slices an epoch": config["sampling"]["slices"],
         "batch": optimizer["batch"],
         "epochs": len(run.log),
-        "best validation": "–" if best is None else f"{number(run.log[best][column])} (epoch {best + 1})",
+        "best validation": best,
     }
 
 

@@ -202,7 +202,7 @@ def _held_cases(arguments: argparse.Namespace, config: TrainConfig, number: int)
     """Network slices of the cases that a fold holds out."""
     from ..data.slices import subset_slices
     from ..data.splits import load_split
-    from ..training.run import usable_cases
+    from ..training.checks import usable_cases
 
     split = load_split(arguments.out / f"fold-{number}.json", arguments.data)
     usable = replace(split, cases=split.cases | {"test": usable_cases(config, split.cases["test"])})

@@ -245,7 +245,8 @@ def _split_files(out: Path) -> list[Path]:
 def _files(cases: list[Case], facts: dict[str, CaseFacts], data: Path) -> dict:
     """The entries of a split file that say which files the cases have, what they were, and what tells their CT
     again."""
-    cases_entry, sha256 = {}, {}
+    cases_entry: dict[str, dict] = {}
+    sha256: dict[str, str | None] = {}
     for case in cases:
         names = [path.relative_to(data).as_posix() for path in case.files]
         cases_entry[case.id] = dict(zip(("ct", "mask"), names, strict=False)) | (

@@ -122,4 +122,8 @@ def prune_run(
 
 def _part(report: ProgressReport, stage: str, begin: float, end: float) -> ProgressReport:
     """Tells of a training that is the work from `begin` to `end`, as fractions of the whole."""
-    return lambda _, fraction, message, figures=None: report(stage, begin + fraction * (end - begin), message, figures)
+
+    def told(_: str, fraction: float, message: str, figures: dict[str, float] | None = None) -> None:
+        report(stage, begin + fraction * (end - begin), message, figures)
+
+    return told

@@ -11,7 +11,7 @@ from LiverTumorLib.errors import InputError, OutputError, UsageError
 from ..data.slices import BORDER
 from ..data.splits import Split
 from ..requirement import need_trainer_packages
-from ..training.checks import check_canvas, check_imagenet
+from ..training.checks import check_canvas, check_imagenet, require_usable
 from ..training.start import check_start, check_unseen_start
 from .config import Workflow
 
@@ -44,6 +44,7 @@ def check_files(workflow: Workflow, split: Split | None) -> None:
                 raise InputError(
                     f"The split '{split.name}' has no patients in '{subset}'; training needs both, so make it again."
                 )
+            require_usable(workflow.network.config, split, subset)
     check_imagenet(workflow.network.config, workflow.stages["train"].get("imagenet"))
     for start in (workflow.stages.get(stage, {}).get("start") for stage in ("train", "distill")):
         check_start(start)

@@ -14,7 +14,8 @@ def workflow_text(workflow: Workflow) -> str:
     with their whole paths."""
     lines = [f"name = {_toml(workflow.name)}", f"network = {_toml(workflow.network.path)}"]
     for stage, settings in workflow.stages.items():
-        given = {"config": workflow.student.path, **settings} if stage == "distill" else settings
+        student = {"config": workflow.student.path} if stage == "distill" and workflow.student else {}
+        given = student | settings
         lines += ["", f"[{stage}]", *(f"{key} = {_toml(value)}" for key, value in given.items())]
     return "\n".join(lines) + "\n"
 

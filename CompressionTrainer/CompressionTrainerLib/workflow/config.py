@@ -7,12 +7,13 @@ import re
 import tomllib
 from dataclasses import dataclass, make_dataclass
 from pathlib import Path
+from typing import Any
 
 from LiverTumorLib.errors import UsageError
 
-from ..settings import read_settings
+from ..settings import read_section, read_settings
 from ..training.config import CONFIGS as NETWORKS
-from ..training.config import TrainConfig, find_config, load_config, read_section
+from ..training.config import TrainConfig, find_config, load_config
 from .commands import COMMANDS, STAGES
 
 CONFIGS = Path(__file__).parent / "configs"
@@ -44,7 +45,7 @@ class Workflow:
     name: str
     network: ConfigFile
     student: ConfigFile | None
-    stages: dict[str, dict[str, object]]
+    stages: dict[str, dict[str, Any]]
 
 
 def load_workflow(
@@ -67,8 +68,9 @@ def load_workflow(
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise UsageError(f"{path} cannot be read as a workflow configuration: {error}.") from error
-    keys = [("name", "str"), ("network", "str"), *((stage, "dict", None) for stage in STAGES)]
-    head = read_section(path, make_dataclass("Head", keys), None, content)
+    keys: list[tuple[str, Any] | tuple[str, Any, Any]] = [("name", str), ("network", str)]
+    keys += [(stage, Any, None) for stage in STAGES]
+    head: Any = read_section(path, None, make_dataclass("Head", keys), content)
     if not is_name(head.name):
         raise UsageError(
             f"{path}: name is {head.name!r}; it becomes a folder's name, so use letters, digits, '-', '_' and '.' only."

@@ -78,12 +78,10 @@ def epochs(out: Path) -> list[Epoch]:
             rows = _numbers(log)
             stage = log.parent.relative_to(out).as_posix()
             for row in rows:
-                kinds = [
-                    ("loss", ""),
-                    ("loss", "val_"),
-                    *((score, prefix) for prefix in ("", "val_") for score in _score_of(rows)),
+                figures = [
+                    _figure(row, rows, kind, prefix) for kind in ("loss", _score_of(rows)) for prefix in ("", "val_")
                 ]
-                found.append(Epoch(len(found) + 1, stage, *(row.get(column_of(rows, *kind)) for kind in kinds)))
+                found.append(Epoch(len(found) + 1, stage, *figures))
     return found
 
 
@@ -139,8 +137,13 @@ def _bundle_dice(bundle: Path, inputs: Inputs) -> float | None:
     return next((found["mean_dice"]["value"] for found in figures if found), None)
 
 
-def _score_of(rows: list[dict[str, float]]) -> list[str]:
-    return ["dice"] if column_of(rows, "dice") else ["accuracy"]
+def _score_of(rows: list[dict[str, float]]) -> str:
+    return "dice" if column_of(rows, "dice") else "accuracy"
+
+
+def _figure(row: dict[str, float], rows: list[dict[str, float]], kind: str, prefix: str) -> float | None:
+    column = column_of(rows, kind, prefix)
+    return row.get(column) if column else None
 
 
 def _numbers(path: Path) -> list[dict[str, float]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -42,7 +42,7 @@ class Stage:
     """
 
     name: str
-    sources: list[Path | Content]
+    sources: Sequence[Path | Content]
     options: dict[str, object]
     folder: Path
     parts: dict[str, object]
@@ -53,7 +53,9 @@ class Stage:
     @property
     def after(self) -> list[str]:
         """The stages that it builds on."""
-        return list(self.parts["after"])
+        after = self.parts["after"]
+        assert isinstance(after, dict)
+        return list(after)
 
     @property
     def identity(self) -> str:
@@ -89,7 +91,7 @@ def plan(workflow: Workflow, data: Content, split: Content | None, out: Path, ca
     for name in ("distill", "slim", "prune"):
         if name in workflow.stages:
             own = shared | {"out": out / name}
-            if name == "distill":
+            if name == "distill" and workflow.student:
                 own["config"] = _configuration(out / STUDENT, workflow.student)
                 planner.config = workflow.student.config
             networks.append(_weights(workflow, name, run))
@@ -128,7 +130,12 @@ class _Planner:
         self.stages: list[Stage] = []
 
     def add(
-        self, name: str, sources: list[Path | Content], own: dict[str, object], folder: Path, after: Sequence[str] = ()
+        self,
+        name: str,
+        sources: Sequence[Path | Content],
+        own: Mapping[str, object],
+        folder: Path,
+        after: Sequence[str] = (),
     ) -> None:
         """Add a stage, if the workflow has it; `own` options are the workflow's, which the configuration's do not
         touch."""
@@ -140,9 +147,13 @@ class _Planner:
         }
         for key in given.keys() & own.keys():
             raise UsageError(f"{self._workflow.path}: [{name}] {key} is for the workflow to say; leave it out.")
-        options = given | own
+        options: dict[str, object] = {**given, **own}
         identities = {stage.name: stage.identity for stage in self.stages if stage.name in after}
-        parts = {"command": name, "after": identities, "sources": [self._part(source) for source in sources]}
+        parts: dict[str, object] = {
+            "command": name,
+            "after": identities,
+            "sources": [self._part(source) for source in sources],
+        }
         parts |= {key: self._part(value) for key, value in options.items()}
         stage = Stage(name, sources, options, folder, parts, self._steps(name), self.config, name in _RESUME)
         self.stages.append(stage)
@@ -157,15 +168,10 @@ class _Planner:
 
     def _steps(self, name: str) -> int:
         """Training steps: of all epochs that the configuration or the stage's settings speak of."""
-        optimizer, settings = (
-            self.config.optimizer,
-            commands.COMMANDS[name].settings(**self._workflow.stages.get(name, {})),
-        )
-        epochs = (
-            optimizer.epochs
-            if name in ("train", "distill")
-            else getattr(settings, "epochs", 0) + getattr(settings, "fine_tune", 0)
-        )
+        optimizer = self.config.optimizer
+        settings = commands.COMMANDS[name].settings(**self._workflow.stages.get(name, {}))
+        own = getattr(settings, "epochs", 0) + getattr(settings, "fine_tune", 0)
+        epochs = optimizer.epochs if name in ("train", "distill") else own
         return epochs * (self.config.sampling.slices // optimizer.batch)
 
 
@@ -174,7 +180,7 @@ def _weights(workflow: Workflow, stage: str, run: Path) -> Path:
     return run / f"{workflow.stages.get(stage, {}).get('weights', 'best')}.weights.h5"
 
 
-def _files(path: Path | Content) -> list[Path | Content]:
+def _files(path: Path | Content) -> Sequence[Path | Content]:
     return sorted(path.parent.glob(path.name)) if isinstance(path, Path) and "*" in path.name else [path]
 
 

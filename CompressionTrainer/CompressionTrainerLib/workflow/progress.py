@@ -27,6 +27,7 @@ class WorkflowProgress:
         }
         self._seconds = {stage.name: estimates[stage.name].seconds for stage in to_do}
         self._over = self._whole = 0.0
+        self._told: float | None = None  # by the stage that runs
 
     def begin(self, stage: Stage) -> None:
         """A stage starts."""

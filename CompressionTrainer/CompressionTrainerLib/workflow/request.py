@@ -123,8 +123,11 @@ def workflow_of(
 ) -> Workflow:
     """A configuration without some of its stages; raises UsageError as `load_workflow` does, and where a stage needs
     one that is left out."""
-    files = {"imagenet": imagenet and Path(imagenet), "start": start and start_file(str(start))}
-    files = {key: path.absolute() for key, path in files.items() if path}
+    files: dict[str, Path] = {}
+    if imagenet:
+        files["imagenet"] = Path(imagenet).absolute()
+    if start:
+        files["start"] = start_file(str(start)).absolute()
     workflow = load_workflow(configuration, network, files)
     stages = {
         stage: settings for stage, settings in workflow.stages.items() if stage not in leave_out or stage == "train"

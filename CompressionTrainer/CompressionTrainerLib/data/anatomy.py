@@ -9,10 +9,10 @@ from LiverTumorLib.pipelines.survey import survey
 
 from .labeled import Labeled
 from .problems import Problem
-from .splits import Case
+from .splits import LabeledCase
 
 
-def anatomy_notes(case: Case, labeled: Labeled) -> list[Problem]:
+def anatomy_notes(case: LabeledCase, labeled: Labeled) -> list[Problem]:
     """Notes on a case; none of them keeps it from being used."""
     volume, found = labeled.volume, survey(labeled.labels, labeled.volume)
     sentences = [(case.ct, sentence) for sentence in _header_doubts(volume)]

@@ -10,9 +10,9 @@ from LiverTumorLib.errors import InputError, UsageError
 
 from .partition import patient_groups
 from .patients import read_patients
-from .splits import Case, Split
+from .splits import LabeledCase, Split
 
-Patients = dict[str, list[Case]]
+Patients = dict[str, list[LabeledCase]]
 
 
 def fold_splits(split: Split, folds: int, seed: int, tumor_ml: Mapping[str, float]) -> list[Split]:
@@ -105,7 +105,7 @@ def split_file_content(split: Split) -> dict:
     }
 
 
-def _by_patient(cases: Sequence[Case]) -> list[list[str]]:
+def _by_patient(cases: Sequence[LabeledCase]) -> list[list[str]]:
     groups: dict[str, list[str]] = {}
     for case in cases:
         groups.setdefault(case.patient, []).append(case.id)

@@ -24,7 +24,7 @@ from LiverTumorLib.files.reading import ITK_ENDINGS, NIFTI_ENDINGS, case_name
 
 from .patients import FILE, Entry, read_patients, require_known
 from .problems import Problem
-from .splits import Case
+from .splits import LabeledCase
 
 _ENDINGS = (*NIFTI_ENDINGS, *ITK_ENDINGS)
 _APART = {"liver-only": "liver", "no-liver": "none"}  # folders, and what their cases hold
@@ -45,7 +45,7 @@ class Found:
     with the rest."""
 
     layout: str
-    cases: list[Case]
+    cases: list[LabeledCase]
     problems: list[Problem]
 
     @property
@@ -135,7 +135,7 @@ def _find_apart(folder: Path, holds: str) -> Found:
                 )
             )
         else:
-            cases.append(Case(name, match[3] if match else name, file, None, holds))
+            cases.append(LabeledCase(name, match[3] if match else name, file, None, holds))
     return _in_order("no-liver", cases, problems)
 
 
@@ -165,7 +165,8 @@ def _as_told(found: Found, entries: dict[str, Entry], path: Path) -> Found:
         if problem.what == _MASK_MISSING and _holds(entries, problem.case) == "none"
     ]
     cases = found.cases + [
-        Case(problem.case, _own_patient(found.layout, problem.case), problem.file, None, "none") for problem in bare
+        LabeledCase(problem.case, _own_patient(found.layout, problem.case), problem.file, None, "none")
+        for problem in bare
     ]
     problems = [problem for problem in found.problems if problem not in bare]
     told = []
@@ -229,7 +230,7 @@ def _find_ircadb(folder: Path, skip: tuple[Path, ...]) -> Found | None:
             )
             problems.append(Problem(names[patient], missing[0], "the folder is missing", remedy))
         else:
-            cases.append(Case(names[patient], names[patient], ct, masks))
+            cases.append(LabeledCase(names[patient], names[patient], ct, masks))
     return _in_order("3D-IRCADb", cases, problems) if patients else None
 
 
@@ -297,11 +298,11 @@ def _paired(layout: str, images: dict[str, list[Path]], masks: dict[str, list[Pa
         elif not labels:
             problems.append(Problem(name, cts[0], _MASK_MISSING, _NO_MASK))
         else:
-            cases.append(Case(name, name, cts[0], labels[0]))
+            cases.append(LabeledCase(name, name, cts[0], labels[0]))
     return _in_order(layout, cases, problems)
 
 
-def _in_order(layout: str, cases: list[Case], problems: list[Problem]) -> Found:
+def _in_order(layout: str, cases: list[LabeledCase], problems: list[Problem]) -> Found:
     """Cases and problems by id, 9 before 10."""
 
     def key(case: str) -> list[tuple[int, str]]:

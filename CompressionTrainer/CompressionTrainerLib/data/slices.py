@@ -15,7 +15,7 @@ from LiverTumorLib.records.results import TUMOR
 
 from .identity import fingerprint
 from .labeled import read_case_apart
-from .splits import Case, Split, slices_of
+from .splits import LabeledCase, Split, slices_of
 
 # Cached canvases are wider than the network's by this many pixels, so that shifted and rotated crops show real anatomy.
 BORDER = 32
@@ -52,7 +52,7 @@ def subset_slices(split: Split, subset: str, spec: InputSpec, cache: str | Path)
     return [_as_split(split, subset, case, cached_slices(case, spec, cache)) for case in split.cases[subset]]
 
 
-def _as_split(split: Split, subset: str, case: Case, slices: CaseSlices) -> CaseSlices:
+def _as_split(split: Split, subset: str, case: LabeledCase, slices: CaseSlices) -> CaseSlices:
     """The slices of a case with the split's selection and labels."""
     everywhere = np.arange(len(slices.image))
     if (ks := slices_of(split, subset, case)) is not None:
@@ -62,7 +62,7 @@ def _as_split(split: Split, subset: str, case: Case, slices: CaseSlices) -> Case
     return slices
 
 
-def cached_slices(case: Case, spec: InputSpec, cache: str | Path) -> CaseSlices:
+def cached_slices(case: LabeledCase, spec: InputSpec, cache: str | Path) -> CaseSlices:
     """Read a case's network slices from the cache folder, making them first where they are not there yet.
 
     Those of another CT or mask, which a folder shared by several data sets may hold under the same id, are made again.
@@ -93,7 +93,7 @@ def _read_meta(folder: Path) -> dict | None:
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
 
 
-def _write_slices(case: Case, spec: InputSpec, folder: Path, source: list) -> dict:
+def _write_slices(case: LabeledCase, spec: InputSpec, folder: Path, source: list) -> dict:
     """Make a case's network slices; returns what `_read_meta` does from now on."""
     from LiverTumorLib.atomic import atomic_path
     from LiverTumorLib.files import write_json

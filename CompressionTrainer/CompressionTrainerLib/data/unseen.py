@@ -19,7 +19,7 @@ from .identity import sha256_of
 from .labeled import read_case_apart
 from .problems import Problem
 from .signature import SAME_HU, Signature, distance_hu, sign, sign_file
-from .splits import Case, Split
+from .splits import LabeledCase, Split
 
 SIGNATURES = "train_signatures"  # of a training's record, by case
 # As LiTS and MSD call the same 131 CT: volume-7, liver_7; models know them as 7, liver_7 or after a part of them,
@@ -40,7 +40,7 @@ class KnownCT:
         """Of a CT, which is read; one that cannot be is left to whatever uses it."""
         try:
             # In a child, since nobody has looked yet whether a reader crashes on it.
-            return cls(sha256_of(path), sign(read_case_apart(Case("", "", path, None, "none")).volume))
+            return cls(sha256_of(path), sign(read_case_apart(LabeledCase("", "", path, None, "none")).volume))
         except (OSError, InputError):
             return cls(None, None)
 
@@ -126,7 +126,7 @@ def known_as(ct: Signature | None, signatures: dict[str, Signature]) -> str | No
     return next((case for case, signature in signatures.items() if distance_hu(ct, signature) < SAME_HU), None)
 
 
-def case_signature(case: Case, split: Split) -> Signature | None:
+def case_signature(case: LabeledCase, split: Split) -> Signature | None:
     """The signature of a split's case: the one that it was frozen with, or made of its CT; None where that is missing
     or unreadable."""
     if content := split.signatures.get(case.id):
@@ -142,7 +142,7 @@ def case_signature(case: Case, split: Split) -> Signature | None:
         return None
 
 
-def known_patients(cases: Iterable[Case], facts: Mapping[str, CaseFacts]) -> list[Problem]:
+def known_patients(cases: Iterable[LabeledCase], facts: Mapping[str, CaseFacts]) -> list[Problem]:
     """Notes on the usable cases of a data folder that models which are installed were trained on."""
     from LiverTumorLib.models.catalogue import list_bundles
 

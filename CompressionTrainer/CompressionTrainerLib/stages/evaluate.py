@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from LiverTumorLib.cli.options import RUN_OPTIONS, named_run_options
+from LiverTumorLib.records.named_options import RUN_OPTIONS, named_run_options
 
 from ..settings import add_settings, as_words, changed, option, settings_from
 from .options import add_events_option, add_overwrite_option, refuse_to_replace
@@ -18,7 +18,7 @@ from .options import add_events_option, add_overwrite_option, refuse_to_replace
 if TYPE_CHECKING:
     from LiverTumorLib.records.options import RunOptions
 
-    from ..data.splits import Case
+    from ..data.splits import LabeledCase
     from ..evaluation.case import CaseScores
     from ..evaluation.selection import Selection
     from ..progress import ProgressReport
@@ -258,7 +258,7 @@ def _score_all(
 
 
 def _score(
-    case: Case,
+    case: LabeledCase,
     selection: Selection,
     settings: EvaluateSettings,
     picture: Path | None,

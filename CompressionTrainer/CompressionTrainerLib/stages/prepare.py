@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ..data.check import CaseFacts
     from ..data.layouts import Found
     from ..data.partition import Division
-    from ..data.splits import Case
+    from ..data.splits import LabeledCase
     from ..progress import ProgressReport
 
 CHECK, COUNTS, REQUEST, KEEP = "check.csv", "counts.csv", "prepare.json", "checked"
@@ -242,7 +242,7 @@ def _split_files(out: Path) -> list[Path]:
     return sorted(path for pattern in ("fold-*.json", "split.json") for path in out.glob(pattern))
 
 
-def _files(cases: list[Case], facts: dict[str, CaseFacts], data: Path) -> dict:
+def _files(cases: list[LabeledCase], facts: dict[str, CaseFacts], data: Path) -> dict:
     """The entries of a split file that say which files the cases have, what they were, and what tells their CT
     again."""
     cases_entry: dict[str, dict] = {}

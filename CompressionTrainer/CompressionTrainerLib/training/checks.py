@@ -12,11 +12,11 @@ from LiverTumorLib.errors import InputError, UsageError
 
 from ..data.samples import every_slice
 from ..data.slices import CaseSlices
-from ..data.splits import Case, Split
+from ..data.splits import LabeledCase, Split
 from .config import TrainConfig
 
 
-def usable_cases(config: TrainConfig, cases: Sequence[Case]) -> list[Case]:
+def usable_cases(config: TrainConfig, cases: Sequence[LabeledCase]) -> list[LabeledCase]:
     """The cases that can teach or test a network: where tumor is unknown only the liver's, where there is no liver
     those of whole scans."""
     usable = {"tumor"}

@@ -157,7 +157,7 @@ def test_a_run_is_not_overwritten(data, tmp_path):
 
 
 def test_a_folder_without_a_run_cannot_be_quantized(data, tmp_path):
-    with pytest.raises(InputError, match="holds no finished training run"):
+    with pytest.raises(InputError, match="is not the folder of a training run"):
         quantize_run(tmp_path, data, QuantizeSettings(epochs=1))
 
 

@@ -34,7 +34,7 @@ class CaseFacts:
     """What a split needs to know of a case.
 
     Attributes:
-        signature: what tells the CT again in other files, as `Signature.to_dict` gives it.
+        signature: what identifies the CT in other files, as `Signature.to_dict` gives it.
         ct_sha256, mask_sha256: of the files; None where there is no mask.
         slice_mm: distance of the axial slices.
         liver_mm2, tumor_mm2: by axial slice, on the full-resolution mask; the liver includes the tumor.
@@ -219,7 +219,7 @@ def copies(cases: Sequence[LabeledCase], pairs: Sequence[tuple[str, str, float]]
     notes = []
     for first, copy, apart in pairs:
         what, remedy = (
-            f"it shows the scan of case {first}, stored otherwise",
+            f"it shows the scan of case {first}, stored in another form",
             "both count as one patient; remove one of them",
         )
         if apart == 0:

@@ -32,7 +32,7 @@ SHARE, LEAST_PLANES, LEAST_SPREAD_HU = 0.5, 5, 2.0
 
 @dataclass(frozen=True)
 class Signature:
-    """What tells a scan again.
+    """What identifies a scan.
 
     Attributes:
         voxels: SHA-256 of its voxels in axial order, in whole HU.

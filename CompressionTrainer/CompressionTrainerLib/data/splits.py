@@ -54,7 +54,7 @@ class Split:
         tumor_slices: by case id, the axial slices that count as tumor; empty where any tumor pixel counts.
         source: what the data are and whom to cite, for the cards of models trained on them; empty if unknown.
         weights_license: under which such models may be used; empty if unknown.
-        signatures: by case id as text, what tells its CT again, see `signature`; empty where the split does not say.
+        signatures: by case id as text, what identifies its CT, see `signature`; empty where the split does not say.
     """
 
     name: str

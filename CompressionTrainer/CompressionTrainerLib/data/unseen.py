@@ -1,6 +1,6 @@
 """Figures on patients that a model was trained on say nothing about others, so they must be asked for by name.
 
-CT are told again by the checksums of their files, by their signatures (see `data.signature`) or, where a model's record
+CT are recognized by the checksums of their files, by their signatures (see `data.signature`) or, where a model's record
 has neither, by their ids in a split of the same name.
 """
 
@@ -49,7 +49,7 @@ def check_unseen(model: str, training: dict, split: Split, subset: str) -> None:
     """Raises UsageError where a model was trained on cases of a split that it is to be measured on, unless these are
     'train'.
 
-    Where only the name of a CT is like one's that it was trained on, that is said.
+    Where only the name of a CT resembles that of one that it was trained on, a note says so.
 
     Args:
         model: what to call it.

@@ -53,7 +53,7 @@ def export_run(
     Raises:
         InputError: there is no run, or data that the split needs are missing.
         ModelError: the network does not convert to int8, or the operating point is not that of a bundle.
-        UsageError: a refit without an operating point, or one of another question.
+        UsageError: a refit without an operating point, or one of another task.
     """
     chosen = given_point(run, settings.operating_point)
     report, weights = report or Console(), settings.weights

@@ -49,7 +49,8 @@ def add_twin(folder: Path) -> dict:
     differences = compare(original, twin, phantom_slices(bundle.manifest.input))
     if differences["mean_difference"] > TOLERANCE:
         raise ModelError(
-            f"The ONNX twin of {bundle.model} answers otherwise than the original ({differences}); nothing was written."
+            f"The ONNX twin of {bundle.model} does not give the results of the original ({differences}); nothing was "
+            "written."
         )
     entry = {"quantization": bundle.manifest.files[MODEL].get("quantization", "unknown"), **differences}
     manifest = replace(bundle.manifest, files={**bundle.manifest.files, ONNX: entry})

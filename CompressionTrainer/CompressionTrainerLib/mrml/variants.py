@@ -17,7 +17,7 @@ _COLUMNS = (
     Column("name", str, description="Model file, with its folder."),
     Column("mb", float, "MB"),
     Column("gzip_mb", float, "MB", "After gzip, which is where zeros show."),
-    Column("accuracy", float, description="Slices called rightly, val patients (0 to 1)."),
+    Column("accuracy", float, description="Slices classified correctly, val patients (0 to 1)."),
     Column("auc", float, description="Area under the ROC curve, val patients (0 to 1)."),
     Column("dice", float, description="Mean Dice over the val patients (0 to 1)."),
     Column("slices_per_s", float, "1/s", "One slice at a time, on this machine."),

@@ -149,7 +149,7 @@ def _folder_text(folder: str) -> str:
         return ""
     finished = finished_stages(Path(folder))
     if finished:
-        return _("{count} stages are finished there; a start continues after them.").format(count=len(finished))
+        return _("{count} stages are finished there; Start continues after them.").format(count=len(finished))
     if (Path(folder) / "about.json").is_file():
-        return _("A run was begun there; a start continues it.")
+        return _("A run was started there; Start continues it.")
     return ""

@@ -37,7 +37,7 @@ class TrainerPanel(Panel):
                 "Start the training in the background; it continues where the output folder's run was stopped."
             ),
             cancel_tip=_(
-                "Stop the training; what is finished stays, and a start continues after the last whole epoch."
+                "Stop the training; what is finished stays, and Start continues after the last complete epoch."
             ),
             not_started=_("The training could not be started."),
             failed=_("The training failed."),

@@ -132,7 +132,7 @@ def agreement_section(inputs: Inputs) -> Section | None:
                 "its middle."
             )
             blocks.append(Table(f"against-{place}", f"Against {first}: {comparison.content['title']}", rows, note))
-    return Section("What compression changes in the answers", blocks) if blocks else None
+    return Section("What compression changes in the results", blocks) if blocks else None
 
 
 def pictures_section(inputs: Inputs) -> Section | None:

@@ -138,4 +138,4 @@ def _provenance(inputs: Inputs) -> Section | None:
     ]
     if runs:
         blocks.append(Table("run-provenance", "Training runs", runs))
-    return Section("How to make it again", blocks) if blocks else None
+    return Section("How to reproduce it", blocks) if blocks else None

@@ -25,11 +25,11 @@ CASES, PREDICTIONS = "cases.csv", "out-of-fold"
 class CrossValidateSettings:
     """How many folds there are, which of them is done, and what the networks start from."""
 
-    folds: int = option(5, "how many (default: %(default)s)", metavar="K")
+    folds: int = option(5, "number of folds (default: %(default)s)", metavar="K")
     only: int | None = option(
-        None, "do only fold N of them, from 1, and the figures of those that are done", metavar="N"
+        None, "train only fold N, from 1; the figures are of all folds that are done", metavar="N"
     )
-    seed: int = option(1, "of the division into folds (default: %(default)s)", metavar="N")
+    seed: int = option(1, "seed of the division into folds (default: %(default)s)", metavar="N")
     imagenet: Path | None = option(
         None, "ImageNet weights of MobileNetV2 (.npz) (default: random weights)", metavar="FILE"
     )
@@ -42,11 +42,11 @@ def add_parser(subparsers) -> None:
         "cross-validate",
         help="train a segmentation network once a fold and measure it on the patients held out",
         description="Divide the train and the val patients of a split into folds by person, train the network once "
-        "without each fold, and let it answer about the patients of that fold. So every patient is measured by a "
-        "network that has not seen them, on the network's own canvas (tumor: in the true liver). Chooses the operating "
-        "point on all of them together and writes cross-validation.json, cases.csv and the predictions into the folder "
-        "--out. Test patients are not touched. A command that was stopped continues where it was. Needs TensorFlow: "
-        "pip install '.[train]'.",
+        "without each fold, and apply it to the patients of that fold. So every patient is measured by a network that "
+        "has not seen them, on the network's own canvas (tumor: in the true liver). Chooses the operating point on all "
+        "of them together and writes cross-validation.json, cases.csv and the predictions into the folder --out, which "
+        "'livertumor report' shows. Test patients are not touched. After a stop, the same command continues where it "
+        "was. Needs TensorFlow: pip install '.[train]'.",
     )
     parser.add_argument("config", metavar="CONFIG", help=f"{CONFIG_HELP}, of a liver or a tumor network")
     add_data_options(parser)

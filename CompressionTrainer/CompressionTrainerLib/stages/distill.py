@@ -24,7 +24,7 @@ class DistillSettings:
     weights: str = weights_option()
     temperature: float = option(
         2.0,
-        "by which logits are divided before answers are compared (default %(default)s)",
+        "logits are divided by T before outputs are compared (default %(default)s)",
         metavar="T",
         limit=POSITIVE,
     )
@@ -51,7 +51,7 @@ def add_parser(subparsers) -> None:
         "distill",
         help="train a small network on the outputs of a trained one",
         description="Train the small network of a configuration (narrower, or with smaller inputs over the same "
-        "canvas) on the labels and on the answers of a finished run's network (knowledge distillation, Hinton et al., "
+        "canvas) on the labels and on the outputs of a finished run's network (knowledge distillation, Hinton et al., "
         "2015). The result is a run that 'livertumor prune', 'quantize' and 'export' take. Needs TensorFlow: pip "
         "install '.[train]'.",
     )

@@ -55,7 +55,7 @@ class EvaluateSettings:
     float_slice_model: str | None = _twin_of("slice")
     true_liver: bool = option(
         False,
-        "look in the mask's liver instead of one that stage 1 finds, to measure the tumor or the slice network alone",
+        "use the mask's liver instead of the one that stage 1 finds, to measure the tumor or the slice network alone",
     )
     no_tumor: bool = _run_option("no_tumor")
     no_slices: bool = _run_option("no_slices")

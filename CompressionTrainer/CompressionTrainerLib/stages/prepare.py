@@ -33,7 +33,7 @@ class PrepareSettings:
         "(default: %(default)s)",
         choices=KINDS,
     )
-    seed: int = option(1, "of the draw (default: %(default)s)", metavar="N")
+    seed: int = option(1, "seed of the draw (default: %(default)s)", metavar="N")
     slices: str = option(
         "all",
         "use all slices, those with liver, or of those as many with tumor as without (default: %(default)s)",
@@ -46,7 +46,7 @@ class PrepareSettings:
     )
     same_patient: tuple[tuple[str, ...], ...] = option(
         (),
-        "case ids that are one patient, for example 7 9, beside those of DATA/patients.csv; may be repeated",
+        "case ids that are one patient, for example 7 9, in addition to DATA/patients.csv; may be repeated",
         metavar="ID",
     )
     leave_out: tuple[str, ...] = option(
@@ -71,8 +71,8 @@ def add_parser(subparsers) -> None:
         "background, 1 liver, 2 tumor. In it, a folder liver-only may hold cases in whose masks nobody has marked "
         "tumor, for the liver network only, and a folder no-liver scans that show no liver and have no masks. A file "
         "patients.csv in it, with the columns case, patient and, if need be, holds (tumor, liver or none), says which "
-        "cases are one person, and the same as these folders for a single case. Scans that were copied, compressed, "
-        "windowed or cut are told again by what they show, also where an installed model was trained on them. Writes "
+        "cases are one person and, for single cases, what these folders say. Scans that were copied, compressed, "
+        "windowed or cut are recognized by their content, also where an installed model was trained on them. Writes "
         "check.csv, counts.csv and split.json (or fold-1.json, …) into the folder --out. Give the same split file to "
         "every training and evaluation that is to be compared. A check that was stopped continues where it was.",
     )

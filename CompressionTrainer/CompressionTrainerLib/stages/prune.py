@@ -26,9 +26,11 @@ class PruneSettings:
     weights: str = weights_option()
     sparsity: float = option(0.2, "share of zeros, 0 to 1 (default %(default)s)", metavar="S", limit=SHARE)
     epochs: int = option(2, "epochs of gradual pruning (default %(default)s)", metavar="N", limit=COUNT)
-    fine_tune: int = option(2, "epochs with the zeros held (default %(default)s)", metavar="N", limit=COUNT)
+    fine_tune: int = option(
+        2, "epochs of fine-tuning in which zeros stay zero (default %(default)s)", metavar="N", limit=COUNT
+    )
     learning_rate: float | None = option(
-        None, "first learning rate of both (default: the run's own)", metavar="R", limit=POSITIVE
+        None, "initial learning rate of both (default: the run's own)", metavar="R", limit=POSITIVE
     )
 
 

@@ -87,8 +87,8 @@ def check_imagenet(config: TrainConfig, path: Path | None) -> None:
         damaged = error
     if damaged:
         raise InputError(
-            f"{path} is not a complete file of ImageNet weights ({damaged}), as an interrupted download leaves it; get "
-            "it again, or leave out --imagenet to start from random weights."
+            f"{path} is not a complete file of ImageNet weights ({damaged}), as an interrupted download leaves it; "
+            "download it again, or leave out --imagenet to start from random weights."
         )
 
 

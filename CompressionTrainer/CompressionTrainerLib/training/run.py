@@ -164,7 +164,7 @@ def fit(
             raise too_large from error
         except tf.errors.UnavailableError as error:
             raise WorkerError(
-                "Another worker of this training has gone; start all of them again with the same command, and the "
+                "Another worker of this training has ended; start all of them again with the same command, and the "
                 "training continues."
             ) from error
     keeper.finish()

@@ -115,7 +115,7 @@ def _difference(before: dict, now: dict) -> str:
         if old == new:
             continue
         if key == "after":
-            return "it builds on a stage that is made again"
+            return "it builds on a stage that is repeated"
         if key == "sources" or any(isinstance(value, str) and len(value) == 64 for value in (old, new)):
             what = {"sources": "configuration" if now["command"] == "train" else "data"}.get(key, key)
             return f"the content of its {what} has changed"

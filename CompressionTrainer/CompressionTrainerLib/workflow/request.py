@@ -83,7 +83,7 @@ def request_workflow(asked: WorkflowChoices) -> WorkflowRequest:
     data, split = asked.data, asked.split
     if not data or not Path(data).is_dir():
         raise InputError(
-            f"{data} is not a folder; choose that of the labeled CT."
+            f"{data} is not a folder; choose the folder with the labeled CT."
             if data
             else "Choose the folder with the labeled CT."
         )

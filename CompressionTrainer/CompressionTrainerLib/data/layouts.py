@@ -69,16 +69,11 @@ def find_cases(folder: str | Path) -> Found:
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder; name the folder that holds the labeled CT.")
     entries = read_patients(folder)
-    apart = {
-        path: _APART[name]
-        for path in sorted(folder.iterdir())
-        if path.is_dir() and (name := _plain(path.name)) in _APART
-    }
-    parts = [
-        part
-        for part in (_find_labeled(folder, tuple(apart)), *(_find_apart(path, holds) for path, holds in apart.items()))
-        if part
-    ]
+    folders = [path for path in sorted(folder.iterdir()) if path.is_dir()]
+    apart = {path: _APART[_plain(path.name)] for path in folders if _plain(path.name) in _APART}
+    labeled = _find_labeled(folder, tuple(apart))
+    parts = [labeled] if labeled else []
+    parts += [_find_apart(path, holds) for path, holds in apart.items()]
     if not parts:
         raise InputError(
             f"{folder} holds no labeled CT; it should hold volume-N with segmentation-N (LiTS), dataset.json with "
@@ -141,16 +136,16 @@ def _find_apart(folder: Path, holds: str) -> Found:
 
 def _joined(parts: Sequence[Found]) -> Found:
     """All parts as one. Cases of one id are told apart by their folders."""
-    count = Counter(case.id for part in parts for case in part.cases)
-    cases = [
-        replace(case, id=f"{_APART_NAMES[case.holds]}_{case.id}")
-        if count[case.id] > 1 and case.holds in _APART_NAMES
-        else case
-        for part in parts
-        for case in part.cases
-    ]
+    cases = [case for part in parts for case in part.cases]
+    count = Counter(case.id for case in cases)
+
+    def distinct(case: LabeledCase) -> LabeledCase:
+        if count[case.id] == 1 or case.holds not in _APART_NAMES:
+            return case
+        return replace(case, id=f"{_APART_NAMES[case.holds]}_{case.id}")
+
     problems = [problem for part in parts for problem in part.problems]
-    return _in_order(parts[0].layout, cases, problems)
+    return _in_order(parts[0].layout, [distinct(case) for case in cases], problems)
 
 
 _APART_NAMES = {holds: name for name, holds in _APART.items()}

@@ -7,7 +7,7 @@ faint false ones away.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 
 import numpy as np
@@ -134,9 +134,12 @@ def by_patient(cases: Sequence[HeldOut], tables: Sequence[dict[Point, float]]) -
     groups: dict[str, list[dict[Point, float]]] = {}
     for case, table in zip(cases, tables, strict=True):
         groups.setdefault(case.patient, []).append(table)
-    return {
-        point: float(np.mean([np.mean([t[point] for t in group]) for group in groups.values()])) for point in tables[0]
-    }
+
+    def mean(point: Point) -> float:
+        patients = [np.mean([table[point] for table in group]) for group in groups.values()]
+        return float(np.mean(patients))
+
+    return {point: mean(point) for point in tables[0]}
 
 
 def best_point(plane: dict[Point, float], tie: float = 0.005) -> Point:
@@ -154,12 +157,13 @@ def summarize(held: Sequence[HeldOut]) -> dict:
     plane = by_patient(held, [scores(case) for case in held])
     one_threshold = {point: score for point, score in plane.items() if point.threshold == point.sure}
     points = dict(zip(POINTS, (best_point(plane), best_point(one_threshold), Point(0.5, 0.5)), strict=True))
+
+    def figures(point: Point) -> dict:
+        return {**asdict(point), "score": plane[point], **pooled([at_point(case, point) for case in held])}
+
     return {
         "held_out": [case.case for case in held],
-        "points": {
-            name: {**asdict(point), "score": plane[point], **pooled([at_point(case, point) for case in held])}
-            for name, point in points.items()
-        },
+        "points": {name: figures(point) for name, point in points.items()},
         "plane": [{**asdict(point), "score": round(score, 4)} for point, score in plane.items()],
     }
 
@@ -198,13 +202,15 @@ def pooled(cases: Sequence[CaseAtPoint]) -> dict:
     patients = list(groups.values())
 
     def dice(drawn: list[list[CaseAtPoint]]) -> float:
-        values = [known for group in drawn if (known := [case.dice for case in group if case.dice is not None])]
-        return float(np.mean([np.mean(each) for each in values])) if values else float("nan")
+        known = [[case.dice for case in group if case.dice is not None] for group in drawn]
+        means = [np.mean(values) for values in known if values]
+        return float(np.mean(means)) if means else float("nan")
 
-    def found(least_ml: float):
+    def found(least_ml: float) -> Callable[[list[list[CaseAtPoint]]], float]:
         def share(drawn: list[list[CaseAtPoint]]) -> float:
-            lesions = [hit for group in drawn for case in group for ml, hit, _ in case.lesions if ml >= least_ml]
-            return float(np.mean(lesions)) if lesions else float("nan")
+            lesions = [lesion for group in drawn for case in group for lesion in case.lesions]
+            hits = [hit for ml, hit, _ in lesions if ml >= least_ml]
+            return float(np.mean(hits)) if hits else float("nan")
 
         return share
 

@@ -103,11 +103,11 @@ def agreement_section(inputs: Inputs) -> Section | None:
     """What rounding to 8 bits changes: pipelines against their float twins, networks against the first of a
     comparison."""
     blocks: list = []
-    rows = [
-        {"evaluation": evaluation.title} | {name.replace("_", " "): number(value) for name, value in figures.items()}
-        for evaluation in inputs.evaluations
-        if (figures := evaluation.content["summary"].get("int8_against_float"))
-    ]
+    rows = []
+    for evaluation in inputs.evaluations:
+        if figures := evaluation.content["summary"].get("int8_against_float"):
+            cells = {name.replace("_", " "): number(value) for name, value in figures.items()}
+            rows.append({"evaluation": evaluation.title, **cells})
     if rows:
         note = (
             "Dice between the masks of both; dp: the largest difference of a probability anywhere; "
@@ -115,16 +115,8 @@ def agreement_section(inputs: Inputs) -> Section | None:
         )
         blocks.append(Table("agreement", "The pipeline with int8 and with float networks, same weights", rows, note))
     for place, comparison in enumerate(inputs.comparisons, start=1):
-        rows = [
-            {
-                "model": name,
-                "same decision": f"{against['same_decision']:.2%}",
-                "largest difference of a probability": number(against["largest_difference"]),
-                "AUC, difference": interval(against["auc_difference"], 4),
-            }
-            for name, model in comparison.content["models"].items()
-            if (against := model.get("against_first"))
-        ]
+        compared = {name: model.get("against_first") for name, model in comparison.content["models"].items()}
+        rows = [_against_row(name, against) for name, against in compared.items() if against]
         if rows:
             first = next(iter(comparison.content["models"]))
             note = (
@@ -133,6 +125,15 @@ def agreement_section(inputs: Inputs) -> Section | None:
             )
             blocks.append(Table(f"against-{place}", f"Against {first}: {comparison.content['title']}", rows, note))
     return Section("What compression changes in the results", blocks) if blocks else None
+
+
+def _against_row(name: str, against: dict) -> dict:
+    return {
+        "model": name,
+        "same decision": f"{against['same_decision']:.2%}",
+        "largest difference of a probability": number(against["largest_difference"]),
+        "AUC, difference": interval(against["auc_difference"], 4),
+    }
 
 
 def pictures_section(inputs: Inputs) -> Section | None:

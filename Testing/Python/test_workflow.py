@@ -230,6 +230,17 @@ def test_a_wrong_configuration_is_refused_before_anything_is_written(setup, sect
     assert not setup.out.exists()
 
 
+def test_a_split_that_says_nothing_to_the_network_is_refused_before_anything_is_written(setup):
+    (setup.folder / "tiny.toml").write_text(TINY.format(task="tumor", region="liver"))
+    split = json.loads((setup.folder / "split.json").read_text())
+    files = {str(n): {"ct": f"volume-{n}.nii.gz", "mask": f"segmentation-{n}.nii.gz"} for n in range(3)}
+    files["2"]["holds"] = "liver"
+    (setup.folder / "split.json").write_text(json.dumps({"patients": split["patients"], "cases": files}))
+    with pytest.raises(InputError, match="None of the val cases of the split 'split' has tumor labels"):
+        setup.look()
+    assert not setup.out.exists()
+
+
 def test_an_unknown_network_or_workflow_is_named(setup):
     setup.workflow()
     text = (setup.folder / "workflow.toml").read_text()

@@ -115,7 +115,7 @@ def divide(facts: dict[str, CaseFacts], patients: Sequence[Sequence[str]], optio
             for part in _patient_parts(patients, facts, tumor, options)
         ]
     else:
-        units = [(case, k) for case, ks in used.items() for k in ks]
+        units = [(case, int(k)) for case, ks in used.items() for k in ks]
         parts = _parts([np.array([tumor[case][k] for case, k in units], int)], options, "slices")
         subsets = [{name: _gather(_chosen(units, numbers)) for name, numbers in part.items()} for part in parts]
     if options.selection == "balanced":

@@ -12,7 +12,7 @@ from .page import Figure, Section, Table, Text
 from .plots_cases import plot_dice, plot_lesions
 from .plots_slices import MOST_BANDS, MOST_CURVES, plot_confusion, plot_curves, plot_reliability
 
-_FIGURES = {
+FIGURES = {
     "AUC": "auc",
     "accuracy": "accuracy",
     "precision": "precision",
@@ -170,7 +170,7 @@ def _pipeline_rows(evaluation: Evaluation) -> list[dict]:
 
 
 def _figure_cells(figures: dict) -> dict:
-    return {header: interval(figures[key]) for header, key in _FIGURES.items()}
+    return {header: interval(figures[key]) for header, key in FIGURES.items()}
 
 
 def _evaluation_figures(place: int, evaluation: Evaluation) -> list:

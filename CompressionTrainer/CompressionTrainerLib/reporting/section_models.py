@@ -8,6 +8,7 @@ from .models import ModelFacts, model_facts
 from .page import Figure, Section, Table, Text
 from .plots_models import plot_bars, plot_pareto
 from .reported import BASELINES, CLASSIFIER_PAPER, SPLIT_REMARK, STAGES, Reported
+from .section_accuracy import FIGURES
 from .section_folds import fold_figures
 
 
@@ -103,17 +104,9 @@ def _compared(inputs: Inputs) -> dict[str, dict]:
 
 
 def _accuracy_row(name: str, model: dict) -> dict:
-    cells = {
-        "accuracy": "accuracy",
-        "precision": "precision",
-        "recall": "sensitivity",
-        "specificity": "specificity",
-        "F1": "dice",
-    }
     slices = sum(model["confusion"].values())
-    return {"source": "ours", "model": name, "split by": "patient", "slices": f"{slices} {model['subset']}"} | {
-        header: interval(model[key]) for header, key in cells.items()
-    }
+    about = {"source": "ours", "model": name, "split by": "patient", "slices": f"{slices} {model['subset']}"}
+    return about | {header: interval(model[key]) for header, key in FIGURES.items() if header != "AUC"}
 
 
 def _reported_accuracy(stage: Reported) -> dict:

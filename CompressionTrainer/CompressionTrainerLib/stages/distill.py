@@ -57,13 +57,8 @@ def add_parser(subparsers) -> None:
     )
     add_source(parser, metavar="TEACHER")
     parser.add_argument("--config", required=True, metavar="CONFIG", help=f"the student's {CONFIG_HELP}")
-    parser.add_argument(
-        "--out",
-        type=Path,
-        required=True,
-        metavar="DIR",
-        help="folder of the student's run; one that holds a run is refused",
-    )
+    out = "folder of the student's run; one that holds a run is refused"
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help=out)
     add_settings(parser, DistillSettings)
     parser.set_defaults(func=run)
 

@@ -70,7 +70,7 @@ def test_nothing_of_the_workflows_own_is_taken_for_results_by_the_report(setup):
     assert {path.name for path in setup.out.rglob("*.*")} & _READERS.keys() == set()
 
 
-def test_what_a_change_reaches_is_asked_for_and_made_anew(setup):
+def test_what_a_change_reaches_is_asked_for_and_repeated(setup):
     done = setup.run()
     setup.workflow(PRUNE.replace("0.3", "0.4"))
     with pytest.raises(OutputError, match=r"prune \(sparsity was 0.3, now 0.4\); quantize .* --overwrite"):
@@ -109,7 +109,7 @@ def test_a_failed_stage_says_its_own_sentence_and_the_next_run_goes_on_there(set
     assert setup.run() == ["quantize+", "export"]
 
 
-def test_a_stage_that_cannot_go_on_begins_anew(setup):
+def test_a_stage_that_cannot_go_on_begins_again(setup):
     setup.will("export", "fail")
     with pytest.raises(OutputError):
         setup.run()
@@ -119,7 +119,7 @@ def test_a_stage_that_cannot_go_on_begins_anew(setup):
     assert not (setup.out / "models/left.txt").exists()
 
 
-def test_what_was_made_from_a_removed_stage_is_made_anew(setup):
+def test_what_was_made_from_a_removed_stage_is_repeated(setup):
     setup.run()
     shutil.rmtree(setup.out / "prune")
     assert setup.run() == ["prune", "quantize", "export"]

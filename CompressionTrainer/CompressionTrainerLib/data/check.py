@@ -192,7 +192,7 @@ def _label_problems(case: LabeledCase, labeled: Labeled) -> list[Problem]:
         return [Problem(case.id, case.mask, what, remedy, blocking=False)] if TUMOR in present else []
     if TUMOR not in present:
         remedy = (
-            "nothing, if the patient has none; where nobody has looked for it, say in patients.csv that the case holds "
+            "nothing, if the patient has none; where it was not looked for, say in patients.csv that the case holds "
             "liver"
         )
         return [

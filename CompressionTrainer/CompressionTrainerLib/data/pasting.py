@@ -2,7 +2,7 @@
 
 After TumorCP (Yang et al., MICCAI 2021) and CarveMix (Zhang et al., MICCAI 2021): a lesion is cut out of another
 patient's slices with its rim, turned, mirrored and brought to a drawn size, and blended in at its contrast with the
-liver around it. Painted lesions (`synthetic`) have the shapes that somebody thought of; these have the texture and the
+liver around it. Painted lesions (`synthetic`) have invented shapes; these have the texture and the
 borders of real ones.
 """
 

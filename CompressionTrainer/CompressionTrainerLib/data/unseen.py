@@ -39,7 +39,7 @@ class KnownCT:
     def of(cls, path: Path) -> KnownCT:
         """Of a CT, which is read; one that cannot be is left to whatever uses it."""
         try:
-            # In a child, since nobody has looked yet whether a reader crashes on it.
+            # In a child, since a reader may crash on it.
             return cls(sha256_of(path), sign(read_case_apart(LabeledCase("", "", path, None, "none")).volume))
         except (OSError, InputError):
             return cls(None, None)

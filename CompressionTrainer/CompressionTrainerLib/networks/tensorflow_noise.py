@@ -59,7 +59,7 @@ def _filter_stderr(at_end: ExitStack) -> None:
     def take_away() -> None:
         sys.stderr.flush()
         os.dup2(kept, 2)
-        with suppress(subprocess.TimeoutExpired):  # somebody else's process has the pipe
+        with suppress(subprocess.TimeoutExpired):  # another process has the pipe
             process.wait(5)
 
     at_end.callback(take_away)

@@ -257,7 +257,7 @@ def _run(log: Path, root: Path) -> list[LoggedTraining]:
     folder = log.parent
     record = next((read_record(each) for each in (folder, folder.parent) if is_run(each)), None)
     if record is None:
-        return []  # somebody else's log.csv
+        return []  # a log.csv from elsewhere
     epochs = [{name: float(value) for name, value in row.items() if value} for row in _rows(log)]
     name = folder.relative_to(root.parent).as_posix() if folder != root else folder.resolve().name
     return [LoggedTraining(folder, name, record, _stage(folder, record), epochs)] if epochs else []

@@ -13,7 +13,7 @@ from .reported import Reported
 def plot_bars(models: list[ModelFacts], reported: list[Reported]) -> str:
     """Four panels after the classifier paper's Figures 6 and 11: size, zeros, speed, accuracy; reported models hatched.
 
-    A panel without any of our own numbers is left out.
+    A panel without any measured number is left out.
     """
     panels: dict[str, tuple[Sequence[float | None], Sequence[float | None], str]] = {
         "Size (MiB)": ([m.mib for m in models], [r.mib for r in reported], "{:.2f}"),

@@ -182,8 +182,8 @@ def _evaluation_figures(place: int, evaluation: Evaluation) -> list:
         blocks += curve_figure(f"curves-{place}", {"whole pipeline": scores}, title)
         result = reliability(patients)
         caption = (
-            f"{title}: of the slices with a probability, the share that has tumor. On the line, probabilities can be "
-            f"taken at their word. Brier score {interval(_plain(result.brier))}, expected calibration error "
+            f"{title}: of the slices with a probability, the share that has tumor. On the line, probabilities mean "
+            f"what they say. Brier score {interval(_plain(result.brier))}, expected calibration error "
             f"{interval(_plain(result.error))}."
         )
         blocks.append(Figure(f"reliability-{place}", caption, plot_reliability(result)))

@@ -113,8 +113,9 @@ def fit(
 ) -> None:
     """Train `model` as the configuration says; writes best.weights.h5, last.weights.h5 and log.csv into `out`.
 
-    Goes on after the last complete epoch where `out` holds an unfinished training; where it holds a finished one, only
-    the last weights are loaded. `callbacks` come before those that save, so that what they do to the weights is saved.
+    Continues after the last complete epoch where `out` holds an unfinished training; where it holds a finished one,
+    only the last weights are loaded. `callbacks` come before those that save, so that what they do to the weights is
+    saved.
 
     Raises:
         InputError: the folder holds a training of another network.

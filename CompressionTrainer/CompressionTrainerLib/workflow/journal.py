@@ -35,7 +35,7 @@ def standing(out: Path, stage: Stage) -> Standing:
     """Where a stage stands.
 
     Raises:
-        OutputError: the folder that the stage would make is somebody else's.
+        OutputError: the folder that the stage would make was not made by a workflow.
     """
     mark = read(stage.folder / MARK)
     if mark is None:

@@ -107,7 +107,7 @@ def plan(workflow: Workflow, data: Content, split: Content | None, out: Path, ca
     planner.add("onnx", [model], {}, out / "onnx", ["export"])
     planner.add("variants", [run], shared | {"out": variants}, variants, made_by)
 
-    # Measured on the val patients only: the test patients are for whoever is done with all choices.
+    # Measured on the val patients only: the test patients are for the time when all choices are made.
     subset = {"subset": "val", "split": shared["split"]}
     twins = {f"{task}_model": model, f"float_{task}_model": run / "float" / workflow.name}
     measured = subset | {"out": out / "evaluate", **twins, **dict.fromkeys(_SWITCHES[task], True)}

@@ -1,4 +1,4 @@
-"""A workflow as somebody asks for it who does not write configurations: a preset, and what is to be different."""
+"""A workflow as the panel asks for it, without a configuration file: a preset, and what is to be different."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class WorkflowRequest:
 
 @dataclass(frozen=True)
 class WorkflowChoices:
-    """What somebody chooses who does not write configurations.
+    """What is chosen in the panel, without a configuration file.
 
     Attributes:
         data, out: folders.

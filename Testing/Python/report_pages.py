@@ -25,11 +25,7 @@ from LiverTumorLib.records.options import CaseOutput
 from LiverTumorLib.records.results import CaseResult, CaseSummary, SliceRecord
 
 MODELS = [{"id": "liver-roi", "version": "1", "sha256": "0" * 64}]
-
-
 PNG = b"\x89PNG\r\n\x1a\n not a real one"
-
-
 FLOAT, INT8 = "train/best.weights.h5", "tumor-slice/model.tflite"
 
 

@@ -14,8 +14,6 @@ from CompressionTrainerLib.workflow.run import compress, require_unchanged, work
 from tiny_training import TINY
 
 FAKE = (sys.executable, fake_stages.__file__)
-
-
 PRUNE = "[prune]\nsparsity = 0.3\n[quantize]\nepochs = 2\n[export]\n"
 
 

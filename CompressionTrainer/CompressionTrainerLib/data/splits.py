@@ -137,7 +137,7 @@ def load_split(path: str | Path, data: str | Path) -> Split:
             _require_patients_apart(path, split)
             require_apart(
                 Path(path),
-                {subset: [str(case.id) for case in members] for subset, members in split.cases.items()},
+                {subset: [case.id for case in members] for subset, members in split.cases.items()},
                 data,
             )
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
@@ -164,7 +164,7 @@ def _case(content: dict, case: str, patient: str, data: Path) -> LabeledCase:
     """A case with its files, which a split file lists by case, relative to the data folder, or gives by a pattern for
     all."""
     if "cases" not in content:
-        ct, mask = (_within(data, content["files"][name].replace("{case}", str(case))) for name in ("ct", "mask"))
+        ct, mask = (_within(data, content["files"][name].replace("{case}", case)) for name in ("ct", "mask"))
         return LabeledCase(case, patient, ct, mask)
     entry = content["cases"][case]
     holds = entry.get("holds", "tumor")
@@ -193,7 +193,7 @@ def _require_kinds(split: Split) -> None:
         raise TypeError("a slice's index is not a whole number")
     for subset in SUBSETS if split.slices else ():
         for case in split.cases[subset]:
-            if not isinstance(split.slices[subset][str(case.id)], list):
+            if not isinstance(split.slices[subset][case.id], list):
                 raise TypeError(f"the slices of case {case.id} are not a list")
 
 

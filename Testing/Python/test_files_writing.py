@@ -72,7 +72,7 @@ def _grid(axes, flips, sizes, shears, origin) -> np.ndarray:
 @given(grids)
 def test_all_that_is_written_opens_in_itk_and_lies_at_its_place(tmp_path_factory, grid):
     """Gantry tilt, flipped and turned grids: no voxel is lost, and each lies within half a voxel of where it was."""
-    # of its own: for "a.nii.gz" ITK would take the voxels of an "a.nii" beside it
+    # Of its own: for "a.nii.gz" ITK would take the voxels of an "a.nii" beside it.
     folder = tmp_path_factory.mktemp("written")
     labels = LABELS[:9, :8, :7]
     write_segmentation(folder / "a.seg.nrrd", labels, grid)
@@ -86,7 +86,7 @@ def test_all_that_is_written_opens_in_itk_and_lies_at_its_place(tmp_path_factory
         for k, j, i in np.argwhere(labels)[::7]:
             place = grid @ (i, j, k, 1)
             index = np.array(image.TransformPhysicalPointToContinuousIndex((place[:3] * (-1, -1, 1)).tolist()))
-            # a half goes either way
+            # A half goes either way.
             near = [np.unique(np.rint([value - 1e-2, value + 1e-2])).astype(int) for value in index]
             x, y, z = (np.clip(places, 0, size - 1) for places, size in zip(near, image.GetSize(), strict=True))
             assert labels[k, j, i] in array[np.ix_(z, y, x)]

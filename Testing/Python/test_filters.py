@@ -75,7 +75,7 @@ def test_strengths_are_millimeters():
     assert filtered(line, "median", 3.0, (3.0, 3.0)).max() == WHITE
     dot = np.zeros((41, 41))
     dot[20, 20] = 80.0
-    # rows 9 mm apart are out of reach, columns 0.4 mm apart are not
+    # Rows 9 mm apart are out of reach, columns 0.4 mm apart are not.
     spread = filtered(dot, "bilateral", 200.0, (9.0, 0.4))
     assert 1 < spread[20, 22] < 80 and spread[19, 20] < 1e-3
 

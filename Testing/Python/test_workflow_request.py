@@ -87,7 +87,7 @@ def test_choices_reach_the_configuration_and_the_command_line(tmp_path):
     )
     stages = stages_of(request.config, tmp_path)
     assert stages["prepare"] == {"split": "slice", "slices": "liver", "skip_bad": True}
-    # there is nothing without training
+    # There is nothing without training.
     assert "prune" not in stages and {"train", "quantize", "export"} <= stages.keys()
     assert load_workflow(tmp_path / "asked.toml").name == "mine"
     words = request.words(tmp_path / "c.toml")

@@ -28,7 +28,7 @@ from .splits import LabeledCase
 
 _ENDINGS = (*NIFTI_ENDINGS, *ITK_ENDINGS)
 _APART = {"liver-only": "liver", "no-liver": "none"}  # folders, and what their cases hold
-# volume-7-below is a part of volume-7
+# volume-7-below is a part of volume-7.
 _LITS = re.compile(r"(volume|segmentation)-((\d+)(?:-[a-z]\w*)?)", re.IGNORECASE)
 _MASK_NAME = re.compile(r"(.+?)[-_. ](seg|segmentation|labels?|labelmap|masks?|truth)", re.IGNORECASE)
 _MASK_FOLDER = re.compile(r"labels?(tr)?|masks?|segmentations?|truths?", re.IGNORECASE)

@@ -18,7 +18,7 @@ from scipy.ndimage import affine_transform, find_objects, gaussian_filter, label
 
 from .slices import CaseSlices
 
-# of the pasted lesion; drawn evenly in its logarithm, so that small ones are as frequent as large ones
+# Of the pasted lesion; drawn evenly in its logarithm, so that small ones are as frequent as large ones.
 RADIUS_MM = (2.5, 30.0)
 LARGEST_SCALE = 2.0  # a lesion is enlarged or shrunk by no more than this, or its texture would be another
 CONTRAST = (0.6, 1.3)  # factor on its contrast with the liver around it

@@ -66,7 +66,7 @@ def _install_into(venv: Path, requirements: Path, wheels: Path | None, report: P
         print(line)
     (venv / UNFINISHED).touch()
     python = venv / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
-    # or pip would take the packages of the running Python for those of the environment
+    # Or pip would take the packages of the running Python for those of the environment.
     os.environ.pop("PYTHONPATH", None)
     _pip([sys.executable, "-m", "pip", "--python", str(python), "install"], requirements, wheels, report)
     (venv / UNFINISHED).unlink()

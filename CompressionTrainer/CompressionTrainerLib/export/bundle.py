@@ -94,7 +94,7 @@ def export_run(
     )
     entry = {MODEL: {"quantization": method}}
     report("threshold", 0.8, "Choosing the threshold", None)
-    # a stop while the threshold is sought must not leave a bundle without one
+    # A stop while the threshold is sought must not leave a bundle without one.
     with tempfile.TemporaryDirectory() as scratch:
         bundle = write_bundle(Path(scratch) / out.name, replace(manifest, files=entry), {MODEL: quantized})
         manifest = (

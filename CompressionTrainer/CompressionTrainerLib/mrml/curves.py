@@ -51,7 +51,7 @@ def show_epochs(table_node, epochs: Sequence[Epoch]):
             with one_update(series):
                 draw_line(series, table_node, "number", column, color)
                 series.SetLineStyle(series.LineStyleSolid if column.startswith("val_") else series.LineStyleDash)
-                # one point is not a line
+                # One point is not a line.
                 series.SetMarkerStyle(series.MarkerStyleCircle if len(epochs) == 1 else series.MarkerStyleNone)
             chart.AddAndObservePlotSeriesNodeID(series.GetID())
     return chart

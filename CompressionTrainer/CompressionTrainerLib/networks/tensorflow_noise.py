@@ -39,7 +39,7 @@ def without_noise() -> Iterator[None]:
     A process of its own does that, so that the last words of a process that is ended are passed on too.
     """
     with ExitStack() as at_end:
-        # a program without a console, or no room for a process: then all is passed on
+        # A program without a console, or no room for a process: then all is passed on.
         with suppress(OSError, AttributeError):
             _filter_stderr(at_end)
         yield

@@ -79,7 +79,7 @@ def cross_validate(arguments: argparse.Namespace, report: ProgressReport) -> Non
 
     from ..training.config import load_config
 
-    # all patients outside the fold train; nothing is chosen meanwhile
+    # All patients outside the fold train; nothing is chosen meanwhile.
     config = replace(load_config(arguments.config), refit=True)
     if config.task == "slice":
         raise UsageError(

@@ -227,7 +227,7 @@ def _already_done(out: Path, splits: list[Path], request: dict, overwrite: bool)
     if overwrite:
         return False
     tables = [path for path in (out / CHECK, out / COUNTS) if path.exists()]
-    # tables alone: of a preparation that was stopped
+    # Tables alone: of a preparation that was stopped.
     present = _split_files(out) or ([] if (out / REQUEST).exists() else tables)
     try:
         same = json.loads((out / REQUEST).read_text(encoding="utf-8")) == json.loads(json.dumps(request))

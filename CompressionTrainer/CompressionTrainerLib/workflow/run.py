@@ -147,7 +147,7 @@ def compress(status: WorkflowStatus, command: str, report: ProgressReport) -> No
 def _run_stage(stage: Stage, log: Path, progress: WorkflowProgress) -> bool:
     """Run a stage; returns whether it continued with what was there."""
     goes_on = stage.resumes and (stage.folder / journal.MARK).exists()
-    # only the record is missing, and training would not begin again
+    # Only the record is missing, and training would not begin again.
     if goes_on and stage.steps and _is_trained(stage.folder):
         if stage.name == "train":
             return True

@@ -191,8 +191,8 @@ def write_files(folder: Path, name: str, output: CaseOutput, ijk_to_ras: np.ndar
         write_volume(folder / f"{name}.{structure}-probability.nii.gz", probability.astype(np.float32), ijk_to_ras)
 
 
-def write_summary(folder: Path, output: CaseOutput, origin: dict, seconds: float) -> None:
-    """Write the summary of a case whose other files lie in `folder`."""
+def write_summary(folder: Path, output: CaseOutput, origin: dict, seconds: float) -> dict:
+    """Write the summary of a case whose other files lie in `folder`; what is in it."""
     files = {file.name: {"bytes": file.stat().st_size, "sha256": _sha256(file)} for file in sorted(folder.iterdir())}
     data = {
         "schema": SCHEMA,
@@ -202,6 +202,7 @@ def write_summary(folder: Path, output: CaseOutput, origin: dict, seconds: float
         "case": output.result.to_dict(),
     }
     write_json(folder / SUMMARY, data)
+    return data
 
 
 def make_origin(task: str, taken_from: dict, options: dict, models: list[dict], extras: dict) -> dict:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ import numpy as np
 
 from ..atomic import atomic_path
 from ..records.results import CaseResult
+
+Row = dict[str, Any]  # from column header to value
 
 LONGEST_JSON = 32 << 20  # bytes
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
@@ -51,7 +54,7 @@ SUMMARY_COLUMNS = {
 }
 
 
-def lesion_rows(result: CaseResult) -> list[dict]:
+def lesion_rows(result: CaseResult) -> list[Row]:
     """One row per lesion, keyed by the column headers."""
     rows = []
     for lesion in result.lesions:
@@ -60,17 +63,17 @@ def lesion_rows(result: CaseResult) -> list[dict]:
     return rows
 
 
-def slice_rows(result: CaseResult) -> list[dict]:
+def slice_rows(result: CaseResult) -> list[Row]:
     """One row per axial slice, keyed by the column headers."""
     return [_headed(vars(record), SLICE_COLUMNS) for record in result.slices]
 
 
-def summary_row(result: CaseResult) -> dict:
+def summary_row(result: CaseResult) -> Row:
     """The case in one row, keyed by the column headers."""
     return _headed({"name": result.name} | vars(result.summary), SUMMARY_COLUMNS)
 
 
-def write_table(path: str | Path, rows: list[dict], columns: list[str] | None = None) -> None:
+def write_table(path: str | Path, rows: Sequence[Mapping[str, Any]], columns: list[str] | None = None) -> None:
     """Write rows as CSV (UTF-8, comma, decimal point); None and NaN become empty cells, lists are joined by semicolons.
 
     A text that a spreadsheet would run as a formula, which a file's name may be, gets an apostrophe before it (OWASP,
@@ -123,7 +126,7 @@ def _no_number(text: str) -> None:
     raise ValueError(f"{text} is not a number")
 
 
-def _headed(record: dict, columns: dict[str, str]) -> dict:
+def _headed(record: Mapping[str, Any], columns: dict[str, str]) -> Row:
     return {header: record[key] for key, header in columns.items()}
 
 

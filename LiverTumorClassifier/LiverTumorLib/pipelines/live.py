@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 
@@ -12,11 +12,18 @@ from ..errors import Cancelled
 from ..models.session import Session
 from ..records.options import CaseOutput, Progress, RunOptions
 from .classification import liver_labels, liver_stage, slice_records
-from .run import Run
+from .run import Report, Run
 from .slicewise import calibrated, prepared_slices, slice_logits, smoothed_logits, smoothing_reach
 
-if TYPE_CHECKING:
-    from ..jobs.dialog import Dialog
+
+class Dialog(Protocol):
+    """Who asks, see `jobs.dialog`."""
+
+    def question(self) -> str | None:
+        """Wait for a question and return the newest one; None when nobody will ask anymore."""
+
+    def answer(self, **fields: object) -> None:
+        """Send an answer. Raises OSError when nobody listens anymore."""
 
 
 class SliceScorer:
@@ -33,7 +40,7 @@ class SliceScorer:
         report: called with the done fraction while the scan is prepared; may raise to stop.
     """
 
-    def __init__(self, session: Session, volume: CTVolume, labels: np.ndarray | None, report) -> None:
+    def __init__(self, session: Session, volume: CTVolume, labels: np.ndarray | None, report: Report) -> None:
         spec = session.bundle.manifest.input
         everywhere = np.arange(volume.shape[0])
         self._scored = everywhere if labels is None else everywhere[labels.any(axis=(1, 2))]

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..ct import CTVolume
 from ..ct.canvas import lay_canvas
-from ..ct.region import bounding_box, component_sizes
+from ..ct.region import bounding_box, box_of, component_sizes
 from ..models.session import Session
 from ..records.options import RunOptions
 from ..records.results import LIVER
@@ -38,7 +38,8 @@ def segment_liver(run: Run, volume: CTVolume, options: RunOptions) -> tuple[np.n
             maps.paint(labels, threshold, LIVER)
             # Noise at the edge leaves single voxels beside the liver and small holes in it.
             if (box := bounding_box(labels)) is not None:
-                labels[box] = np.where(_largest_component(labels[box] > 0), LIVER, 0)
+                largest = _largest_component(labels[box] > 0)
+                labels[box] = 0 if largest is None else np.where(largest, LIVER, 0)
         found = survey(labels, volume, sure)
         if found is not None and (reason := rejection(found)):
             labels[:] = 0
@@ -77,7 +78,7 @@ def clean_liver(found: SliceMaps, threshold: float) -> SliceMaps | None:
     used = np.flatnonzero(region.any(axis=(1, 2)))
     part = slice(max(used[0] - 1, 0), used[-1] + 2)
     region, maps = region[part], found.maps[part]
-    near = binary_dilation(region, np.ones((3, 3, 3)))
+    near = binary_dilation(region, np.ones((3, 3, 3), bool))
     doubtful = maps < threshold
     # Well above the threshold, or rounding in the interpolation would leave specks in what was filled.
     filled = np.where(region & doubtful, (1 + threshold) / 2, maps)
@@ -92,7 +93,7 @@ def _largest_component(mask: np.ndarray) -> np.ndarray | None:
     numbered, count = label(mask)
     if not count:
         return None
-    region = numbered == component_sizes(numbered)[1:].argmax() + 1
-    for plane in region[bounding_box(region)]:
+    region: np.ndarray = numbered == component_sizes(numbered)[1:].argmax() + 1
+    for plane in region[box_of(region)]:
         plane[:] = binary_fill_holes(plane)
     return region

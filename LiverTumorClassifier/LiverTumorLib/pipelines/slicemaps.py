@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..ct.canvas import Canvas
 
-# slices brought to the scan's grid or from it at a time: a float copy of a long scan would not fit an ordinary computer
+# Slices brought to the scan's grid or from it at a time: a float copy of a long scan would not fit an ordinary computer
 _BLOCK = 16
 
 
@@ -30,7 +31,7 @@ class RestoredMaps(ABC):
     """Probability maps that can be brought to the scan's grid."""
 
     @abstractmethod
-    def restored(self, shape: tuple[int, int], least: float) -> Iterator[tuple[int, np.ndarray]]:
+    def restored(self, shape: tuple[int, int], least: float) -> Iterator[tuple[int, NDArray[np.float32]]]:
         """(first axial index, maps of consecutive slices of that shape); blocks that stay under `least` may be left
         out."""
 
@@ -59,24 +60,25 @@ class SliceMaps(RestoredMaps):
         frame: the canvas the maps lie on.
     """
 
-    ks: np.ndarray
-    maps: np.ndarray
+    ks: NDArray[np.integer]
+    maps: NDArray[np.float32]
     frame: Canvas
 
-    def restored(self, shape: tuple[int, int], least: float) -> Iterator[tuple[int, np.ndarray]]:
+    def restored(self, shape: tuple[int, int], least: float) -> Iterator[tuple[int, NDArray[np.float32]]]:
         for start, block in self.blocks():
             if block.max() >= least:
                 yield start, self.frame.restore(block, shape)
 
-    def at(self, kji: np.ndarray) -> np.ndarray:
+    def at(self, kji: NDArray[np.integer]) -> NDArray[np.float32]:
         """Probability at axial voxel coordinates (n, 3), (k, j, i) order, taken from the nearest mapped slice and
         canvas pixel."""
         nearest = np.searchsorted((self.ks[1:] + self.ks[:-1]) / 2, kji[:, 0])
         pixel = [np.rint(self.frame.pixel(axis, kji[:, axis + 1])).astype(int) for axis in (0, 1)]
         rows, columns = (np.clip(p, 0, n - 1) for p, n in zip(pixel, self.frame.size, strict=True))
-        return self.maps[nearest, rows, columns]
+        values: NDArray[np.float32] = self.maps[nearest, rows, columns]
+        return values
 
-    def sampled(self, array: np.ndarray, change: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    def sampled(self, array: np.ndarray, change: Callable[[NDArray[np.float32]], np.ndarray]) -> NDArray[np.float32]:
         """The mapped slices of an array on the scan's grid, `change`d (see `Canvas.sample`), averaged over canvas
         pixels, like the maps."""
         shown = np.empty(self.maps.shape, np.float32)
@@ -91,15 +93,15 @@ class SliceMaps(RestoredMaps):
             self.ks, smoothed(self.maps, sigma_mm, (slice_mm * float(step), self.frame.spacing_mm)), self.frame
         )
 
-    def blocks(self) -> Iterator[tuple[int, np.ndarray]]:
+    def blocks(self) -> Iterator[tuple[int, NDArray[np.float32]]]:
         """(first axial index, maps of consecutive slices on the canvas) from the first to the last slice."""
         stop = int(self.ks[-1]) + 1
         for start in range(int(self.ks[0]), stop, _BLOCK):
             yield start, self._between(np.arange(start, min(start + _BLOCK, stop)))
 
-    def _between(self, ks: np.ndarray) -> np.ndarray:
+    def _between(self, ks: NDArray[np.integer]) -> NDArray[np.float32]:
         left = np.searchsorted(self.ks, ks, side="right") - 1
         right = np.minimum(left + 1, len(self.ks) - 1)
-        part = (ks - self.ks[left]) / np.maximum(self.ks[right] - self.ks[left], 1)
-        part = part.astype(np.float32)[:, None, None]
+        share = (ks - self.ks[left]) / np.maximum(self.ks[right] - self.ks[left], 1)
+        part = share.astype(np.float32)[:, None, None]
         return self.maps[left] * (1 - part) + self.maps[right] * part

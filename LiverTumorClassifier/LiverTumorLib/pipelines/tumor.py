@@ -11,7 +11,7 @@ import numpy as np
 
 from ..ct import CTVolume
 from ..ct.canvas import lay_canvas
-from ..ct.region import bounding_box, component_sizes, components
+from ..ct.region import bounding_box, box_of, component_sizes, components
 from ..errors import UsageError
 from ..models.session import Session
 from ..records.results import LIVER, TUMOR
@@ -61,7 +61,7 @@ def find_tumor(
         found = map_slices(session, volume, frame, range(volume.shape[0]), report)
         smooth = found.smoothed(SMOOTH_MM, float(volume.spacing[2]))
         return SliceMaps(found.ks, keep_sure(smooth.maps, threshold, session.bundle.manifest.sure), frame)
-    slices = bounding_box(labels)[0]
+    slices = box_of(labels)[0]
     reach = int(margin_mm / volume.spacing[2])
     around = range(max(slices.start - reach, 0), min(slices.stop + reach, volume.shape[0]))
     found = map_slices(session, volume, frame, around, report, offset_hu)
@@ -93,8 +93,8 @@ def keep_sure(maps: np.ndarray, threshold: float, sure: float) -> np.ndarray:
 def drop_small(labels: np.ndarray, volume: CTVolume, min_lesion_ml: float) -> None:
     """Turn connected tumor regions under `min_lesion_ml` back into liver."""
     liver = bounding_box(labels)
-    found = liver and components(labels[liver] == TUMOR)
-    if not found:
+    found = None if liver is None else components(labels[liver] == TUMOR)
+    if liver is None or found is None:
         return
     numbered, box = found
     small = component_sizes(numbered) * volume.voxel_ml < min_lesion_ml

@@ -96,6 +96,7 @@ def _pip(command: list[str], requirements: Path, wheels: Path | None, report: Pr
 def _lines(command: list[str]) -> Iterator[str]:
     """What a program prints, as it comes; it is ended when the reader goes. Raises RequirementError where it fails."""
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
+    assert process.stdout is not None  # as asked for
     told: list[str] = []
     try:
         for line in process.stdout:

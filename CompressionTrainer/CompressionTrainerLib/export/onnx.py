@@ -49,7 +49,8 @@ def add_twin(folder: Path) -> dict:
     differences = compare(original, twin, phantom_slices(bundle.manifest.input))
     if differences["mean_difference"] > TOLERANCE:
         raise ModelError(
-            f"The ONNX twin of {bundle.model} answers otherwise than the original ({differences}); nothing was written."
+            f"The ONNX twin of {bundle.model} does not give the results of the original ({differences}); nothing was "
+            "written."
         )
     entry = {"quantization": bundle.manifest.files[MODEL].get("quantization", "unknown"), **differences}
     manifest = replace(bundle.manifest, files={**bundle.manifest.files, ONNX: entry})
@@ -118,7 +119,7 @@ def _take_and_give_floats(graph, image: dict, outputs: list[dict]) -> None:
     def quantized(end: dict) -> list[str]:
         scale, zero = end["quantization"]
         names = [f"{end['name']}/scale", f"{end['name']}/zero_point"]
-        values = np.float32(scale), np.array(zero, end["dtype"])
+        values = np.array(scale, np.float32), np.array(zero, end["dtype"])
         graph.initializer.extend(
             numpy_helper.from_array(value, name) for value, name in zip(values, names, strict=True)
         )

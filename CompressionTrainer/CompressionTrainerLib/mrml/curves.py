@@ -1,4 +1,5 @@
-"""Loss, and accuracy or Dice, over the epochs of a chain as a table node and a plot chart that follow the training."""
+"""Loss, and accuracy or Dice, over the epochs of a workflow as a table node and a plot chart that follow the
+training."""
 
 from __future__ import annotations
 

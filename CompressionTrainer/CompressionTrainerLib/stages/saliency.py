@@ -92,7 +92,7 @@ def _network_inputs(ct: Path, spec):
     volume, liver = to_axial(read_apart(ct)).volume, None
     if spec.region == "liver":
         liver = segment_case(volume, RunOptions(tumor=False, slices=False)).labels
-        if not liver.any():
+        if liver is None or not liver.any():
             raise InputError(
                 f"No liver was found in {ct}, and the network is one of the liver region; take a CT of the abdomen."
             )

@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any
 
 from ..errors import Cancelled, LiverTumorError, UsageError
-from ..jobs import Job
+from ..jobs.process import ChildJob
 
 if TYPE_CHECKING:
     import qt
@@ -18,7 +18,7 @@ _WAIT_S = 0.02
 _served: set[ServedRun] = set()
 
 # Yields the jobs of a run one after the other; each yield returns the job's output, or raises the error it ended with.
-Steps = Generator[Job, Any, Any]
+Steps = Generator[ChildJob[Any], Any, Any]
 
 
 class ServedRun:
@@ -115,7 +115,7 @@ class ServedRun:
         self._stopped = True
         self.job.cancel()
 
-    def _next_job(self) -> Job:
+    def _next_job(self) -> ChildJob[Any]:
         try:
             output = self.job.output()
         except LiverTumorError as error:

@@ -64,8 +64,8 @@ class Panel(VTKObservationMixin):
         """Start a run and return it. Raises LiverTumorError."""
         raise NotImplementedError
 
-    def show_results(self, nodes: CaseNodes) -> str:
-        """Show a run's nodes; returns a line for the status label."""
+    def show_results(self, result: Any) -> str:
+        """Show what came of a run, what its class says; returns a line for the status label."""
         raise NotImplementedError
 
     def show_parameters(self) -> None:

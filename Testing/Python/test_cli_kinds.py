@@ -1,4 +1,4 @@
-"""Each kind of fault, in each format that can have it, at the bottom, the middle and the top of a scan, by each command.
+"""Each kind of fault in each format that can have it, at the bottom, the middle and the top of a scan, by each command.
 
 A fault is refused or noted in words of its own, or changes nothing; never is there another result without a word.
 Commands are called in this process, and so is the reading that they leave to a child: test_isolation tests the child.
@@ -316,9 +316,9 @@ def told(command: str, path: Path, mask: Path, out: Path, capsys) -> tuple[bool,
     """Whether a command gave a result, and its sentence or its notes."""
     if command == "prepare":
         from CompressionTrainerLib.data.check import check_case
-        from CompressionTrainerLib.data.splits import Case
+        from CompressionTrainerLib.data.splits import LabeledCase
 
-        facts, problems = check_case(Case("a", "a", path, mask))
+        facts, problems = check_case(LabeledCase("a", "a", path, mask))
         return facts is not None, "\n".join(map(str, problems))
     if command == "evaluate":
         words = ["--pair", str(path), str(mask), "--true-liver", "--no-slices", "--no-tumor", "--out", str(out)]
@@ -386,11 +386,11 @@ def test_one_bit_of_a_compressed_mask_is_told(here, capsys, kind, part, command)
     ct = write(here, "nifti")
     if command == "training":
         from CompressionTrainerLib.data.slices import cached_slices
-        from CompressionTrainerLib.data.splits import Case
+        from CompressionTrainerLib.data.splits import LabeledCase
         from LiverTumorLib.ct.canvas import InputSpec
 
         with pytest.raises(InputError, match=f"{FORMATS[kind]} is damaged"):
-            cached_slices(Case("a", "a", ct, mask), InputSpec((32, 32), 6.0), here / "cache")
+            cached_slices(LabeledCase("a", "a", ct, mask), InputSpec((32, 32), 6.0), here / "cache")
     else:
         has_result, words = told(command, ct, mask, here / "out", capsys)
         assert not has_result and f"{FORMATS[kind]}" in words and "damaged" in words, words

@@ -1,4 +1,4 @@
-"""Compressed DICOM frames that are cut or claim another size, which a decoder fills with gray, takes memory for or dies of."""
+"""Compressed DICOM frames that are cut or claim another size: decoders fill them with gray, swell or crash."""
 
 from __future__ import annotations
 

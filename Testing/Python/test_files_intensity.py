@@ -224,7 +224,7 @@ def test_values_that_were_rescaled_get_no_offset_as_remedy():
     hu = np.clip(body((12, 96, 96)), -2048, 3071)
     refused(
         np.rint((hu + 2048) / 5119 * 4095).astype(np.int16),
-        r"rescaled \(air lies near 8\d\d and soft tissue or fat near 16\d\d",
+        r"rescaled \(air lies near 8\d\d, soft tissue or fat near 16\d\d",
     )
 
 

@@ -105,15 +105,15 @@ def test_only_a_reader_that_falls_by_itself_says_something_of_the_file(number, o
 
 def test_prepare_goes_on_after_a_poisoned_file_and_does_not_try_it_again(temp, tmp_path, poison):
     from CompressionTrainerLib.data.check import check_folder
-    from CompressionTrainerLib.data.splits import Case
+    from CompressionTrainerLib.data.splits import LabeledCase
 
     cases = []
     for name in "abc":
         save(tmp_path / f"{name}.nii", make_ct())
         save(tmp_path / f"{name}_seg.nii", make_labels())
-        cases.append(Case(name, name, tmp_path / f"{name}.nii", tmp_path / f"{name}_seg.nii"))
+        cases.append(LabeledCase(name, name, tmp_path / f"{name}.nii", tmp_path / f"{name}_seg.nii"))
     save(tmp_path / "poison.nii", make_ct())
-    cases[1] = Case("b", "b", tmp_path / "poison.nii", tmp_path / "b_seg.nii")
+    cases[1] = LabeledCase("b", "b", tmp_path / "poison.nii", tmp_path / "b_seg.nii")
     facts, problems = check_folder(cases, tmp_path / "keep", lambda *_: None)
     assert sorted(facts) == ["a", "c"]
     [problem] = [problem for problem in problems if problem.blocking]

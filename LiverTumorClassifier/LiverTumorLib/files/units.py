@@ -128,10 +128,10 @@ def _offset_of_peaks(values: np.ndarray) -> float | None:
     if not 500 < high - low < 1e6 or values.size < 500:
         return None
     first = math.floor(low / _BIN)
-    share = np.bincount(
+    counts = np.bincount(
         (values / _BIN).astype(np.int64) - first if low >= 0 else np.floor(values / _BIN).astype(np.int64) - first
     )
-    share = share / values.size
+    share = counts / values.size
     below = np.concatenate(([0.0], np.cumsum(share)))
     offsets = np.arange(0, share.size + 120)  # in bins from the first; air lies 100 bins below
 
@@ -249,7 +249,7 @@ def _scale_sentence(air: float, tissue: float) -> str | None:
     if 850 < tissue - air < 1150:  # fat is 900 above air, a contrasted liver 1150
         return None
     return (
-        f"looks like a CT whose values were rescaled (air lies near {air:.0f} and soft tissue or fat near {tissue:.0f}, "
+        f"looks like a CT whose values were rescaled (air lies near {air:.0f}, soft tissue or fat near {tissue:.0f}, "
         "which lie 900 to 1100 apart in Hounsfield units); export it again in Hounsfield units, or undo it."
     )
 

@@ -58,8 +58,10 @@ class Worker:
         except LiverTumorError as error:
             if series.tries + 1 >= self._configuration.analysis.tries and not isinstance(error, OutputError):
                 return "failed" if self._queue.fail(series, str(error)) else "overtaken"
+            if not self._queue.retry_later(series, str(error), delay_s(series.tries)):
+                return "overtaken"
             log("analysis put off", level="warning", series=series.id, error=type(error).__name__, tries=series.tries + 1)
-            return "put off" if self._queue.retry_later(series, str(error), delay_s(series.tries)) else "overtaken"
+            return "put off"
         results = result_files(self._configuration.folder, series.id)
         targets = [target.name for target in self._configuration.targets]
         note = "" if results or not targets else "It has no DICOM results that could be sent."

@@ -1,7 +1,9 @@
 """A node among hostile and broken peers: python Testing/Node/hostile.py --associations 1000
 
-Associations of every kind below come from several threads at once, honest ones among them. At the end the node must still answer,
-must have every object that it acknowledged and no half one, and must not have grown: memory and open files are printed over time.
+Associations of every kind below come from several threads at once, honest ones among them. At the end the node must
+still answer,
+must have every object that it acknowledged and no half one, and must not have grown: memory and open files are printed
+over time.
 """
 
 from __future__ import annotations
@@ -249,7 +251,14 @@ class Attack:
 
     def _command(self, sop: str) -> bytes:
         """A C-STORE request."""
-        elements = [(0x0002, _padded(CTImageStorage)), (0x0100, b"\1\0"), (0x0110, b"\1\0"), (0x0700, b"\0\0"), (0x0800, b"\1\0"), (0x1000, _padded(sop))]
+        elements = [
+            (0x0002, _padded(CTImageStorage)),
+            (0x0100, b"\1\0"),
+            (0x0110, b"\1\0"),
+            (0x0700, b"\0\0"),
+            (0x0800, b"\1\0"),
+            (0x1000, _padded(sop)),
+        ]
         body = b"".join(struct.pack("<HHL", 0, element, len(value)) + value for element, value in elements)
         return self._pdv(struct.pack("<HHLL", 0, 0, 4, len(body)) + body, _COMMAND_LAST)
 
@@ -272,8 +281,10 @@ def _padded(text: str) -> bytes:
 
 
 _SHARES = {
-    "honest": 30, "same_twice": 5, "echo": 5, "wrong_called": 5, "wrong_calling": 5, "unknown_service": 5, "path_as_uid": 5, "other_uid": 5,
-    "short_pixels": 4, "damaged": 8, "strange_commitment": 3, "garbage": 8, "http": 2, "nothing": 4, "huge_part": 3, "half_object": 8,
+    "honest": 30, "same_twice": 5, "echo": 5, "wrong_called": 5, "wrong_calling": 5, "unknown_service": 5, "path_as_uid": 5,
+    "other_uid": 5,
+    "short_pixels": 4, "damaged": 8, "strange_commitment": 3, "garbage": 8, "http": 2, "nothing": 4, "huge_part": 3,
+    "half_object": 8,
     "huge_element": 2, "slow": 2, "silent": 2, "many_at_once": 1,
 }  # fmt: skip
 
@@ -304,13 +315,17 @@ def attack(node: RunningNode, associations: int, seed: int, threads: int = 6, te
             attacks.append(each)
             if len(attacks) % 100 == 0 or len(attacks) == len(kinds):
                 memory, files = node.figure("livertumor_resident_bytes") / 1e6, node.figure("livertumor_open_files")
-                tell(f"{len(attacks)} associations, {time.monotonic() - begin:.0f} s: {memory:.0f} MB, {files:.0f} open files")
+                tell(
+                    f"{len(attacks)} associations, {time.monotonic() - begin:.0f} s:"
+                    f" {memory:.0f} MB, {files:.0f} open files"
+                )
 
     with ThreadPoolExecutor(threads) as pool:
         for future in [pool.submit(one, number) for number in range(len(kinds))]:
             future.result()
     acknowledged = [data for each in attacks for data in each.acknowledged]
-    tell(f"{len(acknowledged)} objects acknowledged; {sum(each.refused for each in attacks)} honest peers found the node busy three times")
+    busy = sum(each.refused for each in attacks)
+    tell(f"{len(acknowledged)} objects acknowledged; {busy} honest peers found the node busy three times")
     return wrong + what_is_wrong(node, acknowledged)
 
 
@@ -319,13 +334,18 @@ def what_is_wrong(node: RunningNode, acknowledged: list[Dataset]) -> list[str]:
     wrong = []
     if node.process.poll() is not None:
         return [f"the node has ended with {node.process.returncode}"]
-    wrong += [f"{data.SOPInstanceUID} was acknowledged and is lost" for data in acknowledged if not is_stored(node, data)]
+    wrong += [
+        f"{data.SOPInstanceUID} was acknowledged and is lost" for data in acknowledged if not is_stored(node, data)
+    ]
     known = {sop for (sop,) in node.rows("SELECT sop FROM objects")}
     wrong += [f"{file} is not in the queue" for file in node.folder.glob("objects/*/*/*.dcm") if file.stem not in known]
     node.wait_for(lambda: node.figure("livertumor_associations") == 0, 60)
     wrong += [f"{file} is left over" for file in node.folder.glob("objects/.incoming/*")]
     if "unforeseen" in node.log.read_text():
-        wrong.append("something unforeseen is in the log: " + next(line for line in node.log.read_text().splitlines() if "unforeseen" in line))
+        wrong.append(
+            "something unforeseen is in the log: "
+            + next(line for line in node.log.read_text().splitlines() if "unforeseen" in line)
+        )
     if "Traceback" in node.log.read_text():
         wrong.append("a traceback is in the log")
     if "Secret" in node.log.read_text():

@@ -1,7 +1,8 @@
 """A node that is killed again and again: python Testing/Node/kills.py --kills 20 --series 6
 
-Senders try each image until it is acknowledged; the node is killed with SIGKILL at random moments and started again. In the end every
-series must be done, each of its images there, analyzed into one result, and each result object must have come to the target, whole.
+Senders try each image until it is acknowledged; the node is killed with SIGKILL at random moments and started again. In
+the end every series must be done, each of its images there, analyzed into one result, and each result object must have
+come to the target, whole.
 """
 
 from __future__ import annotations
@@ -33,7 +34,9 @@ class Pacs:
         entity = AE("PACS")
         for context in _everything():
             entity.add_supported_context(context)
-        self._server = entity.start_server(("127.0.0.1", self.port), block=False, evt_handlers=[(evt.EVT_C_STORE, self._store)])
+        self._server = entity.start_server(
+            ("127.0.0.1", self.port), block=False, evt_handlers=[(evt.EVT_C_STORE, self._store)]
+        )
 
     def _store(self, event: evt.Event) -> int:
         sop = str(event.request.AffectedSOPInstanceUID)
@@ -79,7 +82,9 @@ def send_until_acknowledged(node: RunningNode, objects: list[Dataset], rng: Rand
             time.sleep(0.2)
 
 
-def killed(folder: Path, kills: int, series: int, images: int, seed: int, command: list[str] | None = None, tell=print) -> list[str]:
+def killed(
+    folder: Path, kills: int, series: int, images: int, seed: int, command: list[str] | None = None, tell=print
+) -> list[str]:
     """Kill a node while it works; returns what is wrong in the end, in sentences.
 
     Args:
@@ -111,7 +116,11 @@ def killed(folder: Path, kills: int, series: int, images: int, seed: int, comman
         node.wait_for(lambda: node.states() == ["done"] * series, 300)
         tell(f"{kills} kills, while there were series {dict(moments)}")
         found = {(study, uid): count for study, uid, count in node.rows("SELECT study, uid, images FROM series")}
-        wrong += [f"series {number} has {found.get(study)} of {images} images" for number, study in enumerate(studies) if found.get(study) != images]
+        wrong += [
+            f"series {number} has {found.get(study)} of {images} images"
+            for number, study in enumerate(studies)
+            if found.get(study) != images
+        ]
         results = sorted(node.folder.glob("results/*/*/summary.json"))
         if len(results) != series:
             wrong.append(f"{len(results)} results of {series} series")
@@ -120,7 +129,9 @@ def killed(folder: Path, kills: int, series: int, images: int, seed: int, comman
         tell(f"{sent} result objects sent; {len(pacs.received)} came, {sum(pacs.received.values())} with repetitions")
         if len(pacs.received) != sent:
             wrong.append(f"{sent} result objects are said to be sent, {len(pacs.received)} came")
-        wrong += [f"{sop} came in {len(contents)} forms" for sop, contents in pacs.contents.items() if len(contents) > 1]
+        wrong += [
+            f"{sop} came in {len(contents)} forms" for sop, contents in pacs.contents.items() if len(contents) > 1
+        ]
     finally:
         node.kill()
         pacs.close()

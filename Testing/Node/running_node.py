@@ -1,4 +1,5 @@
-"""A node as a process of its own, for the tests and the scripts beside this file: started, asked, killed, started again."""
+"""A node as a process of its own, for the tests and the scripts beside this file: started, asked, killed, started
+again."""
 
 from __future__ import annotations
 
@@ -38,10 +39,16 @@ class RunningNode:
     def __init__(self, folder: Path, more: str = "", *, command: list[str] | None = None, **sections: dict) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder, self.port, self.page_port = folder / "node", free_port(), free_port()
-        given = {"dicom": {"port": self.port, "quiet_s": 2.0, "settle_s": 0.3, "min_free_gb": 0.0}, "page": {"port": self.page_port}}
+        given = {
+            "dicom": {"port": self.port, "quiet_s": 2.0, "settle_s": 0.3, "min_free_gb": 0.0},
+            "page": {"port": self.page_port},
+        }
         for name, values in sections.items():
             given[name] = given.get(name, {}) | values
-        tables = "".join(f"[{name}]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in values.items()) for name, values in given.items())
+        tables = "".join(
+            f"[{name}]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in values.items())
+            for name, values in given.items()
+        )
         self.configuration = folder / "node.toml"
         self.configuration.write_text(f'folder = "node"\n{tables}{more}', encoding="utf-8")
         self.log = folder / "node.log"

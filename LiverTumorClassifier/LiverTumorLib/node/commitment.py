@@ -52,7 +52,9 @@ class Committer:
         report = self._report(wish)
         kind = _SOME_MISSING if "FailedSOPSequence" in report else _ALL_THERE
         try:
-            answer, _ = association.send_n_event_report(report, kind, StorageCommitmentPushModel, StorageCommitmentPushModelInstance)
+            answer, _ = association.send_n_event_report(
+                report, kind, StorageCommitmentPushModel, StorageCommitmentPushModelInstance
+            )
             return answer.get("Status") == 0x0000
         finally:
             association.release()

@@ -40,7 +40,9 @@ _NOT_NEGATIVE = Limit("0 or more", lambda value: value >= 0)
 _PATTERN = Limit("a regular expression", _is_pattern)
 _NETWORK = Limit("an IP address or network, such as 10.1.2.3 or 10.1.2.0/24", _is_network)
 _PDU = Limit("4096 to 1048576", lambda value: 4096 <= value <= 1 << 20)
-_URL = Limit("an address that begins with http:// or https://", lambda text: re.match(r"https?://[^/]", text) is not None)
+_URL = Limit(
+    "an address that begins with http:// or https://", lambda text: re.match(r"https?://[^/]", text) is not None
+)
 _NAME = Limit("made of letters, digits, '-' and '_'", lambda text: re.fullmatch(r"[\w-]{1,40}", text) is not None)
 
 LOOPBACK = ("127.0.0.0/8", "::1/128")
@@ -98,7 +100,8 @@ class Peer:
     Attributes:
         ae_title: the calling AE title; none stands for all.
         addresses: IP addresses or networks.
-        port: where the peer listens at the address it sends from; storage commitment is answered there. 0: it asks for none.
+        port: where the peer listens at the address it sends from; storage commitment is answered there. 0: it asks for
+            none.
     """
 
     ae_title: str | None = limited(_AE_TITLE, None)
@@ -144,9 +147,10 @@ class Rules:
         axial: only axial ones.
         thickness_mm: from, to.
         images: from, to.
-        body_parts: one of these in BodyPartExamined, whatever the case; none stands for all. A series that does not say it passes.
-        description, not_description: regular expressions, whatever the case: one that the series description must hold, and none of
-            which it may.
+        body_parts: one of these in BodyPartExamined, whatever the case; none stands for all. A series that does not say
+            it passes.
+        description, not_description: regular expressions, whatever the case: one that the series description must hold,
+            and none of which it may.
     """
 
     axial: bool = True
@@ -200,7 +204,10 @@ class Page:
         if (self.certificate is None) != (self.key is None):
             raise ValueError("certificate and key go together")
         if self.port and self.token_file is None and not ipaddress.ip_address(self.address).is_loopback:
-            raise ValueError("token_file is missing, and others than this machine could see the page; write a long random text to a file")
+            raise ValueError(
+                "token_file is missing, and others than this machine could see the page; write a long random text to"
+                " a file"
+            )
 
 
 @dataclass(frozen=True)
@@ -261,7 +268,9 @@ def read_token(path: Path) -> str:
     """The secret in a file. Raises UsageError where it is too short to be one."""
     token = path.read_text(encoding="utf-8", errors="replace").strip()
     if len(token) < 16 or not token.isascii() or not token.isprintable():
-        raise UsageError(f"{path} must hold a token of at least 16 printable characters; 'openssl rand -hex 32' makes a good one.")
+        raise UsageError(
+            f"{path} must hold a token of at least 16 printable characters; 'openssl rand -hex 32' makes a good one."
+        )
     return token
 
 

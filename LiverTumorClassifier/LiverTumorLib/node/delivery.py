@@ -36,7 +36,12 @@ class Deliverer:
                 each = left.pop(0)
                 self._queue.delivered(each, verdict)
                 self._figures.sent.labels(self._target.name, "refused" if verdict else "sent").inc()
-                log("result refused" if verdict else "result sent", series=each.series, target=self._target.name, file=each.file)
+                log(
+                    "result refused" if verdict else "result sent",
+                    series=each.series,
+                    target=self._target.name,
+                    file=each.file,
+                )
         except Away as away:
             self._failures += 1
             wait = delay_s(min(self._failures - 1, max(each.tries for each in left)) if left else 0)

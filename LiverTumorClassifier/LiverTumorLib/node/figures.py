@@ -24,7 +24,9 @@ class Figures:
         }
         for name, (metric, text, labels) in counters.items():
             setattr(self, name, Counter(metric, text, labels, registry=self._registry))
-        self.seconds = Histogram("livertumor_analysis_seconds", "Time of an analysis.", buckets=_SECONDS, registry=self._registry)
+        self.seconds = Histogram(
+            "livertumor_analysis_seconds", "Time of an analysis.", buckets=_SECONDS, registry=self._registry
+        )
 
     received: Counter
     received_bytes: Counter

@@ -1,6 +1,8 @@
-"""A receiving port that hostile and broken peers cannot hold: limits on who connects, how many, how much and how slowly.
+"""A receiving port that hostile and broken peers cannot hold: limits on who connects, how many, how much and how
+slowly.
 
-pynetdicom reads what a message part's length field announces, however much and however long that takes; here each part has an end.
+pynetdicom reads what a message part's length field announces, however much and however long that takes; here each part
+has an end.
 """
 
 from __future__ import annotations
@@ -61,7 +63,8 @@ class GuardedServer(ThreadedAssociationServer):
         self.max_object, self.max_pdu, self.timeout_s = max_object, max_pdu, timeout_s
 
     def get_request(self) -> tuple[socket.socket, tuple]:
-        """As pynetdicom's, but the TLS handshake is left to the peer's own thread: a peer that does not finish it holds nobody up."""
+        """As pynetdicom's, but the TLS handshake is left to the peer's own thread: a peer that does not finish it holds
+        nobody up."""
         client, address = self.socket.accept()
         client.settimeout(self.timeout_s)
         if self.ssl_context:
@@ -118,6 +121,11 @@ def _receive(guarded: AssociationSocket, budget: Budget, max_pdu: int, timeout_s
         connection.settimeout(timeout_s)  # for what is sent
         return data
     except OSError as error:
-        log("connection cut", level="warning", address=guarded.assoc.requestor.address, why=str(error) or type(error).__name__)
+        log(
+            "connection cut",
+            level="warning",
+            address=guarded.assoc.requestor.address,
+            why=str(error) or type(error).__name__,
+        )
         guarded._shutdown_socket()
         raise

@@ -1,6 +1,7 @@
 """What the node tells its keeper: one line of JSON for each event on stderr, for journald or a container's log.
 
-A series is named by its number in the queue, a peer by its AE title and address. Nothing of a patient, and no UID, is ever logged.
+A series is named by its number in the queue, a peer by its AE title and address. Nothing of a patient, and no UID, is
+ever logged.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ def log(event: str, *, level: str = "info", **fields: object) -> None:
 
 
 def log_unforeseen(where: str, error: BaseException) -> None:
-    """Write an error that nobody has foreseen: its kind and the lines of code, not its text, which may quote a data set."""
+    """Write an error that nobody has foreseen: its kind and the lines of code, not its text, which may quote a data
+    set."""
     frames = [f"{frame.name}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)[-6:]]
     log("unforeseen", level="error", where=where, error=type(error).__name__, at=" > ".join(frames))
 

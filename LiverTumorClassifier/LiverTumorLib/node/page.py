@@ -1,4 +1,5 @@
-"""The page for people: what waits, what has come of it, and why not; rendered here, without scripts, so that any browser shows it."""
+"""The page for people: what waits, what has come of it, and why not; rendered here, without scripts, so that any
+browser shows it."""
 
 from __future__ import annotations
 
@@ -34,7 +35,8 @@ _ROWS = 100
 _LONGEST_FORM = 4096  # bytes
 _WRONG_TOKEN_S = 1.0  # a guess takes so long
 _HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src 'self'; form-action 'self'; frame-ancestors 'none'",
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src 'self'; form-action 'self';"
+    " frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
@@ -49,7 +51,12 @@ class Page:
     """
 
     def __init__(
-        self, configuration: Configuration, store: Store, queue: Queue, figures: Figures, troubles: Callable[[], list[str]]
+        self,
+        configuration: Configuration,
+        store: Store,
+        queue: Queue,
+        figures: Figures,
+        troubles: Callable[[], list[str]],
     ) -> None:
         self._configuration, self._store, self._queue, self._figures = configuration, store, queue, figures
         self._troubles = troubles
@@ -82,7 +89,9 @@ class Page:
             if not self._is_let_in(request):
                 if request.url.path == "/" or request.url.path.startswith("/series/"):
                     return RedirectResponse("/login", 303)
-                return PlainTextResponse("A token is needed: Authorization: Bearer …\n", 401, {"WWW-Authenticate": "Bearer"})
+                return PlainTextResponse(
+                    "A token is needed: Authorization: Bearer …\n", 401, {"WWW-Authenticate": "Bearer"}
+                )
             origin = request.headers.get("origin")
             if request.method == "POST" and origin != f"{request.url.scheme}://{request.headers.get('host')}":
                 return PlainTextResponse("This can be asked for on the node's own page only.\n", 403)
@@ -100,13 +109,19 @@ class Page:
     async def _login(self, request: Request) -> Response:
         wrong = False
         if request.method == "POST":
-            body = await request.body() if int(request.headers.get("content-length") or _LONGEST_FORM + 1) <= _LONGEST_FORM else b""
+            body = (
+                await request.body()
+                if int(request.headers.get("content-length") or _LONGEST_FORM + 1) <= _LONGEST_FORM
+                else b""
+            )
             shown = parse_qs(body.decode("ascii", "replace")).get("token", [""])[0].strip()
             if self._token is None or _same(shown, self._token):
                 response = RedirectResponse("/", 303)
                 if self._token is not None:
                     secure = self._configuration.page.certificate is not None
-                    response.set_cookie(_COOKIE, _pass(self._token), max_age=12 * 3600, httponly=True, samesite="strict", secure=secure)
+                    response.set_cookie(
+                        _COOKIE, _pass(self._token), max_age=12 * 3600, httponly=True, samesite="strict", secure=secure
+                    )
                 return response
             log("wrong token", level="warning", address=request.client.host if request.client else None)
             wrong = True
@@ -152,7 +167,9 @@ class Page:
 
     def _picture(self, request: Request) -> Response:
         path = case_folder(self._configuration.folder, request.path_params["id"]) / "report.png"
-        return FileResponse(path, headers=_HEADERS) if path.is_file() else PlainTextResponse("There is no picture.\n", 404)
+        return (
+            FileResponse(path, headers=_HEADERS) if path.is_file() else PlainTextResponse("There is no picture.\n", 404)
+        )
 
     def _retry(self, request: Request) -> Response:
         id = request.path_params["id"]
@@ -171,7 +188,12 @@ class Page:
     def _show(self, template: str, status: int = 200, **values: object) -> HTMLResponse:
         names = self._configuration.page.names
         text = self._templates.get_template(template).render(
-            version=__version__, ae_title=self._configuration.dicom.ae_title, names=names, states=STATES, now=time.time(), **values
+            version=__version__,
+            ae_title=self._configuration.dicom.ae_title,
+            names=names,
+            states=STATES,
+            now=time.time(),
+            **values,
         )
         return HTMLResponse(text, status, _HEADERS)
 

@@ -22,7 +22,8 @@ _MINE = "WHERE id = ? AND state = 'running' AND version = ?"  # unchanged since 
 
 
 class Queue:
-    """The queue in a file. Its methods may be called from any thread; they raise sqlite3.Error where the disk does not do what they ask.
+    """The queue in a file. Its methods may be called from any thread; they raise sqlite3.Error where the disk does not
+    do what they ask.
 
     Raises OutputError where there is no queue of this version.
     """
@@ -42,9 +43,13 @@ class Queue:
                     db.execute(f"PRAGMA user_version = {VERSION}")
             self._db.execute("SELECT count(*) FROM series").fetchone()
         except sqlite3.Error as error:
-            raise OutputError(f"{path} cannot be used as the node's queue: {error}; restore it from a backup, or move it away.") from error
+            raise OutputError(
+                f"{path} cannot be used as the node's queue: {error}; restore it from a backup, or move it away."
+            ) from error
         if version not in (0, VERSION):
-            raise OutputError(f"{path} is the queue of another version of this software; use that one, or another folder.")
+            raise OutputError(
+                f"{path} is the queue of another version of this software; use that one, or another folder."
+            )
 
     def close(self) -> None:
         """Nothing is asked after this."""
@@ -72,19 +77,26 @@ class Queue:
         row = self._one("SELECT images FROM series WHERE study = ? AND uid = ? AND purged IS NULL", study, uid)
         return 0 if row is None else row["images"]
 
-    def add_object(self, study: str, uid: str, sop: str, size: int, digest: bytes, header: dict, sender: str, due: float) -> int:
-        """Note an object whose file is on disk; its series is receiving (again), and due then. Returns the number of the series.
+    def add_object(
+        self, study: str, uid: str, sop: str, size: int, digest: bytes, header: dict, sender: str, due: float
+    ) -> int:
+        """Note an object whose file is on disk; its series is receiving (again), and due then. Returns the number of
+        the series.
 
         Raises KeyError where the series is past: its pixels were deleted between the question and now.
         """
         now = time.time()
         with self._change() as db:
-            row = db.execute("SELECT id, purged, images FROM series WHERE study = ? AND uid = ?", (study, uid)).fetchone()
+            row = db.execute(
+                "SELECT id, purged, images FROM series WHERE study = ? AND uid = ?", (study, uid)
+            ).fetchone()
             if row is None:
                 text = json.dumps(header)
                 values = (study, uid, text, sender, now, now, due)
                 columns = "study, uid, state, header, sender, received, changed, due"
-                id = db.execute(f"INSERT INTO series ({columns}) VALUES (?, ?, 'receiving', ?, ?, ?, ?, ?)", values).lastrowid
+                id = db.execute(
+                    f"INSERT INTO series ({columns}) VALUES (?, ?, 'receiving', ?, ?, ?, ?, ?)", values
+                ).lastrowid
             else:
                 id = row["id"]
                 if row["purged"] is not None:  # begins anew; the old images are known by number only
@@ -93,9 +105,9 @@ class Queue:
                 db.execute("DELETE FROM deliveries WHERE series = ?", (id,))
             db.execute("INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?)", (id, sop, size, digest))
             db.execute(
-                "UPDATE series SET state = 'receiving', reason = '', changed = ?, due = ?, tries = 0, next_try = 0, finished = NULL,"
-                " version = version + 1, (images, bytes) = (SELECT count(*), sum(o.bytes) FROM objects o WHERE o.series = series.id)"
-                " WHERE id = ?",
+                "UPDATE series SET state = 'receiving', reason = '', changed = ?, due = ?, tries = 0, next_try = 0,"
+                " finished = NULL, version = version + 1, (images, bytes) ="
+                " (SELECT count(*), sum(o.bytes) FROM objects o WHERE o.series = series.id) WHERE id = ?",
                 (now, due, id),
             )
             return id
@@ -103,7 +115,9 @@ class Queue:
     def set_due(self, ids: Sequence[int], due: float) -> None:
         """Series that are receiving count as complete then, where that is earlier than now known."""
         with self._change() as db:
-            db.executemany("UPDATE series SET due = min(due, ?) WHERE id = ? AND state = 'receiving'", [(due, id) for id in ids])
+            db.executemany(
+                "UPDATE series SET due = min(due, ?) WHERE id = ? AND state = 'receiving'", [(due, id) for id in ids]
+            )
 
     def complete(self) -> list[int]:
         """Series that are due wait for their analysis; returns their numbers."""
@@ -116,17 +130,22 @@ class Queue:
     # Analysis
 
     def claim(self) -> Series | None:
-        """The next series to analyze, which then is running. What has ended with the node before lets the others go first."""
+        """The next series to analyze, which then is running. What has ended with the node before lets the others go
+        first."""
         with self._change() as db:
             query = "SELECT id FROM series WHERE state = 'waiting' AND next_try <= ? ORDER BY begun, changed LIMIT 1"
             row = db.execute(query, (time.time(),)).fetchone()
             if row is None:
                 return None
-            db.execute("UPDATE series SET state = 'running', started = ?, begun = begun + 1 WHERE id = ?", (time.time(), row["id"]))
+            db.execute(
+                "UPDATE series SET state = 'running', started = ?, begun = begun + 1 WHERE id = ?",
+                (time.time(), row["id"]),
+            )
             return self.get(row["id"])
 
     def skip(self, series: Series, reason: str) -> bool:
-        """A series is not analyzed. As with all three that end an analysis: False where it has changed since it was claimed."""
+        """A series is not analyzed. As with all three that end an analysis: False where it has changed since it was
+        claimed."""
         return self._end(series, "skipped", reason)
 
     def fail(self, series: Series, reason: str) -> bool:
@@ -159,20 +178,30 @@ class Queue:
         """The files of one series that are due for a target."""
         query = (
             "SELECT * FROM deliveries WHERE target = ?1 AND state = 'pending' AND next_try <= ?2 AND series ="
-            " (SELECT series FROM deliveries WHERE target = ?1 AND state = 'pending' AND next_try <= ?2 ORDER BY next_try, series LIMIT 1)"
+            " (SELECT series FROM deliveries WHERE target = ?1 AND state = 'pending' AND next_try <= ?2"
+            " ORDER BY next_try, series LIMIT 1)"
         )
         return [Delivery(**row) for row in self._all(query, target, time.time())]
 
     def deliveries(self, id: int) -> list[Delivery]:
         """All of a series."""
-        return [Delivery(**row) for row in self._all("SELECT * FROM deliveries WHERE series = ? ORDER BY target, file", id)]
+        return [
+            Delivery(**row) for row in self._all("SELECT * FROM deliveries WHERE series = ? ORDER BY target, file", id)
+        ]
 
     def delivered(self, delivery: Delivery, refused: str = "") -> None:
         """A target has taken a file, or refused it for good, for a reason."""
         with self._change() as db:
             db.execute(
                 "UPDATE deliveries SET state = ?, reason = ?, sent = ? WHERE series = ? AND target = ? AND file = ?",
-                ("refused" if refused else "sent", refused, time.time(), delivery.series, delivery.target, delivery.file),
+                (
+                    "refused" if refused else "sent",
+                    refused,
+                    time.time(),
+                    delivery.series,
+                    delivery.target,
+                    delivery.file,
+                ),
             )
             self._settle(delivery.series)
 
@@ -181,7 +210,8 @@ class Queue:
         with self._change() as db:
             for each in deliveries:
                 db.execute(
-                    "UPDATE deliveries SET reason = ?, tries = tries + 1, next_try = ? WHERE series = ? AND target = ? AND file = ?",
+                    "UPDATE deliveries SET reason = ?, tries = tries + 1, next_try = ?"
+                    " WHERE series = ? AND target = ? AND file = ?",
                     (reason, time.time() + delay_s, each.series, each.target, each.file),
                 )
 
@@ -199,7 +229,9 @@ class Queue:
         rows = self._all("SELECT state, reason, target, file FROM deliveries WHERE series = ?", id)
         if any(row["state"] == "pending" for row in rows):
             return
-        refused = [f"{row['target']} refused {row['file']}: {row['reason']}" for row in rows if row["state"] == "refused"]
+        refused = [
+            f"{row['target']} refused {row['file']}: {row['reason']}" for row in rows if row["state"] == "refused"
+        ]
         state, reason = ("failed", " ".join(refused)) if refused else ("done", None)
         query = "UPDATE series SET state = ?, reason = coalesce(?, reason) WHERE id = ? AND state = 'sending'"
         self._db.execute(query, (state, reason, id))
@@ -207,7 +239,8 @@ class Queue:
     # People, and what is past
 
     def retry(self, id: int) -> bool:
-        """A person asks for it: what was refused is sent again, what was skipped or failed is looked at again. False where nothing is."""
+        """A person asks for it: what was refused is sent again, what was skipped or failed is looked at again. False
+        where nothing is."""
         with self._change() as db:
             row = db.execute("SELECT state, purged FROM series WHERE id = ?", (id,)).fetchone()
             if row is None or row["state"] not in ("skipped", "failed"):
@@ -226,8 +259,12 @@ class Queue:
         return None if row is None else _series(row)
 
     def list(self, state: str | None, limit: int, before: float | None = None) -> list[Series]:
-        """Series, that changed last first; of one state, and of those that changed before a time, where they are given."""
-        query = "SELECT * FROM series WHERE (?1 IS NULL OR state = ?1) AND (?2 IS NULL OR changed < ?2) ORDER BY changed DESC LIMIT ?3"
+        """Series, that changed last first; of one state, and of those that changed before a time, where they are
+        given."""
+        query = (
+            "SELECT * FROM series WHERE (?1 IS NULL OR state = ?1) AND (?2 IS NULL OR changed < ?2)"
+            " ORDER BY changed DESC LIMIT ?3"
+        )
         return [_series(row) for row in self._all(query, state, before, limit)]
 
     def counts(self) -> dict[str, int]:
@@ -253,10 +290,13 @@ class Queue:
 
     # Storage commitment
 
-    def ask_commitment(self, transaction_uid: str, ae_title: str, host: str, port: int, objects: Sequence[tuple[str, str]]) -> None:
+    def ask_commitment(
+        self, transaction_uid: str, ae_title: str, host: str, port: int, objects: Sequence[tuple[str, str]]
+    ) -> None:
         """Note a peer's wish."""
         with self._change() as db:
-            query = "INSERT INTO commitments (transaction_uid, ae_title, host, port, objects, asked) VALUES (?, ?, ?, ?, ?, ?)"
+            columns = "transaction_uid, ae_title, host, port, objects, asked"
+            query = f"INSERT INTO commitments ({columns}) VALUES (?, ?, ?, ?, ?, ?)"
             db.execute(query, (transaction_uid, ae_title, host, port, json.dumps(list(objects)), time.time()))
 
     def next_commitment(self) -> Commitment | None:
@@ -273,7 +313,10 @@ class Queue:
             if again_after_s is None:
                 db.execute("DELETE FROM commitments WHERE id = ?", (wish.id,))
             else:
-                db.execute("UPDATE commitments SET tries = tries + 1, next_try = ? WHERE id = ?", (time.time() + again_after_s, wish.id))
+                db.execute(
+                    "UPDATE commitments SET tries = tries + 1, next_try = ? WHERE id = ?",
+                    (time.time() + again_after_s, wish.id),
+                )
 
     def places_of(self, sop: str) -> list[tuple[str, str]]:
         """Study and series of an object whose file is here."""

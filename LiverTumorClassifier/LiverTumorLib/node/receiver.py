@@ -50,12 +50,27 @@ _SYNTAXES = [
     *JPEG2000TransferSyntaxes,
     RLELossless,
 ]
-_HEADER = ["StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SeriesDescription", "BodyPartExamined", "PatientName", "PatientID"]
+_HEADER = [
+    "StudyInstanceUID",
+    "SeriesInstanceUID",
+    "SOPInstanceUID",
+    "SeriesDescription",
+    "BodyPartExamined",
+    "PatientName",
+    "PatientID",
+]
 _LONGEST_TEXT = 64  # as DICOM's own texts of this kind
 _MOST_COMMITTED = 10_000  # objects in one wish
 
 SUCCESS = 0x0000
-_NO_ROOM, _WRONG_OBJECT, _NOT_UNDERSTOOD, _PROCESSING, _NOT_AUTHORIZED, _INVALID = 0xA700, 0xA900, 0xC000, 0x0110, 0x0124, 0x0115
+_NO_ROOM, _WRONG_OBJECT, _NOT_UNDERSTOOD, _PROCESSING, _NOT_AUTHORIZED, _INVALID = (
+    0xA700,
+    0xA900,
+    0xC000,
+    0x0110,
+    0x0124,
+    0x0115,
+)
 
 
 class _Refused(Exception):
@@ -69,7 +84,8 @@ class _Refused(Exception):
 class Receiver:
     """The port, serving from `start` to `stop`.
 
-    Raises (by `start`) BusyError where the port is taken, UsageError where the address is none of this machine or TLS cannot be set up.
+    Raises (by `start`) BusyError where the port is taken, UsageError where the address is none of this machine or TLS
+    cannot be set up.
     """
 
     def __init__(self, configuration: Configuration, store: Store, queue: Queue, figures: Figures) -> None:
@@ -131,7 +147,9 @@ class Receiver:
         """Who may send under this title from this address."""
         for peer in self._configuration.peers:
             named = peer.ae_title is None or peer.ae_title.strip() == ae_title.strip()
-            if named and any(ipaddress.ip_address(address) in ipaddress.ip_network(each, strict=False) for each in peer.addresses):
+            if named and any(
+                ipaddress.ip_address(address) in ipaddress.ip_network(each, strict=False) for each in peer.addresses
+            ):
                 return peer
         return None
 
@@ -237,10 +255,18 @@ class Receiver:
             title, address = _caller(event.assoc)
             peer = self._peer(title, address)
             if peer is None or not peer.port:
-                log("storage commitment refused", level="warning", ae_title=title, why="the peer has no port in the configuration")
+                log(
+                    "storage commitment refused",
+                    level="warning",
+                    ae_title=title,
+                    why="the peer has no port in the configuration",
+                )
                 return _NOT_AUTHORIZED, None
             wish = event.action_information
-            objects = [(str(item.ReferencedSOPClassUID), str(item.ReferencedSOPInstanceUID)) for item in wish.ReferencedSOPSequence]
+            objects = [
+                (str(item.ReferencedSOPClassUID), str(item.ReferencedSOPInstanceUID))
+                for item in wish.ReferencedSOPSequence
+            ]
             well_formed = all(is_uid(uid) for pair in objects for uid in pair) and is_uid(str(wish.TransactionUID))
             if event.action_type != 1 or not well_formed or not 0 < len(objects) <= _MOST_COMMITTED:
                 return _INVALID, None
@@ -256,8 +282,12 @@ class Receiver:
 def address_error(what: str, section: str, address: str, port: int, error: OSError) -> BusyError | UsageError:
     """Why a port cannot be opened."""
     if error.errno == errno.EADDRINUSE:
-        return BusyError(f"{what} {port} at {address} is in use by another program; end that, or choose another [{section}] port.")
-    return UsageError(f"{what} {port} at {address} cannot be opened: {error.strerror or error}; correct [{section}] address or port.")
+        return BusyError(
+            f"{what} {port} at {address} is in use by another program; end that, or choose another [{section}] port."
+        )
+    return UsageError(
+        f"{what} {port} at {address} cannot be opened: {error.strerror or error}; correct [{section}] address or port."
+    )
 
 
 def _caller(association) -> tuple[str, str]:

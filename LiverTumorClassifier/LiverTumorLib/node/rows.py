@@ -11,22 +11,26 @@ SCHEMA = """
 CREATE TABLE series (
   id INTEGER PRIMARY KEY, study TEXT NOT NULL, uid TEXT NOT NULL, state TEXT NOT NULL, reason TEXT NOT NULL DEFAULT '',
   header TEXT NOT NULL, sender TEXT NOT NULL, received REAL NOT NULL, changed REAL NOT NULL, due REAL NOT NULL,
-  started REAL, finished REAL, begun INTEGER NOT NULL DEFAULT 0, tries INTEGER NOT NULL DEFAULT 0, next_try REAL NOT NULL DEFAULT 0,
+  started REAL, finished REAL, begun INTEGER NOT NULL DEFAULT 0,
+  tries INTEGER NOT NULL DEFAULT 0, next_try REAL NOT NULL DEFAULT 0,
   version INTEGER NOT NULL DEFAULT 1, images INTEGER NOT NULL DEFAULT 0, bytes INTEGER NOT NULL DEFAULT 0,
   purged REAL, whole INTEGER NOT NULL DEFAULT 0,
   UNIQUE (study, uid));
 CREATE INDEX series_by_state ON series (state);
 CREATE TABLE objects (
-  series INTEGER NOT NULL REFERENCES series, sop TEXT NOT NULL, bytes INTEGER NOT NULL, digest BLOB NOT NULL, PRIMARY KEY (series, sop)
+  series INTEGER NOT NULL REFERENCES series, sop TEXT NOT NULL, bytes INTEGER NOT NULL, digest BLOB NOT NULL,
+  PRIMARY KEY (series, sop)
 ) WITHOUT ROWID;
 CREATE INDEX objects_by_sop ON objects (sop);
 CREATE TABLE deliveries (
-  series INTEGER NOT NULL REFERENCES series, target TEXT NOT NULL, file TEXT NOT NULL, state TEXT NOT NULL DEFAULT 'pending',
+  series INTEGER NOT NULL REFERENCES series, target TEXT NOT NULL, file TEXT NOT NULL,
+  state TEXT NOT NULL DEFAULT 'pending',
   reason TEXT NOT NULL DEFAULT '', tries INTEGER NOT NULL DEFAULT 0, next_try REAL NOT NULL DEFAULT 0, sent REAL,
   PRIMARY KEY (series, target, file)
 ) WITHOUT ROWID;
 CREATE TABLE commitments (
-  id INTEGER PRIMARY KEY, transaction_uid TEXT NOT NULL, ae_title TEXT NOT NULL, host TEXT NOT NULL, port INTEGER NOT NULL,
+  id INTEGER PRIMARY KEY, transaction_uid TEXT NOT NULL, ae_title TEXT NOT NULL, host TEXT NOT NULL,
+  port INTEGER NOT NULL,
   objects TEXT NOT NULL, tries INTEGER NOT NULL DEFAULT 0, next_try REAL NOT NULL DEFAULT 0, asked REAL NOT NULL);
 """
 
@@ -39,7 +43,8 @@ class Series:
         id: its number here, by which logs and folders name it.
         header: what its first image says: description, body_part, and patient where names are kept.
         sender: AE title that sent the first image.
-        received, changed, started, finished: first image, last image, begin and end of the analysis; seconds since 1970.
+        received, changed, started, finished: first image, last image, begin and end of the analysis; seconds since
+            1970.
         due: when it counts as complete.
         begun: how often an analysis of it was begun, also those that ended with the node.
         tries: how often its analysis failed for reasons that are not in its data.

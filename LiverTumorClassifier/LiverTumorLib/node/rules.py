@@ -33,7 +33,8 @@ def why_not(files: Sequence[Path], header: dict, rules: Rules) -> str | None:
         return "It is not axial."
     thickness = [finding.geometry.thickness_mm for finding in slices if finding.geometry.thickness_mm is not None]
     if thickness and not rules.thickness_mm[0] <= np.median(thickness) <= rules.thickness_mm[1]:
-        return f"Its slices are {np.median(thickness):g} mm thick; {rules.thickness_mm[0]:g} to {rules.thickness_mm[1]:g} mm are analyzed."
+        thin, thick = rules.thickness_mm
+        return f"Its slices are {np.median(thickness):g} mm thick; {thin:g} to {thick:g} mm are analyzed."
     part = header.get("body_part", "")
     if rules.body_parts and part and part.casefold() not in [each.casefold() for each in rules.body_parts]:
         return f"Its body part is {part}; analyzed are {', '.join(rules.body_parts)}."
@@ -52,5 +53,8 @@ def _is_axial(slices: Sequence[Finding]) -> bool:
 
 
 def _most_frequent(found: Sequence[Finding]) -> str:
-    kinds = [finding.what if finding.kind is not Kind.LOST else f"images that cannot be used ({finding.what})" for finding in found]
+    kinds = [
+        finding.what if finding.kind is not Kind.LOST else f"images that cannot be used ({finding.what})"
+        for finding in found
+    ]
     return max(set(kinds), key=kinds.count) if kinds else "no images at all"

@@ -52,7 +52,11 @@ class Node:
         check_models(chosen)
         senders = _senders(chosen)
         self._lock_file = hold_folder(chosen.folder)
-        self._queue, self._store, self._figures = Queue(chosen.folder / "queue.sqlite"), Store(chosen.folder / "objects"), Figures()
+        self._queue, self._store, self._figures = (
+            Queue(chosen.folder / "queue.sqlite"),
+            Store(chosen.folder / "objects"),
+            Figures(),
+        )
         try:
             self._store.prepare(self._queue.has_object)
             (chosen.folder / "results").mkdir(exist_ok=True)
@@ -73,7 +77,9 @@ class Node:
         for number in range(chosen.analysis.workers):
             self._repeat(f"worker {number + 1}", worker.step)
         for target, sender in senders:
-            self._repeat(f"target {target.name}", Deliverer(target, sender, chosen.folder, self._queue, self._figures).step)
+            self._repeat(
+                f"target {target.name}", Deliverer(target, sender, chosen.folder, self._queue, self._figures).step
+            )
         self._repeat("storage commitment", Committer(chosen.dicom, self._store, self._queue).step)
         self._repeat("retention", lambda: delete_past(chosen.keep, self._store, self._queue) > 0, idle_s=_RETENTION_S)
 
@@ -98,7 +104,10 @@ class Node:
         found = []
         free, least = self._store.free_bytes(), self._configuration.dicom.min_free_gb * 1e9
         if free < least:
-            found.append(f"The disk is nearly full ({free / 1e9:.1f} GB free), so objects are refused until there are {least / 1e9:g} GB.")
+            found.append(
+                f"The disk is nearly full ({free / 1e9:.1f} GB free), so objects are refused until there are"
+                f" {least / 1e9:g} GB."
+            )
         found += [f"A part of the node has ended: {thread.name}." for thread in self._threads if not thread.is_alive()]
         return found
 
@@ -108,13 +117,16 @@ class Node:
         return False
 
     def _repeat(self, name: str, step: Callable[[], bool], idle_s: float = _IDLE_S) -> None:
-        """A thread that does a step after the other, and waits where there is nothing to do; an error ends no thread."""
+        """A thread that does a step after the other, and waits where there is nothing to do; an error ends no
+        thread."""
 
         def work() -> None:
             while not self._ended.is_set():
                 try:
                     wait = 0.0 if step() else idle_s
-                except Exception as error:  # the disk, or a fault of ours: what it concerns stays as it is and is looked at again
+                except (
+                    Exception
+                ) as error:  # the disk, or a fault of ours: what it concerns stays as it is and is looked at again
                     log_unforeseen(name, error)
                     wait = _AFTER_ERROR_S
                 self._ended.wait(wait)
@@ -127,9 +139,15 @@ class Node:
         import uvicorn
 
         chosen = self._configuration.page
-        tls = {} if chosen.certificate is None else {"ssl_certfile": str(chosen.certificate), "ssl_keyfile": str(chosen.key)}
+        tls = (
+            {}
+            if chosen.certificate is None
+            else {"ssl_certfile": str(chosen.certificate), "ssl_keyfile": str(chosen.key)}
+        )
         limits = {"timeout_keep_alive": 15, "limit_concurrency": 64}
-        settings = uvicorn.Config(page.app(), log_config=None, access_log=False, server_header=False, proxy_headers=False, **limits, **tls)
+        settings = uvicorn.Config(
+            page.app(), log_config=None, access_log=False, server_header=False, proxy_headers=False, **limits, **tls
+        )
         self._server = uvicorn.Server(settings)
         thread = threading.Thread(target=self._server.run, kwargs={"sockets": [bound]}, name="page", daemon=True)
         thread.start()
@@ -142,24 +160,37 @@ class Node:
         for target, (files, _) in self._queue.pending().items():
             yield "livertumor_results_waiting", "Result objects that wait to be sent.", {"target": target}, files
         yield "livertumor_disk_free_bytes", "Room on the node's disk.", {}, self._store.free_bytes()
-        yield "livertumor_associations", "DICOM associations.", {}, self._receiver.associations if self._receiver is not None else 0
+        yield (
+            "livertumor_associations",
+            "DICOM associations.",
+            {},
+            self._receiver.associations if self._receiver is not None else 0,
+        )
         with contextlib.suppress(OSError, ValueError, IndexError):  # Linux
             pages = int(Path("/proc/self/statm").read_text().split()[1])
             yield "livertumor_resident_bytes", "Memory of the node itself.", {}, pages * os.sysconf("SC_PAGE_SIZE")
-            yield "livertumor_open_files", "Open files and connections of the node itself.", {}, len(os.listdir("/proc/self/fd"))
+            yield (
+                "livertumor_open_files",
+                "Open files and connections of the node itself.",
+                {},
+                len(os.listdir("/proc/self/fd")),
+            )
 
 
 def check(configuration: Configuration) -> list[str]:
     """See that a node could start with this configuration, without starting one; returns what is to be said of it.
 
-    Raises BusyError (a port or the folder is in use), UsageError (an address, TLS, a token), OutputError (the folder cannot be written)
-    or ModelError.
+    Raises BusyError (a port or the folder is in use), UsageError (an address, TLS, a token), OutputError (the folder
+    cannot be written) or ModelError.
     """
     quiet_others()
     check_models(configuration)
     senders = _senders(configuration)
     hold_folder(configuration.folder).close()
-    for what, section, chosen in (("The DICOM port", "dicom", configuration.dicom), ("The page's port", "page", configuration.page)):
+    for what, section, chosen in (
+        ("The DICOM port", "dicom", configuration.dicom),
+        ("The page's port", "page", configuration.page),
+    ):
         if chosen.port:
             _bind(what, section, chosen.address, chosen.port).close()
     if configuration.dicom.tls is not None:
@@ -177,7 +208,8 @@ def check(configuration: Configuration) -> list[str]:
 
 
 def check_models(configuration: Configuration) -> None:
-    """Have the models verified before the first series needs them. Raises ModelError, or RequirementError where the picture has none."""
+    """Have the models verified before the first series needs them. Raises ModelError, or RequirementError where the
+    picture has none."""
     from importlib.util import find_spec
 
     options = configuration.run_options
@@ -232,4 +264,6 @@ def _senders(configuration: Configuration) -> list[tuple[Target, Sender]]:
 
 
 def _unwritable(folder: Path, error: OSError) -> OutputError:
-    return OutputError(f"The folder {folder} cannot be written: {error.strerror or error}; mend that, or choose another.")
+    return OutputError(
+        f"The folder {folder} cannot be written: {error.strerror or error}; mend that, or choose another."
+    )

@@ -1,4 +1,5 @@
-"""Objects on disk: `objects/<study>/<series>/<object>.dcm`, named by UID, whole or not at all, and there after a power cut."""
+"""Objects on disk: `objects/<study>/<series>/<object>.dcm`, named by UID, whole or not at all, and there after a power
+cut."""
 
 from __future__ import annotations
 
@@ -34,7 +35,8 @@ class Store:
         self._incoming = folder / _INCOMING
 
     def prepare(self, is_known: Callable[[str, str, str], bool]) -> None:
-        """Make the folders, and remove what a killed node has left: half objects, and whole ones that it had not acknowledged.
+        """Make the folders, and remove what a killed node has left: half objects, and whole ones that it had not
+        acknowledged.
 
         Args:
             is_known: of study, series and object UID.

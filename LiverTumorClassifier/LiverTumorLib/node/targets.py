@@ -76,11 +76,16 @@ class DicomSender:
 
     def _associate(self, contexts: list):
         target = self._target
-        association = self._entity.associate(target.host, target.port, contexts, ae_title=target.ae_title, tls_args=self._tls)
+        association = self._entity.associate(
+            target.host, target.port, contexts, ae_title=target.ae_title, tls_args=self._tls
+        )
         if association.is_established:
             return association
         if association.is_rejected:
-            raise Away(f"it refuses the association (is {self._entity.ae_title} known there, and is {target.ae_title} its title?)")
+            raise Away(
+                f"it refuses the association (is {self._entity.ae_title} known there, and is {target.ae_title} its"
+                " title?)"
+            )
         if association.is_aborted and association.acceptor.primitive is not None and not association.accepted_contexts:
             raise Away("it takes none of the result objects")
         raise Away(f"nobody answers at {target.host}, port {target.port}")

@@ -27,5 +27,7 @@ def _context(protocol: int, tls: Tls) -> ssl.SSLContext:
         context.verify_mode = ssl.CERT_REQUIRED
     except (OSError, ValueError) as error:
         files = f"{tls.certificate}, {tls.key} and {tls.authorities}"
-        raise UsageError(f"TLS cannot be set up from {files} ({error}); they must be in PEM and belong together.") from error
+        raise UsageError(
+            f"TLS cannot be set up from {files} ({error}); they must be in PEM and belong together."
+        ) from error
     return context

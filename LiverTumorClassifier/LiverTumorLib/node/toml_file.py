@@ -1,4 +1,5 @@
-"""A TOML file becomes dataclasses: known names, right types, values in range, or one sentence that says what is wrong and where."""
+"""A TOML file becomes dataclasses: known names, right types, values in range, or one sentence that says what is wrong
+and where."""
 
 from __future__ import annotations
 
@@ -16,7 +17,14 @@ from ..suggestion import did_you_mean
 
 T = TypeVar("T")
 _LIMIT = "limit"
-_KINDS = {str: "a text", int: "a whole number", float: "a number", bool: "true or false", Path: "the name of a file", dict: "a table"}
+_KINDS = {
+    str: "a text",
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    Path: "the name of a file",
+    dict: "a table",
+}
 
 
 @dataclass(frozen=True)
@@ -38,7 +46,9 @@ def read_toml(path: Path) -> dict:
         with open(path, "rb") as file:
             return tomllib.load(file)
     except OSError as error:
-        raise UsageError(f"The configuration {path} cannot be read: {error.strerror or error}; check its name.") from error
+        raise UsageError(
+            f"The configuration {path} cannot be read: {error.strerror or error}; check its name."
+        ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"The configuration {path} is not TOML: {error}; correct that line.") from error
 
@@ -61,9 +71,15 @@ class Section:
         for name in values:
             if name not in fields:
                 raise self.wrong(f"{_at(place, name)} is not a setting; {did_you_mean(name, fields, 'known are')}")
-        given = {name: self._value(hints[name], fields[name], value, _at(place, name)) for name, value in values.items()}
+        given = {
+            name: self._value(hints[name], fields[name], value, _at(place, name)) for name, value in values.items()
+        }
         for name, field in fields.items():
-            if name not in given and field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
+            if (
+                name not in given
+                and field.default is dataclasses.MISSING
+                and field.default_factory is dataclasses.MISSING
+            ):
                 raise self.wrong(f"{_at(place, name)} is missing.")
         try:
             return kind(**given)

@@ -46,7 +46,8 @@ class Worker:
         """Analyze a series and note what has become of it, also in a word."""
         files = self._store.files(series.study, series.uid)
         if len(files) < series.whole:
-            reason = f"Its pixels had been deleted when {len(files)} of {series.whole} images came again; send the whole series."
+            came = f"{len(files)} of {series.whole} images came again"
+            reason = f"Its pixels had been deleted when {came}; send the whole series."
             return "skipped" if self._queue.skip(series, reason) else "overtaken"
         try:
             reason = why_not(files, series.header, self._configuration.rules)
@@ -60,7 +61,13 @@ class Worker:
                 return "failed" if self._queue.fail(series, str(error)) else "overtaken"
             if not self._queue.retry_later(series, str(error), delay_s(series.tries)):
                 return "overtaken"
-            log("analysis put off", level="warning", series=series.id, error=type(error).__name__, tries=series.tries + 1)
+            log(
+                "analysis put off",
+                level="warning",
+                series=series.id,
+                error=type(error).__name__,
+                tries=series.tries + 1,
+            )
             return "put off"
         results = result_files(self._configuration.folder, series.id)
         targets = [target.name for target in self._configuration.targets]
@@ -68,9 +75,15 @@ class Worker:
         return "done" if self._queue.finish(series, [file.name for file in results], targets, note) else "overtaken"
 
     def _analyze(self, series: Series) -> None:
-        """Have the results of a series in its folder; they are not made again where they are there. Raises LiverTumorError."""
+        """Have the results of a series in its folder; they are not made again where they are there. Raises
+        LiverTumorError."""
         case = Case(case_name(series.id), self._store.folder(series.study, series.uid), is_dicom=True)
-        batch = Batch("segment", self._configuration.run_options, series_folder(self._configuration.folder, series.id), overwrite=True)
+        batch = Batch(
+            "segment",
+            self._configuration.run_options,
+            series_folder(self._configuration.folder, series.id),
+            overwrite=True,
+        )
         batch.run([case], Display(quiet=True, stream=io.StringIO()))
 
 

@@ -281,8 +281,8 @@ def _padded(text: str) -> bytes:
 
 
 _SHARES = {
-    "honest": 30, "same_twice": 5, "echo": 5, "wrong_called": 5, "wrong_calling": 5, "unknown_service": 5, "path_as_uid": 5,
-    "other_uid": 5,
+    "honest": 30, "same_twice": 5, "echo": 5, "wrong_called": 5, "wrong_calling": 5, "unknown_service": 5,
+    "path_as_uid": 5, "other_uid": 5,
     "short_pixels": 4, "damaged": 8, "strange_commitment": 3, "garbage": 8, "http": 2, "nothing": 4, "huge_part": 3,
     "half_object": 8,
     "huge_element": 2, "slow": 2, "silent": 2, "many_at_once": 1,

@@ -13,8 +13,8 @@ def add_parser(subparsers) -> None:
     parser = subparsers.add_parser(
         "listen",
         help="receive CT from a PACS, analyze it, send the results back",
-        description="A DICOM node: receives CT, analyzes what its rules choose, sends the results to other nodes, shows a"
-        " page. Runs until it is stopped; whatever ends it, it goes on where it was.",
+        description="A DICOM node: receives CT, analyzes what its rules choose, sends the results to other nodes, shows"
+        " a page. Runs until it is stopped; whatever ends it, it goes on where it was.",
     )
     parser.add_argument("configuration", metavar="CONFIG", type=Path, help="TOML file; Docs/hospital.md explains it")
     parser.add_argument(

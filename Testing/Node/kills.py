@@ -28,8 +28,8 @@ _config.LOG_HANDLER_LEVEL = "none"
 class Pacs:
     """A node that gets the results, in memory; `received` counts each object by UID."""
 
-    def __init__(self) -> None:
-        self.port, self.received = free_port(), Counter()
+    def __init__(self, port: int | None = None) -> None:
+        self.port, self.received = port or free_port(), Counter()
         self.contents: dict[str, set[bytes]] = {}
         entity = AE("PACS")
         for context in _everything():

@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
@@ -89,8 +90,11 @@ class RunningNode:
 
     def ask(self, path: str) -> str:
         """What the page says."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.page_port}{path}", timeout=20) as answer:
-            return answer.read().decode()
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.page_port}{path}", timeout=20) as answer:
+                return answer.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.read().decode()
 
     def figure(self, name: str) -> float:
         """A figure of /metrics, without labels."""
@@ -132,6 +136,17 @@ def small_object(study: str, series: str, k: int = 0, size: int = 16, **tags: ob
         "Modality": "CT",
         "PatientID": "P1",
         "PatientName": "Secret^Name",
+        "PatientBirthDate": "",
+        "PatientSex": "",
+        "StudyDate": "20260101",
+        "StudyTime": "120000",
+        "StudyID": "1",
+        "AccessionNumber": "",
+        "ReferringPhysicianName": "",
+        "Manufacturer": "",
+        "SeriesNumber": "2",
+        "InstanceNumber": k + 1,
+        "FrameOfReferenceUID": f"{series[:60]}.1" if series else "",
         "SeriesDescription": "Abdomen",
         "ImagePositionPatient": [0.0, 0.0, 5.0 * k],
         "ImageOrientationPatient": [1.0, 0, 0, 0, 1, 0],

@@ -176,12 +176,12 @@ class Queue:
 
     def next_delivery(self, target: str) -> list[Delivery]:
         """The files of one series that are due for a target."""
-        query = (
-            "SELECT * FROM deliveries WHERE target = ?1 AND state = 'pending' AND next_try <= ?2 AND series ="
-            " (SELECT series FROM deliveries WHERE target = ?1 AND state = 'pending' AND next_try <= ?2"
-            " ORDER BY next_try, series LIMIT 1)"
-        )
-        return [Delivery(**row) for row in self._all(query, target, time.time())]
+        due = "FROM deliveries WHERE target = ? AND state = 'pending' AND next_try <= ?"
+        first = self._one(f"SELECT series {due} ORDER BY next_try, series LIMIT 1", target, time.time())
+        if first is None:
+            return []
+        rows = self._all(f"SELECT * {due} AND series = ? ORDER BY file", target, time.time(), first["series"])
+        return [Delivery(**row) for row in rows]
 
     def deliveries(self, id: int) -> list[Delivery]:
         """All of a series."""
@@ -261,11 +261,11 @@ class Queue:
     def list(self, state: str | None, limit: int, before: float | None = None) -> list[Series]:
         """Series, that changed last first; of one state, and of those that changed before a time, where they are
         given."""
-        query = (
-            "SELECT * FROM series WHERE (?1 IS NULL OR state = ?1) AND (?2 IS NULL OR changed < ?2)"
-            " ORDER BY changed DESC LIMIT ?3"
+        where = "(? IS NULL OR state = ?) AND (? IS NULL OR changed < ?)"
+        rows = self._all(
+            f"SELECT * FROM series WHERE {where} ORDER BY changed DESC LIMIT ?", state, state, before, before, limit
         )
-        return [_series(row) for row in self._all(query, state, before, limit)]
+        return [_series(row) for row in rows]
 
     def counts(self) -> dict[str, int]:
         """How many series there are in each state."""

@@ -125,7 +125,7 @@ class Receiver:
                 request_handler=GuardedHandler,
             )
         except OSError as error:
-            raise address_error("the DICOM port", "dicom", chosen.address, chosen.port, error) from error
+            raise address_error("The DICOM port", "dicom", chosen.address, chosen.port, error) from error
         networks = [network for peer in self._configuration.peers for network in peer.addresses]
         server.limit(networks, int(chosen.max_object_mb * 1e6), chosen.max_pdu, chosen.timeout_s)
         entity._servers.append(server)

@@ -166,9 +166,8 @@ def measured(folder: Path, studies: int, shape: tuple[int, int, int], workers: i
             begin = time.monotonic()
             for number in range(studies):
                 storescu(folder / f"study{number}", pacs.port)
-            tell(
-                f"{studies} studies of {shape[2]}x{shape[1]}x{shape[0]} sent by storescu: {time.monotonic() - begin:.1f} s"
-            )
+            size = "x".join(map(str, reversed(shape)))
+            tell(f"{studies} studies of {size} sent by storescu: {time.monotonic() - begin:.1f} s")
             open_studies = list(uids)
             while open_studies:
                 time.sleep(0.25)

@@ -123,7 +123,9 @@ class RunningNode:
 
 
 def small_object(study: str, series: str, k: int = 0, size: int = 16, **tags: object) -> FileDataset:
-    """A CT slice that is big enough to be one."""
+    """A CT slice that is big enough to be one, with a bright spot in it."""
+    pixels = np.full((size, size), 1080, "<u2")
+    pixels[size // 2 - 2 : size // 2 + 2, size // 2 - 2 : size // 2 + 2] = 1300 + k
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = CTImageStorage, generate_uid()
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
@@ -162,7 +164,7 @@ def small_object(study: str, series: str, k: int = 0, size: int = 16, **tags: ob
         "PixelRepresentation": 0,
         "RescaleSlope": "1",
         "RescaleIntercept": "-1024",
-        "PixelData": np.full((size, size), 1100 + k, "<u2").tobytes(),
+        "PixelData": pixels.tobytes(),
     } | tags
     for name, value in values.items():
         setattr(data, name, value)

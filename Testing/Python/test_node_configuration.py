@@ -85,10 +85,8 @@ def test_a_mistake_is_told_in_one_sentence(tmp_path, capsys, text, told):
 
 def test_a_short_token_is_none(tmp_path, capsys):
     (tmp_path / "token").write_text("short")
-    path = written(
-        tmp_path,
-        f'folder = "x"\n[page]\ntoken_file = "token"\nport = 0\n[[targets]]\nname = "a"\nurl = "http://127.0.0.1:9"\ntoken_file = "token"',
-    )
+    target = '[[targets]]\nname = "a"\nurl = "http://127.0.0.1:9"\ntoken_file = "token"\n'
+    path = written(tmp_path, 'folder = "x"\n[page]\ntoken_file = "token"\nport = 0\n' + target)
     assert main(["listen", str(path), "--check"]) == 2
     assert "at least 16 printable characters" in capsys.readouterr().err
 

@@ -52,14 +52,14 @@ def series(images, **tags):
 
 def test_series_are_received_analyzed_or_skipped_with_the_reason(tmp_path):
     with RunningNode(
-        tmp_path, command=TASKS, rules=SMALL | {"not_description": ["ung"], "body_parts": ["liver"]}
+        tmp_path, command=TASKS, rules=SMALL | {"not_description": ["ct"], "body_parts": ["liver"]}
     ) as node:
         sets = {
             "": series(4, BodyPartExamined="LIVER"),
             "It has 2 slices; 3 to 100 are analyzed.": series(2),
             "It is not axial.": series(4, ImageOrientationPatient=[1.0, 0, 0, 0, 0, -1]),
             "Its slices are 20 mm thick; 0 to 10 mm are analyzed.": series(4, SliceThickness="20"),
-            "Its description 'Lung' has the pattern 'ung' of rules.not_description.": series(4, SeriesDescription="Lung"),
+            "Its description 'CT' has the pattern 'ct' of rules.not_description.": series(4, SeriesDescription="CT"),
             "Its body part is HEAD; analyzed are liver.": series(4, BodyPartExamined="HEAD"),
             "It has no CT slices, but localizers.": series(4, ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"]),
         }  # fmt: skip

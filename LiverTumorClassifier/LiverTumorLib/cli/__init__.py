@@ -28,6 +28,7 @@ COMMANDS = (
     "LiverTumorLib.cli.demo",
     "LiverTumorLib.cli.listen",
     "LiverTumorLib.cli.models",
+    "LiverTumorLib.cli.view",
     "CompressionTrainerLib.workflow.command",
     "CompressionTrainerLib.stages.prepare",
     "CompressionTrainerLib.stages.evaluate",

@@ -82,9 +82,9 @@ def cached_slices(case: LabeledCase, spec: InputSpec, cache: str | Path) -> Case
 
 def training_canvas(volume: CTVolume, liver: np.ndarray, spec: InputSpec) -> tuple[Canvas, float]:
     """The canvas and offset as of `lay_canvas`, the canvas grown by BORDER pixels on every side."""
-    frame, offset_hu = lay_canvas(spec, volume, liver)
-    rows, columns = frame.size
-    return replace(frame, size=(rows + 2 * BORDER, columns + 2 * BORDER)), offset_hu
+    canvas, offset_hu = lay_canvas(spec, volume, liver)
+    rows, columns = canvas.size
+    return replace(canvas, size=(rows + 2 * BORDER, columns + 2 * BORDER)), offset_hu
 
 
 def _read_meta(folder: Path) -> dict | None:
@@ -104,10 +104,10 @@ def _write_slices(case: LabeledCase, spec: InputSpec, folder: Path, source: list
         raise InputError(
             f"{case.mask} is empty, so there is no liver to look into; take the right mask, or leave the case out."
         )
-    frame, offset_hu = training_canvas(volume, mask, spec)
-    arrays = {"image": network_slices(volume, frame, spec.window_hu, offset_hu=offset_hu, filters=spec.filters)}
+    canvas, offset_hu = training_canvas(volume, mask, spec)
+    arrays = {"image": network_slices(volume, canvas, spec.window_hu, offset_hu=offset_hu, filters=spec.filters)}
     for name, truth in (("liver", mask > 0), ("tumor", mask == TUMOR)):
-        arrays[name] = np.rint(frame.sample(truth.astype(np.float32) * 255)).clip(0, 255).astype(np.uint8)
+        arrays[name] = np.rint(canvas.sample(truth.astype(np.float32) * 255)).clip(0, 255).astype(np.uint8)
     for name, array in arrays.items():
         with atomic_path(folder / f"{name}.npy") as temporary:
             np.save(temporary, array)

@@ -103,12 +103,12 @@ def phantom_slices(spec: InputSpec, count: int = 12) -> list[np.ndarray]:
     """Slices of a phantom through its liver as a network of this input sees them, float32 (rows, columns, 3) in [-1,
     1]."""
     volume, labels = make_phantom(shape=(50, 192, 192))
-    frame, offset_hu = lay_canvas(spec, volume, labels)
-    canvas = network_slices(volume, frame, spec.window_hu, offset_hu=offset_hu, filters=spec.filters)
+    canvas, offset_hu = lay_canvas(spec, volume, labels)
+    images = network_slices(volume, canvas, spec.window_hu, offset_hu=offset_hu, filters=spec.filters)
     inside = np.flatnonzero(labels.any(axis=(1, 2)))
     shown = inside[np.linspace(0, len(inside) - 1, count).astype(int)]
     offset = spec.neighbor_mm / float(volume.spacing[2])
-    return [neighbor_channels(canvas, k, offset).astype(np.float32) / 127.5 - 1 for k in shown]
+    return [neighbor_channels(images, k, offset).astype(np.float32) / 127.5 - 1 for k in shown]
 
 
 def _take_and_give_floats(graph, image: dict, outputs: list[dict]) -> None:

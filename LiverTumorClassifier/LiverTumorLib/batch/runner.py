@@ -15,9 +15,10 @@ from ..atomic import printable
 from ..errors import Cancelled, LiverTumorError, OutputError, RequirementError, SomeCasesFailed, WorkerError
 from ..files import write_table
 from ..files.held import remove_abandoned
-from ..files.tables import SUMMARY_COLUMNS, summary_row
+from ..files.tables import summary_row
 from ..jobs import Source, start_job
 from ..models.catalogue import get_bundle
+from ..records.columns import SUMMARY_COLUMNS, headers
 from ..records.options import RunOptions
 from ..records.results import CaseResult
 from .cases import Case
@@ -37,7 +38,7 @@ from .folder import (
 from .log import unexpected, with_log
 
 TABLE = "cases.csv"
-TABLE_COLUMNS = [*SUMMARY_COLUMNS.values(), "seconds", "status", "reason", "input"]
+TABLE_COLUMNS = [*headers(SUMMARY_COLUMNS), "seconds", "status", "reason", "input"]
 
 
 @dataclass(frozen=True)
@@ -232,7 +233,12 @@ def _done_row(summary: dict) -> dict:
 
 
 def _failure_row(case: Case, error: LiverTumorError) -> dict:
-    return {SUMMARY_COLUMNS["name"]: case.name, "status": "failed", "reason": str(error), "input": printable(case.path)}
+    return {
+        SUMMARY_COLUMNS[0].header: case.name,
+        "status": "failed",
+        "reason": str(error),
+        "input": printable(case.path),
+    }
 
 
 def _describe(result: CaseResult) -> str:

@@ -165,7 +165,7 @@ def region_canvas(
 
 def network_slices(
     volume: CTVolume,
-    frame: Canvas,
+    canvas: Canvas,
     window_hu: tuple[float, float],
     ks: np.ndarray | None = None,
     offset_hu: float = 0.0,
@@ -176,7 +176,7 @@ def network_slices(
 
     Args:
         volume: CT in axial order.
-        frame: the canvas.
+        canvas: where the slices are brought to.
         window_hu: HU shown as 0 and as 255.
         ks: which slices; all when None.
         offset_hu: added to what the window shows, see `liver_offset`.
@@ -196,13 +196,13 @@ def network_slices(
         return np.clip(block, 0, WHITE, out=block)
 
     ks = np.arange(volume.shape[0]) if ks is None else ks
-    out = np.empty((len(ks), *frame.size), np.uint8)
+    out = np.empty((len(ks), *canvas.size), np.uint8)
     for start in range(0, len(ks), 16):  # small blocks: a float copy of a whole scan would not fit an ordinary computer
         block = volume.array[ks[start : start + 16]]
         if filters:
-            shown = frame.sample(apply_filters(windowed(block.astype(np.float32)), filters, frame.voxel_mm))
+            shown = canvas.sample(apply_filters(windowed(block.astype(np.float32)), filters, canvas.voxel_mm))
         else:
-            shown = frame.sample(block, windowed)
+            shown = canvas.sample(block, windowed)
         out[start : start + 16] = np.rint(np.clip(shown, 0, WHITE))
     return out
 

@@ -190,8 +190,6 @@ def _oriented_image(labels: np.ndarray, ijk_to_ras: np.ndarray):
 
 
 def _set_geometry(image, ijk_to_ras: np.ndarray) -> None:
-    import vtk
+    import slicer
 
-    matrix = vtk.vtkMatrix4x4()
-    matrix.DeepCopy(ijk_to_ras.ravel().tolist())
-    image.SetGeometryFromImageToWorldMatrix(matrix)
+    image.SetGeometryFromImageToWorldMatrix(slicer.util.vtkMatrixFromArray(ijk_to_ras))

@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING
 
 from ..ct import CTVolume
 from ..errors import InputError
-from ..files import tables
 from ..jobs import start_job
 from ..jobs.remaining import RemainingTime
+from ..records.columns import SUMMARY_COLUMNS
 from ..records.options import CaseOutput, Progress, RunOptions
 from ..records.results import CaseResult
 from .nodes import companion_node, no_leftovers, one_update, place_beside
 from .results import CaseNodes, check_present
 from .serving import ServedRun
-from .tables import SUMMARY_COLUMNS, fill_table, summary_row
+from .tables import fill_table, summary_row
 from .volumes import ct_from_node, transform_between
 
 if TYPE_CHECKING:
@@ -203,6 +203,6 @@ def _follow(node, browser) -> None:
 def _frame_table(owner, results: list[CaseResult], frames: Frames):
     table = companion_node(owner, FRAMES_ROLE, "vtkMRMLTableNode", f"{frames.node.GetName()} frames")
     rows = [summary_row(frames.name(number), result.summary) for number, result in enumerate(results)]
-    fill_table(table, SUMMARY_COLUMNS, rows, tables.SUMMARY_COLUMNS)
+    fill_table(table, SUMMARY_COLUMNS, rows)
     place_beside(table, frames.node)
     return table

@@ -42,7 +42,7 @@ class EdgeMaps(RestoredMaps):
         from scipy.ndimage import gaussian_filter
 
         sigma = (0, SMOOTH_MM / float(self.volume.spacing[1]), SMOOTH_MM / float(self.volume.spacing[0]))
-        restore = self.slope.frame.restore
+        restore = self.slope.canvas.restore
         for (start, slope), (_, intercept) in zip(self.slope.blocks(), self.intercept.blocks(), strict=True):
             block = restore(intercept, shape)
             # Smoothing the whole of each slice would take most of the time.
@@ -57,7 +57,7 @@ def along_edges(maps: SliceMaps, volume: CTVolume) -> EdgeMaps:
     """Maps of a volume in axial order, along the volume's edges."""
     from scipy.ndimage import uniform_filter
 
-    pixels = 2 * round((AROUND_MM / maps.frame.spacing_mm - 1) / 2) + 1
+    pixels = 2 * round((AROUND_MM / maps.canvas.spacing_mm - 1) / 2) + 1
 
     def around(values: NDArray[np.float32]) -> NDArray[np.float32]:
         return uniform_filter(values, (0, pixels, pixels), mode="nearest")

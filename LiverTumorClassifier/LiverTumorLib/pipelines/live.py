@@ -51,9 +51,9 @@ class SliceScorer:
         self._logits = np.full(volume.shape[0], np.nan, np.float32)
         if not len(self._scored):
             return
-        frame, offset_hu = lay_canvas(spec, volume, labels)
-        self._canvas = prepared_slices(spec, volume, frame, offset_hu, report)
-        self._frame, self._labels = frame, labels if spec.region == "liver" else None
+        canvas, offset_hu = lay_canvas(spec, volume, labels)
+        self._images = prepared_slices(spec, volume, canvas, offset_hu, report)
+        self._canvas, self._labels = canvas, labels if spec.region == "liver" else None
 
     def score(self, k: int) -> float:
         """Probability (0 to 1) that axial slice `k` shows tumor, 0 by rule in a slice without liver."""
@@ -65,8 +65,8 @@ class SliceScorer:
         ]
         new = np.unique(around[np.isnan(self._logits[around])])
         if len(new):
-            outputs = self._session.predict_all([neighbor_channels(self._canvas, each, self._offset) for each in new])
-            liver = None if self._labels is None else self._frame.sample(self._labels[new] > 0)
+            outputs = self._session.predict_all([neighbor_channels(self._images, each, self._offset) for each in new])
+            liver = None if self._labels is None else self._canvas.sample(self._labels[new] > 0)
             self._logits[new] = slice_logits(outputs, liver)
         logit = smoothed_logits(self._logits[around], self._slice_mm)[self._reach]
         return float(calibrated(logit, self._session.bundle.manifest.calibration))

@@ -56,8 +56,8 @@ def segment_liver(run: Run, volume: CTVolume, options: RunOptions) -> tuple[np.n
 def find_liver(session: Session, volume: CTVolume, threshold: float, report: Report) -> tuple[EdgeMaps | None, float]:
     """Liver probability of a volume in axial order, cleaned to one liver, along the volume's edges, and its mean in the
     liver; None, 0 when there is none."""
-    frame, _ = lay_canvas(session.bundle.manifest.input, volume, None)
-    found = map_slices(session, volume, frame, range(volume.shape[0]), report)
+    canvas, _ = lay_canvas(session.bundle.manifest.input, volume, None)
+    found = map_slices(session, volume, canvas, range(volume.shape[0]), report)
     liver = clean_liver(found.smoothed(SMOOTH_MM, float(volume.spacing[2])), threshold)
     if liver is None:
         return None, 0.0
@@ -73,7 +73,7 @@ def clean_liver(found: SliceMaps, threshold: float) -> SliceMaps | None:
     from scipy.ndimage import binary_dilation
 
     region = _largest_component(found.maps >= threshold)
-    if region is None or region.sum(axis=(1, 2)).max() * found.frame.spacing_mm**2 < SMALLEST_LIVER_MM2:
+    if region is None or region.sum(axis=(1, 2)).max() * found.canvas.spacing_mm**2 < SMALLEST_LIVER_MM2:
         return None
     used = np.flatnonzero(region.any(axis=(1, 2)))
     part = slice(max(used[0] - 1, 0), used[-1] + 2)
@@ -82,7 +82,7 @@ def clean_liver(found: SliceMaps, threshold: float) -> SliceMaps | None:
     doubtful = maps < threshold
     # Well above the threshold, or rounding in the interpolation would leave specks in what was filled.
     filled = np.where(region & doubtful, (1 + threshold) / 2, maps)
-    return SliceMaps(found.ks[part], np.where(region | (near & doubtful), filled, 0).astype(np.float32), found.frame)
+    return SliceMaps(found.ks[part], np.where(region | (near & doubtful), filled, 0).astype(np.float32), found.canvas)
 
 
 def _largest_component(mask: np.ndarray) -> np.ndarray | None:

@@ -57,24 +57,24 @@ class SliceMaps(RestoredMaps):
         ks: (n,) axial indices of the mapped slices, ascending; the maps stand for all slices from the first to the last
           of them.
         maps: float32 (n, rows, columns) in 0..1.
-        frame: the canvas the maps lie on.
+        canvas: the canvas the maps lie on.
     """
 
     ks: NDArray[np.integer]
     maps: NDArray[np.float32]
-    frame: Canvas
+    canvas: Canvas
 
     def restored(self, shape: tuple[int, int], least: float) -> Iterator[tuple[int, NDArray[np.float32]]]:
         for start, block in self.blocks():
             if block.max() >= least:
-                yield start, self.frame.restore(block, shape)
+                yield start, self.canvas.restore(block, shape)
 
     def at(self, kji: NDArray[np.integer]) -> NDArray[np.float32]:
         """Probability at axial voxel coordinates (n, 3), (k, j, i) order, taken from the nearest mapped slice and
         canvas pixel."""
         nearest = np.searchsorted((self.ks[1:] + self.ks[:-1]) / 2, kji[:, 0])
-        pixel = [np.rint(self.frame.pixel(axis, kji[:, axis + 1])).astype(int) for axis in (0, 1)]
-        rows, columns = (np.clip(p, 0, n - 1) for p, n in zip(pixel, self.frame.size, strict=True))
+        pixel = [np.rint(self.canvas.pixel(axis, kji[:, axis + 1])).astype(int) for axis in (0, 1)]
+        rows, columns = (np.clip(p, 0, n - 1) for p, n in zip(pixel, self.canvas.size, strict=True))
         values: NDArray[np.float32] = self.maps[nearest, rows, columns]
         return values
 
@@ -83,14 +83,14 @@ class SliceMaps(RestoredMaps):
         pixels, like the maps."""
         shown = np.empty(self.maps.shape, np.float32)
         for start in range(0, len(self.ks), _BLOCK):
-            shown[start : start + _BLOCK] = self.frame.sample(array[self.ks[start : start + _BLOCK]], change)
+            shown[start : start + _BLOCK] = self.canvas.sample(array[self.ks[start : start + _BLOCK]], change)
         return shown
 
     def smoothed(self, sigma_mm: tuple[float, float], slice_mm: float) -> SliceMaps:
         """These maps after `smoothed`; axial slices are `slice_mm` apart."""
         step = self.ks[1] - self.ks[0] if len(self.ks) > 1 else 1
         return SliceMaps(
-            self.ks, smoothed(self.maps, sigma_mm, (slice_mm * float(step), self.frame.spacing_mm)), self.frame
+            self.ks, smoothed(self.maps, sigma_mm, (slice_mm * float(step), self.canvas.spacing_mm)), self.canvas
         )
 
     def blocks(self) -> Iterator[tuple[int, NDArray[np.float32]]]:

@@ -28,17 +28,17 @@ PREPARATION = 0.3
 
 
 def map_slices(
-    session: Session, volume: CTVolume, frame: Canvas, ks: range, report: Report, offset_hu: float = 0.0
+    session: Session, volume: CTVolume, canvas: Canvas, ks: range, report: Report, offset_hu: float = 0.0
 ) -> SliceMaps:
     """Probability maps that stand for the axial slices `ks` (consecutive) of a volume in axial order.
 
     `report` is called with the done fraction and may raise to stop the run; `offset_hu` as for `network_slices`.
     """
     shown = _shown_slices(ks, volume.spacing[2])
-    maps = np.empty((len(shown), *frame.size), np.float32)
-    for start, (output, *_) in _predictions(session, volume, frame, shown, report, offset_hu):
+    maps = np.empty((len(shown), *canvas.size), np.float32)
+    for start, (output, *_) in _predictions(session, volume, canvas, shown, report, offset_hu):
         maps[start : start + len(output)] = output[..., 0]
-    return SliceMaps(shown, maps, frame)
+    return SliceMaps(shown, maps, canvas)
 
 
 def score_slices(
@@ -50,11 +50,11 @@ def score_slices(
     `labels` (k, j, i), above 0 in the liver, lie on the volume's grid; a network of the liver region needs them.
     """
     spec = session.bundle.manifest.input
-    frame, offset_hu = lay_canvas(spec, volume, labels)
+    canvas, offset_hu = lay_canvas(spec, volume, labels)
     logits = np.empty(len(ks), np.float32)
-    for start, outputs in _predictions(session, volume, frame, ks, report, offset_hu):
+    for start, outputs in _predictions(session, volume, canvas, ks, report, offset_hu):
         block = ks[start : start + len(outputs[0])]
-        liver = frame.sample(labels[block] > 0) if spec.region == "liver" and labels is not None else None
+        liver = canvas.sample(labels[block] > 0) if spec.region == "liver" and labels is not None else None
         logits[start : start + len(block)] = slice_logits(outputs, liver)
     return calibrated(smoothed_logits(logits, float(volume.spacing[2])), session.bundle.manifest.calibration)
 
@@ -121,16 +121,16 @@ def _shown_slices(ks: range, slice_mm: float) -> np.ndarray:
 
 
 def prepared_slices(
-    spec: InputSpec, volume: CTVolume, frame: Canvas, offset_hu: float, report: Report, ks: np.ndarray | None = None
+    spec: InputSpec, volume: CTVolume, canvas: Canvas, offset_hu: float, report: Report, ks: np.ndarray | None = None
 ) -> NDArray[np.uint8]:
     """The slices `ks` (all when None) on a network's canvas, uint8 (n, rows, columns); `report` as for `map_slices`."""
     ks = np.arange(volume.shape[0]) if ks is None else ks
-    canvas = np.empty((len(ks), *spec.size), np.uint8)
+    images = np.empty((len(ks), *spec.size), np.uint8)
     for start in range(0, len(ks), _PREPARED):
         report(start / len(ks))
         block = slice(start, start + _PREPARED)
-        canvas[block] = network_slices(volume, frame, spec.window_hu, ks[block], offset_hu, spec.filters)
-    return canvas
+        images[block] = network_slices(volume, canvas, spec.window_hu, ks[block], offset_hu, spec.filters)
+    return images
 
 
 def part_of(report: Report, first: float, last: float) -> Report:
@@ -139,7 +139,7 @@ def part_of(report: Report, first: float, last: float) -> Report:
 
 
 def _predictions(
-    session: Session, volume: CTVolume, frame: Canvas, ks: np.ndarray, report: Report, offset_hu: float = 0.0
+    session: Session, volume: CTVolume, canvas: Canvas, ks: np.ndarray, report: Report, offset_hu: float = 0.0
 ) -> Iterator[tuple[int, list[NDArray[np.float32]]]]:
     """Yield (position in ks, all raw outputs) a few slices at a time."""
     spec = session.bundle.manifest.input
@@ -147,13 +147,13 @@ def _predictions(
     reach = int(np.ceil(offset))
     first = max(0, int(ks[0]) - reach)
     last = min(volume.shape[0] - 1, int(ks[-1]) + reach)
-    canvas = prepared_slices(
-        spec, volume, frame, offset_hu, part_of(report, 0, PREPARATION), np.arange(first, last + 1)
+    images = prepared_slices(
+        spec, volume, canvas, offset_hu, part_of(report, 0, PREPARATION), np.arange(first, last + 1)
     )
     report = part_of(report, PREPARATION, 1)
     for start in range(0, len(ks), STEP):
         report(start / len(ks))
         yield (
             start,
-            session.predict_all([neighbor_channels(canvas, k - first, offset) for k in ks[start : start + STEP]]),
+            session.predict_all([neighbor_channels(images, k - first, offset) for k in ks[start : start + STEP]]),
         )

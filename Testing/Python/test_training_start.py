@@ -116,7 +116,7 @@ def test_layers_of_a_run_are_found_by_their_names(data, tmp_path):
             network(slices.replace("width = 0.35", 'architecture = "vgg16"\nwidth = 0.125')), run / "best.weights.h5"
         )
     (run / "best.weights.h5").rename(tmp_path / "alone.weights.h5")
-    with pytest.raises(InputError, match=r"lies beside no run\.json"):
+    with pytest.raises(InputError, match=r"has no run\.json beside it"):
         load_start(other, tmp_path / "alone.weights.h5")
 
 

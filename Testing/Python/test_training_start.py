@@ -156,7 +156,7 @@ def test_a_model_of_another_network_is_refused(tmp_path):
         TINY.format(task="liver", region="body").replace("[network]", '[network]\narchitecture = "unet"')
     )
     config = load_config(tmp_path / "unet.toml")
-    with pytest.raises(UsageError, match="No layer of .*model.tflite is like one of this network"):
+    with pytest.raises(UsageError, match="No layer of .*model.tflite matches one of this network"):
         load_start(build_network(config), start_file("liver-roi"))
 
 

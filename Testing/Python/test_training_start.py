@@ -164,7 +164,7 @@ def test_a_workflow_from_a_model_that_knows_the_val_patients_is_refused_before_i
     split = load_split(CONFIGS.parents[1] / "data/splits/lits17-subset.json", tmp_path)
     workflow = load_workflow("best", "liver-roi", {"start": start_file("liver-roi")})
     with pytest.raises(
-        UsageError, match="trained on the cases .* of 'val', so that they would say nothing about new patients"
+        UsageError, match="trained on the cases .* of 'val', so figures on them would say nothing about new patients"
     ):
         check_files(workflow, split)
     check_files(workflow, None)

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..ct import CTVolume
 from ..ct.canvas import lay_canvas
-from ..ct.region import bounding_box, component_sizes
+from ..ct.region import bounding_box, components, fill_holes
 from ..models.session import Session
 from ..records.options import RunOptions
 from ..records.results import LIVER
@@ -87,12 +87,10 @@ def clean_liver(found: SliceMaps, threshold: float) -> SliceMaps | None:
 def _largest_component(mask: np.ndarray) -> np.ndarray | None:
     """Largest component, connected by faces, of a (k, j, i) mask, its holes filled in every slice; None when the mask
     is empty."""
-    from scipy.ndimage import binary_fill_holes, label
-
-    numbered, count = label(mask)
-    if not count:
+    found = components(mask, faces_only=True)
+    if not len(found.sizes):
         return None
-    region = numbered == component_sizes(numbered)[1:].argmax() + 1
-    for plane in region[bounding_box(region)]:
-        plane[:] = binary_fill_holes(plane)
+    region = mask.copy()
+    region.ravel()[found.voxels(np.arange(len(found.sizes)) != found.sizes.argmax())] = False
+    fill_holes(region[bounding_box(region)])
     return region

@@ -28,7 +28,7 @@ def bounding_box(mask: np.ndarray) -> tuple[slice, slice, slice] | None:
 
 
 def outermost(mask: np.ndarray, outside: bool) -> np.ndarray:
-    """The voxels of a 3-D bool mask that have a neighbor, by a face, that is not in it; beyond the array all is `outside`."""
+    """The voxels of a 3-D bool mask that have a neighbor, by a face, not in it; beyond the array all is `outside`."""
     inner = mask.copy()
     for axis in range(mask.ndim):
         of_mask, of_inner = np.moveaxis(mask, axis, 0), np.moveaxis(inner, axis, 0)
@@ -57,7 +57,7 @@ class Components:
     sizes: np.ndarray
 
     def voxels(self, wanted: np.ndarray) -> np.ndarray:
-        """Ascending indices into the flattened mask of all voxels of some parts; `wanted` holds a bool for each part."""
+        """Ascending indices into the flattened mask of the voxels of some parts; `wanted` holds a bool for each part."""
         runs = wanted[self.parts]
         lengths = self.lengths[runs]
         before = np.cumsum(lengths) - lengths
@@ -127,7 +127,7 @@ def _touches(
 
 
 def _joined(count: int, firsts: np.ndarray, seconds: np.ndarray) -> np.ndarray:
-    """For each of `count` things the number of its group, when those pairs belong together; by the groups' first things."""
+    """For each of `count` things the number of its group, where those pairs belong together; groups as they begin."""
     root = np.arange(count)
     while len(firsts):
         one, other = root[firsts], root[seconds]

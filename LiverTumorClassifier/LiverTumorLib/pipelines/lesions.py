@@ -115,7 +115,8 @@ def _lesion(
     box = tuple(slice(first, first + length) for first, length in zip(corner, own.shape, strict=True))
     kji = np.argwhere(own) + corner
     hu = volume.array[box][own].astype(np.float64)
-    longest, perpendicular, diameter_slice = _largest_diameters(own, (float(volume.spacing[1]), float(volume.spacing[0])))
+    voxel_mm = (float(volume.spacing[1]), float(volume.spacing[0]))
+    longest, perpendicular, diameter_slice = _largest_diameters(own, voxel_mm)
     return Lesion(
         id=0,
         volume_ml=round(len(kji) * volume.voxel_ml, 4),
@@ -135,11 +136,11 @@ def _lesion(
 
 
 def _largest_diameters(own: np.ndarray, voxel_mm: tuple[float, float]) -> tuple[float, float, int]:
-    """The axial diameters of the slice of a lesion that has the longest, and that slice; later ones where they are equal."""
+    """The axial diameters of the slice of a lesion that has the longest, and that slice; of equal ones the later."""
     largest = (0.0, 0.0, 0)
     extents = [np.ptp(_ends_of_rows(plane), axis=0) * voxel_mm for plane in own]
     for k in np.argsort([-np.hypot(*extent) for extent in extents], kind="stable"):
-        if max(np.hypot(*extents[k]), *voxel_mm) + 1e-9 < largest[0]:  # no longer line fits into this slice and the ones left
+        if max(np.hypot(*extents[k]), *voxel_mm) + 1e-9 < largest[0]:  # nor into any slice that is left
             break
         largest = max(largest, (*axial_diameters(own[k], voxel_mm), int(k)))
     return largest

@@ -57,7 +57,7 @@ class Components:
     sizes: np.ndarray
 
     def voxels(self, wanted: np.ndarray) -> np.ndarray:
-        """Ascending indices into the flattened mask of the voxels of some parts; `wanted` holds a bool for each part."""
+        """Ascending indices into the flattened mask of the voxels of parts; `wanted` holds a bool for each part."""
         runs = wanted[self.parts]
         lengths = self.lengths[runs]
         before = np.cumsum(lengths) - lengths

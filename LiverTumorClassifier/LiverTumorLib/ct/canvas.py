@@ -195,8 +195,8 @@ def network_slices(
         RequirementError: SimpleITK, which one of the filters needs, is not installed.
     """
     low, high = window_hu
-    # First the window, then the offset, then the ends of gray, in one clip: a scan that was stored clipped to the window
-    # must look like one that was not.
+    # First the window, then the offset, then the ends of gray, all in one clip: a scan that was stored clipped to the
+    # window must look like one that was not.
     least, most = max(low, low - offset_hu), min(high, high - offset_hu)
 
     def windowed(image: np.ndarray) -> np.ndarray:

@@ -90,12 +90,13 @@ class SliceMaps(RestoredMaps):
         pixels, like the maps."""
         return self.frame.sample([array[k] for k in self.ks], change)
 
-    def smoothed(self, sigma_mm: tuple[float, float], slice_mm: float) -> SliceMaps:
-        """These maps after `smoothed`; axial slices are `slice_mm` apart."""
-        step = self.ks[1] - self.ks[0] if len(self.ks) > 1 else 1
-        return SliceMaps(
-            self.ks, smoothed(self.maps, sigma_mm, (slice_mm * float(step), self.frame.spacing_mm)), self.frame
-        )
+    def smoothed(self, sigma_mm: tuple[float, float], slice_mm: float, part: Box | None = None) -> SliceMaps:
+        """These maps after `smoothed`; axial slices are `slice_mm` apart. Where a `part` is given, all else is 0."""
+        step = float(self.ks[1] - self.ks[0]) if len(self.ks) > 1 else 1.0
+        part = part or (slice(None),) * 3
+        maps = np.zeros_like(self.maps)
+        maps[part] = smoothed(self.maps[part], sigma_mm, (slice_mm * step, self.frame.spacing_mm))
+        return SliceMaps(self.ks, maps, self.frame)
 
     def blocks(self) -> Iterator[tuple[int, np.ndarray]]:
         """(first axial index, maps of consecutive slices on the canvas) from the first to the last slice."""

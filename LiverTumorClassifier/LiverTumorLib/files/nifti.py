@@ -11,6 +11,7 @@ import numpy as np
 from ..ct.volume import CTVolume
 from ..errors import InputError, RequirementError
 from .kinds import is_gzip
+from .nifti_header import NIFTI_1, NIFTI_2, number_type
 from .stored import DAMAGE, MOST_BEHIND, MOST_PACKED_CT, check_grid, check_size, read_behind, read_hu, unpacked
 
 _SIZES = {348: 352, 540: 544}  # bytes of the header -> where the voxels of a single file begin at the earliest
@@ -24,7 +25,7 @@ def import_nibabel():
     try:
         import nibabel
     except ImportError:
-        raise RequirementError("Reading and writing NIfTI needs nibabel: pip install nibabel.") from None
+        raise RequirementError("Writing NIfTI needs nibabel: pip install nibabel.") from None
     return nibabel
 
 
@@ -46,7 +47,7 @@ def read_nifti(path: Path, name: str, most_packed: float = MOST_PACKED_CT) -> CT
     try:
         with unpacked(path, None if packed is None else "deflate") as file:
             header, start = _header(file, path)
-            shape, notes = _three(header.get_data_shape(), path)
+            shape, notes = _three(tuple(header["dim"][1 : header["dim"][0] + 1].tolist()), path)
             dtype, (slope, intercept) = _values(header, path)
             affine, place_notes = affine_of(header, path)
             planes = (shape[2], shape[1], shape[0])
@@ -68,7 +69,6 @@ def read_nifti(path: Path, name: str, most_packed: float = MOST_PACKED_CT) -> CT
 
 def _header(file, path: Path):
     """The header of a single-file NIfTI-1 or NIfTI-2, unchecked, and where its voxels begin at the earliest."""
-    nibabel = import_nibabel()
     head = file.read(348)
     size = (
         int.from_bytes(head[:4], "little")
@@ -78,10 +78,10 @@ def _header(file, path: Path):
     if size not in _SIZES:
         raise InputError(f"{path} is damaged, incomplete or no NIfTI file; copy or export it again.")
     head += file.read(size - 348)
-    kind, endian = (nibabel.Nifti1Header if size == 348 else nibabel.Nifti2Header), "<" if head[:2] != b"\0\0" else ">"
+    kind = (NIFTI_1 if size == 348 else NIFTI_2).newbyteorder("<" if head[:2] != b"\0\0" else ">")
     if len(head) < size:
         raise InputError(f"{path} is damaged, incomplete or no NIfTI file; copy or export it again.")
-    header = kind(head, endian, check=False)
+    header = np.frombuffer(head, kind)[0]
     magic = bytes(header["magic"])[:3]
     if magic in (b"ni1", b"ni2"):
         raise InputError(
@@ -112,14 +112,13 @@ def _three(shape: tuple[int, ...], path: Path) -> tuple[tuple[int, int, int], tu
 
 def _values(header, path: Path) -> tuple[np.dtype, tuple[float, float]]:
     """Number type, and slope and intercept of the stored values; 0 and NaN as slope mean that there are none."""
-    nibabel = import_nibabel()
     try:
-        dtype = header.get_data_dtype()
-    except (nibabel.spatialimages.HeaderDataError, KeyError) as error:
+        dtype = number_type(header)
+    except KeyError as error:
         raise InputError(
             f"{path} has values of a type that NIfTI does not know; its header is damaged, export it again."
         ) from error
-    if dtype.kind not in "buif":
+    if dtype is None:
         raise InputError(f"{path} holds color or complex values; a CT in Hounsfield units is needed.")
     slope, intercept = float(header["scl_slope"]), float(header["scl_inter"])
     if slope == 0 or math.isnan(slope):

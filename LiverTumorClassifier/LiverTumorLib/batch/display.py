@@ -9,6 +9,7 @@ import shutil
 import sys
 from typing import TextIO
 
+from ..jobs.protocol import WRITING
 from ..jobs.remaining import duration
 
 _UNSEEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
@@ -61,8 +62,8 @@ class Display:
         self._width = len(line)
 
     def event(self, event: dict) -> None:
-        """Show an event of a job, but not that it is over: writing the results comes after it."""
-        if event["event"] == "progress" and event["fraction"] < 1:
+        """Show an event of a job, but not that the analysis is over: writing its results comes after it."""
+        if event["event"] == "progress" and (event["fraction"] < 1 or event["stage"] == WRITING):
             self.progress(event["stage"], event["fraction"], event["message"], event["remaining_s"])
 
     def say(self, text: str) -> None:

@@ -16,9 +16,9 @@ from ..errors import Cancelled, LiverTumorError, OutputError, RequirementError, 
 from ..files import write_table
 from ..files.held import remove_abandoned
 from ..files.tables import SUMMARY_COLUMNS, summary_row
-from ..jobs import Source, start_job
+from ..jobs import Source, Writer, start_job
 from ..models.catalogue import get_bundle
-from ..records.options import RunOptions
+from ..records.options import CaseOutput, RunOptions
 from ..records.results import CaseResult
 from .cases import Case
 from .display import Display
@@ -31,7 +31,6 @@ from .folder import (
     make_origin,
     read_summary,
     staged,
-    write_files,
     write_summary,
 )
 from .log import unexpected, with_log
@@ -166,22 +165,25 @@ class Batch:
         else:
             display.say(f"{case.name}: already done, in {folder}")
             return _done_row(summary)
-        source = Source((os.fspath(case.path), self.series if case.is_dicom else None), name=case.name)
-        output = start_job(self.task, source, self.options, on_event=display.event).wait()
-        volume = output.volume
-        display.progress("writing", message="writing the results")
         with staged(folder, keep) as stage:
-            write_files(stage, case.name, output, volume.ijk_to_ras, nifti=self.nifti)
-            if self.picture:
-                from ..report import case_picture
-
-                case_picture(stage / "report.png", volume, output, truth=self.truths.get(case.name))
+            output = self._work(case, stage, display)
             seconds = time.monotonic() - begin
             write_summary(stage, output, origin, seconds)
         display.say(f"{_describe(output.result)} ({seconds:.1f} s, in {folder})")
-        for note in [*volume.notes, *(note for note in output.result.summary.notes if note not in volume.notes)]:
+        for note in output.result.summary.notes:
             display.say(f"  {note}")
         return _done_row(read_summary(folder))
+
+    def _work(self, case: Case, stage: Path, display: Display) -> CaseOutput:
+        """Analyze a case and write its files into a folder, all in a child; only the figures come back."""
+        truth = None
+        if case.name in self.truths:
+            truth = os.fspath(stage.with_name("truth.npy"))
+            np.save(truth, self.truths[case.name])
+        arguments = {"folder": os.fspath(stage), "name": case.name, "nifti": self.nifti, "picture": self.picture}
+        writer = Writer("LiverTumorLib.batch.writing:write_case", arguments | {"truth": truth})
+        source = Source((os.fspath(case.path), self.series if case.is_dicom else None), name=case.name)
+        return start_job(self.task, source, self.options, on_event=display.event, writer=writer).wait()
 
     def _models(self) -> list[dict]:
         """The bundles this run uses, verified, as they are written into the summaries."""

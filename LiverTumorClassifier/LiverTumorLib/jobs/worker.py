@@ -20,8 +20,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..errors import Cancelled, LiverTumorError, UsageError, WorkerError
+from ..records.options import CaseOutput
 from .dialog import Dialog
-from .protocol import JobRecord, read_job, save_output
+from .protocol import WRITING, JobRecord, read_job, save_output
 from .remaining import RemainingTime
 from .source import Source, find, read_source
 
@@ -109,6 +110,10 @@ def main(arguments: list[str]) -> int:
         if isinstance(job.volume, Source) and output.volume is None:
             output.volume = volume
         progress.check()
+        if job.writer is not None:
+            progress(WRITING, 1.0, "Writing the results")
+            find(job.writer.entry)(output, **job.writer.arguments)
+            output = CaseOutput(output.result)
         save_output(output, job.output)
         progress.check()
         channel.send(event="result", folder=str(job.output))

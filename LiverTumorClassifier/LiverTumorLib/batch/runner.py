@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import os
 import time
-from dataclasses import dataclass, field
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -16,12 +17,13 @@ from ..errors import Cancelled, LiverTumorError, OutputError, RequirementError, 
 from ..files import write_table
 from ..files.held import remove_abandoned
 from ..files.tables import SUMMARY_COLUMNS, summary_row
-from ..jobs import Source, Writer, start_job
+from ..jobs import Job, Source, WarmJob, WarmWorkers, Writer, start_job
 from ..models.catalogue import get_bundle
-from ..records.options import CaseOutput, RunOptions
+from ..models.session import available_threads
+from ..records.options import RunOptions
 from ..records.results import CaseResult
 from .cases import Case
-from .display import Display
+from .display import CaseDisplay, Display
 from .folder import (
     UNFINISHED,
     changed_files,
@@ -34,6 +36,7 @@ from .folder import (
     write_summary,
 )
 from .log import unexpected, with_log
+from .schedule import at_once
 
 TABLE = "cases.csv"
 TABLE_COLUMNS = [*SUMMARY_COLUMNS.values(), "seconds", "status", "reason", "input"]
@@ -50,6 +53,7 @@ class Batch:
         picture: write the one-page picture.
         series: which DICOM series of a folder.
         overwrite: replace results of other inputs or options.
+        at_once: how many cases are worked on at once; they share the threads.
         truths: label arrays on the grid of a case, by its name, to be drawn into its picture.
     """
 
@@ -60,6 +64,7 @@ class Batch:
     picture: bool = True
     series: str | None = None
     overwrite: bool = False
+    at_once: int = 1
     truths: dict[str, np.ndarray] = field(default_factory=dict)
 
     def run(self, cases: list[Case], display: Display) -> None:
@@ -78,22 +83,24 @@ class Batch:
         failed: dict[str, LiverTumorError] = {}
         table = _done_rows(self.out)
         finished, unwritten = 0, None
+        workers = WarmWorkers()
+        start = workers.start if len(cases) > 1 else start_job
+        count = min(self.at_once, len(cases))
+        works = (
+            (case, self._case(case, models, start, count, CaseDisplay(display, number, len(cases), case.name)))
+            for number, case in enumerate(cases, 1)
+        )
         try:
-            for number, case in enumerate(cases, 1):
-                display.begin(number, len(cases), case.name)
-                try:
-                    table[case.name] = self._run_case(case, models, display)
+            for case, outcome in at_once(count, works):
+                if not isinstance(outcome, Exception):
+                    table[case.name] = outcome
                     finished += 1
-                except Cancelled:
-                    raise
-                except LiverTumorError as error:
-                    failed[case.name] = with_log(error)
-                except Exception as error:
-                    failed[case.name] = unexpected(error)
-                if case.name in failed:
-                    table.setdefault(case.name, _failure_row(case, failed[case.name]))  # what is there already stays
+                else:
+                    known = isinstance(outcome, LiverTumorError)
+                    failed[case.name] = error = with_log(outcome) if known else unexpected(outcome)
+                    table.setdefault(case.name, _failure_row(case, error))  # what is there already stays
                     if len(cases) > 1:
-                        display.warn(f"{case.name}: failed. {failed[case.name]}")
+                        display.warn(f"{case.name}: failed. {error}")
                 unwritten = self._write_table(table)
             unwritten = self._write_table(table | _done_rows(self.out))  # also what another run has done meanwhile
         except (KeyboardInterrupt, Cancelled):
@@ -103,6 +110,7 @@ class Batch:
                 f"Stopped; {finished} of {len(cases)} cases are done, the same command continues with the rest."
             ) from None
         finally:
+            workers.close()
             display.clear()
         if len(cases) == 1 and failed:
             raise failed[cases[0].name]
@@ -142,9 +150,12 @@ class Batch:
                 f"The output folder {self.out} cannot be written: {error.strerror or error}; choose another."
             ) from error
 
-    def _run_case(self, case: Case, models: list[dict], display: Display) -> dict:
-        """Do one case, unless it is done; returns its row of the table."""
+    def _case(
+        self, case: Case, models: list[dict], start: Callable[..., Job | WarmJob], count: int, display: CaseDisplay
+    ) -> Generator[Job | WarmJob, None, dict]:
+        """Do one case, unless it is done, as one of `count` at once; yields the job that does it, returns its row."""
         begin = time.monotonic()
+        display.begin()
         folder = self.out / case.name
         extras = {"nifti": self.nifti, "picture": self.picture, "series": self.series if case.is_dicom else None}
         if folder == case.path or folder in case.path.parents:
@@ -166,7 +177,9 @@ class Batch:
             display.say(f"{case.name}: already done, in {folder}")
             return _done_row(summary)
         with staged(folder, keep) as stage:
-            output = self._work(case, stage, display)
+            job = self._start(case, stage, start, count, display)
+            yield job
+            output = job.output()
             seconds = time.monotonic() - begin
             write_summary(stage, output, origin, seconds)
         display.say(f"{_describe(output.result)} ({seconds:.1f} s, in {folder})")
@@ -174,7 +187,9 @@ class Batch:
             display.say(f"  {note}")
         return _done_row(read_summary(folder))
 
-    def _work(self, case: Case, stage: Path, display: Display) -> CaseOutput:
+    def _start(
+        self, case: Case, stage: Path, start: Callable[..., Job | WarmJob], count: int, display: CaseDisplay
+    ) -> Job | WarmJob:
         """Analyze a case and write its files into a folder, all in a child; only the figures come back."""
         truth = None
         if case.name in self.truths:
@@ -183,7 +198,10 @@ class Batch:
         arguments = {"folder": os.fspath(stage), "name": case.name, "nifti": self.nifti, "picture": self.picture}
         writer = Writer("LiverTumorLib.batch.writing:write_case", arguments | {"truth": truth})
         source = Source((os.fspath(case.path), self.series if case.is_dicom else None), name=case.name)
-        return start_job(self.task, source, self.options, on_event=display.event, writer=writer).wait()
+        options = self.options
+        if count > 1:
+            options = replace(options, threads=max(1, (options.threads or available_threads()) // count))
+        return start(self.task, source, options, on_event=display.event, writer=writer)
 
     def _models(self) -> list[dict]:
         """The bundles this run uses, verified, as they are written into the summaries."""

@@ -11,7 +11,8 @@ the files that the worker reads itself, see `source`), and `output/`. The worker
     see `dialog` {"event": "error", "kind": name of a class of errors.py, "message": str}   the last line of one that
     did not
 
-Closing the worker's stdin stops it.
+Closing the worker's stdin stops it. A worker that does several jobs (see `warm`) is told the paths of their job files
+on stdin, and ends each with an answer: "kind" is null where it went well, and with "message" as of an error where not.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ TASKS = {
     "evidence": "LiverTumorLib.pipelines.evidence:map_evidence",
     "read": "LiverTumorLib.jobs.protocol:hand_over",
 }
+JOBS_IN = "--jobs-in"  # a worker's argument before the folder of the jobs that it will be told
 WRITING = "writing"  # the stage of a `Writer`
 DIALOGS = {"live"}  # tasks that are asked questions while they run
 RESULT_FILE, ARRAY = "result.json", "volume.npy"
@@ -256,6 +258,11 @@ def _load_volume(folder: Path, described: dict, mmap_mode: str | None = None) ->
 def worker_command(job_file: str | Path, python: Sequence[str] | None = None) -> list[str]:
     """The command line of the child; `python` is the interpreter with its own arguments, by default the running one."""
     return [*(python or [sys.executable]), "-m", "LiverTumorLib.jobs.worker", str(job_file)]
+
+
+def warm_worker_command(folder: Path, python: Sequence[str] | None = None) -> list[str]:
+    """As `worker_command`, for a child that is told its jobs on stdin, one after another; they lie in `folder`."""
+    return [*worker_command(JOBS_IN, python), str(folder)]
 
 
 def worker_environment(base: Mapping[str, str] | None = None) -> dict[str, str]:

@@ -12,18 +12,29 @@ from pathlib import Path
 
 import numpy as np
 
+from .. import __version__
 from ..atomic import printable
-from ..errors import Cancelled, LiverTumorError, OutputError, RequirementError, SomeCasesFailed
+from ..errors import (
+    Cancelled,
+    LiverTumorError,
+    OutputError,
+    ReaderError,
+    RequirementError,
+    SomeCasesFailed,
+)
 from ..files import write_table
 from ..files.held import remove_abandoned
-from ..files.tables import SUMMARY_COLUMNS, summary_row
+from ..files.tables import summary_row
 from ..jobs import Job, Source, WarmJob, WarmWorkers, Writer, start_job
+from ..jobs.source import memory_limit
 from ..models.catalogue import get_bundle
 from ..models.session import available_threads
+from ..records.columns import SUMMARY_COLUMNS, headers
 from ..records.options import RunOptions
 from ..records.results import CaseResult
 from .cases import Case
 from .display import CaseDisplay, Display
+from .fallen import FallenReaders
 from .folder import (
     UNFINISHED,
     changed_files,
@@ -39,7 +50,7 @@ from .log import unexpected, with_log
 from .schedule import at_once
 
 TABLE = "cases.csv"
-TABLE_COLUMNS = [*SUMMARY_COLUMNS.values(), "seconds", "status", "reason", "input"]
+TABLE_COLUMNS = [*headers(SUMMARY_COLUMNS), "seconds", "status", "reason", "input"]
 
 
 @dataclass(frozen=True)
@@ -160,9 +171,8 @@ class Batch:
         extras = {"nifti": self.nifti, "picture": self.picture, "series": self.series if case.is_dicom else None}
         if folder == case.path or folder in case.path.parents:
             raise OutputError(f"The results would lie among the input's own files, in {folder}; choose another --out.")
-        origin = make_origin(
-            self.task, fingerprint(case.path, case.is_dicom, self.out), self.options.to_dict(), models, extras
-        )
+        taken_from = fingerprint(case.path, case.is_dicom, self.out)
+        origin = make_origin(self.task, taken_from, self.options.to_dict(), models, extras)
         summary, keep = read_summary(folder), []
         if summary is None or summary["origin"] != origin:
             check_free(folder, case.name, self.overwrite)
@@ -176,16 +186,25 @@ class Batch:
         else:
             display.say(f"{case.name}: already done, in {folder}")
             return _done_row(summary)
+        # What a reader has fallen on before is not tried again.
+        series = self.series if case.is_dicom else None
+        attempt = {"input": taken_from, "series": series, "version": __version__, "memory": memory_limit()}
+        fallen = FallenReaders(self.out)
+        fallen.check(attempt)
         with staged(folder, keep) as stage:
-            job = self._start(case, stage, start, count, display)
-            yield job
-            output = job.output()
+            try:
+                job = self._start(case, stage, start, count, display)
+                yield job
+                output = job.output()
+            except ReaderError as error:
+                fallen.add(attempt, error)
+                raise
             seconds = time.monotonic() - begin
-            write_summary(stage, output, origin, seconds)
+            summary = write_summary(stage, output, origin, seconds)
         display.say(f"{_describe(output.result)} ({seconds:.1f} s, in {folder})")
         for note in output.result.summary.notes:
             display.say(f"  {note}")
-        return _done_row(read_summary(folder))
+        return _done_row(summary)
 
     def _start(
         self, case: Case, stage: Path, start: Callable[..., Job | WarmJob], count: int, display: CaseDisplay
@@ -250,7 +269,12 @@ def _done_row(summary: dict) -> dict:
 
 
 def _failure_row(case: Case, error: LiverTumorError) -> dict:
-    return {SUMMARY_COLUMNS["name"]: case.name, "status": "failed", "reason": str(error), "input": printable(case.path)}
+    return {
+        SUMMARY_COLUMNS[0].header: case.name,
+        "status": "failed",
+        "reason": str(error),
+        "input": printable(case.path),
+    }
 
 
 def _describe(result: CaseResult) -> str:

@@ -12,16 +12,17 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .filters import WHITE, Filters, apply_filters, check_filters
-from .region import bounding_box
+from .region import box_of
 from .volume import CTVolume
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
 BODY_HU = 0.0  # soft tissue lies above, fat and air below
-# a region's canvas moves and grows in steps of this, so that a stray pixel of the region does not move it
+# A region's canvas moves and grows in steps of this, so that a stray pixel of the region does not move it.
 SNAP_MM = 4.0
 LARGEST_SIZE, SHORTEST_MM, LONGEST_MM = 4096, 0.01, 1000.0
 
@@ -98,8 +99,10 @@ class Canvas:
     voxel_mm: tuple[float, float]
 
     def sample(
-        self, slices: np.ndarray | Sequence[np.ndarray], change: Callable[[np.ndarray], np.ndarray] | None = None
-    ) -> np.ndarray:
+        self,
+        slices: np.ndarray | Sequence[np.ndarray],
+        change: Callable[[NDArray[np.float32]], np.ndarray] | None = None,
+    ) -> NDArray[np.float32]:
         """Resample n (j, i) images of one shape, whose outside is 0, onto the canvas: (n, rows, columns) float32.
 
         Coarser canvases average (triangle filter as wide as a canvas pixel), so that noise does not alias.
@@ -115,14 +118,14 @@ class Canvas:
             out[:] = _resampled(under if change is None else change(under), by_row, by_column)
         return sampled
 
-    def restore(self, maps: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    def restore(self, maps: np.ndarray, shape: tuple[int, int]) -> NDArray[np.float32]:
         """Bring (n, rows, columns) maps back to slices of `shape` (j, i) by linear interpolation; 0 off the canvas."""
         part, (rows, columns) = self.restore_part(maps, shape)
         whole = np.zeros((len(maps), *shape), np.float32)
         whole[:, rows, columns] = part
         return whole
 
-    def restore_part(self, maps: np.ndarray, shape: tuple[int, int]) -> tuple[np.ndarray, tuple[slice, slice]]:
+    def restore_part(self, maps: np.ndarray, shape: tuple[int, int]) -> tuple[NDArray[np.float32], tuple[slice, slice]]:
         """As `restore`, but only the part of the slices that lies under the canvas, and its rows and columns."""
         (by_row, rows), (by_column, columns) = (_back_weights(self, axis, shape[axis]) for axis in (0, 1))
         part = np.empty((len(maps), by_row.shape[0], by_column.shape[0]), np.float32)
@@ -139,22 +142,17 @@ class Canvas:
         size = rows.stop - rows.start, columns.stop - columns.start
         return Canvas(size, self.spacing_mm, (center[0], center[1]), self.voxel_mm)
 
-    def pixel(self, axis: int, voxels: np.ndarray) -> np.ndarray:
+    def pixel(self, axis: int, voxels: np.ndarray) -> NDArray[np.floating]:
         """Canvas coordinate along `axis` (0 rows, 1 columns) of voxel coordinates (j or i)."""
         return (voxels - self.center[axis]) * self.voxel_mm[axis] / self.spacing_mm + (self.size[axis] - 1) / 2
-
-    def _positions(self, axis: int) -> np.ndarray:
-        """Voxel coordinate under each canvas pixel of one axis."""
-        offsets = np.arange(self.size[axis]) - (self.size[axis] - 1) / 2
-        return self.center[axis] + offsets * self.spacing_mm / self.voxel_mm[axis]
 
 
 def body_canvas(volume: CTVolume, size: tuple[int, int], spacing_mm: float) -> Canvas:
     """The canvas centered on the patient's soft tissue, wherever the patient lies in the scan."""
     step = max(1, volume.shape[0] // 40)
     tissue = volume.array[::step] > BODY_HU
-    center = tuple(_centroid(tissue.sum(axis=(0, other))) for other in (2, 1))
-    return Canvas(tuple(size), spacing_mm, center, _in_plane(volume))
+    center = _centroid(tissue.sum(axis=(0, 2))), _centroid(tissue.sum(axis=(0, 1)))
+    return Canvas((size[0], size[1]), spacing_mm, center, _in_plane(volume))
 
 
 def region_canvas(
@@ -169,23 +167,23 @@ def region_canvas(
         center.append(round((used[0] + used[-1]) / 2 / step) * step)
         extents.append(math.ceil((used[-1] - used[0] + 1) * voxel_mm[axis - 1] / SNAP_MM + 1) * SNAP_MM + 2 * margin_mm)
     needed = max(extent / pixels for extent, pixels in zip(extents, size, strict=True))
-    return Canvas(tuple(size), max(spacing_mm, needed), tuple(center), voxel_mm)
+    return Canvas((size[0], size[1]), max(spacing_mm, needed), (center[0], center[1]), voxel_mm)
 
 
 def network_slices(
     volume: CTVolume,
-    frame: Canvas,
+    canvas: Canvas,
     window_hu: tuple[float, float],
     ks: np.ndarray | None = None,
     offset_hu: float = 0.0,
     filters: Filters = (),
-) -> np.ndarray:
+) -> NDArray[np.uint8]:
     """Axial slices as a network sees them, one channel: uint8 (n, rows, columns), 0 = window's low end and off the
     scan.
 
     Args:
         volume: CT in axial order.
-        frame: the canvas.
+        canvas: where the slices are brought to.
         window_hu: HU shown as 0 and as 255.
         ks: which slices; all when None.
         offset_hu: added to what the window shows, see `liver_offset`.
@@ -199,22 +197,21 @@ def network_slices(
     # window must look like one that was not.
     least, most = max(low, low - offset_hu), min(high, high - offset_hu)
 
-    def windowed(image: np.ndarray) -> np.ndarray:
+    def windowed(image: NDArray[np.float32]) -> NDArray[np.float32]:
         np.clip(image, least, most, out=image)
         image += offset_hu - low
         image *= WHITE / (high - low)
         return image
 
     ks = np.arange(volume.shape[0]) if ks is None else ks
-    out = np.empty((len(ks), *frame.size), np.uint8)
-    for k, shown in zip(
-        ks, out, strict=True
-    ):  # one by one: a float copy of a whole scan would not fit an ordinary computer
+    out = np.empty((len(ks), *canvas.size), np.uint8)
+    # One by one: a float copy of a whole scan would not fit an ordinary computer, nor that of some slices its cache.
+    for k, shown in zip(ks, out, strict=True):
         if filters:
             gray = windowed(volume.array[k : k + 1].astype(np.float32))
-            pixels = frame.sample(apply_filters(gray, filters, frame.voxel_mm))[0]
+            pixels = canvas.sample(apply_filters(gray, filters, canvas.voxel_mm))[0]
         else:
-            pixels = frame.sample(volume.array[k : k + 1], windowed)[0]
+            pixels = canvas.sample(volume.array[k : k + 1], windowed)[0]
         np.rint(np.clip(pixels, 0, WHITE, out=pixels), out=shown, casting="unsafe")
     return out
 
@@ -227,7 +224,7 @@ def liver_offset(volume: CTVolume, liver: np.ndarray, liver_hu: float | None) ->
     """
     if liver_hu is None:
         return 0.0
-    box = bounding_box(liver)  # a mask of the whole of a long scan would take hundreds of megabytes
+    box = box_of(liver)  # a mask of the whole of a long scan would take hundreds of megabytes
     return liver_hu - float(np.median(volume.array[box][liver[box] > 0]))
 
 
@@ -245,9 +242,9 @@ def _slice_at(slices: np.ndarray, k: float) -> np.ndarray:
     below = int(k)
     part = k - below
     if part < 1e-3:
-        return slices[below]
-    mixed = slices[below] * np.float32(1 - part) + slices[below + 1] * np.float32(part)
-    return np.rint(mixed).astype(slices.dtype)
+        return np.asarray(slices[below])
+    mixed: NDArray[np.floating] = slices[below] * np.float32(1 - part) + slices[below + 1] * np.float32(part)
+    return np.asarray(np.rint(mixed), slices.dtype)
 
 
 @lru_cache(maxsize=32)
@@ -271,7 +268,7 @@ def _back_weights(frame: Canvas, axis: int, length: int) -> tuple[csr_array, sli
     return _sparse(weights.astype(np.float32), by=1)
 
 
-def _sparse(weights: np.ndarray, by: int) -> tuple[csr_array, slice]:
+def _sparse(weights: NDArray[np.float32], by: int) -> tuple[csr_array, slice]:
     """A matrix without the rows (`by` 1) or columns (`by` 0) before the first and behind the last that has a weight."""
     from scipy.sparse import csr_array
 
@@ -280,7 +277,7 @@ def _sparse(weights: np.ndarray, by: int) -> tuple[csr_array, slice]:
     return csr_array(weights[part] if by else weights[:, part]), part
 
 
-def _resampled(image: np.ndarray, rows: csr_array, columns: csr_array) -> np.ndarray:
+def _resampled(image: NDArray[np.float32], rows: csr_array, columns: csr_array) -> NDArray[np.float32]:
     """(rows, columns) float32 of a (j, i) image and the weights (rows, j) and (columns, i)."""
     if rows.shape[0] < rows.shape[1]:  # turned over where the image is small
         return (columns @ (rows @ image).T).T
@@ -306,7 +303,9 @@ def lay_canvas(spec: InputSpec, volume: CTVolume, liver: np.ndarray | None) -> t
     """
     if spec.region == "body":
         return body_canvas(volume, spec.size, spec.spacing_mm), 0.0
-    slices = bounding_box(liver)[0]
+    if liver is None:
+        raise ValueError("a canvas on the liver needs the liver")
+    slices = box_of(liver)[0]
     return region_canvas(volume, liver[slices], spec.size, spec.spacing_mm, spec.margin_mm), liver_offset(
         volume, liver, spec.liver_hu
     )

@@ -9,6 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
+
+Box = tuple[slice, slice, slice]
 
 # Which rows touch a row, each pair once: (slices, rows) further, and by how many voxels beyond their ends runs touch.
 _FACES = ((0, 1, 0), (1, 0, 0))
@@ -16,7 +19,7 @@ _EDGES_AND_CORNERS = ((0, 1, 1), (1, -1, 1), (1, 0, 1), (1, 1, 1))
 _WITHIN_SLICES = ((0, 1, 0),)
 
 
-def bounding_box(mask: np.ndarray) -> tuple[slice, slice, slice] | None:
+def bounding_box(mask: np.ndarray) -> Box | None:
     """Smallest box (k, j, i) that holds all of a 3-D mask (anything but 0); None when the mask is empty."""
     ks = np.flatnonzero(mask.any(axis=(1, 2)))
     if not len(ks):
@@ -24,10 +27,22 @@ def bounding_box(mask: np.ndarray) -> tuple[slice, slice, slice] | None:
     inner = mask[ks[0] : ks[-1] + 1]
     seen = inner.any(axis=0)
     js, is_ = np.flatnonzero(seen.any(axis=1)), np.flatnonzero(seen.any(axis=0))
-    return tuple(slice(int(used[0]), int(used[-1]) + 1) for used in (ks, js, is_))
+    return _span(ks), _span(js), _span(is_)
 
 
-def outermost(mask: np.ndarray, outside: bool) -> np.ndarray:
+def _span(used: NDArray[np.intp]) -> slice:
+    return slice(int(used[0]), int(used[-1]) + 1)
+
+
+def box_of(mask: np.ndarray) -> Box:
+    """`bounding_box` of a mask that holds something; ValueError where it is empty."""
+    box = bounding_box(mask)
+    if box is None:
+        raise ValueError("the mask is empty")
+    return box
+
+
+def outermost(mask: NDArray[np.bool_], outside: bool) -> NDArray[np.bool_]:
     """The voxels of a 3-D bool mask that have a neighbor, by a face, not in it; beyond the array all is `outside`."""
     inner = mask.copy()
     for axis in range(mask.ndim):
@@ -51,33 +66,34 @@ class Components:
     """
 
     shape: tuple[int, int, int]
-    starts: np.ndarray
-    lengths: np.ndarray
-    parts: np.ndarray
-    sizes: np.ndarray
+    starts: NDArray[np.intp]
+    lengths: NDArray[np.intp]
+    parts: NDArray[np.intp]
+    sizes: NDArray[np.int64]
 
-    def voxels(self, wanted: np.ndarray) -> np.ndarray:
+    def voxels(self, wanted: NDArray[np.bool_]) -> NDArray[np.intp]:
         """Ascending indices into the flattened mask of the voxels of parts; `wanted` holds a bool for each part."""
         runs = wanted[self.parts]
         lengths = self.lengths[runs]
         before = np.cumsum(lengths) - lengths
         return np.repeat(self.starts[runs] - before, lengths) + np.arange(lengths.sum())
 
-    def part(self, number: int) -> tuple[np.ndarray, tuple[slice, slice, slice]]:
+    def part(self, number: int) -> tuple[NDArray[np.bool_], Box]:
         """One part as a mask of its own bounding box, and that box."""
         kji = np.unravel_index(self.voxels(np.arange(len(self.sizes)) == number), self.shape)
-        box = tuple(slice(int(axis.min()), int(axis.max()) + 1) for axis in kji)
+        k, j, i = (slice(int(axis.min()), int(axis.max()) + 1) for axis in kji)
+        box = (k, j, i)
         own = np.zeros([side.stop - side.start for side in box], bool)
         own[tuple(axis - side.start for axis, side in zip(kji, box, strict=True))] = True
         return own, box
 
 
-def components(mask: np.ndarray, faces_only: bool = False) -> Components:
+def components(mask: NDArray[np.bool_], faces_only: bool = False) -> Components:
     """The connected parts of a 3-D bool mask, which touch by a face, edge or corner, or by faces only."""
     return _components(mask, _FACES if faces_only else _EDGES_AND_CORNERS)
 
 
-def fill_holes(mask: np.ndarray) -> None:
+def fill_holes(mask: NDArray[np.bool_]) -> None:
     """Fill in each slice of a (k, j, i) bool mask what its outside does not reach through faces of pixels."""
     around = np.ones([mask.shape[0], mask.shape[1] + 2, mask.shape[2] + 2], bool)
     np.logical_not(mask, out=around[:, 1:-1, 1:-1])
@@ -89,7 +105,7 @@ def fill_holes(mask: np.ndarray) -> None:
         mask[k, j - 1, i - 1] = True
 
 
-def _components(mask: np.ndarray, touching: tuple[tuple[int, int, int], ...]) -> Components:
+def _components(mask: NDArray[np.bool_], touching: tuple[tuple[int, int, int], ...]) -> Components:
     depth, height, width = mask.shape
     row_length = width + 2  # a gap between rows that no run touches across
     padded = np.zeros((depth * height, row_length), bool)
@@ -104,13 +120,13 @@ def _components(mask: np.ndarray, touching: tuple[tuple[int, int, int], ...]) ->
 
 
 def _touches(
-    starts: np.ndarray,
-    stops: np.ndarray,
-    rows: np.ndarray,
+    starts: NDArray[np.intp],
+    stops: NDArray[np.intp],
+    rows: NDArray[np.intp],
     row_length: int,
     grid: tuple[int, int],
     touching: tuple[tuple[int, int, int], ...],
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Pairs of runs that touch."""
     firsts, seconds = [], []
     for slices, lines, beyond in touching:
@@ -126,7 +142,7 @@ def _touches(
     return np.concatenate(firsts), np.concatenate(seconds)
 
 
-def _joined(count: int, firsts: np.ndarray, seconds: np.ndarray) -> np.ndarray:
+def _joined(count: int, firsts: NDArray[np.intp], seconds: NDArray[np.intp]) -> NDArray[np.intp]:
     """For each of `count` things the number of its group, where those pairs belong together; groups as they begin."""
     root = np.arange(count)
     while len(firsts):
@@ -136,4 +152,5 @@ def _joined(count: int, firsts: np.ndarray, seconds: np.ndarray) -> np.ndarray:
         np.minimum.at(root, np.maximum(one, other), np.minimum(one, other))
         while not np.array_equal(shorter := root[root], root):
             root = shorter
-    return np.unique(root, return_inverse=True)[1]
+    groups: NDArray[np.intp] = np.unique(root, return_inverse=True)[1]
+    return groups

@@ -12,10 +12,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..ct import CTVolume
-from ..ct.region import bounding_box
-from .slicemaps import Box, RestoredMaps, SliceMaps
+from ..ct.region import Box, bounding_box
+from .slicemaps import RestoredMaps, SliceMaps
 
 WINDOW_HU = (-60.0, 200.0)  # what lies beyond, gas and bone, counts as its end, or it would decide for its surroundings
 # Chosen on validation patients, whose mean liver Dice changes by less than 0.001 with half or twice of each.
@@ -37,11 +38,11 @@ class EdgeMaps(RestoredMaps):
     intercept: SliceMaps
     volume: CTVolume
 
-    def restored(self, shape: tuple[int, int], least: float) -> Iterator[tuple[Box, np.ndarray]]:
+    def restored(self, shape: tuple[int, int], least: float) -> Iterator[tuple[Box, NDArray[np.float32]]]:
         from scipy.ndimage import gaussian_filter
 
         sigma = (0, SMOOTH_MM / float(self.volume.spacing[1]), SMOOTH_MM / float(self.volume.spacing[0]))
-        restore = self.slope.frame.restore_part
+        restore = self.slope.canvas.restore_part
         for (start, slope), (_, intercept) in zip(self.slope.blocks(), self.intercept.blocks(), strict=True):
             block, (rows, columns) = restore(intercept, shape)
             if (box := bounding_box(block)) is not None:
@@ -58,14 +59,14 @@ def along_edges(maps: SliceMaps, volume: CTVolume) -> EdgeMaps:
     """Maps of a volume in axial order, along the volume's edges."""
     from scipy.ndimage import uniform_filter
 
-    reach = round((AROUND_MM / maps.frame.spacing_mm - 1) / 2)
+    reach = round((AROUND_MM / maps.canvas.spacing_mm - 1) / 2)
 
-    def around(values: np.ndarray) -> np.ndarray:
+    def around(values: NDArray[np.float32]) -> NDArray[np.float32]:
         return uniform_filter(values, (0, 2 * reach + 1, 2 * reach + 1), mode="nearest")
 
     if (box := bounding_box(maps.maps)) is not None:  # farther than twice the filter's reach from it all stays 0
         near = [slice(max(side.start - 2 * reach, 0), side.stop + 2 * reach) for side in box[1:]]
-        maps = maps.cropped(*(slice(*side.indices(n)[:2]) for side, n in zip(near, maps.frame.size, strict=True)))
+        maps = maps.cropped(*(slice(*side.indices(n)[:2]) for side, n in zip(near, maps.canvas.size, strict=True)))
     density = maps.sampled(volume.array, _within_window)
     mean, mean_density = around(maps.maps), around(density)
     covariance = around(maps.maps * density) - mean * mean_density
@@ -74,5 +75,5 @@ def along_edges(maps: SliceMaps, volume: CTVolume) -> EdgeMaps:
     return EdgeMaps(replace(maps, maps=around(slope)), replace(maps, maps=around(intercept)), volume)
 
 
-def _within_window(density: np.ndarray) -> np.ndarray:
-    return np.clip(density, *WINDOW_HU).astype(np.float32, copy=False)
+def _within_window(density: np.ndarray) -> NDArray[np.float32]:
+    return np.asarray(np.clip(density, *WINDOW_HU), np.float32)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..ct import CTVolume, to_axial
-from ..ct.region import bounding_box, components, outermost
+from ..ct.region import Box, bounding_box, components, outermost
 from ..records.results import TUMOR, CaseSummary, Lesion
 
 # Gives the tumor probability at axial voxel coordinates (n, 3) in (k, j, i) order.
+if TYPE_CHECKING:
+    from scipy.spatial import cKDTree
+
 ProbabilityAt = Callable[[np.ndarray], np.ndarray]
 
 
@@ -44,7 +48,8 @@ def measure_axial(
     labels: np.ndarray, volume: CTVolume, probability_at: ProbabilityAt | None = None
 ) -> tuple[list[Lesion], CaseSummary]:
     """`measure` for a volume that is in axial order already."""
-    lesions, tumor_voxels = [], 0
+    lesions: list[Lesion] = []
+    tumor_voxels = 0
     if (liver := bounding_box(labels)) is not None:
         found = components(labels[liver] == TUMOR)
         tumor_voxels = int(found.sizes.sum())
@@ -109,11 +114,12 @@ def _longest_crossing(t: np.ndarray, u: np.ndarray) -> float:
 
 
 def _lesion(
-    own: np.ndarray, corner: list[int], volume: CTVolume, probability_at: ProbabilityAt | None, surface
+    own: np.ndarray, corner: list[int], volume: CTVolume, probability_at: ProbabilityAt | None, surface: cKDTree | None
 ) -> Lesion:
     """Measure the lesion `own`, a mask whose first voxel is at `corner` (k, j, i) of the volume."""
     box = tuple(slice(first, first + length) for first, length in zip(corner, own.shape, strict=True))
     kji = np.argwhere(own) + corner
+    r, a, s = volume.ras(kji.mean(axis=0)[::-1])
     hu = volume.array[box][own].astype(np.float64)
     voxel_mm = (float(volume.spacing[1]), float(volume.spacing[0]))
     longest, perpendicular, diameter_slice = _largest_diameters(own, voxel_mm)
@@ -125,7 +131,7 @@ def _lesion(
         diameter_slice=corner[0] + diameter_slice,
         mean_hu=round(float(hu.mean()), 2),
         sd_hu=round(float(hu.std()), 2),
-        centroid_ras=tuple(round(float(x), 2) for x in volume.ras(kji.mean(axis=0)[::-1])),
+        centroid_ras=(round(float(r), 2), round(float(a), 2), round(float(s), 2)),
         first_slice=box[0].start,
         last_slice=box[0].stop - 1,
         distance_to_surface_mm=None if surface is None else _distance_mm(own, corner, volume, surface),
@@ -146,18 +152,18 @@ def _largest_diameters(own: np.ndarray, voxel_mm: tuple[float, float]) -> tuple[
     return largest
 
 
-def _distance_mm(own: np.ndarray, corner: list[int], volume: CTVolume, surface) -> float:
+def _distance_mm(own: np.ndarray, corner: list[int], volume: CTVolume, surface: cKDTree) -> float:
     """Shortest distance from a lesion to the surface; its outermost voxels are the nearest ones, and far fewer.
 
     A few of them say how far it is at most, which spares the search for the others most of its way.
     """
     kji = np.argwhere(outermost(own, outside=False)) + corner
     points = volume.ras(kji[:, ::-1])
-    bound = float(surface.query(points[::64])[0].min())
-    return round(min(bound, float(surface.query(points, distance_upper_bound=bound)[0].min())), 2)
+    bound = float(np.min(surface.query(points[::64])[0]))
+    return round(min(bound, float(np.min(surface.query(points, distance_upper_bound=bound)[0]))), 2)
 
 
-def _surface_mm(labels: np.ndarray, liver: tuple[slice, ...], volume: CTVolume):
+def _surface_mm(labels: np.ndarray, liver: Box, volume: CTVolume) -> cKDTree | None:
     """Search tree over the centers of the outermost voxels of the liver, which lies in the box `liver`, in RAS mm.
 
     A distance transform of a whole scan would take seconds. None when there is no surface.

@@ -107,8 +107,8 @@ class Batch:
                     table[case.name] = outcome
                     finished += 1
                 else:
-                    known = isinstance(outcome, LiverTumorError)
-                    failed[case.name] = error = with_log(outcome) if known else unexpected(outcome)
+                    error = with_log(outcome) if isinstance(outcome, LiverTumorError) else unexpected(outcome)
+                    failed[case.name] = error
                     table.setdefault(case.name, _failure_row(case, error))  # what is there already stays
                     if len(cases) > 1:
                         display.warn(f"{case.name}: failed. {error}")
@@ -214,8 +214,9 @@ class Batch:
         if case.name in self.truths:
             truth = os.fspath(stage.with_name("truth.npy"))
             np.save(truth, self.truths[case.name])
-        arguments = {"folder": os.fspath(stage), "name": case.name, "nifti": self.nifti, "picture": self.picture}
-        writer = Writer("LiverTumorLib.batch.writing:write_case", arguments | {"truth": truth})
+        arguments: dict[str, str | bool | None] = {"folder": os.fspath(stage), "name": case.name, "truth": truth}
+        arguments |= {"nifti": self.nifti, "picture": self.picture}
+        writer = Writer("LiverTumorLib.batch.writing:write_case", arguments)
         source = Source((os.fspath(case.path), self.series if case.is_dicom else None), name=case.name)
         options = self.options
         if count > 1:

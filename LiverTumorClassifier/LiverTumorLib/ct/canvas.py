@@ -280,8 +280,8 @@ def _sparse(weights: NDArray[np.float32], by: int) -> tuple[csr_array, slice]:
 def _resampled(image: NDArray[np.float32], rows: csr_array, columns: csr_array) -> NDArray[np.float32]:
     """(rows, columns) float32 of a (j, i) image and the weights (rows, j) and (columns, i)."""
     if rows.shape[0] < rows.shape[1]:  # turned over where the image is small
-        return (columns @ (rows @ image).T).T
-    return rows @ (columns @ image.T).T
+        return np.asarray((columns @ (rows @ image).T).T)
+    return np.asarray(rows @ (columns @ image.T).T)
 
 
 def _centroid(counts: np.ndarray) -> float:

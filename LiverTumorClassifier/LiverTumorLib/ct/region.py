@@ -25,7 +25,7 @@ def bounding_box(mask: np.ndarray) -> Box | None:
     if not len(ks):
         return None
     inner = mask[ks[0] : ks[-1] + 1]
-    seen = inner.any(axis=0)
+    seen = np.asarray(inner.any(axis=0))
     js, is_ = np.flatnonzero(seen.any(axis=1)), np.flatnonzero(seen.any(axis=0))
     return _span(ks), _span(js), _span(is_)
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import importlib
 import zlib
+from typing import Any
 
 try:
-    from isal import isal_zlib as inflater
+    inflater: Any = importlib.import_module("isal.isal_zlib")
 except ImportError:  # Slicer has none
     inflater = zlib
 
 InflateError = (zlib.error, inflater.error)
 
 
-def inflating():
+def inflating() -> Any:
     """A decompressor, like zlib's, of a zlib stream or a member of a gzip file, which it compares with its checksum.
 
     It raises `InflateError` for what is damaged.

@@ -30,17 +30,14 @@ _FIELDS = {
     "srow_y": ("4f4", 296, "4f8", 432),
     "srow_z": ("4f4", 312, "4f8", 464),
 }
-NIFTI_1, NIFTI_2 = (
-    np.dtype(
-        {
-            "names": list(_FIELDS),
-            "formats": [field[2 * version] for field in _FIELDS.values()],
-            "offsets": [field[2 * version + 1] for field in _FIELDS.values()],
-            "itemsize": size,
-        }
-    )
-    for version, size in enumerate((348, 540))
-)
+
+
+def _fields(version: int, size: int) -> np.dtype[np.void]:
+    kinds, offsets = zip(*(field[2 * version - 2 : 2 * version] for field in _FIELDS.values()), strict=True)
+    return np.dtype({"names": list(_FIELDS), "formats": list(kinds), "offsets": list(offsets), "itemsize": size})
+
+
+NIFTI_1, NIFTI_2 = _fields(1, 348), _fields(2, 540)
 # Of single numbers by their code; those of 128 bits as this machine has them.
 _NUMBERS = {2: "u1", 4: "i2", 8: "i4", 16: "f4", 64: "f8", 256: "i1", 512: "u2", 768: "u4", 1024: "i8", 1280: "u8"}
 _LONG_DOUBLE = 1536

@@ -13,7 +13,7 @@ from pathlib import Path
 from ..records.options import CaseOutput, RunOptions
 from .folder import new_job_folder
 from .process import Job
-from .protocol import Writer, error_from_event, load_output, warm_worker_command, write_job
+from .protocol import Event, Writer, error_from_event, load_output, warm_worker_command, write_job
 from .source import Source
 
 _CLOSES_WITHIN_S = 2.0
@@ -26,7 +26,7 @@ class WarmWorkers:
         self._idle: list[_Worker] = []
 
     def start(
-        self, task: str, source: Source, options: RunOptions, on_event: Callable[[dict], None], writer: Writer
+        self, task: str, source: Source, options: RunOptions, on_event: Callable[[Event], None], writer: Writer
     ) -> WarmJob:
         """As `start_job`, in a worker that has done another job already, where one waits. Raises what that raises."""
         while self._idle:
@@ -67,7 +67,7 @@ class _Worker:
         folder.mkdir(mode=0o700)
         return folder
 
-    def _hear(self, event: dict) -> None:
+    def _hear(self, event: Event) -> None:
         if self.job is not None:
             self.job.hear(event)
 
@@ -75,13 +75,13 @@ class _Worker:
 class WarmJob:
     """A job in a warm worker; its methods do what those of `Job` do."""
 
-    def __init__(self, idle: list[_Worker], worker: _Worker, job_file: Path, on_event: Callable[[dict], None]) -> None:
+    def __init__(self, idle: list[_Worker], worker: _Worker, job_file: Path, on_event: Callable[[Event], None]) -> None:
         self._idle, self._worker, self._folder, self._on_event = idle, worker, job_file.parent, on_event
-        self._answer: dict | None = None
+        self._answer: Event | None = None
         worker.job = self
         worker.process.ask(str(job_file))
 
-    def hear(self, event: dict) -> None:
+    def hear(self, event: Event) -> None:
         """Take an event of the worker."""
         if event["event"] == "answer":
             self._answer = event

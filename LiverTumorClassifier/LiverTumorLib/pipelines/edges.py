@@ -45,14 +45,13 @@ class EdgeMaps(RestoredMaps):
         restore = self.slope.canvas.restore_part
         for (start, slope), (_, intercept) in zip(self.slope.blocks(), self.intercept.blocks(), strict=True):
             block, (rows, columns) = restore(intercept, shape)
-            if (box := bounding_box(block)) is not None:
-                block, factor = block[box], restore(slope, shape)[0][box]
-                corner = (start, rows.start, columns.start)
-                box = tuple(
-                    slice(first + side.start, first + side.stop) for first, side in zip(corner, box, strict=True)
-                )
-                block += factor * gaussian_filter(_within_window(self.volume.array[box]), sigma, truncate=3.0)
-                yield box, np.clip(block, 0, 1, out=block)
+            if (used := bounding_box(block)) is not None:
+                block, factor = block[used], restore(slope, shape)[0][used]
+                begins = (start, rows.start, columns.start)
+                k, j, i = (slice(at + side.start, at + side.stop) for at, side in zip(begins, used, strict=True))
+                density = _within_window(self.volume.array[k, j, i])
+                block += factor * gaussian_filter(density, sigma, truncate=3.0)
+                yield (k, j, i), np.clip(block, 0, 1, out=block)
 
 
 def along_edges(maps: SliceMaps, volume: CTVolume) -> EdgeMaps:

@@ -141,6 +141,42 @@ def test_a_comparison_offers_its_package_and_does_without(quick, monkeypatch):
     assert "Lesions of the reference: 1, found 1, missed 0; extra ones: 0" in quick.ui.comparisonLabel.text
 
 
+def test_a_reference_is_understood_or_its_segments_are_chosen(quick):
+    """Names that others give are known; where none is, the user says which segment is what; texts of another state are gone."""
+    apply(quick)
+    ct = quick.parameters.inputVolume
+    reference = labels_to_segmentation(LABELS, ct)
+    segmentation = reference.GetSegmentation()
+    for identifier, name in (("Liver", "liver_mask"), ("Lesion", "Tumor")):
+        copy = slicer.vtkSegment()
+        copy.DeepCopy(segmentation.GetSegment(identifier))
+        copy.SetName(name)
+        copy.SetTerminology("")
+        segmentation.RemoveSegment(identifier)
+        segmentation.AddSegment(copy, f"given_{name}")
+    ui = quick.ui
+    ui.referenceSelector.setCurrentNode(reference)
+    assert (ui.referenceLiverBox.currentText, ui.referenceTumorBox.currentText) == ("liver_mask", "Tumor")
+    ui.compareButton.click()
+    assert ui.comparisonLabel.text.count("Dice 1.000") == 2
+    segmentation.GetSegment("given_Tumor").SetName("Segment_2")
+    assert ui.comparisonLabel.text == "", "it speaks of what the reference was before"
+    ui.referenceSelector.setCurrentNode(None)
+    ui.referenceSelector.setCurrentNode(reference)
+    ui.compareButton.click()
+    assert "Tumor: no segment of the reference is chosen" in ui.comparisonLabel.text and "Dice 0.000" not in ui.comparisonLabel.text
+    segmentation.GetSegment("given_liver_mask").SetName("Segment_1")
+    ui.referenceSelector.setCurrentNode(None)
+    ui.referenceSelector.setCurrentNode(reference)
+    assert not ui.compareButton.enabled and "choose which segments" in ui.comparisonLabel.text
+    for box, name in ((ui.referenceLiverBox, "Segment_1"), (ui.referenceTumorBox, "Segment_2")):
+        box.setCurrentIndex(box.findText(name))
+    ui.compareButton.click()
+    assert ui.comparisonLabel.text.count("Dice 1.000") == 2
+    labels_to_segmentation(np.roll(LABELS, 1, axis=2), ct, quick.parameters.outputSegmentation)
+    assert ui.comparisonLabel.text == "", "the result is another now"
+
+
 def test_files_are_what_the_scene_shows(quick, tmp_path, monkeypatch):
     import qt
 

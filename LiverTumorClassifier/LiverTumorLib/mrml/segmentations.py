@@ -8,7 +8,8 @@ import numpy as np
 
 from ..ct.region import bounding_box
 from ..errors import InputError
-from ..records.segments import SEGMENTS, Segment
+from ..records.results import LIVER, TUMOR
+from ..records.segments import SEGMENTS, Segment, meaning_of
 from .nodes import one_update, output_node, place_beside
 from .volumes import local_ijk_to_ras, transform_between
 
@@ -53,14 +54,33 @@ def labels_to_segmentation(labels: np.ndarray, ct_node, segmentation_node=None, 
     return node
 
 
-def labels_from_segmentation(segmentation_node, ct_node, segments: Iterable[Segment] = SEGMENTS) -> np.ndarray:
+# Which segments are the liver (LIVER) and which are lesions (TUMOR), by their identifiers.
+Meant = dict[int, list[str]]
+
+
+def known_segments(segmentation_node) -> Meant:
+    """The segments that are known to be the liver or lesions in it, by their identifier, their name or their terminology.
+
+    One segment at most is the liver, ours or else the first that says so; any number are lesions. A meaning without segments is left out.
+    """
+    segmentation = segmentation_node.GetSegmentation()
+    meanings = {identifier: _meaning(segmentation, identifier) for identifier in segmentation.GetSegmentIDs()}
+    livers = sorted((identifier for identifier, label in meanings.items() if label == LIVER), key=lambda each: each != SEGMENTS[0].id)
+    lesions = [identifier for identifier, label in meanings.items() if label == TUMOR]
+    return {label: found for label, found in ((LIVER, livers[:1]), (TUMOR, lesions)) if found}
+
+
+def labels_from_segmentation(segmentation_node, ct_node, meant: Meant | None = None) -> np.ndarray:
     """Labels of a segmentation on the CT's grid, for example after a user's corrections.
 
-    Segments are found by their identifier, their name or their terminology. Where they overlap, the later of `segments` (the
-    lesion) counts. Another grid or another linear parent transform is resampled to the nearest voxel; missing segments are empty.
+    Where segments overlap, the lesion counts. Another grid or another linear parent transform is resampled to the nearest voxel;
+    segments that are missing are empty.
+
+    Args:
+        meant: which segments count, and as what; without it `known_segments`.
 
     Returns:
-        uint8 (k, j, i).
+        uint8 (k, j, i); 1 liver, 2 lesion.
 
     Raises:
         InputError: the segmentation has none of the segments, or a nonlinear transform lies between it and the CT.
@@ -70,11 +90,12 @@ def labels_from_segmentation(segmentation_node, ct_node, segments: Iterable[Segm
     from vtk.util.numpy_support import vtk_to_numpy
 
     segmentation = segmentation_node.GetSegmentation()
-    segments = tuple(segments)
-    found = [(segment.label, identifier) for segment in segments if (identifier := _find_segment(segmentation, segment))]
+    meant = known_segments(segmentation_node) if meant is None else meant
+    found = [(label, identifier) for label in (LIVER, TUMOR) for identifier in meant.get(label, ())]
     if not found:
-        names = " nor ".join(segment.name for segment in segments)
-        raise InputError(f"{segmentation_node.GetName()} has no segment named {names}; rename the one you mean.")
+        raise InputError(
+            f"{segmentation_node.GetName()} has no segment that is known to be the liver or a lesion; name the one you mean Liver or Lesion."
+        )
     if not segmentation.CreateRepresentation(_LABELMAP):
         raise InputError(f"The segments of {segmentation_node.GetName()} cannot be turned into voxels; draw them again.")
     geometry = slicer.vtkOrientedImageData()
@@ -125,16 +146,10 @@ def _mark_automatic(vtk_segment) -> None:
     vtk_segment.SetTag("DICOM.SegmentAlgorithmName", "LiverTumor")
 
 
-def _find_segment(segmentation, segment: Segment) -> str:
-    """Identifier of the segment that is meant; "" where there is none."""
-    if segmentation.GetSegment(segment.id) is not None:
-        return segment.id
-    if identifier := segmentation.GetSegmentIdBySegmentName(segment.name):
-        return identifier
-    for identifier in segmentation.GetSegmentIDs():
-        if _meaning(_terminology(segmentation.GetSegment(identifier))) == _meaning(segment.terminology):
-            return identifier
-    return ""
+def _meaning(segmentation, identifier: str) -> int | None:
+    own = next((segment.label for segment in SEGMENTS if segment.id == identifier), None)
+    vtk_segment = segmentation.GetSegment(identifier)
+    return own or meaning_of(vtk_segment.GetName() or "", _terminology(vtk_segment))
 
 
 def _terminology(vtk_segment) -> str:
@@ -143,12 +158,6 @@ def _terminology(vtk_segment) -> str:
 
     value = vtk.reference("")
     return str(value) if vtk_segment.GetTag(slicer.vtkSegment.GetTerminologyEntryTagName(), value) else ""
-
-
-def _meaning(terminology: str) -> tuple[str, ...]:
-    """Type and region codes of a terminology tag, which say what a segment is whatever list they were picked from."""
-    fields = terminology.split("~")
-    return tuple("^".join(field.split("^")[:2]) for field in (fields[2], fields[5])) if len(fields) == 7 else ()
 
 
 def _make_labelmap_source(node) -> None:

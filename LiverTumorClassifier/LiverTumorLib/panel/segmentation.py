@@ -34,7 +34,7 @@ class SegmentationPanel(Panel):
 
     def cleanup(self) -> None:
         super().cleanup()
-        self.results.removeObservers()
+        self.results.cleanup()
 
     def install(self) -> None:
         ensure_requirements(self.module.resourcePath("LiverSegmentationMobileUNetRequirements.txt"), self.module.moduleName)

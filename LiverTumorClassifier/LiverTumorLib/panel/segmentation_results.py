@@ -12,7 +12,6 @@ from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
 from ..mrml import measure_again, threshold_again
-from ..mrml.comparison import Comparison, compare
 from ..mrml.export import dicom_problem, export_dicom, export_labels, export_lesions
 from ..mrml.plots import CHART_ROLE
 from ..mrml.probabilities import kept_threshold, used_threshold
@@ -21,6 +20,7 @@ from ..mrml.segmentations import ct_of
 from ..mrml.views import jump_to, mark_lesion
 from .messages import errors_shown
 from .record_table import RecordTable, Shown, records_of
+from .reference import ReferencePart
 
 _SETTLE_MS = 150  # a slider that is dragged is obeyed when it rests
 _COLUMNS = (
@@ -49,7 +49,6 @@ class SegmentationResults(VTKObservationMixin):
         VTKObservationMixin.__init__(self)
         self._ui = ui
         self._parameters = parameters
-        self._offer_distances = offer_distances
         self._followed: list = []
         self._lesions = RecordTable(ui.lesionTable, _COLUMNS, self._on_lesion)
         self._settled = qt.QTimer()
@@ -61,12 +60,16 @@ class SegmentationResults(VTKObservationMixin):
         ui.show3DButton.connect("clicked(bool)", self._on_shown_3d)
         ui.measureButton.connect("clicked(bool)", self._measure_again)
         ui.plotButton.connect("clicked(bool)", self._show_plot)
-        ui.compareButton.connect("clicked(bool)", self._compare)
         ui.csvButton.connect("clicked(bool)", self._export_csv)
         ui.labelsButton.connect("clicked(bool)", self._export_labels)
         ui.dicomButton.connect("clicked(bool)", self._export_dicom)
         self._showing = False
-        self._shown = None
+        self._reference = ReferencePart(ui, self._work, offer_distances)
+
+    def cleanup(self) -> None:
+        """The panel goes."""
+        self.removeObservers()
+        self._reference.removeObservers()
 
     @property
     def _segmentation(self):
@@ -102,15 +105,12 @@ class SegmentationResults(VTKObservationMixin):
         self._ui.plotButton.enabled = self._chart is not None
         self._lesions.show(records_of(lesions))
         self._ui.show3DButton.setSegmentationNode(segmentation)
-        if segmentation is not self._shown:
-            self._ui.comparisonLabel.text = ""
-            self._shown = segmentation
         kept = segmentation is not None and kept_threshold(segmentation) is not None
         self._show_threshold(used_threshold(segmentation) if segmentation is not None else None, kept)
         ready = segmentation is not None and ct is not None
         for button in (self._ui.measureButton, self._ui.csvButton, self._ui.labelsButton):
             button.enabled = ready
-        self._ui.compareButton.enabled = ready and self._parameters().referenceSegmentation not in (None, segmentation)
+        self._reference.show(segmentation, ct, self._parameters().referenceSegmentation if ready else None)
         problem = dicom_problem(ct)
         self._ui.dicomButton.enabled = ready and not problem
         self._ui.dicomButton.toolTip = problem or _("Write the segmentation as a DICOM SEG, into a folder and Slicer's DICOM database.")
@@ -175,12 +175,6 @@ class SegmentationResults(VTKObservationMixin):
     def _show_plot(self, checked: bool = False) -> None:
         slicer.modules.plots.logic().ShowChartInLayout(self._chart)
 
-    def _compare(self, checked: bool = False) -> None:
-        self._offer_distances()
-        with self._work(_("The segmentations could not be compared.")):
-            found = compare(self._segmentation, self._parameters().referenceSegmentation, self._ct)
-            self._ui.comparisonLabel.text = _comparison_text(found)
-
     def _export_csv(self, checked: bool = False) -> None:
         if path := self._ask_path(_("Lesions"), "lesions.csv", "CSV (*.csv)"):
             with self._work(_("The lesions could not be written.")):
@@ -238,24 +232,3 @@ def _summary_line(figures: dict, slices: list[dict]) -> str:
         likeliest = max(slices, key=lambda row: row["probability"])
         parts.append(_("likeliest slice {index} (p = {p:.2f})").format(index=likeliest["index"], p=likeliest["probability"]))
     return ", ".join(parts)
-
-
-def _comparison_text(found: Comparison) -> str:
-    lines = [
-        _("{name}: Dice {dice:.3f}, HD95 {hd95}").format(name=name, dice=dice, hd95=_mm(hd95))
-        for name, dice, hd95 in (
-            (_("Liver"), found.liver_dice, found.liver_hd95_mm),
-            (_("Tumor"), found.tumor_dice, found.tumor_hd95_mm),
-        )
-    ]
-    lesions = found.lesions
-    lines.append(
-        _("Lesions of the reference: {total}, found {found}, missed {missed}; extra ones: {extra}").format(
-            total=len(lesions.lesions), found=lesions.found, missed=lesions.missed, extra=lesions.extra
-        )
-    )
-    return "\n".join(lines)
-
-
-def _mm(value: float | None) -> str:
-    return _("needs the package surface-distance") if value is None else f"{value:.1f} mm"

@@ -171,6 +171,7 @@ class LiverSegmentationMobileUNetLogic(ScriptedLoadableModuleLogic):
         outputSegmentation=None,
         *,
         liverSegmentation=None,
+        keepCorrections=False,
         allFrames=False,
         wait=True,
         progressCallback=None,
@@ -181,7 +182,9 @@ class LiverSegmentationMobileUNetLogic(ScriptedLoadableModuleLogic):
 
         :param volumeNode: vtkMRMLScalarVolumeNode, a CT in HU.
         :param outputSegmentation: vtkMRMLSegmentationNode to write to; its Liver and Lesion segments and its tables are replaced,
-          all else in it stays. A new one is made without it.
+          all else in it stays. A new one is made without it. ``LiverTumorLib.mrml.undo(outputSegmentation)`` takes that back.
+        :param keepCorrections: leave outputSegmentation as it is, and make a new one, where somebody has corrected those two segments
+          since a run wrote them.
         :param liverSegmentation: vtkMRMLSegmentationNode with a Liver segment, as it is now, that takes the place of the liver model.
         :param allFrames: of a volume sequence, analyze every frame and not only the one shown; segmentation and tables then follow its
           browser, and ``frameTable`` has the figures of all frames. Probability maps are not kept then.
@@ -200,7 +203,9 @@ class LiverSegmentationMobileUNetLogic(ScriptedLoadableModuleLogic):
         from LiverTumorLib.mrml import show_segmentation, start_run
 
         def makeNodes(output, earlier=None):
-            return show_segmentation(output, volumeNode, earlier.segmentationNode if earlier else outputSegmentation)
+            if earlier:
+                return show_segmentation(output, volumeNode, earlier.segmentationNode)
+            return show_segmentation(output, volumeNode, outputSegmentation, keepCorrections)
 
         receivers = (progressCallback, finishedCallback)
         return start_run(

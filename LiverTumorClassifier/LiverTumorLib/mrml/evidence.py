@@ -35,7 +35,7 @@ def show_evidence(output: CaseOutput, ct_node) -> CaseNodes:
         node = companion_node(ct_node, EVIDENCE_ROLE, "vtkMRMLScalarVolumeNode", f"{ct_node.GetName()} tumor evidence (%)")
         fill_percent(node, percent, ct_node)
         _color(node, output.result.models)
-        _put_in_front(node, ct_node)
+        put_in_front(ct_node)
         return CaseNodes(output.result, evidenceVolume=node)
 
 
@@ -61,7 +61,10 @@ def remove_evidence(ct_node) -> None:
     remove_node(node)
 
 
-def _put_in_front(node, ct_node) -> None:
+def put_in_front(ct_node) -> None:
+    """Show the map of a CT in the views that show the CT; does nothing where it has none."""
+    if (node := evidence_of(ct_node)) is None:
+        return
     before = {}
     for view in slice_composites(ct_node.GetScene()):
         if view.GetBackgroundVolumeID() == ct_node.GetID() and view.GetForegroundVolumeID() != node.GetID():

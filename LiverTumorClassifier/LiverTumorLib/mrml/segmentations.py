@@ -15,6 +15,7 @@ from .volumes import local_ijk_to_ras, transform_between
 
 _LABELMAP = "Binary labelmap"
 _SURFACE = "Closed surface"
+_LIVER_OPACITY = 0.4  # of its surface
 
 
 def labels_to_segmentation(labels: np.ndarray, ct_node, segmentation_node=None, segments: Iterable[Segment] = SEGMENTS):
@@ -40,14 +41,18 @@ def labels_to_segmentation(labels: np.ndarray, ct_node, segmentation_node=None, 
     with one_update(node):
         if node.GetDisplayNode() is None:
             node.CreateDefaultDisplayNodes()
+            node.GetDisplayNode().SetVisibility2DFill(False)  # which hides what is to be judged
         segmentation = node.GetSegmentation()
         had_surface = segmentation.ContainsRepresentation(_SURFACE)
         _make_labelmap_source(node)
         node.SetAndObserveTransformNodeID(ct_node.GetTransformNodeID())
         node.SetReferenceImageGeometryParameterFromVolumeNode(ct_node)
         image = _oriented_image(labels, local_ijk_to_ras(ct_node))
+        is_new = not segmentation.GetNumberOfSegments()
         for segment in segments:
             _set_segment(segmentation, segment, image)
+        if is_new:
+            node.GetDisplayNode().SetSegmentOpacity3D(SEGMENTS[0].id, _LIVER_OPACITY)  # lesions lie inside
         if had_surface:  # what is shown in 3D was dropped with the old labels
             node.CreateClosedSurfaceRepresentation()
     place_beside(node, ct_node)
@@ -94,7 +99,8 @@ def labels_from_segmentation(segmentation_node, ct_node, meant: Meant | None = N
     found = [(label, identifier) for label in (LIVER, TUMOR) for identifier in meant.get(label, ())]
     if not found:
         raise InputError(
-            f"{segmentation_node.GetName()} has no segment that is known to be the liver or a lesion; name the one you mean Liver or Lesion."
+            f"{segmentation_node.GetName()} has no segment that is known to be the liver or a lesion; "
+            "name the one you mean Liver or Lesion."
         )
     if not segmentation.CreateRepresentation(_LABELMAP):
         raise InputError(f"The segments of {segmentation_node.GetName()} cannot be turned into voxels; draw them again.")

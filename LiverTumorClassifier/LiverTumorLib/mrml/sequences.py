@@ -17,13 +17,13 @@ from ..jobs import start_job
 from ..jobs.remaining import RemainingTime
 from ..records.options import CaseOutput, Progress, RunOptions
 from ..records.results import CaseResult
-from .nodes import companion_node, no_leftovers, one_update, place_beside
+from .nodes import SEQUENCE_ROLE, companion_node, no_leftovers, one_update, place_beside
 from .results import CaseNodes, check_present
 from .serving import ServedRun
 from .tables import SUMMARY_COLUMNS, fill_table, summary_row
+from .undo import forget
 from .volumes import ct_from_node, transform_between
 
-SEQUENCE_ROLE = "LiverTumor.sequence"
 FRAMES_ROLE = "LiverTumor.frames"
 
 # Makes the nodes of a frame from its output; the second argument is the nodes of the frame before, to be written over.
@@ -156,6 +156,7 @@ def show_frames(outputs: list[CaseOutput], frames: Frames, make_nodes: MakeNodes
                 _sequence(node, frames).SetDataNodeAtValue(node, frames.sequence.GetNthIndexValue(number))
         for node in _outputs(nodes):
             _follow(node, frames.browser)
+        forget(nodes.segmentationNode)  # which knows one frame after the other
         results = [output.result for output in outputs]
         return replace(nodes, frames=results, frameTable=_frame_table(_outputs(nodes)[0], results, frames))
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from ..ct import CTVolume
+from ..ct.orientation import axial_to_ras
 from ..errors import InputError
 from ..files import check_ct
 from .nodes import subject_hierarchy
@@ -52,6 +55,20 @@ def ct_to_node(volume: CTVolume, scene):
     display.SetAutoWindowLevel(False)
     display.SetWindowLevel(*SOFT_TISSUE)
     return node
+
+
+def place_in_slice(node, ras: Sequence[float], axial_index: int) -> tuple[float, float, float]:
+    """The place (RAS mm) of an axial slice, 0 the most inferior, that is nearest to another place along the slices.
+
+    Args:
+        node: the CT's volume node.
+        ras: the other place, in mm.
+    """
+    size = node.GetImageData().GetDimensions()[::-1]
+    to_ras = axial_to_ras(CTVolume(np.broadcast_to(np.int16(0), size), ijk_to_world(node)))
+    ijk = np.linalg.solve(to_ras, [*ras, 1.0])
+    ijk[2] = axial_index
+    return tuple((to_ras @ ijk)[:3].tolist())
 
 
 def is_map(node) -> bool:

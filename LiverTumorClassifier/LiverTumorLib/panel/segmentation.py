@@ -8,8 +8,8 @@ from slicer.i18n import tr as _
 
 from ..errors import RequirementError
 from ..mrml.results import SUMMARY_ROLE, CaseNodes
+from ..mrml.scans import show_scan
 from ..mrml.segmentations import ct_of
-from ..mrml.views import show_ct
 from .frames import offer_frames, wants_frames
 from .panel import Panel
 from .run_control import ensure_requirements
@@ -29,6 +29,7 @@ class SegmentationPanel(Panel):
 
     def __init__(self, module, logic) -> None:
         super().__init__(module, logic, _MODELS)
+        self._shown = None
         self.results = SegmentationResults(self.ui, lambda: self.parameters, self._offer_distances)
         self.enter()  # a reloaded module is not entered again
 
@@ -47,6 +48,7 @@ class SegmentationPanel(Panel):
             parameters.inputVolume,
             self.own_output("outputSegmentation", ct_of),
             liverSegmentation=parameters.liverSegmentation,
+            keepCorrections=True,
             allFrames=wants_frames(parameters),
             wait=False,
             progressCallback=progress,
@@ -62,16 +64,36 @@ class SegmentationPanel(Panel):
             ensure_requirements(self.module.resourcePath("LiverSegmentationComparisonRequirements.txt"), self.module.moduleName)
 
     def show_results(self, nodes: CaseNodes) -> str:
-        if self.parameters is not None:  # its node may have been deleted meanwhile
-            self.parameters.outputSegmentation = nodes.segmentationNode
-        show_ct(ct_of(nodes.segmentationNode))  # another input may have been chosen meanwhile
-        self.results.show()
+        ct = ct_of(nodes.segmentationNode)
         self.learn_times(nodes)
+        if other := self.chosen_meanwhile(ct):
+            return other
+        corrected = None
+        if self.parameters is not None:  # its node may have been deleted meanwhile
+            corrected, self.parameters.outputSegmentation = self.parameters.outputSegmentation, nodes.segmentationNode
+        show_scan(ct, segmentation_node=nodes.segmentationNode)
+        self.results.show()
+        if corrected not in (None, nodes.segmentationNode):
+            return _("Done, in {new}: {old} holds corrections of yours and stays as it is.").format(
+                new=nodes.segmentationNode.GetName(), old=corrected.GetName()
+            )
         return _("No liver found; is it a CT of the abdomen?") if not nodes.summary.liver_ml else _("Done.")
 
     def show_parameters(self) -> None:
         offer_frames(self.ui.framesCheckBox, self.parameters.inputVolume)
+        self._show_chosen()
         self.results.show()
+
+    def chosen_segmentation(self):
+        return self.own_output("outputSegmentation", ct_of)
+
+    def _show_chosen(self) -> None:
+        """Another result was chosen: it is what is seen, in its CT."""
+        chosen = self.parameters.outputSegmentation
+        if chosen is not self._shown:
+            self._shown = chosen
+            if chosen is not None and (ct := _ct_of_result(chosen)) is not None:
+                show_scan(ct, segmentation_node=chosen)
 
     def needed_models(self) -> list[str]:
         switches = {"liverModel": self.parameters.liverSegmentation is None, "tumorModel": self.parameters.tumor}

@@ -11,14 +11,17 @@ import vtk
 from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
-from ..mrml import measure_again, threshold_again
+from ..mrml import can_undo, measure_again, threshold_again, undo
+from ..mrml.corrections import is_corrected
 from ..mrml.export import dicom_problem, export_dicom, export_labels, export_lesions
 from ..mrml.plots import CHART_ROLE
 from ..mrml.probabilities import kept_threshold, used_threshold
 from ..mrml.results import LESIONS_ROLE, SLICES_ROLE, SUMMARY_ROLE
+from ..mrml.scans import show_scan
 from ..mrml.segmentations import ct_of
-from ..mrml.views import jump_to, mark_lesion
-from .messages import errors_shown
+from ..mrml.views import jump_to, mark_lesion, remove_marker, slice_nodes_of
+from ..mrml.volumes import place_in_slice
+from .messages import confirmed, errors_shown
 from .record_table import RecordTable, Shown, records_of
 from .reference import ReferencePart
 
@@ -59,6 +62,7 @@ class SegmentationResults(VTKObservationMixin):
         ui.show3DButton.connect("pressed()", self._on_show_3d)
         ui.show3DButton.connect("clicked(bool)", self._on_shown_3d)
         ui.measureButton.connect("clicked(bool)", self._measure_again)
+        ui.undoButton.connect("clicked(bool)", self._undo)
         ui.plotButton.connect("clicked(bool)", self._show_plot)
         ui.csvButton.connect("clicked(bool)", self._export_csv)
         ui.labelsButton.connect("clicked(bool)", self._export_labels)
@@ -110,6 +114,7 @@ class SegmentationResults(VTKObservationMixin):
         ready = segmentation is not None and ct is not None
         for button in (self._ui.measureButton, self._ui.csvButton, self._ui.labelsButton):
             button.enabled = ready
+        self._ui.undoButton.enabled = can_undo(segmentation)
         self._reference.show(segmentation, ct, self._parameters().referenceSegmentation if ready else None)
         problem = dicom_problem(ct)
         self._ui.dicomButton.enabled = ready and not problem
@@ -127,7 +132,7 @@ class SegmentationResults(VTKObservationMixin):
         slider = self._ui.thresholdSlider
         slider.enabled = kept
         slider.toolTip = (
-            _("Probability from which a voxel counts as tumor; tried at once on the kept maps. Corrections of the segments are lost.")
+            _("Probability from which a voxel counts as tumor; tried at once on the kept maps. Undo takes it back.")
             if kept
             else _("Switch on 'Keep probability volumes' (Advanced) and press Apply to try other thresholds without a new run.")
         )
@@ -146,12 +151,18 @@ class SegmentationResults(VTKObservationMixin):
         self._tell("")
 
     def _on_lesion(self, row: int) -> None:
-        segmentation = self._segmentation
+        """Show a lesion in the slice of its longest diameter."""
+        segmentation, ct = self._segmentation, self._ct
         lesions = records_of(segmentation.GetNodeReference(LESIONS_ROLE)) if segmentation is not None else []
-        if row < len(lesions):  # the table node may have been deleted or edited meanwhile
-            lesion = lesions[row]
-            place = [lesion[f"centroid_{axis}"] for axis in "ras"]
-            jump_to(segmentation.GetScene(), place)
+        if row >= len(lesions) or ct is None:  # the table node may have been deleted or edited meanwhile
+            return
+        lesion = lesions[row]
+        show_scan(ct, segmentation_node=segmentation)
+        if not slice_nodes_of(ct):
+            self._tell(_("No slice view shows {name}; choose it in one.").format(name=ct.GetName()))
+        with errors_shown(_("The lesion could not be shown."), self._tell):
+            place = place_in_slice(ct, [lesion[f"centroid_{axis}"] for axis in "ras"], lesion["diameter_slice"])
+            jump_to(ct, place)
             text = _("Lesion {id}: {ml:.1f} ml, {mm:.0f} mm")
             mark_lesion(segmentation, place, text.format(id=lesion["id"], ml=lesion["volume_ml"], mm=lesion["longest_diameter_mm"]))
 
@@ -160,12 +171,23 @@ class SegmentationResults(VTKObservationMixin):
             self._settled.start()
 
     def _threshold_again(self) -> None:
-        if self._segmentation is None or self._ct is None:
+        segmentation, ct = self._segmentation, self._ct
+        if segmentation is None or ct is None:
             return
-        with self._work(_("The threshold could not be changed.")):
-            threshold = round(self._ui.thresholdSlider.value, 2)
-            threshold_again(self._segmentation, self._ct, threshold, self._parameters().minLesionMl)
-            self.show()
+        lost = _("Another threshold replaces what you have corrected in {name}; Undo brings it back.").format(name=segmentation.GetName())
+        if not is_corrected(segmentation) or confirmed(lost):
+            with self._work(_("The threshold could not be changed.")):
+                threshold_again(segmentation, ct, round(self._ui.thresholdSlider.value, 2), self._parameters().minLesionMl)
+        self.show()
+
+    def _undo(self, checked: bool = False) -> None:
+        segmentation = self._segmentation
+        lost = _("Going back loses what you have corrected in {name} since.").format(name=segmentation.GetName())
+        if not is_corrected(segmentation) or confirmed(lost):
+            with self._work(_("It could not be undone.")):
+                remove_marker(segmentation)
+                undo(segmentation)
+        self.show()
 
     def _measure_again(self, checked: bool = False) -> None:
         with self._work(_("The segments could not be measured.")):

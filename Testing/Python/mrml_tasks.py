@@ -31,10 +31,13 @@ def segment_with_maps(volume, options, progress) -> CaseOutput:
     output = segment(volume, options, progress)
     if options.keep_probabilities:
         found = {"liver": output.labels > 0, "tumor": output.labels == 2}
-        maps = {name: np.where(binary_erosion(mask), 0.95, 0.6 * mask).astype(np.float16) for name, mask in found.items()}
+        maps = {
+            name: np.where(binary_erosion(mask), 0.95, 0.6 * mask).astype(np.float16) for name, mask in found.items()
+        }
         output.probabilities.update(maps)
     output.result.models = [
-        {"id": f"a-{task}", "task": task, "version": "1", "sha256": "0" * 64, "threshold": 0.5} for task in ("liver", "tumor")
+        {"id": f"a-{task}", "task": task, "version": "1", "sha256": "0" * 64, "threshold": 0.5}
+        for task in ("liver", "tumor")
     ]
     return output
 

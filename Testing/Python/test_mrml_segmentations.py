@@ -86,7 +86,10 @@ def test_names_colors_and_terminology(ct):
     logic = slicer.vtkSlicerTerminologiesModuleLogic()
     entry = slicer.vtkSlicerTerminologyEntry()
     assert logic.DeserializeTerminologyEntry(segments["Liver"].GetTerminology(), entry)
-    assert (entry.GetTypeObject().GetCodingSchemeDesignator(), entry.GetTypeObject().GetCodeValue()) == ("SCT", "10200004")
+    assert (entry.GetTypeObject().GetCodingSchemeDesignator(), entry.GetTypeObject().GetCodeValue()) == (
+        "SCT",
+        "10200004",
+    )
     assert logic.DeserializeTerminologyEntry(segments["Lesion"].GetTerminology(), entry)
     assert entry.GetTypeObject().GetCodeValue() == "4147007"
     assert entry.GetRegionObject().GetCodeMeaning() == "Liver"
@@ -187,7 +190,9 @@ def test_segments_are_found_by_name_or_meaning(ct, scene):
     segments_of(named)["Segment_7"].SetName("Liver")
     meant = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Meant")
     add_segment(meant, "Segment_8", box)
-    segments_of(meant)["Segment_8"].SetTerminology("DICOM master list~SCT^123037004^Anatomical Structure~SCT^10200004^Leber~^^~list~^^~^^")
+    segments_of(meant)["Segment_8"].SetTerminology(
+        "DICOM master list~SCT^123037004^Anatomical Structure~SCT^10200004^Leber~^^~list~^^~^^"
+    )
     for node in (named, meant):
         labels = labels_from_segmentation(node, ct)
         assert (labels[box] == 1).all()
@@ -197,7 +202,10 @@ def test_segments_are_found_by_name_or_meaning(ct, scene):
 def test_further_lesions_count_and_those_of_other_organs_do_not(ct, scene):
     """The user adds segments, with the names and codes that people and programs give."""
     node = labels_to_segmentation(LABELS, ct)
-    drawn = {name: (slice(6, 7), slice(2, 4), slice(column, column + 2)) for name, column in (("Tumor", 2), ("metastasis_2", 5), ("S9", 8))}
+    drawn = {
+        name: (slice(6, 7), slice(2, 4), slice(column, column + 2))
+        for name, column in (("Tumor", 2), ("metastasis_2", 5), ("S9", 8))
+    }
     for name, box in drawn.items():
         add_segment(node, name, box)
     codes = "list~SCT^49755003^Altered~SCT^86049000^Neoplasm, Primary~^^~regions~{}~^^"
@@ -213,9 +221,12 @@ def test_further_lesions_count_and_those_of_other_organs_do_not(ct, scene):
 
 @pytest.mark.parametrize("segment", SEGMENTS, ids=lambda segment: segment.name)
 def test_the_codes_are_in_slicers_own_lists(segment):
-    """Category and type as in SegmentationCategoryTypeModifier-SlicerGeneralAnatomy.json of Slicer 5.12.3, the region in its DICOM list."""
+    """As in SegmentationCategoryTypeModifier-SlicerGeneralAnatomy.json and AnatomicRegion… of Slicer 5.12.3."""
     context, category, kind, _, regions, region, _ = segment.terminology.split("~")
-    assert context == "Segmentation category and type - 3D Slicer General Anatomy list" and regions == "Anatomic codes - DICOM master list"
+    assert (
+        context == "Segmentation category and type - 3D Slicer General Anatomy list"
+        and regions == "Anatomic codes - DICOM master list"
+    )
     assert (category, kind, region) in (
         ("SCT^123037004^Anatomical Structure", "SCT^10200004^Liver", "^^"),
         ("SCT^49755003^Morphologically Altered Structure", "SCT^4147007^Mass", "SCT^10200004^Liver"),

@@ -1,4 +1,4 @@
-"""What a user has corrected by hand is not lost without a question, and a run or another threshold can be taken back."""
+"""What a user has corrected is not lost without a question, and a run or another threshold can be taken back."""
 
 import pytest
 
@@ -38,7 +38,9 @@ def asked(monkeypatch):
         answer = True
 
     questions = Asked()
-    monkeypatch.setattr(slicer.util, "confirmOkCancelDisplay", lambda text, *_, **__: questions.append(text) or questions.answer)
+    monkeypatch.setattr(
+        slicer.util, "confirmOkCancelDisplay", lambda text, *_, **__: questions.append(text) or questions.answer
+    )
     return questions
 
 
@@ -58,11 +60,16 @@ def state_of(segmentation, ct) -> dict:
     from LiverTumorLib.panel.record_table import records_of
 
     segments = segmentation.GetSegmentation()
-    looks = {each: (segments.GetSegment(each).GetName(), segments.GetSegment(each).GetColor()) for each in segments.GetSegmentIDs()}
+    looks = {
+        each: (segments.GetSegment(each).GetName(), segments.GetSegment(each).GetColor())
+        for each in segments.GetSegmentIDs()
+    }
     return {
         "labels": labels_from_segmentation(segmentation, ct).tobytes(),
         "segments": list(looks.items()),
-        "tables": [records_of(segmentation.GetNodeReference(role)) for role in (LESIONS_ROLE, SUMMARY_ROLE, SLICES_ROLE)],
+        "tables": [
+            records_of(segmentation.GetNodeReference(role)) for role in (LESIONS_ROLE, SUMMARY_ROLE, SLICES_ROLE)
+        ],
         "maps": [_map_state(segmentation.GetNodeReference(role)) for role in ROLES.values()],
         "attributes": {name: segmentation.GetAttribute(name) for name in segmentation.GetAttributeNames()},
     }
@@ -92,7 +99,9 @@ def test_a_run_does_not_write_over_corrections(panel, asked):
     assert first.GetName() in panel.ui.statusLabel.text and "stays as it is" in panel.ui.statusLabel.text
     assert second.GetDisplayNode().GetVisibility() and not first.GetDisplayNode().GetVisibility()
     panel.parameters.outputSegmentation = first
-    assert first.GetDisplayNode().GetVisibility() and not second.GetDisplayNode().GetVisibility(), "the chosen one is seen"
+    assert first.GetDisplayNode().GetVisibility() and not second.GetDisplayNode().GetVisibility(), (
+        "the chosen one is seen"
+    )
 
 
 def test_corrections_made_while_it_runs_are_kept_too(panel):

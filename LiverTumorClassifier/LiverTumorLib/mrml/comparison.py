@@ -53,7 +53,10 @@ def compare(segmentation_node, reference_node, ct_node, meant: Meant | None = No
     """
     meant = known_segments(reference_node) if meant is None else meant
     volume = ct_from_node(ct_node)
-    found, truth = labels_from_segmentation(segmentation_node, ct_node), labels_from_segmentation(reference_node, ct_node, meant)
+    found, truth = (
+        labels_from_segmentation(segmentation_node, ct_node),
+        labels_from_segmentation(reference_node, ct_node, meant),
+    )
     box = bounding_box((found > 0) | (truth > 0)) or (slice(0, 1),) * 3
     found, truth = found[box], truth[box]
     spacing = volume.spacing[::-1]

@@ -1,4 +1,4 @@
-"""Whether a user has corrected what a run wrote into a segmentation: by a checksum of the voxels, kept in the scene with them."""
+"""Whether a user has corrected what a run wrote into a segmentation, by a checksum of the voxels that is kept there."""
 
 from __future__ import annotations
 
@@ -19,13 +19,19 @@ def mark_as_written(segmentation_node) -> None:
 
 
 def is_corrected(segmentation_node) -> bool:
-    """Whether writing a run's result into a segmentation would lose work: the voxels of its Liver or Lesion are another's than a run's.
+    """Whether somebody's work is in a segmentation: its Liver and Lesion are not what a run has written there.
 
     Of a segmentation with frames, any frame counts.
     """
     sequence = segmentation_node.GetNodeReference(SEQUENCE_ROLE)
-    frames = [sequence.GetNthDataNode(number) for number in range(sequence.GetNumberOfDataNodes())] if sequence is not None else []
-    return any(_contents(node) != (node.GetAttribute(_WRITTEN) or _contents(None)) for node in (segmentation_node, *frames))
+    frames = (
+        [sequence.GetNthDataNode(number) for number in range(sequence.GetNumberOfDataNodes())]
+        if sequence is not None
+        else []
+    )
+    return any(
+        _contents(node) != (node.GetAttribute(_WRITTEN) or _contents(None)) for node in (segmentation_node, *frames)
+    )
 
 
 def _contents(segmentation_node) -> str:

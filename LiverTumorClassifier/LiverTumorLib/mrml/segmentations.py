@@ -21,8 +21,9 @@ _LIVER_OPACITY = 0.4  # of its surface
 def labels_to_segmentation(labels: np.ndarray, ct_node, segmentation_node=None, segments: Iterable[Segment] = SEGMENTS):
     """Show labels as a segmentation with the names, colors and terminology of `segments`.
 
-    A given segmentation keeps its other segments, its display and its name; of ours, what was in it is replaced. All segments are
-    there even where they are empty, share one layer (they do not overlap) and lie under the CT's parent transform.
+    A given segmentation keeps its other segments, its display and its name; of ours, what was in it is replaced. All
+    segments are there even where they are empty, share one layer (they do not overlap) and lie under the CT's parent
+    transform.
 
     Args:
         labels: uint8 (k, j, i) on the CT node's grid.
@@ -37,7 +38,9 @@ def labels_to_segmentation(labels: np.ndarray, ct_node, segmentation_node=None, 
     """
     if labels.shape != ct_node.GetImageData().GetDimensions()[::-1]:
         raise InputError(f"{ct_node.GetName()} has changed its size since it was analyzed; run the analysis again.")
-    node = output_node(ct_node.GetScene(), "vtkMRMLSegmentationNode", f"{ct_node.GetName()} segmentation", segmentation_node)
+    node = output_node(
+        ct_node.GetScene(), "vtkMRMLSegmentationNode", f"{ct_node.GetName()} segmentation", segmentation_node
+    )
     with one_update(node):
         if node.GetDisplayNode() is None:
             node.CreateDefaultDisplayNodes()
@@ -64,13 +67,17 @@ Meant = dict[int, list[str]]
 
 
 def known_segments(segmentation_node) -> Meant:
-    """The segments that are known to be the liver or lesions in it, by their identifier, their name or their terminology.
+    """The segments that are known to be the liver or lesions in it, by their identifier, name or terminology.
 
-    One segment at most is the liver, ours or else the first that says so; any number are lesions. A meaning without segments is left out.
+    One segment at most is the liver, ours or else the first that says so; any number are lesions. A meaning without
+    segments is left out.
     """
     segmentation = segmentation_node.GetSegmentation()
     meanings = {identifier: _meaning(segmentation, identifier) for identifier in segmentation.GetSegmentIDs()}
-    livers = sorted((identifier for identifier, label in meanings.items() if label == LIVER), key=lambda each: each != SEGMENTS[0].id)
+    livers = sorted(
+        (identifier for identifier, label in meanings.items() if label == LIVER),
+        key=lambda each: each != SEGMENTS[0].id,
+    )
     lesions = [identifier for identifier, label in meanings.items() if label == TUMOR]
     return {label: found for label, found in ((LIVER, livers[:1]), (TUMOR, lesions)) if found}
 
@@ -78,8 +85,8 @@ def known_segments(segmentation_node) -> Meant:
 def labels_from_segmentation(segmentation_node, ct_node, meant: Meant | None = None) -> np.ndarray:
     """Labels of a segmentation on the CT's grid, for example after a user's corrections.
 
-    Where segments overlap, the lesion counts. Another grid or another linear parent transform is resampled to the nearest voxel;
-    segments that are missing are empty.
+    Where segments overlap, the lesion counts. Another grid or another linear parent transform is resampled to the
+    nearest voxel; segments that are missing are empty.
 
     Args:
         meant: which segments count, and as what; without it `known_segments`.
@@ -103,7 +110,9 @@ def labels_from_segmentation(segmentation_node, ct_node, meant: Meant | None = N
             "name the one you mean Liver or Lesion."
         )
     if not segmentation.CreateRepresentation(_LABELMAP):
-        raise InputError(f"The segments of {segmentation_node.GetName()} cannot be turned into voxels; draw them again.")
+        raise InputError(
+            f"The segments of {segmentation_node.GetName()} cannot be turned into voxels; draw them again."
+        )
     geometry = slicer.vtkOrientedImageData()
     geometry.SetExtent(*(bound for size in ct_node.GetImageData().GetDimensions() for bound in (0, size - 1)))
     _set_geometry(geometry, transform_between(ct_node, segmentation_node) @ local_ijk_to_ras(ct_node))
@@ -114,7 +123,9 @@ def labels_from_segmentation(segmentation_node, ct_node, meant: Meant | None = N
     merged = slicer.vtkOrientedImageData()
     mode = slicer.vtkSegmentation.EXTENT_REFERENCE_GEOMETRY
     if not segmentation_node.GenerateMergedLabelmapForAllSegments(merged, mode, geometry, identifiers, values):
-        raise InputError(f"The segments of {segmentation_node.GetName()} cannot be brought onto the grid of {ct_node.GetName()}.")
+        raise InputError(
+            f"The segments of {segmentation_node.GetName()} cannot be brought onto the grid of {ct_node.GetName()}."
+        )
     return vtk_to_numpy(merged.GetPointData().GetScalars()).reshape(merged.GetDimensions()[::-1]).astype(np.uint8)
 
 
@@ -147,7 +158,8 @@ def _set_segment(segmentation, segment: Segment, image) -> None:
 
 
 def _mark_automatic(vtk_segment) -> None:
-    """Say in the tags that DICOM export reads that a program drew the segment; without them it would be called drawn by hand."""
+    """Say in the tags that DICOM export reads that a program drew the segment; without them it would be called drawn by
+    hand."""
     vtk_segment.SetTag("DICOM.SegmentAlgorithmType", "AUTOMATIC")
     vtk_segment.SetTag("DICOM.SegmentAlgorithmName", "LiverTumor")
 
@@ -169,7 +181,9 @@ def _terminology(vtk_segment) -> str:
 def _make_labelmap_source(node) -> None:
     segmentation = node.GetSegmentation()
     if segmentation.GetNumberOfSegments() and not segmentation.CreateRepresentation(_LABELMAP):
-        raise InputError(f"{node.GetName()} holds segments that cannot be turned into label maps; choose another output.")
+        raise InputError(
+            f"{node.GetName()} holds segments that cannot be turned into label maps; choose another output."
+        )
     if segmentation.GetSourceRepresentationName() != _LABELMAP:
         segmentation.SetSourceRepresentationName(_LABELMAP)
 
@@ -184,7 +198,8 @@ def _oriented_image(labels: np.ndarray, ijk_to_ras: np.ndarray):
     image = slicer.vtkOrientedImageData()
     image.SetExtent(*(bound for part in box[::-1] for bound in (part.start, part.stop - 1)))
     scalars = numpy_to_vtk(labels[box].astype(np.uint8).ravel(), deep=True, array_type=vtk.VTK_UNSIGNED_CHAR)
-    scalars.SetName("ImageScalars")  # the name that VTK gives; Slicer's DICOM export takes a segment for empty without it
+    # the name that VTK gives; Slicer's DICOM export takes a segment for empty without it
+    scalars.SetName("ImageScalars")
     image.GetPointData().SetScalars(scalars)
     _set_geometry(image, ijk_to_ras)
     return image

@@ -1,7 +1,9 @@
-"""The way back from a run or a threshold that wrote over a segmentation: segments by Slicer's own history, tables and maps beside them.
+"""The way back from a run or a threshold that wrote over a segmentation: its segments, tables and maps.
 
-Slicer's scene has an undo too (`vtkMRMLScene.SaveStateForUndo`), but it is off for all nodes unless an application switches it on, and
-then for everything; the Segment Editor's belongs to its widget. Both use, or could use, `vtkSegmentationHistory`, which is used here.
+Slicer's scene has an undo too (`vtkMRMLScene.SaveStateForUndo`), but it is off for all nodes unless an application
+switches it on, and
+then for everything; the Segment Editor's belongs to its widget. Both use, or could use, `vtkSegmentationHistory`,
+which is used here.
 """
 
 from __future__ import annotations
@@ -39,7 +41,7 @@ def can_undo(segmentation_node) -> bool:
 
 
 def undo(segmentation_node) -> None:
-    """Bring back what a segmentation, its tables and its maps held before it was last written over; does nothing where that is not kept."""
+    """Bring back what a segmentation, its tables and maps held before it was last written over, if that is kept."""
     if (state := _latest(segmentation_node)) is not None:
         _states.remove(state)
         state.restore()
@@ -51,7 +53,10 @@ def forget(segmentation_node) -> None:
 
 
 def _latest(segmentation_node) -> _State | None:
-    return next((state for state in reversed(_states) if segmentation_node is not None and state.node is segmentation_node), None)
+    return next(
+        (state for state in reversed(_states) if segmentation_node is not None and state.node is segmentation_node),
+        None,
+    )
 
 
 class _State:

@@ -1,6 +1,7 @@
 """What the user looks at: the CT in the slice views, and a lesion that is jumped to and marked.
 
-All of it works without views too, as in Slicer started with --no-main-window, where it changes nothing that anybody sees.
+All of it works without views too, as in Slicer started with --no-main-window, where it changes nothing that anybody
+sees.
 """
 
 from __future__ import annotations
@@ -11,22 +12,33 @@ from .nodes import companion_node, one_update, remove_node
 from .volumes import is_map
 
 MARKER_ROLE = "LiverTumor.marker"
-_PUT_ROLE = "LiverTumor.background"  # from a slice view to the volume that was put there here, as long as the user leaves it
+_PUT_ROLE = (
+    "LiverTumor.background"  # from a slice view to the volume that was put there here, as long as the user leaves it
+)
 _COLOR = (0.2, 1.0, 1.0)
 
 
 def show_ct(ct_node, before=None) -> None:
     """Put a CT into the background of the slice views that the user has not given to another volume.
 
-    Those are the views that are empty or still show what was put there here. Where there is none of the latter, as after Slicer has
-    loaded a volume into all of them: all views, when they show one volume, else those that show the CT chosen `before`. Views whose
-    volume selection is switched off stay as they are.
+    Those are the views that are empty or still show what was put there here. Where there is none of the latter, as
+    after Slicer has
+    loaded a volume into all of them: all views, when they show one volume, else those that show the CT chosen
+    `before`. Views whose volume selection is switched off stay as they are.
     """
     views = [view for view in slice_composites(ct_node.GetScene()) if view.GetDoPropagateVolumeSelection()]
     shown = {view.GetBackgroundVolumeID() for view in views}
-    ours = [view for view in views if view.GetBackgroundVolumeID() and view.GetBackgroundVolumeID() == view.GetNodeReferenceID(_PUT_ROLE)]
+    ours = [
+        view
+        for view in views
+        if view.GetBackgroundVolumeID() and view.GetBackgroundVolumeID() == view.GetNodeReferenceID(_PUT_ROLE)
+    ]
     if not ours:
-        ours = views if len(shown) == 1 else [view for view in views if before and view.GetBackgroundVolumeID() == before.GetID()]
+        ours = (
+            views
+            if len(shown) == 1
+            else [view for view in views if before and view.GetBackgroundVolumeID() == before.GetID()]
+        )
     changed = [view for view in views if view in ours or not view.GetBackgroundVolumeID()]
     changed = [view for view in changed if view.GetBackgroundVolumeID() != ct_node.GetID()]
     for view in changed:
@@ -67,8 +79,13 @@ def shown_volumes(scene) -> list:
 def slice_nodes_of(ct_node) -> list:
     """The slice views (vtkMRMLSliceNode) with a CT in the background."""
     scene = ct_node.GetScene()
-    names = {view.GetLayoutName() for view in slice_composites(scene) if view.GetBackgroundVolumeID() == ct_node.GetID()}
-    nodes = (scene.GetNthNodeByClass(index, "vtkMRMLSliceNode") for index in range(scene.GetNumberOfNodesByClass("vtkMRMLSliceNode")))
+    names = {
+        view.GetLayoutName() for view in slice_composites(scene) if view.GetBackgroundVolumeID() == ct_node.GetID()
+    }
+    nodes = (
+        scene.GetNthNodeByClass(index, "vtkMRMLSliceNode")
+        for index in range(scene.GetNumberOfNodesByClass("vtkMRMLSliceNode"))
+    )
     return [node for node in nodes if node.GetLayoutName() in names]
 
 
@@ -109,7 +126,7 @@ def show_marker(segmentation_node, visible: bool) -> None:
 
 
 def axial_slice_node(ct_node):
-    """The slice view that shows axial slices of a CT (Slicer's red one, unless the user has turned it); None where none does."""
+    """The view with axial slices of a CT (Slicer's red one, unless the user has turned it); None where none is."""
     return next((node for node in slice_nodes_of(ct_node) if node.GetOrientation() == "Axial"), None)
 
 

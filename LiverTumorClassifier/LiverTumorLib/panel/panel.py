@@ -1,4 +1,5 @@
-"""What all panels do alike: load their form, keep the parameter node and the form alike, and survive whatever happens to the scene."""
+"""What all panels do alike: load their form, keep the parameter node and the form alike, and survive whatever happens
+to the scene."""
 
 from __future__ import annotations
 
@@ -41,7 +42,9 @@ class Panel(VTKObservationMixin):
         self.ui = slicer.util.childWidgetVariables(form)
         form.setMRMLScene(slicer.mrmlScene)
         self.choosers = {
-            parameter: ModelChooser(getattr(self.ui, box), task, lambda identifier, name=parameter: self._choose_model(name, identifier))
+            parameter: ModelChooser(
+                getattr(self.ui, box), task, lambda identifier, name=parameter: self._choose_model(name, identifier)
+            )
             for parameter, (box, task) in models.items()
         }
         self.run = self.make_run_control()
@@ -76,12 +79,14 @@ class Panel(VTKObservationMixin):
         """The result segmentation that is looked at; None where the panel has none, or it is not of the chosen CT."""
 
     def own_output(self, output: str, ct_of: Callable):
-        """The node of a parameter, None where it belongs to another CT, as `ct_of` says: what is of another stays as it is."""
+        """The node of a parameter, None where it belongs to another CT, as `ct_of` says: what is of another stays as it
+        is."""
         node = getattr(self.parameters, output)
         return node if node is not None and ct_of(node) in (None, self.parameters.inputVolume) else None
 
     def let_go_of_others(self, output: str, ct_of: Callable, class_name: str, ct_of_result: Callable) -> None:
-        """For `on_ct_chosen`: the liver of another CT is chosen no longer, nor its output, in whose place comes the CT's own newest result.
+        """For `on_ct_chosen`: the liver of another CT is chosen no longer, nor its output, in whose place comes the
+        CT's own newest result.
 
         Args:
             output: the parameter.
@@ -93,7 +98,11 @@ class Panel(VTKObservationMixin):
             parameters.liverSegmentation = None
         if self.own_output(output, ct_of) is None:
             nodes = slicer.util.getNodesByClass(class_name)
-            setattr(parameters, output, next((node for node in reversed(nodes) if ct_of_result(node) is parameters.inputVolume), None))
+            setattr(
+                parameters,
+                output,
+                next((node for node in reversed(nodes) if ct_of_result(node) is parameters.inputVolume), None),
+            )
 
     def needed_models(self) -> list[str]:
         """The parameters whose models a run with the present choices uses."""
@@ -104,7 +113,9 @@ class Panel(VTKObservationMixin):
         if self.parameters is None or self.parameters.inputVolume is None:
             return _("Choose a CT volume first; load one with the DICOM or the Add Data module.")
         if is_map(self.parameters.inputVolume):
-            return _("{name} is a map of probabilities; choose the CT it was made of.").format(name=self.parameters.inputVolume.GetName())
+            return _("{name} is a map of probabilities; choose the CT it was made of.").format(
+                name=self.parameters.inputVolume.GetName()
+            )
         return next((problem for name in self.needed_models() if (problem := self.choosers[name].problem)), "")
 
     def enter(self) -> None:
@@ -112,7 +123,7 @@ class Panel(VTKObservationMixin):
         for chooser in self.choosers.values():
             chooser.refresh()
         parameters = self.logic.getParameterNode()
-        chosen = self.choose(parameters)  # first, since a selector that is connected would take the first volume there is
+        chosen = self.choose(parameters)  # before the selector is connected, which takes the first volume there is
         self._use(parameters)
         if chosen:
             self.on_ct_chosen()
@@ -150,7 +161,7 @@ class Panel(VTKObservationMixin):
         chosen = self.parameters.inputVolume if self.parameters is not None else None
         if chosen in (None, ct):
             return ""
-        show_scan(chosen)
+        show_scan(chosen, segmentation_node=self.chosen_segmentation())
         return _("The results of {name} are in the scene; choose it to see them.").format(name=ct.GetName())
 
     def learn_times(self, nodes: CaseNodes) -> None:
@@ -184,7 +195,9 @@ class Panel(VTKObservationMixin):
         """Maps of probabilities are volumes, but no CT: the selector does not offer them."""
         if hasattr(self.ui, "inputSelector"):  # the trainer has none
             volumes = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
-            self.ui.inputSelector.sortFilterProxyModel().hiddenNodeIDs = [node.GetID() for node in volumes if is_map(node)]
+            self.ui.inputSelector.sortFilterProxyModel().hiddenNodeIDs = [
+                node.GetID() for node in volumes if is_map(node)
+            ]
 
     def _use(self, parameters) -> None:
         self._disconnect()
@@ -220,6 +233,6 @@ class Panel(VTKObservationMixin):
 
 
 def _likely_volume():
-    """What the slice views show, else the scene's first volume; None where there is none. Maps of ours and label maps do not count."""
+    """What the slice views show, else the scene's first volume, but no map of ours and no label map; or None."""
     nodes = [*shown_volumes(slicer.mrmlScene), *slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")]
     return next((node for node in nodes if node.GetClassName() == "vtkMRMLScalarVolumeNode" and not is_map(node)), None)

@@ -1,4 +1,4 @@
-"""The part of the segmentation panel that compares the result with a reference: which segments of it are meant, and how well they agree."""
+"""The part of the segmentation panel that compares the result with a reference: its segments, and the agreement."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ class ReferencePart(VTKObservationMixin):
     """Chooses the segments of the reference that are known, and lets the user choose others.
 
     Args:
-        ui: the panel's widgets: `referenceSelector`, `referenceLiverBox`, `referenceTumorBox` with their labels, `compareButton` and
+        ui: the panel's widgets: `referenceSelector`, `referenceLiverBox`, `referenceTumorBox` with their labels,
+        `compareButton` and
             `comparisonLabel`.
         work: what the comparison is done in, which shows its errors; called with the sentence for unexpected ones.
         offer_distances: offers to install what measures surface distances, where it is missing.
@@ -63,7 +64,10 @@ class ReferencePart(VTKObservationMixin):
         reference = self._nodes[2]
         segmentation = reference.GetSegmentation() if reference is not None else None
         known = known_segments(reference) if reference is not None else {}
-        names = {each: segmentation.GetSegment(each).GetName() for each in (segmentation.GetSegmentIDs() if segmentation else ())}
+        names = {
+            each: segmentation.GetSegment(each).GetName()
+            for each in (segmentation.GetSegmentIDs() if segmentation else ())
+        }
         for label, box in self._boxes.items():
             several = [known[label]] if len(known.get(label, ())) > 1 else []
             choices = [[], *several, *([each] for each in names)]
@@ -84,7 +88,9 @@ class ReferencePart(VTKObservationMixin):
         ready = None not in (segmentation, ct, reference)
         self._ui.compareButton.enabled = ready and bool(self.meant)
         if ready and not self.meant:
-            self._ui.comparisonLabel.text = _("No name in the reference is a known one; choose which segments are liver and tumor.")
+            self._ui.comparisonLabel.text = _(
+                "No name in the reference is a known one; choose which segments are liver and tumor."
+            )
 
     def _compare(self, checked: bool = False) -> None:
         self._offer_distances()

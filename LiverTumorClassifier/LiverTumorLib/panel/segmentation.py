@@ -38,7 +38,9 @@ class SegmentationPanel(Panel):
         self.results.cleanup()
 
     def install(self) -> None:
-        ensure_requirements(self.module.resourcePath("LiverSegmentationMobileUNetRequirements.txt"), self.module.moduleName)
+        ensure_requirements(
+            self.module.resourcePath("LiverSegmentationMobileUNetRequirements.txt"), self.module.moduleName
+        )
 
     def launch(self, progress, finished):
         parameters = self.parameters
@@ -61,7 +63,9 @@ class SegmentationPanel(Panel):
 
     def _offer_distances(self) -> None:
         with contextlib.suppress(RequirementError):  # the other figures need no package
-            ensure_requirements(self.module.resourcePath("LiverSegmentationComparisonRequirements.txt"), self.module.moduleName)
+            ensure_requirements(
+                self.module.resourcePath("LiverSegmentationComparisonRequirements.txt"), self.module.moduleName
+            )
 
     def show_results(self, nodes: CaseNodes) -> str:
         ct = ct_of(nodes.segmentationNode)

@@ -1,7 +1,8 @@
-"""The segments a result consists of: label value, name, color and SNOMED terminology, shared by the files and the MRML nodes.
+"""The segments a result consists of: label value, name, color and SNOMED terminology, shared by the files and the MRML
+nodes.
 
-Segments do not overlap: the Liver segment holds label 1 only, the Lesion segment label 2. Reported liver volumes include the
-tumor, as radiologists count it, so they are the volume of both segments together.
+Segments do not overlap: the Liver segment holds label 1 only, the Lesion segment label 2. Reported liver volumes
+include the tumor, as radiologists count it, so they are the volume of both segments together.
 """
 
 from __future__ import annotations
@@ -45,7 +46,13 @@ def _terminology(category: str, kind: str, region: str = _NO_CODE) -> str:
 
 
 SEGMENTS: tuple[Segment, ...] = (
-    Segment(LIVER, "Liver", "Liver", (221, 130, 101), _terminology("SCT^123037004^Anatomical Structure", "SCT^10200004^Liver")),
+    Segment(
+        LIVER,
+        "Liver",
+        "Liver",
+        (221, 130, 101),
+        _terminology("SCT^123037004^Anatomical Structure", "SCT^10200004^Liver"),
+    ),
     Segment(
         TUMOR,
         "Lesion",
@@ -55,8 +62,8 @@ SEGMENTS: tuple[Segment, ...] = (
     ),
 )
 
-# Type codes of SNOMED CT, and of its older SRT form in DICOM, as scheme and value. Earlier versions wrote 52988006 (Lesion), which no
-# list of Slicer's has.
+# Type codes of SNOMED CT, and of its older SRT form in DICOM, as scheme and value. Earlier versions wrote 52988006
+# (Lesion), which no list of Slicer's has.
 _LIVER_CODES = frozenset({"SCT^10200004", "SRT^T-62000"})
 _TUMOR_CODES = frozenset(
     {
@@ -72,14 +79,16 @@ _TUMOR_CODES = frozenset(
 )
 _LIVER_NAME = re.compile(r"(whole )?liver( parenchyma| mask)?")
 _TUMOR_NAME = re.compile(
-    r"((liver|hepatic) )?(lesion|tumou?r|mass|neoplasm|cancer|carcinoma|metastas[ei]s|hcc|hepatocellular carcinoma)(e?s)?( mask)?( \d+)?"
+    r"((liver|hepatic) )?"
+    r"(lesion|tumou?r|mass|neoplasm|cancer|carcinoma|metastas[ei]s|hcc|hepatocellular carcinoma)(e?s)?"
+    r"( mask)?( \d+)?"
 )
 
 
 def meaning_of(name: str, terminology: str = "") -> int | None:
     """What a segment that anybody made is: LIVER, TUMOR, or None for anything else.
 
-    Its name decides where it is a usual one in English ("Tumor", "liver_lesions", "Metastasis 3"), else its terminology.
+    Its name decides where it is a usual English one ("Tumor", "liver_lesions", "Metastasis 3"), else its terminology.
 
     Args:
         name: what the user reads.

@@ -9,23 +9,14 @@ from pathlib import Path
 import numpy as np
 
 from ..ct.volume import CTVolume
-from ..errors import InputError, RequirementError
+from ..errors import InputError
 from .kinds import is_gzip
+from .nifti_header import EARLIEST, number_type, parse_header, shape_of
 from .stored import DAMAGE, MOST_BEHIND, MOST_PACKED_CT, check_grid, check_size, read_behind, read_hu, unpacked
 
-_SIZES = {348: 352, 540: 544}  # bytes of the header -> where the voxels of a single file begin at the earliest
 _MM = {1: (1000.0, "meters"), 3: (0.001, "micrometers")}  # xyzt_units
 _SAME_SIZE = 0.01  # relative; headers are rounded
 _APART_MM = 0.1
-
-
-def import_nibabel():
-    """nibabel, or a RequirementError that says how to get it."""
-    try:
-        import nibabel
-    except ImportError:
-        raise RequirementError("Reading and writing NIfTI needs nibabel: pip install nibabel.") from None
-    return nibabel
 
 
 def read_nifti(path: Path, name: str, most_packed: float = MOST_PACKED_CT) -> CTVolume:
@@ -46,7 +37,7 @@ def read_nifti(path: Path, name: str, most_packed: float = MOST_PACKED_CT) -> CT
     try:
         with unpacked(path, None if packed is None else "deflate") as file:
             header, start = _header(file, path)
-            shape, notes = _three(header.get_data_shape(), path)
+            shape, notes = _three(shape_of(header), path)
             dtype, (slope, intercept) = _values(header, path)
             affine, place_notes = affine_of(header, path)
             planes = (shape[2], shape[1], shape[0])
@@ -68,20 +59,18 @@ def read_nifti(path: Path, name: str, most_packed: float = MOST_PACKED_CT) -> CT
 
 def _header(file, path: Path):
     """The header of a single-file NIfTI-1 or NIfTI-2, unchecked, and where its voxels begin at the earliest."""
-    nibabel = import_nibabel()
     head = file.read(348)
     size = (
         int.from_bytes(head[:4], "little")
         if head[:4] in (b"\x5c\x01\0\0", b"\x1c\x02\0\0")
         else int.from_bytes(head[:4], "big")
     )
-    if size not in _SIZES:
+    if size not in EARLIEST:
         raise InputError(f"{path} is damaged, incomplete or no NIfTI file; copy or export it again.")
     head += file.read(size - 348)
-    kind, endian = (nibabel.Nifti1Header if size == 348 else nibabel.Nifti2Header), "<" if head[:2] != b"\0\0" else ">"
     if len(head) < size:
         raise InputError(f"{path} is damaged, incomplete or no NIfTI file; copy or export it again.")
-    header = kind(head, endian, check=False)
+    header = parse_header(head, "<" if head[:2] != b"\0\0" else ">")
     magic = bytes(header["magic"])[:3]
     if magic in (b"ni1", b"ni2"):
         raise InputError(
@@ -93,7 +82,7 @@ def _header(file, path: Path):
             f"{path} is not a NIfTI file but an Analyze one, which does not say where the patient's right is; export "
             "it as NIfTI."
         )
-    return header, _SIZES[size]
+    return header, EARLIEST[size]
 
 
 def _three(shape: tuple[int, ...], path: Path) -> tuple[tuple[int, int, int], tuple[str, ...]]:
@@ -112,14 +101,13 @@ def _three(shape: tuple[int, ...], path: Path) -> tuple[tuple[int, int, int], tu
 
 def _values(header, path: Path) -> tuple[np.dtype, tuple[float, float]]:
     """Number type, and slope and intercept of the stored values; 0 and NaN as slope mean that there are none."""
-    nibabel = import_nibabel()
     try:
-        dtype = header.get_data_dtype()
-    except (nibabel.spatialimages.HeaderDataError, KeyError) as error:
+        dtype = number_type(header)
+    except KeyError as error:
         raise InputError(
             f"{path} has values of a type that NIfTI does not know; its header is damaged, export it again."
         ) from error
-    if dtype.kind not in "buif":
+    if dtype is None:
         raise InputError(f"{path} holds color or complex values; a CT in Hounsfield units is needed.")
     slope, intercept = float(header["scl_slope"]), float(header["scl_inter"])
     if slope == 0 or math.isnan(slope):

@@ -2,6 +2,7 @@
 
 import importlib.util
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import slicer
@@ -163,6 +164,11 @@ class LiverSegmentationMobileUNetLogic(ScriptedLoadableModuleLogic):
     def __init__(self) -> None:
         ScriptedLoadableModuleLogic.__init__(self)
 
+    @staticmethod
+    def batchScript():
+        """Path of the script that segments many CTs without a window; see Docs/console.md for how Slicer runs it."""
+        return str(Path(__file__).parent / "Resources" / "LiverTumorBatch.py")
+
     def getParameterNode(self):
         """The choices saved in the scene."""
         return LiverSegmentationMobileUNetParameterNode(super().getParameterNode())
@@ -246,7 +252,9 @@ class LiverSegmentationMobileUNetLogic(ScriptedLoadableModuleLogic):
         picture=True,
         series=None,
         overwrite=False,
+        wait=True,
         progressCallback=None,
+        finishedCallback=None,
         **options,
     ):
         """Segment many CTs without loading them into the scene; the same as ``livertumor segment INPUT... --out DIR``.
@@ -257,9 +265,9 @@ class LiverSegmentationMobileUNetLogic(ScriptedLoadableModuleLogic):
         :param picture: write a one-page picture of each case (needs matplotlib).
         :param series: which DICOM series of a folder.
         :param overwrite: replace results of other inputs or options.
-        :param progressCallback: called with (stage, fraction, message).
-        :param options: as in :py:meth:`process`.
-        :return: path of ``cases.csv``, the table of all cases.
+        :param wait, progressCallback, finishedCallback, options: as in :py:meth:`process`.
+        :return: path of ``cases.csv``, the table of all cases; where wait is False, a run (``wait()``,
+          ``cancel()``, ``result()``).
         :raises LiverTumorLib.errors.SomeCasesFailed: some cases have no result; the message says which and why.
         """
         from LiverTumorLib.mrml import options_from, process_folder
@@ -274,6 +282,8 @@ class LiverSegmentationMobileUNetLogic(ScriptedLoadableModuleLogic):
             series=series,
             overwrite=overwrite,
             progress=progressCallback,
+            finished=finishedCallback,
+            wait=wait,
         )
 
 

@@ -183,7 +183,17 @@ class LiverTumorClassifierLogic(ScriptedLoadableModuleLogic):
         )
 
     def processFolder(
-        self, inputs, outputDir, *, picture=True, series=None, overwrite=False, progressCallback=None, **options
+        self,
+        inputs,
+        outputDir,
+        *,
+        picture=True,
+        series=None,
+        overwrite=False,
+        wait=True,
+        progressCallback=None,
+        finishedCallback=None,
+        **options,
     ):
         """Classify many CTs without loading them into the scene; the same as ``livertumor classify INPUT... --out
         DIR``.
@@ -193,9 +203,9 @@ class LiverTumorClassifierLogic(ScriptedLoadableModuleLogic):
         :param picture: write a one-page picture of each case (needs matplotlib).
         :param series: which DICOM series of a folder.
         :param overwrite: replace results of other inputs or options.
-        :param progressCallback: called with (stage, fraction, message).
-        :param options: as in :py:meth:`process`.
-        :return: path of ``cases.csv``, the table of all cases.
+        :param wait, progressCallback, finishedCallback, options: as in :py:meth:`process`.
+        :return: path of ``cases.csv``, the table of all cases; where wait is False, a run (``wait()``,
+          ``cancel()``, ``result()``).
         :raises LiverTumorLib.errors.SomeCasesFailed: some cases have no result; the message says which and why.
         """
         from LiverTumorLib.mrml import options_from, process_folder
@@ -209,6 +219,8 @@ class LiverTumorClassifierLogic(ScriptedLoadableModuleLogic):
             series=series,
             overwrite=overwrite,
             progress=progressCallback,
+            finished=finishedCallback,
+            wait=wait,
         )
 
 

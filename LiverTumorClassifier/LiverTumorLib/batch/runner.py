@@ -5,9 +5,11 @@ from __future__ import annotations
 import csv
 import os
 import time
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -16,9 +18,9 @@ from ..errors import Cancelled, LiverTumorError, OutputError, RequirementError, 
 from ..files import write_table
 from ..files.held import remove_abandoned
 from ..files.tables import SUMMARY_COLUMNS, summary_row
-from ..jobs import Source, start_job
+from ..jobs import Job, Source, start_job
 from ..models.catalogue import get_bundle
-from ..records.options import RunOptions
+from ..records.options import CaseOutput, RunOptions
 from ..records.results import CaseResult
 from .cases import Case
 from .display import Display
@@ -64,7 +66,22 @@ class Batch:
     truths: dict[str, np.ndarray] = field(default_factory=dict)
 
     def run(self, cases: list[Case], display: Display) -> None:
+        """Work through the cases, waiting for each; see `steps`."""
+        steps = self.steps(cases, display)
+        job = next(steps, None)
+        while job is not None:
+            try:
+                output = job.wait()
+            except Exception as error:
+                job = _next(steps.throw, error)
+            else:
+                job = _next(steps.send, output)
+
+    def steps(self, cases: list[Case], display: Display) -> Generator[Job, CaseOutput, None]:
         """Work through the cases and keep `cases.csv` up to date.
+
+        Yields the job of each case that is not done already; it is resumed with the job's output, or the error it
+        ended with is thrown in.
 
         Raises the error of the case where there is only one, SomeCasesFailed where some of several have no result, and
         at once what concerns all: ModelError, RequirementError, OutputError, Cancelled.
@@ -83,7 +100,7 @@ class Batch:
             for number, case in enumerate(cases, 1):
                 display.begin(number, len(cases), case.name)
                 try:
-                    table[case.name] = self._run_case(case, models, display)
+                    table[case.name] = yield from self._run_case(case, models, display)
                     finished += 1
                 except Cancelled:
                     raise
@@ -143,7 +160,7 @@ class Batch:
                 f"The output folder {self.out} cannot be written: {error.strerror or error}; choose another."
             ) from error
 
-    def _run_case(self, case: Case, models: list[dict], display: Display) -> dict:
+    def _run_case(self, case: Case, models: list[dict], display: Display) -> Generator[Job, CaseOutput, dict]:
         """Do one case, unless it is done; returns its row of the table."""
         begin = time.monotonic()
         folder = self.out / case.name
@@ -167,7 +184,7 @@ class Batch:
             display.say(f"{case.name}: already done, in {folder}")
             return _done_row(summary)
         source = Source((os.fspath(case.path), self.series if case.is_dicom else None), name=case.name)
-        output = start_job(self.task, source, self.options, on_event=display.event).wait()
+        output = yield start_job(self.task, source, self.options, on_event=display.event)
         volume = output.volume
         display.progress("writing", message="writing the results")
         with staged(folder, keep) as stage:
@@ -193,6 +210,14 @@ class Batch:
         for bundle in bundles:
             bundle.verify()
         return [bundle.describe() for bundle in bundles]
+
+
+def _next(resume: Callable[[Any], Job], value: Any) -> Job | None:
+    """The next job of the steps; None where they are over."""
+    try:
+        return resume(value)
+    except StopIteration:
+        return None
 
 
 def _check_table(out: Path, overwrite: bool) -> None:

@@ -37,12 +37,16 @@ class ServedRun:
         self._over = self._stopped = False
         self._outcome: Any = None
         self._timer = None
-        self.job = next(steps)
+        self.job: Job | None = None
+        try:
+            self.job = next(steps)
+        except StopIteration as end:  # there is nothing to do
+            self._settle(end.value)
 
     @property
     def remaining_s(self) -> float | None:
         """Estimated seconds left; None while it cannot be told."""
-        return self.job.remaining_s
+        return self.job.remaining_s if self.job is not None else None
 
     def serve(self) -> None:
         """Let Slicer's event loop finish the run. Does nothing without the application."""
@@ -110,7 +114,8 @@ class ServedRun:
     def cancel(self) -> None:
         """Stop the run: within two seconds neither a process nor a temporary file of it is left."""
         self._stopped = True
-        self.job.cancel()
+        if self.job is not None:
+            self.job.cancel()
 
     def _next_job(self) -> Job:
         try:

@@ -20,6 +20,8 @@ from slicer.ScriptedLoadableModule import (
 # LiverTumorLib lies in the folder of the LiverTumorClassifier module; it is imported where it is used, when all folders
 # are known.
 
+_PAGE = "https://github.com/SlicerLiverTumor/SlicerLiverTumor/blob/main/Docs/tutorial.md"
+
 
 class LiverSegmentationMobileUNet(ScriptedLoadableModule):
     """What Slicer shows of the module before it is opened."""
@@ -29,7 +31,7 @@ class LiverSegmentationMobileUNet(ScriptedLoadableModule):
         self.parent.title = _("Liver Segmentation (Mobile U-Net)")
         self.parent.categories = [translate("qSlicerAbstractCoreModule", "Segmentation")]
         self.parent.dependencies = []  # Slicer would leave this module out without a word where one of them is missing
-        self.parent.contributors = ["LiverTumor developers"]
+        self.parent.contributors = ["LiverTumor developers (SlicerLiverTumor)"]
         self.parent.helpText = _(
             "Segments the liver and tumors in it on a CT of the abdomen, measures every lesion, and gives each axial "
             "slice its probability of showing tumor. Two small networks (Mobile U-Net) find the liver first and look "
@@ -37,6 +39,7 @@ class LiverSegmentationMobileUNet(ScriptedLoadableModule):
             "try it on. Slicer's own sample CTLiver (CC BY-SA 4.0) is a training case of LiTS, so it shows how the "
             "module works, not how good it is."
         )
+        self.parent.helpText += f"<p>{_('How to use it:')} <a href='{_PAGE}'>{_PAGE}</a></p>"
         self.parent.acknowledgementText = _(
             "Follows two papers: the two-stage Mobile U-Net for liver and liver tumor segmentation on LiTS17, and "
             "'Quantization-Aware Pruned MobileNetV2 for Real-Time Liver Tumor Classification on CT Images' (Jaafaru et "
@@ -47,24 +50,19 @@ class LiverSegmentationMobileUNet(ScriptedLoadableModule):
 
 
 def registerSampleData():
-    """Offer the digital phantom in the Sample Data module; it is made on this computer, so nothing is downloaded."""
+    """Offer the digital phantom that comes with the extension in the Sample Data module; nothing is downloaded."""
     import SampleData
 
+    resources = Path(__file__).parent / "Resources"
     SampleData.SampleDataLogic.registerCustomSampleDataSource(
-        category="LiverTumor", sampleName="LiverTumorPhantom", uris="", fileNames="", customDownloader=loadPhantom
+        category="LiverTumor",
+        sampleName="LiverTumorPhantom",
+        uris=(resources / "SampleData" / "LiverTumorPhantom.nrrd").as_uri(),
+        fileNames="LiverTumorPhantom.nrrd",
+        nodeNames="LiverTumorPhantom",
+        checksums="SHA256:2984214788bf0dbe4b011cd85b69d62708a3c005a74eaa4dfc84d083433ba6d7",
+        thumbnailFileName=str(resources / "Icons" / "LiverTumorPhantom.png"),
     )
-
-
-def loadPhantom(source=None):
-    """Put the phantom into the scene and show it. Returns a list of its node, as the Sample Data module wants it."""
-    from LiverTumorLib.mrml import ct_to_node
-    from LiverTumorLib.mrml.views import show_ct
-    from LiverTumorLib.phantom import make_phantom
-
-    with slicer.util.WaitCursor():
-        volumeNode = ct_to_node(make_phantom(seed=1)[0], slicer.mrmlScene)
-        show_ct(volumeNode)
-    return [volumeNode]
 
 
 @parameterNodeWrapper

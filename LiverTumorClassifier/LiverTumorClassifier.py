@@ -16,6 +16,8 @@ from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModuleWidget,
 )
 
+_PAGE = "https://github.com/SlicerLiverTumor/SlicerLiverTumor/blob/main/Docs/tutorial.md"
+
 
 class LiverTumorClassifier(ScriptedLoadableModule):
     """What Slicer shows of the module before it is opened."""
@@ -25,13 +27,14 @@ class LiverTumorClassifier(ScriptedLoadableModule):
         self.parent.title = _("Liver Tumor Classifier")
         self.parent.categories = [translate("qSlicerAbstractCoreModule", "Segmentation")]
         self.parent.dependencies = []
-        self.parent.contributors = ["LiverTumor developers"]
+        self.parent.contributors = ["LiverTumor developers (SlicerLiverTumor)"]
         self.parent.helpText = _(
             "Gives every axial slice of an abdominal CT its calibrated probability of showing liver tumor "
             "(MobileNetV2), as a table and a plot. Slices without liver get the probability 0. For research; not a "
             "medical device. The Sample Data module has a digital phantom to try it on. Slicer's own sample CTLiver "
             "(CC BY-SA 4.0) is a training case of LiTS, so it shows how the module works, not how good it is."
         )
+        self.parent.helpText += f"<p>{_('How to use it:')} <a href='{_PAGE}'>{_PAGE}</a></p>"
         self.parent.acknowledgementText = _(
             "Follows two papers: the two-stage Mobile U-Net for liver and liver tumor segmentation on LiTS17, and "
             "'Quantization-Aware Pruned MobileNetV2 for Real-Time Liver Tumor Classification on CT Images' (Jaafaru et "

@@ -19,6 +19,7 @@ from ..files import write_table
 from ..files.held import remove_abandoned
 from ..files.tables import SUMMARY_COLUMNS, summary_row
 from ..jobs import Job, Source, start_job
+from ..models.bundle import Bundle
 from ..models.catalogue import get_bundle
 from ..records.options import CaseOutput, RunOptions
 from ..records.results import CaseResult
@@ -200,13 +201,17 @@ class Batch:
             display.say(f"  {note}")
         return _done_row(read_summary(folder))
 
-    def _models(self) -> list[dict]:
-        """The bundles this run uses, verified, as they are written into the summaries."""
+    def bundles(self) -> list[Bundle]:
+        """The models this run uses. Raises ModelError."""
         options = self.options
         ids = [options.slice_model]
         if self.task == "segment":
             ids = [options.liver_model] + [options.tumor_model] * options.tumor + [options.slice_model] * options.slices
-        bundles = [get_bundle(id) for id in ids]
+        return [get_bundle(id) for id in ids]
+
+    def _models(self) -> list[dict]:
+        """The models this run uses, verified, as they are written into the summaries."""
+        bundles = self.bundles()
         for bundle in bundles:
             bundle.verify()
         return [bundle.describe() for bundle in bundles]

@@ -62,6 +62,7 @@ def run(arguments: argparse.Namespace) -> None:
     from ..batch.cases import find_cases
     from ..batch.display import Display
     from ..batch.runner import Batch
+    from ..models.licenses import license_lines
 
     out = Path(os.path.abspath(os.path.expanduser(arguments.out)))
     display = Display(arguments.quiet)
@@ -77,4 +78,6 @@ def run(arguments: argparse.Namespace) -> None:
     inputs = find_cases(arguments.inputs, exclude=out, whole_folders=arguments.series is not None)
     for reason in inputs.skipped:
         display.say(f"Skipped {reason}")
+    for line in license_lines(batch.bundles()):
+        display.remark(f"Weights of {line}")
     batch.run(inputs.cases, display)

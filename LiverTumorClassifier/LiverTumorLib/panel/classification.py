@@ -89,6 +89,7 @@ class ClassificationPanel(Panel):
         return {"sliceModel": self.parameters.sliceModel, **automatic}
 
     def install(self) -> None:
+        super().install()
         ensure_requirements(self.module.resourcePath("LiverTumorClassifierRequirements.txt"), self.module.moduleName)
 
     def show_results(self, nodes: CaseNodes) -> str:

@@ -10,11 +10,13 @@ import vtk
 from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
+from ..errors import Cancelled
 from ..mrml import segmentations
 from ..mrml.results import CaseNodes
 from ..mrml.scans import show_scan
 from ..mrml.views import shown_volumes
 from ..mrml.volumes import is_map
+from .consent import ask_consent
 from .models import ModelChooser
 from .run_control import RunControl
 from .times import remember_times
@@ -59,7 +61,13 @@ class Panel(VTKObservationMixin):
         return RunControl(self.ui, self.launch, self.show_results, self.refresh, install=self.install)
 
     def install(self) -> None:
-        """Ask for missing packages, before a run. Raises RequirementError."""
+        """Ask for the user's consent and for missing packages, before a run. Raises RequirementError, Cancelled."""
+        bundles = [self.choosers[name].bundle for name in self.needed_models()]
+        try:
+            ask_consent(bundle for bundle in bundles if bundle is not None)
+        except Cancelled as error:
+            self.ui.statusLabel.text = str(error)
+            raise
 
     def launch(self, progress, finished):
         """Start a run and return it. Raises LiverTumorError."""

@@ -38,6 +38,7 @@ class SegmentationPanel(Panel):
         self.results.cleanup()
 
     def install(self) -> None:
+        super().install()
         ensure_requirements(
             self.module.resourcePath("LiverSegmentationMobileUNetRequirements.txt"), self.module.moduleName
         )

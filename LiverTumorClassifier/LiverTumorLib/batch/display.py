@@ -73,11 +73,6 @@ class Display:
             with contextlib.suppress(OSError):
                 print(visible(text), flush=True)
 
-    def remark(self, text: str) -> None:
-        """A line beside the results, on stderr."""
-        if not self._quiet:
-            self.warn(text)
-
     def warn(self, text: str) -> None:
         """A line that is shown even when quiet, on stderr."""
         self.clear()

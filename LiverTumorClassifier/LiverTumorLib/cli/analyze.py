@@ -79,5 +79,5 @@ def run(arguments: argparse.Namespace) -> None:
     for reason in inputs.skipped:
         display.say(f"Skipped {reason}")
     for line in license_lines(batch.bundles()):
-        display.remark(f"Weights of {line}")
+        display.say(f"Weights of {line}")
     batch.run(inputs.cases, display)

@@ -78,25 +78,28 @@ class ReferencePart(VTKObservationMixin):
                 box.addItem(", ".join(names[each] for each in choice) or _("none"))
             box.setCurrentIndex(choices.index(wanted) if wanted in choices else 0)
             box.blockSignals(wasBlocked)
-            box.enabled = reference is not None
             self._choices[label] = choices
+        for part in (*self._boxes.values(), self._ui.referenceLiverLabel, self._ui.referenceTumorLabel):
+            part.visible = reference is not None
         self._on_chosen()
 
     def _on_chosen(self, index: int = -1) -> None:
-        self._ui.comparisonLabel.text = ""
+        self._tell("")
         segmentation, ct, reference = self._nodes
         ready = None not in (segmentation, ct, reference)
         self._ui.compareButton.enabled = ready and bool(self.meant)
         if ready and not self.meant:
-            self._ui.comparisonLabel.text = _(
-                "No name in the reference is a known one; choose which segments are liver and tumor."
-            )
+            self._tell(_("No name in the reference is a known one; choose which segments are liver and tumor."))
+
+    def _tell(self, text: str) -> None:
+        self._ui.comparisonLabel.text = text
+        self._ui.comparisonLabel.visible = bool(text)
 
     def _compare(self, checked: bool = False) -> None:
         self._offer_distances()
         segmentation, ct, reference = self._nodes
         with self._work(_("The segmentations could not be compared.")):
-            self._ui.comparisonLabel.text = _comparison_text(compare(segmentation, reference, ct, self.meant))
+            self._tell(_comparison_text(compare(segmentation, reference, ct, self.meant)))
 
 
 def _comparison_text(found: Comparison) -> str:

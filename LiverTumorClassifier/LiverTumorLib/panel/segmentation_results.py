@@ -28,13 +28,20 @@ from .reference import ReferencePart
 
 _SETTLE_MS = 150  # a slider that is dragged is obeyed when it rests
 _COLUMNS = (
-    Shown("id", "#", "{:d}", _("1 is the largest lesion.")),
-    Shown("volume_ml", "ml", "{:.2f}", _("Volume in ml.")),
-    Shown("longest_diameter_mm", "mm", "{:.0f}", _("Longest axial diameter in mm, as in RECIST.")),
-    Shown("perpendicular_diameter_mm", "x mm", "{:.0f}", _("Longest diameter in mm across it, in the same slice.")),
-    Shown("mean_hu", "HU", "{:.0f}", _("Mean CT value in HU.")),
-    Shown("distance_to_surface_mm", _("depth"), "{:.0f}", _("Shortest distance in mm to the surface of the liver.")),
-    Shown("mean_probability", "p", "{:.2f}", _("Mean tumor probability (0 to 1) that the network gave.")),
+    Shown("id", _("lesion"), "{:d}", _("1 is the largest lesion.")),
+    Shown("volume_ml", _("volume\n(ml)"), "{:.2f}", _("Volume in ml.")),
+    Shown("longest_diameter_mm", _("long\naxis\n(mm)"), "{:.0f}", _("Longest axial diameter in mm, as in RECIST.")),
+    Shown(
+        "perpendicular_diameter_mm",
+        _("short\naxis\n(mm)"),
+        "{:.0f}",
+        _("Longest diameter in mm across it, in the same slice."),
+    ),
+    Shown("mean_hu", _("mean\n(HU)"), "{:.0f}", _("Mean CT value in HU.")),
+    Shown(
+        "distance_to_surface_mm", _("depth\n(mm)"), "{:.0f}", _("Shortest distance in mm to the surface of the liver.")
+    ),
+    Shown("mean_probability", _("proba-\nbility"), "{:.2f}", _("Mean tumor probability (0 to 1) of the network.")),
 )
 
 
@@ -105,12 +112,14 @@ class SegmentationResults(VTKObservationMixin):
         summary = segmentation.GetNodeReference(SUMMARY_ROLE) if segmentation is not None else None
         self._follow([table for table in (lesions, summary) if table is not None])
         self._ui.resultsCollapsibleButton.enabled = segmentation is not None
+        self._ui.resultsCollapsibleButton.visible = segmentation is not None
         figures = records_of(summary)
         self._ui.summaryLabel.text = (
             _summary_text(figures[0], records_of(self._slices)) if figures else _("Press Apply to get results.")
         )
         self._ui.plotButton.enabled = self._chart is not None
         self._lesions.show(records_of(lesions))
+        self._ui.lesionTable.visible = self._ui.lesionTable.rowCount > 0
         self._ui.show3DButton.setSegmentationNode(segmentation)
         kept = segmentation is not None and kept_threshold(segmentation) is not None
         self._show_threshold(used_threshold(segmentation) if segmentation is not None else None, kept)

@@ -18,7 +18,7 @@ from .record_table import RecordTable, Shown, records_of
 _COLUMNS = (
     Shown("index", _("slice"), "{:d}", _("0 is the most inferior slice.")),
     Shown("ras_s", "S (mm)", "{:.1f}", _("S coordinate in mm (RAS).")),
-    Shown("probability", "p", "{:.3f}", _("Calibrated probability (0 to 1) that the slice shows tumor.")),
+    Shown("probability", _("probability"), "{:.3f}", _("Calibrated probability (0 to 1) that the slice shows tumor.")),
     Shown(
         "field",
         _("field"),
@@ -67,6 +67,7 @@ class SliceResults(VTKObservationMixin):
         self._heights = [row["ras_s"] for row in rows]
         self._table.show(rows)
         self._ui.resultsCollapsibleButton.enabled = bool(rows)
+        self._ui.resultsCollapsibleButton.visible = bool(rows)
         self._ui.plotButton.enabled = self._chart is not None
         likeliest = max(rows, key=lambda row: row["probability"], default=None)
         self._ui.summaryLabel.text = (

@@ -62,15 +62,15 @@ def test_a_poisoned_file_costs_its_own_case_only(work):
 
 def test_prepare_goes_on_after_a_poisoned_file_and_does_not_try_it_again(temp, tmp_path):
     from CompressionTrainerLib.data.check import check_folder
-    from CompressionTrainerLib.data.splits import Case
+    from CompressionTrainerLib.data.splits import LabeledCase
 
     cases = []
     for name in "abc":
         save(tmp_path / f"{name}.nii", make_ct())
         save(tmp_path / f"{name}_seg.nii", make_labels())
-        cases.append(Case(name, name, tmp_path / f"{name}.nii", tmp_path / f"{name}_seg.nii"))
+        cases.append(LabeledCase(name, name, tmp_path / f"{name}.nii", tmp_path / f"{name}_seg.nii"))
     (tmp_path / "b.mhd").write_text(POISON)
-    cases[1] = Case("b", "b", tmp_path / "b.mhd", tmp_path / "b_seg.nii")
+    cases[1] = LabeledCase("b", "b", tmp_path / "b.mhd", tmp_path / "b_seg.nii")
     facts, problems = check_folder(cases, tmp_path / "keep", lambda *_: None)
     assert sorted(facts) == ["a", "c"]
     [problem] = [problem for problem in problems if problem.blocking]

@@ -31,7 +31,7 @@ from LiverTumorLib.report import case_picture  # noqa: E402
 from PIL import Image  # noqa: E402
 from slicer_standin import application  # noqa: E402
 
-COLORS = 128  # of a picture's palette, which keeps the files small
+COLORS = 256  # of a picture's palette, which keeps the files small
 WIDTH = 1000
 
 

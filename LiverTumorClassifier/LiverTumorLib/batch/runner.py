@@ -14,13 +14,14 @@ from typing import Any
 import numpy as np
 
 from ..atomic import printable
-from ..errors import Cancelled, LiverTumorError, OutputError, RequirementError, SomeCasesFailed
+from ..errors import Cancelled, LiverTumorError, OutputError, RequirementError, SomeCasesFailed, WorkerError
 from ..files import write_table
 from ..files.held import remove_abandoned
-from ..files.tables import SUMMARY_COLUMNS, summary_row
+from ..files.tables import summary_row
 from ..jobs import Job, Source, start_job
 from ..models.bundle import Bundle
 from ..models.catalogue import get_bundle
+from ..records.columns import SUMMARY_COLUMNS, headers
 from ..records.options import CaseOutput, RunOptions
 from ..records.results import CaseResult
 from .cases import Case
@@ -40,7 +41,7 @@ from .folder import (
 from .log import unexpected, with_log
 
 TABLE = "cases.csv"
-TABLE_COLUMNS = [*SUMMARY_COLUMNS.values(), "seconds", "status", "reason", "input"]
+TABLE_COLUMNS = [*headers(SUMMARY_COLUMNS), "seconds", "status", "reason", "input"]
 
 
 @dataclass(frozen=True)
@@ -187,6 +188,8 @@ class Batch:
         source = Source((os.fspath(case.path), self.series if case.is_dicom else None), name=case.name)
         output = yield start_job(self.task, source, self.options, on_event=display.event)
         volume = output.volume
+        if volume is None:
+            raise WorkerError(f"The analysis process did not hand over the CT of {case.name}; run it again.")
         display.progress("writing", message="writing the results")
         with staged(folder, keep) as stage:
             write_files(stage, case.name, output, volume.ijk_to_ras, nifti=self.nifti)
@@ -195,11 +198,11 @@ class Batch:
 
                 case_picture(stage / "report.png", volume, output, truth=self.truths.get(case.name))
             seconds = time.monotonic() - begin
-            write_summary(stage, output, origin, seconds)
+            summary = write_summary(stage, output, origin, seconds)
         display.say(f"{_describe(output.result)} ({seconds:.1f} s, in {folder})")
         for note in [*volume.notes, *(note for note in output.result.summary.notes if note not in volume.notes)]:
             display.say(f"  {note}")
-        return _done_row(read_summary(folder))
+        return _done_row(summary)
 
     def bundles(self) -> list[Bundle]:
         """The models this run uses. Raises ModelError."""
@@ -260,7 +263,12 @@ def _done_row(summary: dict) -> dict:
 
 
 def _failure_row(case: Case, error: LiverTumorError) -> dict:
-    return {SUMMARY_COLUMNS["name"]: case.name, "status": "failed", "reason": str(error), "input": printable(case.path)}
+    return {
+        SUMMARY_COLUMNS[0].header: case.name,
+        "status": "failed",
+        "reason": str(error),
+        "input": printable(case.path),
+    }
 
 
 def _describe(result: CaseResult) -> str:

@@ -27,6 +27,7 @@ COMMANDS = (
     "LiverTumorLib.cli.analyze",
     "LiverTumorLib.cli.demo",
     "LiverTumorLib.cli.models",
+    "LiverTumorLib.cli.view",
     "CompressionTrainerLib.workflow.command",
     "CompressionTrainerLib.stages.prepare",
     "CompressionTrainerLib.stages.evaluate",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sized
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +13,7 @@ import numpy as np
 from ..ct.volume import CTVolume
 from ..errors import InputError, UsageError
 from .dicom_acquisitions import acquisitions
-from .dicom_header import MULTIFRAME, Finding, Identity, Kind, look_at
+from .dicom_header import MULTIFRAME, Finding, Identity, Kind, Slice, look_at
 from .dicom_pixels import read_stack
 from .dicom_series import Found, Series, reasons, sort_findings
 from .dicom_stack import Stack, make_stack
@@ -109,7 +109,7 @@ def _files_below(folder: Path) -> tuple[list[Path], list[OSError]]:
     return sorted(files), closed
 
 
-def _number(items: list, noun: str) -> str:
+def _number(items: Sized, noun: str) -> str:
     return f"{len(items)} {noun}{'s' * (len(items) != 1)}"
 
 
@@ -256,7 +256,8 @@ def _loss_notes(series: Series, stack: Stack) -> tuple[str, ...]:
                 "volume may be cut."
             ),
         )
-    numbers = sorted({item.number for item in (*series.slices, *series.lost)} - {None})
+    images: list[Slice | Finding] = [*series.slices, *series.lost]
+    numbers = sorted({item.number for item in images if item.number is not None})
     if len(numbers) > 1 and not series.acquisition and not _numbered_in_steps(numbers, series, stack):
         missing = numbers[-1] - numbers[0] + 1 - len(numbers) - sum(not files for files in stack.places)
         if 0 < missing < len(numbers):

@@ -5,13 +5,15 @@ After nifti1.h and nifti2.h of https://nifti.nimh.nih.gov (R. W. Cox; offsets in
 
 from __future__ import annotations
 
+from types import ModuleType
+
 import numpy as np
 
 from ..errors import RequirementError
 
 # The size of the header -> where the voxels of a single file begin at the earliest.
 EARLIEST = {348: 352, 540: 544}
-_FIELDS = {
+_FIELDS: dict[int, dict[str, tuple[str, int]]] = {
     348: {
         **{"sizeof_hdr": ("i4", 0), "dim": ("8i2", 40), "datatype": ("i2", 70), "pixdim": ("8f4", 76)},
         **{"vox_offset": ("f4", 108), "scl_slope": ("f4", 112), "scl_inter": ("f4", 116), "xyzt_units": ("u1", 123)},
@@ -40,27 +42,37 @@ def parse_header(head: bytes, endian: str) -> np.void:
         endian: "<" or ">".
     """
     fields = _FIELDS[len(head)]
-    kinds, offsets = zip(*fields.values(), strict=True)
-    layout = {"names": list(fields), "formats": kinds, "offsets": offsets, "itemsize": len(head)}
-    return np.frombuffer(head, np.dtype(layout).newbyteorder(endian))[0]
+    layout = np.dtype(
+        {
+            "names": list(fields),
+            "formats": [kind for kind, _ in fields.values()],
+            "offsets": [offset for _, offset in fields.values()],
+            "itemsize": len(head),
+        }
+    )
+    header: np.void = np.frombuffer(head, layout.newbyteorder("<" if endian == "<" else ">"))[0]
+    return header
 
 
-def shape_of(header) -> tuple[int, ...]:
+def shape_of(header: np.void) -> tuple[int, ...]:
     """The size along each dimension that the header counts."""
     return tuple(int(n) for n in header["dim"][1 : max(int(header["dim"][0]), 0) + 1])
 
 
-def number_type(header) -> np.dtype | None:
+def number_type(header: np.void) -> np.dtype | None:
     """The type of the stored values, in the file's order of bytes; None for colors, complex and other values.
 
     Raises:
         KeyError: a code that NIfTI does not have.
     """
     code = int(header["datatype"])
-    return None if code in _OTHERS else np.dtype(_NUMBERS[code]).newbyteorder(header.dtype["sizeof_hdr"].byteorder)
+    if code in _OTHERS:
+        return None
+    own = header.dtype["sizeof_hdr"].byteorder
+    return np.dtype(_NUMBERS[code]).newbyteorder(own)
 
 
-def import_nibabel():
+def import_nibabel() -> ModuleType:
     """nibabel, which writes NIfTI, or a RequirementError that says how to get it."""
     try:
         import nibabel

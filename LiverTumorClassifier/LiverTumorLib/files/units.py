@@ -119,10 +119,10 @@ def _offset_of_peaks(values: np.ndarray) -> float | None:
     if not 500 < high - low < 1e6 or values.size < 500:
         return None
     first = math.floor(low / _BIN)
-    share = np.bincount(
+    counts = np.bincount(
         (values / _BIN).astype(np.int64) - first if low >= 0 else np.floor(values / _BIN).astype(np.int64) - first
     )
-    share = share / values.size
+    share = counts / values.size
     below = np.concatenate(([0.0], np.cumsum(share)))
     offsets = np.arange(0, share.size + 120)  # in bins from the first; air lies 100 bins below
 

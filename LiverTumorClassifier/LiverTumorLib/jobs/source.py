@@ -23,7 +23,7 @@ from ..files.opening import openings_told
 from ..files.reading import ITK_ENDINGS, NIFTI_ENDINGS
 from ..files.text_header import data_file
 
-# bytes, and bytes for each byte of the files; a packed CT grows tenfold, and is held twice
+# Bytes, and bytes for each byte of the files; a packed CT grows tenfold, and is held twice.
 MEMORY_BASE, MEMORY_FACTOR = 3 << 30, 40
 CPU_BASE_S, CPU_S_PER_MB = 10, 2.0
 READ_CT = "LiverTumorLib.files:read_ct"
@@ -45,6 +45,11 @@ class Source:
     reader: str = READ_CT
     name: str | None = None
 
+    @property
+    def path(self) -> str:
+        """The first argument."""
+        return str(self.arguments[0])
+
     def __post_init__(self) -> None:
         check_entry(self.reader)
         if not all(isinstance(text, str | None) for text in (*self.arguments, self.name)) or not any(
@@ -59,10 +64,11 @@ def check_entry(entry: str) -> None:
         raise ValueError(f"{entry!r} names no function")
 
 
-def find(entry: str) -> Callable:
+def find(entry: str) -> Callable[..., Any]:
     """The function that "module:function" names."""
     module, _, function = entry.partition(":")
-    return getattr(importlib.import_module(module), function)
+    found: Callable[..., Any] = getattr(importlib.import_module(module), function)
+    return found
 
 
 def read_source(source: Source, tell: Callable[[str | None], None]) -> Any:
@@ -71,7 +77,7 @@ def read_source(source: Source, tell: Callable[[str | None], None]) -> Any:
     Raises InputError, also where the bounds do not suffice, and what else the reader raises.
     """
     paths = [Path(text) for text in source.arguments if text and os.path.isabs(text)]
-    tell(printable(source.arguments[0]))
+    tell(printable(source.path))
     with openings_told(tell), bounded(*paths):
         volume = find(source.reader)(*source.arguments)
     tell(None)

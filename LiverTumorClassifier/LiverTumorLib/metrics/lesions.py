@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 # Upper edges in ml. About 5 ml is a sphere of 21 mm.
 SIZE_BINS_ML = (1.0, 5.0, 20.0)
@@ -96,7 +97,7 @@ def detect_lesions(
     nodes = true_count + predicted_count
     shared = csr_array(edges, shape=(nodes, nodes))
     groups, group_of = connected_components(shared, directed=False)
-    overlap = np.asarray(shared.sum(axis=1)).ravel()[:true_count]
+    overlap: NDArray[np.int64] = np.asarray(shared.sum(axis=1)).ravel()[:true_count]
     group_overlap = np.bincount(group_of[:true_count], weights=overlap, minlength=groups)
     group_size = np.bincount(group_of, weights=np.concatenate([true_size, predicted_size]), minlength=groups)
 

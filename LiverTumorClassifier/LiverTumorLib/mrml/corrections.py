@@ -46,7 +46,9 @@ def _checksum(vtk_segment) -> str:
     from vtk.util.numpy_support import vtk_to_numpy
 
     image = vtk_segment.GetRepresentation("Binary labelmap") if vtk_segment is not None else None
-    scalars = image.GetPointData().GetScalars() if image is not None else None
+    if image is None:
+        return ""
+    scalars = image.GetPointData().GetScalars()
     if scalars is None or not scalars.GetNumberOfTuples():
         return ""
     mask = vtk_to_numpy(scalars).reshape(image.GetDimensions()[::-1]) == vtk_segment.GetLabelValue()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from ..ct import to_axial
-from ..errors import InputError
+from ..errors import InputError, WorkerError
 from ..records.options import CaseOutput
 from ..records.results import CaseResult, CaseSummary, Lesion
 from .corrections import is_corrected, mark_as_written
@@ -43,14 +44,14 @@ class CaseNodes:
     """
 
     result: CaseResult
-    segmentationNode: object = None
-    lesionTable: object = None
-    summaryTable: object = None
-    sliceTable: object = None
-    plotChart: object = None
-    evidenceVolume: object = None
+    segmentationNode: Any = None
+    lesionTable: Any = None
+    summaryTable: Any = None
+    sliceTable: Any = None
+    plotChart: Any = None
+    evidenceVolume: Any = None
     frames: Sequence[CaseResult] = ()
-    frameTable: object = None
+    frameTable: Any = None
 
     @property
     def summary(self) -> CaseSummary:
@@ -72,6 +73,8 @@ def show_segmentation(output: CaseOutput, ct_node, segmentation_node=None, keep_
         InputError: the CT has left the scene or changed its size since the run began.
     """
     check_present(ct_node)
+    if output.labels is None:
+        raise WorkerError(f"The run on {ct_node.GetName()} gave no labels back; run it again.")
     given = segmentation_node if segmentation_node is not None and segmentation_node.GetScene() is not None else None
     if keep_corrections and given is not None and is_corrected(given):
         given = None

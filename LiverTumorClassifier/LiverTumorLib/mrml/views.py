@@ -57,8 +57,10 @@ def _fit(composites: list) -> None:
     import slicer
 
     manager = slicer.app.layoutManager()
-    logics = manager.mrmlSliceLogics() if manager is not None and composites else None
-    for index in range(logics.GetNumberOfItems() if logics is not None else 0):
+    if manager is None or not composites:
+        return
+    logics = manager.mrmlSliceLogics()
+    for index in range(logics.GetNumberOfItems()):
         logic = logics.GetItemAsObject(index)
         if logic.GetSliceCompositeNode() in composites:
             logic.FitSliceToBackground()

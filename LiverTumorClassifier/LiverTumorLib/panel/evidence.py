@@ -77,9 +77,8 @@ class EvidenceOverlay(VTKObservationMixin):
                 remove_evidence(self._ct)
 
     def _show_map(self, nodes: CaseNodes) -> str:
-        if (
-            self._ct is not None and evidence_of(self._ct) is nodes.evidenceVolume
-        ):  # another one may have been chosen meanwhile
+        # Another one may have been chosen meanwhile.
+        if self._ct is not None and evidence_of(self._ct) is nodes.evidenceVolume:
             show_scan(self._ct)
         return _("The colored places make the network suspect tumor.")
 

@@ -116,8 +116,10 @@ class LiveMode(VTKObservationMixin):
             self._show(event["index"], event["probability"])
 
     def _on_slice(self, caller=None, event=None) -> None:
-        node = axial_slice_node(self._ct) if self._job is not None else None
-        if node is None or not self._heights:
+        if self._job is None or not self._heights:
+            return
+        node = axial_slice_node(self._ct)
+        if node is None:
             return
         s = shown_s(node)
         index = min(range(len(self._heights)), key=lambda number: abs(self._heights[number] - s))

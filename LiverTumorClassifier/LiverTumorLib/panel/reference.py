@@ -62,12 +62,12 @@ class ReferencePart(VTKObservationMixin):
     def _fill(self, chosen: Meant | None = None) -> None:
         """Offer the segments of the reference; those that are `chosen` stay so, else the known ones are."""
         reference = self._nodes[2]
-        segmentation = reference.GetSegmentation() if reference is not None else None
-        known = known_segments(reference) if reference is not None else {}
-        names = {
-            each: segmentation.GetSegment(each).GetName()
-            for each in (segmentation.GetSegmentIDs() if segmentation else ())
-        }
+        names: dict[str, str] = {}
+        known: Meant = {}
+        if reference is not None:
+            segmentation = reference.GetSegmentation()
+            names = {each: segmentation.GetSegment(each).GetName() for each in segmentation.GetSegmentIDs()}
+            known = known_segments(reference)
         for label, box in self._boxes.items():
             several = [known[label]] if len(known.get(label, ())) > 1 else []
             choices = [[], *several, *([each] for each in names)]

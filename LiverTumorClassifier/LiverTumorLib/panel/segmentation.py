@@ -7,6 +7,7 @@ import contextlib
 from slicer.i18n import tr as _
 
 from ..errors import RequirementError
+from ..mrml.corrections import is_corrected
 from ..mrml.results import SUMMARY_ROLE, CaseNodes
 from ..mrml.scans import show_scan
 from ..mrml.segmentations import ct_of
@@ -73,14 +74,15 @@ class SegmentationPanel(Panel):
         self.learn_times(nodes)
         if other := self.chosen_meanwhile(ct):
             return other
-        corrected = None
+        before, new = None, nodes.segmentationNode
         if self.parameters is not None:  # its node may have been deleted meanwhile
-            corrected, self.parameters.outputSegmentation = self.parameters.outputSegmentation, nodes.segmentationNode
-        show_scan(ct, segmentation_node=nodes.segmentationNode)
+            before = self.chosen_segmentation()
+            self.parameters.outputSegmentation = new
+        show_scan(ct, segmentation_node=new)
         self.results.show()
-        if corrected not in (None, nodes.segmentationNode):
+        if before is not None and before is not new and is_corrected(before):
             return _("Done, in {new}: {old} holds corrections of yours and stays as it is.").format(
-                new=nodes.segmentationNode.GetName(), old=corrected.GetName()
+                new=new.GetName(), old=before.GetName()
             )
         return _("No liver found; is it a CT of the abdomen?") if not nodes.summary.liver_ml else _("Done.")
 

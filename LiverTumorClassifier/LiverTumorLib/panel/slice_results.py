@@ -44,7 +44,7 @@ class SliceResults(VTKObservationMixin):
         self._view = None
         self._following = False
         self._heights: list[float] = []
-        self._plotViews = []
+        self._plotViews: list[slicer.qMRMLPlotView] = []
         self._table = RecordTable(ui.sliceTable, _COLUMNS, self._on_row)
         ui.plotButton.connect("clicked(bool)", self._show_plot)
 

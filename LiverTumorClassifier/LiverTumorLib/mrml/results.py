@@ -16,6 +16,7 @@ from .plots import plot_probability
 from .probabilities import ROLES, segment_again, show_probabilities
 from .segmentations import labels_from_segmentation, labels_to_segmentation
 from .tables import fill_lesion_table, fill_slice_table, fill_summary_table
+from .translation import _
 from .undo import undoable
 from .views import remove_marker
 from .volumes import ct_from_node
@@ -74,7 +75,7 @@ def show_segmentation(output: CaseOutput, ct_node, segmentation_node=None, keep_
     """
     check_present(ct_node)
     if output.labels is None:
-        raise WorkerError(f"The run on {ct_node.GetName()} gave no labels back; run it again.")
+        raise WorkerError(_("The run on {name} gave no labels back; run it again.").format(name=ct_node.GetName()))
     given = segmentation_node if segmentation_node is not None and segmentation_node.GetScene() is not None else None
     if keep_corrections and given is not None and is_corrected(given):
         given = None
@@ -175,5 +176,7 @@ def check_present(ct_node) -> None:
     """Raises InputError where the CT has left the scene."""
     if ct_node.GetScene() is None:
         raise InputError(
-            f"{ct_node.GetName()} was removed while it was analyzed, so its results were dropped; load it again."
+            _("{name} was removed while it was analyzed, so its results were dropped; load it again.").format(
+                name=ct_node.GetName()
+            )
         )

@@ -11,6 +11,7 @@ from ..errors import InputError
 from ..records.results import LIVER, TUMOR
 from ..records.segments import SEGMENTS, Segment, meaning_of
 from .nodes import one_update, output_node, place_beside
+from .translation import _
 from .volumes import local_ijk_to_ras, transform_between
 
 _LABELMAP = "Binary labelmap"
@@ -37,7 +38,11 @@ def labels_to_segmentation(labels: np.ndarray, ct_node, segmentation_node=None, 
         InputError: the labels do not fit the CT node, or the given segmentation cannot hold label maps.
     """
     if labels.shape != ct_node.GetImageData().GetDimensions()[::-1]:
-        raise InputError(f"{ct_node.GetName()} has changed its size since it was analyzed; run the analysis again.")
+        raise InputError(
+            _("{name} has changed its size since it was analyzed; run the analysis again.").format(
+                name=ct_node.GetName()
+            )
+        )
     node = output_node(
         ct_node.GetScene(), "vtkMRMLSegmentationNode", f"{ct_node.GetName()} segmentation", segmentation_node
     )
@@ -106,12 +111,16 @@ def labels_from_segmentation(segmentation_node, ct_node, meant: Meant | None = N
     found = [(label, identifier) for label in (LIVER, TUMOR) for identifier in meant.get(label, ())]
     if not found:
         raise InputError(
-            f"{segmentation_node.GetName()} has no segment that is known to be the liver or a lesion; "
-            "name the one you mean Liver or Lesion."
+            _(
+                "{name} has no segment that is known to be the liver or a lesion; name the one you mean "
+                "Liver or Lesion."
+            ).format(name=segmentation_node.GetName())
         )
     if not segmentation.CreateRepresentation(_LABELMAP):
         raise InputError(
-            f"The segments of {segmentation_node.GetName()} cannot be turned into voxels; draw them again."
+            _("The segments of {name} cannot be turned into voxels; draw them again.").format(
+                name=segmentation_node.GetName()
+            )
         )
     geometry = slicer.vtkOrientedImageData()
     geometry.SetExtent(*(bound for size in ct_node.GetImageData().GetDimensions() for bound in (0, size - 1)))
@@ -124,7 +133,9 @@ def labels_from_segmentation(segmentation_node, ct_node, meant: Meant | None = N
     mode = slicer.vtkSegmentation.EXTENT_REFERENCE_GEOMETRY
     if not segmentation_node.GenerateMergedLabelmapForAllSegments(merged, mode, geometry, identifiers, values):
         raise InputError(
-            f"The segments of {segmentation_node.GetName()} cannot be brought onto the grid of {ct_node.GetName()}."
+            _("The segments of {name} cannot be brought onto the grid of {other}.").format(
+                name=segmentation_node.GetName(), other=ct_node.GetName()
+            )
         )
     return vtk_to_numpy(merged.GetPointData().GetScalars()).reshape(merged.GetDimensions()[::-1]).astype(np.uint8)
 
@@ -182,7 +193,9 @@ def _make_labelmap_source(node) -> None:
     segmentation = node.GetSegmentation()
     if segmentation.GetNumberOfSegments() and not segmentation.CreateRepresentation(_LABELMAP):
         raise InputError(
-            f"{node.GetName()} holds segments that cannot be turned into label maps; choose another output."
+            _("{name} holds segments that cannot be turned into label maps; choose another output.").format(
+                name=node.GetName()
+            )
         )
     if segmentation.GetSourceRepresentationName() != _LABELMAP:
         segmentation.SetSourceRepresentationName(_LABELMAP)

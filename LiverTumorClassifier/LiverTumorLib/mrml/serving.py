@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import Cancelled, LiverTumorError, UsageError
 from ..jobs.process import ChildJob
+from .translation import _
 
 if TYPE_CHECKING:
     import qt
@@ -101,15 +102,15 @@ class ServedRun:
                 self.job.ends_within(_WAIT_S)
         except KeyboardInterrupt:
             self.job.cancel()
-            self._settle(Cancelled("The run was stopped."))
+            self._settle(Cancelled(_("The run was stopped.")))
         if not self._over:
-            raise TimeoutError(f"The run is not over after {timeout} s.")
+            raise TimeoutError(_("The run is not over after {timeout} s.").format(timeout=timeout))
         return self.result()
 
     def result(self):
         """What came of a run that is over. Raises the error it ended with, UsageError while it still runs."""
         if not self._over:
-            raise UsageError("The run is not over yet; wait for it.")
+            raise UsageError(_("The run is not over yet; wait for it."))
         if isinstance(self._outcome, Exception):
             raise self._outcome
         return self._outcome

@@ -11,6 +11,7 @@ from ..ct.orientation import axial_to_ras
 from ..errors import InputError
 from ..files import check_ct
 from .nodes import subject_hierarchy
+from .translation import _
 
 SOFT_TISSUE = (400.0, 40.0)  # window and level, HU
 MAP_ATTRIBUTE = "LiverTumor.map"  # of a volume node that holds probabilities
@@ -102,8 +103,10 @@ def transform_between(node, other) -> np.ndarray:
         transform = each.GetParentTransformNode() if each is not None else None
         if transform is not None and not transform.IsTransformToWorldLinear():
             raise InputError(
-                f"{each.GetName()} is under the nonlinear transform {transform.GetName()}; "
-                "harden that transform on it (Data module, right click) or take it off, and try again."
+                _(
+                    "{name} is under the nonlinear transform {other}; harden that transform on it (Data "
+                    "module, right click) or take it off, and try again."
+                ).format(name=each.GetName(), other=transform.GetName())
             )
     matrix = vtk.vtkMatrix4x4()
     slicer.vtkMRMLTransformNode.GetMatrixTransformBetweenNodes(
@@ -115,22 +118,27 @@ def transform_between(node, other) -> np.ndarray:
 def _check_kind(node) -> str:
     """The node's name, when it is a plain volume with voxels."""
     if node is None or not node.IsA("vtkMRMLVolumeNode"):
-        raise InputError("No volume is selected; choose the CT to analyze.")
+        raise InputError(_("No volume is selected; choose the CT to analyze."))
     name = node.GetName() or "The volume"
     if node.IsA("vtkMRMLLabelMapVolumeNode"):
-        raise InputError(f"{name} is a label map, not a CT; choose the CT it was drawn on.")
+        raise InputError(_("{name} is a label map, not a CT; choose the CT it was drawn on.").format(name=name))
     if is_map(node):
-        raise InputError(f"{name} is a map of probabilities, not a CT; choose the CT it was made of.")
+        raise InputError(
+            _("{name} is a map of probabilities, not a CT; choose the CT it was made of.").format(name=name)
+        )
     image = node.GetImageData()
     if image is None or image.GetNumberOfPoints() == 0 or image.GetPointData().GetScalars() is None:
-        raise InputError(f"{name} has no voxels; load it again.")
+        raise InputError(_("{name} has no voxels; load it again.").format(name=name))
     if (
         not node.IsA("vtkMRMLScalarVolumeNode")
         or node.IsA("vtkMRMLTensorVolumeNode")
         or image.GetNumberOfScalarComponents() != 1
     ):
         raise InputError(
-            f"{name} has several values in each voxel (a color picture or vectors), so it is not a CT; choose the CT."
+            _(
+                "{name} has several values in each voxel (a color picture or vectors), so it is not a "
+                "CT; choose the CT."
+            ).format(name=name)
         )
     return name
 
@@ -146,11 +154,15 @@ def _check_quantity(node, name: str) -> None:
             item, slicer.vtkMRMLSubjectHierarchyConstants.GetDICOMSeriesModalityAttributeName()
         )
     if modality and modality != "CT":
-        raise InputError(f"{name} is a {modality} image; a CT is needed.")
+        raise InputError(_("{name} is a {modality} image; a CT is needed.").format(name=name, modality=modality))
     quantity = node.GetVoxelValueQuantity()
     if (
         quantity is not None
         and quantity.GetCodingSchemeDesignator() == "DCM"
         and quantity.GetCodeValue() not in ("", "112031")
     ):
-        raise InputError(f"{name} holds {quantity.GetCodeMeaning()}, not CT values in Hounsfield units; choose the CT.")
+        raise InputError(
+            _("{name} holds {quantity}, not CT values in Hounsfield units; choose the CT.").format(
+                name=name, quantity=quantity.GetCodeMeaning()
+            )
+        )

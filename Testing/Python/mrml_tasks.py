@@ -26,6 +26,13 @@ def segment(volume, options, progress) -> CaseOutput:
     return CaseOutput(CaseResult(volume.name, summary, lesions, records), labels)
 
 
+def segment_two(volume, options, progress) -> CaseOutput:
+    """As `segment`, with a second, smaller lesion three slices above the first."""
+    array = volume.array.copy()
+    array[7, 2:4, 2:4] = 150
+    return segment(volume.with_array(array), options, progress)
+
+
 def segment_with_maps(volume, options, progress) -> CaseOutput:
     """As `segment`, with probability maps that say 95 % in the middle of what they find, and 60 % at its rim."""
     output = segment(volume, options, progress)

@@ -14,6 +14,8 @@ from .nodes import subject_hierarchy
 from .translation import _
 
 SOFT_TISSUE = (400.0, 40.0)  # window and level, HU
+LIVER_WINDOW = (200.0, 60.0)  # in which the networks see the liver
+_WINDOW_BEFORE = "LiverTumor.windowBefore"
 MAP_ATTRIBUTE = "LiverTumor.map"  # of a volume node that holds probabilities
 
 
@@ -54,6 +56,22 @@ def ct_to_node(volume: CTVolume, scene):
     display.SetAutoWindowLevel(False)
     display.SetWindowLevel(*SOFT_TISSUE)
     return node
+
+
+def toggle_liver_window(node) -> None:
+    """Show a CT in the liver window, or again as it was shown before."""
+    display = node.GetDisplayNode()
+    if display is None:
+        node.CreateDefaultDisplayNodes()
+        display = node.GetDisplayNode()
+    before = display.GetAttribute(_WINDOW_BEFORE)
+    if (display.GetWindow(), display.GetLevel()) == LIVER_WINDOW:
+        window, level = map(float, before.split()) if before else SOFT_TISSUE
+    else:
+        display.SetAttribute(_WINDOW_BEFORE, f"{display.GetWindow()} {display.GetLevel()}")
+        window, level = LIVER_WINDOW
+    display.SetAutoWindowLevel(False)
+    display.SetWindowLevel(window, level)
 
 
 def place_in_slice(node, ras: Sequence[float], axial_index: int) -> tuple[float, float, float]:

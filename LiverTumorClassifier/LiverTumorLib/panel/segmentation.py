@@ -11,7 +11,9 @@ from ..mrml.corrections import is_corrected
 from ..mrml.results import SUMMARY_ROLE, CaseNodes
 from ..mrml.scans import show_scan
 from ..mrml.segmentations import ct_of
+from ..mrml.volumes import toggle_liver_window
 from .frames import offer_frames, wants_frames
+from .keys import Keys
 from .panel import Panel
 from .run_control import ensure_requirements
 from .segmentation_results import SegmentationResults
@@ -32,9 +34,20 @@ class SegmentationPanel(Panel):
         super().__init__(module, logic, _MODELS)
         self._shown = None
         self.results = SegmentationResults(self.ui, lambda: self.parameters, self._offer_distances)
+        actions = {"N": lambda: self.results.step(1), "P": lambda: self.results.step(-1), "W": self._toggle_window}
+        self._keys = Keys(self.module.parent, actions)
         self.enter()  # a reloaded module is not entered again
 
+    def enter(self) -> None:
+        super().enter()
+        self._keys.on()
+
+    def exit(self) -> None:
+        self._keys.off()
+        super().exit()
+
     def cleanup(self) -> None:
+        self._keys.off()
         super().cleanup()
         self.results.cleanup()
 
@@ -90,6 +103,10 @@ class SegmentationPanel(Panel):
         offer_frames(self.ui.framesCheckBox, self.parameters.inputVolume)
         self._show_chosen()
         self.results.show()
+
+    def _toggle_window(self) -> None:
+        if self.parameters is not None and self.parameters.inputVolume is not None:
+            toggle_liver_window(self.parameters.inputVolume)
 
     def chosen_segmentation(self):
         return self.own_output("outputSegmentation", ct_of)

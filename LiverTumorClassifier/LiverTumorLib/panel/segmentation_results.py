@@ -78,6 +78,10 @@ class SegmentationResults(VTKObservationMixin):
         self._showing = False
         self._reference = ReferencePart(ui, self._work, offer_distances)
 
+    def step(self, by: int) -> None:
+        """Show the next lesion, or the one before."""
+        self._lesions.step(by)
+
     def cleanup(self) -> None:
         """The panel goes."""
         self.removeObservers()

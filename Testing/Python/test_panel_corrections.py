@@ -1,5 +1,9 @@
 """What a user has corrected is not lost without a question, and a run or another threshold can be taken back."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 
 pytest.importorskip("slicer_core", reason="slicer-core is not installed")
@@ -172,3 +176,22 @@ def test_a_run_is_undone(panel, keep, monkeypatch, asked):
     asked.answer = False
     panel.ui.undoButton.click()
     assert len(asked) == 1 and is_corrected(segmentation), "what was corrected since would be lost"
+
+
+def test_without_slicers_converters_nothing_is_kept(tmp_path):
+    """The history would keep empty segments without a word: slicer-core where no segmentations logic was made."""
+    code = """
+import mrml_scene
+from LiverTumorLib.mrml import can_undo, labels_from_segmentation, labels_to_segmentation, undo
+from LiverTumorLib.mrml.undo import undoable
+volume = mrml_scene.make_ct()
+ct = mrml_scene.ct_to_node(volume, mrml_scene.new_scene())
+segmentation = labels_to_segmentation(mrml_scene.make_labels(volume), ct)
+with undoable(segmentation, (), ()):
+    pass
+assert not can_undo(segmentation)
+undo(segmentation)
+assert labels_from_segmentation(segmentation, ct).any()
+"""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    subprocess.run([sys.executable, "-c", code], check=True, env=environment, timeout=120)

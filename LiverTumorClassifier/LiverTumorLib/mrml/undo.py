@@ -27,7 +27,7 @@ def undoable(segmentation_node, tables: tuple[str, ...], maps: tuple[str, ...]) 
         segmentation_node: None, or one that is new, has nothing to go back to.
         tables, maps: the references to the tables and to the volumes that belong to it.
     """
-    state = _State(segmentation_node, tables, maps) if segmentation_node is not None else None
+    state = _State(segmentation_node, tables, maps) if segmentation_node is not None and _can_copy() else None
     yield
     _states[:] = [kept for kept in _states if kept.node.GetScene() is not None]
     if state is not None:
@@ -50,6 +50,14 @@ def undo(segmentation_node) -> None:
 def forget(segmentation_node) -> None:
     """Let go of the states of a segmentation, where going back to them would bring a part of it only."""
     _states[:] = [state for state in _states if state.node is not segmentation_node]
+
+
+def _can_copy() -> bool:
+    """Whether the history can copy label maps: it asks the converters, which Slicer's segmentations logic registers."""
+    import slicer
+
+    factory = slicer.vtkSegmentationConverterFactory.GetInstance()
+    return factory.ConstructRepresentationObjectByClass("vtkOrientedImageData") is not None
 
 
 def _latest(segmentation_node) -> _State | None:

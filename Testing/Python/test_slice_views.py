@@ -55,5 +55,11 @@ def test_the_marker_is_where_the_lesion_is_and_can_be_hidden(seen):
     marked = view.draw()
     changed = np.argwhere((marked != plain).any(axis=-1))
     assert len(changed) > 20, "a cross and its label"
+    y, x = changed.T
+    cyan = np.abs(marked[y, x].astype(int) - (51, 255, 255)).max(axis=1) < 40
+    assert cyan.any(), "Slicer's own would be a red disk"
+    around = np.stack(np.meshgrid(*[np.arange(-3.0, 3.5, 0.5)] * 2), axis=-1).reshape(-1, 2)
+    near = np.c_[place[:2] + around, np.full(len(around), place[2])]
+    assert (view.at(marked, near) != view.at(plain, near)).any(axis=1).mean() < 0.5, "what is under it can be seen"
     show_marker(segmentation, False)
     np.testing.assert_array_equal(view.draw(), plain)

@@ -49,7 +49,6 @@ def labels_to_segmentation(labels: np.ndarray, ct_node, segmentation_node=None, 
     with one_update(node):
         if node.GetDisplayNode() is None:
             node.CreateDefaultDisplayNodes()
-            node.GetDisplayNode().SetVisibility2DFill(False)  # which hides what is to be judged
         segmentation = node.GetSegmentation()
         had_surface = segmentation.ContainsRepresentation(_SURFACE)
         _make_labelmap_source(node)
@@ -60,6 +59,7 @@ def labels_to_segmentation(labels: np.ndarray, ct_node, segmentation_node=None, 
         for segment in segments:
             _set_segment(segmentation, segment, image)
         if is_new:
+            node.GetDisplayNode().SetVisibility2DFill(False)  # which hides what is to be judged
             node.GetDisplayNode().SetSegmentOpacity3D(SEGMENTS[0].id, _LIVER_OPACITY)  # lesions lie inside
         if had_surface:  # what is shown in 3D was dropped with the old labels
             node.CreateClosedSurfaceRepresentation()

@@ -102,9 +102,10 @@ def mark_lesion(segmentation_node, ras: Sequence[float], text: str) -> None:
     import slicer
 
     name = f"{segmentation_node.GetName()} marker"
+    before = segmentation_node.GetNodeReference(MARKER_ROLE)
     marker = companion_node(segmentation_node, MARKER_ROLE, "vtkMRMLMarkupsFiducialNode", name)
-    if marker.GetDisplayNode() is None:
-        marker.CreateDefaultDisplayNodes()
+    if marker is not before:
+        marker.CreateDefaultDisplayNodes()  # where Slicer's markups logic has not made one, with a disk that hides lesions
         display = marker.GetDisplayNode()
         display.SetGlyphType(slicer.vtkMRMLMarkupsDisplayNode.Cross2D)
         display.SetSelectedColor(*_COLOR)

@@ -105,7 +105,7 @@ def mark_lesion(segmentation_node, ras: Sequence[float], text: str) -> None:
     before = segmentation_node.GetNodeReference(MARKER_ROLE)
     marker = companion_node(segmentation_node, MARKER_ROLE, "vtkMRMLMarkupsFiducialNode", name)
     if marker is not before:
-        marker.CreateDefaultDisplayNodes()  # where Slicer's markups logic has not made one, with a disk that hides lesions
+        marker.CreateDefaultDisplayNodes()  # unless Slicer's markups logic has, with a disk that hides lesions
         display = marker.GetDisplayNode()
         display.SetGlyphType(slicer.vtkMRMLMarkupsDisplayNode.Cross2D)
         display.SetSelectedColor(*_COLOR)

@@ -26,7 +26,7 @@ from ..errors import (
 from ..files import write_table
 from ..files.held import remove_abandoned
 from ..files.tables import summary_row
-from ..jobs import Job, Source, WarmJob, WarmWorkers, Writer, start_job
+from ..jobs import Job, Source, WarmWorkers, Writer, start_job
 from ..jobs.source import memory_limit
 from ..models.bundle import Bundle
 from ..models.catalogue import get_bundle

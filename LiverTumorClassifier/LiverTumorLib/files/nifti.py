@@ -184,6 +184,11 @@ def affine_of(header: np.void, path: Path) -> tuple[np.ndarray, tuple[str, ...]]
     given = bool(header["sform_code"]) or bool(header["qform_code"])
     if sform is None and not has_sizes:
         raise InputError(f"{path} does not say how large its voxels are; export it again.")
+    if given and (np.asarray(header["pixdim"][1:4], np.float64) < 0).any():
+        raise InputError(
+            f"{path} gives a negative voxel size (pixdim), by which some programs turn the image around, "
+            "and others do not; correct its header, or export it again."
+        )
     if not given:
         # Signs as they are, as in ITK.
         matrix = np.diag([*(np.asarray(header["pixdim"][1:4], np.float64) * (-1, -1, 1)), 1.0])

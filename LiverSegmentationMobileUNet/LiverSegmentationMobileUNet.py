@@ -224,7 +224,17 @@ class LiverSegmentationMobileUNetLogic(ScriptedLoadableModuleLogic):
         return measure_again(segmentationNode, volumeNode)
 
     def processFolder(
-        self, inputs, outputDir, *, nifti=False, picture=True, series=None, overwrite=False, progressCallback=None, **options
+        self,
+        inputs,
+        outputDir,
+        *,
+        nifti=False,
+        picture=True,
+        dicom=False,
+        series=None,
+        overwrite=False,
+        progressCallback=None,
+        **options,
     ):
         """Segment many CTs without loading them into the scene; the same as ``livertumor segment INPUT... --out DIR``.
 
@@ -232,6 +242,7 @@ class LiverSegmentationMobileUNetLogic(ScriptedLoadableModuleLogic):
         :param outputDir: each case gets a folder in it; cases that are done are not done again.
         :param nifti: also write a NIfTI label map.
         :param picture: write a one-page picture of each case (needs matplotlib).
+        :param dicom: also write DICOM objects of the study that the CT belongs to, and the picture as a PDF.
         :param series: which DICOM series of a folder.
         :param overwrite: replace results of other inputs or options.
         :param progressCallback: called with (stage, fraction, message).
@@ -248,6 +259,7 @@ class LiverSegmentationMobileUNetLogic(ScriptedLoadableModuleLogic):
             options_from(options),
             nifti=nifti,
             picture=picture,
+            dicom=dicom,
             series=series,
             overwrite=overwrite,
             progress=progressCallback,

@@ -12,13 +12,14 @@ from pathlib import Path
 import numpy as np
 
 from ..atomic import printable
-from ..errors import Cancelled, LiverTumorError, OutputError, RequirementError, SomeCasesFailed
+from ..ct import CTVolume
+from ..errors import Cancelled, InputError, LiverTumorError, OutputError, RequirementError, SomeCasesFailed
 from ..files import write_table
 from ..files.held import remove_abandoned
 from ..files.tables import SUMMARY_COLUMNS, summary_row
 from ..jobs import Source, start_job
 from ..models.catalogue import get_bundle
-from ..records.options import RunOptions
+from ..records.options import CaseOutput, RunOptions
 from ..records.results import CaseResult
 from .cases import Case
 from .display import Display
@@ -49,6 +50,7 @@ class Batch:
         out: results of a case go to `out`/<its name>/.
         nifti: also write a NIfTI label map.
         picture: write the one-page picture.
+        dicom: also write the results as DICOM objects, and the picture as a PDF.
         series: which DICOM series of a folder.
         overwrite: replace results of other inputs or options.
         truths: label arrays on the grid of a case, by its name, to be drawn into its picture.
@@ -59,6 +61,7 @@ class Batch:
     out: Path
     nifti: bool = False
     picture: bool = True
+    dicom: bool = False
     series: str | None = None
     overwrite: bool = False
     truths: dict[str, np.ndarray] = field(default_factory=dict)
@@ -72,6 +75,8 @@ class Batch:
         models = self._models()
         if self.picture and find_spec("matplotlib") is None:
             raise RequirementError("The picture needs matplotlib: pip install matplotlib, or leave it out with --no-picture.")
+        if self.dicom and find_spec("highdicom") is None:
+            raise RequirementError("DICOM results need highdicom: pip install 'livertumor[dicom]', or leave out --dicom.")
         self.prepare_folder()
         _check_table(self.out, self.overwrite)
         failed: dict[str, LiverTumorError] = {}
@@ -138,7 +143,7 @@ class Batch:
         """Do one case, unless it is done; returns its row of the table."""
         begin = time.monotonic()
         folder = self.out / case.name
-        extras = {"nifti": self.nifti, "picture": self.picture, "series": self.series if case.is_dicom else None}
+        extras = {"nifti": self.nifti, "picture": self.picture, "dicom": self.dicom, "series": self.series if case.is_dicom else None}
         if folder == case.path or folder in case.path.parents:
             raise OutputError(f"The results would lie among the input's own files, in {folder}; choose another --out.")
         origin = make_origin(self.task, fingerprint(case.path, case.is_dicom, self.out), self.options.to_dict(), models, extras)
@@ -162,12 +167,29 @@ class Batch:
                 from ..report import case_picture
 
                 case_picture(stage / "report.png", volume, output, truth=self.truths.get(case.name))
+            if self.dicom:
+                self._write_dicom(stage, case.name, volume, output, origin)
             seconds = time.monotonic() - begin
             write_summary(stage, output, origin, seconds)
         display.say(f"{_describe(output.result)} ({seconds:.1f} s, in {folder})")
         for note in [*volume.notes, *(note for note in output.result.summary.notes if note not in volume.notes)]:
             display.say(f"  {note}")
         return _done_row(read_summary(folder))
+
+    def _write_dicom(self, stage: Path, name: str, volume: CTVolume, output: CaseOutput, origin: dict) -> None:
+        """Write the DICOM objects of a case, or a note that says why there are none."""
+        from ..dicom import write_dicom
+
+        page = None
+        if self.picture:
+            from ..report import case_page
+
+            page = stage / "report.pdf"
+            case_page(page, volume, output)
+        try:
+            write_dicom(stage, name, volume, output, origin, page)
+        except InputError as error:
+            output.result.summary.notes.append(str(error))
 
     def _models(self) -> list[dict]:
         """The bundles this run uses, verified, as they are written into the summaries."""

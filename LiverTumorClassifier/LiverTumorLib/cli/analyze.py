@@ -33,6 +33,9 @@ def add_parser(subparsers) -> None:
         add_output_options(parser)
         if task == "segment":
             parser.add_argument("--nifti", action="store_true", help="also write a NIfTI label map (1 liver, 2 tumor)")
+            parser.add_argument(
+                "--dicom", action="store_true", help="also write DICOM objects (segmentation, report, page) of the study, and report.pdf"
+            )
             parser.add_argument("--keep-probabilities", action="store_true", help="also write the probability maps, as NIfTI")
         parser.add_argument("--series", metavar="UID", help="which DICOM series of each input folder: UID, number or description")
         add_run_options(parser, task)
@@ -61,6 +64,7 @@ def run(arguments: argparse.Namespace) -> None:
         out,
         nifti=getattr(arguments, "nifti", False),
         picture=arguments.picture,
+        dicom=getattr(arguments, "dicom", False),
         series=arguments.series,
         overwrite=arguments.overwrite,
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from ..ct.volume import CTVolume
@@ -88,7 +90,7 @@ def check_ct(volume: CTVolume) -> CTVolume:
     if array.dtype == np.int16 and _looks_like_labels(spread_sample(array)):
         raise InputError(f"{name} holds {_numbers(low, high)} only, as masks and label maps do; choose the CT it belongs to.")
     check_units(hu, name)
-    return CTVolume(array, volume.ijk_to_ras, name, volume.notes + notes)
+    return replace(volume, array=array, notes=volume.notes + notes)
 
 
 def _finite(array: np.ndarray, name: str) -> tuple[np.ndarray, tuple[str, ...]]:

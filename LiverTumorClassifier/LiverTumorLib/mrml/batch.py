@@ -22,6 +22,7 @@ def process_folder(
     *,
     nifti: bool = False,
     picture: bool = True,
+    dicom: bool = False,
     series: str | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
@@ -32,7 +33,7 @@ def process_folder(
         task: "segment" or "classify".
         inputs: files, folders (searched with their sub-folders) or patterns, or one of them.
         output_dir: each case gets a folder in it.
-        nifti, picture, series, overwrite: as on the command line.
+        nifti, picture, dicom, series, overwrite: as on the command line.
         progress: called with (stage, fraction of the whole batch, message); may raise Cancelled to stop.
 
     Returns:
@@ -47,7 +48,7 @@ def process_folder(
     found = find_cases([str(path) for path in given], exclude=out, whole_folders=series is not None)
     for reason in found.skipped:
         logging.info("Skipped %s", reason)
-    batch = Batch(task, options, out, nifti=nifti, picture=picture, series=series, overwrite=overwrite)
+    batch = Batch(task, options, out, nifti=nifti, picture=picture, dicom=dicom, series=series, overwrite=overwrite)
     batch.run(found.cases, _Reporter(progress or no_progress))
     return out / TABLE
 

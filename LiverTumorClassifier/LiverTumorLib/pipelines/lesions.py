@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
@@ -64,8 +65,22 @@ def measure_axial(labels: np.ndarray, volume: CTVolume, probability_at: Probabil
     )
 
 
-def axial_diameters(mask: np.ndarray, voxel_mm: tuple[float, float]) -> tuple[float, float]:
-    """Longest diameter of a 2-D mask (j, i) and the longest line across it at right angles, in mm.
+class Axes(NamedTuple):
+    """The longest diameter of a 2-D mask and the longest line across it at right angles.
+
+    Attributes:
+        longest, perpendicular: mm.
+        long_ends, short_ends: both ends of each, (2, 2) rows of fractional voxel coordinates (j, i).
+    """
+
+    longest: float
+    perpendicular: float
+    long_ends: np.ndarray
+    short_ends: np.ndarray
+
+
+def axial_axes(mask: np.ndarray, voxel_mm: tuple[float, float]) -> Axes:
+    """Longest diameter of a 2-D mask (j, i) and the longest line across it at right angles.
 
     Measured on the convex hull, between voxel centers, which is unbiased for round shapes; never less than one (mean) voxel.
     """
@@ -78,23 +93,41 @@ def axial_diameters(mask: np.ndarray, voxel_mm: tuple[float, float]) -> tuple[fl
     except (QhullError, ValueError):  # fewer than three points, or all on a line
         corners = points
     size = float(np.mean(voxel_mm))
-    if len(corners) == 1:
-        return size, size
     distances = squareform(pdist(corners))
     a, b = np.unravel_index(distances.argmax(), distances.shape)
-    along = (corners[b] - corners[a]) / distances[a, b]
+    along = (corners[b] - corners[a]) / distances[a, b] if len(corners) > 1 else np.array([0.0, 1.0])
     across = np.array([-along[1], along[0]])
-    return max(float(distances[a, b]), size), max(_longest_crossing(corners @ along, corners @ across), size)
+    t, u, crossing = _longest_crossing(corners @ along, corners @ across)
+    middle = t * along + (u + crossing / 2) * across
+    longest, perpendicular = max(float(distances[a, b]), size), max(crossing, size)
+    return Axes(
+        longest,
+        perpendicular,
+        _ends((corners[a] + corners[b]) / 2, along, longest) / voxel_mm,
+        _ends(middle, across, perpendicular) / voxel_mm,
+    )
 
 
-def _longest_crossing(t: np.ndarray, u: np.ndarray) -> float:
-    """Longest line along u through a convex polygon with corners (t, u) in order; it starts at a corner."""
+def _ends(middle: np.ndarray, direction: np.ndarray, length: float) -> np.ndarray:
+    return np.array([middle - length / 2 * direction, middle + length / 2 * direction])
+
+
+def _longest_crossing(t: np.ndarray, u: np.ndarray) -> tuple[float, float, float]:
+    """Longest line along u through a convex polygon with corners (t, u) in order: its t, its lower end and its length.
+
+    It starts at a corner.
+    """
     next_t, next_u = np.roll(t, -1), np.roll(u, -1)
     slanted = next_t != t  # an edge along u is met at its ends, where other edges end too
+    if not slanted.any():
+        return float(t[0]), float(u.min()), float(np.ptp(u))
     part = (t[:, None] - t[slanted]) / (next_t - t)[slanted]  # where the line through each corner meets each edge
     meets = (part >= -1e-9) & (part <= 1 + 1e-9)
     height = u[slanted] + part * (next_u - u)[slanted]
-    return float((np.where(meets, height, -np.inf).max(axis=1) - np.where(meets, height, np.inf).min(axis=1)).max())
+    low = np.where(meets, height, np.inf).min(axis=1)
+    length = np.where(meets, height, -np.inf).max(axis=1) - low
+    best = int(length.argmax())
+    return float(t[best]), float(low[best]), float(length[best])
 
 
 def _lesion(own: np.ndarray, corner: list[int], volume: CTVolume, probability_at: ProbabilityAt | None, surface) -> Lesion:
@@ -103,8 +136,10 @@ def _lesion(own: np.ndarray, corner: list[int], volume: CTVolume, probability_at
     ras = volume.ras(kji[:, ::-1])
     hu = volume.array[tuple(kji.T)].astype(np.float64)
     voxel_mm = (float(volume.spacing[1]), float(volume.spacing[0]))
-    diameters = [(*axial_diameters(plane, voxel_mm), corner[0] + k) for k, plane in enumerate(own) if plane.any()]
-    longest, perpendicular, diameter_slice = max(diameters)
+    axes = {corner[0] + k: axial_axes(plane, voxel_mm) for k, plane in enumerate(own) if plane.any()}
+    diameter_slice = max(axes, key=lambda k: (*axes[k][:2], k))
+    longest, perpendicular, *ends = axes[diameter_slice]
+    lines = [volume.ras([(*(line[::-1] + corner[:0:-1]), diameter_slice) for line in both]) for both in ends]
     return Lesion(
         id=0,
         volume_ml=round(len(kji) * volume.voxel_ml, 4),
@@ -118,7 +153,13 @@ def _lesion(own: np.ndarray, corner: list[int], volume: CTVolume, probability_at
         last_slice=int(kji[:, 0].max()),
         distance_to_surface_mm=None if surface is None else _distance_mm(own, corner, volume, surface),
         mean_probability=None if probability_at is None else round(float(probability_at(kji).mean(dtype=np.float64)), 4),
+        longest_ends_ras=_rounded(lines[0]),
+        perpendicular_ends_ras=_rounded(lines[1]),
     )
+
+
+def _rounded(points: np.ndarray) -> tuple[tuple[float, ...], ...]:
+    return tuple(tuple(round(float(x), 3) for x in point) for point in points)
 
 
 def _distance_mm(own: np.ndarray, corner: list[int], volume: CTVolume, surface) -> float:

@@ -1,0 +1,49 @@
+"""All DICOM objects of a case, written together or not at all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..atomic import atomic_path
+from ..ct.volume import CTVolume
+from ..errors import InputError
+from ..records.options import CaseOutput
+from .source import NO_RESULTS, read_source
+
+
+def write_dicom(folder: Path, name: str, volume: CTVolume, output: CaseOutput, origin: dict, page: Path | None) -> None:
+    """Write a case as DICOM objects of the study that its CT belongs to, each a series of its own.
+
+    Patient and study are the CT's; the UIDs follow from its images, the models, the options and what was found, so the same run makes
+    the same files again.
+
+    Args:
+        folder: gets `name`.seg.dcm where a liver was found, `name`.sr.dcm, and `name`.pdf.dcm where there is a page.
+        volume: the CT as it was read, see `CTVolume.images`.
+        origin: what the results follow from, see `batch.folder.make_origin`.
+        page: the page of the case as a PDF file.
+
+    Raises:
+        InputError: nothing can refer to the CT's images, or the results cannot be expressed on them; nothing was written.
+        OutputError: a file cannot be written.
+    """
+    source = read_source(volume)
+    from .document import make_document  # highdicom takes a second to import
+    from .instance import make_identity
+    from .report import make_report
+    from .segmentation import make_segmentation
+
+    identity = make_identity(source, output, origin)
+    notes = list(dict.fromkeys([*output.result.summary.notes, *volume.notes]))
+    try:
+        segmentation = make_segmentation(volume, output, source, identity)
+        objects = {"seg": segmentation, "sr": make_report(output, source, identity, segmentation, notes)}
+        objects["pdf"] = None if page is None else make_document(page.read_bytes(), source, identity)
+    except (ValueError, TypeError, AttributeError) as error:
+        raise InputError(
+            f"{NO_RESULTS}: the headers of the images of {volume.name} cannot be used for them ({error}); export the series again."
+        ) from error
+    for kind, dataset in objects.items():
+        if dataset is not None:
+            with atomic_path(folder / f"{name}.{kind}.dcm") as path:
+                dataset.save_as(path, enforce_file_format=True)

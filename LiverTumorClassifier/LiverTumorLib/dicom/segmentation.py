@@ -1,0 +1,127 @@
+"""The DICOM segmentation: the liver with its lesions, and each lesion as a segment of its own.
+
+It is of type BINARY, one bit a voxel, not compressed: the transfer syntaxes that compress 1-bit pixels are JPEG 2000 and deflate, which
+few archives accept and dcmqi's readers (Slicer, MITK) do not all decode, run-length coding (RLE) is not defined for them, and the
+new LABELMAP type is read by few viewers yet. Slices without a segment are left out instead.
+"""
+
+from __future__ import annotations
+
+import highdicom
+import numpy as np
+
+from ..ct.volume import CTVolume
+from ..errors import InputError
+from ..records.options import CaseOutput
+from ..records.results import TUMOR, Lesion
+from .codes import LESION_STRUCTURE, LIVER_STRUCTURE, NETWORK, Structure
+from .instance import MANUFACTURER, RESEARCH_USE, Identity, instance, settle
+from .source import NO_RESULTS, SourceImages
+
+LIVER_NAME = "Liver"
+_PATIENT = highdicom.CoordinateSystemNames.PATIENT
+
+
+def make_segmentation(volume: CTVolume, output: CaseOutput, source: SourceImages, identity: Identity) -> highdicom.seg.Segmentation | None:
+    """The segmentation of a case; None where no liver was found. Segment 1 is the liver, segment n + 1 lesion n.
+
+    Raises InputError where the lesions cannot be told apart on the grid of the scan.
+    """
+    labels, lesions = output.labels, output.result.lesions
+    used = np.flatnonzero(labels.any(axis=(1, 2)))
+    if not len(used):
+        return None
+    planes = slice(int(used[0]), int(used[-1]) + 1)
+    numbers = number_lesions(labels[planes], planes.start, volume, lesions)
+    # Segments are the first axis in memory, and what is not set takes none: a mask for each of many lesions would be gigabytes.
+    stacked = np.zeros((1 + len(lesions), *numbers.shape), np.uint8)
+    stacked[0] = labels[planes] > 0
+    for lesion in lesions:
+        own = numbers == lesion.id
+        stacked[lesion.id][own] = 1
+    described = [_describe(1, LIVER_NAME, LIVER_STRUCTURE, identity, "liver")]
+    described += [_describe(lesion.id + 1, lesion_name(lesion), LESION_STRUCTURE, identity, "tumor") for lesion in lesions]
+    along, down, between = source.spacing
+    segmentation = highdicom.seg.Segmentation(
+        source.headers,
+        np.moveaxis(stacked, 0, -1),
+        highdicom.seg.SegmentationTypeValues.BINARY,
+        described,
+        plane_positions=[highdicom.PlanePositionSequence(_PATIENT, place) for place in source.places[planes]],
+        plane_orientation=highdicom.PlaneOrientationSequence(_PATIENT, source.first.ImageOrientationPatient),
+        pixel_measures=highdicom.PixelMeasuresSequence((down, along), float(source.first.get("SliceThickness") or between), between),
+        content_label="LIVER_TUMOR",
+        content_description=RESEARCH_USE,
+        content_creator_name=f"{MANUFACTURER}^",
+        **instance(source, identity, "segmentation", 1, "Liver and lesions"),
+    )
+    settle(segmentation, source, identity)
+    return segmentation
+
+
+def lesion_name(lesion: Lesion) -> str:
+    """What a lesion is called in all objects."""
+    return f"Lesion {lesion.id}"
+
+
+def number_lesions(labels: np.ndarray, first: int, volume: CTVolume, lesions: list[Lesion]) -> np.ndarray:
+    """Which lesion each voxel belongs to, 0 for none: uint16, of the shape of `labels`.
+
+    The lesions were measured in axial order, which renumbers them, and a strongly tilted scan even on another grid; the connected parts
+    here are theirs by place and size.
+
+    Args:
+        labels: slices of the result, from slice `first` of the volume on.
+
+    Raises InputError where a lesion has no part, as small ones may not have on the grid of a strongly tilted scan.
+    """
+    from ..ct.region import components
+
+    numbers = np.zeros(labels.shape, np.uint16)
+    found = components(labels == TUMOR)
+    if found is not None:
+        numbered, box = found
+        known = np.array([_place_and_size(lesion.centroid_ras, lesion.volume_ml) for lesion in lesions])
+        owner = np.zeros(int(numbered.max()) + 1, np.uint16)
+        for number, kji in _voxels(numbered):
+            centroid = volume.ras((kji + [part.start for part in box] + [first, 0, 0])[:, ::-1]).mean(axis=0)
+            here = _place_and_size(centroid, len(kji) * volume.voxel_ml)
+            owner[number] = lesions[int(np.linalg.norm(known - here, axis=1).argmin())].id
+        numbers[box] = owner[numbered]
+    if lost := sorted({lesion.id for lesion in lesions} - set(np.unique(numbers).tolist())):
+        raise InputError(
+            f"{NO_RESULTS}: on the slices of {volume.name}, which lie aslant, lesion {lost[0]} cannot be told from the others; use the "
+            "axial series of this study."
+        )
+    return numbers
+
+
+def _voxels(numbered: np.ndarray):
+    """Each part's number and its voxels (n, 3)."""
+    from scipy.ndimage import find_objects
+
+    for number, region in enumerate(find_objects(numbered), start=1):
+        yield number, np.argwhere(numbered[region] == number) + [part.start for part in region]
+
+
+def _place_and_size(centroid, ml: float) -> np.ndarray:
+    """Comparable as a point: mm, and the edge of a cube of that volume in mm."""
+    return np.array([*centroid, (1000 * ml) ** (1 / 3)])
+
+
+def _describe(number: int, name: str, structure: Structure, identity: Identity, task: str) -> highdicom.seg.SegmentDescription:
+    model = identity.model(task)
+    return highdicom.seg.SegmentDescription(
+        number,
+        name,
+        structure.category,
+        structure.type,
+        highdicom.seg.SegmentAlgorithmTypeValues.AUTOMATIC,
+        highdicom.AlgorithmIdentificationSequence(
+            model["id"], NETWORK, model["version"], source=MANUFACTURER, parameters={"sha256": model["sha256"]}
+        ),
+        tracking_uid=identity.uid("tracking", name),
+        tracking_id=name,
+        anatomic_regions=[structure.region] if structure.region else None,
+        display_color=highdicom.color.CIELabColor.from_rgb(*structure.rgb),
+    )

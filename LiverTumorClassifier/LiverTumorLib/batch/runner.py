@@ -187,9 +187,10 @@ class Batch:
             page = stage / "report.pdf"
             case_page(page, volume, output)
         try:
-            write_dicom(stage, name, volume, output, origin, page)
+            notes = write_dicom(stage, name, volume, output, origin, page)
         except InputError as error:
-            output.result.summary.notes.append(str(error))
+            notes = [str(error)]
+        output.result.summary.notes += notes
 
     def _models(self) -> list[dict]:
         """The bundles this run uses, verified, as they are written into the summaries."""

@@ -7,11 +7,17 @@ from pathlib import Path
 from ..atomic import atomic_path
 from ..ct.volume import CTVolume
 from ..errors import InputError
+from ..files.upright import is_sheared
 from ..records.options import CaseOutput
 from .source import NO_RESULTS, read_source
 
+TILTED = (
+    "The slices of the CT are displaced along their plane (gantry tilt): the DICOM segmentation lies right on each of its images, but "
+    "programs that take it for one upright volume, such as dcmqi and Slicer, displace it; open the .seg.nrrd in these."
+)
 
-def write_dicom(folder: Path, name: str, volume: CTVolume, output: CaseOutput, origin: dict, page: Path | None) -> None:
+
+def write_dicom(folder: Path, name: str, volume: CTVolume, output: CaseOutput, origin: dict, page: Path | None) -> list[str]:
     """Write a case as DICOM objects of the study that its CT belongs to, each a series of its own.
 
     Patient and study are the CT's; the UIDs follow from its images, the models, the options and what was found, so the same run makes
@@ -22,6 +28,9 @@ def write_dicom(folder: Path, name: str, volume: CTVolume, output: CaseOutput, o
         volume: the CT as it was read, see `CTVolume.images`.
         origin: what the results follow from, see `batch.folder.make_origin`.
         page: the page of the case as a PDF file.
+
+    Returns:
+        What a user should know of the objects; their report says it too.
 
     Raises:
         InputError: nothing can refer to the CT's images, or the results cannot be expressed on them; nothing was written.
@@ -34,7 +43,8 @@ def write_dicom(folder: Path, name: str, volume: CTVolume, output: CaseOutput, o
     from .segmentation import make_segmentation
 
     identity = make_identity(source, output, origin)
-    notes = list(dict.fromkeys([*output.result.summary.notes, *volume.notes]))
+    own = [TILTED] if is_sheared(volume.ijk_to_ras) else []
+    notes = list(dict.fromkeys([*output.result.summary.notes, *volume.notes, *own]))
     try:
         segmentation = make_segmentation(volume, output, source, identity)
         objects = {"seg": segmentation, "sr": make_report(output, source, identity, segmentation, notes)}
@@ -47,3 +57,4 @@ def write_dicom(folder: Path, name: str, volume: CTVolume, output: CaseOutput, o
         if dataset is not None:
             with atomic_path(folder / f"{name}.{kind}.dcm") as path:
                 dataset.save_as(path, enforce_file_format=True)
+    return own

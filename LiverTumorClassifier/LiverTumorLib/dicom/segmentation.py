@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import highdicom
 import numpy as np
+from pydicom.valuerep import DSfloat
 
 from ..ct.volume import CTVolume
 from ..errors import InputError
@@ -41,7 +42,6 @@ def make_segmentation(volume: CTVolume, output: CaseOutput, source: SourceImages
         stacked[lesion.id][own] = 1
     described = [_describe(1, LIVER_NAME, LIVER_STRUCTURE, identity, "liver")]
     described += [_describe(lesion.id + 1, lesion_name(lesion), LESION_STRUCTURE, identity, "tumor") for lesion in lesions]
-    along, down, between = source.spacing
     segmentation = highdicom.seg.Segmentation(
         source.headers,
         np.moveaxis(stacked, 0, -1),
@@ -49,12 +49,14 @@ def make_segmentation(volume: CTVolume, output: CaseOutput, source: SourceImages
         described,
         plane_positions=[highdicom.PlanePositionSequence(_PATIENT, place) for place in source.places[planes]],
         plane_orientation=highdicom.PlaneOrientationSequence(_PATIENT, source.first.ImageOrientationPatient),
-        pixel_measures=highdicom.PixelMeasuresSequence((down, along), float(source.first.get("SliceThickness") or between), between),
         content_label="LIVER_TUMOR",
         content_description=RESEARCH_USE,
         content_creator_name=f"{MANUFACTURER}^",
         **instance(source, identity, "segmentation", 1, "Liver and lesions"),
     )
+    # Where slices lie a little uneven, dcmqi takes the thickness for their distance, which that of the images need not be.
+    measures = segmentation.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
+    measures.SliceThickness = measures.SpacingBetweenSlices = DSfloat(source.spacing[2], auto_format=True)
     settle(segmentation, source, identity)
     return segmentation
 

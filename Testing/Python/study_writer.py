@@ -18,7 +18,14 @@ MODELS = [
     {"id": "liver-tumor", "task": "tumor", "version": "0.3.0", "sha256": "b2" * 32},
     {"id": "tumor-slice", "task": "slice", "version": "0.2.0", "sha256": "c3" * 32},
 ]
-ORIGIN = {"task": "segment", "input": {"path": "/of/no/account"}, "options": {"roi": True}, "models": MODELS, "extras": {}, "version": "1"}
+ORIGIN = {
+    "task": "segment",
+    "input": {"path": "/of/no/account"},
+    "options": {"roi": True},
+    "models": MODELS,
+    "extras": {},
+    "version": "1",
+}
 STUDY = {
     "StudyInstanceUID": "1.2.826.0.1.3680043.8.498.1",
     "FrameOfReferenceUID": "1.2.826.0.1.3680043.8.498.2",
@@ -60,6 +67,8 @@ def write_study(folder: Path, hu: np.ndarray | None = None, **tags) -> Path:
 def found_in(folder: Path) -> tuple[CTVolume, CaseOutput]:
     """The volume of a series, and the output of a run that knew where liver and lesions are."""
     volume = read_ct(folder)
-    labels = np.where(volume.array > TUMOR_HU - 30, TUMOR, np.where(volume.array > LIVER_HU - 30, LIVER, 0)).astype(np.uint8)
+    labels = np.where(volume.array > TUMOR_HU - 30, TUMOR, np.where(volume.array > LIVER_HU - 30, LIVER, 0)).astype(
+        np.uint8
+    )
     lesions, summary = measure(labels, volume, np.where(labels == TUMOR, 0.9, 0.1).astype(np.float16))
     return volume, CaseOutput(CaseResult(folder.name, summary, lesions, models=MODELS), labels)

@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-hd = pytest.importorskip("highdicom", reason="DICOM results need highdicom")
+pytest.importorskip("highdicom", reason="DICOM results need highdicom")
 
+import highdicom as hd
 import pydicom
 from dicom_writer import write_slice
 from hypothesis import Phase, given, settings
@@ -21,7 +22,6 @@ from LiverTumorLib.ct import to_axial
 from LiverTumorLib.dicom import write_dicom
 from LiverTumorLib.errors import InputError
 from LiverTumorLib.records.results import TUMOR
-from pydicom.sr.codedict import codes
 from scipy.spatial.transform import Rotation
 from study_writer import MODELS, ORIGIN, STUDY, found_in, phantom_hu, write_study
 
@@ -48,7 +48,9 @@ def results_of(folder: Path, out: Path, page: bool = False):
 def written(tmp_path_factory):
     """A plain series and its results."""
     out = tmp_path_factory.mktemp("results")
-    folder = write_study(tmp_path_factory.mktemp("study") / "ct", PatientName="Müller^Jürgen", SpecificCharacterSet="ISO_IR 100")
+    folder = write_study(
+        tmp_path_factory.mktemp("study") / "ct", PatientName="Müller^Jürgen", SpecificCharacterSet="ISO_IR 100"
+    )
     return out, folder, *results_of(folder, out, page=True)
 
 
@@ -104,9 +106,13 @@ def numbers(group) -> dict[str, float]:
     for item in group[0].ContentSequence:
         if item.ValueType == "NUM":
             how = [
-                child.ConceptCodeSequence[0].CodeMeaning for child in item.get("ContentSequence", []) if child.ValueType == "CODE"
+                child.ConceptCodeSequence[0].CodeMeaning
+                for child in item.get("ContentSequence", [])
+                if child.ValueType == "CODE"
             ]
-            figures[" ".join([item.ConceptNameCodeSequence[0].CodeMeaning, *how])] = float(item.MeasuredValueSequence[0].NumericValue)
+            figures[" ".join([item.ConceptNameCodeSequence[0].CodeMeaning, *how])] = float(
+                item.MeasuredValueSequence[0].NumericValue
+            )
     return figures
 
 
@@ -128,7 +134,9 @@ def check_report(path: Path, folder: Path, output) -> list[str]:
         assert figures == pytest.approx(expected)
         axes = plain[number - 1]
         assert axes.tracking_uid == groups[number].tracking_uid
-        assert numbers(axes) == pytest.approx({"Long axis": lesion.longest_diameter_mm, "Short axis": lesion.perpendicular_diameter_mm})
+        assert numbers(axes) == pytest.approx(
+            {"Long axis": lesion.longest_diameter_mm, "Short axis": lesion.perpendicular_diameter_mm}
+        )
         lines = [item for item in axes[0].ContentSequence if item.ValueType == "NUM"]
         for item, ends in zip(lines, (lesion.longest_ends_ras, lesion.perpendicular_ends_ras), strict=True):
             assert line_ends(item, folder) == pytest.approx(np.array(ends) * (-1, -1, 1), abs=0.3)
@@ -162,7 +170,15 @@ def test_the_report_has_the_same_figures(written):
 def test_each_object_belongs_to_the_study_and_names_exactly_its_images(written, name):
     out, folder, volume, output = written
     made = pydicom.dcmread(out / name)
-    for keyword in ("PatientID", "PatientBirthDate", "PatientSex", "StudyInstanceUID", "StudyDate", "AccessionNumber", "StudyDescription"):
+    for keyword in (
+        "PatientID",
+        "PatientBirthDate",
+        "PatientSex",
+        "StudyInstanceUID",
+        "StudyDate",
+        "AccessionNumber",
+        "StudyDescription",
+    ):
         assert made[keyword].value == (STUDY | {"PatientID": "P1"})[keyword]
     assert made.PatientName == "Müller^Jürgen"
     text = str(made)
@@ -241,7 +257,13 @@ def test_an_uneven_series_keeps_the_grid_of_its_results(tmp_path):
     folder = tmp_path / "ct"
     folder.mkdir()
     for k, plane in enumerate(hu):
-        write_slice(folder / f"{k}.dcm", plane, (-10, -20, float(places[k])), **STUDY, SeriesInstanceUID="1.2.826.0.1.3680043.8.498.9")
+        write_slice(
+            folder / f"{k}.dcm",
+            plane,
+            (-10, -20, float(places[k])),
+            **STUDY,
+            SeriesInstanceUID="1.2.826.0.1.3680043.8.498.9",
+        )
     volume, output = results_of(folder, tmp_path)
     assert any("interpolated" in note for note in volume.notes)
     check_masks(tmp_path / SEG, volume, output)

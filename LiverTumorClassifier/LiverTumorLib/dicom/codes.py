@@ -12,7 +12,9 @@ from ..records.results import LIVER, TUMOR
 from ..records.segments import SEGMENTS
 
 PRIVATE = "99LIVERTUMOR"
-PRIVATE_SCHEME = CodingSchemeIdentificationItem(PRIVATE, name="LiverTumor", responsible_organization="LiverTumor for 3D Slicer")
+PRIVATE_SCHEME = CodingSchemeIdentificationItem(
+    PRIVATE, name="LiverTumor", responsible_organization="LiverTumor for 3D Slicer"
+)
 MM = codes.UCUM.Millimeter
 ML = CodedConcept("ml", "UCUM", "milliliter")
 HU = codes.UCUM.HounsfieldUnit

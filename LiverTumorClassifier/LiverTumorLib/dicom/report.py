@@ -31,7 +31,11 @@ def make_report(
     for lesion in result.lesions:
         groups += [_lesion_group(lesion, source, identity, segmentation), *_axes_group(lesion, source, identity)]
     device = sr.DeviceObserverIdentifyingAttributes(
-        uid=identity.uid("device"), name=MANUFACTURER, manufacturer_name=MANUFACTURER, model_name=MANUFACTURER, serial_number=__version__
+        uid=identity.uid("device"),
+        name=MANUFACTURER,
+        manufacturer_name=MANUFACTURER,
+        model_name=MANUFACTURER,
+        serial_number=__version__,
     )
     observer = sr.ObserverContext(observer_type=codes.DEVICE, observer_identifying_attributes=device)
     content = sr.MeasurementReport(
@@ -77,7 +81,9 @@ def _lesion_group(lesion: Lesion, source: SourceImages, identity: Identity, segm
         (codes.DEPTH, lesion.distance_to_surface_mm, codes.MM, None),
         (codes.PROBABILITY, lesion.mean_probability, codes.RATIO, None),
     ]
-    measurements = [sr.Measurement(name, value, unit, derivation=how) for name, value, unit, how in figures if value is not None]
+    measurements = [
+        sr.Measurement(name, value, unit, derivation=how) for name, value, unit, how in figures if value is not None
+    ]
     segment = _segment(segmentation, lesion.id + 1, source)
     return _group(lesion_name(lesion), codes.LESION_STRUCTURE, "tumor", measurements, source, identity, segment)
 
@@ -89,7 +95,9 @@ def _axes_group(lesion: Lesion, source: SourceImages, identity: Identity) -> lis
         (codes.SHORT_AXIS, lesion.perpendicular_diameter_mm, lesion.perpendicular_ends_ras),
     )
     measurements = [
-        sr.Measurement(name, length, codes.MM, referenced_coordinates=[_line(ends, source)]) for name, length, ends in axes if ends
+        sr.Measurement(name, length, codes.MM, referenced_coordinates=[_line(ends, source)])
+        for name, length, ends in axes
+        if ends
     ]
     name = lesion_name(lesion)
     return [_group(name, codes.LESION_STRUCTURE, "tumor", measurements, source, identity)] if measurements else []
@@ -134,11 +142,15 @@ def _line(ends: Line, source: SourceImages):
         header, places = found
         image = sr.SourceImageForRegion(header.SOPClassUID, header.SOPInstanceUID)
         return sr.CoordinatesForMeasurement(sr.GraphicTypeValues.POLYLINE, places, image)
-    return sr.CoordinatesForMeasurement3D(sr.GraphicTypeValues3D.POLYLINE, source.lps(points), source.first.FrameOfReferenceUID)
+    return sr.CoordinatesForMeasurement3D(
+        sr.GraphicTypeValues3D.POLYLINE, source.lps(points), source.first.FrameOfReferenceUID
+    )
 
 
 def _comments(texts: list[str]) -> sr.ContainerContentItem:
     """The free texts of a report, in the place that TID 1500 has for them."""
     container = sr.ContainerContentItem(codes.EVALUATIONS, relationship_type=_SEVERAL)
-    container.ContentSequence = sr.ContentSequence([sr.TextContentItem(codes.COMMENT, text, _SEVERAL) for text in texts])
+    container.ContentSequence = sr.ContentSequence(
+        [sr.TextContentItem(codes.COMMENT, text, _SEVERAL) for text in texts]
+    )
     return container

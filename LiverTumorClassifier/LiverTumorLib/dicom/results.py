@@ -17,7 +17,9 @@ TILTED = (
 )
 
 
-def write_dicom(folder: Path, name: str, volume: CTVolume, output: CaseOutput, origin: dict, page: Path | None) -> list[str]:
+def write_dicom(
+    folder: Path, name: str, volume: CTVolume, output: CaseOutput, origin: dict, page: Path | None
+) -> list[str]:
     """Write a case as DICOM objects of the study that its CT belongs to, each a series of its own.
 
     Patient and study are the CT's; the UIDs follow from its images, the models, the options and what was found, so the same run makes

@@ -23,7 +23,9 @@ LIVER_NAME = "Liver"
 _PATIENT = highdicom.CoordinateSystemNames.PATIENT
 
 
-def make_segmentation(volume: CTVolume, output: CaseOutput, source: SourceImages, identity: Identity) -> highdicom.seg.Segmentation | None:
+def make_segmentation(
+    volume: CTVolume, output: CaseOutput, source: SourceImages, identity: Identity
+) -> highdicom.seg.Segmentation | None:
     """The segmentation of a case; None where no liver was found. Segment 1 is the liver, segment n + 1 lesion n.
 
     Raises InputError where the lesions cannot be told apart on the grid of the scan.
@@ -41,7 +43,9 @@ def make_segmentation(volume: CTVolume, output: CaseOutput, source: SourceImages
         own = numbers == lesion.id
         stacked[lesion.id][own] = 1
     described = [_describe(1, LIVER_NAME, LIVER_STRUCTURE, identity, "liver")]
-    described += [_describe(lesion.id + 1, lesion_name(lesion), LESION_STRUCTURE, identity, "tumor") for lesion in lesions]
+    described += [
+        _describe(lesion.id + 1, lesion_name(lesion), LESION_STRUCTURE, identity, "tumor") for lesion in lesions
+    ]
     segmentation = highdicom.seg.Segmentation(
         source.headers,
         np.moveaxis(stacked, 0, -1),
@@ -111,7 +115,9 @@ def _place_and_size(centroid, ml: float) -> np.ndarray:
     return np.array([*centroid, (1000 * ml) ** (1 / 3)])
 
 
-def _describe(number: int, name: str, structure: Structure, identity: Identity, task: str) -> highdicom.seg.SegmentDescription:
+def _describe(
+    number: int, name: str, structure: Structure, identity: Identity, task: str
+) -> highdicom.seg.SegmentDescription:
     model = identity.model(task)
     return highdicom.seg.SegmentDescription(
         number,

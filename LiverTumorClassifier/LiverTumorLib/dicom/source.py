@@ -26,7 +26,16 @@ _UIDS = {
 _ONE_FOR_ALL = ("StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID", "PatientID", "SOPClassUID")
 # Type 2 of the patient and study modules: present in every object, empty where they are not known.
 _MAY_BE_EMPTY = (
-    *("PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "StudyID", "AccessionNumber"),
+    *(
+        "PatientName",
+        "PatientID",
+        "PatientBirthDate",
+        "PatientSex",
+        "StudyDate",
+        "StudyTime",
+        "StudyID",
+        "AccessionNumber",
+    ),
     *("ReferringPhysicianName", "PositionReferenceIndicator"),
 )
 _DATES = ("ContentDate", "ContentTime", "AcquisitionDate", "AcquisitionTime", "SeriesDate", "SeriesTime")
@@ -110,11 +119,15 @@ def read_source(volume: CTVolume) -> SourceImages:
     _check_identity(headers, volume.name)
     axes = np.array(headers[0].ImageOrientationPatient, dtype=np.float64).reshape(2, 3).T
     for header in headers:
-        header.ImageOrientationPatient = headers[0].ImageOrientationPatient  # they differ by rounding only, or were not read
+        header.ImageOrientationPatient = headers[
+            0
+        ].ImageOrientationPatient  # they differ by rounding only, or were not read
     corners = volume.ras([(0, 0, k) for k in range(volume.shape[0])]) * _LPS_RAS
     normal = np.cross(*axes.T)
     along, down = (float(value) for value in volume.spacing[:2])
-    between = float(abs(normal @ volume.ijk_to_ras[:3, 2] * _LPS_RAS[2] if len(corners) < 2 else normal @ (corners[1] - corners[0])))
+    between = float(
+        abs(normal @ volume.ijk_to_ras[:3, 2] * _LPS_RAS[2] if len(corners) < 2 else normal @ (corners[1] - corners[0]))
+    )
     source = SourceImages(headers, corners, axes, (along, down, between))
     at = [k for k, image in enumerate(volume.images) if image]
     off = np.array([_position(header) for header in headers]) - corners[at]
@@ -155,14 +168,20 @@ def _is_impossible(keyword: str, text: str) -> bool:
 def _check_identity(headers: list[Dataset], name: str) -> None:
     """Raise InputError where the images cannot be referred to as parts of one series."""
     valid = import_pydicom().uid.UID
-    lacking = [text for keyword, text in _UIDS.items() if not all(valid(plain(str(header.get(keyword) or ""))).is_valid for header in headers)]
+    lacking = [
+        text
+        for keyword, text in _UIDS.items()
+        if not all(valid(plain(str(header.get(keyword) or ""))).is_valid for header in headers)
+    ]
     if lacking:
         raise InputError(
             f"{NO_RESULTS}: the images of {name} have no valid {', '.join(lacking)} (an anonymizer may have blanked them), so nothing can "
             "refer to them; use the series as the scanner sent it, or one that was anonymized with new UIDs."
         )
     if len({header.SOPInstanceUID for header in headers}) < len(headers):
-        raise InputError(f"{NO_RESULTS}: several images of {name} have the same SOP instance UID; export the series again.")
+        raise InputError(
+            f"{NO_RESULTS}: several images of {name} have the same SOP instance UID; export the series again."
+        )
     several = [keyword for keyword in _ONE_FOR_ALL if len({str(header.get(keyword)) for header in headers}) > 1]
     if several:
         raise InputError(

@@ -1,4 +1,4 @@
-"""Makes small DICOM CT series that belong to a study, with all that results refer to, and what a run would find in them."""
+"""Makes small DICOM CT series that belong to a study, and what a run would find in them."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def phantom_hu(shape: tuple[int, int, int] = (12, 40, 48)) -> np.ndarray:
 
 
 def write_study(folder: Path, hu: np.ndarray | None = None, **tags) -> Path:
-    """Write a series with everything that its study needs; `tags` and the other arguments of `write_series` change it."""
+    """Write a series with everything that its study needs; `tags` and other arguments of `write_series` change it."""
     write_series(folder, phantom_hu() if hu is None else hu, **(STUDY | tags))
     return folder
 

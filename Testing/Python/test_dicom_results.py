@@ -1,10 +1,12 @@
-"""Results as DICOM: other programs read the same voxels and figures back, and refer to exactly the images that were read."""
+"""Results as DICOM: other programs read the same voxels and figures back, of exactly the images that were read."""
 
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,7 +33,7 @@ PDF = b"%PDF-1.4\n%%EOF"  # of odd length
 
 def tool(name: str) -> str:
     """The path of a program, or the test is skipped."""
-    found = shutil.which(name) or shutil.which(name, path=str(Path(pydicom.__file__).parents[5] / "bin"))
+    found = shutil.which(name) or shutil.which(name, path=Path(sys.executable).parent)
     return found or pytest.skip(f"{name} is not installed")
 
 
@@ -252,19 +254,169 @@ def test_a_missing_slice_is_a_frame_without_image(tmp_path):
 
 
 def test_an_uneven_series_keeps_the_grid_of_its_results(tmp_path):
-    hu = phantom_hu()
-    places = np.cumsum([0, *(2.5 + 0.02 * np.arange(len(hu) - 1))])
     folder = tmp_path / "ct"
-    folder.mkdir()
-    for k, plane in enumerate(hu):
-        write_slice(
-            folder / f"{k}.dcm",
-            plane,
-            (-10, -20, float(places[k])),
-            **STUDY,
-            SeriesInstanceUID="1.2.826.0.1.3680043.8.498.9",
-        )
+    write_uneven(folder, phantom_hu())
     volume, output = results_of(folder, tmp_path)
     assert any("interpolated" in note for note in volume.notes)
     check_masks(tmp_path / SEG, volume, output)
     check_report(tmp_path / REPORT, folder, output)
+
+
+@pytest.fixture(scope="module", params=["plain", "gap", "uneven", "tilted", "coronal", "no liver"])
+def kinds(request, tmp_path_factory):
+    """Results of series of several kinds, for other programs to read."""
+    out = tmp_path_factory.mktemp(request.param.replace(" ", ""))
+    folder = out / "ct"
+    if request.param == "uneven":
+        write_uneven(folder, phantom_hu())
+    else:
+        more = {
+            "gap": {"leave_out": [4]},
+            "tilted": {"step": (0, 0.7, 2.5)},
+            "coronal": {"orientation": (1, 0, 0, 0, 0, -1), "step": (0, 2.5, 0)},
+            "no liver": {"hu": np.where(phantom_hu() > 0, -90, -1000)},
+        }
+        write_study(folder, **more.get(request.param, {}))
+    return request.param, out, *results_of(folder, out, page=True)
+
+
+def write_uneven(folder: Path, hu: np.ndarray) -> None:
+    """Slices whose distances grow, so that they are interpolated; twice as thick as they are apart."""
+    folder.mkdir()
+    places = np.cumsum([0, *(2.5 + 0.02 * np.arange(len(hu) - 1))])
+    tags = STUDY | {"SeriesInstanceUID": "1.2.826.0.1.3680043.8.498.9", "SliceThickness": "5"}
+    for k, plane in enumerate(hu):
+        write_slice(folder / f"{k}.dcm", plane, (-10, -20, float(places[k])), **tags)
+
+
+def test_dciodvfy_finds_no_error(kinds):
+    name, out, *_ = kinds
+    objects = list(out.glob("*.dcm"))
+    assert len(objects) == (2 if name == "no liver" else 3)
+    for path in objects:
+        said = subprocess.run([tool("dciodvfy"), "-new", path], capture_output=True, text=True).stderr
+        assert "Error" not in said, said
+        assert set(re.findall(r"Warning.*", said)) <= set(re.findall(r"Warning.*99LIVERTUMOR.*", said)), said
+
+
+def test_dcmqi_reads_the_same_segments(kinds, tmp_path):
+    """By the program that Slicer's own reader of DICOM segmentations starts."""
+    sitk = pytest.importorskip("SimpleITK")
+    name, out, volume, output = kinds
+    if name == "no liver":
+        assert not (out / SEG).exists()
+        return
+    command = [tool("segimage2itkimage"), "--inputDICOM", out / SEG, "--outputDirectory", tmp_path]
+    subprocess.run(command, check=True, capture_output=True)
+    images = [sitk.ReadImage(str(tmp_path / f"{number}.nrrd")) for number in (1, 2, 3)]
+    sizes = [
+        np.count_nonzero(output.labels),
+        *(round(each.volume_ml / volume.voxel_ml) for each in output.result.lesions),
+    ]
+    assert [np.count_nonzero(sitk.GetArrayViewFromImage(image)) for image in images] == sizes
+    inside = labels_at(images[0], volume, output) > 0
+    if name == "tilted":  # which an ITK image cannot be
+        assert not inside.all() and any(
+            "gantry tilt" in note for note in write_dicom(tmp_path, "ct", volume, output, ORIGIN, None)
+        )
+    else:
+        assert inside.all()
+        assert (labels_at(images[1], volume, output) == TUMOR).all()
+
+
+def labels_at(image, volume, output) -> np.ndarray:
+    """The labels of a run where an ITK image has its voxels."""
+    import SimpleITK as sitk
+
+    kji = np.argwhere(sitk.GetArrayViewFromImage(image))
+    lps = np.array([image.TransformIndexToPhysicalPoint([int(x) for x in place[::-1]]) for place in kji])
+    ijk = np.column_stack((lps * (-1, -1, 1), np.ones(len(lps)))) @ np.linalg.inv(volume.ijk_to_ras).T
+    index = np.clip(np.rint(ijk[:, :3]).astype(int), 0, np.array(volume.shape[::-1]) - 1)
+    return output.labels[tuple(index.T[::-1])]
+
+
+def test_dcmqi_reads_the_same_figures(kinds, tmp_path):
+    name, out, volume, output = kinds
+    command = [tool("tid1500reader"), "--inputDICOM", out / REPORT, "--outputMetadata", tmp_path / "report.json"]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert "E: " not in done.stdout + done.stderr
+    if name == "no liver":
+        return
+    groups = json.loads((tmp_path / "report.json").read_text())["Measurements"]
+    assert [group["TrackingIdentifier"] for group in groups if "ReferencedSegment" in group] == [
+        "Liver",
+        "Lesion 1",
+        "Lesion 2",
+    ]
+    volumes = [float(group["measurementItems"][0]["value"]) for group in groups if "ReferencedSegment" in group]
+    assert volumes == pytest.approx(
+        [output.result.summary.liver_ml, *(each.volume_ml for each in output.result.lesions)]
+    )
+
+
+def test_notes_are_in_the_report(tmp_path):
+    folder = write_study(tmp_path / "ct")
+    volume, output = found_in(folder)
+    output.result.summary.notes.append("The liver is unusually small – Prüfung.")
+    write_dicom(tmp_path, "ct", volume, output, ORIGIN, None)
+    texts = [
+        item.TextValue
+        for container in pydicom.dcmread(tmp_path / REPORT).ContentSequence
+        if container.ConceptNameCodeSequence[0].CodeMeaning == "Qualitative Evaluations"
+        for item in container.ContentSequence
+    ]
+    assert texts == ["Research use only, not for diagnosis.", "The liver is unusually small – Prüfung."]
+
+
+def test_a_liver_without_tumor_stage_has_no_count(tmp_path):
+    folder = write_study(tmp_path / "ct")
+    volume, output = found_in(folder)
+    output.labels[output.labels == TUMOR] = 1
+    output.result.lesions = []
+    summary = output.result.summary
+    summary.tumor_ml = summary.tumor_burden_percent = summary.lesion_count = None
+    write_dicom(tmp_path, "ct", volume, output, ORIGIN, None)
+    (liver,) = hd.sr.srread(tmp_path / REPORT).content.get_volumetric_roi_measurement_groups()
+    assert numbers(liver) == {"Volume": pytest.approx(summary.liver_ml)}
+    assert len(pydicom.dcmread(tmp_path / SEG).SegmentSequence) == 1
+
+
+@pytest.mark.parametrize(
+    ("tags", "said"),
+    [
+        ({"StudyInstanceUID": "", "SOPInstanceUID": ""}, "no valid SOP instance UID, study UID (an anonymizer"),
+        ({"FrameOfReferenceUID": None}, "no valid frame of reference UID"),
+        ({"SOPInstanceUID": "1.2.3"}, "several images of ct have the same SOP instance UID"),
+    ],
+    ids=["blank", "missing", "same"],
+)
+def test_images_that_nothing_can_refer_to(tmp_path, tags, said):
+    volume, output = found_in(write_study(tmp_path / "ct", **tags))
+    with pytest.raises(InputError, match=re.escape(said)):
+        write_dicom(tmp_path, "ct", volume, output, ORIGIN, None)
+    assert not list(tmp_path.glob("*.dcm"))
+
+
+def test_odd_values_of_the_source_are_left_empty(tmp_path):
+    """As old systems write them; the study's own objects need none of these."""
+    odd = {
+        "PatientSex": "W",
+        "StudyDate": "19.5.2020",
+        "StudyTime": "noon",
+        "StudyID": None,
+        "PatientID": None,
+        "KVP": None,
+    }
+    folder = write_study(tmp_path / "ct", **odd)
+    results_of(folder, tmp_path, page=True)
+    for name in (SEG, REPORT, "ct.pdf.dcm"):
+        made = pydicom.dcmread(tmp_path / name)
+        assert not made.PatientSex and not made.StudyDate and not made.StudyTime
+        assert made.ContentDate == STUDY["AcquisitionDate"]
+
+
+def test_lesions_that_have_no_part_on_the_grid_are_refused(tmp_path):
+    volume, output = found_in(write_study(tmp_path / "ct"))
+    output.result.lesions.append(replace(output.result.lesions[1], id=3, centroid_ras=(500.0, 0.0, 0.0)))
+    with pytest.raises(InputError, match="lesion 3 cannot be told from the others"):
+        write_dicom(tmp_path, "ct", volume, output, ORIGIN, None)

@@ -16,8 +16,8 @@ class CTVolume:
         ijk_to_ras: 4x4 float64 matrix that takes (i, j, k, 1) to RAS millimeters, as Slicer's IJKToRAS.
         name: what the user calls the case; used in messages and file names.
         notes: sentences on repairs made while reading (for example an interpolated missing slice).
-        images: for each k the DICOM file read there, "" where one was missing; in an uneven series the k-th in order, from whose place
-            the plane may be off. Empty for other formats.
+        images: for each k the DICOM file read there, "" where one was missing; in an uneven series the k-th in order,
+            from whose place the plane may be off. Empty for other formats.
     """
 
     array: np.ndarray

@@ -1,4 +1,4 @@
-"""What all result objects have in common: who made them, how they are named, and that the same run makes the same bytes again."""
+"""What all result objects have in common: their maker, their names, and that the same run makes the same bytes."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Identity:
 
 
 def make_identity(source: SourceImages, output: CaseOutput, origin: dict) -> Identity:
-    """The identity of a run; `origin` is what its summary tells of options and models (see `batch.folder.make_origin`)."""
+    """The identity of a run; `origin` is what its summary tells of options and models (`batch.folder.make_origin`)."""
     found = output.result.to_dict()
     content = {
         "images": [str(header.SOPInstanceUID) for header in source.headers],
@@ -76,7 +76,7 @@ def instance(source: SourceImages, identity: Identity, kind: str, number: int, t
 
 
 def settle(dataset, source: SourceImages, identity: Identity) -> None:
-    """Take the clock and chance out of an object: its dates are those of the CT, so that the same run makes the same object."""
+    """Take clock and chance out of an object, so that the same run makes the same one: its dates are the CT's."""
     dataset.ContentDate, dataset.ContentTime = source.date_and_time or (_UNKNOWN_DATE, _UNKNOWN_TIME)
     for keyword in ("InstanceCreationDate", "InstanceCreationTime"):
         if keyword in dataset:

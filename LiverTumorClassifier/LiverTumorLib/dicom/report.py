@@ -1,8 +1,8 @@
-"""The structured report, TID 1500 of PS3.16: figures of the liver and of each lesion, both axes with their ends, and the notes.
+"""The structured report, TID 1500 of PS3.16: figures of the liver and of each lesion, axes with their ends, the notes.
 
-A lesion is two groups with one tracking UID: what is measured on its segment (TID 1411), and its axes (TID 1501), since only measurements
-outside a region of interest may have coordinates. Axes lie in an image (SCOORD), which most viewers draw; those of scans whose images are
-not axial, or of an interpolated slice, in space (SCOORD3D).
+A lesion is two groups with one tracking UID: what is measured on its segment (TID 1411), and its axes (TID 1501), since
+only measurements outside a region of interest may have coordinates. Axes lie in an image (SCOORD), which most viewers
+draw; those of scans whose images are not axial, or of an interpolated slice, in space (SCOORD3D).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def make_report(
     result = output.result
     groups = [_liver_group(result.summary, source, identity, segmentation)]
     for lesion in result.lesions:
-        groups += [_lesion_group(lesion, source, identity, segmentation), *_axes_group(lesion, source, identity)]
+        groups += [_lesion_group(lesion, source, identity, segmentation), _axes_group(lesion, source, identity)]
     device = sr.DeviceObserverIdentifyingAttributes(
         uid=identity.uid("device"),
         name=MANUFACTURER,
@@ -88,19 +88,16 @@ def _lesion_group(lesion: Lesion, source: SourceImages, identity: Identity, segm
     return _group(lesion_name(lesion), codes.LESION_STRUCTURE, "tumor", measurements, source, identity, segment)
 
 
-def _axes_group(lesion: Lesion, source: SourceImages, identity: Identity) -> list:
-    """None where the result does not say where the axes lie."""
+def _axes_group(lesion: Lesion, source: SourceImages, identity: Identity):
     axes = (
         (codes.LONG_AXIS, lesion.longest_diameter_mm, lesion.longest_ends_ras),
         (codes.SHORT_AXIS, lesion.perpendicular_diameter_mm, lesion.perpendicular_ends_ras),
     )
     measurements = [
-        sr.Measurement(name, length, codes.MM, referenced_coordinates=[_line(ends, source)])
+        sr.Measurement(name, length, codes.MM, referenced_coordinates=[_line(ends, source)] if ends else None)
         for name, length, ends in axes
-        if ends
     ]
-    name = lesion_name(lesion)
-    return [_group(name, codes.LESION_STRUCTURE, "tumor", measurements, source, identity)] if measurements else []
+    return _group(lesion_name(lesion), codes.LESION_STRUCTURE, "tumor", measurements, source, identity)
 
 
 def _group(

@@ -1,8 +1,8 @@
 """The DICOM segmentation: the liver with its lesions, and each lesion as a segment of its own.
 
-It is of type BINARY, one bit a voxel, not compressed: the transfer syntaxes that compress 1-bit pixels are JPEG 2000 and deflate, which
-few archives accept and dcmqi's readers (Slicer, MITK) do not all decode, run-length coding (RLE) is not defined for them, and the
-new LABELMAP type is read by few viewers yet. Slices without a segment are left out instead.
+It is of type BINARY, one bit a voxel, in which segments may overlap, and not compressed: run-length coding and JPEG-LS
+are not defined for single bits, deflate is a transfer syntax that few archives accept, and the newer LABELMAP type,
+which could be compressed, holds no overlap and is unknown to most viewers. Slices without a segment are left out.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def make_segmentation(
         return None
     planes = slice(int(used[0]), int(used[-1]) + 1)
     numbers = number_lesions(labels[planes], planes.start, volume, lesions)
-    # Segments are the first axis in memory, and what is not set takes none: a mask for each of many lesions would be gigabytes.
+    # Segments are the first axis in memory, and what is not set takes none: masks of many lesions would be gigabytes.
     stacked = np.zeros((1 + len(lesions), *numbers.shape), np.uint8)
     stacked[0] = labels[planes] > 0
     for lesion in lesions:
@@ -58,7 +58,7 @@ def make_segmentation(
         content_creator_name=f"{MANUFACTURER}^",
         **instance(source, identity, "segmentation", 1, "Liver and lesions"),
     )
-    # Where slices lie a little uneven, dcmqi takes the thickness for their distance, which that of the images need not be.
+    # Where slices lie a little uneven, dcmqi takes thickness for distance, which it need not be in the images.
     measures = segmentation.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
     measures.SliceThickness = measures.SpacingBetweenSlices = DSfloat(source.spacing[2], auto_format=True)
     settle(segmentation, source, identity)
@@ -73,8 +73,8 @@ def lesion_name(lesion: Lesion) -> str:
 def number_lesions(labels: np.ndarray, first: int, volume: CTVolume, lesions: list[Lesion]) -> np.ndarray:
     """Which lesion each voxel belongs to, 0 for none: uint16, of the shape of `labels`.
 
-    The lesions were measured in axial order, which renumbers them, and a strongly tilted scan even on another grid; the connected parts
-    here are theirs by place and size.
+    The lesions were measured in axial order, which numbers the parts otherwise, and in a strongly tilted scan even on
+    another grid; the connected parts here are theirs by place and size.
 
     Args:
         labels: slices of the result, from slice `first` of the volume on.
@@ -96,8 +96,8 @@ def number_lesions(labels: np.ndarray, first: int, volume: CTVolume, lesions: li
         numbers[box] = owner[numbered]
     if lost := sorted({lesion.id for lesion in lesions} - set(np.unique(numbers).tolist())):
         raise InputError(
-            f"{NO_RESULTS}: on the slices of {volume.name}, which lie aslant, lesion {lost[0]} cannot be told from the others; use the "
-            "axial series of this study."
+            f"{NO_RESULTS}: on the slices of {volume.name}, which lie aslant, lesion {lost[0]} cannot be told from the "
+            "others; use the axial series of this study."
         )
     return numbers
 

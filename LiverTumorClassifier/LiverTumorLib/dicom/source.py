@@ -50,8 +50,8 @@ class SourceImages:
     """Images of one DICOM series, and where the planes of the volume made of them lie.
 
     Attributes:
-        headers: data sets without pixels, in the order of the volume's k axis; the first holds everything, the others what tells
-            them apart and where they lie.
+        headers: data sets without pixels, in the order of the volume's k axis; the first holds everything, the others
+            what tells them apart and where they lie.
         places: for each k the LPS position of the first pixel's center, mm; that of the image where the plane is one.
         axes: 3x2 LPS unit vectors along a row and down a column.
         spacing: mm along a row, down a column, and between neighboring planes along the normal.
@@ -108,26 +108,24 @@ def read_source(volume: CTVolume) -> SourceImages:
     """Read the headers of the images that a volume was made of.
 
     Raises:
-        InputError: the volume is not from DICOM, an image cannot be read anymore, or the images lack what a reference to them needs.
+        InputError: the volume is not from DICOM, an image cannot be read anymore, or the images lack what a reference
+            to them needs.
     """
     files = [Path(image) for image in volume.images if image]
     if not files:
         raise InputError(
-            f"{NO_RESULTS}: {volume.name} was not read from DICOM, so there is no study that they could belong to; give the DICOM folder."
+            f"{NO_RESULTS}: {volume.name} was not read from DICOM, so there is no study that they could belong to; "
+            "give the DICOM folder."
         )
     headers = [_read(file, whole=number == 0) for number, file in enumerate(files)]
     _check_identity(headers, volume.name)
     axes = np.array(headers[0].ImageOrientationPatient, dtype=np.float64).reshape(2, 3).T
-    for header in headers:
-        header.ImageOrientationPatient = headers[
-            0
-        ].ImageOrientationPatient  # they differ by rounding only, or were not read
+    for header in headers:  # which differ by rounding only, or were not read
+        header.ImageOrientationPatient = headers[0].ImageOrientationPatient
     corners = volume.ras([(0, 0, k) for k in range(volume.shape[0])]) * _LPS_RAS
     normal = np.cross(*axes.T)
     along, down = (float(value) for value in volume.spacing[:2])
-    between = float(
-        abs(normal @ volume.ijk_to_ras[:3, 2] * _LPS_RAS[2] if len(corners) < 2 else normal @ (corners[1] - corners[0]))
-    )
+    between = abs(float(normal @ (volume.ijk_to_ras[:3, 2] * _LPS_RAS)))
     source = SourceImages(headers, corners, axes, (along, down, between))
     at = [k for k, image in enumerate(volume.images) if image]
     off = np.array([_position(header) for header in headers]) - corners[at]
@@ -142,6 +140,7 @@ def _read(file: Path, whole: bool) -> Dataset:
     tags = None if whole else [*_UIDS, "PatientID", "SpecificCharacterSet", "Modality", *_GEOMETRY]
     try:
         header = read_dataset(file, stop_before_pixels=True, specific_tags=tags)
+        header.remove_private_tags()
         header.decode()
     except Exception as error:  # pydicom raises errors of every kind on damaged files
         raise InputError(f"{NO_RESULTS}: {file} cannot be read anymore; give the series again.") from error
@@ -175,8 +174,9 @@ def _check_identity(headers: list[Dataset], name: str) -> None:
     ]
     if lacking:
         raise InputError(
-            f"{NO_RESULTS}: the images of {name} have no valid {', '.join(lacking)} (an anonymizer may have blanked them), so nothing can "
-            "refer to them; use the series as the scanner sent it, or one that was anonymized with new UIDs."
+            f"{NO_RESULTS}: the images of {name} have no valid {', '.join(lacking)} (an anonymizer may have blanked "
+            "them), so nothing can refer to them; use the series as the scanner sent it, or one anonymized with new "
+            "UIDs."
         )
     if len({header.SOPInstanceUID for header in headers}) < len(headers):
         raise InputError(
@@ -185,7 +185,8 @@ def _check_identity(headers: list[Dataset], name: str) -> None:
     several = [keyword for keyword in _ONE_FOR_ALL if len({str(header.get(keyword)) for header in headers}) > 1]
     if several:
         raise InputError(
-            f"{NO_RESULTS}: the images of {name} are of several series, by their {several[0]}; use the series as the scanner sent it."
+            f"{NO_RESULTS}: the images of {name} are of several series, by their {several[0]}; use the series as the "
+            "scanner sent it."
         )
 
 

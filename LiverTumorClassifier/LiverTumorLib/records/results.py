@@ -15,8 +15,8 @@ Line = tuple[Point, Point]
 class Lesion:
     """One connected tumor region. Diameters are axial, RECIST style; slices are axial indices (0 = most inferior).
 
-    `distance_to_surface_mm` is 0 for a lesion at the liver's surface; None when the scan shows no surface at all. The ends of both
-    diameters are RAS mm; None in results of versions that did not note them.
+    `distance_to_surface_mm` is 0 for a lesion at the liver's surface; None when the scan shows no surface at all. The
+    ends of both diameters are RAS mm; None in results of versions that did not note them.
     """
 
     id: int

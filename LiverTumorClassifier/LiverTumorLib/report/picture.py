@@ -43,7 +43,10 @@ def case_picture(path: str | Path, volume: CTVolume, output: CaseOutput, truth: 
 
 
 def case_page(path: str | Path, volume: CTVolume, output: CaseOutput) -> None:
-    """Write the same page as a PDF, without the time that the run took: the same case makes the same file again. See `case_picture`."""
+    """Write the same page as a PDF, without the time that the run took: the same case makes the same file again.
+
+    See `case_picture`.
+    """
     figure = case_figure(volume, replace(output, result=replace(output.result, seconds={})))
     with atomic_path(path) as temporary:
         import matplotlib

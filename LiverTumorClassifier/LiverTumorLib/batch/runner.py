@@ -211,6 +211,10 @@ class Batch:
             notes = write_dicom(stage, name, volume, output, origin, page)
         except InputError as error:
             notes = [str(error)]
+        except LiverTumorError:
+            raise
+        except Exception as error:  # of highdicom, on headers that nobody has foreseen: the other results are good
+            notes = [f"No DICOM results were written. {unexpected(error)}"]
         output.result.summary.notes += notes
 
     def _models(self) -> list[dict]:

@@ -24,7 +24,6 @@ class _EncapsulatedPDF(highdicom.SOPClass):
             sop_class_uid=EncapsulatedPDFStorage,
             modality="DOC",
             transfer_syntax_uid=ExplicitVRLittleEndian,
-            specific_character_set=first.SpecificCharacterSet,
             patient_id=first.PatientID,
             patient_name=first.PatientName,
             patient_birth_date=first.PatientBirthDate,

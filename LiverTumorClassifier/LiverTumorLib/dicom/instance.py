@@ -76,7 +76,11 @@ def instance(source: SourceImages, identity: Identity, kind: str, number: int, t
 
 
 def settle(dataset, source: SourceImages, identity: Identity) -> None:
-    """Take clock and chance out of an object, so that the same run makes the same one: its dates are the CT's."""
+    """Take clock and chance out of an object, so that the same run makes the same one: its dates are the CT's.
+
+    Its texts are UTF-8, whatever the version of highdicom.
+    """
+    dataset.SpecificCharacterSet = source.first.SpecificCharacterSet
     dataset.ContentDate, dataset.ContentTime = source.date_and_time or (_UNKNOWN_DATE, _UNKNOWN_TIME)
     for keyword in ("InstanceCreationDate", "InstanceCreationTime"):
         if keyword in dataset:

@@ -117,7 +117,7 @@ def _group(
         "finding_category": structure.category,
         "finding_sites": [sr.FindingSite(structure.region)] if structure.region else None,
         "algorithm_id": sr.AlgorithmIdentification(
-            model["id"], model["version"], parameters=[f"sha256={model['sha256']}"], family=codes.NETWORK
+            model["id"], model["version"], parameters=[f"sha256={model['sha256']}"]
         ),
         "measurements": measurements,
     }

@@ -70,7 +70,7 @@ def _make(
         segmentation = make_segmentation(volume, output, source, identity)
         objects = {"seg": segmentation, "sr": make_report(output, source, identity, segmentation, notes)}
         objects["pdf"] = None if page is None else make_document(page.read_bytes(), source, identity)
-    except (ValueError, TypeError, AttributeError) as error:
+    except ValueError as error:
         raise InputError(
             f"{NO_RESULTS}: the headers of the images of {volume.name} cannot be used for them ({error}); export the "
             "series again."

@@ -58,10 +58,10 @@ def _make(
     volume: CTVolume, output: CaseOutput, origin: dict, page: Path | None
 ) -> tuple[dict[str, Dataset | None], list[str]]:
     source = read_source(volume)
-    from .document import make_document  # highdicom takes a second to import
-    from .instance import make_identity
-    from .report import make_report
-    from .segmentation import make_segmentation
+    from .objects.document import make_document  # highdicom takes a second to import
+    from .objects.instance import make_identity
+    from .objects.report import make_report
+    from .objects.segmentation import make_segmentation
 
     identity = make_identity(source, output, origin)
     own = [TILTED] if is_sheared(volume.ijk_to_ras) else []

@@ -8,8 +8,8 @@ import highdicom
 from pydicom.dataset import Dataset
 from pydicom.uid import EncapsulatedPDFStorage, ExplicitVRLittleEndian
 
+from ..source import SourceImages
 from .instance import RESEARCH_USE, Identity, instance, settle
-from .source import SourceImages
 
 _TITLE = "Liver and lesions"
 

@@ -8,8 +8,8 @@ from highdicom.coding_schemes import CodingSchemeIdentificationItem
 from highdicom.sr import CodedConcept
 from pydicom.sr.codedict import codes
 
-from ..records.results import LIVER, TUMOR
-from ..records.segments import SEGMENTS
+from ...records.results import LIVER, TUMOR
+from ...records.segments import SEGMENTS
 
 PRIVATE = "99LIVERTUMOR"
 PRIVATE_SCHEME = CodingSchemeIdentificationItem(

@@ -8,9 +8,11 @@ import re
 import uuid
 from dataclasses import dataclass
 
-from .. import __version__
-from ..records.options import CaseOutput
-from .source import SourceImages
+import highdicom
+
+from ... import __version__
+from ...records.options import CaseOutput
+from ..source import SourceImages
 
 MANUFACTURER = "LiverTumor"
 RESEARCH_USE = "Research use only, not for diagnosis"
@@ -47,6 +49,7 @@ def make_identity(source: SourceImages, output: CaseOutput, origin: dict) -> Ide
         "run": {name: origin[name] for name in ("task", "options", "models", "version")},
         "found": {name: found[name] for name in ("summary", "lesions")},
         "labels": hashlib.sha256(output.labels).hexdigest(),
+        "written by": highdicom.__version__,  # which objects name
     }
     return Identity(json.dumps(content, sort_keys=True), origin["models"])
 

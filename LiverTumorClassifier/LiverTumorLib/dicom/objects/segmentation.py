@@ -11,13 +11,13 @@ import highdicom
 import numpy as np
 from pydicom.valuerep import DSfloat
 
-from ..ct.volume import CTVolume
-from ..errors import InputError
-from ..records.options import CaseOutput
-from ..records.results import TUMOR, Lesion
+from ...ct.volume import CTVolume
+from ...errors import InputError
+from ...records.options import CaseOutput
+from ...records.results import TUMOR, Lesion
+from ..source import NO_RESULTS, SourceImages
 from .codes import LESION_STRUCTURE, LIVER_STRUCTURE, NETWORK, Structure
 from .instance import MANUFACTURER, RESEARCH_USE, Identity, instance, settle
-from .source import NO_RESULTS, SourceImages
 
 LIVER_NAME = "Liver"
 _PATIENT = highdicom.CoordinateSystemNames.PATIENT
@@ -81,7 +81,7 @@ def number_lesions(labels: np.ndarray, first: int, volume: CTVolume, lesions: li
 
     Raises InputError where a lesion has no part, as small ones may not have on the grid of a strongly tilted scan.
     """
-    from ..ct.region import components
+    from ...ct.region import components
 
     numbers = np.zeros(labels.shape, np.uint16)
     found = components(labels == TUMOR)

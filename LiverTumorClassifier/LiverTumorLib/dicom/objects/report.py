@@ -11,13 +11,13 @@ import numpy as np
 from highdicom import sr
 from pydicom import Dataset
 
-from .. import __version__
-from ..records.options import CaseOutput
-from ..records.results import CaseSummary, Lesion, Line
+from ... import __version__
+from ...records.options import CaseOutput
+from ...records.results import CaseSummary, Lesion, Line
+from ..source import SourceImages
 from . import codes
 from .instance import MANUFACTURER, RESEARCH_USE, Identity, instance, settle
 from .segmentation import LIVER_NAME, lesion_name
-from .source import SourceImages
 
 _SEVERAL = sr.RelationshipTypeValues.CONTAINS
 

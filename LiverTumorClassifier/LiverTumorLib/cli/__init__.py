@@ -26,7 +26,9 @@ from ..errors import Cancelled, LiverTumorError, OutputError
 COMMANDS = (
     "LiverTumorLib.cli.analyze",
     "LiverTumorLib.cli.demo",
+    "LiverTumorLib.cli.listen",
     "LiverTumorLib.cli.models",
+    "LiverTumorLib.cli.view",
     "CompressionTrainerLib.workflow.command",
     "CompressionTrainerLib.stages.prepare",
     "CompressionTrainerLib.stages.evaluate",

@@ -63,13 +63,19 @@ def _make(
     from .objects.report import make_report
     from .objects.segmentation import make_segmentation
 
-    identity = make_identity(source, output, origin)
+    result, labels = output.result, output.labels
+    if labels is None:
+        raise ValueError("DICOM results need a segmentation")
+    identity = make_identity(source, result, labels, origin)
     own = [TILTED] if is_sheared(volume.ijk_to_ras) else []
-    notes = list(dict.fromkeys([*output.result.summary.notes, *volume.notes, *own]))
+    notes = list(dict.fromkeys([*result.summary.notes, *volume.notes, *own]))
     try:
-        segmentation = make_segmentation(volume, output, source, identity)
-        objects = {"seg": segmentation, "sr": make_report(output, source, identity, segmentation, notes)}
-        objects["pdf"] = None if page is None else make_document(page.read_bytes(), source, identity)
+        segmentation = make_segmentation(volume, labels, result.lesions, source, identity)
+        objects: dict[str, Dataset | None] = {
+            "seg": segmentation,
+            "sr": make_report(result, source, identity, segmentation, notes),
+            "pdf": None if page is None else make_document(page.read_bytes(), source, identity),
+        }
     except ValueError as error:
         raise InputError(
             f"{NO_RESULTS}: the headers of the images of {volume.name} cannot be used for them ({error}); export the "

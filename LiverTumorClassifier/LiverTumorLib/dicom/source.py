@@ -39,7 +39,6 @@ _MAY_BE_EMPTY = (
     *("ReferringPhysicianName", "PositionReferenceIndicator"),
 )
 _DATES = ("ContentDate", "ContentTime", "AcquisitionDate", "AcquisitionTime", "SeriesDate", "SeriesTime")
-_GEOMETRY = ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "Rows", "Columns", "SliceThickness")
 _SAME_PLACE = 0.1  # of the slice distance, as where a series is put in order
 _SAME_PLACE_MM = 0.11
 _LPS_RAS = np.array([-1.0, -1.0, 1.0])
@@ -50,8 +49,7 @@ class SourceImages:
     """Images of one DICOM series, and where the planes of the volume made of them lie.
 
     Attributes:
-        headers: data sets without pixels, in the order of the volume's k axis; the first holds everything, the others
-            what tells them apart and where they lie.
+        headers: data sets without pixels, in the order of the volume's k axis.
         places: for each k the LPS position of the first pixel's center, mm; that of the image where the plane is one.
         axes: 3x2 LPS unit vectors along a row and down a column.
         spacing: mm along a row, down a column, and between neighboring planes along the normal.
@@ -117,10 +115,10 @@ def read_source(volume: CTVolume) -> SourceImages:
             f"{NO_RESULTS}: {volume.name} was not read from DICOM, so there is no study that they could belong to; "
             "give the DICOM folder."
         )
-    headers = [_read(file, whole=number == 0) for number, file in enumerate(files)]
+    headers = [_read(file) for file in files]
     _check_identity(headers, volume.name)
     axes = np.array(headers[0].ImageOrientationPatient, dtype=np.float64).reshape(2, 3).T
-    for header in headers:  # which differ by rounding only, or were not read
+    for header in headers:  # which differ by rounding only
         header.ImageOrientationPatient = headers[0].ImageOrientationPatient
     corners = volume.ras([(0, 0, k) for k in range(volume.shape[0])]) * _LPS_RAS
     normal = np.cross(*axes.T)
@@ -135,11 +133,10 @@ def read_source(volume: CTVolume) -> SourceImages:
     return source
 
 
-def _read(file: Path, whole: bool) -> Dataset:
+def _read(file: Path) -> Dataset:
     """The header of one image, its text as Unicode, with the attributes that may be empty."""
-    tags = None if whole else [*_UIDS, "PatientID", "SpecificCharacterSet", "Modality", *_GEOMETRY]
     try:
-        header = read_dataset(file, stop_before_pixels=True, specific_tags=tags)
+        header = read_dataset(file, stop_before_pixels=True)
         header.remove_private_tags()
         header.decode()
     except Exception as error:  # pydicom raises errors of every kind on damaged files

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from ..ct import CTVolume, to_axial
-from ..ct.region import bounding_box, components
-from ..records.results import TUMOR, CaseSummary, Lesion
+from ..ct.region import Box, bounding_box, components
+from ..records.results import TUMOR, CaseSummary, Lesion, Line
 
 # Gives the tumor probability at axial voxel coordinates (n, 3) in (k, j, i) order.
+if TYPE_CHECKING:
+    from scipy.spatial import cKDTree
+
 ProbabilityAt = Callable[[np.ndarray], np.ndarray]
 
 
@@ -49,8 +52,8 @@ def measure_axial(
 
     lesions = []
     liver = bounding_box(labels)
-    found = liver and components(labels[liver] == TUMOR)
-    if found:
+    found = None if liver is None else components(labels[liver] == TUMOR)
+    if liver is not None and found is not None:
         numbered, box = found
         surface = _surface_mm(labels, liver, volume)
         for number, region in enumerate(find_objects(numbered), start=1):
@@ -137,11 +140,11 @@ def _longest_crossing(t: np.ndarray, u: np.ndarray) -> tuple[float, float, float
 
 
 def _lesion(
-    own: np.ndarray, corner: list[int], volume: CTVolume, probability_at: ProbabilityAt | None, surface
+    own: np.ndarray, corner: list[int], volume: CTVolume, probability_at: ProbabilityAt | None, surface: cKDTree | None
 ) -> Lesion:
     """Measure the lesion `own`, a mask whose first voxel is at `corner` (k, j, i) of the volume."""
     kji = np.argwhere(own) + corner
-    ras = volume.ras(kji[:, ::-1])
+    r, a, s = volume.ras(kji[:, ::-1]).mean(axis=0)
     hu = volume.array[tuple(kji.T)].astype(np.float64)
     voxel_mm = (float(volume.spacing[1]), float(volume.spacing[0]))
     axes = {corner[0] + k: axial_axes(plane, voxel_mm) for k, plane in enumerate(own) if plane.any()}
@@ -156,23 +159,24 @@ def _lesion(
         diameter_slice=int(diameter_slice),
         mean_hu=round(float(hu.mean()), 2),
         sd_hu=round(float(hu.std()), 2),
-        centroid_ras=tuple(round(float(x), 2) for x in ras.mean(axis=0)),
+        centroid_ras=(round(float(r), 2), round(float(a), 2), round(float(s), 2)),
         first_slice=int(kji[:, 0].min()),
         last_slice=int(kji[:, 0].max()),
         distance_to_surface_mm=None if surface is None else _distance_mm(own, corner, volume, surface),
         mean_probability=None
         if probability_at is None
         else round(float(probability_at(kji).mean(dtype=np.float64)), 4),
-        longest_ends_ras=_rounded(lines[0]),
-        perpendicular_ends_ras=_rounded(lines[1]),
+        longest_ends_ras=_line(lines[0]),
+        perpendicular_ends_ras=_line(lines[1]),
     )
 
 
-def _rounded(points: np.ndarray) -> tuple[tuple[float, ...], ...]:
-    return tuple(tuple(round(float(x), 3) for x in point) for point in points)
+def _line(ends: np.ndarray) -> Line:
+    (r, a, s), (r_end, a_end, s_end) = np.round(ends, 3).tolist()
+    return (r, a, s), (r_end, a_end, s_end)
 
 
-def _distance_mm(own: np.ndarray, corner: list[int], volume: CTVolume, surface) -> float:
+def _distance_mm(own: np.ndarray, corner: list[int], volume: CTVolume, surface: cKDTree) -> float:
     """Shortest distance from a lesion to the surface; its outermost voxels are the nearest ones, and far fewer.
 
     A few of them say how far it is at most, which spares the search for the others most of its way.
@@ -181,11 +185,11 @@ def _distance_mm(own: np.ndarray, corner: list[int], volume: CTVolume, surface) 
 
     kji = np.argwhere(own & ~binary_erosion(own)) + corner
     points = volume.ras(kji[:, ::-1])
-    bound = float(surface.query(points[::64])[0].min())
-    return round(min(bound, float(surface.query(points, distance_upper_bound=bound)[0].min())), 2)
+    bound = float(np.min(surface.query(points[::64])[0]))
+    return round(min(bound, float(np.min(surface.query(points, distance_upper_bound=bound)[0]))), 2)
 
 
-def _surface_mm(labels: np.ndarray, liver: tuple[slice, ...], volume: CTVolume):
+def _surface_mm(labels: np.ndarray, liver: Box, volume: CTVolume) -> cKDTree | None:
     """Search tree over the centers of the outermost voxels of the liver, which lies in the box `liver`, in RAS mm.
 
     A distance transform of a whole scan would take seconds. None when there is no surface.

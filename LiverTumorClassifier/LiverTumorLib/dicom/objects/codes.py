@@ -52,13 +52,12 @@ def _structure(label: int) -> Structure:
     """The terminology that all files and nodes share, as DICOM codes."""
     segment = next(segment for segment in SEGMENTS if segment.label == label)
     parts = segment.terminology.split("~")
-    category, kind, region = (_concept(parts[number]) for number in (1, 2, 5))
-    return Structure(category, kind, region, segment.rgb)
+    category, kind, region = (parts[number].split("^") for number in (1, 2, 5))  # scheme, value, meaning
+    return Structure(_concept(*category), _concept(*kind), _concept(*region) if region[1] else None, segment.rgb)
 
 
-def _concept(text: str) -> CodedConcept | None:
-    scheme, value, meaning = text.split("^")
-    return CodedConcept(value, scheme, meaning) if value else None
+def _concept(scheme: str, value: str, meaning: str) -> CodedConcept:
+    return CodedConcept(value, scheme, meaning)
 
 
 LIVER_STRUCTURE, LESION_STRUCTURE = _structure(LIVER), _structure(TUMOR)

@@ -40,7 +40,7 @@ class _EncapsulatedPDF(highdicom.SOPClass):
         self.BurnedInAnnotation = "YES"
         self.AcquisitionDateTime = ""
         self.DocumentTitle = f"{_TITLE} ({RESEARCH_USE})"
-        self.ConceptNameCodeSequence = []
+        self.ConceptNameCodeSequence: list[Dataset] = []
         self.SourceInstanceSequence = [_reference(header) for header in source.headers]
         self.MIMETypeOfEncapsulatedDocument = "application/pdf"
         self.EncapsulatedDocumentLength = len(pdf)

@@ -9,9 +9,10 @@ import uuid
 from dataclasses import dataclass
 
 import highdicom
+import numpy as np
 
 from ... import __version__
-from ...records.options import CaseOutput
+from ...records.results import CaseResult
 from ..source import SourceImages
 
 MANUFACTURER = "LiverTumor"
@@ -37,18 +38,19 @@ class Identity:
         digest = hashlib.sha256("\n".join((self.key, *of)).encode()).digest()
         return f"2.25.{uuid.UUID(bytes=digest[:16], version=5).int}"
 
-    def model(self, task: str) -> dict | None:
-        return next((model for model in self.models if model["task"] == task), None)
+    def model(self, task: str) -> dict:
+        """The network that did a task."""
+        return next(model for model in self.models if model["task"] == task)
 
 
-def make_identity(source: SourceImages, output: CaseOutput, origin: dict) -> Identity:
+def make_identity(source: SourceImages, result: CaseResult, labels: np.ndarray, origin: dict) -> Identity:
     """The identity of a run; `origin` is what its summary tells of options and models (`batch.folder.make_origin`)."""
-    found = output.result.to_dict()
+    found = result.to_dict()
     content = {
         "images": [str(header.SOPInstanceUID) for header in source.headers],
         "run": {name: origin[name] for name in ("task", "options", "models", "version")},
         "found": {name: found[name] for name in ("summary", "lesions")},
-        "labels": hashlib.sha256(output.labels).hexdigest(),
+        "labels": hashlib.sha256(labels.tobytes()).hexdigest(),
         "written by": highdicom.__version__,  # which objects name
     }
     return Identity(json.dumps(content, sort_keys=True), origin["models"])

@@ -7,26 +7,27 @@ draw; those of scans whose images are not axial, or of an interpolated slice, in
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from highdicom import sr
 from pydicom import Dataset
 
 from ... import __version__
-from ...records.options import CaseOutput
-from ...records.results import CaseSummary, Lesion, Line
+from ...records.results import CaseResult, CaseSummary, Lesion, Line
 from ..source import SourceImages
 from . import codes
 from .instance import MANUFACTURER, RESEARCH_USE, Identity, instance, settle
 from .segmentation import LIVER_NAME, lesion_name
 
-_SEVERAL = sr.RelationshipTypeValues.CONTAINS
+_Group = sr.MeasurementsAndQualitativeEvaluations | sr.VolumetricROIMeasurementsAndQualitativeEvaluations
+_CONTAINS = sr.RelationshipTypeValues.CONTAINS
 
 
 def make_report(
-    output: CaseOutput, source: SourceImages, identity: Identity, segmentation: Dataset | None, notes: list[str]
+    result: CaseResult, source: SourceImages, identity: Identity, segmentation: Dataset | None, notes: list[str]
 ) -> sr.Comprehensive3DSR:
     """The report of a case, which refers to its segmentation where it has one."""
-    result = output.result
     groups = [_liver_group(result.summary, source, identity, segmentation)]
     for lesion in result.lesions:
         groups += [_lesion_group(lesion, source, identity, segmentation), _axes_group(lesion, source, identity)]
@@ -55,7 +56,9 @@ def make_report(
     return report
 
 
-def _liver_group(summary: CaseSummary, source: SourceImages, identity: Identity, segmentation: Dataset | None):
+def _liver_group(
+    summary: CaseSummary, source: SourceImages, identity: Identity, segmentation: Dataset | None
+) -> _Group:
     figures = [
         (codes.VOLUME, summary.liver_ml, codes.ML),
         (codes.TUMOR_VOLUME, summary.tumor_ml, codes.ML),
@@ -73,7 +76,7 @@ def _liver_group(summary: CaseSummary, source: SourceImages, identity: Identity,
     )
 
 
-def _lesion_group(lesion: Lesion, source: SourceImages, identity: Identity, segmentation: Dataset | None):
+def _lesion_group(lesion: Lesion, source: SourceImages, identity: Identity, segmentation: Dataset | None) -> _Group:
     figures = [
         (codes.VOLUME, lesion.volume_ml, codes.ML, None),
         (codes.ATTENUATION, lesion.mean_hu, codes.HU, codes.MEAN),
@@ -88,7 +91,7 @@ def _lesion_group(lesion: Lesion, source: SourceImages, identity: Identity, segm
     return _group(lesion_name(lesion), codes.LESION_STRUCTURE, "tumor", measurements, source, identity, segment)
 
 
-def _axes_group(lesion: Lesion, source: SourceImages, identity: Identity):
+def _axes_group(lesion: Lesion, source: SourceImages, identity: Identity) -> _Group:
     axes = (
         (codes.LONG_AXIS, lesion.longest_diameter_mm, lesion.longest_ends_ras),
         (codes.SHORT_AXIS, lesion.perpendicular_diameter_mm, lesion.perpendicular_ends_ras),
@@ -108,10 +111,10 @@ def _group(
     source: SourceImages,
     identity: Identity,
     segment: sr.ReferencedSegment | None = None,
-):
+) -> _Group:
     """A measurement group, on a segment or without one."""
     model = identity.model(task)
-    shared = {
+    shared: dict[str, Any] = {
         "tracking_identifier": sr.TrackingIdentifier(identity.uid("tracking", name), name),
         "finding_type": structure.type,
         "finding_category": structure.category,
@@ -133,7 +136,7 @@ def _segment(segmentation: Dataset | None, number: int, source: SourceImages) ->
     return sr.ReferencedSegment(segmentation.SOPClassUID, segmentation.SOPInstanceUID, number, source_series=series)
 
 
-def _line(ends: Line, source: SourceImages):
+def _line(ends: Line, source: SourceImages) -> sr.CoordinatesForMeasurement | sr.CoordinatesForMeasurement3D:
     points = np.array(ends)
     if (found := source.image_with(points)) is not None:
         header, places = found
@@ -146,8 +149,8 @@ def _line(ends: Line, source: SourceImages):
 
 def _comments(texts: list[str]) -> sr.ContainerContentItem:
     """The free texts of a report, in the place that TID 1500 has for them."""
-    container = sr.ContainerContentItem(codes.EVALUATIONS, relationship_type=_SEVERAL)
+    container = sr.ContainerContentItem(codes.EVALUATIONS, relationship_type=_CONTAINS)
     container.ContentSequence = sr.ContentSequence(
-        [sr.TextContentItem(codes.COMMENT, text, _SEVERAL) for text in texts]
+        [sr.TextContentItem(codes.COMMENT, text, _CONTAINS) for text in texts]
     )
     return container

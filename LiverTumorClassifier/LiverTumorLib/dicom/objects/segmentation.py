@@ -13,7 +13,6 @@ from pydicom.valuerep import DSfloat
 
 from ...ct.volume import CTVolume
 from ...errors import InputError
-from ...records.options import CaseOutput
 from ...records.results import TUMOR, Lesion
 from ..source import NO_RESULTS, SourceImages
 from .codes import LESION_STRUCTURE, LIVER_STRUCTURE, NETWORK, Structure
@@ -24,13 +23,12 @@ _PATIENT = highdicom.CoordinateSystemNames.PATIENT
 
 
 def make_segmentation(
-    volume: CTVolume, output: CaseOutput, source: SourceImages, identity: Identity
+    volume: CTVolume, labels: np.ndarray, lesions: list[Lesion], source: SourceImages, identity: Identity
 ) -> highdicom.seg.Segmentation | None:
     """The segmentation of a case; None where no liver was found. Segment 1 is the liver, segment n + 1 lesion n.
 
     Raises InputError where the lesions cannot be told apart on the grid of the scan.
     """
-    labels, lesions = output.labels, output.result.lesions
     used = np.flatnonzero(labels.any(axis=(1, 2)))
     if not len(used):
         return None

@@ -24,7 +24,8 @@ HEAVY = {
     "highdicom",
     "matplotlib",
 }
-WHERE_USED = ("LiverTumorLib.dicom.objects",)  # which are imported only as they are needed
+# Imported only as they are needed, by what asks for an extra of its own.
+WHERE_USED = ("LiverTumorLib.dicom.objects", "LiverTumorLib.view.")
 # Of the node, and pydicom, in a process of their own.
 NODE = {"pynetdicom", "starlette", "uvicorn", "jinja2", "prometheus_client", "dicomweb_client"}
 NEEDS_SLICER = ("LiverTumorLib.mrml", "LiverTumorLib.panel")

@@ -33,13 +33,12 @@ def make_segmentation(
     if not len(used):
         return None
     planes = slice(int(used[0]), int(used[-1]) + 1)
-    numbers = number_lesions(labels[planes], planes.start, volume, lesions)
+    lesion_voxels = voxels_of_lesions(labels[planes], planes.start, volume, lesions)
     # Segments are the first axis in memory, and what is not set takes none: masks of many lesions would be gigabytes.
-    stacked = np.zeros((1 + len(lesions), *numbers.shape), np.uint8)
+    stacked = np.zeros((1 + len(lesions), *labels[planes].shape), np.uint8)
     stacked[0] = labels[planes] > 0
-    for lesion in lesions:
-        own = numbers == lesion.id
-        stacked[lesion.id][own] = 1
+    for number, kji in lesion_voxels:
+        stacked[number][tuple(kji.T)] = 1
     described = [_describe(1, LIVER_NAME, LIVER_STRUCTURE, identity, "liver")]
     described += [
         _describe(lesion.id + 1, lesion_name(lesion), LESION_STRUCTURE, identity, "tumor") for lesion in lesions
@@ -68,44 +67,38 @@ def lesion_name(lesion: Lesion) -> str:
     return f"Lesion {lesion.id}"
 
 
-def number_lesions(labels: np.ndarray, first: int, volume: CTVolume, lesions: list[Lesion]) -> np.ndarray:
-    """Which lesion each voxel belongs to, 0 for none: uint16, of the shape of `labels`.
+def voxels_of_lesions(
+    labels: np.ndarray, first: int, volume: CTVolume, lesions: list[Lesion]
+) -> list[tuple[int, np.ndarray]]:
+    """The connected parts of the tumor: the id of the lesion that each belongs to, and its voxels (n, 3) in (k, j, i).
 
     The lesions were measured in axial order, which numbers the parts otherwise, and in a strongly tilted scan even on
-    another grid; the connected parts here are theirs by place and size.
+    another grid; the parts here are theirs by place and size.
 
     Args:
         labels: slices of the result, from slice `first` of the volume on.
 
     Raises InputError where a lesion has no part, as small ones may not have on the grid of a strongly tilted scan.
     """
+    from scipy.ndimage import find_objects
+
     from ...ct.region import components
 
-    numbers = np.zeros(labels.shape, np.uint16)
-    found = components(labels == TUMOR)
-    if found is not None:
-        numbered, box = found
-        known = np.array([_place_and_size(lesion.centroid_ras, lesion.volume_ml) for lesion in lesions])
-        owner = np.zeros(int(numbered.max()) + 1, np.uint16)
-        for number, kji in _voxels(numbered):
-            centroid = volume.ras((kji + [part.start for part in box] + [first, 0, 0])[:, ::-1]).mean(axis=0)
-            here = _place_and_size(centroid, len(kji) * volume.voxel_ml)
-            owner[number] = lesions[int(np.linalg.norm(known - here, axis=1).argmin())].id
-        numbers[box] = owner[numbered]
-    if lost := sorted({lesion.id for lesion in lesions} - set(np.unique(numbers).tolist())):
+    parts: list[tuple[int, np.ndarray]] = []
+    known = [_place_and_size(lesion.centroid_ras, lesion.volume_ml) for lesion in lesions]
+    numbered, box = components(labels == TUMOR) or (np.zeros((1, 1, 1), np.int32), (slice(0, 1),) * 3)
+    for number, region in enumerate(find_objects(numbered), start=1):
+        corner = [inner.start + outer.start for inner, outer in zip(region, box, strict=True)]
+        kji = np.argwhere(numbered[region] == number) + corner
+        centroid = volume.ras((kji + [first, 0, 0])[:, ::-1]).mean(axis=0)
+        here = _place_and_size(centroid, len(kji) * volume.voxel_ml)
+        parts.append((lesions[int(np.linalg.norm(known - here, axis=1).argmin())].id, kji))
+    if lost := sorted({lesion.id for lesion in lesions} - {id for id, _ in parts}):
         raise InputError(
             f"{NO_RESULTS}: on the slices of {volume.name}, which lie aslant, lesion {lost[0]} cannot be told from the "
             "others; use the axial series of this study."
         )
-    return numbers
-
-
-def _voxels(numbered: np.ndarray):
-    """Each part's number and its voxels (n, 3)."""
-    from scipy.ndimage import find_objects
-
-    for number, region in enumerate(find_objects(numbered), start=1):
-        yield number, np.argwhere(numbered[region] == number) + [part.start for part in region]
+    return parts
 
 
 def _place_and_size(centroid, ml: float) -> np.ndarray:

@@ -11,6 +11,7 @@ import highdicom
 import numpy as np
 from pydicom.valuerep import DSfloat
 
+from ...ct.region import components
 from ...ct.volume import CTVolume
 from ...errors import InputError
 from ...records.results import TUMOR, Lesion
@@ -80,16 +81,12 @@ def voxels_of_lesions(
 
     Raises InputError where a lesion has no part, as small ones may not have on the grid of a strongly tilted scan.
     """
-    from scipy.ndimage import find_objects
-
-    from ...ct.region import components
-
     parts: list[tuple[int, np.ndarray]] = []
     known = [_place_and_size(lesion.centroid_ras, lesion.volume_ml) for lesion in lesions]
-    numbered, box = components(labels == TUMOR) or (np.zeros((1, 1, 1), np.int32), (slice(0, 1),) * 3)
-    for number, region in enumerate(find_objects(numbered), start=1):
-        corner = [inner.start + outer.start for inner, outer in zip(region, box, strict=True)]
-        kji = np.argwhere(numbered[region] == number) + corner
+    found = components(labels == TUMOR)
+    for number in range(len(found.sizes)):
+        own, box = found.part(number)
+        kji = np.argwhere(own) + [side.start for side in box]
         centroid = volume.ras((kji + [first, 0, 0])[:, ::-1]).mean(axis=0)
         here = _place_and_size(centroid, len(kji) * volume.voxel_ml)
         parts.append((lesions[int(np.linalg.norm(known - here, axis=1).argmin())].id, kji))

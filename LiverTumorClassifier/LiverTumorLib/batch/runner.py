@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import time
 from collections.abc import Callable, Generator
@@ -65,6 +66,7 @@ class Batch:
         out: results of a case go to `out`/<its name>/.
         nifti: also write a NIfTI label map.
         picture: write the one-page picture.
+        dicom: also write the results as DICOM objects, and the picture as a PDF.
         series: which DICOM series of a folder.
         overwrite: replace results of other inputs or options.
         at_once: how many cases are worked on at once; they share the threads.
@@ -76,6 +78,7 @@ class Batch:
     out: Path
     nifti: bool = False
     picture: bool = True
+    dicom: bool = False
     series: str | None = None
     overwrite: bool = False
     at_once: int = 1
@@ -126,6 +129,10 @@ class Batch:
             raise RequirementError(
                 "The picture needs matplotlib: pip install matplotlib, or leave it out with --no-picture."
             )
+        if self.dicom and find_spec("highdicom") is None:
+            raise RequirementError(
+                "DICOM results need highdicom: pip install 'livertumor[dicom]', or leave out --dicom."
+            )
         self.prepare_folder()
         _check_table(self.out, self.overwrite)
         return models
@@ -155,7 +162,12 @@ class Batch:
         begin = time.monotonic()
         display.begin()
         folder = self.out / case.name
-        extras = {"nifti": self.nifti, "picture": self.picture, "series": self.series if case.is_dicom else None}
+        extras = {
+            "nifti": self.nifti,
+            "picture": self.picture,
+            "dicom": self.dicom,
+            "series": self.series if case.is_dicom else None,
+        }
         if folder == case.path or folder in case.path.parents:
             raise OutputError(f"The results would lie among the input's own files, in {folder}; choose another --out.")
         taken_from = fingerprint(case.path, case.is_dicom, self.out)
@@ -180,7 +192,7 @@ class Batch:
         fallen.check(attempt)
         with staged(folder, keep) as stage:
             try:
-                job = self._start(case, stage, start, count, display)
+                job = self._start(case, stage, origin, start, count, display)
                 yield job
                 output = job.output()
             except ReaderError as error:
@@ -194,7 +206,13 @@ class Batch:
         return _done_row(summary)
 
     def _start(
-        self, case: Case, stage: Path, start: Callable[..., _Started], count: int, display: CaseDisplay
+        self,
+        case: Case,
+        stage: Path,
+        origin: dict,
+        start: Callable[..., _Started],
+        count: int,
+        display: CaseDisplay,
     ) -> _Started:
         """Analyze a case and write its files into a folder, all in a child; only the figures come back."""
         truth = None
@@ -202,7 +220,7 @@ class Batch:
             truth = os.fspath(stage.with_name("truth.npy"))
             np.save(truth, self.truths[case.name])
         arguments: dict[str, str | bool | None] = {"folder": os.fspath(stage), "name": case.name, "truth": truth}
-        arguments |= {"nifti": self.nifti, "picture": self.picture}
+        arguments |= {"nifti": self.nifti, "picture": self.picture, "dicom": json.dumps(origin) if self.dicom else None}
         writer = Writer("LiverTumorLib.batch.writing:write_case", arguments)
         source = Source((os.fspath(case.path), self.series if case.is_dicom else None), name=case.name)
         options = self.options

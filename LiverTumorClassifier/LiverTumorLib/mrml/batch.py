@@ -23,6 +23,7 @@ def process_folder(
     *,
     nifti: bool = False,
     picture: bool = True,
+    dicom: bool = False,
     series: str | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
@@ -35,7 +36,7 @@ def process_folder(
         task: "segment" or "classify".
         inputs: files, folders (searched with their sub-folders) or patterns, or one of them.
         output_dir: each case gets a folder in it.
-        nifti, picture, series, overwrite: as on the command line.
+        nifti, picture, dicom, series, overwrite: as on the command line.
         progress: called with (stage, fraction of the whole batch, message); may raise Cancelled to stop.
         finished: called with the run when it is over; its `result` returns or raises.
         wait: wait for the end; False lets Slicer's event loop finish the batch.
@@ -53,7 +54,7 @@ def process_folder(
     found = find_cases([str(path) for path in given], exclude=out, whole_folders=series is not None)
     for reason in found.skipped:
         logging.info("Skipped %s", reason)
-    batch = Batch(task, options, out, nifti=nifti, picture=picture, series=series, overwrite=overwrite)
+    batch = Batch(task, options, out, nifti=nifti, picture=picture, dicom=dicom, series=series, overwrite=overwrite)
     reporter = _Reporter(progress or no_progress)
 
     def steps() -> Generator[Job, CaseOutput, Path]:

@@ -82,6 +82,7 @@ class Worker:
             "segment",
             self._configuration.run_options,
             series_folder(self._configuration.folder, series.id),
+            dicom=True,
             overwrite=True,
         )
         batch.run([case], Display(quiet=True, stream=io.StringIO()))

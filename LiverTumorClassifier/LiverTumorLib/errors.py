@@ -19,6 +19,10 @@ class InputError(LiverTumorError):
     exit_code = 3
 
 
+class ReaderError(InputError):
+    """The process that read an input crashed on it, or ran out of the memory or time that its size explains."""
+
+
 class OutputError(LiverTumorError):
     """A result cannot be written: no permission, no space, or it exists already."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,7 +42,10 @@ class Slices:
 
 @dataclass(frozen=True)
 class CaseScores:
-    """All figures of one case; None is what was not looked for, or what the truth does not label."""
+    """All figures of one case; None is what was not looked for, or what the truth does not label.
+
+    `notes` tell what was repaired or assumed while the CT was read, and what is doubtful in CT, truth and result.
+    """
 
     name: str
     patient: str
@@ -52,6 +56,7 @@ class CaseScores:
     seconds: float
     models: list[dict]
     agreement: Agreement | None = None
+    notes: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ def case_row(case: CaseScores) -> dict:
         row |= {"lesions_true": len(case.lesions.lesions), "lesions_extra_ml": sum(case.lesions.extra_ml)}
     if case.agreement is not None:
         row |= {f"float_{name}": value for name, value in asdict(case.agreement).items()}
-    return row | {"seconds": case.seconds}
+    return row | {"seconds": case.seconds, "notes": list(case.notes)}
 
 
 def lesion_rows(case: CaseScores) -> list[dict]:

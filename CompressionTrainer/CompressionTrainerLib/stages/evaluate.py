@@ -266,6 +266,7 @@ def _score(
 ) -> CaseScores:
     """Run one case and hold it against its truth; `tell` is told how much of that is done."""
     import numpy as np
+    from LiverTumorLib.batch.display import visible
     from LiverTumorLib.pipelines.segmentation import segment_case
 
     from ..data.anatomy import anatomy_notes
@@ -290,8 +291,9 @@ def _score(
         outputs.append(segment_case(volume, each, progress, liver=liver))
     agreement = compare_runs(outputs[0], outputs[1], truth) if twins else None
     doubtful = [f"{problem.what}; {problem.remedy}." for problem in anatomy_notes(case, labeled)]
-    for note in dict.fromkeys([*doubtful, *outputs[0].result.summary.notes]):
-        print(f"  {note}", file=sys.stderr, flush=True)
+    notes = list(dict.fromkeys([*doubtful, *outputs[0].result.summary.notes]))
+    for note in notes:
+        print(visible(f"  {note}"), file=sys.stderr, flush=True)
     if picture:
         draw_slices(picture, volume, segmented(outputs[0]), truth, settings.pictures)
     # Of a folder without a split, --no-tumor says that only the liver is labeled.
@@ -300,7 +302,7 @@ def _score(
     parts = Parts(
         liver=not settings.true_liver, tumor=options.tumor and is_labeled, slices=options.slices and is_labeled
     )
-    return score_case(outputs[0], truth, volume, case.patient, parts, agreement)
+    return replace(score_case(outputs[0], truth, volume, case.patient, parts, agreement), notes=notes)
 
 
 def with_models(options: RunOptions, models: Mapping[str, str]) -> RunOptions:

@@ -30,8 +30,8 @@ _NO_CT = re.compile(
 )
 _NO_CT_FOLDER = re.compile(r"labels?(tr|ts|va|val)?|masks?|segmentations?", re.IGNORECASE)
 _FORBIDDEN = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f-\x9f]')  # in file names on Windows
-# The last is the table of a batch.
-_RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?|cases\.csv", re.IGNORECASE)
+# The last two are a batch's own.
+_RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?|cases\.csv|unreadable\.json", re.IGNORECASE)
 _LONGEST = 100  # bytes
 _MOST_NAMED = 5  # folders in a message
 

@@ -22,17 +22,20 @@ if TYPE_CHECKING:
     from pydicom import Dataset
 
 MULTIFRAME = "multi-frame CT"
+LOCALIZERS, OBJECT = "localizers", "objects without pixels"
+NO_MODALITY, OTHER_CLASS = "without a modality", "of another SOP class"
 _SOP_CLASS, _MODALITY, _IMAGE_TYPE = 0x00080016, 0x00080060, 0x00080008
 _STUDY_UID, _SERIES_UID, _FRAME = 0x0020000D, 0x0020000E, 0x00200052
 _SERIES_NUMBER, _ACQUISITION_NUMBER, _INSTANCE_NUMBER = 0x00200011, 0x00200012, 0x00200013
 _ACQUISITION_TIME, _ACQUISITION_DATE_TIME, _CONTENT_TIME = 0x00080032, 0x0008002A, 0x00080033
+_COUNTS = ("NumberOfSeriesRelatedInstances", "NumberOfSlices", "ImagesInAcquisition")
 _TAGS: list[int | str] = [
     _SOP_CLASS, _MODALITY, _IMAGE_TYPE, _STUDY_UID, _SERIES_UID, _FRAME,
     _SERIES_NUMBER, _ACQUISITION_NUMBER, _INSTANCE_NUMBER,
     _ACQUISITION_TIME, _ACQUISITION_DATE_TIME, _CONTENT_TIME,
     "PatientID", "PatientName", "SeriesDescription",
     "Rows", "Columns", "BitsAllocated", "SamplesPerPixel", "NumberOfFrames",
-    "PixelSpacing", "ImagePositionPatient", "ImageOrientationPatient", "SliceThickness",
+    "PixelSpacing", "ImagePositionPatient", "ImageOrientationPatient", "SliceThickness", *_COUNTS,
 ]  # fmt: skip
 _CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"  # and, with a further number, the enhanced kinds
 _SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
@@ -78,6 +81,7 @@ class Slice:
         number: InstanceNumber, None where not given.
         acquisition: AcquisitionNumber, "" where not given.
         time_s: seconds from midnight to the acquisition, or to the making of the image; None where not given.
+        promised: how many images its series or acquisition has by the header; None where that does not say it.
     """
 
     path: Path
@@ -89,6 +93,7 @@ class Slice:
     number: int | None = None
     acquisition: str = ""
     time_s: float | None = None
+    promised: int | None = None
 
 
 @dataclass(frozen=True)
@@ -97,8 +102,8 @@ class Finding:
 
     Attributes:
         kind: see `Kind`.
-        what: of a slice "", or what was assumed; of other files what they are ("MR images") or, where `damaged` or
-            foreign, what is wrong with them ("is empty").
+        what: of a slice "", NO_MODALITY or OTHER_CLASS; of other files what they are ("MR images") or, where `damaged`
+            or foreign, what is wrong with them ("is empty").
         damaged: the file's bytes are at fault, not what its maker left out.
         identity: None for what never counts as an image of a series (reports, localizers, screen captures).
         number: InstanceNumber.
@@ -168,6 +173,7 @@ def slice_geometry(header: Dataset, file: Path) -> Slice:
             number=_integer(header, _INSTANCE_NUMBER),
             acquisition=_code(header, _ACQUISITION_NUMBER),
             time_s=_seconds(header),
+            promised=_promised(header),
         )
     except Exception as error:  # pydicom converts a value when it is asked for
         raise ValueError("damaged geometry") from error
@@ -182,7 +188,7 @@ def _unreadable(file: Path, head: bytes, meta: dict[int, str]) -> Finding:
     if head[128:132] != b"DICM":
         return Finding(file, Kind.FOREIGN, "is not a DICOM file")
     if _is_no_image("", meta.get(2, ""), ""):
-        return Finding(file, Kind.OTHER, "other")
+        return Finding(file, Kind.OTHER, OBJECT)
     return Finding(file, Kind.LOST, "has a damaged DICOM header", damaged=True, identity=Identity())
 
 
@@ -202,11 +208,14 @@ def _judge(file: Path, header: Dataset, head: bytes, meta: dict[int, str], file_
             if head[128:132] != b"DICM" and not modality and not sop_class.startswith("1."):
                 return Finding(file, Kind.FOREIGN, "is not a DICOM file")
             if _is_no_image(_code(header, _SOP_CLASS), meta.get(2, ""), modality):
-                return Finding(file, Kind.OTHER, "other")
+                if meta.get(2):
+                    return Finding(file, Kind.OTHER, OBJECT)
+                if identity.uid:  # without file meta a damaged class may look like another; which series it is in tells
+                    return finding(Kind.OTHER, OBJECT)
         if has_pixels and modality != "CT" and not (modality == "" and sop_class == _CT_IMAGE):
             return finding(Kind.OTHER, f"{modality[:16]} images" if modality else "images of unknown modality")
         if "LOCALIZER" in _code(header, _IMAGE_TYPE):
-            return Finding(file, Kind.OTHER, "localizers")
+            return Finding(file, Kind.OTHER, LOCALIZERS)
         if not has_pixels or not complete:
             return finding(Kind.LOST, _CUT, damaged=True)
         if int(header.get("NumberOfFrames") or 1) > 1:
@@ -217,7 +226,9 @@ def _judge(file: Path, header: Dataset, head: bytes, meta: dict[int, str], file_
             "PixelSpacing": "pixel size",
         }
         lacking = [name for tag, name in places.items() if not header.get(tag)]
-        if header.get("SamplesPerPixel") in (3, 4) or (lacking and sop_class.startswith(_SECONDARY_CAPTURE)):
+        if (header.get("SamplesPerPixel") in (3, 4) and sop_class != _CT_IMAGE) or (
+            lacking and sop_class.startswith(_SECONDARY_CAPTURE)
+        ):
             return Finding(file, Kind.OTHER, "screen captures")
         if header.get("SamplesPerPixel", 1) != 1:
             return finding(Kind.LOST, _BAD, damaged=True)
@@ -228,8 +239,8 @@ def _judge(file: Path, header: Dataset, head: bytes, meta: dict[int, str], file_
             return finding(Kind.LOST, "ends before its pixels do", damaged=True)
     except Exception:  # pydicom converts a value when it is asked for, and raises errors of every kind
         return finding(Kind.LOST, _BAD, damaged=True)
-    what = "" if modality else "without a modality"
-    return SliceFinding(file, Kind.SLICE, what, identity=identity, number=number, geometry=geometry)
+    odd = OTHER_CLASS if modality and not sop_class.startswith(_CT_IMAGE) else "" if modality else NO_MODALITY
+    return SliceFinding(file, Kind.SLICE, odd, identity=identity, number=number, geometry=geometry)
 
 
 def _is_no_image(sop_class: str, meta_class: str, modality: str) -> bool:
@@ -292,6 +303,15 @@ def _integer(header: Dataset, tag: int) -> int | None:
         return int(_code(header, tag))
     except ValueError:
         return None
+
+
+def _promised(header: Dataset) -> int | None:
+    for tag in _COUNTS:
+        try:
+            return int(header[tag].value)
+        except Exception:  # not there, or damaged; see `_judge`
+            continue
+    return None
 
 
 def _seconds(header: Dataset) -> float | None:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ..errors import InputError, RequirementError
 from .dicom_file import import_pydicom, plain, read_dataset
+from .dicom_frame import fault_of_jpeg
 from .dicom_series import Series
 from .dicom_stack import Stack
 from .intensity import HUBuffer
@@ -140,6 +141,8 @@ def read_pixels(file: Path) -> Pixels:
         raise InputError(
             f"{file} has an impossible rescale (slope {slope:g}, intercept {intercept or 0:g}); export it again."
         )
+    if fault := _fault_of_frame(dataset, syntax):
+        raise InputError(f"{file} is damaged ({fault}); copy or export it again.")
     if unit.upper() == "US" or unit.upper().startswith(("HU", "HOU")):
         unit = ""
     try:
@@ -148,6 +151,18 @@ def read_pixels(file: Path) -> Pixels:
         if not syntax.is_compressed:
             raise damaged from error
     return Pixels(_decoded_by_itk(file, syntax.name), 1.0, 0.0, unit)
+
+
+def _fault_of_frame(dataset: Dataset, syntax: UID) -> str | None:
+    """What is wrong with the compressed pixels of a slice, as far as that shows before they are decoded."""
+    pydicom = import_pydicom()
+    if not syntax.is_compressed or syntax == pydicom.uid.RLELossless:
+        return None
+    try:
+        frame = pydicom.encaps.get_frame(dataset.PixelData, 0, number_of_frames=1)
+        return fault_of_jpeg(frame, int(dataset.Rows), int(dataset.Columns))
+    except Exception:  # see `read_pixels`
+        return "its compressed pixels are not packed as DICOM has them"
 
 
 def _transfer_syntax(dataset: Dataset, file: Path) -> UID:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .dicom_header import Finding, Identity, Kind, Slice, SliceFinding
+from .dicom_header import NO_MODALITY, OBJECT, OTHER_CLASS, Finding, Identity, Kind, Slice, SliceFinding
 
 Signature = tuple[str | float | tuple[int, int], ...]
 
@@ -95,7 +95,7 @@ def sort_findings(findings: Iterable[Finding]) -> Found:
             damaged.append(finding)
         elif finding.kind is Kind.FOREIGN and not mine:
             foreign += 1
-        elif finding.kind in (Kind.OTHER, Kind.LOST) and not finding.damaged and finding.what != "other":
+        elif finding.kind in (Kind.OTHER, Kind.LOST) and not finding.damaged and finding.what != OBJECT:
             others.add(finding.what)
     return Found(series, others, damaged, foreign)
 
@@ -145,9 +145,13 @@ def _series(group: list[SliceFinding]) -> Series:
             f"{len(group)} images had a series UID each; they were put together, as they agree in study, number, "
             "description, frame of reference and geometry.",
         )
-    if unnamed := sum(bool(finding.what) for finding in group):
-        were = "was" if unnamed == 1 else "were"
-        notes += (f"{unnamed} of {len(group)} images without a modality {were} taken for CT, as the SOP class says.",)
+    for what, witness in ((NO_MODALITY, "SOP class"), (OTHER_CLASS, "modality")):
+        count = sum(finding.what == what for finding in group)
+        if count and (
+            what == NO_MODALITY or count < len(group)
+        ):  # some makers have a class of their own for all images
+            were = "was" if count == 1 else "were"
+            notes += (f"{count} of {len(group)} images {what} {were} taken for CT, as the {witness} says.",)
     return Series(identity, group[0].file.parent, slices=[finding.geometry for finding in group], notes=notes)
 
 

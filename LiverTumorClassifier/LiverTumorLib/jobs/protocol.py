@@ -342,9 +342,8 @@ def crash_error(exit_code: int, log: str, file: str | None = None) -> errors.Liv
         how = "it takes more computing time than its size explains"
         if exit_code != _TOO_SLOW:
             how = f"the process that read it has fallen: {_describe_exit(exit_code)}"
-        return errors.InputError(
-            f"{file} cannot be read ({how}); it is damaged, so copy or export it again, or leave it out."
-        )
+        kind = errors.ReaderError if _is_crash(exit_code) else errors.InputError
+        return kind(f"{file} cannot be read ({how}); it is damaged, so copy or export it again, or leave it out.")
     message = f"The analysis process ended without a result ({_describe_exit(exit_code)})"
     last = " / ".join([line.strip() for line in log.splitlines() if line.strip()][-3:])
     return errors.WorkerError(f"{message}; its last words: {last[-400:]}" if last else f"{message}.")
@@ -353,12 +352,25 @@ def crash_error(exit_code: int, log: str, file: str | None = None) -> errors.Liv
 _TOO_SLOW = -getattr(signal, "SIGXCPU", 0) or None
 
 
-def _describe_exit(code: int) -> str:
+_FROM_OUTSIDE = ("SIGHUP", "SIGINT", "SIGKILL", "SIGTERM")
+
+
+def _is_crash(code: int) -> bool:
+    """Whether a process has fallen by its own doing; Windows' exit codes of crashes are larger than a byte."""
+    name = _signal_of(code)
+    return code > 255 or (name is not None and name not in _FROM_OUTSIDE)
+
+
+def _signal_of(code: int) -> str | None:
     number = -code if code < 0 else code - 128  # a shell or a launcher passes a signal on as 128 + its number
     try:
-        name = signal.Signals(number).name if number > 0 else None
+        return signal.Signals(number).name if number > 0 else None
     except ValueError:
-        name = None
+        return None
+
+
+def _describe_exit(code: int) -> str:
+    name = _signal_of(code)
     if name == "SIGKILL":
         return "it was killed from outside, most often because memory ran out"
     if name:

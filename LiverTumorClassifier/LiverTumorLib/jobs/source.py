@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from ..atomic import printable
-from ..errors import InputError
+from ..errors import ReaderError
 from ..files.opening import openings_told
 from ..files.reading import ITK_ENDINGS, NIFTI_ENDINGS
 from ..files.text_header import data_file
@@ -88,14 +88,14 @@ def read_source(source: Source, tell: Callable[[str | None], None]) -> Any:
 def bounded(*paths: Path) -> Iterator[None]:
     """Within the block this process may use no more memory and computing time than the files can need.
 
-    Raises InputError where it runs out of memory; out of time it is ended by SIGXCPU.
+    Raises ReaderError where it runs out of memory; out of time it is ended by SIGXCPU.
     """
     size = sum(map(_bytes_at, paths))
     try:
         with _limits(MEMORY_BASE + MEMORY_FACTOR * size, CPU_BASE_S + CPU_S_PER_MB * size / 1e6):
             yield
     except MemoryError:
-        raise InputError(
+        raise ReaderError(
             f"{printable(paths[0])} cannot be read in the memory there is; where its size does not explain that, it is "
             "damaged, so copy or export it again."
         ) from None
@@ -120,6 +120,16 @@ def _limits(memory: int, cpu_s: float) -> Iterator[None]:
         for kind, limits in before.items():
             with contextlib.suppress(OSError, ValueError):
                 resource.setrlimit(kind, limits)
+
+
+def memory_limit() -> int | None:
+    """Bytes of address space that whoever has started this process lets it have; None where there is no bound."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    return None if limit == resource.RLIM_INFINITY else limit
 
 
 def _address_space() -> int:

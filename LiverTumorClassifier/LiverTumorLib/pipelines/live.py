@@ -78,8 +78,9 @@ def answer_slices(
     """A worker's task that continues until it is stopped: each question is the index of an axial slice (0 is the most
     inferior one).
 
-    The first answer is `{"heights": S coordinate in mm of every slice, "fields": of every slice, as in `SliceRecord`}`,
-    the others are `{"index": int, "probability": float}`. `liver` is as for `classify_case`.
+    The first answer is `{"heights": S coordinate in mm of every slice, "fields": of every slice, as in `SliceRecord`,
+    "notes": on the scan and its liver}`, the others are `{"index": int, "probability": float}`. `liver` is as for
+    `classify_case`.
 
     Raises:
         Cancelled: when nobody asks anymore, which is how it ends.
@@ -92,7 +93,8 @@ def answer_slices(
     with run.stage("slices") as report:
         session, _ = run.session(options.slice_model, "slice", options.slice_threshold)
         scorer = SliceScorer(session, axial, labels, report)
-    dialog.answer(heights=[record.ras_s for record in records], fields=[record.field for record in records])
+    heights, fields = [record.ras_s for record in records], [record.field for record in records]
+    dialog.answer(heights=heights, fields=fields, notes=[*run.notes, *volume.notes])
     while (question := dialog.question()) is not None:
         k = min(max(int(question), 0), axial.shape[0] - 1)
         dialog.answer(index=k, probability=round(scorer.score(k), 4))

@@ -158,6 +158,7 @@ class Page:
             series=series,
             deliveries=deliveries,
             case=summary["case"] if summary is not None else None,
+            folder=folder,
             picture=(folder / "report.png").is_file(),
             is_current=series.state in ("sending", "done", "failed"),
             can_retry=can_retry,

@@ -53,6 +53,12 @@ class SomeCasesFailed(LiverTumorError):
     exit_code = 8
 
 
+class BusyError(LiverTumorError):
+    """What only one program can have, a port or a folder, another program has."""
+
+    exit_code = 9
+
+
 class Cancelled(LiverTumorError):
     """The user stopped the work; nothing half-written is left behind."""
 

@@ -8,6 +8,7 @@ clipped to the window is filtered as one that was not, and where a canvas lies a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from itertools import pairwise
 from types import ModuleType
 
 import numpy as np
@@ -130,24 +131,22 @@ def _clahe(plane: Plane, clip_limit: float, voxel_mm: tuple[float, float]) -> Pl
     seconds a slice.
     """
     gray = np.clip(np.rint(plane), 0, BINS - 1).astype(np.intp)
-    edges = [
-        np.linspace(0, n, max(1, round(n * mm / TILE_MM)) + 1).round().astype(int)
-        for n, mm in zip(gray.shape, voxel_mm, strict=True)
-    ]
-    curves: NDArray[np.float32] = np.array(
-        [
-            [
-                _equalizing_curve(gray[top:bottom, left:right], clip_limit)
-                for left, right in zip(edges[1], edges[1][1:], strict=False)
-            ]
-            for top, bottom in zip(edges[0], edges[0][1:], strict=False)
-        ]
-    )
-    (j0, j1, down), (i0, i1, along) = (_between(len(ends) - 1, n) for ends, n in zip(edges, gray.shape, strict=True))
-    j0, j1, down = j0[:, None], j1[:, None], down[:, None]
+    rows, columns = (_tile_edges(n, mm) for n, mm in zip(gray.shape, voxel_mm, strict=True))
+    curves = np.empty((len(rows) - 1, len(columns) - 1, BINS), np.float32)
+    for row, (top, bottom) in enumerate(pairwise(rows)):
+        for column, (left, right) in enumerate(pairwise(columns)):
+            curves[row, column] = _equalizing_curve(gray[top:bottom, left:right], clip_limit)
+    j0, j1, down = (part[:, None] for part in _between(len(rows) - 1, gray.shape[0]))
+    i0, i1, along = _between(len(columns) - 1, gray.shape[1])
     upper: Plane = curves[j0, i0, gray] * (1 - along) + curves[j0, i1, gray] * along
     lower: Plane = curves[j1, i0, gray] * (1 - along) + curves[j1, i1, gray] * along
     return upper * (1 - down) + lower * down
+
+
+def _tile_edges(pixels: int, pixel_mm: float) -> NDArray[np.intp]:
+    """Where the tiles of an axis begin and end."""
+    tiles = max(1, round(pixels * pixel_mm / TILE_MM))
+    return np.linspace(0, pixels, tiles + 1).round().astype(np.intp)
 
 
 def _equalizing_curve(tile: NDArray[np.intp], clip_limit: float) -> NDArray[np.float32]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -65,7 +66,7 @@ def _by_order(slices: list[Slice]) -> dict[str, list[Slice]]:
 
 def _cut(ordered: list[Slice], after: Iterable[int]) -> dict[str, list[Slice]]:
     ends = [0, *(int(index) + 1 for index in after), len(ordered)]
-    parts = [ordered[begin:end] for begin, end in zip(ends, ends[1:], strict=False)]
+    parts = [ordered[begin:end] for begin, end in pairwise(ends)]
     return {f"{number} of {len(parts)}": part for number, part in enumerate(parts, 1)}
 
 

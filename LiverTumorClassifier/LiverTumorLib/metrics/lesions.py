@@ -10,6 +10,7 @@ lesion must itself be covered to that share too.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -114,6 +115,6 @@ def detect_lesions(
 def size_bin(volume_ml: float) -> str:
     """The name of the size bin a lesion falls into, such as "1-5 ml"."""
     names = [f"< {SIZE_BINS_ML[0]:g} ml"]
-    names += [f"{low:g}-{high:g} ml" for low, high in zip(SIZE_BINS_ML, SIZE_BINS_ML[1:], strict=False)]
+    names += [f"{low:g}-{high:g} ml" for low, high in pairwise(SIZE_BINS_ML)]
     names += [f">= {SIZE_BINS_ML[-1]:g} ml"]
     return names[int(np.searchsorted(SIZE_BINS_ML, volume_ml, side="right"))]

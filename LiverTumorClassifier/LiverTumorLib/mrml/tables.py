@@ -44,7 +44,7 @@ def fill_table(node, columns: Sequence[Column], rows: Sequence[dict]) -> None:
     import vtk
 
     table = vtk.vtkTable()
-    shown = [column for column in columns if not rows or any(row[column.name] is not None for row in rows)]
+    shown = [column for column in columns if not rows or _has_values(rows, column.name)]
     for column in shown:
         table.AddColumn(_vtk_array(column, [row[column.name] for row in rows]))
     with one_update(node):
@@ -59,6 +59,10 @@ def fill_table(node, columns: Sequence[Column], rows: Sequence[dict]) -> None:
                 node.SetColumnDescription(column.name, column.description)
         node.SetUseColumnTitleAsColumnHeader(True)
         node.SetLocked(True)
+
+
+def _has_values(rows: Sequence[dict], name: str) -> bool:
+    return any(row[name] is not None for row in rows)
 
 
 def _vtk_type(kind: type) -> int:

@@ -303,10 +303,13 @@ def _unwrapped(values: np.ndarray, modulus: int) -> np.ndarray | None:
 
 def _is_multiple(values: np.ndarray, factor: float) -> bool:
     """Whether values are those of a CT times a factor. Below 1, a CT in a window looks alike, but has its soft tissue
-    farther up."""
+    farther up; above, one with padding does, whose soft tissue lies where HU have it."""
     offset = None if factor > 1 and _windowed(values) else measured_offset(values / factor)
-    if offset is None or factor > 1:
-        return offset is not None
+    if offset is None:
+        return False
+    if factor > 1:
+        air, tissue = _peaks(values, offset, factor)
+        return not (-200 < tissue < 200 and _is_one_value(values, air, factor))
     hu = values / factor - offset
     tissue = hu[(hu > -200) & (hu < 300)]
     commonest = np.unique(tissue, return_counts=True)[1].max() / tissue.size

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from ..ct import CTVolume, to_axial
-from ..ct.region import bounding_box, components
+from ..ct.region import bounding_box, component_sizes, components
 from ..records.results import TUMOR, CaseSummary, Lesion
 
 # Gives the tumor probability at axial voxel coordinates (n, 3) in (k, j, i) order.
@@ -42,17 +42,13 @@ def measure_axial(labels: np.ndarray, volume: CTVolume, probability_at: Probabil
     from scipy.ndimage import find_objects
 
     lesions = []
-    liver = bounding_box(labels)
-    found = liver and components(labels[liver] == TUMOR)
+    found = number_lesions(labels)
     if found:
         numbered, box = found
-        surface = _surface_mm(labels, liver, volume)
+        surface = _surface_mm(labels, bounding_box(labels), volume)
         for number, region in enumerate(find_objects(numbered), start=1):
-            corner = [sum(part.start for part in parts) for parts in zip(liver, box, region, strict=True)]
-            lesions.append(_lesion(numbered[region] == number, corner, volume, probability_at, surface))
-    lesions.sort(key=lambda lesion: -lesion.volume_ml)
-    for number, lesion in enumerate(lesions, start=1):
-        lesion.id = number
+            corner = [within.start + part.start for within, part in zip(box, region, strict=True)]
+            lesions.append(_lesion(number, numbered[region] == number, corner, volume, probability_at, surface))
     liver_ml = int(np.count_nonzero(labels)) * volume.voxel_ml
     tumor_ml = int(np.count_nonzero(numbered)) * volume.voxel_ml if found else 0.0
     return lesions, CaseSummary(
@@ -62,6 +58,18 @@ def measure_axial(labels: np.ndarray, volume: CTVolume, probability_at: Probabil
         lesion_count=len(lesions),
         largest_diameter_mm=max((lesion.longest_diameter_mm for lesion in lesions), default=None),
     )
+
+
+def number_lesions(labels: np.ndarray) -> tuple[np.ndarray, tuple[slice, slice, slice]] | None:
+    """The lesions of a label volume (k, j, i), numbered as `measure` numbers them, in the box that holds them all; None without any."""
+    found = components(labels == TUMOR)
+    if found is None:
+        return None
+    numbered, box = found
+    sizes = component_sizes(numbered)[1:]
+    rank = np.zeros(len(sizes) + 1, numbered.dtype)
+    rank[1 + np.argsort(-sizes, kind="stable")] = np.arange(1, len(sizes) + 1)
+    return rank[numbered], box
 
 
 def axial_diameters(mask: np.ndarray, voxel_mm: tuple[float, float]) -> tuple[float, float]:
@@ -97,8 +105,8 @@ def _longest_crossing(t: np.ndarray, u: np.ndarray) -> float:
     return float((np.where(meets, height, -np.inf).max(axis=1) - np.where(meets, height, np.inf).min(axis=1)).max())
 
 
-def _lesion(own: np.ndarray, corner: list[int], volume: CTVolume, probability_at: ProbabilityAt | None, surface) -> Lesion:
-    """Measure the lesion `own`, a mask whose first voxel is at `corner` (k, j, i) of the volume."""
+def _lesion(number: int, own: np.ndarray, corner: list[int], volume: CTVolume, probability_at: ProbabilityAt | None, surface) -> Lesion:
+    """Measure lesion `number`, which is `own`, a mask whose first voxel is at `corner` (k, j, i) of the volume."""
     kji = np.argwhere(own) + corner
     ras = volume.ras(kji[:, ::-1])
     hu = volume.array[tuple(kji.T)].astype(np.float64)
@@ -106,7 +114,7 @@ def _lesion(own: np.ndarray, corner: list[int], volume: CTVolume, probability_at
     diameters = [(*axial_diameters(plane, voxel_mm), corner[0] + k) for k, plane in enumerate(own) if plane.any()]
     longest, perpendicular, diameter_slice = max(diameters)
     return Lesion(
-        id=0,
+        id=number,
         volume_ml=round(len(kji) * volume.voxel_ml, 4),
         longest_diameter_mm=round(longest, 2),
         perpendicular_diameter_mm=round(perpendicular, 2),

@@ -28,6 +28,11 @@ class Lesion:
     distance_to_surface_mm: float | None
     mean_probability: float | None = None
 
+    @classmethod
+    def from_dict(cls, data: dict) -> Lesion:
+        """The inverse of `asdict`, also after a trip through JSON."""
+        return cls(**{**data, "centroid_ras": tuple(data["centroid_ras"])})
+
 
 @dataclass
 class SliceRecord:
@@ -77,6 +82,6 @@ class CaseResult:
     @classmethod
     def from_dict(cls, data: dict) -> CaseResult:
         """The inverse of `to_dict`, also after a trip through JSON."""
-        lesions = [Lesion(**{**lesion, "centroid_ras": tuple(lesion["centroid_ras"])}) for lesion in data["lesions"]]
+        lesions = [Lesion.from_dict(lesion) for lesion in data["lesions"]]
         slices = [SliceRecord(**record) for record in data["slices"]]
         return cls(data["name"], CaseSummary(**data["summary"]), lesions, slices, data["models"], data["seconds"])

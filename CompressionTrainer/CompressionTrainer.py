@@ -15,7 +15,8 @@ from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModuleWidget,
 )
 
-# The libraries are imported where they are used, when all folders are known: LiverTumorLib lies in that of LiverTumorClassifier.
+# The libraries are imported where they are used, when all folders are known: LiverTumorLib lies in that of
+# LiverTumorClassifier.
 
 
 class CompressionTrainer(ScriptedLoadableModule):
@@ -28,9 +29,10 @@ class CompressionTrainer(ScriptedLoadableModule):
         self.parent.dependencies = []  # Slicer would leave this module out without a word where one of them is missing
         self.parent.contributors = ["LiverTumor developers"]
         self.parent.helpText = _(
-            "Trains the small networks of the Liver Tumor Classifier and Liver Segmentation modules from a folder of labeled CT, "
-            "prunes them, quantizes them in training, measures every variant, and installs the int8 model of a few megabytes for the "
-            "other two modules. TensorFlow runs in a process of its own. For research; not a medical device."
+            "Trains the small networks of the Liver Tumor Classifier and Liver Segmentation modules from a folder of "
+            "labeled CT, prunes them, quantizes them in training, measures every variant, and installs the int8 model "
+            "of a few megabytes for the other two modules. TensorFlow runs in a process of its own. For research; not "
+            "a medical device."
             "<p>In the Python console:</p><pre>"
             "trainer = slicer.util.getModuleLogic('CompressionTrainer')\n"
             "trainer.prepare('/data/ct', '/data/run')  # checks the data, freezes the split\n"
@@ -40,15 +42,16 @@ class CompressionTrainer(ScriptedLoadableModule):
         )
         self.parent.acknowledgementText = _(
             "Follows two papers: the two-stage Mobile U-Net for liver and liver tumor segmentation on LiTS17, and "
-            "'Quantization-Aware Pruned MobileNetV2 for Real-Time Liver Tumor Classification on CT Images' (Jaafaru et al.). "
-            "The networks were trained on a subset of LiTS17, the Liver Tumor Segmentation Benchmark (Bilic et al., Medical Image "
-            "Analysis 2023); their weights are for non-commercial research."
+            "'Quantization-Aware Pruned MobileNetV2 for Real-Time Liver Tumor Classification on CT Images' (Jaafaru et "
+            "al.). The networks were trained on a subset of LiTS17, the Liver Tumor Segmentation Benchmark (Bilic et "
+            "al., Medical Image Analysis 2023); their weights are for non-commercial research."
         )
 
 
 @parameterNodeWrapper
 class CompressionTrainerParameterNode:
-    """What the user has chosen; saved with the scene. The Python that trains is not, see CompressionTrainerLib.panel.python_choice.
+    """What the user has chosen; saved with the scene. The Python that trains is not, see
+    CompressionTrainerLib.panel.python_choice.
 
     dataFolder, outputFolder: folders.
     split: "patient", "slice", or "file", which is splitFile.
@@ -117,8 +120,8 @@ class CompressionTrainerWidget(ScriptedLoadableModuleWidget):
         import qt
 
         text = _(
-            "This module needs the folder LiverTumorClassifier beside it: add it too under Edit > Application Settings > Modules > "
-            "Additional module paths, and restart Slicer."
+            "This module needs the folder LiverTumorClassifier beside it: add it too under Edit > Application Settings "
+            "> Modules > Additional module paths, and restart Slicer."
         )
         label = qt.QLabel(text)
         label.wordWrap = True
@@ -126,13 +129,16 @@ class CompressionTrainerWidget(ScriptedLoadableModuleWidget):
 
     def onReload(self) -> None:
         """Load the libraries again too, not only this file."""
-        for name in [name for name in sys.modules if name.partition(".")[0] in ("LiverTumorLib", "CompressionTrainerLib")]:
+        for name in [
+            name for name in sys.modules if name.partition(".")[0] in ("LiverTumorLib", "CompressionTrainerLib")
+        ]:
             del sys.modules[name]
         ScriptedLoadableModuleWidget.onReload(self)
 
 
 class CompressionTrainerLogic(ScriptedLoadableModuleLogic):
-    """Training from Python. TensorFlow is never loaded into Slicer: every method starts a process of its own where it needs it."""
+    """Training from Python. TensorFlow is never loaded into Slicer: every method starts a process of its own where it
+    needs it."""
 
     def __init__(self) -> None:
         ScriptedLoadableModuleLogic.__init__(self)
@@ -176,15 +182,16 @@ class CompressionTrainerLogic(ScriptedLoadableModuleLogic):
         """Train, prune, quantize, export and measure a model; the same as ``livertumor compress``. For example::
 
             trainer = slicer.util.getModuleLogic("CompressionTrainer")
-            run = trainer.compress("/data/ct", "/data/run", "best", network="liver-tumor", modelName="my-tumor", wait=False)
-            run.cancel()  # and the same call again continues after the last whole epoch
-            result = trainer.compress("/data/ct", "/data/run", "best", network="liver-tumor", modelName="my-tumor")
+            run = trainer.compress("/data/ct", "/data/run", "best", network="liver-tumor", modelName="my-tumor",
+            wait=False) run.cancel()  # and the same call again continues after the last whole epoch result =
+            trainer.compress("/data/ct", "/data/run", "best", network="liver-tumor", modelName="my-tumor")
             trainer.installModel(result.modelFolder)
 
         :param dataFolder: labeled CT, laid out as LiTS, MSD, 3D-IRCADb or in pairs.
         :param outputFolder: everything that is made lies there; what is finished there is not done again.
         :param configuration: "paper", "fast", "best", "small", or a TOML file.
-        :param network: a shipped training configuration ("liver-roi", "liver-tumor", "tumor-slice", ...) or a TOML file.
+        :param network: a shipped training configuration ("liver-roi", "liver-tumor", "tumor-slice", ...) or a TOML
+          file.
         :param modelName: id of the model that comes out.
         :param split: "patient", "slice" (as the classifier paper, whose figures are too good), or a split file.
         :param leaveOut: stages of the configuration that are not wanted.
@@ -193,17 +200,19 @@ class CompressionTrainerLogic(ScriptedLoadableModuleLogic):
         :param start: weights of an earlier run (.h5), or a model by id, folder or .tflite file, to start from.
         :param overwrite: replace what is there from other settings.
         :param until: stop after this stage.
-        :param python: the Python that trains: "slicer", "own" (a virtual environment made for you), or a program; the panel's
-          choice where it is left out.
+        :param python: the Python that trains: "slicer", "own" (a virtual environment made for you), or a program; the
+          panel's choice where it is left out.
         :param install: packages that the Python lacks may be installed. That is about 700 MB to download.
         :param wheels: folder with the packages, for a computer without internet.
         :param wait: wait for the end while Slicer's event loop is served. False returns at once.
         :param progressCallback: called with (stage, fraction, message).
         :param eventCallback: called with every event as a dictionary; at the end of an epoch it has "metrics".
         :param finishedCallback: called with the run when it is over; its ``result()`` returns or raises.
-        :return: CompressionTrainerLib.mrml.runs.TrainerResult (``outputFolder``, ``variants``, ``checkRows``, ``modelFolder``,
-          ``reportFile``), or a TrainerRun (``wait()``, ``cancel()``, ``result()``) where wait is False.
-        :raises LiverTumorLib.errors.LiverTumorError: what is wrong with the data, the settings, the folder or the Python.
+        :return: CompressionTrainerLib.mrml.runs.TrainerResult (``outputFolder``, ``variants``, ``checkRows``,
+          ``modelFolder``, ``reportFile``), or a TrainerRun (``wait()``, ``cancel()``, ``result()``) where wait is
+          False.
+        :raises LiverTumorLib.errors.LiverTumorError: what is wrong with the data, the settings, the folder or the
+          Python.
         """
         from CompressionTrainerLib.workflow.request import ChainChoices, request_chain
 
@@ -235,7 +244,8 @@ class CompressionTrainerLogic(ScriptedLoadableModuleLogic):
         return self._run(None, python, install, wheels, wait=True)
 
     def installModel(self, modelFolder, overwrite=False):
-        """Copy a model to the user's models, where the other two modules list it and where updates of the extension leave it alone.
+        """Copy a model to the user's models, where the other two modules list it and where updates of the extension
+        leave it alone.
 
         :param modelFolder: the folder of a model bundle.
         :param overwrite: let it take the place of one of the same id.

@@ -16,7 +16,8 @@ from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModuleWidget,
 )
 
-# LiverTumorLib lies in the folder of the LiverTumorClassifier module; it is imported where it is used, when all folders are known.
+# LiverTumorLib lies in the folder of the LiverTumorClassifier module; it is imported where it is used, when all folders
+# are known.
 
 
 class LiverSegmentationMobileUNet(ScriptedLoadableModule):
@@ -29,16 +30,17 @@ class LiverSegmentationMobileUNet(ScriptedLoadableModule):
         self.parent.dependencies = []  # Slicer would leave this module out without a word where one of them is missing
         self.parent.contributors = ["LiverTumor developers"]
         self.parent.helpText = _(
-            "Segments the liver and tumors in it on a CT of the abdomen, measures every lesion, and gives each axial slice its "
-            "probability of showing tumor. Two small networks (Mobile U-Net) find the liver first and look for tumor inside it. "
-            "For research; not a medical device. The Sample Data module has a digital phantom to try it on. Slicer's own sample "
-            "CTLiver (CC BY-SA 4.0) is a training case of LiTS, so it shows how the module works, not how good it is."
+            "Segments the liver and tumors in it on a CT of the abdomen, measures every lesion, and gives each axial "
+            "slice its probability of showing tumor. Two small networks (Mobile U-Net) find the liver first and look "
+            "for tumor inside it. For research; not a medical device. The Sample Data module has a digital phantom to "
+            "try it on. Slicer's own sample CTLiver (CC BY-SA 4.0) is a training case of LiTS, so it shows how the "
+            "module works, not how good it is."
         )
         self.parent.acknowledgementText = _(
             "Follows two papers: the two-stage Mobile U-Net for liver and liver tumor segmentation on LiTS17, and "
-            "'Quantization-Aware Pruned MobileNetV2 for Real-Time Liver Tumor Classification on CT Images' (Jaafaru et al.). "
-            "The networks were trained on a subset of LiTS17, the Liver Tumor Segmentation Benchmark (Bilic et al., Medical Image "
-            "Analysis 2023); their weights are for non-commercial research."
+            "'Quantization-Aware Pruned MobileNetV2 for Real-Time Liver Tumor Classification on CT Images' (Jaafaru et "
+            "al.). The networks were trained on a subset of LiTS17, the Liver Tumor Segmentation Benchmark (Bilic et "
+            "al., Medical Image Analysis 2023); their weights are for non-commercial research."
         )
         slicer.app.connect("startupCompleted()", registerSampleData)
 
@@ -141,8 +143,8 @@ class LiverSegmentationMobileUNetWidget(ScriptedLoadableModuleWidget):
         import qt
 
         text = _(
-            "This module needs the folder LiverTumorClassifier beside it: add it too under Edit > Application Settings > Modules > "
-            "Additional module paths, and restart Slicer."
+            "This module needs the folder LiverTumorClassifier beside it: add it too under Edit > Application Settings "
+            "> Modules > Additional module paths, and restart Slicer."
         )
         label = qt.QLabel(text)
         label.wordWrap = True
@@ -180,22 +182,24 @@ class LiverSegmentationMobileUNetLogic(ScriptedLoadableModuleLogic):
         """Segment liver and tumor on a CT, measure the lesions and classify the slices.
 
         :param volumeNode: vtkMRMLScalarVolumeNode, a CT in HU.
-        :param outputSegmentation: vtkMRMLSegmentationNode to write to; its Liver and Lesion segments and its tables are replaced,
-          all else in it stays. A new one is made without it.
-        :param liverSegmentation: vtkMRMLSegmentationNode with a Liver segment, as it is now, that takes the place of the liver model.
-        :param allFrames: of a volume sequence, analyze every frame and not only the one shown; segmentation and tables then follow its
-          browser, and ``frameTable`` has the figures of all frames. Probability maps are not kept then.
-        :param wait: wait for the end while Slicer's event loop is served. False returns at once; in Slicer the nodes then appear
-          when the run is over, in plain Python when ``wait()`` is called on what is returned.
+        :param outputSegmentation: vtkMRMLSegmentationNode to write to; its Liver and Lesion segments and its tables are
+          replaced, all else in it stays. A new one is made without it.
+        :param liverSegmentation: vtkMRMLSegmentationNode with a Liver segment, as it is now, that takes the place of
+          the liver model.
+        :param allFrames: of a volume sequence, analyze every frame and not only the one shown; segmentation and tables
+          then follow its browser, and ``frameTable`` has the figures of all frames. Probability maps are not kept then.
+        :param wait: wait for the end while Slicer's event loop is served. False returns at once; in Slicer the nodes
+          then appear when the run is over, in plain Python when ``wait()`` is called on what is returned.
         :param progressCallback: called with (stage, fraction, message).
         :param finishedCallback: called with the run when it is over; its ``result()`` returns or raises.
-        :param options: ``liverModel``, ``tumorModel``, ``sliceModel`` (ids or folders of bundles), ``tumor``, ``slices``, ``roi``
-          (bool), ``roiMarginMm``, ``liverThreshold``, ``tumorThreshold``, ``sliceThreshold``, ``minLesionMl``, ``keepProbabilities``,
-          ``threads``; see
-          LiverTumorLib.records.options.RunOptions.
+        :param options: ``liverModel``, ``tumorModel``, ``sliceModel`` (ids or folders of bundles), ``tumor``,
+          ``slices``, ``roi`` (bool), ``roiMarginMm``, ``liverThreshold``, ``tumorThreshold``, ``sliceThreshold``,
+          ``minLesionMl``, ``keepProbabilities``, ``threads``; see LiverTumorLib.records.options.RunOptions.
         :return: LiverTumorLib.mrml.CaseNodes (``segmentationNode``, ``lesionTable``, ``summaryTable``, ``sliceTable``,
-          ``plotChart``, ``summary``), or a LiverTumorLib.mrml.CaseRun (``wait()``, ``cancel()``, ``result()``) where wait is False.
-        :raises LiverTumorLib.errors.LiverTumorError: the volume is not a CT, a model or package is missing, the run was stopped, ...
+          ``plotChart``, ``summary``), or a LiverTumorLib.mrml.CaseRun (``wait()``, ``cancel()``, ``result()``) where
+          wait is False.
+        :raises LiverTumorLib.errors.LiverTumorError: the volume is not a CT, a model or package is missing, the run was
+          stopped, ...
         """
         from LiverTumorLib.mrml import show_segmentation, start_run
 
@@ -224,7 +228,16 @@ class LiverSegmentationMobileUNetLogic(ScriptedLoadableModuleLogic):
         return measure_again(segmentationNode, volumeNode)
 
     def processFolder(
-        self, inputs, outputDir, *, nifti=False, picture=True, series=None, overwrite=False, progressCallback=None, **options
+        self,
+        inputs,
+        outputDir,
+        *,
+        nifti=False,
+        picture=True,
+        series=None,
+        overwrite=False,
+        progressCallback=None,
+        **options,
     ):
         """Segment many CTs without loading them into the scene; the same as ``livertumor segment INPUT... --out DIR``.
 
@@ -261,7 +274,8 @@ class LiverSegmentationMobileUNetTest(ScriptedLoadableModuleTest):
         slicer.mrmlScene.Clear()
 
     def test_phantomIsSegmented(self):
-        if not any(map(importlib.util.find_spec, ("ai_edge_litert", "onnxruntime"))):  # Slicer installs nothing while it is tested
+        # Slicer installs nothing while it is tested
+        if not any(map(importlib.util.find_spec, ("ai_edge_litert", "onnxruntime"))):
             self.skipTest("neither ai-edge-litert nor onnxruntime is installed in this Python")
         from LiverTumorLib.mrml import ct_to_node
         from LiverTumorLib.phantom import make_phantom

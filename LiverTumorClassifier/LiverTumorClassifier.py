@@ -27,16 +27,16 @@ class LiverTumorClassifier(ScriptedLoadableModule):
         self.parent.dependencies = []
         self.parent.contributors = ["LiverTumor developers"]
         self.parent.helpText = _(
-            "Gives every axial slice of an abdominal CT its calibrated probability of showing liver tumor (MobileNetV2), as a table "
-            "and a plot. Slices without liver get the probability 0. "
-            "For research; not a medical device. The Sample Data module has a digital phantom to try it on. Slicer's own sample "
-            "CTLiver (CC BY-SA 4.0) is a training case of LiTS, so it shows how the module works, not how good it is."
+            "Gives every axial slice of an abdominal CT its calibrated probability of showing liver tumor "
+            "(MobileNetV2), as a table and a plot. Slices without liver get the probability 0. For research; not a "
+            "medical device. The Sample Data module has a digital phantom to try it on. Slicer's own sample CTLiver "
+            "(CC BY-SA 4.0) is a training case of LiTS, so it shows how the module works, not how good it is."
         )
         self.parent.acknowledgementText = _(
             "Follows two papers: the two-stage Mobile U-Net for liver and liver tumor segmentation on LiTS17, and "
-            "'Quantization-Aware Pruned MobileNetV2 for Real-Time Liver Tumor Classification on CT Images' (Jaafaru et al.). "
-            "The networks were trained on a subset of LiTS17, the Liver Tumor Segmentation Benchmark (Bilic et al., Medical Image "
-            "Analysis 2023); their weights are for non-commercial research."
+            "'Quantization-Aware Pruned MobileNetV2 for Real-Time Liver Tumor Classification on CT Images' (Jaafaru et "
+            "al.). The networks were trained on a subset of LiTS17, the Liver Tumor Segmentation Benchmark (Bilic et "
+            "al., Medical Image Analysis 2023); their weights are for non-commercial research."
         )
 
 
@@ -45,7 +45,8 @@ class LiverTumorClassifierParameterNode:
     """What the user has chosen; saved with the scene.
 
     inputVolume: the CT to classify.
-    liverSegmentation: a segmentation with a Liver segment; slices without liver get the probability 0. The liver is looked for without.
+    liverSegmentation: a segmentation with a Liver segment; slices without liver get the probability 0. The liver is
+      looked for without.
     outputTable: the table to write to; a new one is made when none is chosen.
     sliceModel: id of a model bundle.
     sliceThreshold: probability from which a slice is suspicious; 0 takes the model's own.
@@ -123,18 +124,22 @@ class LiverTumorClassifierLogic(ScriptedLoadableModuleLogic):
         """Give every axial slice of a CT its probability of showing tumor.
 
         :param volumeNode: vtkMRMLScalarVolumeNode, a CT in HU.
-        :param liverSegmentation: vtkMRMLSegmentationNode with a Liver segment as it is now; slices without liver get the
-          probability 0. Without it the liver is looked for first, where the model is one of the liver region, as the shipped one is.
-        :param outputTable: vtkMRMLTableNode to write to, with the plot that belongs to it; new ones are made without it.
-        :param allFrames: of a volume sequence, score every frame and not only the one shown; table and plot then follow its browser.
-        :param wait: wait for the end while Slicer's event loop is served. False returns at once; in Slicer the nodes then appear
-          when the run is over, in plain Python when ``wait()`` is called on what is returned.
+        :param liverSegmentation: vtkMRMLSegmentationNode with a Liver segment as it is now; slices without liver get
+          the probability 0. Without it the liver is looked for first, where the model is one of the liver region, as
+          the shipped one is.
+        :param outputTable: vtkMRMLTableNode to write to, with the plot that belongs to it; new ones are made without
+          it.
+        :param allFrames: of a volume sequence, score every frame and not only the one shown; table and plot then follow
+          its browser.
+        :param wait: wait for the end while Slicer's event loop is served. False returns at once; in Slicer the nodes
+          then appear when the run is over, in plain Python when ``wait()`` is called on what is returned.
         :param progressCallback: called with (stage, fraction, message).
         :param finishedCallback: called with the run when it is over; its ``result()`` returns or raises.
         :param options: ``sliceModel`` (id or folder of a bundle), ``sliceThreshold``, ``threads``.
-        :return: LiverTumorLib.mrml.CaseNodes (``sliceTable``, ``plotChart``, ``summary``), or a LiverTumorLib.mrml.CaseRun
-          (``wait()``, ``cancel()``, ``result()``) where wait is False.
-        :raises LiverTumorLib.errors.LiverTumorError: the volume is not a CT, a model or package is missing, the run was stopped, ...
+        :return: LiverTumorLib.mrml.CaseNodes (``sliceTable``, ``plotChart``, ``summary``), or a
+          LiverTumorLib.mrml.CaseRun (``wait()``, ``cancel()``, ``result()``) where wait is False.
+        :raises LiverTumorLib.errors.LiverTumorError: the volume is not a CT, a model or package is missing, the run was
+          stopped, ...
         """
         from LiverTumorLib.mrml import show_slices, start_run
 
@@ -153,13 +158,16 @@ class LiverTumorClassifierLogic(ScriptedLoadableModuleLogic):
             wait=wait,
         )
 
-    def mapEvidence(self, volumeNode, liverSegmentation=None, *, wait=True, progressCallback=None, finishedCallback=None, **options):
+    def mapEvidence(
+        self, volumeNode, liverSegmentation=None, *, wait=True, progressCallback=None, finishedCallback=None, **options
+    ):
         """Show where the network sees tumor, in every axial slice, as a colored overlay on the CT.
 
         :param volumeNode: vtkMRMLScalarVolumeNode, a CT in HU.
         :param liverSegmentation, wait, progressCallback, finishedCallback, options: as in :py:meth:`process`.
-        :return: LiverTumorLib.mrml.CaseNodes (``evidenceVolume``, in percent on the CT's grid), or a LiverTumorLib.mrml.CaseRun
-          where wait is False. ``LiverTumorLib.mrml.remove_evidence(volumeNode)`` takes the overlay away.
+        :return: LiverTumorLib.mrml.CaseNodes (``evidenceVolume``, in percent on the CT's grid), or a
+          LiverTumorLib.mrml.CaseRun where wait is False. ``LiverTumorLib.mrml.remove_evidence(volumeNode)`` takes the
+          overlay away.
         :raises LiverTumorLib.errors.LiverTumorError: as in :py:meth:`process`, or the model gives no such map.
         """
         from LiverTumorLib.mrml import show_evidence, start_run
@@ -174,8 +182,11 @@ class LiverTumorClassifierLogic(ScriptedLoadableModuleLogic):
             wait=wait,
         )
 
-    def processFolder(self, inputs, outputDir, *, picture=True, series=None, overwrite=False, progressCallback=None, **options):
-        """Classify many CTs without loading them into the scene; the same as ``livertumor classify INPUT... --out DIR``.
+    def processFolder(
+        self, inputs, outputDir, *, picture=True, series=None, overwrite=False, progressCallback=None, **options
+    ):
+        """Classify many CTs without loading them into the scene; the same as ``livertumor classify INPUT... --out
+        DIR``.
 
         :param inputs: a file, folder or pattern, or a list of them.
         :param outputDir: each case gets a folder in it; cases that are done are not done again.
@@ -208,7 +219,8 @@ class LiverTumorClassifierTest(ScriptedLoadableModuleTest):
         slicer.mrmlScene.Clear()
 
     def test_phantomIsClassified(self):
-        if not any(map(importlib.util.find_spec, ("ai_edge_litert", "onnxruntime"))):  # Slicer installs nothing while it is tested
+        # Slicer installs nothing while it is tested
+        if not any(map(importlib.util.find_spec, ("ai_edge_litert", "onnxruntime"))):
             self.skipTest("neither ai-edge-litert nor onnxruntime is installed in this Python")
         from LiverTumorLib.mrml import ct_to_node, labels_to_segmentation
         from LiverTumorLib.phantom import make_phantom

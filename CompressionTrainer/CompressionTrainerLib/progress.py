@@ -23,7 +23,8 @@ def _epoch_line(message: str, figures: dict[str, float]) -> str:
 
 
 class Console:
-    """A line on stderr that tells how far the work is and how long it will take, and a line on stdout for each epoch."""
+    """A line on stderr that tells how far the work is and how long it will take, and a line on stdout for each
+    epoch."""
 
     def __init__(self) -> None:
         self._display = Display()
@@ -43,7 +44,8 @@ class Console:
 
 
 class Events:
-    """Events of the job protocol on stdout, progress with the key "metrics" where an epoch has ended; a closed stdin stops the work.
+    """Events of the job protocol on stdout, progress with the key "metrics" where an epoch has ended; a closed stdin
+    stops the work.
 
     The line of each epoch goes to stderr, which is the log of who listens.
     """
@@ -58,7 +60,13 @@ class Events:
         remaining = self._remaining.update(time.monotonic(), fraction)
         if figures:
             print(_epoch_line(message, figures), file=sys.stderr, flush=True)
-        event = {"event": "progress", "stage": stage, "fraction": fraction, "message": message, "remaining_s": remaining}
+        event = {
+            "event": "progress",
+            "stage": stage,
+            "fraction": fraction,
+            "message": message,
+            "remaining_s": remaining,
+        }
         self.send(event | ({"metrics": figures} if figures else {}))
 
     def send(self, event: dict) -> None:

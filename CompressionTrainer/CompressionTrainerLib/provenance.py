@@ -34,11 +34,13 @@ def provenance(command: str, models: list[dict]) -> dict:
 
 def commit() -> str:
     """The commit of this code; "" where it is not a checkout, as after an installation, or there is no git."""
-    return _git("rev-parse", "HEAD") if (CHECKOUT / ".git").exists() else ""  # an environment may lie in somebody's checkout
+    # an environment may lie in somebody's checkout
+    return _git("rev-parse", "HEAD") if (CHECKOUT / ".git").exists() else ""
 
 
 def code_of(record: Mapping, digits: int | None = None) -> str:
-    """Which code made a record of a run or a measurement: its commit (the first `digits` of it), or the package's version."""
+    """Which code made a record of a run or a measurement: its commit (the first `digits` of it), or the package's
+    version."""
     known = record.get("commit")
     if known and known != "unknown":
         return f"commit {known[:digits]}"
@@ -53,7 +55,9 @@ def append_log(path: Path, record: dict) -> None:
         with open(path, "a", encoding="utf-8") as file:
             file.write(json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n")
     except OSError as error:
-        raise OutputError(f"The evaluation cannot be logged in {path}: {error.strerror}; choose another file with --log.") from error
+        raise OutputError(
+            f"The evaluation cannot be logged in {path}: {error.strerror}; choose another file with --log."
+        ) from error
 
 
 def _git(*arguments: str) -> str:

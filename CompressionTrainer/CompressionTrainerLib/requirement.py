@@ -10,7 +10,8 @@ PACKAGES = ("tensorflow", "tf_keras", "tensorflow_model_optimization")
 
 
 def need_trainer_packages(*more: str) -> None:
-    """Raises RequirementError, saying what to install, where a package (of PACKAGES, or one `more`) is missing; loads none of them."""
+    """Raises RequirementError, saying what to install, where a package (of PACKAGES, or one `more`) is missing; loads
+    none of them."""
     needed = (*PACKAGES, *more)
     missing = [package for package in needed if find_spec(package) is None]
     if missing:

@@ -1,4 +1,5 @@
-"""A stage's settings are the fields of a dataclass: its command line, its section in a configuration and its record are read off them."""
+"""A stage's settings are the fields of a dataclass: its command line, its section in a configuration and its record are
+read off them."""
 
 from __future__ import annotations
 
@@ -15,7 +16,13 @@ from LiverTumorLib.errors import UsageError
 from LiverTumorLib.suggestion import did_you_mean
 
 T = TypeVar("T")
-_KIND_NAMES = {float: "a number", int: "a whole number", str: "a text", bool: "true or false", Path: "the name of a file"}
+_KIND_NAMES = {
+    float: "a number",
+    int: "a whole number",
+    str: "a text",
+    bool: "true or false",
+    Path: "the name of a file",
+}
 _METADATA = "option"
 
 
@@ -77,7 +84,9 @@ def add_settings(parser: argparse.ArgumentParser, kind: type) -> None:
         else:
             given |= {"type": _parser_of(inner, told), "metavar": told.metavar, "choices": told.choices or None}
         if several:
-            given |= {"nargs": "+", "action": "append", "default": list(each.default)} if several == 2 else {"nargs": "+"}
+            given |= (
+                {"nargs": "+", "action": "append", "default": list(each.default)} if several == 2 else {"nargs": "+"}
+            )
         groups[told.group].add_argument(_flag(each.name), **given)
 
 
@@ -91,10 +100,12 @@ def settings_from(kind: type[T], arguments: argparse.Namespace) -> T:
 
 
 def read_settings(path: Path, stage: str, kind: type, values: object) -> dict[str, Any]:
-    """What one section of a configuration file gives, by field and as the fields want it; files are found relative to its folder.
+    """What one section of a configuration file gives, by field and as the fields want it; files are found relative to
+    its folder.
 
     Raises:
-        UsageError: it is not a section, has an unknown key (the nearest known one is named) or a value that does not fit.
+        UsageError: it is not a section, has an unknown key (the nearest known one is named) or a value that does not
+        fit.
     """
     if not isinstance(values, dict):
         raise UsageError(f"{path}: {stage!r} is a section; write [{stage}] and its settings below.")
@@ -115,7 +126,8 @@ def read_settings(path: Path, stage: str, kind: type, values: object) -> dict[st
 
 
 def as_words(kind: type, given: Mapping[str, Any]) -> list[str]:
-    """Settings, and other options beside them, as a command line has them; a switch that is at its default is left out."""
+    """Settings, and other options beside them, as a command line has them; a switch that is at its default is left
+    out."""
     defaults = {each.name: each.default for each in dataclasses.fields(kind)}
     line: list[str] = []
     for name, value in given.items():
@@ -133,7 +145,11 @@ def as_words(kind: type, given: Mapping[str, Any]) -> list[str]:
 
 def changed(settings: Any) -> dict[str, Any]:
     """The fields that are not at their default."""
-    return {each.name: value for each in dataclasses.fields(settings) if (value := getattr(settings, each.name)) != each.default}
+    return {
+        each.name: value
+        for each in dataclasses.fields(settings)
+        if (value := getattr(settings, each.name)) != each.default
+    }
 
 
 def _fields(kind: type) -> list[tuple[dataclasses.Field, type, int]]:
@@ -151,7 +167,9 @@ def _fields(kind: type) -> list[tuple[dataclasses.Field, type, int]]:
 def _read(value: object, inner: type, depth: int, told: Option, folder: Path) -> Any:
     """A value of a configuration file as its field wants it; raises ValueError with what it must be."""
     if depth:
-        return tuple(_read(each, inner, depth - 1, told, folder) for each in (value if isinstance(value, list) else [value]))
+        return tuple(
+            _read(each, inner, depth - 1, told, folder) for each in (value if isinstance(value, list) else [value])
+        )
     if inner is str and isinstance(value, int) and not isinstance(value, bool):
         value = str(value)  # ids are often numbers
     wanted = {float: (int, float), Path: str}.get(inner, inner)

@@ -19,9 +19,9 @@ GRACE_S = 1.0
 def stops_promptly() -> Iterator[None]:
     """Within the block a stop from outside ends the process in little more than GRACE_S, whatever is going on.
 
-    Python handles a signal only when the main thread is back from TensorFlow's step, which may take many seconds. So another
-    thread is told of it too, and ends the process where the main thread has not left the block in time. That is safe where
-    files are written whole or not at all (`LiverTumorLib.atomic`): what stays is what was complete.
+    Python handles a signal only when the main thread is back from TensorFlow's step, which may take many seconds. So
+    another thread is told of it too, and ends the process where the main thread has not left the block in time. That is
+    safe where files are written whole or not at all (`LiverTumorLib.atomic`): what stays is what was complete.
     """
     listener, teller = socket.socketpair()
     teller.setblocking(False)
@@ -56,8 +56,8 @@ def stops_promptly() -> Iterator[None]:
 def stops_at_once() -> Iterator[None]:
     """Within the block a stop from outside ends the process there and then, without a word.
 
-    For calls that keep Python's lock for long, as TensorFlow's converter does, so that no other thread can act, and only
-    where nothing is being written.
+    For calls that keep Python's lock for long, as TensorFlow's converter does, so that no other thread can act, and
+    only where nothing is being written.
     """
     before = {}
     with contextlib.suppress(ValueError):  # only the main thread hears signals

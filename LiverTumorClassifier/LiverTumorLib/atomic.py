@@ -14,13 +14,16 @@ from .errors import OutputError
 
 @contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; it takes the place of `path` when the block ends well, and is removed otherwise.
+    """Yield a temporary path beside `path`; it takes the place of `path` when the block ends well, and is removed
+    otherwise.
 
-    Missing folders are made. The temporary name keeps the ending (`.nii.gz`, `.seg.nrrd`), since writers choose the format by it.
-    An existing `path` stays as it was until the new file is complete; whether it may be replaced is the caller's decision.
+    Missing folders are made. The temporary name keeps the ending (`.nii.gz`, `.seg.nrrd`), since writers choose the
+    format by it. An existing `path` stays as it was until the new file is complete; whether it may be replaced is the
+    caller's decision.
 
     Raises:
-        OutputError: the file cannot be written (permission, no space, name taken by a folder, ...); also for OSErrors of the block.
+        OutputError: the file cannot be written (permission, no space, name taken by a folder, ...); also for OSErrors
+        of the block.
     """
     path = Path(path)
     temporary = path.with_name(f".{secrets.token_hex(6)}{''.join(path.suffixes[-2:])}")
@@ -41,7 +44,8 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
 
 
 def printable(path: str | Path) -> str:
-    """A path as text that can be written; what is not UTF-8 in it (a name from an old archive) is shown as a question mark."""
+    """A path as text that can be written; what is not UTF-8 in it (a name from an old archive) is shown as a question
+    mark."""
     return os.fsencode(path).decode("utf-8", "replace")
 
 

@@ -24,4 +24,6 @@ def _renamed(content: Any) -> Any:
         return [_renamed(item) for item in content]
     if not isinstance(content, dict):
         return content
-    return {key if (new := RENAMED.get(key, key)) in content else new: _renamed(value) for key, value in content.items()}
+    return {
+        key if (new := RENAMED.get(key, key)) in content else new: _renamed(value) for key, value in content.items()
+    }

@@ -9,7 +9,8 @@ _MANY = 20
 
 
 def did_you_mean(name: str, known: Iterable[str], otherwise: str) -> str:
-    """The end of a sentence about an unknown name: the nearest known one or, where none is near, all of them after `otherwise`."""
+    """The end of a sentence about an unknown name: the nearest known one or, where none is near, all of them after
+    `otherwise`."""
     names = [each for each in known if each]
     near = difflib.get_close_matches(name, names, 1)
     if near:

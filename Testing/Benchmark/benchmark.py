@@ -1,8 +1,10 @@
-"""Speed and memory of the analysis on this machine, side by side with a peer: python Testing/Benchmark/benchmark.py --out DIR
+"""Speed and memory of the analysis on this machine, side by side with a peer: python Testing/Benchmark/benchmark.py
+--out DIR
 
-Measures a whole run (`segment`: both stages and the classifier, through the job protocol) on a phantom CT, and each network alone.
-The peer is the same code and the same models with LiteRT's XNNPACK switched off. Engines take turns within each round, so that
-whatever else the machine does meets all of them. Prints tables; writes benchmark.json and benchmark.csv. Asserts nothing about time.
+Measures a whole run (`segment`: both stages and the classifier, through the job protocol) on a phantom CT, and each
+network alone. The peer is the same code and the same models with LiteRT's XNNPACK switched off. Engines take turns
+within each round, so that whatever else the machine does meets all of them. Prints tables; writes benchmark.json and
+benchmark.csv. Asserts nothing about time.
 """
 
 from __future__ import annotations
@@ -15,7 +17,10 @@ from pathlib import Path
 from statistics import median
 
 HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), *(str(HERE.parents[1] / module) for module in ("LiverTumorClassifier", "CompressionTrainer"))]
+sys.path[:0] = [
+    str(HERE),
+    *(str(HERE.parents[1] / module) for module in ("LiverTumorClassifier", "CompressionTrainer")),
+]
 
 import networks  # noqa: E402
 import numpy as np  # noqa: E402
@@ -36,18 +41,42 @@ SCANS = {
     "from memory": (".npz", networks.OURS),
     "from memory, peer": (".npz", networks.PEER),
 }
-FIGURES = {"wall_s": "s", "read_s": "s", "run_s": "s", "tree_peak_mb": "MB", "process_peak_mb": "MB", "liver_voxels": ""}
+FIGURES = {
+    "wall_s": "s",
+    "read_s": "s",
+    "run_s": "s",
+    "tree_peak_mb": "MB",
+    "process_peak_mb": "MB",
+    "liver_voxels": "",
+}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0].split(":")[0] + ".")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for benchmark.json, benchmark.csv and the phantom")
-    parser.add_argument("--rounds", type=int, default=3, metavar="N", help="repetitions of everything (default: %(default)s)")
     parser.add_argument(
-        "--shape", type=int, nargs=3, default=(129, 512, 512), metavar=("K", "J", "I"), help="phantom (default: 129 512 512)"
+        "--out",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="folder for benchmark.json, benchmark.csv and the phantom",
     )
-    parser.add_argument("--slices", type=int, default=32, metavar="N", help="slices a network sees per round (default: %(default)s)")
-    parser.add_argument("--threads", type=int, nargs="+", default=(1, 2), metavar="N", help="for the networks alone (default: 1 2)")
+    parser.add_argument(
+        "--rounds", type=int, default=3, metavar="N", help="repetitions of everything (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--shape",
+        type=int,
+        nargs=3,
+        default=(129, 512, 512),
+        metavar=("K", "J", "I"),
+        help="phantom (default: 129 512 512)",
+    )
+    parser.add_argument(
+        "--slices", type=int, default=32, metavar="N", help="slices a network sees per round (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--threads", type=int, nargs="+", default=(1, 2), metavar="N", help="for the networks alone (default: 1 2)"
+    )
     arguments = parser.parse_args()
 
     bundles = {task: get_bundle(getattr(RunOptions(), f"{task}_model")) for task in ("liver", "tumor", "slice")}
@@ -55,7 +84,8 @@ def main() -> None:
     about = describe_machine() | {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "models": [bundle.describe() for bundle in bundles.values()],
-        "settings": {name: value for name, value in vars(arguments).items() if name != "out"} | {"scan_threads": available_threads()},
+        "settings": {name: value for name, value in vars(arguments).items() if name != "out"}
+        | {"scan_threads": available_threads()},
     }
     print("\n".join(f"{name}: {value}" for name, value in about.items()), flush=True)
     rows = scan_rows(ct, arguments.rounds) + network_rows(bundles, arguments)
@@ -87,9 +117,14 @@ def scan_rows(ct: Path, rounds: int) -> list[dict]:
     rows = []
     for name, runs in samples.items():
         rows += [row(f"scan {name}", key, unit, [run[key] for run in runs]) for key, unit in FIGURES.items()]
-        rows += [row(f"scan {name}", f"stage {key}", "s", [run["stages"][key] for run in runs]) for key in runs[0]["stages"]]
+        rows += [
+            row(f"scan {name}", f"stage {key}", "s", [run["stages"][key] for run in runs]) for key in runs[0]["stages"]
+        ]
     ours, peer = (samples[name] for name in ("from memory", "from memory, peer"))
-    return [*rows, row("scan", "run_s, ours / peer", "", [a["run_s"] / b["run_s"] for a, b in zip(ours, peer, strict=True)])]
+    return [
+        *rows,
+        row("scan", "run_s, ours / peer", "", [a["run_s"] / b["run_s"] for a, b in zip(ours, peer, strict=True)]),
+    ]
 
 
 def network_rows(bundles: dict[str, Bundle], arguments: argparse.Namespace) -> list[dict]:
@@ -102,7 +137,10 @@ def network_rows(bundles: dict[str, Bundle], arguments: argparse.Namespace) -> l
             name = f"network {task}, {threads} threads"
             rows += [row(name, f"{engine} per slice", "ms", values) for engine, values in times.items()]
             ratios = [a / b for a, b in zip(times[networks.OURS], times[networks.PEER], strict=True)]
-            rows += [row(name, "ours / peer", "", ratios), row(name, "largest difference of an output", "", [difference])]
+            rows += [
+                row(name, "ours / peer", "", ratios),
+                row(name, "largest difference of an output", "", [difference]),
+            ]
     return rows
 
 

@@ -18,8 +18,9 @@ def measure_tree(command: list[str]) -> dict:
     """Run a Python program to its end.
 
     Returns:
-        "output" (its stdout); "wall_s"; "tree_peak_mb", the largest sum of resident memory over the program and all its children (pages
-        that they share count for each); "process_peak_mb", the peak of the largest of them. Memory is NaN without /proc.
+        "output" (its stdout); "wall_s"; "tree_peak_mb", the largest sum of resident memory over the program and all its
+        children (pages that they share count for each); "process_peak_mb", the peak of the largest of them. Memory is
+        NaN without /proc.
 
     Raises:
         RuntimeError: it failed; the message is what it wrote to stderr.
@@ -43,7 +44,8 @@ def measure_tree(command: list[str]) -> dict:
 
 
 def _tree_kb(root: int) -> tuple[int, int]:
-    """Memory of a process and its descendants in kB: the sum of what is resident now, and the highest peak of any; 0 without /proc."""
+    """Memory of a process and its descendants in kB: the sum of what is resident now, and the highest peak of any; 0
+    without /proc."""
     parents, memory = {}, {}
     for folder in Path("/proc").glob("[0-9]*"):
         try:

@@ -1,16 +1,18 @@
 """What a user of the two panels waits for, on this machine: python Testing/Benchmark/panel.py --out DIR
 
-Opens the panels in real Qt (off-screen) over Slicer's own MRML, with real clicks and the real worker, on phantoms. Measures, once a round:
+Opens the panels in real Qt (off-screen) over Slicer's own MRML, with real clicks and the real worker, on phantoms.
+Measures, once a round:
 
 - from opening the panel on the phantom to results on screen, after two clicks;
-- on a scan of 512 x 512 x 300: the longest time that the event loop stands still while the child runs, by a timer of the window's own
-  process; and, one by one, what does block the window: handing the volume over, taking the results in, making surfaces. The peers of the
-  first two are the ways of other extensions: the volume saved as .nii by its storage node, a label volume imported into a segmentation;
+- on a scan of 512 x 512 x 300: the longest time that the event loop stands still while the child runs, by a timer of
+  the window's own process; and, one by one, what does block the window: handing the volume over, taking the results in,
+  making surfaces. The peers of the first two are the ways of other extensions: the volume saved as .nii by its storage
+  node, a label volume imported into a segmentation;
 - live mode: slices a second while scrolling, from the slice view's event to the text;
 - cancel at random moments: what is left of processes, temporary files and nodes (all 0).
 
-Needs the packages of the tests; Testing/Benchmark/run_panel.sh starts it with them. Prints a table; writes panel.json and panel.csv.
-Asserts nothing about time.
+Needs the packages of the tests; Testing/Benchmark/run_panel.sh starts it with them. Prints a table; writes panel.json
+and panel.csv. Asserts nothing about time.
 """
 
 from __future__ import annotations
@@ -25,7 +27,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), *(str(HERE.parent / part) for part in ("Python", "../LiverTumorClassifier", "../LiverSegmentationMobileUNet"))]
+sys.path[:0] = [
+    str(HERE),
+    *(str(HERE.parent / part) for part in ("Python", "../LiverTumorClassifier", "../LiverSegmentationMobileUNet")),
+]
 
 import numpy as np  # noqa: E402
 from benchmark import phantom, print_table, row  # noqa: E402
@@ -47,19 +52,32 @@ Figures = dict[tuple[str, str], float]  # by name and unit
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0].split(":")[0] + ".")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for panel.json, panel.csv and the phantoms")
-    parser.add_argument("--rounds", type=int, default=3, metavar="N", help="repetitions of everything (default: %(default)s)")
-    parser.add_argument("--cancels", type=int, default=10, metavar="N", help="random moments of a cancel (default: %(default)s)")
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="folder for panel.json, panel.csv and the phantoms"
+    )
+    parser.add_argument(
+        "--rounds", type=int, default=3, metavar="N", help="repetitions of everything (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--cancels", type=int, default=10, metavar="N", help="random moments of a cancel (default: %(default)s)"
+    )
     for name, shape in (("phantom", (129, 512, 512)), ("large", (300, 512, 512))):
         text = f"shape of the {name} scan (default: {' '.join(map(str, shape))})"
         parser.add_argument(f"--{name}", type=int, nargs=3, default=shape, metavar=("K", "J", "I"), help=text)
     arguments = parser.parse_args()
     usual, large = (load(arguments.out, tuple(shape)) for shape in (arguments.phantom, arguments.large))
-    about = describe_machine() | {"started": datetime.now(UTC).isoformat(timespec="seconds"), "shapes": [usual.shape, large.shape]}
+    about = describe_machine() | {
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "shapes": [usual.shape, large.shape],
+    }
     print("\n".join(f"{name}: {value}" for name, value in about.items()), flush=True)
     samples: dict[tuple[str, str, str], list[float]] = {}
     for number in range(arguments.rounds):
-        parts = {"phantom": (open_to_results, usual), "large scan": (large_scan, large), "live mode": (live_mode, usual)}
+        parts = {
+            "phantom": (open_to_results, usual),
+            "large scan": (large_scan, large),
+            "live mode": (live_mode, usual),
+        }
         for what, (measure, volume) in parts.items():
             print(f"{what}, round {number + 1} of {arguments.rounds}", file=sys.stderr, flush=True)
             for (name, unit), value in measure(volume).items():
@@ -125,7 +143,10 @@ def large_scan(volume: CTVolume) -> Figures:
         with tempfile.TemporaryDirectory() as folder:
             saving = seconds(lambda: save(ct, Path(folder) / "ct.nii"))
         importing = seconds(lambda: import_labels(labels.astype(np.uint8), ct))
-    return figures | {("handing over, ours / peer", ""): handing_over / saving, ("taking in, ours / peer", ""): taking_in / importing}
+    return figures | {
+        ("handing over, ours / peer", ""): handing_over / saving,
+        ("taking in, ours / peer", ""): taking_in / importing,
+    }
 
 
 def save(ct, path: Path) -> None:
@@ -152,11 +173,14 @@ def import_labels(labels: np.ndarray, ct) -> None:
 
 
 def live_mode(volume: CTVolume) -> Figures:
-    """Through all slices, each as soon as the one before is shown, with the liver found by the worker where the model asks for it."""
+    """Through all slices, each as soon as the one before is shown, with the liver found by the worker where the model
+    asks for it."""
     with application.running() as app:
         ct_to_node(volume, slicer.mrmlScene)
         panel = application.open_module(CLASSIFIER).panel
-        preparing = seconds(lambda: (click(panel.ui.liveButton), spin(lambda: panel.live.latency_s is not None, PATIENCE_S)))
+        preparing = seconds(
+            lambda: (click(panel.ui.liveButton), spin(lambda: panel.live.latency_s is not None, PATIENCE_S))
+        )
         view = app.layoutManager().sliceWidget("Red").mrmlSliceNode()
         latencies = []
         begin = time.perf_counter()

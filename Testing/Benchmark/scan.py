@@ -1,4 +1,5 @@
-"""One whole run as a program of its own, so that its time and memory are its own: scan.py CT ENGINE. Prints figures as JSON."""
+"""One whole run as a program of its own, so that its time and memory are its own: scan.py CT ENGINE. Prints figures as
+JSON."""
 
 from __future__ import annotations
 
@@ -30,10 +31,16 @@ def main(path: Path, engine: str) -> None:
     else:
         volume = read_ct(path)
     read = time.perf_counter()
-    output = start_job("segment", volume, RunOptions(), entry="scan:segment_with_peer" if engine == networks.PEER else None).wait()
+    output = start_job(
+        "segment", volume, RunOptions(), entry="scan:segment_with_peer" if engine == networks.PEER else None
+    ).wait()
     end = time.perf_counter()
     liver = int(np.count_nonzero(output.labels))
-    print(json.dumps({"read_s": read - begin, "run_s": end - read, "stages": output.result.seconds, "liver_voxels": liver}))
+    print(
+        json.dumps(
+            {"read_s": read - begin, "run_s": end - read, "stages": output.result.seconds, "liver_voxels": liver}
+        )
+    )
 
 
 if __name__ == "__main__":

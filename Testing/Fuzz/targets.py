@@ -1,4 +1,5 @@
-"""What is fuzzed: small valid files, how they are changed, and what takes them. A target may raise LiverTumorError and nothing else."""
+"""What is fuzzed: small valid files, how they are changed, and what takes them. A target may raise LiverTumorError and
+nothing else."""
 
 from __future__ import annotations
 
@@ -97,7 +98,9 @@ def _read_labels(path: Path) -> object:
     return read_labels(path)
 
 
-def _checked(array: Callable[[], np.ndarray], read: Callable[[Path], object], voxels: Callable) -> Callable[[Path], None]:
+def _checked(
+    array: Callable[[], np.ndarray], read: Callable[[Path], object], voxels: Callable
+) -> Callable[[Path], None]:
     """Of a packed file with a checksum: what is read is what was written."""
 
     def take(path: Path) -> None:
@@ -187,7 +190,9 @@ def _take_events(path: Path) -> None:
 
     state = JobState()
     state.feed(path.read_bytes())
-    f"{state.fraction:.1f} {state.stage} {state.message} {state.result_folder} {state.error} {state.file}".encode("utf-8", "replace")
+    f"{state.fraction:.1f} {state.stage} {state.message} {state.result_folder} {state.error} {state.file}".encode(
+        "utf-8", "replace"
+    )
 
 
 def _mutate_lines(content: bytes, random: Random) -> bytes:
@@ -339,14 +344,26 @@ TARGETS = {
         Target("nifti", _written_by("a.nii", _ct), _read_ct),
         Target("nifti-gz", _written_by("a.nii.gz", _ct), _checked(_ct, _read_ct, _volume)),
         Target("nrrd", _written_by("a.nrrd", _ct), _read_ct),
-        Target("nrrd-gzip", _written_by("a.nrrd", _ct, packed=True), _checked(_ct, _read_ct, _volume), _after_header(b"\n\n")),
+        Target(
+            "nrrd-gzip",
+            _written_by("a.nrrd", _ct, packed=True),
+            _checked(_ct, _read_ct, _volume),
+            _after_header(b"\n\n"),
+        ),
         Target("metaimage", _written_by("a.mha", _ct), _read_ct),
         Target("metaimage-header", _written_by("a.mhd", _ct), _read_ct),
-        Target("metaimage-zlib", _written_by("a.mha", _ct, packed=True), _checked(_ct, _read_ct, _volume), _after_header(b"LOCAL\n")),
+        Target(
+            "metaimage-zlib",
+            _written_by("a.mha", _ct, packed=True),
+            _checked(_ct, _read_ct, _volume),
+            _after_header(b"LOCAL\n"),
+        ),
         Target("dicom", _series(), lambda path: _read_ct(path.parent)),
         Target("dicom-rle", _series("1.2.840.10008.1.2.5"), lambda path: _read_ct(path.parent)),
         Target("mask-nifti", _written_by("a.nii", _labels), _read_labels),
-        Target("mask-nifti-gz", _written_by("a.nii.gz", _labels), _checked(_labels, _read_labels, lambda found: found[0])),
+        Target(
+            "mask-nifti-gz", _written_by("a.nii.gz", _labels), _checked(_labels, _read_labels, lambda found: found[0])
+        ),
         Target("mask-nrrd", _written_by("a.seg.nrrd", _labels, packed=True), _read_labels),
         Target(
             "mask-nrrd-gzip",

@@ -2,12 +2,13 @@
 
     python Testing/Packaging/make_extension_archive.py --out dist
 
-writes one archive each for Linux, Windows and macOS. What lies in them is what CMake would install (the lists of the CMakeLists.txt
-files, nothing else), at the places and under the names that Slicer's SlicerExtensionCPack.cmake gives, so that Slicer takes them for
-archives of its own build system. CPack would add byte code (.pyc); Python makes that itself. The same commit gives the same bytes.
+writes one archive each for Linux, Windows and macOS. What lies in them is what CMake would install (the lists of the
+CMakeLists.txt files, nothing else), at the places and under the names that Slicer's SlicerExtensionCPack.cmake gives,
+so that Slicer takes them for archives of its own build system. CPack would add byte code (.pyc); Python makes that
+itself. The same commit gives the same bytes.
 
-One archive for Linux and one for Windows serve a whole minor version of Slicer (5.12.0, 5.12.1, ...). On macOS the place inside the
-archive carries Slicer's revision, so each release there needs its own: --release.
+One archive for Linux and one for Windows serve a whole minor version of Slicer (5.12.0, 5.12.1, ...). On macOS the
+place inside the archive carries Slicer's revision, so each release there needs its own: --release.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ from pathlib import Path
 
 from read_extension import ROOT, Extension, catalog_entry, read_extension
 
-# Slicer's revision is the number of commits of a release's tag plus an offset, see Slicer_WC_COMMIT_COUNT_OFFSET in its CMakeLists.txt.
+# Slicer's revision is the number of commits of a release's tag plus an offset, see Slicer_WC_COMMIT_COUNT_OFFSET in its
+# CMakeLists.txt.
 REVISIONS = {"5.12.0": 34621, "5.12.1": 34624, "5.12.2": 34625, "5.12.3": 34627}
 SYSTEMS = {"linux": ".tar.gz", "win": ".zip", "macosx": ".tar.gz"}
 
@@ -42,7 +44,10 @@ def read_commit(root: Path = ROOT) -> Commit:
     """The checked-out commit. Raises RuntimeError where there is none."""
     try:
         shown = subprocess.run(
-            ["git", "-C", str(root), "show", "-s", "--abbrev=7", "--format=%h %ct"], capture_output=True, text=True, check=True
+            ["git", "-C", str(root), "show", "-s", "--abbrev=7", "--format=%h %ct"],
+            capture_output=True,
+            text=True,
+            check=True,
         )
     except (OSError, subprocess.CalledProcessError) as error:
         raise RuntimeError(f"{root} is not a git checkout; the archive carries the commit it was made from.") from error
@@ -76,7 +81,10 @@ def archive_files(extension: Extension, commit: Commit, release: str, revision: 
     """All files of the archive, by their path inside its one folder."""
     minor = ".".join(release.split(".")[:2])
     top = f"Slicer.app/Contents/Extensions-{revision}/{extension.name}/" if system == "macosx" else ""
-    files = {f"{top}lib/Slicer-{minor}/qt-scripted-modules/{place}": path.read_bytes() for place, path in extension.files.items()}
+    files = {
+        f"{top}lib/Slicer-{minor}/qt-scripted-modules/{place}": path.read_bytes()
+        for place, path in extension.files.items()
+    }
     files[f"{top}share/Slicer-{minor}/{extension.name}.s4ext"] = description(extension, commit).encode()
     return dict(sorted(files.items()))
 
@@ -90,7 +98,9 @@ def write_archive(out: Path, extension: Extension, commit: Commit, release: str,
         system: a key of SYSTEMS.
     """
     name = archive_name(extension, commit, revision, system)
-    files = {f"{name}/{path}": data for path, data in archive_files(extension, commit, release, revision, system).items()}
+    files = {
+        f"{name}/{path}": data for path, data in archive_files(extension, commit, release, revision, system).items()
+    }
     data = (_zip if SYSTEMS[system] == ".zip" else _tar_gz)(files, commit.time)
     out.mkdir(parents=True, exist_ok=True)
     path = out / (name + SYSTEMS[system])
@@ -122,16 +132,24 @@ def _zip(files: dict[str, bytes], seconds: int) -> bytes:
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--out", type=Path, default=Path("dist"), metavar="DIR", help="folder for the archives (default: dist)")
+    parser.add_argument(
+        "--out", type=Path, default=Path("dist"), metavar="DIR", help="folder for the archives (default: dist)"
+    )
     parser.add_argument("--release", default="5.12.3", metavar="X.Y.Z", help="release of Slicer (default: 5.12.3)")
     parser.add_argument(
-        "--revision", type=int, help="revision of that release, which its About dialog tells; known for " + ", ".join(REVISIONS)
+        "--revision",
+        type=int,
+        help="revision of that release, which its About dialog tells; known for " + ", ".join(REVISIONS),
     )
-    parser.add_argument("--os", nargs="+", choices=SYSTEMS, default=list(SYSTEMS), help="for which systems (default: all)")
+    parser.add_argument(
+        "--os", nargs="+", choices=SYSTEMS, default=list(SYSTEMS), help="for which systems (default: all)"
+    )
     options = parser.parse_args(arguments)
     revision = options.revision or REVISIONS.get(options.release)
     if revision is None:
-        parser.error(f"the revision of Slicer {options.release} is not known here; say it with --revision (Slicer: Help > About)")
+        parser.error(
+            f"the revision of Slicer {options.release} is not known here; say it with --revision (Slicer: Help > About)"
+        )
     try:
         extension, commit = read_extension(), read_commit()
         for system in options.os:

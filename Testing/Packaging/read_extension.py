@@ -38,8 +38,8 @@ def read_extension(root: Path = ROOT) -> Extension:
     """Have CMake read the CMakeLists.txt files below `root`.
 
     Raises:
-        RuntimeError: there is no CMake, it finds an error (a file that is not there, a misspelled keyword), or two files of the modules
-            would be installed at one place.
+        RuntimeError: there is no CMake, it finds an error (a file that is not there, a misspelled keyword), or two
+            files of the modules would be installed at one place.
     """
     with tempfile.TemporaryDirectory() as folder:
         record = Path(folder) / "record.txt"

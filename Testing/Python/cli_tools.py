@@ -17,7 +17,11 @@ from LiverTumorLib.models.manifest import Manifest
 
 HERE = Path(__file__).parent
 # Those that this process has, which need not be those that a child would find.
-LIBRARIES = [str(Path(found.origin).parents[1]) for name in ("LiverTumorLib", "CompressionTrainerLib") if (found := find_spec(name))]
+LIBRARIES = [
+    str(Path(found.origin).parents[1])
+    for name in ("LiverTumorLib", "CompressionTrainerLib")
+    if (found := find_spec(name))
+]
 
 
 AFFINE = np.array([[-0.8, 0, 0, 12], [0, -0.8, 0, 14], [0, 0, 3.0, -200], [0, 0, 0, 1]])
@@ -26,12 +30,17 @@ posix = pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
 
 @pytest.fixture
 def work(tmp_path, monkeypatch):
-    """An empty current folder, models of the test's own, and a temporary folder in which nothing may be left but logs."""
+    """An empty current folder, models of the test's own, and a temporary folder in which nothing may be left but
+    logs."""
     for name in ("temp", "models", "work"):
         (tmp_path / name).mkdir()
     for id, task in (("liver-roi", "liver"), ("liver-tumor", "tumor"), ("tumor-slice", "slice")):
         manifest = Manifest(id, "1.0", f"The {task} model", task, InputSpec((64, 64), 4.0), 0.5, {}, "test")
-        write_bundle(tmp_path / "models" / id, manifest, {"model.tflite": id.encode() * 1000, "card.md": f"# {id}: Kärtchen\n".encode()})
+        write_bundle(
+            tmp_path / "models" / id,
+            manifest,
+            {"model.tflite": id.encode() * 1000, "card.md": f"# {id}: Kärtchen\n".encode()},
+        )
     monkeypatch.setenv("LIVERTUMOR_MODELS", str(tmp_path / "models"))
     monkeypatch.setenv("TMPDIR", str(tmp_path / "temp"))
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(HERE), *LIBRARIES]))
@@ -42,7 +51,9 @@ def work(tmp_path, monkeypatch):
 
 def command(*arguments: str, tasks: bool = True) -> list[str]:
     start = [str(HERE / "cli_with_tasks.py")] if tasks else ["-m", "LiverTumorLib.cli"]
-    picture = ["--no-picture"] if tasks and arguments[0] in ("segment", "classify") and "--picture" not in arguments else []
+    picture = (
+        ["--no-picture"] if tasks and arguments[0] in ("segment", "classify") and "--picture" not in arguments else []
+    )
     return [sys.executable, *start, *(argument for argument in arguments if argument != "--picture"), *picture]
 
 
@@ -72,4 +83,8 @@ def rows(path: str) -> list[dict]:
 
 
 def snapshot(folder: str) -> dict[str, tuple[int, bytes]]:
-    return {str(path): (path.stat().st_mtime_ns, path.read_bytes()) for path in sorted(Path(folder).rglob("*")) if path.is_file()}
+    return {
+        str(path): (path.stat().st_mtime_ns, path.read_bytes())
+        for path in sorted(Path(folder).rglob("*"))
+        if path.is_file()
+    }

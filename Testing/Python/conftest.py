@@ -11,14 +11,28 @@ import pytest
 from cli_tools import work  # noqa: F401  # fixtures of several files
 from job_tools import temp  # noqa: F401
 
-# A busy machine is no reason to fail, and what passed yesterday passes today: Testing/Fuzz is where new inputs are looked for.
+# A busy machine is no reason to fail, and what passed yesterday passes today: Testing/Fuzz is where new inputs are
+# looked for.
 hypothesis.settings.register_profile("any machine", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("any machine")
 
 # What `--fast` leaves out, by file: importing TensorFlow alone takes seconds, and the panels wait for child processes.
 SLOW_FILES = (
-    *("test_benchmark.py", "test_chain*.py", "test_compression_*.py", "test_docs.py", "test_evaluate_command.py", "test_export_command.py"),
-    *("test_extension_archive.py", "test_files_real.py", "test_float_twin.py", "test_format_benchmark.py", "test_modules.py"),
+    *(
+        "test_benchmark.py",
+        "test_chain*.py",
+        "test_compression_*.py",
+        "test_docs.py",
+        "test_evaluate_command.py",
+        "test_export_command.py",
+    ),
+    *(
+        "test_extension_archive.py",
+        "test_files_real.py",
+        "test_float_twin.py",
+        "test_format_benchmark.py",
+        "test_modules.py",
+    ),
     *(
         "test_mrml_onnx.py",
         "test_networks.py",
@@ -34,7 +48,9 @@ FAST_FILES = ("test_training_config.py",)
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """The option of `Testing/run_tests.sh --fast`."""
-    parser.addoption("--fast", action="store_true", help="leave out the files of tests that take long (TensorFlow, panels, real CT)")
+    parser.addoption(
+        "--fast", action="store_true", help="leave out the files of tests that take long (TensorFlow, panels, real CT)"
+    )
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -45,7 +61,8 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 @pytest.fixture
 def app() -> Iterator:
-    """Slicer's application with an empty scene, see `slicer_standin.application`; the test's file asks for slicer-core and PySide6."""
+    """Slicer's application with an empty scene, see `slicer_standin.application`; the test's file asks for slicer-core
+    and PySide6."""
     from slicer_standin import application
 
     with application.running() as app:
@@ -54,7 +71,8 @@ def app() -> Iterator:
 
 @pytest.fixture
 def ctrl_c() -> Iterator[None]:
-    """The test's children can be interrupted. A shell starts what it runs in the background with Ctrl-C ignored, which children inherit."""
+    """The test's children can be interrupted. A shell starts what it runs in the background with Ctrl-C ignored, which
+    children inherit."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)

@@ -12,7 +12,8 @@ AXIAL = (1, 0, 0, 0, 1, 0)
 
 
 def write_slice(path: Path, hu: np.ndarray, position, orientation=AXIAL, **tags) -> Dataset:
-    """Write one CT slice of (rows, columns) HU, stored unsigned with an intercept of -1024; a tag given as None is left out."""
+    """Write one CT slice of (rows, columns) HU, stored unsigned with an intercept of -1024; a tag given as None is left
+    out."""
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = tags.get("SOPClassUID", CTImageStorage)
     meta.MediaStorageSOPInstanceUID = generate_uid()

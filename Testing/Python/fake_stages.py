@@ -1,7 +1,9 @@
-"""A command line like `livertumor` whose trainer's commands only write small files, for the tests of the chain that runs them.
+"""A command line like `livertumor` whose trainer's commands only write small files, for the tests of the chain that
+runs them.
 
 python fake_stages.py compress …    the real command, with this file in place of `livertumor` for the stages
-python fake_stages.py COMMAND …     a stage: notes that it ran in calls.txt of the folder LIVERTUMOR_FAKE, then does what
+python fake_stages.py COMMAND …     a stage: notes that it ran in calls.txt of the folder LIVERTUMOR_FAKE, then does
+what
                                     the file named like the command there says: "fail", "hang", or nothing
 """
 
@@ -26,7 +28,13 @@ def stage(words: list[str]) -> int:
     out.mkdir(parents=True, exist_ok=True)
     (out / "half.txt").write_text("made in a first part")
     for fraction in (0.5, 1.0):
-        event = {"event": "progress", "stage": name, "fraction": fraction, "message": f"half {fraction}", "remaining_s": None}
+        event = {
+            "event": "progress",
+            "stage": name,
+            "fraction": fraction,
+            "message": f"half {fraction}",
+            "remaining_s": None,
+        }
         print(json.dumps(event | {"metrics": {"loss": 1 - fraction}}), flush=True)
     print("something to keep in the log", file=sys.stderr, flush=True)
     what = (NOTES / name).read_text() if (NOTES / name).exists() else ""
@@ -41,7 +49,8 @@ def stage(words: list[str]) -> int:
 
 
 def hang() -> None:
-    """Be busy, with a busy child in a group of its own for which nobody cares, and deaf to SIGTERM; their ids go into pids.txt."""
+    """Be busy, with a busy child in a group of its own for which nobody cares, and deaf to SIGTERM; their ids go into
+    pids.txt."""
     deaf = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\nwhile True: pass"
     child = subprocess.Popen([sys.executable, "-c", deaf])
     (NOTES / "pids.tmp").write_text(f"{os.getpid()} {child.pid}")

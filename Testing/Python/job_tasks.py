@@ -28,7 +28,14 @@ def whole(volume, options, progress) -> CaseOutput:
         progress("liver" if step < 3 else "tumor", step / 5, f"step {step}")
     lesion = Lesion(1, 0.5, 12.0, 9.0, 1, 60.0, 5.0, (1.0, 2.0, 3.0), 0, 2, 4.5)
     summary = CaseSummary(liver_ml=float((volume.array > 0).sum()) * volume.voxel_ml, notes=list(volume.notes))
-    result = CaseResult(volume.name, summary, [lesion], [SliceRecord(0, -1.0, "liver", 0.25)], [{"id": options.liver_model}], {"all": 0.1})
+    result = CaseResult(
+        volume.name,
+        summary,
+        [lesion],
+        [SliceRecord(0, -1.0, "liver", 0.25)],
+        [{"id": options.liver_model}],
+        {"all": 0.1},
+    )
     return CaseOutput(result, (volume.array > 0).astype(np.uint8), {"liver": np.full(volume.shape, 0.5, np.float16)})
 
 

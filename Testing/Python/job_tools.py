@@ -18,7 +18,8 @@ from LiverTumorLib.records.options import RunOptions
 AFFINE = np.array([[-0.7, 0, 0, 10], [0, -0.7, 0, 20], [0, 0, 2.5, -300], [0, 0, 0, 1]])
 
 
-# How long a test waits for what has to come sooner or later. On a busy machine that may be late, so it is not a measure of anything.
+# How long a test waits for what has to come sooner or later. On a busy machine that may be late, so it is not a measure
+# of anything.
 PATIENCE_S = 60
 posix = pytest.mark.skipif(os.name == "nt", reason="POSIX signals and process groups")
 
@@ -30,7 +31,9 @@ def temp(tmp_path, monkeypatch) -> Iterator[Path]:
     folder.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
     monkeypatch.setenv("JOB_TEST_TEMP", str(folder))
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(Path(__file__).parent), str(Path(LiverTumorLib.__file__).parents[1])]))
+    monkeypatch.setenv(
+        "PYTHONPATH", os.pathsep.join([str(Path(__file__).parent), str(Path(LiverTumorLib.__file__).parents[1])])
+    )
     yield folder
     assert list(folder.iterdir()) == []
 
@@ -52,7 +55,8 @@ def comes(condition: Callable[[], object]) -> bool:
 
 
 def keeps_its_promise(seconds: float, attempts: Iterator[float]) -> None:
-    """One of three attempts (each gives the seconds it took) has to be quick enough; any single one may meet a busy machine."""
+    """One of three attempts (each gives the seconds it took) has to be quick enough; any single one may meet a busy
+    machine."""
     took = []
     for _ in range(3):
         took.append(next(attempts))

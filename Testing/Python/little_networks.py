@@ -18,13 +18,17 @@ def little_segmenter(size: int = 64):
 
 
 def little_classifier(size: int = 64):
-    """(size, size, 3) to a slice's two probabilities and those of its cells, 1/32 of the size: the slice classifier's ends."""
+    """(size, size, 3) to a slice's two probabilities and those of its cells, 1/32 of the size: the slice classifier's
+    ends."""
     x = image = keras.Input((size, size, 3))
     for _ in range(5):
         x = _block(layers.Conv2D(16, 3, 2, padding="same", use_bias=False), x)
     cells = layers.Conv2D(1, 1, name="cells")(x)
     logits = layers.Dense(2, name="logits")(layers.GlobalMaxPooling2D()(cells))
-    return keras.Model(image, [layers.Softmax(name="probability")(logits), layers.Activation("sigmoid", name="cell_probability")(cells)])
+    return keras.Model(
+        image,
+        [layers.Softmax(name="probability")(logits), layers.Activation("sigmoid", name="cell_probability")(cells)],
+    )
 
 
 def _block(layer, x):

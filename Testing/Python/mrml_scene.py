@@ -22,7 +22,9 @@ def _rotation(degrees: float, axis: int) -> np.ndarray:
     return matrix
 
 
-def _affine(directions: np.ndarray, spacing: tuple[float, float, float], origin: tuple[float, float, float]) -> np.ndarray:
+def _affine(
+    directions: np.ndarray, spacing: tuple[float, float, float], origin: tuple[float, float, float]
+) -> np.ndarray:
     matrix = np.eye(4)
     matrix[:3, :3] = directions * spacing
     matrix[:3, 3] = origin
@@ -51,7 +53,8 @@ def new_scene():
 
 
 def make_ct(matrix: np.ndarray = GRIDS["axial"], shape=SHAPE, name: str = "Abdomen") -> CTVolume:
-    """A small CT: air around soft tissue of 50 HU with a dense part of 150 HU, and noise that makes every voxel count."""
+    """A small CT: air around soft tissue of 50 HU with a dense part of 150 HU, and noise that makes every voxel
+    count."""
     array = np.full(shape, -1000, np.int16)
     array[1:-1, 2:-2, 2:-2] = 50
     array[3:5, 4:7, 5:8] = 150

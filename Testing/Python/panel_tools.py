@@ -1,4 +1,5 @@
-"""What the tests of the panels share: small tasks in place of the networks', a phantom, and waiting with the window alive."""
+"""What the tests of the panels share: small tasks in place of the networks', a phantom, and waiting with the window
+alive."""
 
 from __future__ import annotations
 
@@ -30,7 +31,9 @@ def add_phantom():
 def use_task(monkeypatch, task: str, entry: str) -> None:
     """Run a function of the tests' task files in the child instead of the networks."""
     monkeypatch.setitem(TASKS, task, entry)
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(Path(__file__).parent), str(Path(LiverTumorLib.__file__).parents[1])]))
+    monkeypatch.setenv(
+        "PYTHONPATH", os.pathsep.join([str(Path(__file__).parent), str(Path(LiverTumorLib.__file__).parents[1])])
+    )
 
 
 def spin(until, patience_s: float = PATIENCE_S) -> list[float]:

@@ -1,4 +1,5 @@
-"""The benchmark, with a tiny setting: it runs, and what it writes hangs together. Nothing is asserted about how fast anything is."""
+"""The benchmark, with a tiny setting: it runs, and what it writes hangs together. Nothing is asserted about how fast
+anything is."""
 
 import csv
 import json
@@ -16,7 +17,9 @@ BENCHMARK = Path(__file__).parents[1] / "Benchmark" / "benchmark.py"
 @pytest.mark.skipif(len(list_bundles()) < 3, reason="the shipped models are not there")
 def test_everything_is_measured_and_written(tmp_path):
     tiny = ["--out", "out", "--rounds", "1", "--shape", "40", "96", "96", "--slices", "1", "--threads", "1"]
-    done = subprocess.run([sys.executable, str(BENCHMARK), *tiny], capture_output=True, text=True, cwd=tmp_path, timeout=600)
+    done = subprocess.run(
+        [sys.executable, str(BENCHMARK), *tiny], capture_output=True, text=True, cwd=tmp_path, timeout=600
+    )
     assert done.returncode == 0, done.stderr
     report = json.loads((tmp_path / "out/benchmark.json").read_text())
     assert {"processor", "cores", "flags", "load_before", "started", "versions", "models", "settings"} <= set(report)

@@ -20,7 +20,9 @@ def test_off_the_scan_is_zero():
     assert canvas[0, 0].max() == 0 and canvas[0, 32, 32] == pytest.approx(1)
 
 
-@pytest.mark.parametrize("center", [(30.0, 25.0), (5.0, 44.0), (300.0, 25.0)], ids=["inside", "at a corner", "beside the scan"])
+@pytest.mark.parametrize(
+    "center", [(30.0, 25.0), (5.0, 44.0), (300.0, 25.0)], ids=["inside", "at a corner", "beside the scan"]
+)
 def test_a_change_is_the_same_before_and_while_sampling(center):
     """Only what lies under the canvas is changed, which must not be seen, and the scan itself is left alone."""
     scan = np.random.default_rng(1).integers(-900, 900, (2, 60, 50)).astype(np.int16)

@@ -1,4 +1,5 @@
-"""`livertumor compress` over stages that are small real processes: what is done, left out, gone on with, and what is never touched."""
+"""`livertumor compress` over stages that are small real processes: what is done, left out, gone on with, and what is
+never touched."""
 
 import importlib.util
 import json
@@ -23,14 +24,17 @@ from LiverTumorLib.errors import InputError, LiverTumorError, OutputError, Usage
 from LiverTumorLib.models.catalogue import get_bundle
 from tiny_training import TINY
 
-pytestmark = pytest.mark.skipif(not importlib.util.find_spec("tensorflow"), reason="the chain needs the trainer's packages")
+pytestmark = pytest.mark.skipif(
+    not importlib.util.find_spec("tensorflow"), reason="the chain needs the trainer's packages"
+)
 STUDY = Path(__file__).parents[1] / "Study" / "chain.toml"
 FAKE = (sys.executable, fake_stages.__file__)
 PRUNE = "[prune]\nsparsity = 0.3\n[quantize]\nepochs = 2\n[export]\n"
 
 
 class Setup:
-    """A folder with a chain's configuration, data that are not images, and a split of them; stages are `fake_stages`."""
+    """A folder with a chain's configuration, data that are not images, and a split of them; stages are
+    `fake_stages`."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.data, self.out, self.notes = folder, folder / "data", folder / "out", folder / "notes"
@@ -55,7 +59,9 @@ class Setup:
 
     def look(self, split: bool = True):
         chain = load_chain(self.folder / "chain.toml")
-        return chain_status(chain, self.data, self.folder / "split.json" if split else None, self.out, self.out / "cache")
+        return chain_status(
+            chain, self.data, self.folder / "split.json" if split else None, self.out, self.out / "cache"
+        )
 
     def run(self, told: list | None = None) -> list[str]:
         """Run the chain; returns the commands that ran, "+" where there was a half-made result."""
@@ -97,20 +103,32 @@ def test_stages_run_in_order_and_are_left_out_when_nothing_has_changed(setup):
 
     fractions = [fraction for _, fraction, _, _ in told]
     assert fractions == sorted(fractions) and fractions[-1] == pytest.approx(1)
-    assert ("train", "[1/4] train: half 0.5", {"loss": 0.5}) in [(stage, message, metrics) for stage, _, message, metrics in told]
+    assert ("train", "[1/4] train: half 0.5", {"loss": 0.5}) in [
+        (stage, message, metrics) for stage, _, message, metrics in told
+    ]
 
 
 def test_all_that_a_run_needs_is_in_its_folder(setup):
     setup.run()
     about = json.loads((setup.out / "about.json").read_text())
-    assert about["seed"] == 1 and about["origin"]["command"] == "livertumor compress chain.toml" and about["versions"]["numpy"]
+    assert (
+        about["seed"] == 1
+        and about["origin"]["command"] == "livertumor compress chain.toml"
+        and about["versions"]["numpy"]
+    )
     assert about["stages"]["prune"][:2] == ["prune", str(setup.out / "train")]
-    for copy, original in (("compress.toml", "chain.toml"), ("network.toml", "tiny.toml"), ("split.json", "split.json")):
+    for copy, original in (
+        ("compress.toml", "chain.toml"),
+        ("network.toml", "tiny.toml"),
+        ("split.json", "split.json"),
+    ):
         assert (setup.out / copy).read_text() == (setup.folder / original).read_text()
     files = json.loads((setup.out / "data.json").read_text())["files"]
     assert len(files) == 6 and all(len(entry["sha256"]) == 64 for entry in files.values())
     train = about["stages"]["train"]
-    assert train[1] == str(setup.out / "network.toml") and train[train.index("--split") + 1] == str(setup.out / "split.json")
+    assert train[1] == str(setup.out / "network.toml") and train[train.index("--split") + 1] == str(
+        setup.out / "split.json"
+    )
 
 
 def test_nothing_of_the_chains_own_is_taken_for_results_by_the_report(setup):
@@ -148,7 +166,10 @@ def test_the_content_of_the_configuration_and_of_the_data_counts_and_nothing_els
 
 def test_a_failed_stage_says_its_own_sentence_and_the_next_run_goes_on_there(setup):
     setup.will("quantize", "fail")
-    with pytest.raises(OutputError, match=r"^quantize: quantize has no more space. Its log is .*quantize.log; the same command continues"):
+    with pytest.raises(
+        OutputError,
+        match=r"^quantize: quantize has no more space. Its log is .*quantize.log; the same command continues",
+    ):
         setup.run()
     assert setup.states() == {"train": "done", "prune": "done", "quantize": "stopped", "export": "new"}
     setup.will("quantize", "")
@@ -174,7 +195,9 @@ def test_what_was_made_from_a_removed_stage_is_made_anew(setup):
 def test_a_folder_of_the_users_is_never_touched(setup):
     (setup.out / "prune").mkdir(parents=True)
     (setup.out / "prune/thesis.txt").write_text("years of work")
-    with pytest.raises(OutputError, match="prune is there already and was not made by 'livertumor compress'; choose another --out"):
+    with pytest.raises(
+        OutputError, match="prune is there already and was not made by 'livertumor compress'; choose another --out"
+    ):
         setup.run()
     with pytest.raises(OutputError, match="was not made by"):
         setup.overwrite()
@@ -212,7 +235,11 @@ def test_every_stage_takes_what_the_chain_says(setup):
     assert [words[name][1] for name in ("distill", "slim", "prune", "quantize")] == [
         str(out / name) for name in ("train", "distill", "slim", "prune")
     ]
-    assert "--no-keep-zeros" in words["quantize"] and words["onnx"] == ["export-onnx", str(out / "models/tiny-model"), "--events"]
+    assert "--no-keep-zeros" in words["quantize"] and words["onnx"] == [
+        "export-onnx",
+        str(out / "models/tiny-model"),
+        "--events",
+    ]
     evaluate = " ".join(words["evaluate"])
     assert f"--subset val --split {out / 'prepare/split.json'} --out {out / 'evaluate'} " in evaluate
     assert f" --liver-model {out / 'models/tiny-model'} " in evaluate
@@ -377,7 +404,9 @@ def test_events_tell_a_program_and_a_closed_stdin_stops_all(setup):
 
 
 def test_a_stage_that_dies_without_a_word_is_a_worker_error(tmp_path, monkeypatch):
-    monkeypatch.setattr(child, "PROGRAM", (sys.executable, "-c", "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"))
+    monkeypatch.setattr(
+        child, "PROGRAM", (sys.executable, "-c", "import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
+    )
     with pytest.raises(WorkerError, match="killed from outside, most often because memory ran out"):
         run_child(["train"], tmp_path / "logs/train.log", lambda event: None)
     monkeypatch.setattr(child, "PROGRAM", ("no-such-program",))
@@ -395,7 +424,9 @@ def test_the_log_of_a_stage_holds_the_figures_of_its_epochs(tmp_path, monkeypatc
     monkeypatch.setattr(child, "PROGRAM", (sys.executable, "-c", code))
     told = []
     run_child(["train"], tmp_path / "logs/train.log", told.append)
-    assert (tmp_path / "logs/train.log").read_text().splitlines()[2:] == ["Epoch 1 of 2: loss 0.5123, val_accuracy 0.75"]
+    assert (tmp_path / "logs/train.log").read_text().splitlines()[2:] == [
+        "Epoch 1 of 2: loss 0.5123, val_accuracy 0.75"
+    ]
     assert {"loss": 0.51234, "val_accuracy": 0.75} in [event.get("metrics") for event in told if event]
 
 

@@ -15,7 +15,17 @@ from CompressionTrainerLib.networks.tflite_file import float_tensors, kernels, s
 from LiverTumorLib.models.bundle import load_bundle
 from tiny_training import TINY, write_data
 
-COMMAND = [sys.executable, "-m", "LiverTumorLib.cli", "compress", "chain.toml", "--data", "data", "--split", "data/split.json"]
+COMMAND = [
+    sys.executable,
+    "-m",
+    "LiverTumorLib.cli",
+    "compress",
+    "chain.toml",
+    "--data",
+    "data",
+    "--split",
+    "data/split.json",
+]
 SMALLER = """
 [slim]
 remove = 0.3

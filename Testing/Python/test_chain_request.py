@@ -24,7 +24,9 @@ from LiverTumorLib.models.manifest import Manifest
 from test_chain import Setup, setup  # noqa: F401  a fixture
 
 PRESETS = sorted(path.stem for path in CONFIGS.glob("*.toml"))
-needs_trainer = pytest.mark.skipif(not importlib.util.find_spec("tensorflow"), reason="the chain needs the trainer's packages")
+needs_trainer = pytest.mark.skipif(
+    not importlib.util.find_spec("tensorflow"), reason="the chain needs the trainer's packages"
+)
 
 
 def stages_of(text: str, tmp_path) -> dict:
@@ -38,13 +40,20 @@ def test_a_configuration_comes_back_as_it_was_written(preset, tmp_path):
     (tmp_path / "other place").mkdir()
     (tmp_path / "other place" / "copy.toml").write_text(chain_text(chain), encoding="utf-8")
     copy = load_chain(tmp_path / "other place" / "copy.toml")
-    assert (copy.name, copy.network, copy.student, copy.stages) == (chain.name, chain.network, chain.student, chain.stages)
+    assert (copy.name, copy.network, copy.student, copy.stages) == (
+        chain.name,
+        chain.network,
+        chain.student,
+        chain.stages,
+    )
 
 
 def test_files_that_a_configuration_names_are_found_from_anywhere(tmp_path):
     (tmp_path / "here").mkdir()
     (tmp_path / "here" / "a 'b\" ü.npz").write_bytes(b"")
-    (tmp_path / "here" / "chain.toml").write_text('name = "x"\nnetwork = "fast"\n[train]\nimagenet = "a \'b\\" ü.npz"\n[export]\n')
+    (tmp_path / "here" / "chain.toml").write_text(
+        'name = "x"\nnetwork = "fast"\n[train]\nimagenet = "a \'b\\" ü.npz"\n[export]\n'
+    )
     request = request_chain(ChainChoices(tmp_path, tmp_path / "out", tmp_path / "here" / "chain.toml"))
     assert stages_of(request.config, tmp_path)["train"]["imagenet"] == tmp_path / "here" / "a 'b\" ü.npz"
 
@@ -78,14 +87,17 @@ def test_choices_reach_the_configuration_and_the_command_line(tmp_path):
     )
     stages = stages_of(request.config, tmp_path)
     assert stages["prepare"] == {"split": "slice", "slices": "liver", "skip_bad": True}
-    assert "prune" not in stages and {"train", "quantize", "export"} <= stages.keys()  # there is nothing without training
+    # there is nothing without training
+    assert "prune" not in stages and {"train", "quantize", "export"} <= stages.keys()
     assert load_chain(tmp_path / "asked.toml").name == "mine"
     words = request.words(tmp_path / "c.toml")
     assert words[:4] == ["compress", str(tmp_path / "c.toml"), "--data", str(tmp_path)]
     assert words[-3:] == ["--until", "export", "--overwrite"] and "--split" not in words
 
     (tmp_path / "split.json").write_text("{}")
-    request = request_chain(ChainChoices(tmp_path, tmp_path / "out", "best", network="liver-roi", split=tmp_path / "split.json"))
+    request = request_chain(
+        ChainChoices(tmp_path, tmp_path / "out", "best", network="liver-roi", split=tmp_path / "split.json")
+    )
     assert "prepare" not in stages_of(request.config, tmp_path)
     assert load_chain(tmp_path / "asked.toml").network.config.task == "liver"
     assert request.words(tmp_path)[-2:] == ["--split", str(tmp_path / "split.json")]
@@ -116,7 +128,12 @@ def test_what_does_not_fit_is_told_before_anything_starts(tmp_path, changes, err
 def test_a_chain_stops_after_a_stage_and_goes_on(setup: Setup):  # noqa: F811
     def look(until: str | None):
         return chain_status(
-            load_chain(setup.folder / "chain.toml"), setup.data, setup.folder / "split.json", setup.out, setup.out / "cache", until
+            load_chain(setup.folder / "chain.toml"),
+            setup.data,
+            setup.folder / "split.json",
+            setup.out,
+            setup.out / "cache",
+            until,
         )
 
     compress(look("prune"), "livertumor compress", lambda *event: None)
@@ -135,7 +152,9 @@ def test_a_check_of_the_data_that_failed_may_be_repeated_with_other_settings(set
 
     def look(more: str):
         (setup.folder / "chain.toml").write_text(f'name = "x"\nnetwork = "tiny.toml"\n[prepare]\n{more}\n')
-        return chain_status(load_chain(setup.folder / "chain.toml"), setup.data, None, setup.out, setup.out / "cache", "prepare")
+        return chain_status(
+            load_chain(setup.folder / "chain.toml"), setup.data, None, setup.out, setup.out / "cache", "prepare"
+        )
 
     setup.will("prepare", "fail")
     with pytest.raises(OutputError, match="has no more space"):
@@ -151,7 +170,9 @@ def test_the_fraction_never_falls():
     """A stage that tells nothing at first is judged by its time, which may say more than the stage does afterwards."""
     told = []
     stage = SimpleNamespace(name="train")
-    progress = ChainProgress(lambda *report: told.append(report[1]), [stage], [stage], {"train": Estimate(0.01, BEFORE)})
+    progress = ChainProgress(
+        lambda *report: told.append(report[1]), [stage], [stage], {"train": Estimate(0.01, BEFORE)}
+    )
     progress.begin(stage)
     time.sleep(0.02)
     progress(None)

@@ -1,4 +1,5 @@
-"""The slice classifier: with the liver and without it, on whole slices and on the liver region, in a run and slice by slice."""
+"""The slice classifier: with the liver and without it, on whole slices and on the liver region, in a run and slice by
+slice."""
 
 from __future__ import annotations
 
@@ -50,7 +51,9 @@ def test_where_nobody_knows_the_liver(phantom, model):
     scored = np.array([record.field != "no liver" for record in output.result.slices])
     assert (probabilities(output)[scored] > 0).all() and not probabilities(output)[~scored].any()
     threshold = output.result.models[-1]["threshold"]
-    assert sorted(output.result.summary.suspicious_slices) == np.flatnonzero(probabilities(output) >= threshold).tolist()
+    assert (
+        sorted(output.result.summary.suspicious_slices) == np.flatnonzero(probabilities(output) >= threshold).tolist()
+    )
 
 
 def test_a_known_liver_takes_the_place_of_stage_1(phantom, model):
@@ -77,7 +80,9 @@ def test_slice_by_slice_is_as_the_whole_run(phantom, model):
     axial, session = to_axial(volume), open_session(load_bundle(folder))
     for labels in [truth] if region == "liver" else [truth, None]:
         whole = probabilities(classify_case(volume, RunOptions(slice_model=folder), liver=labels))
-        scorer = SliceScorer(session, axial.volume, None if labels is None else axial.bring(labels), lambda fraction: None)
+        scorer = SliceScorer(
+            session, axial.volume, None if labels is None else axial.bring(labels), lambda fraction: None
+        )
         order = np.random.default_rng(0).permutation(len(whole))
         assert [scorer.score(int(k)) for k in order] == pytest.approx(whole[order], abs=1e-3)
 
@@ -87,7 +92,9 @@ def test_a_sagittal_scan_is_scored_as_the_axial_one(phantom, model):
     sagittal = CTVolume(volume.array.transpose(2, 1, 0).copy(), volume.ijk_to_ras[:, [2, 1, 0, 3]], "sagittal")
     options = RunOptions(slice_model=model[1])
     expected = probabilities(classify_case(volume, options, liver=truth))
-    assert probabilities(classify_case(sagittal, options, liver=truth.transpose(2, 1, 0))) == pytest.approx(expected, abs=1e-3)
+    assert probabilities(classify_case(sagittal, options, liver=truth.transpose(2, 1, 0))) == pytest.approx(
+        expected, abs=1e-3
+    )
 
 
 def test_what_is_suspicious_beside_the_liver_does_not_count():

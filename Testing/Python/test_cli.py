@@ -73,9 +73,18 @@ def test_classify_writes_slices_only(work):
 def test_options_reach_the_run(work):
     write_ct("a.nii")
     flags = (
-        "--no-tumor --no-slices --no-roi --margin-mm 7 --min-lesion-ml 0.5 --liver-threshold .4 --tumor-threshold .3 --slice-threshold .2"
+        "--no-tumor --no-slices --no-roi --margin-mm 7 --min-lesion-ml 0.5 --liver-threshold .4 --tumor-threshold .3 "
+        "--slice-threshold .2"
     )
-    run("segment", "a.nii", "--out", "out", *flags.split(), "--liver-model", os.environ["LIVERTUMOR_MODELS"] + "/liver-roi")
+    run(
+        "segment",
+        "a.nii",
+        "--out",
+        "out",
+        *flags.split(),
+        "--liver-model",
+        os.environ["LIVERTUMOR_MODELS"] + "/liver-roi",
+    )
     origin = json.loads(Path("out/a/summary.json").read_text())["origin"]
     expected = {"tumor": False, "slices": False, "roi": False, "roi_margin_mm": 7, "min_lesion_ml": 0.5}
     expected |= {"liver_threshold": 0.4, "tumor_threshold": 0.3, "slice_threshold": 0.2}
@@ -128,7 +137,9 @@ def test_something_unexpected_is_one_sentence_and_a_log(work):
     code += "models.show_list = lambda arguments: 1 / 0\nexit(main(['models']))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.returncode == errors.LiverTumorError.exit_code and len(done.stderr.splitlines()) == 1
-    log = re.fullmatch(r"livertumor: Something unexpected .*ZeroDivisionError.*; details are in (\S+\.log)\.\n", done.stderr).group(1)
+    log = re.fullmatch(
+        r"livertumor: Something unexpected .*ZeroDivisionError.*; details are in (\S+\.log)\.\n", done.stderr
+    ).group(1)
     assert "Traceback" in Path(log).read_text()
 
 
@@ -141,9 +152,22 @@ def test_a_reader_that_goes_away_is_no_crash(work):
 
 def test_starting_is_light(work):
     """`--help` and `models` must answer at once: nothing heavy is loaded for them."""
-    code = "import sys; from LiverTumorLib.cli import main\ntry: main(['--help'])\nexcept SystemExit: print(*sys.modules)"
-    loaded = set(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split())
-    assert not loaded & {"scipy", "nibabel", "SimpleITK", "pydicom", "matplotlib", "sklearn", "ai_edge_litert", "tensorflow"}
+    code = (
+        "import sys; from LiverTumorLib.cli import main\ntry: main(['--help'])\nexcept SystemExit: print(*sys.modules)"
+    )
+    loaded = set(
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    )
+    assert not loaded & {
+        "scipy",
+        "nibabel",
+        "SimpleITK",
+        "pydicom",
+        "matplotlib",
+        "sklearn",
+        "ai_edge_litert",
+        "tensorflow",
+    }
 
 
 @pytest.mark.skipif(find_spec("LiverTumorLib.report") is None, reason="LiverTumorLib.report is not there yet")

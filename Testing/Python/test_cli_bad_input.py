@@ -50,7 +50,9 @@ def _mr_like(path):
     rng = np.random.default_rng(2)
     _save(
         path,
-        np.abs(np.where(_body() > 0, 400, 0) * rng.uniform(0.6, 1.4, _body().shape) + rng.normal(0, 12, _body().shape)).astype(np.int16),
+        np.abs(
+            np.where(_body() > 0, 400, 0) * rng.uniform(0.6, 1.4, _body().shape) + rng.normal(0, 12, _body().shape)
+        ).astype(np.int16),
     )
 
 
@@ -102,6 +104,8 @@ def test_a_model_of_a_newer_schema(work, capsys):
 
 
 def test_exit_codes_are_distinct():
-    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.LiverTumorError)]
+    kinds = [
+        kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.LiverTumorError)
+    ]
     codes = [kind.exit_code for kind in kinds]
     assert len(set(codes)) == len(codes) and 0 not in codes

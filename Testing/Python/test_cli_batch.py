@@ -32,7 +32,11 @@ def test_finished_cases_are_not_done_again(work):
     assert {path for path in after if after[path] != before.get(path)} == {
         f"out/{name}" for name in ("cases.csv", "c/c.seg.nrrd", "c/lesions.csv", "c/slices.csv", "c/summary.json")
     }
-    assert [(row["case"], row["status"]) for row in rows("out/cases.csv")] == [("a", "done"), ("b", "done"), ("c", "done")]
+    assert [(row["case"], row["status"]) for row in rows("out/cases.csv")] == [
+        ("a", "done"),
+        ("b", "done"),
+        ("c", "done"),
+    ]
 
 
 @pytest.mark.parametrize("change", ["options", "input", "model", "somebody else's"])
@@ -69,12 +73,16 @@ def test_a_foreign_table_is_not_replaced(work):
     write_ct("a.nii")
     Path("out").mkdir()
     Path("out/cases.csv").write_text("patient,weight\n")
-    assert "cases.csv is not a table of this version" in run("segment", "a.nii", "--out", "out", check=errors.OutputError.exit_code).stderr
+    assert (
+        "cases.csv is not a table of this version"
+        in run("segment", "a.nii", "--out", "out", check=errors.OutputError.exit_code).stderr
+    )
     assert os.listdir("out") == ["cases.csv"] and Path("out/cases.csv").read_text() == "patient,weight\n"
 
 
 @pytest.mark.parametrize(
-    "content", ["of my own", "[]", "null", '{"schema": 1}', '{"schema": 1, "case": {"name": "a"}}', '{"schema": 1, "case": []}']
+    "content",
+    ["of my own", "[]", "null", '{"schema": 1}', '{"schema": 1, "case": {"name": "a"}}', '{"schema": 1, "case": []}'],
 )
 def test_a_foreign_summary_is_left_alone_and_hinders_nobody(work, content):
     write_ct("a.nii")
@@ -157,7 +165,11 @@ def test_a_table_that_cannot_be_written_does_not_stop_the_cases(work):
     write_ct("in/b.nii")
     Path("out/cases.csv").mkdir(parents=True)
     done = run("classify", "in", "--out", "out", "--overwrite", check=errors.OutputError.exit_code)
-    assert "cases.csv cannot be written" in done.stderr and Path("out/a/summary.json").exists() and Path("out/b/summary.json").exists()
+    assert (
+        "cases.csv cannot be written" in done.stderr
+        and Path("out/a/summary.json").exists()
+        and Path("out/b/summary.json").exists()
+    )
 
 
 def test_the_table_keeps_what_another_run_has_done(work):
@@ -214,7 +226,9 @@ def interrupted(*arguments: str, number: int, ready: Callable[[], bool]) -> tupl
 def descendants_of_test() -> list[str]:
     """Command lines of workers whose job lies in this test's temporary folder."""
     listing = subprocess.run(["ps", "-eww", "-o", "args"], capture_output=True, text=True, check=True).stdout
-    return [line for line in listing.splitlines() if os.environ["TMPDIR"] in line and "LiverTumorLib.jobs.worker" in line]
+    return [
+        line for line in listing.splitlines() if os.environ["TMPDIR"] in line and "LiverTumorLib.jobs.worker" in line
+    ]
 
 
 @posix
@@ -228,7 +242,12 @@ def test_an_interrupt_stops_cleanly_and_the_next_run_goes_on(work, number):
     while len(took) < 3 and min(took, default=2.0) >= 2:  # any single time may be a busy machine's
         out = f"out {len(took)}"
         program, stderr, seconds = interrupted(
-            "segment", "in", "--out", out, number=number, ready=lambda out=out: bool(descendants_of_test()) and Path(out, "a").exists()
+            "segment",
+            "in",
+            "--out",
+            out,
+            number=number,
+            ready=lambda out=out: bool(descendants_of_test()) and Path(out, "a").exists(),
         )
         assert program.returncode == errors.Cancelled.exit_code
         assert "livertumor: Stopped; 1 of 3 cases are done, the same command continues with the rest." in stderr

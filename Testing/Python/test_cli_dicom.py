@@ -20,7 +20,12 @@ HU = ct_values((12, 32, 32))
 def write_scan(folder: str, **tags) -> list[Path]:
     Path(folder).mkdir(parents=True)
     for k, plane in enumerate(HU):
-        own = {"SeriesInstanceUID": "1.2.826.3", "SeriesDescription": "Liver of Mr. Smith", "PatientID": "777", "InstanceNumber": k + 1}
+        own = {
+            "SeriesInstanceUID": "1.2.826.3",
+            "SeriesDescription": "Liver of Mr. Smith",
+            "PatientID": "777",
+            "InstanceNumber": k + 1,
+        }
         write_slice(Path(folder) / f"IM{k:03d}", plane, (0, 0, 5 * k), **(own | tags))
     return sorted(Path(folder).iterdir())
 
@@ -55,7 +60,10 @@ def test_a_poisoned_folder_is_one_failed_case(work):
         "bare": "done", "cut": "failed", "P1": "done", "P2": "done", "poisoned": "failed",
     }  # fmt: skip
     assert "3 of 12 images" in table["cut"]["reason"] and "IM009 has an incomplete header" in table["cut"]["reason"]
-    assert "1 of 12 images" in table["poisoned"]["reason"] and "IM000 has a damaged DICOM header" in table["poisoned"]["reason"]
+    assert (
+        "1 of 12 images" in table["poisoned"]["reason"]
+        and "IM000 has a damaged DICOM header" in table["poisoned"]["reason"]
+    )
     told = done.stdout + done.stderr + "".join(path.read_text() for path in Path("out").rglob("*.[cj]s*"))
     told = re.sub(r"[0-9a-f]{64}|\b\d{15,}\b|\b\d+\.\d{4,}\b", "", told)  # checksums, times and measures
     assert not [word for word in ("Smith", "1.2.826", "777", "888") if word in told]
@@ -64,7 +72,12 @@ def test_a_poisoned_folder_is_one_failed_case(work):
 def test_two_phases_in_one_series_are_a_choice(work):
     write_scan("scan", AcquisitionNumber="1")
     for k, plane in enumerate(np.where(HU > 20, HU + 40, HU)):
-        tags = {"SeriesInstanceUID": "1.2.826.3", "PatientID": "777", "AcquisitionNumber": "2", "InstanceNumber": 101 + k}
+        tags = {
+            "SeriesInstanceUID": "1.2.826.3",
+            "PatientID": "777",
+            "AcquisitionNumber": "2",
+            "InstanceNumber": 101 + k,
+        }
         write_slice(Path(f"scan/late{k:03d}"), plane, (0, 0, 5 * k + 2.5), **tags)
     done = run("segment", "scan", "--out", "out", check=errors.InputError.exit_code)
     assert "acquisition 1 (12 slices), IM000 is one of them" in done.stderr and "late000 is one of them" in done.stderr

@@ -22,7 +22,9 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="Linux' devices, limi
 
 
 def shell(words: str, **more) -> subprocess.CompletedProcess:
-    return subprocess.run(["sh", "-c", words], capture_output=True, encoding="utf-8", errors="replace", timeout=120, **more)
+    return subprocess.run(
+        ["sh", "-c", words], capture_output=True, encoding="utf-8", errors="replace", timeout=120, **more
+    )
 
 
 def line(*arguments: str) -> str:
@@ -32,7 +34,9 @@ def line(*arguments: str) -> str:
 @contextmanager
 def small_disk(place: Path, kilobytes: int) -> Iterator[Path]:
     place.mkdir(exist_ok=True)
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k", "tmpfs", str(place)], capture_output=True).returncode:
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k", "tmpfs", str(place)], capture_output=True
+    ).returncode:
         pytest.skip("no permission to mount")
     try:
         yield place
@@ -93,12 +97,18 @@ def test_wherever_the_disk_fills_up_nothing_half_written_is_left(work, kilobytes
 def test_an_output_folder_that_vanishes_meanwhile_is_made_again(work):
     write_ct("a slow.nii")
     write_ct("b.nii")
-    program = subprocess.Popen(command("segment", "a slow.nii", "b.nii", "--out", "out"), stderr=subprocess.PIPE, encoding="utf-8")
+    program = subprocess.Popen(
+        command("segment", "a slow.nii", "b.nii", "--out", "out"), stderr=subprocess.PIPE, encoding="utf-8"
+    )
     [worker] = first_worker()
     shutil.rmtree("out")
     os.kill(worker, signal.SIGKILL)
     stderr = program.communicate(timeout=60)[1]
-    assert program.returncode == errors.SomeCasesFailed.exit_code and "killed from outside" in stderr and "unexpected" not in stderr
+    assert (
+        program.returncode == errors.SomeCasesFailed.exit_code
+        and "killed from outside" in stderr
+        and "unexpected" not in stderr
+    )
     assert {row["case"]: row["status"] for row in rows("out/cases.csv")} == {"a slow": "failed", "b": "done"}
 
 
@@ -106,7 +116,10 @@ def test_an_output_folder_that_vanishes_meanwhile_is_made_again(work):
 def test_two_runs_in_one_folder_do_every_case(work):
     for name in "abc":
         write_ct(f"in/{name}.nii")
-    both = [subprocess.Popen(command("segment", "in", "--out", "out"), stderr=subprocess.PIPE, encoding="utf-8") for _ in range(2)]
+    both = [
+        subprocess.Popen(command("segment", "in", "--out", "out"), stderr=subprocess.PIPE, encoding="utf-8")
+        for _ in range(2)
+    ]
     told = [program.communicate(timeout=120)[1] for program in both]
     assert "unexpected" not in "".join(told)
     assert {row["case"]: row["status"] for row in rows("out/cases.csv")} == dict.fromkeys("abc", "done")
@@ -137,7 +150,8 @@ def test_limits_of_the_shell_end_in_a_sentence(work, limit):
 def test_without_proc(work):
     write_ct("a.nii")
     done = subprocess.run(
-        ["unshare", "-m", "sh", "-c", f"mount -t tmpfs none /proc && exec {line('segment', 'a.nii', '--out', 'out')}"], capture_output=True
+        ["unshare", "-m", "sh", "-c", f"mount -t tmpfs none /proc && exec {line('segment', 'a.nii', '--out', 'out')}"],
+        capture_output=True,
     )
     if b"unshare" in done.stderr or b"mount:" in done.stderr:
         pytest.skip("no permission to mount")
@@ -148,11 +162,15 @@ def test_without_proc(work):
 @pytest.mark.usefixtures("ctrl_c")
 @pytest.mark.parametrize("stage", ["reading", "liver", "writing"])
 def test_a_program_killed_at_any_stage_loses_nothing_that_was_done(work, stage):
-    """Killed when it tells of the stage; its child ends and takes its folder along or, where it was done already, the next run does."""
+    """Killed when it tells of the stage; its child ends and takes its folder along or, where it was done already, the
+    next run does."""
     write_ct("a.nii")
     write_ct("b.nii")
     program = subprocess.Popen(
-        command("segment", "a.nii", "b.nii", "--out", "out"), stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, encoding="utf-8"
+        command("segment", "a.nii", "b.nii", "--out", "out"),
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        encoding="utf-8",
     )
     for told in program.stderr:
         if told == f"[2/2] b: {stage}\n":
@@ -170,7 +188,11 @@ def test_a_program_killed_at_any_stage_loses_nothing_that_was_done(work, stage):
 
 def never_locked(folder: Path) -> bool:
     """A folder whose maker was killed before it was locked: empty, and cleared away by a start a minute later."""
-    return folder.is_dir() and folder.name.startswith((".", "livertumor-job-")) and {path.name for path in folder.iterdir()} <= {".lock"}
+    return (
+        folder.is_dir()
+        and folder.name.startswith((".", "livertumor-job-"))
+        and {path.name for path in folder.iterdir()} <= {".lock"}
+    )
 
 
 def first_worker() -> list[int]:

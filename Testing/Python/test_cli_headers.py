@@ -1,4 +1,5 @@
-"""Files with wrong headers, values or names on the command line, many in one run: what can be is read, and each gets its words."""
+"""Files with wrong headers, values or names on the command line, many in one run: what can be is read, and each gets
+its words."""
 
 import csv
 import gzip
@@ -60,7 +61,9 @@ def test_what_can_be_read_gives_the_result_of_the_clean_file(work):  # noqa: F81
         opened = sitk.GetArrayFromImage(sitk.ReadImage(f"out/{name}/{name}.labels.nii.gz"))
         assert np.array_equal(np.bincount(opened.ravel())[1:], np.bincount(expected.ravel())[1:])
         labels, matrix = read_labels(f"out/{name}/{name}.seg.nrrd")
-        assert np.array_equal(labels, expected) and np.allclose(matrix, sheared if name == "tilted" else AFFINE, atol=1e-4)
+        assert np.array_equal(labels, expected) and np.allclose(
+            matrix, sheared if name == "tilted" else AFFINE, atol=1e-4
+        )
         assert not words or any(words in note for note in _notes(name)), _notes(name)
 
 
@@ -89,7 +92,10 @@ def _two_sizes(path):
 
 def _short(path):
     data = _body().tobytes()[:-100]
-    path.write_bytes(b"NDims = 3\nDimSize = 40 32 8\nElementType = MET_SHORT\nElementSpacing = 1 1 3\nElementDataFile = LOCAL\n" + data)
+    path.write_bytes(
+        b"NDims = 3\nDimSize = 40 32 8\nElementType = MET_SHORT\nElementSpacing = 1 1 3\nElementDataFile = LOCAL\n"
+        + data
+    )
 
 
 def _archive(path):
@@ -98,12 +104,16 @@ def _archive(path):
 
 
 def _bomb(path):
-    header = b"NRRD0004\ntype: int16\ndimension: 3\nsizes: 512 512 2048\nspacings: 1 1 1\nendian: little\nencoding: gzip\n\n"
+    header = (
+        b"NRRD0004\ntype: int16\ndimension: 3\nsizes: 512 512 2048\nspacings: 1 1 1\nendian: little\nencoding: gzip\n\n"
+    )
     path.write_bytes(header + gzip.compress(bytes(1 << 24)) * 64)
 
 
 def _pattern(path):
-    path.write_bytes(b"NDims = 3\nDimSize = 40 32 8\nElementType = MET_SHORT\nElementSpacing = 1 1 3\nElementDataFile = %s%n\n")
+    path.write_bytes(
+        b"NDims = 3\nDimSize = 40 32 8\nElementType = MET_SHORT\nElementSpacing = 1 1 3\nElementDataFile = %s%n\n"
+    )
 
 
 REFUSED = {

@@ -16,14 +16,20 @@ from LiverTumorLib.errors import UsageError
 
 @pytest.fixture
 def tree(tmp_path, monkeypatch):
-    """A function that makes empty files, and slices of a DICOM series, one for each folder, where the name asks for it."""
+    """A function that makes empty files, and slices of a DICOM series, one for each folder, where the name asks for
+    it."""
 
     def make(*names: str, **tags) -> Path:
         for name in names:
             path = tmp_path / name
             path.parent.mkdir(parents=True, exist_ok=True)
             if path.name.startswith("IM") or path.suffix == ".dcm":
-                write_slice(path, np.zeros((2, 2)), (0, 0, 0), **({"SeriesInstanceUID": f"1.2.{sum(map(ord, path.parent.name))}"} | tags))
+                write_slice(
+                    path,
+                    np.zeros((2, 2)),
+                    (0, 0, 0),
+                    **({"SeriesInstanceUID": f"1.2.{sum(map(ord, path.parent.name))}"} | tags),
+                )
             else:
                 path.write_bytes(b"x")
         return tmp_path
@@ -38,9 +44,23 @@ def found(*inputs: str, out: str = "out", **more) -> dict[str, str]:
 
 
 def test_a_folder_is_searched_for_volumes_and_dicom_folders(tree):
-    tree("a/one.nii", "a/two.nii.gz", "a/deep/er/three.nrrd", "a/four.mha", "a/readme.txt", "a/.hidden.nii", "a/._two.nii.gz")
+    tree(
+        "a/one.nii",
+        "a/two.nii.gz",
+        "a/deep/er/three.nrrd",
+        "a/four.mha",
+        "a/readme.txt",
+        "a/.hidden.nii",
+        "a/._two.nii.gz",
+    )
     tree("a/scan/IM0001", "a/scan/IM0002", "a/scan/sub/IM0003", "a/out/five.nii", "a/DICOMDIR")
-    expected = {"one": "a/one.nii", "two": "a/two.nii.gz", "four": "a/four.mha", "three": "a/deep/er/three.nrrd", "scan": "a/scan"}
+    expected = {
+        "one": "a/one.nii",
+        "two": "a/two.nii.gz",
+        "four": "a/four.mha",
+        "three": "a/deep/er/three.nrrd",
+        "scan": "a/scan",
+    }
     assert found("a", out="a/out") == expected
 
 
@@ -139,7 +159,9 @@ def test_a_name_that_no_file_can_have_and_a_folder_that_may_not_be_entered_stay_
 
 
 def test_names_of_other_alphabets_and_of_old_archives_fit_a_file():
-    names = distinct_names([Path("/a/" + "肝" * 80 + ".nii"), Path(os.fsdecode(b"/a/M\xfcller.nii")), Path("/a/cases.csv.nii")])
+    names = distinct_names(
+        [Path("/a/" + "肝" * 80 + ".nii"), Path(os.fsdecode(b"/a/M\xfcller.nii")), Path("/a/cases.csv.nii")]
+    )
     assert all(len(name.encode()) <= 100 for name in names.values())
     assert [name for name in names.values()][1:] == ["M_ller", "_cases.csv"]
 
@@ -166,7 +188,9 @@ def test_masks_and_maps_are_skipped_with_a_reason(tree, name):
     assert len(inputs.skipped) == 1 and name.split("/")[-1] in inputs.skipped[0]
 
 
-@pytest.mark.parametrize("name", ["volume-segment.nii", "Massegno.nii", "unmasked.nii", "CT labeled.nrrd", "segno.nii", "truthful.nii"])
+@pytest.mark.parametrize(
+    "name", ["volume-segment.nii", "Massegno.nii", "unmasked.nii", "CT labeled.nrrd", "segno.nii", "truthful.nii"]
+)
 def test_names_that_only_resemble_masks_are_cases(tree, name):
     tree(f"a/{name}")
     assert list(found("a").values()) == [f"a/{name}"]
@@ -175,7 +199,9 @@ def test_names_that_only_resemble_masks_are_cases(tree, name):
 def test_masks_named_one_by_one_are_skipped_too_as_shells_expand_patterns(tree):
     tree("volume-1.nii", "segmentation-1.nii")
     assert found("segmentation-1.nii", "volume-1.nii") == {"volume-1": "volume-1.nii"}
-    with pytest.raises(UsageError, match="no CT among the inputs. .*segmentation-1.nii: its name is that of a segmentation"):
+    with pytest.raises(
+        UsageError, match="no CT among the inputs. .*segmentation-1.nii: its name is that of a segmentation"
+    ):
         find_cases(["segmentation-1.nii"], exclude=Path("/none"))
 
 
@@ -234,5 +260,6 @@ def test_names_are_always_distinct_and_harmless(chains):
     assert list(names) == paths
     assert len({name.lower() for name in names.values()}) == len(paths)
     assert all(
-        name and name == os.path.basename(name) and not name.startswith(".") and not name.endswith((".", " ")) for name in names.values()
+        name and name == os.path.basename(name) and not name.startswith(".") and not name.endswith((".", " "))
+        for name in names.values()
     )

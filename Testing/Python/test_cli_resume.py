@@ -1,4 +1,5 @@
-"""What the next run makes of results that are missing, cut, changed or half moved, and of what killed runs have left."""
+"""What the next run makes of results that are missing, cut, changed or half moved, and of what killed runs have
+left."""
 
 from __future__ import annotations
 
@@ -86,7 +87,9 @@ def test_what_is_left_when_parent_and_child_are_killed_goes_with_the_next_start(
     write_ct("a slow.nii")
     write_ct("b.nii")
     temp = Path(os.environ["TMPDIR"])
-    program = subprocess.Popen(command("segment", "a slow.nii", "--out", "out"), start_new_session=True, stderr=subprocess.DEVNULL)
+    program = subprocess.Popen(
+        command("segment", "a slow.nii", "--out", "out"), start_new_session=True, stderr=subprocess.DEVNULL
+    )
     assert comes(lambda: list(temp.glob("livertumor-job-*/output")))
     assert comes(lambda: workers_in(temp))
     for number in [program.pid, *workers_in(temp)]:
@@ -99,7 +102,9 @@ def test_what_is_left_when_parent_and_child_are_killed_goes_with_the_next_start(
     try:
         assert comes(lambda: workers_in(temp)), "a run that lives"
         run("segment", "b.nii", "--out", "out")
-        assert len(workers_in(temp)) == 1 and len(list(temp.glob("livertumor-job-*"))) == 2, "what lives, and what has no lock, stays"
+        assert len(workers_in(temp)) == 1 and len(list(temp.glob("livertumor-job-*"))) == 2, (
+            "what lives, and what has no lock, stays"
+        )
     finally:
         other.send_signal(signal.SIGINT)
         other.wait()

@@ -15,12 +15,17 @@ def extension():
 
 
 def on_disk(folder: str) -> set[str]:
-    """Files of a module that belong to the repository or are about to; without git, all files that Python did not make."""
+    """Files of a module that belong to the repository or are about to; without git, all files that Python did not
+    make."""
     command = ["git", "-C", str(ROOT / folder), "ls-files", "--cached", "--others", "--exclude-standard", "-z", "."]
     try:
         names = subprocess.run(command, capture_output=True, check=True, text=True).stdout.split("\0")
     except (OSError, subprocess.CalledProcessError):
-        names = [path.relative_to(ROOT / folder).as_posix() for path in (ROOT / folder).rglob("*") if "__pycache__" not in path.parts]
+        names = [
+            path.relative_to(ROOT / folder).as_posix()
+            for path in (ROOT / folder).rglob("*")
+            if "__pycache__" not in path.parts
+        ]
     return {name for name in names if name and (ROOT / folder / name).is_file() and Path(name).name != "CMakeLists.txt"}
 
 

@@ -27,8 +27,8 @@ IMAGES = np.random.default_rng(0).uniform(-1, 1, (8, 64, 64, 3)).astype(np.float
 
 
 def small_network():
-    """A convolution, depthwise and pointwise convolutions, and a classifier, for 64 x 64 images; kernels of 1024 weights are the
-    smallest that "dynamic" stores in int8."""
+    """A convolution, depthwise and pointwise convolutions, and a classifier, for 64 x 64 images; kernels of 1024
+    weights are the smallest that "dynamic" stores in int8."""
     layers = keras.layers
     image = x = keras.Input((64, 64, 3))
     x = layers.Conv2D(16, 3, strides=4, use_bias=False, name="expand")(x)
@@ -50,7 +50,11 @@ def train(model, callbacks, epochs=4):
 def network(request):
     """A network whose every weight, batch norms' statistics too, has a value of its own."""
     small = {"size": (64, 64), "width": 0.35}
-    model = mobile_unet(keras, **small, decoder=(16, 16, 16)) if request.param == "mobile_unet" else mobilenet_v2_classifier(keras, **small)
+    model = (
+        mobile_unet(keras, **small, decoder=(16, 16, 16))
+        if request.param == "mobile_unet"
+        else mobilenet_v2_classifier(keras, **small)
+    )
     rng = np.random.default_rng(1)
     for layer in model.layers:
         values = layer.get_weights()
@@ -166,7 +170,11 @@ def run_file(content, images):
     outputs = []
     for image in images:
         limits = np.iinfo(ends[0]["dtype"]) if scale_in else None
-        x = np.rint(image / scale_in + zero_in).clip(limits.min, limits.max).astype(ends[0]["dtype"]) if scale_in else image
+        x = (
+            np.rint(image / scale_in + zero_in).clip(limits.min, limits.max).astype(ends[0]["dtype"])
+            if scale_in
+            else image
+        )
         interpreter.set_tensor(ends[0]["index"], x[None])
         interpreter.invoke()
         y = interpreter.get_tensor(ends[1]["index"])[0].astype(np.float32)
@@ -184,7 +192,14 @@ def test_a_file_tells_its_floats_its_number_formats_and_its_zeros(files):
     for variant in ("int8-float-io", "int16x8"):
         assert float_tensors(files[variant], ends=False) == []
     assert len(float_tensors(files["int8-float-io"])) == 2
-    formats = {"float32": "float32", "float16": "float16", "dynamic": "int8", "int16x8": "int8", "int8-float-io": "int8", "int8": "int8"}
+    formats = {
+        "float32": "float32",
+        "float16": "float16",
+        "dynamic": "int8",
+        "int16x8": "int8",
+        "int8-float-io": "int8",
+        "int8": "int8",
+    }
     for variant, content in files.items():
         found = kernels(content)
         assert [kernel.operator for kernel in found] == ["CONV_2D", "DEPTHWISE_CONV_2D", "CONV_2D", "FULLY_CONNECTED"]
@@ -199,7 +214,9 @@ def test_the_soft_loss_is_least_for_the_teachers_own_answers():
     taught = np.array([[0.9, 0.1], [0.3, 0.7]], np.float32)
     softened = np.sqrt(taught) / np.sqrt(taught).sum(axis=1, keepdims=True)  # temperature 2
     entropy = -(softened * np.log(softened)).sum(axis=1).mean()
-    assert soft_loss(tf.constant(taught), tf.constant(taught), None, 2.0).numpy() == pytest.approx(4 * entropy, rel=1e-4)
+    assert soft_loss(tf.constant(taught), tf.constant(taught), None, 2.0).numpy() == pytest.approx(
+        4 * entropy, rel=1e-4
+    )
     assert soft_loss(tf.constant(taught), tf.constant(taught[::-1]), None, 2.0).numpy() > 4 * entropy
 
 
@@ -234,4 +251,6 @@ def test_a_student_of_half_the_size_learns_its_teachers_answers(tmp_path):
     model.save_weights(tmp_path / "student.weights.h5")
     other = network(16, 3)
     other.load_weights(tmp_path / "student.weights.h5")
-    assert other.predict(images[:, ::2, ::2], verbose=0) == pytest.approx(student.predict(images[:, ::2, ::2], verbose=0))
+    assert other.predict(images[:, ::2, ::2], verbose=0) == pytest.approx(
+        student.predict(images[:, ::2, ::2], verbose=0)
+    )

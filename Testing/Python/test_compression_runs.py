@@ -1,6 +1,8 @@
-"""Compression of runs, on tiny data with the real TensorFlow: what each command leaves behind and what the next makes of it.
+"""Compression of runs, on tiny data with the real TensorFlow: what each command leaves behind and what the next makes
+of it.
 
-With VGG-16 at an eighth of its width, which has the fewest layers; test_compression_networks.py has the networks that are shipped.
+With VGG-16 at an eighth of its width, which has the fewest layers; test_compression_networks.py has the networks that
+are shipped.
 """
 
 import argparse
@@ -40,7 +42,11 @@ def data(tmp_path_factory):
 
 def classifier_run(folder, data, size=64):
     """An untrained classifier's run."""
-    text = TINY.format(task="slice", region="body").replace("[64, 64]", f"[{size}, {size}]").replace("5.0", str(320 / size))
+    text = (
+        TINY.format(task="slice", region="body")
+        .replace("[64, 64]", f"[{size}, {size}]")
+        .replace("5.0", str(320 / size))
+    )
     return untrained_run(folder, data, text.replace("width = 0.35", 'architecture = "vgg16"\nwidth = 0.125'))
 
 
@@ -114,14 +120,19 @@ def test_a_slim_run_is_smaller_and_becomes_int8(data, tmp_path):
 
 def test_a_student_is_slimmed_in_its_first_layers_and_still_taught(data, tmp_path, capsys):
     teacher, student = classifier_run(tmp_path / "teacher", data), tmp_path / "student"
-    distill_run(teacher, read_run(teacher), data, student, DistillSettings(temperature=3.0, share=0.7, from_teacher=True))
+    distill_run(
+        teacher, read_run(teacher), data, student, DistillSettings(temperature=3.0, share=0.7, from_teacher=True)
+    )
     assert figures_of(student) == FIGURES | {"soft_loss"}
     slim_run(student, data, tmp_path / "slim", SlimSettings(remove=0.5, epochs=1, up_to_stride=2))
     assert read_run(tmp_path / "slim").network.channels == {"block2_conv1": 8, "block2_conv2": 8}
     assert float(next(csv.DictReader((tmp_path / "slim/log.csv").open()))["soft_loss"]) > 0
     (teacher / "best.weights.h5").unlink()
     slim_run(student, data, tmp_path / "alone", SlimSettings(remove=0.5, epochs=1, up_to_stride=2))
-    assert "best.weights.h5, this network's teacher, is gone; the fine-tuning has the labels only." in capsys.readouterr().out
+    assert (
+        "best.weights.h5, this network's teacher, is gone; the fine-tuning has the labels only."
+        in capsys.readouterr().out
+    )
     assert "soft_loss" not in (tmp_path / "alone/log.csv").read_text()
 
 
@@ -144,7 +155,9 @@ def test_a_student_with_smaller_inputs_is_a_run_of_its_own(data, tmp_path):
 def test_a_short_student_starts_from_its_teachers_first_layers(data, tmp_path):
     text = TINY.format(task="slice", region="body")
     teacher = untrained_run(tmp_path / "teacher", data, text)
-    text = text.replace("epochs = 2", "epochs = 1\nlearning_rate = 1e-12").replace("[network]", "[network]\nstride = 16\nblocks = 12")
+    text = text.replace("epochs = 2", "epochs = 1\nlearning_rate = 1e-12").replace(
+        "[network]", "[network]\nstride = 16\nblocks = 12"
+    )
     (tmp_path / "student.toml").write_text(text, encoding="utf-8")
     parser = argparse.ArgumentParser()
     distill.add_parser(parser.add_subparsers())

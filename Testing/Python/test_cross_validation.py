@@ -1,4 +1,5 @@
-"""Cross-validation: every patient is measured by a network that has not seen the person, and an operating point is chosen on all."""
+"""Cross-validation: every patient is measured by a network that has not seen the person, and an operating point is
+chosen on all."""
 
 import csv
 import json
@@ -9,12 +10,21 @@ import pytest
 from CompressionTrainerLib.data.folds import fold_splits, split_file_content
 from CompressionTrainerLib.data.slices import CaseSlices
 from CompressionTrainerLib.data.splits import Case, Split, load_split
-from CompressionTrainerLib.evaluation.out_of_fold import HeldOut, Point, at_point, best_point, by_patient, pooled, scores
+from CompressionTrainerLib.evaluation.out_of_fold import (
+    HeldOut,
+    Point,
+    at_point,
+    best_point,
+    by_patient,
+    pooled,
+    scores,
+)
 from LiverTumorLib.errors import InputError, UsageError
 
 
 def make_split(kind: str = "patient") -> tuple[Split, dict[str, float]]:
-    """Twelve patients, the first with two scans, one with unknown tumor; case 99 is a test patient's. And their tumor volumes."""
+    """Twelve patients, the first with two scans, one with unknown tumor; case 99 is a test patient's. And their tumor
+    volumes."""
     data = Path("data")
     cases = [Case(f"{n}", f"{n}", data / f"{n}.nii", data / f"{n}-seg.nii") for n in range(11)]
     cases.insert(1, Case("0b", "0", data / "0b.nii", data / "0b-seg.nii"))
@@ -57,7 +67,8 @@ def test_what_cannot_be_divided_is_said():
 
 
 def held(case: str, blobs: list[tuple[int, float, float, bool]]) -> HeldOut:
-    """A case of 1 ml voxels: boxes of 3 x 3 x 3 voxels at column `start` with a core and a rim probability, true or not."""
+    """A case of 1 ml voxels: boxes of 3 x 3 x 3 voxels at column `start` with a core and a rim probability, true or
+    not."""
     probability, truth = np.zeros((5, 5, 40), np.uint8), np.zeros((5, 5, 40), bool)
     for start, core, rim, true in blobs:
         probability[1:4, 1:4, start : start + 3] = round(rim * 255)
@@ -111,15 +122,30 @@ def test_the_command_trains_a_network_a_fold_and_goes_on_where_it_was(tmp_path, 
 
     write_data(tmp_path)
     config = tmp_path / "tiny.toml"
-    config.write_text(TINY.format(task="tumor", region="liver").replace("epochs = 2", "epochs = 1") + "pasted_lesions = 0.5\n")
-    common = ["--data", tmp_path, "--split", tmp_path / "split.json", "--cache", tmp_path / "cache", "--out", tmp_path / "cv", "--folds", 2]
+    config.write_text(
+        TINY.format(task="tumor", region="liver").replace("epochs = 2", "epochs = 1") + "pasted_lesions = 0.5\n"
+    )
+    common = [
+        "--data",
+        tmp_path,
+        "--split",
+        tmp_path / "split.json",
+        "--cache",
+        tmp_path / "cache",
+        "--out",
+        tmp_path / "cv",
+        "--folds",
+        2,
+    ]
     command = ["cross-validate", *map(str, [config, *common])]
     assert main([*command, "--only", "2"]) == 0
     first = json.loads((tmp_path / "cv/cross-validation.json").read_text(encoding="utf-8"))
     assert first["points"]["chosen"]["patients"] < 3 and not (tmp_path / "cv/fold-1").exists()
     written = (tmp_path / "cv/fold-2/last.weights.h5").stat().st_mtime_ns
     assert main(command) == 0
-    assert (tmp_path / "cv/fold-2/last.weights.h5").stat().st_mtime_ns == written, "a fold that is done is not done again"
+    assert (tmp_path / "cv/fold-2/last.weights.h5").stat().st_mtime_ns == written, (
+        "a fold that is done is not done again"
+    )
     summary = json.loads((tmp_path / "cv/cross-validation.json").read_text(encoding="utf-8"))
     assert summary["points"]["chosen"]["patients"] == 3 and len(summary["plane"]) == 19 * 20 / 2
     rows = list(csv.DictReader((tmp_path / "cv/cases.csv").open(encoding="utf-8")))
@@ -134,7 +160,9 @@ def test_the_command_trains_a_network_a_fold_and_goes_on_where_it_was(tmp_path, 
 
     run = tmp_path / "cv/fold-1"  # as any refit of the same canvas
     point, chosen = given_point(run, tmp_path / "cv"), summary["points"]["chosen"]
-    assert (point.threshold, point.sure) == (chosen["threshold"], chosen["sure"]) and sorted(point.about["chosen_on"]) == ["0", "1", "2"]
+    assert (point.threshold, point.sure) == (chosen["threshold"], chosen["sure"]) and sorted(
+        point.about["chosen_on"]
+    ) == ["0", "1", "2"]
     with pytest.raises(UsageError, match="or of a cross-validation"):
         given_point(run, None)
     (tmp_path / "cv/cross-validation.json").write_text("{}", encoding="utf-8")
@@ -161,7 +189,13 @@ def test_slices_of_other_patients_are_pasted_and_their_labels_with_them():
         masks = [(mask * 255).astype(np.uint8) for mask in (liver, lesion)]
         found = lesion.any(axis=(1, 2))
         return CaseSlices(
-            patient, patient, image if with_tumor else np.where(liver, 150, 20).astype(np.uint8), *masks, found | True, found, 4.0
+            patient,
+            patient,
+            image if with_tumor else np.where(liver, 150, 20).astype(np.uint8),
+            *masks,
+            found | True,
+            found,
+            4.0,
         )
 
     bank = LesionBank([case("donor", True), case("other", False)], spec)
@@ -177,8 +211,12 @@ def test_slices_of_other_patients_are_pasted_and_their_labels_with_them():
         inside = labels[..., 1] > 0.9
         assert inside.any() and (labels[..., 0] >= labels[..., 1]).all(), "tumor is liver too"
         inside &= masks[..., 0] > 0.9  # some reach out of the liver
-        assert pasted[inside, 1].mean() < 0.5 < plain[inside, 1].mean(), "as dark as the donor's lesion is beside its liver"
+        assert pasted[inside, 1].mean() < 0.5 < plain[inside, 1].mean(), (
+            "as dark as the donor's lesion is beside its liver"
+        )
         far = labels[..., 1] == 0
         assert np.abs(pasted - plain)[far].mean() < 0.01
     assert changed >= 10
-    assert bank.paste(plain, masks, "donor", np.random.default_rng(0))[1] is masks, "a patient's own lesions are not pasted back"
+    assert bank.paste(plain, masks, "donor", np.random.default_rng(0))[1] is masks, (
+        "a patient's own lesions are not pasted back"
+    )

@@ -20,7 +20,13 @@ def moved(mm: float) -> np.ndarray:
 
 
 FAULTS = {
-    "other size": (make_ct(), make_labels()[:-1], MATRIX, "has 28 x 24 x 7 voxels and its CT 28 x 24 x 8", "resample it onto the CT"),
+    "other size": (
+        make_ct(),
+        make_labels()[:-1],
+        MATRIX,
+        "has 28 x 24 x 7 voxels and its CT 28 x 24 x 8",
+        "resample it onto the CT",
+    ),
     "moved": (
         make_ct(),
         make_labels(),
@@ -28,12 +34,42 @@ FAULTS = {
         "by its header (another origin) it lies up to 5 mm away",
         "copy the CT's header to the mask",
     ),
-    "unknown label": (make_ct(), make_labels() * 2, MATRIX, "has the label values 4", "use 0 background, 1 liver, 2 tumor"),
-    "no whole numbers": (make_ct(), make_labels() * np.float32(0.5), MATRIX, "its values are not whole numbers", "repair or remove"),
-    "negative labels": (make_ct(), -make_labels().astype(np.int16), MATRIX, "is not a label volume", "repair or remove"),
+    "unknown label": (
+        make_ct(),
+        make_labels() * 2,
+        MATRIX,
+        "has the label values 4",
+        "use 0 background, 1 liver, 2 tumor",
+    ),
+    "no whole numbers": (
+        make_ct(),
+        make_labels() * np.float32(0.5),
+        MATRIX,
+        "its values are not whole numbers",
+        "repair or remove",
+    ),
+    "negative labels": (
+        make_ct(),
+        -make_labels().astype(np.int16),
+        MATRIX,
+        "is not a label volume",
+        "repair or remove",
+    ),
     "empty": (make_ct(), np.zeros_like(make_labels()), MATRIX, "the mask is empty", "take the right mask"),
-    "tumor only": (make_ct(), np.where(make_labels() == 2, 2, 0).astype(np.uint8), MATRIX, "no liver", "label the liver too"),
-    "not HU": ((make_ct() / 4000.0).astype(np.float32), make_labels(), MATRIX, "intensities were normalized", "Hounsfield"),
+    "tumor only": (
+        make_ct(),
+        np.where(make_labels() == 2, 2, 0).astype(np.uint8),
+        MATRIX,
+        "no liver",
+        "label the liver too",
+    ),
+    "not HU": (
+        (make_ct() / 4000.0).astype(np.float32),
+        make_labels(),
+        MATRIX,
+        "intensities were normalized",
+        "Hounsfield",
+    ),
     "mask as CT": (make_labels(), make_labels(), MATRIX, "as masks and label maps do", "choose the CT"),
 }
 
@@ -54,7 +90,9 @@ def test_a_fault_is_one_row(tmp_path, fault):
 def test_what_was_repaired_while_a_ct_was_read_is_a_note(tmp_path):
     ct = make_ct().astype(np.float32)
     ct[0, 0, :3] = np.nan
-    facts, notes = check_case(Case("p", "p", save(tmp_path / "p.nii.gz", ct), save(tmp_path / "p_seg.nii.gz", make_labels())))
+    facts, notes = check_case(
+        Case("p", "p", save(tmp_path / "p.nii.gz", ct), save(tmp_path / "p_seg.nii.gz", make_labels()))
+    )
     assert facts is not None and not any(note.blocking for note in notes)
     [note] = [note for note in notes if "3 voxels without a finite value were set to air" in note.what]
     assert note.file.name == "p.nii.gz" and "export the CT again" in note.remedy
@@ -72,13 +110,17 @@ def test_an_unreadable_file_is_named(tmp_path, name, content):
 
 
 def test_headers_that_differ_by_rounding_fit(tmp_path):
-    case = Case("p", "p", save(tmp_path / "p.nii.gz", make_ct()), save(tmp_path / "p_seg.nii.gz", make_labels(), moved(0.02)))
+    case = Case(
+        "p", "p", save(tmp_path / "p.nii.gz", make_ct()), save(tmp_path / "p_seg.nii.gz", make_labels(), moved(0.02))
+    )
     assert check_case(case)[1] == []
 
 
 def test_facts_are_measured_on_the_full_mask(tmp_path):
     labels = make_labels(tumor=(2, 5), pixels=3)
-    facts, problems = check_case(Case("p", "p", save(tmp_path / "p.nii.gz", make_ct()), save(tmp_path / "p_seg.nii.gz", labels)))
+    facts, problems = check_case(
+        Case("p", "p", save(tmp_path / "p.nii.gz", make_ct()), save(tmp_path / "p_seg.nii.gz", labels))
+    )
     assert problems == []
     assert facts.slice_mm == pytest.approx(5)
     assert facts.tumor_mm2 == pytest.approx([0, 0, 12, 0, 0, 12, 0, 0])
@@ -86,7 +128,9 @@ def test_facts_are_measured_on_the_full_mask(tmp_path):
 
 
 def test_no_tumor_is_a_note_and_the_case_is_used(tmp_path):
-    case = Case("p", "p", save(tmp_path / "p.nii.gz", make_ct()), save(tmp_path / "p_seg.nii.gz", make_labels(tumor=())))
+    case = Case(
+        "p", "p", save(tmp_path / "p.nii.gz", make_ct()), save(tmp_path / "p_seg.nii.gz", make_labels(tumor=()))
+    )
     facts, (note,) = check_case(case)
     assert sum(facts.tumor_mm2) == 0 and not note.blocking and note.row()["severity"] == "note"
 
@@ -161,7 +205,11 @@ def phantom():
     ("axes", "what", "remedy"),
     [
         ((), None, None),
-        ((1, 2), "The liver lies on the patient's left and the spine in front", "correct the orientation in its header"),
+        (
+            (1, 2),
+            "The liver lies on the patient's left and the spine in front",
+            "correct the orientation in its header",
+        ),
         ((2,), "The liver lies on the patient's left", "unless the patient's organs are mirrored"),
         ((0,), "The lungs lie below the liver", "correct the orientation in its header"),
     ],
@@ -189,13 +237,20 @@ def test_an_identity_matrix_is_noted(tmp_path, phantom):
         assert "put the true voxel size" in notes[0].remedy and not notes[0].blocking
     placed = np.diag([-1.0, -1, 1, 1])
     placed[:3, 3] = 120, 90, -300
-    assert not [note for note in check_case(save_phantom(tmp_path / "placed", array, labels, placed))[1] if "no place" in note.what]
+    assert not [
+        note
+        for note in check_case(save_phantom(tmp_path / "placed", array, labels, placed))[1]
+        if "no place" in note.what
+    ]
 
 
 def test_a_mask_on_other_organs_and_one_of_a_giant_are_noted(tmp_path, phantom):
     array, labels, matrix = phantom
     _, notes = check_case(save_phantom(tmp_path / "moved", array, np.roll(labels, (12, 20), (1, 2)), matrix))
-    assert any(note.file.name == "p_seg.nii.gz" and "varies by" in note.what and "look at its outline" in note.remedy for note in notes)
+    assert any(
+        note.file.name == "p_seg.nii.gz" and "varies by" in note.what and "look at its outline" in note.remedy
+        for note in notes
+    )
     [note] = check_case(save_phantom(tmp_path / "giant", array, labels, matrix @ np.diag([2, 2, 2, 1])))[1]
     assert "where 400 to 5000 ml are usual" in note.what and not note.blocking
 
@@ -211,5 +266,10 @@ def test_headers_that_differ_are_never_resampled_by(tmp_path, phantom, differs):
     else:
         other[:2] *= -1
     facts, [problem] = check_case(save_phantom(tmp_path, array, labels, matrix, other))
-    assert facts is None and problem.blocking and "has as many voxels as its CT" in problem.what and f"({differs})" in problem.what
+    assert (
+        facts is None
+        and problem.blocking
+        and "has as many voxels as its CT" in problem.what
+        and f"({differs})" in problem.what
+    )
     assert "copy the CT's header to the mask" in problem.remedy and "resampl" not in str(problem)

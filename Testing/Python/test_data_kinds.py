@@ -26,7 +26,11 @@ def split_file(tmp_path):
         if holds != "none":
             save(tmp_path / f"{case}_seg.nii.gz", np.minimum(make_labels(), 1 if holds == "liver" else 2))
             entries[case]["mask"] = f"{case}_seg.nii.gz"
-    content = {"patients": {"train": [[case] for case in CASES], "val": [], "test": []}, "cases": entries, "sha256": sha256}
+    content = {
+        "patients": {"train": [[case] for case in CASES], "val": [], "test": []},
+        "cases": entries,
+        "sha256": sha256,
+    }
     path = tmp_path / "split.json"
     path.write_text(json.dumps(content), encoding="utf-8")
     return path
@@ -59,7 +63,9 @@ def test_each_network_trains_on_the_cases_that_tell_it_something(split_file):
         "abdomen": [case.id for case in usable_cases(config("tumor"), cases)],
     }
     assert ids == {"liver": ["full", "liver", "bare"], "tumor": ["full"], "abdomen": ["full", "bare"]}
-    slices, used = load_slices(config("liver"), TrainingData(split_file.parent, split_file, split_file.parent / "cache"))
+    slices, used = load_slices(
+        config("liver"), TrainingData(split_file.parent, split_file, split_file.parent / "cache")
+    )
     bare = slices["train"][2]
     assert not bare.has_liver.any() and not bare.liver.any() and bare.image.std() > 0
     assert [case.id for case in used.cases["train"]] == ids["liver"]
@@ -68,7 +74,9 @@ def test_each_network_trains_on_the_cases_that_tell_it_something(split_file):
     content["patients"]["train"] = [["liver"]]
     split_file.write_text(json.dumps(content), encoding="utf-8")
     with pytest.raises(InputError, match="None of the train cases .* has tumor labels"):
-        load_slices(config("tumor", region="liver"), TrainingData(split_file.parent, split_file, split_file.parent / "cache"))
+        load_slices(
+            config("tumor", region="liver"), TrainingData(split_file.parent, split_file, split_file.parent / "cache")
+        )
 
 
 def test_an_unknown_kind_of_case_is_named(split_file):
@@ -89,7 +97,10 @@ def test_a_full_disk_at_the_cache_is_said(split_file, tmp_path):
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
     try:
-        with pytest.raises(OutputError, match=r"cache.*image\.npy cannot be written: there is no space left; free some or choose another"):
+        with pytest.raises(
+            OutputError,
+            match=r"cache.*image\.npy cannot be written: there is no space left; free some or choose another",
+        ):
             cached_slices(case, spec, cache)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)

@@ -55,7 +55,10 @@ def msd(folder, labels=None):
     (folder / "imagesTr" / "._liver_1.nii.gz").write_bytes(b"left by macOS")
     content = {
         "labels": labels or {"0": "background", "1": "liver", "2": "cancer"},
-        "training": [{"image": f"./imagesTr/{case}.nii.gz", "label": f"./labelsTr/{case}.nii.gz"} for case in ("liver_1", "liver_2")],
+        "training": [
+            {"image": f"./imagesTr/{case}.nii.gz", "label": f"./labelsTr/{case}.nii.gz"}
+            for case in ("liver_1", "liver_2")
+        ],
     }
     (folder / "dataset.json").write_text(json.dumps(content))
     return folder
@@ -114,7 +117,11 @@ def test_ircadb_that_is_not_unpacked_or_incomplete(tmp_path):
     next((tmp_path / "c" / "MASKS_DICOM" / "liver").iterdir()).write_bytes(b"no DICOM")
     found = find_cases(tmp_path)
     (problem,) = found.problems
-    assert problem.case == "a" and problem.file.name == "MASKS_DICOM" and problem.remedy == "unpack the .zip of that name there"
+    assert (
+        problem.case == "a"
+        and problem.file.name == "MASKS_DICOM"
+        and problem.remedy == "unpack the .zip of that name there"
+    )
     with pytest.raises(InputError, match="holds no folder 'liver'"):
         read_case(found.cases[0])
     with pytest.raises(InputError, match="is not a DICOM mask with a position"):
@@ -125,7 +132,10 @@ def test_a_damaged_or_incomplete_ircadb_scan_is_told(tmp_path):
     pydicom = pytest.importorskip("pydicom")
     for patient in ("cut", "placeless", "bare"):
         write_patient(tmp_path / patient)
-        files = sorted((tmp_path / patient / "PATIENT_DICOM").iterdir(), key=lambda file: pydicom.dcmread(file).ImagePositionPatient[2])
+        files = sorted(
+            (tmp_path / patient / "PATIENT_DICOM").iterdir(),
+            key=lambda file: pydicom.dcmread(file).ImagePositionPatient[2],
+        )
         for file in files[-2:]:
             content = file.read_bytes()
             if patient == "cut":
@@ -140,7 +150,9 @@ def test_a_damaged_or_incomplete_ircadb_scan_is_told(tmp_path):
     assert np.array_equal(read_case(cases["bare"]).volume.array, CT)
     with pytest.raises(InputError, match="2 of 8 images of DICOM series .* damaged or incomplete"):
         read_case(cases["cut"])
-    with pytest.raises(InputError, match="voxels and its CT .* When the CT was read: 2 of 8 images .* without position"):
+    with pytest.raises(
+        InputError, match="voxels and its CT .* When the CT was read: 2 of 8 images .* without position"
+    ):
         read_case(cases["placeless"])
 
 
@@ -154,7 +166,9 @@ def test_drifting_ircadb_masks_stay_on_their_scan(tmp_path):
     ):
         (tmp_path / "p" / folder).mkdir(parents=True)
         for k, plane in enumerate(planes):
-            write_slice(tmp_path / "p" / folder / f"{k}.dcm", plane, (0, 0, heights[k]), SeriesInstanceUID="1.2.3", **tags)
+            write_slice(
+                tmp_path / "p" / folder / f"{k}.dcm", plane, (0, 0, heights[k]), SeriesInstanceUID="1.2.3", **tags
+            )
     labeled = read_case(find_cases(tmp_path).cases[0])
     nearest = [int(np.abs(heights - height).argmin()) for height in np.linspace(0, heights[-1], 24)]
     assert nearest != list(range(24)) and np.array_equal(labeled.labels > 0, labels[nearest] > 0)
@@ -188,7 +202,10 @@ def test_pairs_of_several_sites_get_distinct_names_and_orphans_are_told(tmp_path
     save(tmp_path / "b" / "masks" / "3.nii.gz", LABELS)
     found = find_cases(tmp_path)
     assert ids(found) == ["a_1", "b_1"]
-    assert [(problem.case, problem.what) for problem in found.problems] == [("2", "the mask is missing"), ("3", "the CT is missing")]
+    assert [(problem.case, problem.what) for problem in found.problems] == [
+        ("2", "the mask is missing"),
+        ("3", "the CT is missing"),
+    ]
 
 
 def test_a_folder_without_cases_says_what_is_looked_for(tmp_path):

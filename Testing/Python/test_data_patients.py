@@ -1,4 +1,5 @@
-"""What a data folder says of its cases beside CT and masks: who is one person, where tumor is unknown, where there is no liver."""
+"""What a data folder says of its cases beside CT and masks: who is one person, where tumor is unknown, where there is
+no liver."""
 
 import csv
 import gzip
@@ -64,7 +65,9 @@ def test_all_kinds_of_cases_are_prepared_as_one_data_set(folder, tmp_path, capsy
         counts = list(csv.DictReader(file))
     assert sum(int(row["cases with unknown tumor"]) for row in counts) == 2
     assert sum(int(row["cases without liver"]) for row in counts) == 4
-    assert all(len(signature["voxels"]) == 64 for signature in split.signatures.values()) and len(split.signatures) == 14
+    assert (
+        all(len(signature["voxels"]) == 64 for signature in split.signatures.values()) and len(split.signatures) == 14
+    )
     tell(folder, "case,patient", "0,anna", "1,anna")
     assert prepare(folder, "--out", tmp_path / "out") != 0 and "of other data or options" in sentence(capsys)
 
@@ -74,7 +77,11 @@ def test_a_single_case_is_told_in_the_file_as_in_the_folders(tmp_path, capsys):
     (data / "segmentation-4.nii.gz").unlink()
     (data / "patients.csv").write_bytes("﻿Case;Patient;Holds\r\n3;;Liver\r\n4;x;none\r\n;;\r\n5;x;\r\n".encode())
     cases = {case.id: (case.holds, case.patient) for case in find_cases(data).cases}
-    assert cases == {str(n): ("tumor", str(n)) for n in range(3)} | {"3": ("liver", "3"), "4": ("none", "x"), "5": ("tumor", "x")}
+    assert cases == {str(n): ("tumor", str(n)) for n in range(3)} | {
+        "3": ("liver", "3"),
+        "4": ("none", "x"),
+        "5": ("tumor", "x"),
+    }
     assert prepare(data, "--out", tmp_path / "out") == 0
     assert "some tumor (2) is labeled, which is not looked at" in capsys.readouterr().out
 
@@ -117,7 +124,10 @@ def test_folders_without_labels_are_named(tmp_path, capsys):
     assert f"{data} holds 3 CT and not one mask; put the masks beside them" in sentence(capsys)
     shutil.rmtree(data)
     make_lits(data, [(3,)] * 3)
-    for name, words in (("no-liver", "holds no CT; put the scans without liver there"), ("Liver Only", "holds no CT with a mask")):
+    for name, words in (
+        ("no-liver", "holds no CT; put the scans without liver there"),
+        ("Liver Only", "holds no CT with a mask"),
+    ):
         (data / name).mkdir()
         assert prepare(data, "--out", tmp_path / "out") == InputError.exit_code
         assert words in sentence(capsys)
@@ -130,7 +140,11 @@ def test_cases_of_one_name_in_two_folders_are_told_apart(tmp_path):
         if place != "no-liver":
             save(tmp_path / place / "p1_seg.nii.gz", make_labels(()))
     found = find_cases(tmp_path)
-    assert [(case.id, case.holds) for case in found.cases] == [("liver-only_p1", "liver"), ("no-liver_p1", "none"), ("p1", "tumor")]
+    assert [(case.id, case.holds) for case in found.cases] == [
+        ("liver-only_p1", "liver"),
+        ("no-liver_p1", "none"),
+        ("p1", "tumor"),
+    ]
     assert found.problems == []
 
 
@@ -142,7 +156,9 @@ def test_a_split_that_parts_a_patient_of_the_file_is_refused(folder, tmp_path):
     (tmp_path / "split.json").write_text(json.dumps(split), encoding="utf-8")
     load_split(tmp_path / "split.json", folder)
     tell(folder, "case,patient", "0,anna", "1,anna", "7,anna")
-    with pytest.raises(InputError, match=r"split.json: case 0 is in 'train' and case 1 in 'val', and .*patients.csv says that both are"):
+    with pytest.raises(
+        InputError, match=r"split.json: case 0 is in 'train' and case 1 in 'val', and .*patients.csv says that both are"
+    ):
         load_split(tmp_path / "split.json", folder)
 
 
@@ -150,20 +166,28 @@ def test_patients_whose_tumor_is_unknown_are_spread_and_count_for_no_tumor():
     facts = {}
     for n in range(40):
         tumor = [0.0] * 10 if n % 5 == 0 else [0.0] * 6 + [50.0 * n] * 4
-        facts[f"p{n}"] = CaseFacts({}, "a", "b", 5.0, [5000.0] * 10, [0.0] * 10 if n < 20 else tumor, "liver" if n < 20 else "tumor")
+        facts[f"p{n}"] = CaseFacts(
+            {}, "a", "b", 5.0, [5000.0] * 10, [0.0] * 10 if n < 20 else tumor, "liver" if n < 20 else "tumor"
+        )
     patients = [[case] for case in facts]
     (division,) = divide(facts, patients, SplitOptions())
-    unknown = {subset: sum(facts[case].holds == "liver" for case in cases) for subset, cases in division.subsets.items()}
+    unknown = {
+        subset: sum(facts[case].holds == "liver" for case in cases) for subset, cases in division.subsets.items()
+    }
     assert unknown == {"train": 14, "val": 3, "test": 3}
     assert not any(facts[case].holds == "liver" for case in division.tumor)
     for options in (SplitOptions("slice"), SplitOptions(selection="balanced")):
         (division,) = divide(facts, patients, options)
         assert not any(facts[case].holds == "liver" for cases in division.subsets.values() for case in cases)
-    (division,) = divide({case: each for case, each in facts.items() if each.holds == "liver"}, patients[:20], SplitOptions())
+    (division,) = divide(
+        {case: each for case, each in facts.items() if each.holds == "liver"}, patients[:20], SplitOptions()
+    )
     assert division.tumor == {} and sum(map(len, division.subsets.values())) == 20, "they can train the liver network"
     folds = divide(facts, patients, SplitOptions(folds=4))
     tested = [case for division in folds for case in division.subsets["test"]]
-    assert sorted(tested) == sorted(facts) and {sum(facts[case].holds == "liver" for case in fold.subsets["test"]) for fold in folds} == {5}
+    assert sorted(tested) == sorted(facts) and {
+        sum(facts[case].holds == "liver" for case in fold.subsets["test"]) for fold in folds
+    } == {5}
 
 
 @pytest.fixture
@@ -195,8 +219,15 @@ def test_near_copies_and_scans_that_models_know_are_told(phantoms, tmp_path, cap
     monkeypatch.setenv("LIVERTUMOR_MODELS", str(tmp_path / "models"))
     assert prepare(phantoms, "--out", tmp_path / "out") == 0
     shown = capsys.readouterr().out
-    assert "note   case 3: " in shown and "it shows the scan of case 1, stored otherwise; both count as one patient" in shown
-    assert "note   case 2: " in shown and "the models mine were trained on this scan" in shown and shown.count("trained on") == 2
+    assert (
+        "note   case 3: " in shown
+        and "it shows the scan of case 1, stored otherwise; both count as one patient" in shown
+    )
+    assert (
+        "note   case 2: " in shown
+        and "the models mine were trained on this scan" in shown
+        and shown.count("trained on") == 2
+    )
     split = load_split(tmp_path / "out/split.json", phantoms)
     patients = {case.id: case.patient for subset in SUBSETS for case in split.cases[subset]}
     assert patients["1"] == patients["3"] and len(set(patients.values())) == 3

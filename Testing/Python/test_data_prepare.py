@@ -56,9 +56,13 @@ def test_a_folder_is_checked_and_split(good, tmp_path, capsys):
     counts = rows(tmp_path / "counts.csv")
     assert [row["part"] for row in counts] == list(SUBSETS)
     assert sum(int(row["patients"]) for row in counts) == 10 and sum(int(row["cases"]) for row in counts) == 12
-    assert sum(int(row["slices"]) for row in counts) == 96 and sum(int(row["slices with tumor"]) for row in counts) == 22
+    assert (
+        sum(int(row["slices"]) for row in counts) == 96 and sum(int(row["slices with tumor"]) for row in counts) == 22
+    )
     content = json.loads((tmp_path / "split.json").read_text())
-    assert content["counts"]["test"] == {key: int(value) for key, value in counts[2].items() if key not in ("split", "part")}
+    assert content["counts"]["test"] == {
+        key: int(value) for key, value in counts[2].items() if key not in ("split", "part")
+    }
     assert str(good.parent) not in (tmp_path / "split.json").read_text(), "a split file can be given away"
 
 
@@ -107,7 +111,9 @@ def test_bad_cases_stop_it_with_a_table_and_can_be_mended_or_left_out(bad, tmp_p
     assert "2 of 12 cases cannot be used" in shown.err and shown.err.count("livertumor:") == 1
     first, second, *_ = rows(out / "check.csv")
     assert (first["severity"], first["case"], first["what is wrong"]) == ("error", "2", "the mask is missing")
-    assert (second["severity"], second["case"]) == ("error", "1") and "has the label values 3, 6" in second["what is wrong"]
+    assert (second["severity"], second["case"]) == ("error", "1") and "has the label values 3, 6" in second[
+        "what is wrong"
+    ]
     assert not list(out.glob("split.json"))
     assert prepare(bad, "--out", out, "--skip-bad") == 0
     split = load_split(out / "split.json", bad)
@@ -139,7 +145,11 @@ def test_a_case_without_its_mask_can_be_left_out(good, tmp_path):
     ("arguments", "error", "words"),
     [
         (["--same-patient", "0", "77"], UsageError, "--same-patient: '77' is not a case; did you mean '7'?"),
-        (["--leave-out", "x"], UsageError, "--leave-out: 'x' is not a case; there are 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11."),
+        (
+            ["--leave-out", "x"],
+            UsageError,
+            "--leave-out: 'x' is not a case; there are 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11.",
+        ),
         (["--folds", "1"], UsageError, "1 folds are too few"),
         (["--folds", "12"], InputError, "11 patients cannot be divided like this; at least 12 are needed."),
         (["--min-tumor-mm2", "1e6"], InputError, "would hold only slices without tumor"),
@@ -169,7 +179,9 @@ def test_pairs_in_several_formats_are_prepared(tmp_path):
         save(tmp_path / "data" / "images" / f"p{n}.nii.gz", make_ct(n))
         save(tmp_path / "data" / "masks" / f"p{n}.nii.gz", make_labels())
     for folder, array in (("images", make_ct(3)), ("masks", make_labels())):
-        import_sitk().WriteImage(image_from(array, np.diag([-2.0, -2.0, 5.0, 1.0])), str(tmp_path / "data" / folder / "p3.nrrd"))
+        import_sitk().WriteImage(
+            image_from(array, np.diag([-2.0, -2.0, 5.0, 1.0])), str(tmp_path / "data" / folder / "p3.nrrd")
+        )
     assert prepare(tmp_path / "data", "--out", tmp_path / "out") == 0
     content = json.loads((tmp_path / "out" / "split.json").read_text())
     assert content["cases"]["p3"] == {"ct": "images/p3.nrrd", "mask": "masks/p3.nrrd"} and len(content["sha256"]) == 8
@@ -187,5 +199,7 @@ def test_the_command_loads_nothing_heavy():
     modules = ", ".join(f"CompressionTrainerLib.data.{name}" for name in ("check", "layouts", "partition", "labeled"))
     modules += ", CompressionTrainerLib.stages.prepare"
     code = f"import sys, {modules}; print(sorted({heavy} & set(sys.modules)))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"PYTHONPATH": ":".join(sys.path)})
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"PYTHONPATH": ":".join(sys.path)}
+    )
     assert done.stdout.strip() == "[]"

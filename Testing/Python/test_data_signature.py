@@ -37,7 +37,11 @@ def flipped(volume: CTVolume) -> CTVolume:
 
 def halved(volume: CTVolume) -> CTVolume:
     k, j, i = volume.shape
-    return stored(volume, array=np.rint(volume.array.reshape(k, j // 2, 2, i // 2, 2).mean((2, 4))).astype(np.int16), steps=(2, 2, 1))
+    return stored(
+        volume,
+        array=np.rint(volume.array.reshape(k, j // 2, 2, i // 2, 2).mean((2, 4))).astype(np.int16),
+        steps=(2, 2, 1),
+    )
 
 
 def republished(volume: CTVolume) -> CTVolume:
@@ -83,7 +87,11 @@ def test_what_is_too_short_or_too_uniform_is_known_by_its_voxels_only(scan):
 
 def test_the_voxels_are_the_same_in_other_number_types():
     array = make_ct()
-    assert voxels_sha256(array) == voxels_sha256(array.astype(np.float32)) == voxels_sha256(np.asfortranarray(array).astype(np.int32))
+    assert (
+        voxels_sha256(array)
+        == voxels_sha256(array.astype(np.float32))
+        == voxels_sha256(np.asfortranarray(array).astype(np.int32))
+    )
     assert voxels_sha256(array) != voxels_sha256(array.reshape(array.shape[0], array.shape[2], array.shape[1]))
 
 
@@ -123,8 +131,12 @@ def test_the_shipped_models_carry_the_signatures_of_their_training_cases():
         signatures = {case: Signature.from_dict(content) for case, content in training["train_signatures"].items()}
         assert set(signatures) == {str(case) for case in training["cases"]["train"]}, bundle.id
         assert len(signatures) == len(training["train_ct_sha256"])
-        pairs = [(one, other) for one in signatures for other in signatures if one < other and person(one) != person(other)]
-        assert min(distance_hu(signatures[one], signatures[other]) for one, other in pairs) > SAME_HU, "scans of different people"
+        pairs = [
+            (one, other) for one in signatures for other in signatures if one < other and person(one) != person(other)
+        ]
+        assert min(distance_hu(signatures[one], signatures[other]) for one, other in pairs) > SAME_HU, (
+            "scans of different people"
+        )
 
 
 @pytest.mark.skipif(not SHIPPED.is_dir(), reason="no models are shipped in this checkout")
@@ -148,7 +160,10 @@ def test_a_model_is_signed_afterwards(tmp_path):
     before = {path.name: path.read_bytes() for path in bundle.iterdir() if path.name != "manifest.json"}
     assert sign_bundle(bundle, load_split(tmp_path / "split.json", tmp_path)) == 2
     after = json.loads((bundle / "manifest.json").read_text(encoding="utf-8"))
-    assert after["training"]["train_signatures"]["1"] == sign_file(cts[1]).to_dict() and after["files"] == manifest["files"]
+    assert (
+        after["training"]["train_signatures"]["1"] == sign_file(cts[1]).to_dict()
+        and after["files"] == manifest["files"]
+    )
     assert before == {path.name: path.read_bytes() for path in bundle.iterdir() if path.name != "manifest.json"}
     manifest["training"]["train_ct_sha256"].append("of a CT that is elsewhere")
     (bundle / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")

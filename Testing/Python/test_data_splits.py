@@ -1,4 +1,5 @@
-"""Splits: by patient unless slices were asked for by name, stratified, seeded, frozen with hashes, and usable by the trainer."""
+"""Splits: by patient unless slices were asked for by name, stratified, seeded, frozen with hashes, and usable by the
+trainer."""
 
 import json
 from dataclasses import replace
@@ -49,7 +50,9 @@ def test_a_split_by_patient_is_disjoint_complete_and_of_the_right_sizes():
     assert set.union(*parts.values()) == set(facts) and sum(map(len, parts.values())) == 40
     assert all(len(ks) == 10 for slices in division.subsets.values() for ks in slices.values())
     healthy = {f"p{n}" for n in range(0, 40, 5)}
-    assert {len(parts[subset] & healthy) for subset in ("val", "test")} == {1}, "patients without tumor are spread evenly"
+    assert {len(parts[subset] & healthy) for subset in ("val", "test")} == {1}, (
+        "patients without tumor are spread evenly"
+    )
 
 
 def test_the_seed_decides():
@@ -76,7 +79,11 @@ def test_every_patient_is_tested_once_over_the_folds():
     assert sorted(tested) == sorted(facts)
     for division in divisions:
         parts = members(division)
-        assert not parts["train"] & parts["test"] and not parts["train"] & parts["val"] and not parts["val"] & parts["test"]
+        assert (
+            not parts["train"] & parts["test"]
+            and not parts["train"] & parts["val"]
+            and not parts["val"] & parts["test"]
+        )
         assert set.union(*parts.values()) == set(facts)
         assert len({case for case in parts["test"] if int(case[1:]) % 5 == 0}) == 1
 
@@ -127,14 +134,22 @@ def test_a_smallest_tumor_area_changes_the_label_not_the_slices():
     [
         (make_facts(2), SplitOptions(), "2 patients cannot be divided like this; at least 3"),
         (make_facts(5), SplitOptions(folds=8), "5 patients cannot be divided like this; at least 8"),
-        ({n: f for n, f in make_facts(30).items() if not sum(f.tumor_mm2)}, SplitOptions(), "would hold only slices without tumor"),
+        (
+            {n: f for n, f in make_facts(30).items() if not sum(f.tumor_mm2)},
+            SplitOptions(),
+            "would hold only slices without tumor",
+        ),
         (make_facts(30), SplitOptions(min_tumor_mm2=1e6), "would hold only slices without tumor"),
         (
             {n: replace(f, liver_mm2=[9.0] * 10, tumor_mm2=[9.0] * 10) for n, f in make_facts(9).items()},
             SplitOptions(),
             "only slices with tumor",
         ),
-        ({n: f for n, f in make_facts(30).items() if not sum(f.tumor_mm2)}, SplitOptions(selection="balanced"), "would hold no slices"),
+        (
+            {n: f for n, f in make_facts(30).items() if not sum(f.tumor_mm2)},
+            SplitOptions(selection="balanced"),
+            "would hold no slices",
+        ),
     ],
 )
 def test_a_division_that_cannot_be_learned_from_is_refused(facts, options, words):
@@ -143,7 +158,8 @@ def test_a_division_that_cannot_be_learned_from_is_refused(facts, options, words
 
 
 @pytest.mark.parametrize(
-    "options", [{"kind": "volume"}, {"selection": "some"}, {"folds": 1}, {"folds": -2}, {"seed": -1}, {"min_tumor_mm2": -1.0}]
+    "options",
+    [{"kind": "volume"}, {"selection": "some"}, {"folds": 1}, {"folds": -2}, {"seed": -1}, {"min_tumor_mm2": -1.0}],
 )
 def test_options_that_make_no_sense_are_refused(options):
     with pytest.raises(UsageError):
@@ -194,7 +210,9 @@ def test_a_frozen_split_comes_back_and_notices_changed_files(data, tmp_path):
         moved.verify([case for subset in SUBSETS for case in moved.cases[subset]])
 
 
-@pytest.mark.parametrize(("kind", "message"), [("patient", "a patient belongs to one subset"), ("slice", "a slice belongs to one")])
+@pytest.mark.parametrize(
+    ("kind", "message"), [("patient", "a patient belongs to one subset"), ("slice", "a slice belongs to one")]
+)
 def test_an_overlap_is_an_error(data, tmp_path, kind, message):
     path = write_split(tmp_path / "split.json", data, SplitOptions(kind=kind))
     content = json.loads(path.read_text())
@@ -218,12 +236,21 @@ def test_a_refit_trains_on_train_and_val_and_on_no_test_slice(data, tmp_path, ki
     assert refit.cases["test"] == split.cases["test"]
     if kind == "slice":
         for case in refit.cases["train"]:
-            before = [k for subset in ("train", "val") if case.id in ids[subset] for k in slices_of(split, subset, case)]
+            before = [
+                k for subset in ("train", "val") if case.id in ids[subset] for k in slices_of(split, subset, case)
+            ]
             assert slices_of(refit, "train", case) == sorted(before)
 
 
 @pytest.mark.parametrize(
-    "change", [{"kind": "volume"}, {"cases": {}}, {"patients": {"train": [["nobody"]]}}, {"patients": [1]}, {"slices": {"train": {}}}]
+    "change",
+    [
+        {"kind": "volume"},
+        {"cases": {}},
+        {"patients": {"train": [["nobody"]]}},
+        {"patients": [1]},
+        {"slices": {"train": {}}},
+    ],
 )
 def test_a_broken_split_file_is_told(data, tmp_path, change):
     path = write_split(tmp_path / "split.json", data, SplitOptions(kind="slice"))
@@ -249,7 +276,8 @@ def test_the_trainer_draws_only_the_slices_that_a_split_by_slice_gives(data, tmp
 
 
 def test_the_trainer_takes_the_splits_labels(data, tmp_path):
-    """A slice with one tumor pixel (4 mm2) counts as tumor by default, and as none where the area asked for is larger."""
+    """A slice with one tumor pixel (4 mm2) counts as tumor by default, and as none where the area asked for is
+    larger."""
     for smallest, expected in ((0.0, [2, 3, 4]), (10.0, [3, 4])):
         split = load_split(write_split(tmp_path / f"{smallest}.json", data, SplitOptions(min_tumor_mm2=smallest)), data)
         cases = [case for subset in SUBSETS for case in subset_slices(split, subset, SPEC, tmp_path / "cache")]

@@ -99,13 +99,21 @@ def test_the_examples_of_the_python_console_run(monkeypatch, tmp_path, capsys):
 
     use_task(monkeypatch, "segment", "mrml_tasks:segment")
     use_task(monkeypatch, "classify", "mrml_tasks:classify")
-    examples = [code for _, language, code in FENCE.findall((DOCS / "console.md").read_text(encoding="utf-8")) if language == "python"]
+    examples = [
+        code
+        for _, language, code in FENCE.findall((DOCS / "console.md").read_text(encoding="utf-8"))
+        if language == "python"
+    ]
     assert len(examples) >= 6
     assert all(len([line for line in code.splitlines() if line]) <= 6 for code in examples)
     monkeypatch.setenv("LIVERTUMOR_MODELS", str(tmp_path / "models"))
     make_lits(tmp_path / "labeled", [(3, 4)] * 8)
     manifest = Manifest("my-slices", "1.0", "Mine", "slice", InputSpec((32, 32), 4.0), 0.5, {}, "mine alone")
-    write_bundle(tmp_path / "run" / "my-slices", manifest, {MODEL: b"in place of what a whole training would make", "card.md": b"# Mine"})
+    write_bundle(
+        tmp_path / "run" / "my-slices",
+        manifest,
+        {MODEL: b"in place of what a whole training would make", "card.md": b"# Mine"},
+    )
     (tmp_path / "ct").mkdir()
     ct = make_ct(GRIDS["axial"])
     import_sitk().WriteImage(image_from(ct.array, ct.ijk_to_ras), str(tmp_path / "ct" / "a.nrrd"))

@@ -20,7 +20,10 @@ from LiverTumorLib.records.options import RunOptions
 from LiverTumorLib.records.results import CaseSummary, Lesion, SliceRecord
 from read_extension import ROOT
 
-SCHEMAS = {path.name.removesuffix(".schema.json"): json.loads(path.read_text()) for path in (ROOT / "Docs" / "schemas").glob("*.json")}
+SCHEMAS = {
+    path.name.removesuffix(".schema.json"): json.loads(path.read_text())
+    for path in (ROOT / "Docs" / "schemas").glob("*.json")
+}
 
 
 def check(name: str, content: object) -> None:
@@ -55,7 +58,12 @@ def test_every_field_is_described():
 def test_the_shipped_manifests(folder):
     manifest = read(folder / "manifest.json")
     check("manifest", manifest)
-    for wrong in ({"threshold": 1.0}, {"task": "lung"}, {"files": {"../model.tflite": manifest["files"]["model.tflite"]}}, {"more": 1}):
+    for wrong in (
+        {"threshold": 1.0},
+        {"task": "lung"},
+        {"files": {"../model.tflite": manifest["files"]["model.tflite"]}},
+        {"more": 1},
+    ):
         with pytest.raises(ValidationError):
             check("manifest", manifest | wrong)
 
@@ -90,7 +98,11 @@ def test_a_job(tmp_path, options):
     liver = np.zeros((2, 4, 4), np.uint8) if options.threads else None
     job = read(write_job(tmp_path, "segment", CTVolume(np.zeros((2, 4, 4), np.int16), np.eye(4)), options, liver=liver))
     check("job", job)
-    for wrong in ({"volume": job["volume"] | {"ijk_to_ras": [[1]]}}, {"entry": "os.system"}, {"options": {"roi_margin_mm": -1}}):
+    for wrong in (
+        {"volume": job["volume"] | {"ijk_to_ras": [[1]]}},
+        {"entry": "os.system"},
+        {"options": {"roi_margin_mm": -1}},
+    ):
         with pytest.raises(ValidationError):
             check("job", job | wrong)
 
@@ -105,11 +117,16 @@ def test_a_job_that_reads_for_itself(tmp_path):
 def test_a_written_summary(tmp_path):
     volume, _ = make_phantom(seed=1, shape=(24, 128, 128), spacing_mm=(3.0, 3.0, 10.0))
     write_volume(tmp_path / "ct.nii.gz", volume.array, volume.ijk_to_ras)
-    assert main(["segment", str(tmp_path / "ct.nii.gz"), "--out", str(tmp_path / "out"), "--no-picture", "--quiet"]) == 0
+    assert (
+        main(["segment", str(tmp_path / "ct.nii.gz"), "--out", str(tmp_path / "out"), "--no-picture", "--quiet"]) == 0
+    )
     summary = read(tmp_path / "out" / "ct" / "summary.json")
     check("summary", summary)
     case = summary["case"]
     assert case["lesions"] and case["slices"], "a case without lesions shows little"
-    for wrong in ({"lesions": [case["lesions"][0] | {"volume_ml": "1 ml"}]}, {"slices": [case["slices"][0] | {"probability": 1.5}]}):
+    for wrong in (
+        {"lesions": [case["lesions"][0] | {"volume_ml": "1 ml"}]},
+        {"slices": [case["slices"][0] | {"probability": 1.5}]},
+    ):
         with pytest.raises(ValidationError):
             check("summary", summary | {"case": case | wrong})

@@ -1,4 +1,5 @@
-"""What the pages about training say can be typed: every command, option, setting and configuration that they name is there."""
+"""What the pages about training say can be typed: every command, option, setting and configuration that they name is
+there."""
 
 import re
 import shlex
@@ -10,7 +11,9 @@ from CompressionTrainerLib.workflow.config import CONFIGS, NETWORKS
 from LiverTumorLib.cli import build_parser
 from read_extension import ROOT
 
-TEXTS = {name: (ROOT / "Docs" / name).read_text(encoding="utf-8") for name in ("training.md", "checklist.md", "commands.md")}
+TEXTS = {
+    name: (ROOT / "Docs" / name).read_text(encoding="utf-8") for name in ("training.md", "checklist.md", "commands.md")
+}
 COMMANDS = build_parser()._subparsers._group_actions[0].choices
 
 
@@ -27,7 +30,9 @@ def test_every_command_is_understood():
 def test_the_studys_commands_are_understood():
     lines = re.findall(r"`livertumor ([^`]*--[^`]*)`", (ROOT / "Docs" / "study.md").read_text(encoding="utf-8"))
     distill = next(line for line in lines if line.startswith("distill"))
-    arguments = build_parser().parse_args([*shlex.split(distill), *["--data", "D", "--split", "S", "--cache", "C", "--out", "O"]])
+    arguments = build_parser().parse_args(
+        [*shlex.split(distill), *["--data", "D", "--split", "S", "--cache", "C", "--out", "O"]]
+    )
     assert load_config(arguments.config).task == "slice"
 
 

@@ -1,4 +1,5 @@
-"""What is not a liver is rejected, what is doubtful is noted, and a true liver comes out: whole, small, or cut by the scan."""
+"""What is not a liver is rejected, what is doubtful is noted, and a true liver comes out: whole, small, or cut by the
+scan."""
 
 from __future__ import annotations
 
@@ -24,7 +25,9 @@ from LiverTumorLib.records.options import CaseOutput, RunOptions
 from LiverTumorLib.records.results import CaseResult, CaseSummary
 
 DATA = Path(os.environ.get("LIVERTUMOR_TEST_DATA", ""))
-real = pytest.mark.skipif("LIVERTUMOR_TEST_DATA" not in os.environ, reason="LIVERTUMOR_TEST_DATA names no folder of real CT")
+real = pytest.mark.skipif(
+    "LIVERTUMOR_TEST_DATA" not in os.environ, reason="LIVERTUMOR_TEST_DATA names no folder of real CT"
+)
 
 # What a scan may hold of a liver, and where it cuts it.
 PIECES = {
@@ -149,7 +152,9 @@ def test_single_reasons(phantom):
     assert "nowhere thicker than" in region(12, 20, 3)
     assert "nowhere thicker than" in region(12, 20, 3, cut=True)
     assert "density of 400 HU is not a liver's" in region(12, 14, 14, hu=400)
-    assert region(9, 10, 10, sure=0.95) == "" and "the network was unsure (mean probability 0.75)" in region(9, 10, 10, sure=0.75)
+    assert region(9, 10, 10, sure=0.95) == "" and "the network was unsure (mean probability 0.75)" in region(
+        9, 10, 10, sure=0.75
+    )
 
 
 def test_a_column_through_a_long_scan_is_a_limb():
@@ -185,12 +190,14 @@ def test_a_lost_voxel_size_is_noted(phantom):
     volume, mask = phantom
     lost = CTVolume(volume.array, np.diag([-1.0, -1.0, 1.0, 1.0]))
     assert "exactly 1 mm" in " ".join(scan_doubts(lost)) and scan_doubts(volume) == []
-    flat = CTVolume(np.repeat(np.repeat(volume.array, 3, 1), 3, 2), np.diag([-1.0, -1.0, 1.0, 1.0]))  # slices of 4 mm taken as 1 mm
+    # slices of 4 mm taken as 1 mm
+    flat = CTVolume(np.repeat(np.repeat(volume.array, 3, 1), 3, 2), np.diag([-1.0, -1.0, 1.0, 1.0]))
     assert "exactly 1 mm" in " ".join(doubts(survey(np.repeat(np.repeat(mask, 3, 1), 3, 2), flat)))
 
 
 @pytest.mark.parametrize(
-    ("hu", "said"), [(90, None), (50, "as without contrast medium"), (10, "30 to 160 HU are usual"), (190, "30 to 160 HU are usual")]
+    ("hu", "said"),
+    [(90, None), (50, "as without contrast medium"), (10, "30 to 160 HU are usual"), (190, "30 to 160 HU are usual")],
 )
 def test_density_is_noted(phantom, hu, said):
     volume, mask = phantom
@@ -207,7 +214,9 @@ def test_a_giant_liver_an_unsure_network_and_much_tumor_are_noted(phantom):
     assert "where 400 to 5000 ml are usual; look at its outline." in note
     [note] = doubts(survey(mask, volume, 0.8))
     assert "unsure of the liver (mean probability 0.80)" in note
-    assert burden_doubts(CaseSummary(tumor_burden_percent=71.2)) == ["Tumor takes 71 % of the liver, which is rare; look at both outlines."]
+    assert burden_doubts(CaseSummary(tumor_burden_percent=71.2)) == [
+        "Tumor takes 71 % of the liver, which is rare; look at both outlines."
+    ]
     assert burden_doubts(CaseSummary(tumor_burden_percent=49.0)) == burden_doubts(CaseSummary()) == []
     assert corrected_notes(np.zeros_like(mask), volume, CaseSummary()) == [NO_LIVER]
 
@@ -240,7 +249,9 @@ def test_a_given_liver_is_noted_and_kept(phantom):
     small = np.zeros_like(mask)
     small[30:32, 60:64, 60:64] = True
     output = segment_case(volume, options, liver=small)
-    assert (output.labels > 0).sum() == small.sum() and "where 400 to 5000 ml are usual" in " ".join(output.result.summary.notes)
+    assert (output.labels > 0).sum() == small.sum() and "where 400 to 5000 ml are usual" in " ".join(
+        output.result.summary.notes
+    )
     assert "where 400 to 5000 ml are usual" in " ".join(classify_case(volume, liver=small).result.summary.notes)
 
 
@@ -258,8 +269,13 @@ def test_table_json_picture_and_console_tell_it(tmp_path, capfd):
         assert NO_LIVER in text and "ml was rejected: it takes nearly all tissue" in text
     assert (tmp_path / "out/ellipse/report.png").is_file()
     result = CaseResult("ellipse", CaseSummary(0.0, 0.0, None, 0, notes=summary["notes"]))
-    noted = CTVolume(volume.array, volume.ijk_to_ras, "ellipse", tuple(f"Note {number} of reading." for number in range(9)))
-    words = " ".join(text.get_text() for text in case_figure(noted, CaseOutput(result)).findobj(lambda each: hasattr(each, "get_text")))
+    noted = CTVolume(
+        volume.array, volume.ijk_to_ras, "ellipse", tuple(f"Note {number} of reading." for number in range(9))
+    )
+    words = " ".join(
+        text.get_text()
+        for text in case_figure(noted, CaseOutput(result)).findobj(lambda each: hasattr(each, "get_text"))
+    )
     assert NO_LIVER in words and "ml was rejected: it takes" in words, "doubts come first where not all notes have room"
 
 
@@ -283,12 +299,16 @@ def test_a_few_scattered_voxels_are_no_crash(phantom):
     for voxels in ([(3, 0, 0)], [(0, 0, 0), (69, 127, 127)], [(k, 5 + k, 9) for k in range(0, 60, 7)]):
         mask = np.zeros(volume.shape, bool)
         mask[tuple(np.transpose(voxels))] = True
-        assert "was rejected" in rejection(survey(mask, volume, 0.95)) and isinstance(doubts(survey(mask, volume)), list)
+        assert "was rejected" in rejection(survey(mask, volume, 0.95)) and isinstance(
+            doubts(survey(mask, volume)), list
+        )
 
 
 def test_it_takes_little_time(phantom):
     """On 512 x 512 x 140 voxels; the time of the processor, since the machine may be busy."""
-    volume, mask = (np.repeat(np.repeat(np.repeat(array, 2, 0), 4, 1), 4, 2) for array in (phantom[0].array, phantom[1]))
+    volume, mask = (
+        np.repeat(np.repeat(np.repeat(array, 2, 0), 4, 1), 4, 2) for array in (phantom[0].array, phantom[1])
+    )
     scan = CTVolume(volume, phantom[0].ijk_to_ras @ np.diag([0.25, 0.25, 0.5, 1]))
     times = []
     for _ in range(5):

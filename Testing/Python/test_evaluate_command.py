@@ -47,7 +47,9 @@ def data(tmp_path_factory):
         volume, truth = make_phantom(seed=case, shape=(32, 96, 96))
         labels = truth if case == 1 else np.minimum(truth, 1)
         write_label_nifti(folder / f"segmentation-{case}.nii.gz", labels, volume.ijk_to_ras)
-        nibabel.save(nibabel.Nifti1Image(volume.array.transpose(2, 1, 0), volume.ijk_to_ras), folder / f"volume-{case}.nii.gz")
+        nibabel.save(
+            nibabel.Nifti1Image(volume.array.transpose(2, 1, 0), volume.ijk_to_ras), folder / f"volume-{case}.nii.gz"
+        )
     split = {
         "name": "phantoms",
         "patients": {"train": [], "val": [], "test": [[1], [2]]},
@@ -115,10 +117,15 @@ def test_the_log_grows_and_an_unwritable_one_is_an_error(tmp_path):
 
 
 def test_evaluation_loads_no_tensorflow_and_its_import_nothing_heavy():
-    modules = "CompressionTrainerLib.stages.evaluate, CompressionTrainerLib.evaluation.summary, CompressionTrainerLib.evaluation.report"
+    modules = (
+        "CompressionTrainerLib.stages.evaluate, CompressionTrainerLib.evaluation.summary, "
+        "CompressionTrainerLib.evaluation.report"
+    )
     heavy = {"tensorflow", "tf_keras", "ai_edge_litert", "nibabel", "sklearn", "surface_distance"}
     code = f"import sys, {modules}; print(sorted({heavy} & set(sys.modules)))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"PYTHONPATH": ":".join(sys.path)})
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"PYTHONPATH": ":".join(sys.path)}
+    )
     assert done.stdout.strip() == "[]"
 
 
@@ -143,7 +150,16 @@ def test_a_split_is_evaluated_and_logged(data, tmp_path, capsys):
 @shipped
 def test_a_classifier_alone_is_measured_in_the_true_liver(data, tmp_path):
     """Without stage 1, whose models count for nothing then, and without looking for tumor."""
-    arguments = ["--split", data / "split.json", "--subset", "test", "--true-liver", "--no-tumor", "--out", tmp_path / "o"]
+    arguments = [
+        "--split",
+        data / "split.json",
+        "--subset",
+        "test",
+        "--true-liver",
+        "--no-tumor",
+        "--out",
+        tmp_path / "o",
+    ]
     told = []
     words = [data, *arguments, "--log", tmp_path / "log.jsonl", "--float-slice-model", "tumor-slice"]
     command.evaluate(parse(*words), lambda *event: told.append(event))
@@ -151,14 +167,22 @@ def test_a_classifier_alone_is_measured_in_the_true_liver(data, tmp_path):
     assert fractions == sorted(fractions) and fractions[0] == 0 and fractions[-1] == 1 and len(fractions) > 4
     assert {stage for stage, *_ in told} == {"[1/2] volume-1.nii.gz", "[2/2] volume-2.nii.gz", "tables"}
     stored = json.loads((tmp_path / "o" / "evaluation.json").read_text(encoding="utf-8"))
-    assert not {"liver", "tumor"} & stored["summary"].keys() and not any(key.startswith("liver_") for key in stored["cases"][0])
+    assert not {"liver", "tumor"} & stored["summary"].keys() and not any(
+        key.startswith("liver_") for key in stored["cases"][0]
+    )
     assert stored["summary"]["slices_all"]["slices"] == 64
-    assert stored["summary"]["int8_against_float"] == {"slices_same_decision": 1, "largest_slice_dp": 0}, "nobody looked for liver or tumor"
+    assert stored["summary"]["int8_against_float"] == {"slices_same_decision": 1, "largest_slice_dp": 0}, (
+        "nobody looked for liver or tumor"
+    )
     with open(tmp_path / "o" / "slices.csv", newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    assert any(row["tumor"] == "1" for row in rows) and all(float(row["probability"]) == 0 for row in rows if row["liver"] == "0")
+    assert any(row["tumor"] == "1" for row in rows) and all(
+        float(row["probability"]) == 0 for row in rows if row["liver"] == "0"
+    )
     [line] = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text(encoding="utf-8").splitlines()]
-    assert line["command"].endswith("--true-liver --no-tumor") and {model["id"] for model in line["models"]} == {"tumor-slice"}
+    assert line["command"].endswith("--true-liver --no-tumor") and {model["id"] for model in line["models"]} == {
+        "tumor-slice"
+    }
 
 
 @shipped
@@ -167,7 +191,17 @@ def test_a_model_is_not_measured_on_patients_that_it_was_trained_on(data, tmp_pa
     manifest = json.loads((trained / "manifest.json").read_text(encoding="utf-8"))
     manifest["training"] |= {"split": "phantoms", "cases": {"train": [2], "val": []}, "train_ct_sha256": []}
     (trained / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
-    arguments = [data, "--split", data / "split.json", "--subset", "test", "--out", tmp_path / "o", "--log", tmp_path / "log.jsonl"]
+    arguments = [
+        data,
+        "--split",
+        data / "split.json",
+        "--subset",
+        "test",
+        "--out",
+        tmp_path / "o",
+        "--log",
+        tmp_path / "log.jsonl",
+    ]
     with pytest.raises(UsageError, match="was trained on the cases 2 of 'test'"):
         evaluate(*arguments, "--liver-model", trained)
     manifest["training"]["train_ct_sha256"] = [sha256_of(data / "volume-1.nii.gz")]
@@ -184,7 +218,10 @@ def test_a_scan_that_a_model_was_trained_on_is_known_in_another_file(data, tmp_p
 
     trained = shutil.copytree(SHIPPED / "liver-roi", tmp_path / "trained")
     manifest = json.loads((trained / "manifest.json").read_text(encoding="utf-8"))
-    manifest["training"] |= {"cases": {"train": [1], "val": []}, "train_signatures": {"1": sign_file(data / "volume-1.nii.gz").to_dict()}}
+    manifest["training"] |= {
+        "cases": {"train": [1], "val": []},
+        "train_signatures": {"1": sign_file(data / "volume-1.nii.gz").to_dict()},
+    }
     (trained / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
     site = tmp_path / "site"
     volume, truth = make_phantom(seed=1, shape=(32, 96, 96))
@@ -208,11 +245,17 @@ def test_a_name_alone_is_a_note(tmp_path, capsys):
     """Phantoms by the names of LiTS scans that the shipped models know."""
     cases = []
     for name, seed in (("volume-7", 1), ("liver_9", 2), ("volume-3", 3), ("7", 4)):
-        cases += ["--pair", save(tmp_path / f"{name}.nii.gz", make_phantom(seed=seed, shape=(32, 64, 64))[0].array), tmp_path / "no mask"]
+        cases += [
+            "--pair",
+            save(tmp_path / f"{name}.nii.gz", make_phantom(seed=seed, shape=(32, 64, 64))[0].array),
+            tmp_path / "no mask",
+        ]
     with pytest.raises(InputError, match="no mask"):
         evaluate(*cases, "--out", tmp_path / "o", "--no-tumor", "--no-slices")
     (note,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("note: ")]
-    assert note.startswith("note: liver-roi was trained on CT with the numbers of volume-7, liver_9, though not on these files; if")
+    assert note.startswith(
+        "note: liver-roi was trained on CT with the numbers of volume-7, liver_9, though not on these files; if"
+    )
 
 
 @shipped
@@ -228,7 +271,9 @@ def test_a_case_counts_for_what_is_known_of_it(data, tmp_path):
     stored = json.loads((out / "evaluation.json").read_text(encoding="utf-8"))
     rows, summary = {case["case"]: case for case in stored["cases"]}, stored["summary"]
     assert "tumor_dice" not in rows["volume-1"] and rows["volume-1"]["liver_dice"] > 0
-    assert summary["tumor"]["cases_with_tumor"] == 0 and list(summary["tumor"]["false_positive_ml_without_tumor"]) == ["legs"]
+    assert summary["tumor"]["cases_with_tumor"] == 0 and list(summary["tumor"]["false_positive_ml_without_tumor"]) == [
+        "legs"
+    ]
     assert list(summary["liver"]["false_positive_ml_without_liver"]) == ["legs"]
     mean = np.mean([rows[case]["liver_dice"] for case in ("volume-1", "volume-2")])
     assert summary["liver"]["mean_dice"]["value"] == pytest.approx(mean, abs=1e-6)
@@ -263,7 +308,12 @@ def test_what_only_anatomy_shows_is_noted(tmp_path, capsys):
         nibabel.save(nibabel.Nifti1Image(array[:, :, ::-1].T, volume.ijk_to_ras), tmp_path / f"{name}.nii.gz")
     pair = "--pair", tmp_path / "ct.nii.gz", tmp_path / "mask.nii.gz"
     evaluate(*pair, "--out", tmp_path / "o", "--log", tmp_path / "log.jsonl", "--no-slices", "--true-liver")
-    assert capsys.readouterr().err.count("  The liver lies on the patient's left; unless the patient's organs are mirrored") == 1
+    assert (
+        capsys.readouterr().err.count(
+            "  The liver lies on the patient's left; unless the patient's organs are mirrored"
+        )
+        == 1
+    )
 
 
 @shipped
@@ -277,7 +327,9 @@ def test_a_bad_mask_does_not_stop_the_other_cases(data, tmp_path):
     (site / "b_seg.nii.gz").write_bytes(spoilt[: len(spoilt) // 2])
     with pytest.raises(SomeCasesFailed, match="1 of 2 cases were left out"):
         evaluate(site, "--subset", "all", "--out", out, "--log", tmp_path / "log.jsonl", "--no-slices")
-    assert [case["case"] for case in json.loads((out / "evaluation.json").read_text(encoding="utf-8"))["cases"]] == ["a"]
+    assert [case["case"] for case in json.loads((out / "evaluation.json").read_text(encoding="utf-8"))["cases"]] == [
+        "a"
+    ]
     (site / "a_seg.nii.gz").write_bytes(spoilt[: len(spoilt) // 2])
     with pytest.raises(InputError, match="is damaged"):
         evaluate(site, "--subset", "all", "--out", tmp_path / "p", "--log", tmp_path / "log.jsonl", "--no-slices")

@@ -38,7 +38,9 @@ def volume(name="case", matrix=AXIAL):
 def output(found, probability=None, name="case"):
     """An output as the pipeline gives it, for labels in axial order."""
     records = [
-        SliceRecord(k, float(k), "liver" if found[k].any() else "no liver", None if probability is None else probability[k])
+        SliceRecord(
+            k, float(k), "liver" if found[k].any() else "no liver", None if probability is None else probability[k]
+        )
         for k in range(len(found))
     ]
     return CaseOutput(CaseResult(name, CaseSummary(), [], records, MODELS, {"liver": 1.5, "tumor": 0.5}), found)
@@ -51,7 +53,9 @@ FOUND = labels(np.s_[2:6, 2:8, 2:9], np.s_[3:5, 3:5, 4:8])  # liver 168 voxels, 
 def test_liver_counts_its_tumor_and_volumes_are_in_ml():
     scores = score_case(output(FOUND), TRUTH, volume(), "p")
     assert scores.liver.counts.dice == pytest.approx(2 * 144 / (144 + 168))
-    assert (scores.liver.truth_ml, scores.liver.predicted_ml, scores.liver.false_positive_ml) == pytest.approx((14.4, 16.8, 2.4))
+    assert (scores.liver.truth_ml, scores.liver.predicted_ml, scores.liver.false_positive_ml) == pytest.approx(
+        (14.4, 16.8, 2.4)
+    )
     assert scores.tumor.counts.dice == pytest.approx(12 / 16)
     assert scores.tumor.false_positive_ml == pytest.approx(0.4)
     assert (scores.lesions.found, scores.lesions.missed, scores.lesions.extra) == (1, 0, 0)
@@ -74,7 +78,10 @@ def test_slices_are_matched_through_the_orientation_of_the_scan():
     run = output(FOUND, probability)
     run.labels = FOUND[::-1].transpose(2, 0, 1)
     scores = score_case(run, turned, sagittal, "p")
-    assert scores.slices.tumor.tolist() == straight.tumor.tolist() and scores.slices.liver.tolist() == straight.liver.tolist()
+    assert (
+        scores.slices.tumor.tolist() == straight.tumor.tolist()
+        and scores.slices.liver.tolist() == straight.liver.tolist()
+    )
     assert scores.liver.counts == score_case(output(FOUND), TRUTH, volume(), "p").liver.counts
     assert scores.liver.surface.hd95 == pytest.approx(5.0)
 
@@ -147,7 +154,13 @@ def test_report_shows_and_stores_what_was_measured(cases, tmp_path):
     import csv
     import json
 
-    origin = {"date": "2026-01-01", "commit": "abc", "uncommitted_changes": True, "command": "livertumor evaluate x", "models": MODELS}
+    origin = {
+        "date": "2026-01-01",
+        "commit": "abc",
+        "uncommitted_changes": True,
+        "command": "livertumor evaluate x",
+        "models": MODELS,
+    }
     text = write_report(tmp_path, "Three cases", cases, summarize(cases, 0.5), origin)
     assert (tmp_path / "evaluation.md").read_text(encoding="utf-8") == text
     assert "commit abc with changes" in text and "Case 3 has no tumor: 0.40 ml" in text
@@ -205,4 +218,6 @@ def test_agreement_summary_leaves_out_empty_masks_and_keeps_the_worst():
     assert agreement["liver_mean_dice"] == pytest.approx((288 / 312 + 1) / 2)
     assert agreement["liver_worst_dice"] == pytest.approx(288 / 312)
     assert math.isnan(agreement["largest_slice_dp"])
-    assert agreement["float_tumor_mean_dice"] == agreement["float_liver_mean_dice"] == 1, "of the case that has tumor, and of both livers"
+    assert agreement["float_tumor_mean_dice"] == agreement["float_liver_mean_dice"] == 1, (
+        "of the case that has tumor, and of both livers"
+    )

@@ -1,4 +1,5 @@
-"""`livertumor export` stopped while TensorFlow converts: no process and no file stays. That it goes through, test_chain_real.py shows."""
+"""`livertumor export` stopped while TensorFlow converts: no process and no file stays. That it goes through,
+test_chain_real.py shows."""
 
 from __future__ import annotations
 
@@ -32,7 +33,8 @@ def words(tmp_path_factory) -> list[str]:
 
 
 def inside_the_converter(pid: int) -> bool:
-    """Whether a process hears SIGTERM no more by a handler of its own (see `stopping.stops_at_once`); signals count from 1."""
+    """Whether a process hears SIGTERM no more by a handler of its own (see `stopping.stops_at_once`); signals count
+    from 1."""
     status = Path(f"/proc/{pid}/status").read_text()
     caught = int(next(line.split()[1] for line in status.splitlines() if line.startswith("SigCgt")), 16)
     return not caught >> (signal.SIGTERM - 1) & 1
@@ -40,12 +42,16 @@ def inside_the_converter(pid: int) -> bool:
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux tells which signals a process handles")
 @pytest.mark.usefixtures("ctrl_c")
-@pytest.mark.parametrize("stop", [lambda job: job._process.terminate(), CommandJob.cancel], ids=["terminate", "as-chain-and-panel-stop-it"])
+@pytest.mark.parametrize(
+    "stop", [lambda job: job._process.terminate(), CommandJob.cancel], ids=["terminate", "as-chain-and-panel-stop-it"]
+)
 def test_a_stop_inside_a_conversion_ends_the_command_and_leaves_no_file(words, tmp_path, monkeypatch, stop):
     out, scratch = tmp_path / "model", tmp_path / "scratch"
     scratch.mkdir()
     monkeypatch.setenv("TMPDIR", str(scratch))  # of the child; this process has chosen its own already
-    job = CommandJob([*PROGRAM, *words, "--out", str(out)], new_job_folder(), None, child_environment(), tmp_path / "log.txt")
+    job = CommandJob(
+        [*PROGRAM, *words, "--out", str(out)], new_job_folder(), None, child_environment(), tmp_path / "log.txt"
+    )
     while job.stage != "convert" or not inside_the_converter(job._process.pid):
         assert not job.poll(), (tmp_path / "log.txt").read_text()
         time.sleep(0.01)

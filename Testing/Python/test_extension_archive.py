@@ -72,7 +72,8 @@ def names_in(archive: Path) -> list[str]:
 
 
 def install_from_file(archive: Path, extensions: Path, system: str) -> Path:
-    """What qSlicerExtensionsManagerModel::installExtension of Slicer 5.12 does with an archive; returns the extension's folder."""
+    """What qSlicerExtensionsManagerModel::installExtension of Slicer 5.12 does with an archive; returns the extension's
+    folder."""
     descriptions = [name for name in names_in(archive) if name.endswith(".s4ext")]
     name = Path(descriptions[0]).stem
     folder = extensions / name
@@ -96,7 +97,9 @@ def files_below(folder: Path) -> set[str]:
 def test_installed_is_what_cmake_installs_and_no_more(extension, archives, tmp_path, system):
     folder = install_from_file(archives[system], tmp_path, system)
     assert folder.name == "LiverTumor"
-    assert files_below(folder) == {f"{SCRIPTED}/{place}" for place in extension.files} | {"share/Slicer-5.12/LiverTumor.s4ext"}
+    assert files_below(folder) == {f"{SCRIPTED}/{place}" for place in extension.files} | {
+        "share/Slicer-5.12/LiverTumor.s4ext"
+    }
     for place, path in extension.files.items():
         assert (folder / SCRIPTED / place).read_bytes() == path.read_bytes()
     assert not [name for name in names_in(archives[system]) if name.endswith((".pyc", "/")) or "__pycache__" in name]
@@ -129,14 +132,18 @@ def test_three_modules_run_from_the_one_folder(archives, tmp_path):
     places = {"win32": home / "data", "darwin": home / "Library" / "Application Support"}
     mine = Manifest("mine", "1.0", "Mine", "liver", InputSpec((32, 32), 4.0), 0.5, {}, "mine alone")
     write_bundle(
-        places.get(sys.platform, home / "data") / "LiverTumor" / "models" / "mine", mine, {MODEL: b"weights", "card.md": b"# Mine"}
+        places.get(sys.platform, home / "data") / "LiverTumor" / "models" / "mine",
+        mine,
+        {MODEL: b"weights", "card.md": b"# Mine"},
     )
     install_from_file(archives["win"], tmp_path / "Extensions", "win")
     folder = install_from_file(archives["linux"], tmp_path / "Extensions", "linux")
     before = files_below(folder)
 
     session = SESSION.format(scripted=str(folder / SCRIPTED), standin=str(Path(__file__).parent))
-    run = subprocess.run([sys.executable, "-c", session], capture_output=True, text=True, env=environment, cwd=tmp_path, timeout=300)
+    run = subprocess.run(
+        [sys.executable, "-c", session], capture_output=True, text=True, env=environment, cwd=tmp_path, timeout=300
+    )
     assert run.returncode == 0, run.stderr
     found = json.loads(run.stdout.splitlines()[-1])
     assert all(Path(file).is_relative_to(folder) for file in found["files"])

@@ -1,4 +1,5 @@
-"""The entry for Slicer's ExtensionsIndex and the EXTENSION_ variables of CMakeLists.txt: what the index checks, and that both agree."""
+"""The entry for Slicer's ExtensionsIndex and the EXTENSION_ variables of CMakeLists.txt: what the index checks, and
+that both agree."""
 
 import re
 import subprocess
@@ -49,7 +50,8 @@ def test_what_is_said_of_the_extension(extension):
     metadata = extension.metadata
     assert metadata["contributors"] == "LiverTumor developers"
     assert metadata["description"].count(". ") + metadata["description"].endswith(".") in (1, 2)  # one or two sentences
-    assert "LiTS" in metadata["description"] and "research" in metadata["description"]  # the weights are not under the code's license
+    # the weights are not under the code's license
+    assert "LiTS" in metadata["description"] and "research" in metadata["description"]
 
 
 @pytest.mark.parametrize("variable, least", [("iconurl", 1), ("screenshoturls", 2)])

@@ -1,4 +1,5 @@
-"""DICOM in: one series chosen clearly, its slices in order at the right place; a stated repair or a clear refusal otherwise."""
+"""DICOM in: one series chosen clearly, its slices in order at the right place; a stated repair or a clear refusal
+otherwise."""
 
 import numpy as np
 import pydicom
@@ -25,12 +26,16 @@ def test_a_folder_gives_hu_in_order_at_its_place(tmp_path):
 def test_the_place_agrees_with_simpleitk(tmp_path):
     orientation = np.linalg.qr(np.array([[1, 0.1, 0], [0.05, 1, 0.2], [0.1, 0, 1]]))[0] * (-1, -1, 1)
     normal = np.cross(orientation[:, 0], orientation[:, 1])
-    write_series(tmp_path, HU, step=normal * 3.0, ImageOrientationPatient=orientation[:, :2].T.ravel().round(6).tolist())
+    write_series(
+        tmp_path, HU, step=normal * 3.0, ImageOrientationPatient=orientation[:, :2].T.ravel().round(6).tolist()
+    )
     volume = read_ct(tmp_path)
     image = sitk.ReadImage(sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(tmp_path)))
     assert np.array_equal(sitk.GetArrayFromImage(image), volume.array)
     for ijk in ([0, 0, 0], [20, 3, 0], [2, 19, 7]):
-        assert np.allclose(volume.ras(np.array(ijk)), np.array(image.TransformIndexToPhysicalPoint(ijk)) * (-1, -1, 1), atol=0.01)
+        assert np.allclose(
+            volume.ras(np.array(ijk)), np.array(image.TransformIndexToPhysicalPoint(ijk)) * (-1, -1, 1), atol=0.01
+        )
 
 
 def test_one_file_stands_for_its_series(tmp_path):
@@ -54,13 +59,23 @@ def test_sub_folders_foreign_files_and_reports_do_not_disturb(tmp_path):
 def test_the_axial_series_with_the_most_slices_is_taken_and_named(tmp_path):
     write_series(tmp_path, HU, SeriesDescription="Portal venous of Mr. Smith")
     write_series(tmp_path, HU[:5], SeriesNumber="3")
-    write_series(tmp_path, ct_values((30, 20, 24)), step=(0, 2.5, 0), ImageOrientationPatient=[1, 0, 0, 0, 0, -1], SeriesNumber="4")
+    write_series(
+        tmp_path,
+        ct_values((30, 20, 24)),
+        step=(0, 2.5, 0),
+        ImageOrientationPatient=[1, 0, 0, 0, 0, -1],
+        SeriesNumber="4",
+    )
     write_series(tmp_path, HU[:1], ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"], SeriesNumber="1")
     write_series(tmp_path, ct_values((40, 20, 24)), SOPClassUID=SecondaryCaptureImageStorage, ImagePositionPatient=None)
     volume = read_ct(tmp_path)
     assert np.array_equal(volume.array, HU)
     (note,) = volume.notes
-    assert "series number 2 (8 slices) was read" in note and "number 3 (5 slices)" in note and "number 4 (30 slices)" in note
+    assert (
+        "series number 2 (8 slices) was read" in note
+        and "number 3 (5 slices)" in note
+        and "number 4 (30 slices)" in note
+    )
     assert "number 1" not in note and "Smith" not in note and "1.2.826" not in note
 
 
@@ -76,7 +91,9 @@ def test_equally_good_series_are_refused_until_one_is_chosen(tmp_path):
     first, second = generate_uid(), generate_uid()
     write_series(tmp_path, HU, uid=first, SeriesDescription="Arterial", SeriesNumber="3")
     write_series(tmp_path, HU + 1, uid=second, SeriesDescription="Venous", SeriesNumber="4")
-    sentence = refusal(tmp_path, "number 3 (8 slices)", "number 4 (8 slices)", "--series", "name a file of the one you want")
+    sentence = refusal(
+        tmp_path, "number 3 (8 slices)", "number 4 (8 slices)", "--series", "name a file of the one you want"
+    )
     assert "Arterial" not in sentence
     assert np.array_equal(read_ct(next(tmp_path.glob(f"*{second}*"))).array, HU + 1), "the remedy works"
     for series in (second, "4", "Venous"):
@@ -145,7 +162,9 @@ def test_gantry_tilt_is_kept_as_a_slanted_grid(tmp_path):
     volume = read_ct(tmp_path)
     assert np.array_equal(volume.array, HU)
     assert np.allclose(volume.ras(np.array([0, 0, 7])), (100, 90, -300 + 21))
-    assert np.allclose(volume.ras(np.array([0, 5, 0])), (100, 90 - 4 * np.cos(tilt), -300 + 4 * np.sin(tilt)), atol=1e-4)
+    assert np.allclose(
+        volume.ras(np.array([0, 5, 0])), (100, 90 - 4 * np.cos(tilt), -300 + 4 * np.sin(tilt)), atol=1e-4
+    )
     assert volume.voxel_ml == pytest.approx(0.7 * 0.8 * 3 * np.cos(tilt) / 1000, rel=1e-4)
     assert "tilted by 15.0 degrees" in volume.notes[0]
 
@@ -198,7 +217,9 @@ def test_slope_and_intercept_of_each_slice_count(tmp_path):
 def test_signed_pixels(tmp_path):
     uid = generate_uid()
     for k, plane in enumerate(HU):
-        tags = dict(PixelRepresentation=1, PixelData=plane.astype("<i2").tobytes(), RescaleIntercept="0", SeriesInstanceUID=uid)
+        tags = dict(
+            PixelRepresentation=1, PixelData=plane.astype("<i2").tobytes(), RescaleIntercept="0", SeriesInstanceUID=uid
+        )
         write_slice(tmp_path / f"{k}.dcm", plane, (0, 0, k), **tags)
     assert np.array_equal(read_ct(tmp_path).array, HU)
 
@@ -264,7 +285,13 @@ def test_lossless_jpeg_is_decoded_without_further_packages(tmp_path):
         writer.Execute(image)
         packed = pydicom.dcmread(tmp_path / "one.dcm")
         assert packed.file_meta.TransferSyntaxUID == JPEGLosslessSV1
-        for tag in ("SeriesInstanceUID", "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "ImageType"):
+        for tag in (
+            "SeriesInstanceUID",
+            "ImagePositionPatient",
+            "ImageOrientationPatient",
+            "PixelSpacing",
+            "ImageType",
+        ):
             setattr(packed, tag, getattr(plain, tag))
         packed.StudyInstanceUID = "1.2.3"
         packed.save_as(file)
@@ -301,6 +328,8 @@ def test_a_damaged_header_hinders_its_own_series_only(tmp_path):
     write_series(tmp_path / "bad", HU, uid="1.2.4", PixelSpacing=[0.8])
     for series in (None, "1.2.3"):
         volume = read_ct(tmp_path, series)
-        assert np.array_equal(volume.array, HU) and (series or any("8 damaged DICOM files" in note for note in volume.notes))
+        assert np.array_equal(volume.array, HU) and (
+            series or any("8 damaged DICOM files" in note for note in volume.notes)
+        )
     with pytest.raises(InputError, match="damaged DICOM header"):
         read_ct(tmp_path, "1.2.4")

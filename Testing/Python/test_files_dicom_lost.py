@@ -1,4 +1,5 @@
-"""Images of the very series that cannot be used: counted by reason; damaged ones refuse the series by name, others are noted."""
+"""Images of the very series that cannot be used: counted by reason; damaged ones refuse the series by name, others are
+noted."""
 
 from __future__ import annotations
 
@@ -80,7 +81,12 @@ def test_damaged_images_are_counted_and_one_is_named(tmp_path, damage, where):
     for k in PLACES[where]:
         spoil(files[k])
     lost = len(PLACES[where])
-    refusal(tmp_path / "ct", f"{lost} of 12 images of DICOM series", "damaged or incomplete", f"{files[PLACES[where][0]].name} {words}")
+    refusal(
+        tmp_path / "ct",
+        f"{lost} of 12 images of DICOM series",
+        "damaged or incomplete",
+        f"{files[PLACES[where][0]].name} {words}",
+    )
 
 
 LACKS = {
@@ -118,7 +124,9 @@ def test_a_missing_modality_is_known_from_the_class(tmp_path, where):
         change(files[k], Modality=None)
     volume = read_ct(tmp_path / "ct")
     assert np.array_equal(volume.array, HU)
-    assert volume.notes == (f"{len(PLACES[where])} of 12 images without a modality were taken for CT, as the SOP class says.",)
+    assert volume.notes == (
+        f"{len(PLACES[where])} of 12 images without a modality were taken for CT, as the SOP class says.",
+    )
 
 
 def test_several_reasons_have_their_numbers(tmp_path):
@@ -126,18 +134,33 @@ def test_several_reasons_have_their_numbers(tmp_path):
     for k in (9, 10):
         change(files[k], ImagePositionPatient=None)
     change(files[11], PixelSpacing=None)
-    assert "3 of 12" in (note := read_ct(tmp_path / "ct").notes[0]) and "2 images without position, 1 images without pixel size" in note
+    assert (
+        "3 of 12" in (note := read_ct(tmp_path / "ct").notes[0])
+        and "2 images without position, 1 images without pixel size" in note
+    )
 
 
 def test_what_is_no_image_of_the_series_stays_silent(tmp_path):
     series_in(tmp_path / "ct")
     uid = {"SeriesInstanceUID": "1.2.3"}
-    report = dict(Modality="SR", Rows=None, Columns=None, BitsAllocated=None, PixelData=None, SOPClassUID="1.2.840.10008.5.1.4.1.1.88.67")
+    report = dict(
+        Modality="SR",
+        Rows=None,
+        Columns=None,
+        BitsAllocated=None,
+        PixelData=None,
+        SOPClassUID="1.2.840.10008.5.1.4.1.1.88.67",
+    )
     write_slice(tmp_path / "ct" / "IM9001", HU[0], (0, 0, 0), **report | uid)
     raw = report | {"Modality": "CT", "SOPClassUID": "1.2.840.10008.5.1.4.1.1.66"}
     write_slice(tmp_path / "ct" / "IM9002", HU[0], (0, 0, 0), **raw | uid)
     write_slice(tmp_path / "ct" / "IM9003", HU[0], (0, 0, 0), ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"], **uid)
-    capture = dict(SOPClassUID=SecondaryCaptureImageStorage, ImagePositionPatient=None, ImageOrientationPatient=None, PixelSpacing=None)
+    capture = dict(
+        SOPClassUID=SecondaryCaptureImageStorage,
+        ImagePositionPatient=None,
+        ImageOrientationPatient=None,
+        PixelSpacing=None,
+    )
     write_slice(tmp_path / "ct" / "IM9004", HU[0], (0, 0, 0), **capture | uid)
     write_slice(tmp_path / "ct" / "DICOMDIR", HU[0], (0, 0, 0), **report | {"SOPClassUID": "1.2.840.10008.1.3.10"})
     cut(300)(tmp_path / "ct" / "DICOMDIR")
@@ -159,7 +182,9 @@ def test_lost_images_in_a_folder_of_their_own(tmp_path):
     assert any("3 of 12 images" in note for note in read_ct(tmp_path / "ct").notes), "they carry the UID of the series"
     for file in (tmp_path / "ct" / "two").iterdir():
         cut(300)(file)
-    assert any("3 damaged DICOM files" in note for note in read_ct(tmp_path / "ct").notes), "nobody knows whose they are"
+    assert any("3 damaged DICOM files" in note for note in read_ct(tmp_path / "ct").notes), (
+        "nobody knows whose they are"
+    )
 
 
 def test_the_other_series_of_a_folder_does_not_suffer(tmp_path):
@@ -200,7 +225,9 @@ def test_holes_in_the_numbers_are_told(tmp_path, where):
     for k, (plane, number) in enumerate(zip(HU, numbers, strict=True)):
         write_slice(tmp_path / "ct" / f"{k}", plane, (0, 0, 2.5 * k), SeriesInstanceUID="1.2.3", InstanceNumber=number)
     missing = numbers[-1] - 12
-    expected = f"The images are numbered 1 to {numbers[-1]}, but {missing} of the numbers are missing; so may be images."
+    expected = (
+        f"The images are numbered 1 to {numbers[-1]}, but {missing} of the numbers are missing; so may be images."
+    )
     assert missing > 0 and read_ct(tmp_path / "ct").notes == (expected,)
 
 
@@ -217,7 +244,9 @@ def test_one_missing_slice_is_told_once_and_other_numberings_not_at_all(tmp_path
     ):
         (tmp_path / folder).mkdir()
         for k, (plane, number) in enumerate(zip(HU, numbers, strict=True)):
-            write_slice(tmp_path / folder / f"{k}", plane, (0, 0, 2.5 * k), SeriesInstanceUID="1.2.3", InstanceNumber=number)
+            write_slice(
+                tmp_path / folder / f"{k}", plane, (0, 0, 2.5 * k), SeriesInstanceUID="1.2.3", InstanceNumber=number
+            )
         volume = read_ct(tmp_path / folder)
         assert np.array_equal(volume.array, HU) and volume.notes == (), folder
 

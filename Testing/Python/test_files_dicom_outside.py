@@ -14,7 +14,12 @@ from dicom_writer import write_series
 from LiverTumorLib.errors import InputError, LiverTumorError
 from LiverTumorLib.files import read_ct
 from LiverTumorLib.files.dicom_header import Kind, look_at
-from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+)
 from test_files_reading import ct_values, refusal
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of pydicom, which writes what is wrong here, too
@@ -64,7 +69,8 @@ SYNTAXES = {"implicit": ImplicitVRLittleEndian, "explicit": ExplicitVRLittleEndi
 
 @pytest.mark.parametrize("strip", [no_preamble_no_meta, no_preamble, no_meta, no_syntax])
 @pytest.mark.parametrize(
-    ("syntax", "where"), [*((syntax, "all") for syntax in SYNTAXES), *(("implicit", where) for where in ("bottom", "middle", "top"))]
+    ("syntax", "where"),
+    [*((syntax, "all") for syntax in SYNTAXES), *(("implicit", where) for where in ("bottom", "middle", "top"))],
 )
 def test_files_outside_part_10_give_the_same_volume(tmp_path, syntax, strip, where):
     files = write_series(tmp_path / "ct", HU)
@@ -132,7 +138,8 @@ def test_other_files_that_begin_a_little_like_dicom(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "spelling", ["HU", "hu", "HU ", "Hounsfield", "HOUNSFIELD UNIT", "Hounsfield Units", "Houndsfield", "HU_", "US", "", None]
+    "spelling",
+    ["HU", "hu", "HU ", "Hounsfield", "HOUNSFIELD UNIT", "Hounsfield Units", "Houndsfield", "HU_", "US", "", None],
 )
 def test_spellings_of_hounsfield(tmp_path, spelling):
     write_series(tmp_path / "ct", HU, RescaleType=spelling)
@@ -148,7 +155,9 @@ def test_other_units_are_refused_by_name(tmp_path, unit):
 
 def test_a_rescale_type_that_dicom_does_not_know_is_noted(tmp_path):
     write_series(tmp_path / "ct", HU, RescaleType="NONE")
-    assert read_ct(tmp_path / "ct").notes == ("The rescale type 'NONE' is none that DICOM knows; the values were taken as HU.",)
+    assert read_ct(tmp_path / "ct").notes == (
+        "The rescale type 'NONE' is none that DICOM knows; the values were taken as HU.",
+    )
 
 
 WRONG_LENGTHS = [
@@ -177,7 +186,11 @@ def put(file: Path, tag: int, vr: bytes, value: bytes) -> None:
     while True:
         here = int.from_bytes(content[at : at + 2], "little") << 16 | int.from_bytes(content[at + 2 : at + 4], "little")
         long = content[at + 4 : at + 6] in (b"OW", b"OB", b"SQ", b"UN")
-        length = struct.unpack("<I", content[at + 8 : at + 12])[0] + 12 if long else struct.unpack("<H", content[at + 6 : at + 8])[0] + 8
+        length = (
+            struct.unpack("<I", content[at + 8 : at + 12])[0] + 12
+            if long
+            else struct.unpack("<H", content[at + 6 : at + 8])[0] + 8
+        )
         if here >= tag:
             break
         at += length
@@ -200,7 +213,8 @@ def test_an_element_of_wrong_length_or_type_is_no_crash(tmp_path, wrong):
 
 
 def test_headers_with_random_bytes_never_raise_anything_else(tmp_path):
-    """Seeded damage of headers, bare and not: what comes is a finding, and the folder's answer a volume or one sentence."""
+    """Seeded damage of headers, bare and not: what comes is a finding, and the folder's answer a volume or one
+    sentence."""
     files = write_series(tmp_path / "ct", HU[:4], uid="1.2.3")
     sound = files[1].read_bytes()
     header = sound.index(b"\xe0\x7f\x10\0")
@@ -260,7 +274,8 @@ def test_no_escape_codes_and_no_endless_text_reach_a_message(tmp_path):
 def test_a_damaged_value_never_changes_a_volume_without_a_word(tmp_path, wrong):
     files = write_series(tmp_path / "ct", HU, uid="1.2.3")
     put(files[0], *wrong)
-    if wrong[0] == 0x00080016:  # and no rows: another kind of object, by its class, were it not for the other copy of the class
+    # and no rows: another kind of object, by its class, were it not for the other copy of the class
+    if wrong[0] == 0x00080016:
         put(files[0], 0x00280010, b"US", b"\0\0")
     try:
         volume = read_ct(tmp_path / "ct")

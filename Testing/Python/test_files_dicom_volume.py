@@ -1,4 +1,5 @@
-"""What makes one DICOM volume: patients, studies and acquisitions apart, broken-up series together, every slice at its place."""
+"""What makes one DICOM volume: patients, studies and acquisitions apart, broken-up series together, every slice at its
+place."""
 
 from __future__ import annotations
 
@@ -73,7 +74,9 @@ def test_acquisitions_whose_places_overlap_are_a_choice(tmp_path, told_by, up):
     one, other = ACQUISITIONS[told_by]
     write(tmp_path / "ct", HU, EVEN, "A", **one)
     write(tmp_path / "ct", LATE, EVEN + up, "B", **({"first_number": 13} | other))
-    sentence = refusal(tmp_path / "ct", "2 CT series or acquisitions of one, such as contrast phases, that fit equally well")
+    sentence = refusal(
+        tmp_path / "ct", "2 CT series or acquisitions of one, such as contrast phases, that fit equally well"
+    )
     assert "acquisition 1" in sentence and "acquisition 2" in sentence and "A000" in sentence and "B000" in sentence
     volume = read_ct(tmp_path / "ct" / "B005")
     assert np.array_equal(volume.array, LATE) and volume.ijk_to_ras[2, 3] == pytest.approx(up)
@@ -86,7 +89,10 @@ def test_the_longer_acquisition_is_taken_with_a_note(tmp_path):
     write(tmp_path / "ct", LATE[:9], EVEN[:9] + 2.5, "B", first_number=13, AcquisitionNumber="2")
     volume = read_ct(tmp_path / "ct")
     assert np.array_equal(volume.array, HU)
-    assert "number 2, acquisition 1 (12 slices) was read" in volume.notes[0] and "number 2, acquisition 2 (9 slices)" in volume.notes[0]
+    assert (
+        "number 2, acquisition 1 (12 slices) was read" in volume.notes[0]
+        and "number 2, acquisition 2 (9 slices)" in volume.notes[0]
+    )
 
 
 @pytest.mark.parametrize("case", ["blocks", "each slice", "times", "rotations", "numbers of chance"])
@@ -119,12 +125,26 @@ def test_missing_slices_do_not_pass_for_two_acquisitions(tmp_path):
 def test_slices_with_a_series_uid_each_are_one_volume(tmp_path):
     (tmp_path / "ct").mkdir()
     for k, plane in enumerate(HU):
-        tags = {"SeriesInstanceUID": f"1.2.3.{k}", "StudyInstanceUID": "1.2", "FrameOfReferenceUID": "1.3", "InstanceNumber": k + 1}
+        tags = {
+            "SeriesInstanceUID": f"1.2.3.{k}",
+            "StudyInstanceUID": "1.2",
+            "FrameOfReferenceUID": "1.3",
+            "InstanceNumber": k + 1,
+        }
         write_slice(tmp_path / "ct" / f"{k}", plane, (0, 0, EVEN[k]), **tags)
     volume = read_ct(tmp_path / "ct")
     assert np.array_equal(volume.array, HU) and volume.spacing[2] == pytest.approx(5)
-    assert len(volume.notes) == 1 and volume.notes[0].startswith("12 images had a series UID each; they were put together")
-    write_slice(tmp_path / "ct" / "12", HU[0], (0, 0, 60), SeriesInstanceUID="1.2.3.12", StudyInstanceUID="1.2", ImagePositionPatient=None)
+    assert len(volume.notes) == 1 and volume.notes[0].startswith(
+        "12 images had a series UID each; they were put together"
+    )
+    write_slice(
+        tmp_path / "ct" / "12",
+        HU[0],
+        (0, 0, 60),
+        SeriesInstanceUID="1.2.3.12",
+        StudyInstanceUID="1.2",
+        ImagePositionPatient=None,
+    )
     assert any("1 of 13 images" in note for note in read_ct(tmp_path / "ct").notes)
 
 
@@ -135,7 +155,9 @@ def test_single_slices_that_do_not_agree_are_not_joined(tmp_path, tag):
     (tmp_path / "ct").mkdir()
     for k, plane in enumerate(HU[:4]):
         other = {"PixelSpacing": [0.5 + k, 0.5 + k]}.get(tag, str(k + 5))
-        write_slice(tmp_path / "ct" / f"{k}", plane, (0, 0, EVEN[k]), **({"SeriesInstanceUID": f"1.2.3.{k}"} | {tag: other}))
+        write_slice(
+            tmp_path / "ct" / f"{k}", plane, (0, 0, EVEN[k]), **({"SeriesInstanceUID": f"1.2.3.{k}"} | {tag: other})
+        )
     refusal(tmp_path / "ct", "several patients" if tag == "PatientID" else "4 CT series that fit equally well")
 
 
@@ -162,7 +184,13 @@ def test_drifting_places_are_brought_to_an_even_grid(tmp_path, drifting, tilt):
     ramp = np.tile(HU[:1], (25, 1, 1)) + np.rint(heights).astype(np.int16)[:, None, None]
     (tmp_path / "ct").mkdir()
     for k, plane in enumerate(ramp):
-        write_slice(tmp_path / "ct" / f"{k}", plane, (0, tilt * heights[k], heights[k]), SeriesInstanceUID="1.2.3", InstanceNumber=k + 1)
+        write_slice(
+            tmp_path / "ct" / f"{k}",
+            plane,
+            (0, tilt * heights[k], heights[k]),
+            SeriesInstanceUID="1.2.3",
+            InstanceNumber=k + 1,
+        )
     volume = read_ct(tmp_path / "ct")
     assert volume.shape == ramp.shape and volume.array.dtype == np.int16
     for k in range(25):
@@ -170,7 +198,9 @@ def test_drifting_places_are_brought_to_an_even_grid(tmp_path, drifting, tilt):
         assert np.abs(volume.array[k] - HU[0] - height).max() <= 1.1, "as far as rounding goes"
     assert np.allclose(volume.ras([0, 0, 24]), (0, -tilt * heights[-1], heights[-1]), atol=1e-3)
     (note,) = (note for note in volume.notes if "gantry" not in note)
-    assert note.startswith(f"The slices lie {min(steps):.2f} to {max(steps):.2f} mm apart") and "off an even grid" in note
+    assert (
+        note.startswith(f"The slices lie {min(steps):.2f} to {max(steps):.2f} mm apart") and "off an even grid" in note
+    )
 
 
 def test_small_differences_are_no_drift(tmp_path):
@@ -192,7 +222,12 @@ def test_a_missing_slice_in_a_drifting_stack(tmp_path):
 
 def test_what_is_kept_of_a_series_names_nothing_of_the_patient(tmp_path):
     """Notes and refusals travel into tables and reports."""
-    secret = dict(SeriesDescription="Liver of Mr. Smith", PatientName="Smith^John", StudyInstanceUID="1.2.826.77", AcquisitionNumber="1")
+    secret = dict(
+        SeriesDescription="Liver of Mr. Smith",
+        PatientName="Smith^John",
+        StudyInstanceUID="1.2.826.77",
+        AcquisitionNumber="1",
+    )
     write_series(tmp_path / "ct" / "a", HU, uid="1.2.826.99", PatientID="777888", **secret)
     write_series(tmp_path / "ct" / "b", HU[:8], uid="1.2.826.98", leave_out=(2, 3), PatientID="777888", **secret)
     for file in [*tmp_path.rglob("*.dcm")]:

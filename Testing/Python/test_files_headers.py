@@ -1,4 +1,5 @@
-"""Headers that contradict themselves, promise too much or name no file: read as ITK reads them, with a note, or refused in a sentence."""
+"""Headers that contradict themselves, promise too much or name no file: read as ITK reads them, with a note, or refused
+in a sentence."""
 
 import bz2
 import gzip
@@ -111,9 +112,14 @@ def test_nifti_lies_where_itk_has_it(tmp_path_factory, one, other, size, origin,
     expected = itk_matrix(path)
     volume = read_nifti(path, "a")
     # Two transforms less than a tenth of a millimeter apart are the same to the reader, whichever of them ITK takes.
-    assert np.linalg.norm((volume.ijk_to_ras - expected) @ CORNERS, axis=0).max() < 0.1 + 1e-3 * np.abs(expected @ CORNERS).max()
+    assert (
+        np.linalg.norm((volume.ijk_to_ras - expected) @ CORNERS, axis=0).max()
+        < 0.1 + 1e-3 * np.abs(expected @ CORNERS).max()
+    )
     assert bool(volume.notes) == (
-        unit in (1, 3) or not (sform_code or qform_code) or (bool(sform_code and qform_code) and not similar(sform, volume, path))
+        unit in (1, 3)
+        or not (sform_code or qform_code)
+        or (bool(sform_code and qform_code) and not similar(sform, volume, path))
     )
 
 
@@ -148,7 +154,11 @@ def test_a_sform_of_directions_only_takes_the_size_of_the_voxels(tmp_path, qform
 
 @pytest.mark.parametrize("factor", [0.5, 2, (1, 1, 1.2)])
 def test_two_voxel_sizes_are_refused(tmp_path, factor):
-    refusal(nifti(tmp_path / "a.nii", grid(TURNED, np.array((0.7, 0.8, 2.5)) * factor)), "two voxel sizes", "0.7 x 0.8 x 2.5 mm")
+    refusal(
+        nifti(tmp_path / "a.nii", grid(TURNED, np.array((0.7, 0.8, 2.5)) * factor)),
+        "two voxel sizes",
+        "0.7 x 0.8 x 2.5 mm",
+    )
 
 
 @pytest.mark.parametrize("excess", [5e-7, 1e-3, 0.5])
@@ -195,17 +205,27 @@ def test_slices_that_the_header_leaves_out_are_told(tmp_path, ending):
 
 
 @few
-@given(rotations, sizes, vectors, st.sampled_from(["raw", "gzip"]), st.sampled_from(["<i2", ">i2", "<f4", ">f8", "<u2", "i1"]))
+@given(
+    rotations,
+    sizes,
+    vectors,
+    st.sampled_from(["raw", "gzip"]),
+    st.sampled_from(["<i2", ">i2", "<f4", ">f8", "<u2", "i1"]),
+)
 @pytest.mark.parametrize(
     "space",
     ["left-posterior-superior", "LPS", "RAS", "right-anterior-superior", "scanner-xyz", "3D-right-handed"],
 )
 def test_nrrd_lies_where_itk_has_it(tmp_path_factory, space, how, size, origin, encoding, kind):
     array = (HU // 16).astype(kind)
-    path = nrrd(scratch(tmp_path_factory, "a.nrrd"), array, rotation(how) * size, origin, encoding=encoding, space=space)
+    path = nrrd(
+        scratch(tmp_path_factory, "a.nrrd"), array, rotation(how) * size, origin, encoding=encoding, space=space
+    )
     volume = read_nrrd(path, "a")
     expected = itk_matrix(path)
-    assert np.array_equal(volume.array, array) and np.array_equal(sitk.GetArrayFromImage(sitk.ReadImage(str(path))), array)
+    assert np.array_equal(volume.array, array) and np.array_equal(
+        sitk.GetArrayFromImage(sitk.ReadImage(str(path))), array
+    )
     assert np.allclose(volume.ijk_to_ras, expected, atol=1e-3) and volume.notes == ()
 
 
@@ -228,7 +248,9 @@ def nrrd(path: Path, array: np.ndarray, axes=None, origin=(0, 0, 0), *, data: by
         "space origin": "({!r},{!r},{!r})".format(*map(float, origin)),
     } | fields
     lines = "".join(f"{name.replace('_', ' ')}: {value}\n" for name, value in all_fields.items() if value is not None)
-    path.write_bytes(f"NRRD0004\n# comment: of no meaning\n{lines}\n".encode() + (pack(array.tobytes()) if data is None else data))
+    path.write_bytes(
+        f"NRRD0004\n# comment: of no meaning\n{lines}\n".encode() + (pack(array.tobytes()) if data is None else data)
+    )
     return path
 
 
@@ -244,7 +266,9 @@ def test_metaimage_lies_where_itk_has_it(tmp_path_factory, ending, how, size, or
     assert np.allclose(volume.ijk_to_ras, itk_matrix(path), atol=1e-3) and volume.notes == ()
 
 
-def meta(path: Path, array: np.ndarray, axes=None, size=(0.7, 0.8, 2.5), origin=(0, 0, 0), compressed=False, **fields) -> Path:
+def meta(
+    path: Path, array: np.ndarray, axes=None, size=(0.7, 0.8, 2.5), origin=(0, 0, 0), compressed=False, **fields
+) -> Path:
     """A MetaImage file, in one or two parts."""
     names = {"i1": "CHAR", "u1": "UCHAR", "i2": "SHORT", "u2": "USHORT", "f4": "FLOAT", "f8": "DOUBLE"}
     data = zlib.compress(array.tobytes(), 1) if compressed else array.tobytes()
@@ -256,7 +280,9 @@ def meta(path: Path, array: np.ndarray, axes=None, size=(0.7, 0.8, 2.5), origin=
         "BinaryDataByteOrderMSB": array.dtype.str[0] == ">",
         "CompressedData": compressed,
         "CompressedDataSize": len(data) if compressed else None,
-        "TransformMatrix": " ".join(map(repr, np.asarray(np.eye(3) if axes is None else axes, float).T.ravel().tolist())),
+        "TransformMatrix": " ".join(
+            map(repr, np.asarray(np.eye(3) if axes is None else axes, float).T.ravel().tolist())
+        ),
         "Offset": "{!r} {!r} {!r}".format(*map(float, origin)),
         "CenterOfRotation": "0 0 0",
         "AnatomicalOrientation": "RAI",
@@ -277,7 +303,8 @@ def meta(path: Path, array: np.ndarray, axes=None, size=(0.7, 0.8, 2.5), origin=
 def test_nrrd_of_every_encoding_gives_the_same(tmp_path):
     packed = {
         "raw": HU.tobytes(),
-        "gzip": gzip.compress(HU.tobytes()[:3000]) + gzip.compress(HU.tobytes()[3000:]),  # two members, as parallel packers write
+        # two members, as parallel packers write
+        "gzip": gzip.compress(HU.tobytes()[:3000]) + gzip.compress(HU.tobytes()[3000:]),
         "bz2": bz2.compress(HU.tobytes()),
         "ascii": " ".join(map(str, HU.ravel())).encode(),
         "hex": HU.tobytes().hex().encode(),
@@ -291,14 +318,24 @@ def test_spacings_and_units_of_nrrd(tmp_path):
     plain = dict(space=None, space_origin=None)
     plain["space directions"], plain["space origin"], plain["spacings"] = None, None, "0.7 0.8 2.5"
     path = nrrd(tmp_path / "a.nrrd", HU, **{name.replace("_", " "): value for name, value in plain.items()})
-    assert np.allclose(read_ct(path).ijk_to_ras, itk_matrix(path)) and "does not say how the patient lies" in read_ct(path).notes[0]
+    assert (
+        np.allclose(read_ct(path).ijk_to_ras, itk_matrix(path))
+        and "does not say how the patient lies" in read_ct(path).notes[0]
+    )
     for unit, size in (("m", 0.001), ("cm", 0.1), ("um", 1000)):
         units = " ".join([f'"{unit}"'] * 3)
         volume = read_ct(
-            nrrd(tmp_path / "b.nrrd", HU, np.diag([0.7, 0.8, 2.5]) * size, (1 * size, 2 * size, 3 * size), **{"space units": units})
+            nrrd(
+                tmp_path / "b.nrrd",
+                HU,
+                np.diag([0.7, 0.8, 2.5]) * size,
+                (1 * size, 2 * size, 3 * size),
+                **{"space units": units},
+            )
         )
         assert (
-            np.allclose(volume.ijk_to_ras, grid(UPRIGHT, (-0.7, -0.8, 2.5), (-1, -2, 3))) and "converted to millimeters" in volume.notes[0]
+            np.allclose(volume.ijk_to_ras, grid(UPRIGHT, (-0.7, -0.8, 2.5), (-1, -2, 3)))
+            and "converted to millimeters" in volume.notes[0]
         )
     volume = read_ct(nrrd(tmp_path / "b.nrrd", HU, np.diag([0.7, 0.8, 2.5]), **{"space units": '"m" "m" "m"'}))
     assert np.allclose(volume.spacing, (0.7, 0.8, 2.5)) and "contradicts" in volume.notes[0]
@@ -339,13 +376,19 @@ def test_what_is_no_file_is_not_read(tmp_path):
     refusal(tmp_path / "pipe.nii", "is a pipe, not a file")
     refusal(tmp_path / "pipe", "is a pipe, not a file")
     refusal("/dev/zero", "is a device, not a file")
-    for name, word in (("pipe", "pipe"), ("/dev/zero", "device"), ("folder.raw", "folder"), ("none.raw", "does not exist")):
+    for name, word in (
+        ("pipe", "pipe"),
+        ("/dev/zero", "device"),
+        ("folder.raw", "folder"),
+        ("none.raw", "does not exist"),
+    ):
         refusal(meta(tmp_path / "a.mhd", HU, ElementDataFile=name), "a.mhd", word)
         refusal(nrrd(tmp_path / "a.nhdr", HU, data=b"", **{"data file": name}), "a.nhdr", word)
 
 
 @pytest.mark.parametrize(
-    "name", ["%s%n", "%s%s%s%s", "%99999999d 1 2 1", "%d 1 999999999 1", "%d 1 2 0", "a\0b", "%*d 1 2 1", "LIST", "LIST 9 9 9"]
+    "name",
+    ["%s%n", "%s%s%s%s", "%99999999d 1 2 1", "%d 1 999999999 1", "%d 1 2 0", "a\0b", "%*d 1 2 1", "LIST", "LIST 9 9 9"],
 )
 def test_patterns_that_are_none_name_no_file(tmp_path, name):
     refusal(meta(tmp_path / "a.mhd", HU, ElementDataFile=name), "a.mhd")
@@ -355,15 +398,17 @@ def test_patterns_that_are_none_name_no_file(tmp_path, name):
 
 
 META_FAULTS = """
-    NDims -1, NDims 99, NDims x, DimSize 24 20, DimSize 24 20 -6, DimSize 24 20 0, DimSize nan 20 6, ElementType MET_NONE,
-    ElementType MET_SHORT_ARRAY, ElementSpacing 1 1, ElementSpacing 1 1 0, ElementSpacing 1 1 inf, TransformMatrix 1 0 0,
-    TransformMatrix 1 0 0 0 1 0 0 0 0, TransformMatrix nan 0 0 0 1 0 0 0 1, Offset 1, Offset inf 0 0, HeaderSize -9,
+    NDims -1, NDims 99, NDims x, DimSize 24 20, DimSize 24 20 -6, DimSize 24 20 0, DimSize nan 20 6,
+    ElementType MET_NONE, ElementType MET_SHORT_ARRAY, ElementSpacing 1 1, ElementSpacing 1 1 0, ElementSpacing 1 1 inf,
+    TransformMatrix 1 0 0, TransformMatrix 1 0 0 0 1 0 0 0 0, TransformMatrix nan 0 0 0 1 0 0 0 1,
+    Offset 1, Offset inf 0 0, HeaderSize -9,
     ElementNumberOfChannels 3, DimSize 99999999999999999999 1 1, ElementSpacing 1e300 1 1
 """
 NRRD_FAULTS = """
-    dimension -1; dimension 17; dimension 4; sizes 24 20; sizes 24 20 -6; sizes 24 20 0; sizes 1e99 1 1; type block; type quad;
-    endian middle; encoding none; space_directions (1,0,0) (0,1,0) (0,0,0); space_directions (1,0,0) (0,1,0);
-    space_directions (1,0) (0,1) (0,0); space_directions (a,0,0) (0,1,0) (0,0,1); space_directions (1,0,0) (0,nan,1) (0,0,1);
+    dimension -1; dimension 17; dimension 4; sizes 24 20; sizes 24 20 -6; sizes 24 20 0; sizes 1e99 1 1;
+    type block; type quad; endian middle; encoding none;
+    space_directions (1,0,0) (0,1,0) (0,0,0); space_directions (1,0,0) (0,1,0); space_directions (1,0) (0,1) (0,0);
+    space_directions (a,0,0) (0,1,0) (0,0,1); space_directions (1,0,0) (0,nan,1) (0,0,1);
     space_origin (0,0); space_origin (0,0,inf); byte_skip -2; byte_skip 99999999; line_skip 3; space_directions 1
 """
 
@@ -484,7 +529,13 @@ def test_a_damaged_mask_is_refused(tmp_path, name, place):
     sitk.WriteImage(sitk.GetImageFromArray(labels), str(path), useCompression=True)
     assert np.array_equal(read_labels(path)[0], labels)
     content = bytearray(path.read_bytes())
-    start = 0 if name.endswith("gz") else content.index(b"LOCAL\n") + 6 if name.endswith("mha") else content.index(b"\n\n") + 2
+    start = (
+        0
+        if name.endswith("gz")
+        else content.index(b"LOCAL\n") + 6
+        if name.endswith("mha")
+        else content.index(b"\n\n") + 2
+    )
     content[int(start + 12 + place * (len(content) - start - 20)) if place > 0 else place] ^= 8
     path.write_bytes(content)
     with pytest.raises(InputError, match="damaged"):

@@ -1,4 +1,5 @@
-"""The intensity check lets CT of any window pass, repairs single bad voxels, and refuses what cannot be Hounsfield units."""
+"""The intensity check lets CT of any window pass, repairs single bad voxels, and refuses what cannot be Hounsfield
+units."""
 
 import numpy as np
 import pytest
@@ -24,7 +25,9 @@ def body(shape=(12, 64, 64)) -> np.ndarray:
 def mr(shape=(12, 64, 64), scale=1.0) -> np.ndarray:
     """Magnitude values as of MR: dark noisy background, tissue with a smooth bias, bright fat."""
     rng = np.random.default_rng(2)
-    signal = np.where(body(shape) < -500, 0.0, np.where(body(shape) < 0, 900.0, 400.0)) * (0.7 + 0.6 * np.linspace(0, 1, shape[2]))
+    signal = np.where(body(shape) < -500, 0.0, np.where(body(shape) < 0, 900.0, 400.0)) * (
+        0.7 + 0.6 * np.linspace(0, 1, shape[2])
+    )
     signal += 150 * gaussian_filter(rng.normal(size=shape), 2)
     return np.abs(signal + 1j * rng.normal(0, 12, shape) + rng.normal(0, 12, shape)) * scale
 
@@ -84,7 +87,9 @@ def test_a_windowed_unsigned_ct_passes():
 def test_label_maps_are_refused(values, dtypes):
     labels = np.array(values)[np.digitize(body(), (-500, 20)) * len(values) // 3]
     for dtype in dtypes:
-        refused(labels.astype(dtype), f"{values[0]} (and|to) {values[-1]} only, as masks and label maps do; choose the CT")
+        refused(
+            labels.astype(dtype), f"{values[0]} (and|to) {values[-1]} only, as masks and label maps do; choose the CT"
+        )
 
 
 def test_padding_outside_the_scanned_circle_passes():

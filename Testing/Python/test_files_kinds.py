@@ -36,10 +36,20 @@ def test_compression_that_the_name_hides_is_seen(tmp_path):
 
 @pytest.mark.parametrize("named", ["a.nii", "a.nii.gz", "a.nrrd", "a.nhdr", "a.mha", "a.mhd", "a.dcm", "a"])
 def test_formats_that_the_name_hides_are_seen(tmp_path, named):
-    files = {"NIfTI": save_nifti(tmp_path / "x.nii", HU), "NRRD": nrrd(tmp_path / "x.nrrd", HU), "MetaImage": meta(tmp_path / "x.mha", HU)}
-    own = {"nii": "NIfTI", "gz": "NIfTI", "nrrd": "NRRD", "nhdr": "NRRD", "mha": "MetaImage", "mhd": "MetaImage", "dcm": "DICOM"}.get(
-        named.rpartition(".")[2]
-    )
+    files = {
+        "NIfTI": save_nifti(tmp_path / "x.nii", HU),
+        "NRRD": nrrd(tmp_path / "x.nrrd", HU),
+        "MetaImage": meta(tmp_path / "x.mha", HU),
+    }
+    own = {
+        "nii": "NIfTI",
+        "gz": "NIfTI",
+        "nrrd": "NRRD",
+        "nhdr": "NRRD",
+        "mha": "MetaImage",
+        "mhd": "MetaImage",
+        "dcm": "DICOM",
+    }.get(named.rpartition(".")[2])
     for kind, file in files.items():
         shutil.copy(file, tmp_path / named)
         volume = read_ct(tmp_path / named)
@@ -83,9 +93,15 @@ FOREIGN = {
     "pdf": (b"%PDF-1.7\n" * 80, "picture (PDF), not a CT"),
     "hdf5": (b"\x89HDF\r\n\x1a\n" + bytes(600), "another format (HDF5 or MINC), which is not supported; convert it"),
     "numpy": (b"\x93NUMPY\x01\0" + bytes(600), "another format (NumPy), which is not supported; convert it"),
-    "web page": (b"<!DOCTYPE html><html>Sign in</html>" * 20, "web page or XML text, perhaps of a failed download; download it again"),
+    "web page": (
+        b"<!DOCTYPE html><html>Sign in</html>" * 20,
+        "web page or XML text, perhaps of a failed download; download it again",
+    ),
     "web page after a blank": (b"\n  <html>" * 80, "web page"),
-    "lfs": (b"version https://git-lfs.github.com/spec/v1\noid sha256:12\nsize 3\n", "pointer of Git LFS, not the data; run git lfs pull"),
+    "lfs": (
+        b"version https://git-lfs.github.com/spec/v1\noid sha256:12\nsize 3\n",
+        "pointer of Git LFS, not the data; run git lfs pull",
+    ),
     "json": (b'{"error": "no such file"}', "text (JSON), not a volume"),
     "zeros": (bytes(5000), "begins with nothing but zeros; copy or export it again"),
     "text": (b"plain text of some kind\n" * 80, "copy or export it again"),

@@ -1,4 +1,5 @@
-"""NIfTI, NRRD and MetaImage in: any type, any order of bytes, any grid; and a clear sentence for what cannot be read."""
+"""NIfTI, NRRD and MetaImage in: any type, any order of bytes, any grid; and a clear sentence for what cannot be
+read."""
 
 import os
 import tempfile
@@ -84,7 +85,9 @@ def test_without_qform_and_sform_the_place_is_slicers_and_said(tmp_path):
     volume = read_ct(tmp_path / "a.nii")
     itk = sitk.ReadImage(str(tmp_path / "a.nii"))
     corner = np.array([23, 19, 5])
-    assert np.allclose(volume.ras(corner), np.array(itk.TransformIndexToPhysicalPoint(corner.tolist())) * (-1, -1, 1), atol=1e-4)
+    assert np.allclose(
+        volume.ras(corner), np.array(itk.TransformIndexToPhysicalPoint(corner.tolist())) * (-1, -1, 1), atol=1e-4
+    )
     assert "does not say how the patient lies" in volume.notes[0]
 
 
@@ -107,7 +110,9 @@ def test_itk_formats_come_from_lps_to_ras(tmp_path, ending):
 
 def test_the_same_volume_in_nifti_and_nrrd_lies_at_the_same_place(tmp_path):
     save_nifti(
-        tmp_path / "a.nii.gz", ct_values(), np.diag([-0.7, -0.8, 2.5, 1]) + np.array([[0, 0, 0, 9.0], [0, 0, 0, 8], [0, 0, 0, 7], [0] * 4])
+        tmp_path / "a.nii.gz",
+        ct_values(),
+        np.diag([-0.7, -0.8, 2.5, 1]) + np.array([[0, 0, 0, 9.0], [0, 0, 0, 8], [0, 0, 0, 7], [0] * 4]),
     )
     sitk.WriteImage(sitk.ReadImage(str(tmp_path / "a.nii.gz")), str(tmp_path / "a.nrrd"))
     nifti, nrrd = read_ct(tmp_path / "a.nii.gz"), read_ct(tmp_path / "a.nrrd")
@@ -196,7 +201,11 @@ def test_a_file_that_does_not_give_its_voxels_size_is_refused(tmp_path):
     sitk.WriteImage(sitk.GetImageFromArray(ct_values()), str(tmp_path / "ct.mha"))
     mha = (tmp_path / "ct.mha").read_bytes().replace(b"ElementSpacing = 1 1 1\n", b"")
     sitk.WriteImage(sitk.GetImageFromArray(ct_values()), str(tmp_path / "ct.nrrd"))
-    nrrd = (tmp_path / "ct.nrrd").read_bytes().replace(b"space directions: (1,0,0) (0,1,0) (0,0,1)\n", b"spacings: 1 nan 1\n")
+    nrrd = (
+        (tmp_path / "ct.nrrd")
+        .read_bytes()
+        .replace(b"space directions: (1,0,0) (0,1,0) (0,0,1)\n", b"spacings: 1 nan 1\n")
+    )
     for name, content in (("a.nii", nifti), ("b.mha", mha), ("c.nrrd", nrrd)):
         (tmp_path / name).write_bytes(content)
         with pytest.raises(InputError, match=f"{name} (does not say how large its voxels are|cannot be read)"):
@@ -209,7 +218,9 @@ def test_a_nrrd_that_does_not_say_how_the_patient_lies_is_noted(tmp_path):
     start, end = content.index(b"space: left"), content.index(b"\n", content.index(b"space: left")) + 1
     (tmp_path / "ct.nrrd").write_bytes(content[:start] + b"space dimension: 3\n" + content[end:])
     assert read_ct(tmp_path / "ct.nrrd").notes == ()
-    plain = content.replace(content[start:end], b"").replace(b"space directions: (1,0,0) (0,1,0) (0,0,1)\n", b"spacings: 1 1 1\n")
+    plain = content.replace(content[start:end], b"").replace(
+        b"space directions: (1,0,0) (0,1,0) (0,0,1)\n", b"spacings: 1 1 1\n"
+    )
     plain = plain.replace(b"space origin: (0,0,0)\n", b"")
     (tmp_path / "ct.nrrd").write_bytes(plain)
     [note] = read_ct(tmp_path / "ct.nrrd").notes

@@ -12,7 +12,9 @@ from LiverTumorLib.errors import InputError
 from LiverTumorLib.files import check_ct, read_ct, read_labels
 
 DATA = Path(os.environ.get("LIVERTUMOR_TEST_DATA", ""))
-pytestmark = pytest.mark.skipif("LIVERTUMOR_TEST_DATA" not in os.environ, reason="LIVERTUMOR_TEST_DATA names no folder of real CT")
+pytestmark = pytest.mark.skipif(
+    "LIVERTUMOR_TEST_DATA" not in os.environ, reason="LIVERTUMOR_TEST_DATA names no folder of real CT"
+)
 
 
 @pytest.mark.parametrize(
@@ -32,14 +34,17 @@ def test_ct_and_its_mask_lie_at_the_same_place(ct, mask, low, high):
     assert low < np.median(volume.array[labels > 0]) < high
     axial = to_axial(volume).volume
     liver = to_axial(volume.with_array(labels)).volume.array > 0
-    assert np.argwhere(liver)[:, 2].mean() < liver.shape[2] / 2  # the liver is on the patient's right, which comes first
+    # the liver is on the patient's right, which comes first
+    assert np.argwhere(liver)[:, 2].mean() < liver.shape[2] / 2
     assert (np.diff([axial.ras(np.array([0, 0, k]))[2] for k in range(axial.shape[0])]) > 0).all()
 
 
 def test_compressed_real_dicom_gives_the_values_of_another_decoder():
     folder = DATA / "real-ct/totalsegmentator-dicom20/dicom"
     volume = read_ct(folder)
-    files = sorted(folder.iterdir(), key=lambda file: pydicom.dcmread(file, stop_before_pixels=True).ImagePositionPatient[2])
+    files = sorted(
+        folder.iterdir(), key=lambda file: pydicom.dcmread(file, stop_before_pixels=True).ImagePositionPatient[2]
+    )
     for k in (0, 7, 19):
         assert np.array_equal(volume.array[k], sitk.GetArrayFromImage(sitk.ReadImage(str(files[k])))[0])
 
@@ -53,10 +58,16 @@ def test_windowed_real_ct_is_not_taken_for_something_else(number):
 
 @pytest.mark.parametrize(
     "mask",
-    ["real-ct/totalsegmentator-3mm/liver.nii.gz", "real-ct/totalsegmentator-dicom20/liver.nii.gz", "lits17-subset/segmentation-0.nii.gz"],
+    [
+        "real-ct/totalsegmentator-3mm/liver.nii.gz",
+        "real-ct/totalsegmentator-dicom20/liver.nii.gz",
+        "lits17-subset/segmentation-0.nii.gz",
+    ],
 )
 def test_real_masks_are_not_taken_for_ct(mask):
-    with pytest.raises(InputError, match=r"(liver|segmentation-0) holds .* only, as masks and label maps do; choose the CT"):
+    with pytest.raises(
+        InputError, match=r"(liver|segmentation-0) holds .* only, as masks and label maps do; choose the CT"
+    ):
         read_ct(DATA / mask)
 
 

@@ -1,4 +1,5 @@
-"""A written .seg.nrrd is opened by Slicer's own segmentation reader: names, colors, terminology, voxels and place survive."""
+"""A written .seg.nrrd is opened by Slicer's own segmentation reader: names, colors, terminology, voxels and place
+survive."""
 
 import numpy as np
 import pytest
@@ -43,7 +44,9 @@ def _segment_voxels(node, number: int) -> tuple[np.ndarray, np.ndarray]:
     array = vtk_to_numpy(image.GetPointData().GetScalars()).reshape(image.GetDimensions()[::-1])
     matrix = vtkMatrix4x4()
     image.GetImageToWorldMatrix(matrix)
-    return array == segment.GetLabelValue(), np.array([[matrix.GetElement(row, column) for column in range(4)] for row in range(4)])
+    return array == segment.GetLabelValue(), np.array(
+        [[matrix.GetElement(row, column) for column in range(4)] for row in range(4)]
+    )
 
 
 @pytest.mark.parametrize("grid", [OBLIQUE, SHEARED], ids=["oblique", "gantry tilt"])
@@ -92,7 +95,14 @@ def test_what_slicer_saves_is_read_back(tmp_path):
     write_segmentation(tmp_path / "ours.seg.nrrd", labels, OBLIQUE)
     scene, node = _open_in_slicer(tmp_path / "ours.seg.nrrd")
     geometry = node.GetSegmentation().GetConversionParameter("Reference image geometry").split(";")
-    assert np.allclose(np.array(geometry[:16], float).reshape(4, 4), OBLIQUE) and geometry[16:22] == ["0", "10", "0", "8", "0", "5"]
+    assert np.allclose(np.array(geometry[:16], float).reshape(4, 4), OBLIQUE) and geometry[16:22] == [
+        "0",
+        "10",
+        "0",
+        "8",
+        "0",
+        "5",
+    ]
     storage = scene.AddNewNodeByClass("vtkMRMLSegmentationStorageNode")
     storage.SetFileName(str(tmp_path / "slicer.seg.nrrd"))
     storage.SetCropToMinimumExtent(False)

@@ -1,4 +1,5 @@
-"""Results out: every file is whole or not there, an old one stays until the new one is complete, and the values are exact."""
+"""Results out: every file is whole or not there, an old one stays until the new one is complete, and the values are
+exact."""
 
 import csv
 import json
@@ -58,7 +59,8 @@ grids = st.builds(
 
 
 def _grid(axes, flips, sizes, shears, origin) -> np.ndarray:
-    """A grid turned, flipped and sheared; `shears` of the second axis along the first, the third along the first and the second."""
+    """A grid turned, flipped and sheared; `shears` of the second axis along the first, the third along the first and
+    the second."""
     matrix = np.eye(4)
     shear = np.array([[1, shears[0], shears[1]], [0, 1, shears[2]], [0, 0, 1]])
     turn = np.linalg.qr(OBLIQUE[:3, :3])[0] @ np.eye(3)[:, axes] * flips
@@ -70,7 +72,8 @@ def _grid(axes, flips, sizes, shears, origin) -> np.ndarray:
 @given(grids)
 def test_all_that_is_written_opens_in_itk_and_lies_at_its_place(tmp_path_factory, grid):
     """Gantry tilt, flipped and turned grids: no voxel is lost, and each lies within half a voxel of where it was."""
-    folder = tmp_path_factory.mktemp("written")  # of its own: for "a.nii.gz" ITK would take the voxels of an "a.nii" beside it
+    # of its own: for "a.nii.gz" ITK would take the voxels of an "a.nii" beside it
+    folder = tmp_path_factory.mktemp("written")
     labels = LABELS[:9, :8, :7]
     write_segmentation(folder / "a.seg.nrrd", labels, grid)
     write_label_nifti(folder / "a.nii.gz", labels, grid)
@@ -83,7 +86,8 @@ def test_all_that_is_written_opens_in_itk_and_lies_at_its_place(tmp_path_factory
         for k, j, i in np.argwhere(labels)[::7]:
             place = grid @ (i, j, k, 1)
             index = np.array(image.TransformPhysicalPointToContinuousIndex((place[:3] * (-1, -1, 1)).tolist()))
-            near = [np.unique(np.rint([value - 1e-2, value + 1e-2])).astype(int) for value in index]  # a half goes either way
+            # a half goes either way
+            near = [np.unique(np.rint([value - 1e-2, value + 1e-2])).astype(int) for value in index]
             x, y, z = (np.clip(places, 0, size - 1) for places, size in zip(near, image.GetSize(), strict=True))
             assert labels[k, j, i] in array[np.ix_(z, y, x)]
 
@@ -111,7 +115,8 @@ def test_the_segmentation_names_its_segments(tmp_path):
         (("Liver", 1, (221, 130, 101), "10200004"), ("Lesion", 2, (255, 200, 50), "52988006"))
     ):
         field = {
-            key: image.GetMetaData(f"Segment{number}_{key}") for key in ("Name", "ID", "Color", "LabelValue", "Layer", "Extent", "Tags")
+            key: image.GetMetaData(f"Segment{number}_{key}")
+            for key in ("Name", "ID", "Color", "LabelValue", "Layer", "Extent", "Tags")
         }
         assert field["Name"] == field["ID"] == name == SEGMENTS[number].name
         assert np.allclose(np.array(field["Color"].split(), float) * 255, rgb, atol=0.01)
@@ -182,7 +187,10 @@ def _run_limited(limit: str, path) -> str:
     """Write in a process of its own under a limit; what OutputError said."""
     script = _LIMITED.format(tests=__file__, limit=limit, name=path.name, path=str(path))
     done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
     )
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
@@ -198,9 +206,14 @@ def test_a_full_disk_gives_a_sentence_and_loses_nothing(tmp_path, name):
     assert os.listdir(tmp_path) == [name] and (tmp_path / name).read_bytes() == b"old"
 
 
-@pytest.mark.skipif(not shutil.which("mount") or not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs root to mount a small disk")
+@pytest.mark.skipif(
+    not shutil.which("mount") or not hasattr(os, "geteuid") or os.geteuid() != 0,
+    reason="needs root to mount a small disk",
+)
 def test_a_really_full_disk_gives_a_sentence(tmp_path):
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4k", "tmpfs", str(tmp_path)], capture_output=True).returncode:
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=4k", "tmpfs", str(tmp_path)], capture_output=True
+    ).returncode:
         pytest.skip("mounting is not allowed here")
     try:
         for name in WRITERS:
@@ -229,10 +242,16 @@ def test_a_folder_without_permission_gives_a_sentence(tmp_path, name):
 
 
 def _result(lesions: int) -> CaseResult:
-    found = [Lesion(n + 1, 1.25, 15.0, 11.5, 40, 62.125, 9.0, (-31.0, 12.5, -880.25), 38, 43, float("nan"), 0.75) for n in range(lesions)]
+    found = [
+        Lesion(n + 1, 1.25, 15.0, 11.5, 40, 62.125, 9.0, (-31.0, 12.5, -880.25), 38, 43, float("nan"), 0.75)
+        for n in range(lesions)
+    ]
     summary = CaseSummary(1500.0, 1.25, 0.083, lesions, 15.0, [40, 41], ["Slice 3 was missing; it was interpolated."])
     return CaseResult(
-        "Случай 1", summary, found, [SliceRecord(0, -900.0, "no liver", 0.0), SliceRecord(1, -897.5, "liver", 0.5, 120.0, 0.0)]
+        "Случай 1",
+        summary,
+        found,
+        [SliceRecord(0, -900.0, "no liver", 0.0), SliceRecord(1, -897.5, "liver", 0.5, 120.0, 0.0)],
     )
 
 
@@ -273,7 +292,14 @@ def test_json_holds_plain_values_and_no_nan(tmp_path):
     write_json(tmp_path / "a.json", data)
     text = (tmp_path / "a.json").read_text(encoding="utf-8")
     assert "NaN" not in text and "Печень" in text
-    assert json.loads(text) == {"nan": None, "inf": None, "n": 3, "a": [1.5, None], "name": "Печень", "path": str(tmp_path)}
+    assert json.loads(text) == {
+        "nan": None,
+        "inf": None,
+        "n": 3,
+        "a": [1.5, None],
+        "name": "Печень",
+        "path": str(tmp_path),
+    }
 
 
 def test_a_result_survives_the_trip_through_json(tmp_path):

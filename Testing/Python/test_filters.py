@@ -10,7 +10,14 @@ from LiverTumorLib.ct.canvas import Canvas, InputSpec, body_canvas, network_slic
 from LiverTumorLib.ct.filters import FILTERS, WHITE, apply_filters, check_filters
 from LiverTumorLib.models.manifest import Manifest
 
-STRENGTHS = {"median": 1.0, "gaussian": 1.0, "bilateral": 40.0, "curvature-anisotropic": 1.0, "clahe": 3.0, "gamma": 0.7}
+STRENGTHS = {
+    "median": 1.0,
+    "gaussian": 1.0,
+    "bilateral": 40.0,
+    "curvature-anisotropic": 1.0,
+    "clahe": 3.0,
+    "gamma": 0.7,
+}
 MM = (0.8, 0.8)
 
 
@@ -68,7 +75,8 @@ def test_strengths_are_millimeters():
     assert filtered(line, "median", 3.0, (3.0, 3.0)).max() == WHITE
     dot = np.zeros((41, 41))
     dot[20, 20] = 80.0
-    spread = filtered(dot, "bilateral", 200.0, (9.0, 0.4))  # rows 9 mm apart are out of reach, columns 0.4 mm apart are not
+    # rows 9 mm apart are out of reach, columns 0.4 mm apart are not
+    spread = filtered(dot, "bilateral", 200.0, (9.0, 0.4))
     assert 1 < spread[20, 22] < 80 and spread[19, 20] < 1e-3
 
 
@@ -91,7 +99,11 @@ def test_clahe_raises_faint_contrast_where_it_is_and_its_limit_limits():
     def contrasts(image):
         return [image[disc].mean() - image[near & ~disc].mean() for disc, near in zip(discs, around, strict=True)]
 
-    before, mild, strong = contrasts(plane), contrasts(filtered(plane, "clahe", 2.0)), contrasts(filtered(plane, "clahe", 6.0))
+    before, mild, strong = (
+        contrasts(plane),
+        contrasts(filtered(plane, "clahe", 2.0)),
+        contrasts(filtered(plane, "clahe", 6.0)),
+    )
     for plain, low, high in zip(before, mild, strong, strict=True):
         assert 1.2 * plain < low < high
     # Gray values 1 apart come out no more than about the limit apart, and in the same order: one tile, one curve.
@@ -162,16 +174,25 @@ def test_a_manifest_carries_filters_and_old_ones_have_none():
     assert spec.filters == (("median", 1.0), ("clahe", 2.5))
     manifest = Manifest("mine", "1.0", "Mine", "liver", spec, 0.5, {}, "mine alone")
     data = manifest.to_dict()
-    assert Manifest.from_dict({**data, "input": {**data["input"], "filters": [["median", 1.0], ["clahe", 2.5]]}}) == manifest
+    assert (
+        Manifest.from_dict({**data, "input": {**data["input"], "filters": [["median", 1.0], ["clahe", 2.5]]}})
+        == manifest
+    )
     del data["input"]["filters"]
     assert Manifest.from_dict(data).input.filters == ()
 
 
 def test_a_missing_simpleitk_is_named():
     code = (
-        "import sys; sys.modules['SimpleITK'] = None; import numpy as np; from LiverTumorLib.ct.filters import apply_filters\n"
+        "import sys; sys.modules['SimpleITK'] = None; import numpy as np; from LiverTumorLib.ct.filters import "
+        "apply_filters\n"
         "try: apply_filters(np.zeros((1, 4, 4), np.float32), (('curvature-anisotropic', 1.0),), (1, 1))\n"
         "except Exception as error: print(type(error).__name__, error)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env={"PYTHONPATH": ":".join(sys.path)})
-    assert done.stdout.strip() == "RequirementError The filter 'curvature-anisotropic' needs SimpleITK: pip install SimpleITK."
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env={"PYTHONPATH": ":".join(sys.path)}
+    )
+    assert (
+        done.stdout.strip()
+        == "RequirementError The filter 'curvature-anisotropic' needs SimpleITK: pip install SimpleITK."
+    )

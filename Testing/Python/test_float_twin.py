@@ -27,7 +27,10 @@ def twins(tmp_path_factory):
 def test_a_twin_has_the_same_weights_and_answers_as_the_int8_file_without_its_roundings(twins, name):
     shipped, twin = load_bundle(SHIPPED / name), load_bundle(twins / name)
     twin.verify()
-    assert twin.manifest.threshold == shipped.manifest.threshold and twin.manifest.calibration == shipped.manifest.calibration
+    assert (
+        twin.manifest.threshold == shipped.manifest.threshold
+        and twin.manifest.calibration == shipped.manifest.calibration
+    )
     int8, plain = shipped.model.read_bytes(), twin.model.read_bytes()
     ours, theirs = keras_weights(int8), keras_weights(plain)
     assert ours.keys() == theirs.keys()
@@ -36,7 +39,9 @@ def test_a_twin_has_the_same_weights_and_answers_as_the_int8_file_without_its_ro
         assert bias == pytest.approx(theirs[layer][1], abs=1e-6)
     answers = [LiteRT(content) for content in (int8, plain)]
     assert answers[0].output_shapes == answers[1].output_shapes
-    both = [[np.ravel(network.run(image)[0]) for image in phantom_slices(shipped.manifest.input, 4)] for network in answers]
+    both = [
+        [np.ravel(network.run(image)[0]) for image in phantom_slices(shipped.manifest.input, 4)] for network in answers
+    ]
     assert 0 < np.abs(np.subtract(*both)).mean() < 0.05
 
 

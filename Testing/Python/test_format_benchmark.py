@@ -1,4 +1,5 @@
-"""`livertumor benchmark` with tiny networks and few rounds: what it writes is what is in the files. Nothing is asserted about time."""
+"""`livertumor benchmark` with tiny networks and few rounds: what it writes is what is in the files. Nothing is asserted
+about time."""
 
 import csv
 import gzip
@@ -32,7 +33,8 @@ ZEROS = 0.25  # share that is made zero in every kernel of the tiny network but 
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
-    """Tiny networks with zeros among their weights: a run's folder; another as float and int8 TFLite, as ONNX, and as a bundle."""
+    """Tiny networks with zeros among their weights: a run's folder; another as float and int8 TFLite, as ONNX, and as a
+    bundle."""
     folder = tmp_path_factory.mktemp("models")
     samples = np.random.default_rng(0).uniform(-1, 1, (4, 32, 32, 3)).astype(np.float32)
     network = _with_zeros(little_segmenter(32))
@@ -40,7 +42,11 @@ def files(tmp_path_factory):
     (folder / "int8.tflite").write_bytes(int8_tflite(network, samples))
     (folder / "int8.onnx").write_bytes(onnx_twin(folder / "int8.tflite"))
     manifest = Manifest("mine", "1.0", "Mine", "liver", InputSpec((32, 32), 4.0), 0.5, {}, "mine alone")
-    write_bundle(folder / "bundle", manifest, {MODEL: (folder / "int8.tflite").read_bytes(), ONNX: (folder / "int8.onnx").read_bytes()})
+    write_bundle(
+        folder / "bundle",
+        manifest,
+        {MODEL: (folder / "int8.tflite").read_bytes(), ONNX: (folder / "int8.onnx").read_bytes()},
+    )
 
     settings = {"name": "tiny", "task": "liver", "input": {"size": [32, 32], "spacing_mm": 5.0}}
     settings |= {"sampling": {"slices": 64, "tumor_share": 0.5, "background_share": 0.25}}
@@ -85,7 +91,9 @@ def test_every_format_is_measured_and_written(files, tmp_path, capsys):
         if os.path.exists("/proc/self/status"):
             assert row["peak_mb"] > 20
     written = list(csv.DictReader((tmp_path / "benchmark.csv").open()))
-    assert [(row["file"], row["runtime"], int(row["bytes"])) for row in written] == [(r["file"], r["runtime"], r["bytes"]) for r in rows]
+    assert [(row["file"], row["runtime"], int(row["bytes"])) for row in written] == [
+        (r["file"], r["runtime"], r["bytes"]) for r in rows
+    ]
     printed = capsys.readouterr().out
     assert report["processor"] in printed and all(row["file"] in printed and row["runtime"] in printed for row in rows)
     with pytest.raises(SystemExit):
@@ -95,7 +103,8 @@ def test_every_format_is_measured_and_written(files, tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    ("name", "weights"), [("float.tflite", "float32"), ("int8.tflite", "int8"), ("int8.onnx", "int8"), ("run", "float32")]
+    ("name", "weights"),
+    [("float.tflite", "float32"), ("int8.tflite", "int8"), ("int8.onnx", "int8"), ("run", "float32")],
 )
 def test_sizes_and_zeros_are_those_of_the_file(files, name, weights):
     (model,) = find_models([str(files.folder / name)])
@@ -108,8 +117,12 @@ def test_sizes_and_zeros_are_those_of_the_file(files, name, weights):
 
 def test_int8_onnx_holds_the_weights_of_the_tflite_file(files):
     tflite, onnx = (describe(find_models([str(files.folder / f"int8.{kind}")])[0]) for kind in ("tflite", "onnx"))
-    assert {key: tflite[key] for key in ("kernel_weights", "sparsity")} == {key: onnx[key] for key in ("kernel_weights", "sparsity")}
-    assert tflite["kernel_weights"] == sum(kernel.weights for kernel in kernels((files.folder / "int8.tflite").read_bytes()))
+    assert {key: tflite[key] for key in ("kernel_weights", "sparsity")} == {
+        key: onnx[key] for key in ("kernel_weights", "sparsity")
+    }
+    assert tflite["kernel_weights"] == sum(
+        kernel.weights for kernel in kernels((files.folder / "int8.tflite").read_bytes())
+    )
 
 
 def test_adams_state_is_two_more_numbers_for_each_trained_weight(files):
@@ -117,7 +130,8 @@ def test_adams_state_is_two_more_numbers_for_each_trained_weight(files):
     trained = sum(np.prod(weight.shape) for weight in files.trained.trainable_weights)
     more = found["with_optimizer_bytes"] - found["without_optimizer_bytes"]
     assert found["without_optimizer_bytes"] == found["bytes"]  # these weights were saved without an optimizer
-    assert 8 * trained < more < 8 * trained + 1000 * len(files.trained.trainable_weights)  # the file's own bookkeeping comes on top
+    # the file's own bookkeeping comes on top
+    assert 8 * trained < more < 8 * trained + 1000 * len(files.trained.trainable_weights)
 
 
 def test_gzip_is_that_of_the_weights_where_a_file_holds_adams_state_too(files, tmp_path):
@@ -126,7 +140,8 @@ def test_gzip_is_that_of_the_weights_where_a_file_holds_adams_state_too(files, t
     trained.compile(keras.optimizers.Adam())
     trained.optimizer.build(trained.trainable_variables)
     for variable in trained.optimizer.variables:
-        variable.assign(np.random.default_rng(1).normal(size=variable.shape).astype(variable.dtype.name))  # as after a training
+        # as after a training
+        variable.assign(np.random.default_rng(1).normal(size=variable.shape).astype(variable.dtype.name))
     trained.save_weights(tmp_path / "best.weights.h5")
     (tmp_path / "run.json").write_text((files.folder / "run/run.json").read_text())
     found, plain = (describe(find_models([str(folder)])[0]) for folder in (tmp_path, files.folder / "run"))
@@ -137,7 +152,10 @@ def test_gzip_is_that_of_the_weights_where_a_file_holds_adams_state_too(files, t
 def test_models_are_found_by_every_name(files):
     run, bundle = files.folder / "run", files.folder / "bundle"
     assert find_models([str(run)]) == find_models([str(run / "best.weights.h5"), str(run)])
-    assert [(model.path.name, model.kind) for model in find_models([str(bundle)])] == [(MODEL, "tflite"), (ONNX, "onnx")]
+    assert [(model.path.name, model.kind) for model in find_models([str(bundle)])] == [
+        (MODEL, "tflite"),
+        (ONNX, "onnx"),
+    ]
     assert find_models(["liver-roi"])[0].path == SHIPPED / "liver-roi" / MODEL
 
 
@@ -152,7 +170,10 @@ def test_what_is_no_model_is_refused(files, tmp_path):
 @pytest.mark.parametrize("name", ["broken.tflite", "broken.onnx"])
 def test_a_broken_file_is_named(tmp_path, capsys, name):
     (tmp_path / name).write_bytes(b"this is not a network")
-    assert main(["benchmark", str(tmp_path / name), "--out", str(tmp_path / "out"), "--rounds", "1"]) == ModelError.exit_code
+    assert (
+        main(["benchmark", str(tmp_path / name), "--out", str(tmp_path / "out"), "--rounds", "1"])
+        == ModelError.exit_code
+    )
     sentence = capsys.readouterr().err.strip().splitlines()[-1]
     assert sentence.startswith("livertumor: ") and name in sentence
     assert not (tmp_path / "out").exists()

@@ -31,13 +31,35 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the harness bou
 
 
 def test_a_few_inputs_of_each_kind(tmp_path):
-    command = [sys.executable, str(FUZZ / "fuzz.py"), "--inputs", "12", "--seconds", "20", "--findings", str(tmp_path / "findings")]
+    command = [
+        sys.executable,
+        str(FUZZ / "fuzz.py"),
+        "--inputs",
+        "12",
+        "--seconds",
+        "20",
+        "--findings",
+        str(tmp_path / "findings"),
+    ]
     pytest.importorskip("nibabel")
     done = subprocess.run([*command, *KINDS], capture_output=True, text=True, timeout=600)
     assert done.returncode == 0 and f"{12 * len(KINDS)} inputs, 0 findings" in done.stdout, done.stdout + done.stderr
 
 
-KINDS = ["nifti", "nifti-gz", "nrrd", "metaimage", "mask-nifti-gz", "manifest", "model", "job", "job-voxels", "events", "split", "summary"]
+KINDS = [
+    "nifti",
+    "nifti-gz",
+    "nrrd",
+    "metaimage",
+    "mask-nifti-gz",
+    "manifest",
+    "model",
+    "job",
+    "job-voxels",
+    "events",
+    "split",
+    "summary",
+]
 
 
 def test_the_harness_tells_of_crashes_hangs_and_silent_changes(tmp_path):
@@ -65,7 +87,15 @@ if __name__ == "__main__":
 """
     (tmp_path / "wrong.py").write_text(code)
     for name, told in (("crash", "crash (SIGABRT)"), ("hang", "hang of more than"), ("changed", "Changed: 'a'")):
-        words = [sys.executable, str(tmp_path / "wrong.py"), "--inputs", "2", "--findings", str(tmp_path / "findings"), name]
+        words = [
+            sys.executable,
+            str(tmp_path / "wrong.py"),
+            "--inputs",
+            "2",
+            "--findings",
+            str(tmp_path / "findings"),
+            name,
+        ]
         done = subprocess.run(words, capture_output=True, text=True, timeout=120)
         assert done.returncode == 1 and told in done.stdout, done.stdout + done.stderr
     assert {path.name.partition("-")[0] for path in (tmp_path / "findings").iterdir()} == {"crash", "hang", "changed"}
@@ -99,7 +129,10 @@ def test_manifests_and_results_are_right_or_refused(data):
 
 @FIXED
 @given(
-    st.lists(JSON | st.dictionaries(st.sampled_from(["event", "stage", "fraction", "folder", "kind", "path"]), JSON), max_size=3),
+    st.lists(
+        JSON | st.dictionaries(st.sampled_from(["event", "stage", "fraction", "folder", "kind", "path"]), JSON),
+        max_size=3,
+    ),
     st.binary(),
 )
 def test_a_workers_lines_are_events_or_nothing(events, rest):

@@ -1,4 +1,5 @@
-"""Importing the library or a module file loads nothing heavy: Slicer starts quickly and meets no TensorFlow in its process."""
+"""Importing the library or a module file loads nothing heavy: Slicer starts quickly and meets no TensorFlow in its
+process."""
 
 import json
 import pkgutil
@@ -10,7 +11,18 @@ import LiverTumorLib
 import pytest
 
 ROOT = Path(__file__).parents[2]
-HEAVY = {"tensorflow", "tf_keras", "keras", "ai_edge_litert", "onnxruntime", "nibabel", "sklearn", "SimpleITK", "pydicom", "matplotlib"}
+HEAVY = {
+    "tensorflow",
+    "tf_keras",
+    "keras",
+    "ai_edge_litert",
+    "onnxruntime",
+    "nibabel",
+    "sklearn",
+    "SimpleITK",
+    "pydicom",
+    "matplotlib",
+}
 NEEDS_SLICER = ("LiverTumorLib.mrml", "LiverTumorLib.panel")
 MODULE_FILES = ("LiverTumorClassifier", "LiverSegmentationMobileUNet", "CompressionTrainer")
 
@@ -18,14 +30,20 @@ MODULE_FILES = ("LiverTumorClassifier", "LiverSegmentationMobileUNet", "Compress
 def loaded_by(code: str) -> set[str]:
     """Top-level packages in memory after `code` in a fresh interpreter."""
     paths = [str(ROOT / module) for module in MODULE_FILES] + [str(Path(__file__).parent)]
-    script = f"import sys, json; sys.path[:0] = {paths!r}\n{code}\nprint(json.dumps(sorted({{m.partition('.')[0] for m in sys.modules}})))"
+    script = (
+        f"import sys, json; sys.path[:0] = {paths!r}\n{code}\nprint(json.dumps(sorted({{m.partition('.')[0] for m in "
+        f"sys.modules}})))"
+    )
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
     assert run.returncode == 0, run.stderr
     return set(json.loads(run.stdout.splitlines()[-1]))
 
 
 def library_modules() -> list[str]:
-    names = [module.name for module in pkgutil.walk_packages(LiverTumorLib.__path__, "LiverTumorLib.", onerror=lambda name: None)]
+    names = [
+        module.name
+        for module in pkgutil.walk_packages(LiverTumorLib.__path__, "LiverTumorLib.", onerror=lambda name: None)
+    ]
     return ["LiverTumorLib", *(name for name in names if not name.endswith("__main__"))]
 
 
@@ -48,7 +66,9 @@ def test_the_trainers_panel_loads_nothing_heavy():
     """TensorFlow stays out of Slicer's process."""
     pytest.importorskip("slicer_core", reason="slicer-core is not installed")
     folders = [ROOT / "CompressionTrainer" / "CompressionTrainerLib" / part for part in ("mrml", "panel")]
-    names = [f"CompressionTrainerLib.{path.parent.name}.{path.stem}" for folder in folders for path in folder.glob("*.py")]
+    names = [
+        f"CompressionTrainerLib.{path.parent.name}.{path.stem}" for folder in folders for path in folder.glob("*.py")
+    ]
     assert len(names) > 8
     imports = "".join(f"import {name.removesuffix('.__init__')}\n" for name in names)
     assert loaded_by(f"import slicer_standin; slicer_standin.install()\n{imports}") & HEAVY == set()

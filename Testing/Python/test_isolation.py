@@ -1,4 +1,5 @@
-"""Files on which a reader crashes, swells or never ends: one failed case, one sentence with the file's name, and the rest continues."""
+"""Files on which a reader crashes, swells or never ends: one failed case, one sentence with the file's name, and the
+rest continues."""
 
 from __future__ import annotations
 
@@ -40,7 +41,10 @@ def test_a_volume_is_read_in_a_child(temp, tmp_path):
 @posix
 def test_a_crash_while_reading_names_the_file(temp, tmp_path):
     job = start_job("read", Source((str(tmp_path / "ct.mha"),), "job_tasks:crashing_reader"), RunOptions())
-    with pytest.raises(errors.InputError, match=r"ct\.mha cannot be read \(.*signal SIGSEGV\); it is damaged, so copy or export it again"):
+    with pytest.raises(
+        errors.InputError,
+        match=r"ct\.mha cannot be read \(.*signal SIGSEGV\); it is damaged, so copy or export it again",
+    ):
         job.wait(timeout=PATIENCE_S)
 
 

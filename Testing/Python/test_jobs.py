@@ -202,7 +202,9 @@ def test_the_job_folder_is_private(temp, tmp_path):
 
 
 def test_bytes_may_come_in_any_portions():
-    lines = b'launcher says hi\n{"event": "progress", "stage": "s", "fraction": 0.5, "message": "m", "remaining_s": null}\n'
+    lines = (
+        b'launcher says hi\n{"event": "progress", "stage": "s", "fraction": 0.5, "message": "m", "remaining_s": null}\n'
+    )
     lines += b'{"event": "later"}\n{"event": "error", "kind": "os", "message": "no class of ours"}\n'
     for size in (1, 7, 1000):
         state = JobState()

@@ -1,4 +1,5 @@
-"""Stops of jobs with real children: by the user, by the end of the parent, by nobody listening; nothing is ever left behind."""
+"""Stops of jobs with real children: by the user, by the end of the parent, by nobody listening; nothing is ever left
+behind."""
 
 from __future__ import annotations
 
@@ -19,7 +20,8 @@ from LiverTumorLib.records.options import RunOptions
 
 
 def stops(task: str, temp: Path, tmp_path: Path, python: list[str] | None = None) -> Iterator[float]:
-    """Start a task and stop it, again and again; gives the seconds from the stop until neither a process nor a file is left."""
+    """Start a task and stop it, again and again; gives the seconds from the stop until neither a process nor a file is
+    left."""
     while True:
         note = tmp_path / f"pids {time.monotonic_ns()}"
         job = start(task, ct([str(note)]), python=python)
@@ -41,7 +43,11 @@ def test_a_stop_leaves_no_process_and_no_file_after_two_seconds(temp, tmp_path, 
 
 @posix
 def test_a_stop_reaches_through_a_launcher(temp, tmp_path):
-    launcher = [sys.executable, "-c", "import subprocess, sys; sys.exit(subprocess.call([sys.executable, *sys.argv[1:]]))"]
+    launcher = [
+        sys.executable,
+        "-c",
+        "import subprocess, sys; sys.exit(subprocess.call([sys.executable, *sys.argv[1:]]))",
+    ]
     assert start("whole", python=launcher).wait(timeout=PATIENCE_S).result.name == "case"
     keeps_its_promise(2, stops("deaf", temp, tmp_path, launcher))
 
@@ -139,7 +145,9 @@ def test_the_worker_by_hand_without_a_pipe_for_stdin(tmp_path, monkeypatch):
 
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent), prepend=os.pathsep)
     command = worker_command(write_job(tmp_path, "segment", ct(), RunOptions(), entry="job_tasks:whole"))
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, env=worker_environment(), timeout=PATIENCE_S)
+    done = subprocess.run(
+        command, stdin=subprocess.DEVNULL, capture_output=True, env=worker_environment(), timeout=PATIENCE_S
+    )
     state = JobState()
     state.feed(done.stdout)
     assert done.returncode == 0 and state.error is None
@@ -147,9 +155,15 @@ def test_the_worker_by_hand_without_a_pipe_for_stdin(tmp_path, monkeypatch):
 
     newer = json.loads((tmp_path / "job.json").read_text()) | {"schema": 99}
     (tmp_path / "job.json").write_text(json.dumps(newer))
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, env=worker_environment(), timeout=PATIENCE_S)
+    done = subprocess.run(
+        command, stdin=subprocess.DEVNULL, capture_output=True, env=worker_environment(), timeout=PATIENCE_S
+    )
     state.feed(done.stdout)
-    assert done.returncode == UsageError.exit_code and isinstance(state.error, UsageError) and "schema 99" in str(state.error)
+    assert (
+        done.returncode == UsageError.exit_code
+        and isinstance(state.error, UsageError)
+        and "schema 99" in str(state.error)
+    )
 
 
 @posix
@@ -161,7 +175,9 @@ def test_a_worker_that_nobody_listens_to_ends_and_removes_its_folder(tmp_path, m
     folder = tmp_path / "job"
     folder.mkdir()
     command = worker_command(write_job(folder, "segment", ct(), RunOptions(), entry=f"job_tasks:{task}"))
-    worker = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=worker_environment())
+    worker = subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=worker_environment()
+    )
     worker.stdout.close()  # stdin stays open
     assert worker.wait(timeout=PATIENCE_S) == Cancelled.exit_code
     worker.stdin.close()

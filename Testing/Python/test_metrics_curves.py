@@ -44,12 +44,16 @@ def test_a_paired_difference_is_narrower_than_the_intervals_of_the_two():
     difference = auc_difference(sample, noisy)
     assert difference.value == pytest.approx(roc_curve(noisy).area.value - roc_curve(sample).area.value)
     area = roc_curve(sample).area
-    assert difference.low <= difference.value <= difference.high and difference.high - difference.low < 0.3 * (area.high - area.low)
+    assert difference.low <= difference.value <= difference.high and difference.high - difference.low < 0.3 * (
+        area.high - area.low
+    )
 
 
 def test_precision_is_the_one_at_the_least_recall_that_is_enough():
     truth = np.array([True, False, True, True])
-    curve = precision_recall_curve([(np.array([0.9, 0.8, 0.7, 0.1]), truth), (np.array([0.95, 0.85, 0.75, 0.15]), truth)])
+    curve = precision_recall_curve(
+        [(np.array([0.9, 0.8, 0.7, 0.1]), truth), (np.array([0.95, 0.85, 0.75, 0.15]), truth)]
+    )
     by_recall = dict(zip(np.round(curve.x, 3), curve.y, strict=True))
     # By falling probability: T T F F T T T T.
     assert by_recall[0.3] == 1.0 and by_recall[0.335] == pytest.approx(3 / 5) and by_recall[1.0] == pytest.approx(6 / 8)
@@ -72,7 +76,9 @@ def test_one_class_has_no_curve_and_one_patient_no_band():
 
 
 def test_reliability_by_hand():
-    result = reliability([(np.array([0.05, 0.15, 0.15]), np.array([False, True, False])), (np.array([1.0]), np.array([True]))])
+    result = reliability(
+        [(np.array([0.05, 0.15, 0.15]), np.array([False, True, False])), (np.array([1.0]), np.array([True]))]
+    )
     np.testing.assert_allclose(result.predicted, [0.05, 0.15, 1.0])
     np.testing.assert_allclose(result.observed, [0.0, 0.5, 1.0])
     assert result.count.tolist() == [1, 2, 1]

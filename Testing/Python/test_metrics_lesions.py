@@ -86,6 +86,8 @@ def test_empty_masks(scene):
     assert detect_lesions(truth, prediction, VOXEL_ML).missed == 1
 
 
-@pytest.mark.parametrize(("ml", "name"), [(0.2, "< 1 ml"), (1, "1-5 ml"), (4.99, "1-5 ml"), (5, "5-20 ml"), (300, ">= 20 ml")])
+@pytest.mark.parametrize(
+    ("ml", "name"), [(0.2, "< 1 ml"), (1, "1-5 ml"), (4.99, "1-5 ml"), (5, "5-20 ml"), (300, ">= 20 ml")]
+)
 def test_size_bins_are_closed_below(ml, name):
     assert size_bin(ml) == name

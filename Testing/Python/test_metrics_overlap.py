@@ -34,7 +34,12 @@ def test_counts_come_from_the_masks():
 def test_undefined_figures_are_nan_not_perfect():
     empty = np.zeros((3, 3, 3), dtype=bool)
     nothing = Counts.of(empty, empty)
-    assert math.isnan(nothing.dice) and math.isnan(nothing.sensitivity) and math.isnan(nothing.rvd) and math.isnan(nothing.voe)
+    assert (
+        math.isnan(nothing.dice)
+        and math.isnan(nothing.sensitivity)
+        and math.isnan(nothing.rvd)
+        and math.isnan(nothing.voe)
+    )
     assert nothing.specificity == nothing.accuracy == 1
     assert Counts.of(~empty, empty).dice == 0
     assert math.isnan(Counts.of(~empty, ~empty).specificity)
@@ -53,11 +58,14 @@ def test_overlap_agrees_with_simpleitk(prediction, truth):
     sitk = pytest.importorskip("SimpleITK")
     prediction[0, 0, 0] = truth[0, 0, 1] = True
     measures = sitk.LabelOverlapMeasuresImageFilter()
-    measures.Execute(sitk.GetImageFromArray(prediction.astype(np.uint8)), sitk.GetImageFromArray(truth.astype(np.uint8)))
+    measures.Execute(
+        sitk.GetImageFromArray(prediction.astype(np.uint8)), sitk.GetImageFromArray(truth.astype(np.uint8))
+    )
     counts = Counts.of(prediction, truth)
     assert counts.dice == pytest.approx(measures.GetDiceCoefficient())
     assert 1 - counts.voe == pytest.approx(measures.GetJaccardCoefficient())
-    false_positives = {measures.GetFalsePositiveError(), measures.GetFalseNegativeError()}  # ITK's naming of source and target varies
+    # ITK's naming of source and target varies
+    false_positives = {measures.GetFalsePositiveError(), measures.GetFalseNegativeError()}
     assert any(1 - counts.sensitivity == pytest.approx(value) for value in false_positives)
 
 
@@ -94,7 +102,8 @@ def test_identical_masks_have_no_distance_and_empty_masks_no_answer():
     ],
 )
 def test_hd95_by_voxels_is_medpys(truth, prediction, expected):
-    """What medpy.metric.binary.hd95 of MedPy 0.5.2 gives for these balls, one of them at the edge of the grid, in mm."""
+    """What medpy.metric.binary.hd95 of MedPy 0.5.2 gives for these balls, one of them at the edge of the grid, in
+    mm."""
     pytest.importorskip("surface_distance")
     shape, spacing = (24, 48, 96), (2.0, 1.0, 0.5)
     masks = [ball(shape, *each, spacing) for each in (prediction, truth)]
@@ -102,7 +111,8 @@ def test_hd95_by_voxels_is_medpys(truth, prediction, expected):
 
 
 def test_surface_distances_agree_with_simpleitk_on_an_anisotropic_grid():
-    """Concentric balls on a grid of 2 x 1 x 0.5 mm; ITK measures from voxel centers, so half a voxel of difference is allowed."""
+    """Concentric balls on a grid of 2 x 1 x 0.5 mm; ITK measures from voxel centers, so half a voxel of difference is
+    allowed."""
     pytest.importorskip("surface_distance")
     sitk = pytest.importorskip("SimpleITK")
     shape, center, spacing = (24, 48, 96), (12, 24, 48), (2.0, 1.0, 0.5)

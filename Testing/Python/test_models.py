@@ -67,7 +67,10 @@ def test_a_missing_weight_is_refused(tmp_path):
         ({"input": {"size": [32, 32]}}, "spacing_mm"),
         ({"files": {"../model.tflite": {"sha256": "0"}}}, "points outside the bundle"),
         ({"files": {}}, "model.tflite"),
-        ({"files": {"model.tflite": {"sha256": "0" * 64}, "model.onnx": None}}, "the entry of model.onnx does not describe a file"),
+        (
+            {"files": {"model.tflite": {"sha256": "0" * 64}, "model.onnx": None}},
+            "the entry of model.onnx does not describe a file",
+        ),
         ({"input": [1, 2]}, "not a valid model manifest"),
         ({"input": {"size": [32, 32], "spacing_mm": 4.0, "window_hu": [1]}}, "not a valid model manifest"),
         ({"title": 7}, "title is not text"),
@@ -196,7 +199,9 @@ def test_without_a_runtime_one_sentence_says_what_to_install(tmp_path, monkeypat
     monkeypatch.setenv("LIVERTUMOR_RUNTIME", wanted)
     for module in ("ai_edge_litert", "ai_edge_litert.interpreter", "onnxruntime"):
         monkeypatch.setitem(sys.modules, module, None)
-    with pytest.raises(RequirementError, match=f"The package {package}, which runs the models, cannot be loaded .*; run 'pip install"):
+    with pytest.raises(
+        RequirementError, match=f"The package {package}, which runs the models, cannot be loaded .*; run 'pip install"
+    ):
         open_session(bundle)
 
 

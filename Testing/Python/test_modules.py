@@ -1,4 +1,5 @@
-"""The module files as Slicer meets them: they load, say what they are, keep their parameters, and their panels fit them."""
+"""The module files as Slicer meets them: they load, say what they are, keep their parameters, and their panels fit
+them."""
 
 import importlib
 import re
@@ -21,7 +22,14 @@ ROOT = Path(__file__).parents[2]
 MODULES = ("LiverTumorClassifier", "LiverSegmentationMobileUNet", "CompressionTrainer")
 WITH_RUNS = MODULES[:2]
 PANEL_FILES = {
-    "LiverTumorClassifier": ("panel.py", "run_control.py", "classification.py", "slice_results.py", "live.py", "evidence.py"),
+    "LiverTumorClassifier": (
+        "panel.py",
+        "run_control.py",
+        "classification.py",
+        "slice_results.py",
+        "live.py",
+        "evidence.py",
+    ),
     "LiverSegmentationMobileUNet": ("panel.py", "run_control.py", "segmentation.py", "segmentation_results.py"),
     "CompressionTrainer": ("run_control.py",),
 }
@@ -100,7 +108,8 @@ def test_defaults_and_changes_of_switches(scene):
 def test_the_panel_connects_every_parameter_to_a_fitting_widget(name):
     types = get_type_hints(getattr(load(name), f"{name}ParameterNode"))
     connected = parameters_in(panel(name))
-    assert connected.keys() == {parameter for parameter, kind in types.items() if kind is not str}  # model ids are chosen otherwise
+    # model ids are chosen otherwise
+    assert connected.keys() == {parameter for parameter, kind in types.items() if kind is not str}
     widgets = {bool: "QCheckBox", int: "QSpinBox", float: "QDoubleSpinBox"}
     for parameter, widget in connected.items():
         assert widget == widgets.get(types[parameter], "qMRMLNodeComboBox")
@@ -111,7 +120,9 @@ def test_every_node_selector_is_given_the_scene(name):
     ui = panel(name)
     assert ui.findtext("class") == ui.find("widget").get("name") == name
     selectors = {widget.get("name") for widget in ui.iter("widget") if widget.get("class") == "qMRMLNodeComboBox"}
-    connections = {(c.findtext("sender"), c.findtext("signal"), c.findtext("slot")): set() for c in ui.iter("connection")}
+    connections = {
+        (c.findtext("sender"), c.findtext("signal"), c.findtext("slot")): set() for c in ui.iter("connection")
+    }
     for connection in ui.iter("connection"):
         key = connection.findtext("sender"), connection.findtext("signal"), connection.findtext("slot")
         connections[key].add(connection.findtext("receiver"))
@@ -128,7 +139,10 @@ def test_every_input_of_the_panel_is_explained(name):
 @pytest.mark.parametrize("name", MODULES)
 def test_widgets_used_by_the_code_are_in_the_panel(name):
     named = {widget.get("name") for widget in panel(name).iter("widget")}
-    files = [ROOT / name / f"{name}.py", *(ROOT / "LiverTumorClassifier/LiverTumorLib/panel" / file for file in PANEL_FILES.get(name, ()))]
+    files = [
+        ROOT / name / f"{name}.py",
+        *(ROOT / "LiverTumorClassifier/LiverTumorLib/panel" / file for file in PANEL_FILES.get(name, ())),
+    ]
     files += (ROOT / name).glob(f"{name}Lib/panel/*.py")
     used = {used for file in files for used in re.findall(r"\b_?ui\.(\w+)", file.read_text(encoding="utf-8"))}
     assert used <= named
@@ -161,8 +175,13 @@ def test_requirements_of_the_trainer_are_those_of_its_extra():
 
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
-    declared = [Requirement(text) for text in (*project["dependencies"], *extras["files"], *extras["evaluate"], *extras["train"])]
-    listed = slicer.packaging.load_requirements(ROOT / "CompressionTrainer/Resources/CompressionTrainerRequirements.txt")
+    declared = [
+        Requirement(text)
+        for text in (*project["dependencies"], *extras["files"], *extras["evaluate"], *extras["train"])
+    ]
+    listed = slicer.packaging.load_requirements(
+        ROOT / "CompressionTrainer/Resources/CompressionTrainerRequirements.txt"
+    )
     for requirement in declared:
         if requirement.name != "livertumor":
             (found,) = [each for each in listed if each.name == requirement.name]
@@ -172,7 +191,12 @@ def test_requirements_of_the_trainer_are_those_of_its_extra():
 
 def test_resources_of_the_modules_do_not_collide():
     """Installed, all modules share one folder."""
-    names = [path.relative_to(ROOT / name) for name in MODULES for path in (ROOT / name / "Resources").rglob("*") if path.is_file()]
+    names = [
+        path.relative_to(ROOT / name)
+        for name in MODULES
+        for path in (ROOT / name / "Resources").rglob("*")
+        if path.is_file()
+    ]
     assert len(names) == len(set(names)) > 0
 
 

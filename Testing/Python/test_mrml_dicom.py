@@ -1,4 +1,5 @@
-"""DICOM SEG by Slicer's own plugin, which is not in slicer-core: what it is given, what it reads from the nodes, what it may answer.
+"""DICOM SEG by Slicer's own plugin, which is not in slicer-core: what it is given, what it reads from the nodes, what
+it may answer.
 
 Slicer 5.12's DICOMSegmentationPlugin itself, with the dcmqi package, was run on such nodes while this was written.
 """
@@ -25,7 +26,8 @@ class Exportable:
 
 
 class Plugin:
-    """Answers as Slicer's does: no exportable where a referenced file is not in the database, and the text of what went wrong."""
+    """Answers as Slicer's does: no exportable where a referenced file is not in the database, and the text of what went
+    wrong."""
 
     database: set[str] = set()
     failure = ""
@@ -46,7 +48,9 @@ class Plugin:
 def nodes(monkeypatch):
     """A segmentation and its CT in a subject hierarchy; the plugin where Slicer has it."""
     plugin = type("DICOMSegmentationPluginClass", (Plugin,), {"database": {"1.2.3", "1.2.4"}, "exported": []})
-    monkeypatch.setitem(sys.modules, "DICOMSegmentationPlugin", types.SimpleNamespace(DICOMSegmentationPluginClass=plugin))
+    monkeypatch.setitem(
+        sys.modules, "DICOMSegmentationPlugin", types.SimpleNamespace(DICOMSegmentationPluginClass=plugin)
+    )
     scene = new_scene()
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
     ct = add_ct(scene)
@@ -88,7 +92,9 @@ def test_what_stands_in_the_way_is_said(nodes, tmp_path):
     with pytest.raises(OutputError, match="Slicer could not write the DICOM SEG: Segmentation object export failed."):
         export_dicom(segmentation, ct, tmp_path)
     plugin.database = {"1.2.3"}
-    with pytest.raises(InputError, match="The DICOM files of Abdomen are not in Slicer's DICOM database; import them again."):
+    with pytest.raises(
+        InputError, match="The DICOM files of Abdomen are not in Slicer's DICOM database; import them again."
+    ):
         export_dicom(segmentation, ct, tmp_path)
     ct.RemoveAttribute("DICOM.instanceUIDs")
     assert "was not loaded from DICOM" in dicom_problem(ct) and "was not loaded from DICOM" in dicom_problem(None)

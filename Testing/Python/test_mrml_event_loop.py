@@ -1,4 +1,5 @@
-"""Runs in a program with a real Qt event loop, as in Slicer: it stays alive while one waits, and it finishes runs nobody waits for."""
+"""Runs in a program with a real Qt event loop, as in Slicer: it stays alive while one waits, and it finishes runs
+nobody waits for."""
 
 import time
 
@@ -39,7 +40,8 @@ def test_a_button_stops_a_run_that_is_waited_for(app, ct, monkeypatch):
     monkeypatch.setitem(TASKS, "segment", "mrml_tasks:endless")
     runs = []
     monkeypatch.setattr(
-        "LiverTumorLib.mrml.start.CaseRun", lambda *arguments, **options: runs.append(CaseRun(*arguments, **options)) or runs[-1]
+        "LiverTumorLib.mrml.start.CaseRun",
+        lambda *arguments, **options: runs.append(CaseRun(*arguments, **options)) or runs[-1],
     )
     from LiverTumorLib.mrml.runs import CaseRun
 

@@ -1,4 +1,5 @@
-"""Both modules' logics through ONNX Runtime, the only route on Intel macOS: the results are LiteRT's within rounding."""
+"""Both modules' logics through ONNX Runtime, the only route on Intel macOS: the results are LiteRT's within
+rounding."""
 
 import numpy as np
 import pytest

@@ -32,7 +32,9 @@ def tasks(monkeypatch):
     """Put the small tasks in place of the networks', in the parent's table and on the child's path."""
     monkeypatch.setitem(TASKS, "segment", "mrml_tasks:segment")
     monkeypatch.setitem(TASKS, "classify", "mrml_tasks:classify")
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(Path(__file__).parent), str(Path(LiverTumorLib.__file__).parents[1])]))
+    monkeypatch.setenv(
+        "PYTHONPATH", os.pathsep.join([str(Path(__file__).parent), str(Path(LiverTumorLib.__file__).parents[1])])
+    )
 
 
 @pytest.fixture
@@ -53,7 +55,9 @@ def test_segmentation_makes_all_nodes(scene, ct):
     seen = []
     nodes = LiverSegmentationMobileUNetLogic().process(ct, progressCallback=lambda *event: seen.append(event))
     np.testing.assert_array_equal(labels_from_segmentation(nodes.segmentationNode, ct), LABELS)
-    assert [node.GetName() for node in (nodes.segmentationNode, nodes.lesionTable, nodes.summaryTable, nodes.sliceTable)] == [
+    assert [
+        node.GetName() for node in (nodes.segmentationNode, nodes.lesionTable, nodes.summaryTable, nodes.sliceTable)
+    ] == [
         "Abdomen segmentation",
         "Abdomen lesions",
         "Abdomen summary",
@@ -61,7 +65,9 @@ def test_segmentation_makes_all_nodes(scene, ct):
     ]
     voxel_ml = make_ct(GRIDS["oblique"]).voxel_ml
     assert nodes.summary.tumor_ml == pytest.approx((LABELS == 2).sum() * voxel_ml, abs=1e-3)
-    assert nodes.lesionTable.GetTable().GetColumnByName("volume_ml").GetValue(0) == pytest.approx(nodes.summary.tumor_ml, abs=1e-3)
+    assert nodes.lesionTable.GetTable().GetColumnByName("volume_ml").GetValue(0) == pytest.approx(
+        nodes.summary.tumor_ml, abs=1e-3
+    )
     assert nodes.sliceTable.GetNumberOfRows() == LABELS.shape[0]
     assert nodes.plotChart.GetNthPlotSeriesNode(0).GetTableNode() is nodes.sliceTable
     assert ("liver", 0.2, "Looking for the liver") in seen
@@ -95,7 +101,9 @@ def test_options_reach_the_child(ct):
 
 
 def test_options_in_slicers_spelling():
-    options = options_from({"liverModel": "a", "roiMarginMm": 2.5, "minLesionMl": 0.2, "sliceThreshold": 0.4, "threads": 1})
+    options = options_from(
+        {"liverModel": "a", "roiMarginMm": 2.5, "minLesionMl": 0.2, "sliceThreshold": 0.4, "threads": 1}
+    )
     assert options == RunOptions(liver_model="a", roi_margin_mm=2.5, min_lesion_ml=0.2, slice_threshold=0.4, threads=1)
     with pytest.raises(UsageError, match="Unknown option 'min_lesion_ml'; known are .*minLesionMl"):
         options_from({"min_lesion_ml": 0.2})

@@ -86,7 +86,10 @@ def test_names_colors_and_terminology(ct):
     logic = slicer.vtkSlicerTerminologiesModuleLogic()
     entry = slicer.vtkSlicerTerminologyEntry()
     assert logic.DeserializeTerminologyEntry(segments["Liver"].GetTerminology(), entry)
-    assert (entry.GetTypeObject().GetCodingSchemeDesignator(), entry.GetTypeObject().GetCodeValue()) == ("SCT", "10200004")
+    assert (entry.GetTypeObject().GetCodingSchemeDesignator(), entry.GetTypeObject().GetCodeValue()) == (
+        "SCT",
+        "10200004",
+    )
     assert logic.DeserializeTerminologyEntry(segments["Lesion"].GetTerminology(), entry)
     assert entry.GetTypeObject().GetCodeValue() == "52988006"
     assert entry.GetRegionObject().GetCodeMeaning() == "Liver"
@@ -187,7 +190,9 @@ def test_segments_are_found_by_name_or_meaning(ct, scene):
     segments_of(named)["Segment_7"].SetName("Liver")
     meant = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Meant")
     add_segment(meant, "Segment_8", box)
-    segments_of(meant)["Segment_8"].SetTerminology("DICOM master list~SCT^123037004^Anatomical Structure~SCT^10200004^Leber~^^~list~^^~^^")
+    segments_of(meant)["Segment_8"].SetTerminology(
+        "DICOM master list~SCT^123037004^Anatomical Structure~SCT^10200004^Leber~^^~list~^^~^^"
+    )
     for node in (named, meant):
         labels = labels_from_segmentation(node, ct)
         assert (labels[box] == 1).all()

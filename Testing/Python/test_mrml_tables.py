@@ -49,7 +49,9 @@ def test_lesions(table):
     fill_lesion_table(table, LESIONS)
     whole = {"id", "diameter_slice", "first_slice", "last_slice"}
     assert list(kinds(table)) == list(csv_tables.LESION_COLUMNS)
-    assert kinds(table) == {name: "vtkIntArray" if name in whole else "vtkDoubleArray" for name in csv_tables.LESION_COLUMNS}
+    assert kinds(table) == {
+        name: "vtkIntArray" if name in whole else "vtkDoubleArray" for name in csv_tables.LESION_COLUMNS
+    }
     assert column(table, "id") == [1, 2]
     assert column(table, "centroid_a") == [20.5, -3.0]
     assert column(table, "volume_ml") == [4.25, 0.5]
@@ -140,7 +142,11 @@ def test_plot(scene, table):
     ct = add_ct(scene)
     fill_slice_table(table, SLICES)
     chart = plot_probability(table, ct)
-    assert (chart.GetTitle(), chart.GetXAxisTitle(), chart.GetYAxisTitle()) == ("Abdomen tumor probability", "S (mm)", "Tumor probability")
+    assert (chart.GetTitle(), chart.GetXAxisTitle(), chart.GetYAxisTitle()) == (
+        "Abdomen tumor probability",
+        "S (mm)",
+        "Tumor probability",
+    )
     assert chart.GetYAxisRange() == (0, 1)
     assert not chart.GetYAxisRangeAuto()
     assert chart.GetNumberOfPlotSeriesNodes() == 1

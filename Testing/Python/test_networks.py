@@ -16,7 +16,12 @@ from CompressionTrainerLib.networks.baselines import baseline
 from CompressionTrainerLib.networks.build import build_network
 from CompressionTrainerLib.networks.keras_module import keras
 from CompressionTrainerLib.networks.mobile_unet import mobile_unet
-from CompressionTrainerLib.networks.mobilenet_v2 import freeze_imagenet, load_imagenet, mobilenet_v2_classifier, reestimate_batch_norm
+from CompressionTrainerLib.networks.mobilenet_v2 import (
+    freeze_imagenet,
+    load_imagenet,
+    mobilenet_v2_classifier,
+    reestimate_batch_norm,
+)
 from CompressionTrainerLib.networks.quantization import quantization_aware, start_ranges
 from CompressionTrainerLib.networks.unet import unet
 from CompressionTrainerLib.training.batches import _cells
@@ -32,7 +37,9 @@ slow = pytest.mark.slow
 
 def config_of(task: str, architecture: str, **network):
     config = tiny_config()
-    return replace(config, task=task, network=replace(config.network, architecture=architecture, width=0.125, **network))
+    return replace(
+        config, task=task, network=replace(config.network, architecture=architecture, width=0.125, **network)
+    )
 
 
 ALL = [
@@ -48,7 +55,8 @@ ALL = [
 
 @pytest.mark.parametrize(("task", "architecture"), ALL)
 def test_a_network_quantizes_in_training_and_becomes_int8_throughout(task, architecture):
-    """It still answers as the float network does, for its ranges were measured; a float tensor that were left would be refused."""
+    """It still answers as the float network does, for its ranges were measured; a float tensor that were left would be
+    refused."""
     config = config_of(task, architecture, **({"head": "average"} if task == "slice" else {}))
     if architecture == "mobilenet_v2":
         config = replace(config, network=replace(config.network, width=0.35))  # the least that Keras builds
@@ -71,7 +79,8 @@ def test_baselines_of_width_one_are_the_published_networks():
     assert baseline(keras, "vgg16", SIZE).count_params() == 14_714_688
     assert baseline(keras, "mobilenet_v1", SIZE).count_params() == 3_228_864
     layers = unet(keras, SIZE, 0.125).layers
-    assert sum(isinstance(layer, keras.layers.Conv2D) for layer in layers) == 23  # the four transposed ones are of that class too
+    # the four transposed ones are of that class too
+    assert sum(isinstance(layer, keras.layers.Conv2D) for layer in layers) == 23
 
 
 def test_both_heads_fit_every_classifier():
@@ -83,7 +92,10 @@ def test_layers_with_imagenet_weights_can_be_held(tmp_path):
     image = keras.Input((8, 8, 3))
     x = keras.layers.BatchNormalization(name="bn_Conv1")(keras.layers.Conv2D(4, 3, use_bias=False, name="Conv1")(image))
     model = keras.Model(image, keras.layers.Conv2D(1, 1, name="logits")(x))
-    np.savez(tmp_path / "weights.npz", **{"Conv1": np.ones((3, 3, 3, 4), np.float32), "bn_Conv1/bias": np.zeros(4, np.float32)})
+    np.savez(
+        tmp_path / "weights.npz",
+        **{"Conv1": np.ones((3, 3, 3, 4), np.float32), "bn_Conv1/bias": np.zeros(4, np.float32)},
+    )
     assert load_imagenet(model, tmp_path / "weights.npz") == 2
     freeze_imagenet(model, tmp_path / "weights.npz")
     assert [variable.name for variable in model.trainable_variables] == ["logits/kernel:0", "logits/bias:0"]
@@ -109,7 +121,8 @@ def test_mixed_precision_trains_in_half_and_keeps_weights_and_outputs_in_full(tm
 
 
 def test_the_usual_head_learns_from_classes_alone(tmp_path):
-    """With the paper's kind of schedule, class weights and a focal loss; the best epoch is that of the best accuracy."""
+    """With the paper's kind of schedule, class weights and a focal loss; the best epoch is that of the best
+    accuracy."""
     config = config_of("slice", "vgg16", head="average")
     config = replace(config, loss=replace(config.loss, kind="focal", class_weights=(1.0, 2.0)))
     config = replace(config, optimizer=replace(config.optimizer, epochs=1, learning_rate=1e-3))

@@ -58,7 +58,9 @@ def in_both_runtimes(twins, monkeypatch):
 
 
 def _bundle(folder, task, content):
-    manifest = Manifest("mine", "1.0", "Mine", task, InputSpec((64, 64), 4.0), 0.5, {MODEL: {"quantization": "int8"}}, "mine alone")
+    manifest = Manifest(
+        "mine", "1.0", "Mine", task, InputSpec((64, 64), 4.0), 0.5, {MODEL: {"quantization": "int8"}}, "mine alone"
+    )
     return write_bundle(folder, manifest, {MODEL: content, "card.md": b"# Mine"})
 
 
@@ -77,7 +79,9 @@ def test_a_twin_is_in_the_manifest_as_small_and_as_near_as_it_says(twins, name):
 def test_segmentation_and_scores_are_those_of_litert(in_both_runtimes):
     volume, truth = make_phantom(seed=2, shape=(40, 128, 128))
     litert, other = in_both_runtimes(lambda: segment_case(volume))
-    assert [model["runtime"] for run in (litert, other) for model in run.result.models] == ["LiteRT"] * 3 + ["ONNX Runtime"] * 3
+    assert [model["runtime"] for run in (litert, other) for model in run.result.models] == ["LiteRT"] * 3 + [
+        "ONNX Runtime"
+    ] * 3
     liver = litert.labels > 0
     assert np.count_nonzero(liver & (truth > 0)) > 0.5 * np.count_nonzero(truth), "without a liver nothing is compared"
     assert np.count_nonzero((other.labels > 0) != liver) < 0.01 * np.count_nonzero(liver)
@@ -88,7 +92,9 @@ def test_segmentation_and_scores_are_those_of_litert(in_both_runtimes):
 
 def test_classification_is_that_of_litert(in_both_runtimes):
     volume, _ = make_phantom(seed=3, shape=(12, 96, 96))
-    scores = [[record.probability for record in run.result.slices] for run in in_both_runtimes(lambda: classify_case(volume))]
+    scores = [
+        [record.probability for record in run.result.slices] for run in in_both_runtimes(lambda: classify_case(volume))
+    ]
     assert scores[0] != scores[1], "two runtimes, not one twice"
     assert scores[0] == pytest.approx(scores[1], abs=0.1)
 
@@ -159,7 +165,11 @@ def test_a_damaged_bundle_gets_no_twin(tmp_path):
 def test_a_twin_that_answers_otherwise_is_not_written(float_network, tmp_path, monkeypatch):
     original, twin = float_network
     wrong = load_from_string(twin)
-    (bias,) = (tensor for tensor in wrong.graph.initializer if list(tensor.dims) == [1] and tensor.data_type == TensorProto.FLOAT)
+    (bias,) = (
+        tensor
+        for tensor in wrong.graph.initializer
+        if list(tensor.dims) == [1] and tensor.data_type == TensorProto.FLOAT
+    )
     bias.raw_data = np.float32(2).tobytes()
     monkeypatch.setattr(onnx, "onnx_twin", lambda model: wrong.SerializeToString())
     bundle = _bundle(tmp_path / "mine", "liver", original)

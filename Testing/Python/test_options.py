@@ -13,7 +13,11 @@ from LiverTumorLib.records.options import RunOptions
     ("name", "value", "message"),
     [
         *(("tumor_threshold", value, "between 0 and 1") for value in (0, 0.0, 1, -0.5, float("nan"), float("inf"))),
-        *((name, value, "0 or more") for name in ("roi_margin_mm", "min_lesion_ml") for value in (-1, float("nan"), float("inf"))),
+        *(
+            (name, value, "0 or more")
+            for name in ("roi_margin_mm", "min_lesion_ml")
+            for value in (-1, float("nan"), float("inf"))
+        ),
         *(("threads", value, "at least 1") for value in (0, -2)),
         ("threads", 2.5, "whole number"),
         ("liver_threshold", "high", "must be a number"),
@@ -30,10 +34,16 @@ def test_a_value_that_makes_no_sense_is_refused(name, value, message):
 
 def test_numpy_numbers_and_paths_travel_in_a_job_file():
     options = RunOptions(
-        liver_model=Path("/a/b"), tumor=np.bool_(False), slice_threshold=np.float32(0.5), min_lesion_ml=np.int64(2), threads=np.int32(3)
+        liver_model=Path("/a/b"),
+        tumor=np.bool_(False),
+        slice_threshold=np.float32(0.5),
+        min_lesion_ml=np.int64(2),
+        threads=np.int32(3),
     )
     assert RunOptions.from_dict(json.loads(json.dumps(options.to_dict()))) == options
-    assert options == RunOptions(liver_model=str(Path("/a/b")), tumor=False, slice_threshold=0.5, min_lesion_ml=2.0, threads=3)
+    assert options == RunOptions(
+        liver_model=str(Path("/a/b")), tumor=False, slice_threshold=0.5, min_lesion_ml=2.0, threads=3
+    )
 
 
 def test_an_unknown_option_is_named():

@@ -1,4 +1,5 @@
-"""Any grid comes to axial order and back to exactly itself: flipped, permuted, oblique, anisotropic and sheared volumes."""
+"""Any grid comes to axial order and back to exactly itself: flipped, permuted, oblique, anisotropic and sheared
+volumes."""
 
 import numpy as np
 import pytest
@@ -16,7 +17,8 @@ SLIGHT, STEEP, NONE = st.floats(0, 15), st.floats(30, 44), st.just(0.0)  # degre
 
 @st.composite
 def grids(draw, tilt=SLIGHT, smallest=1, largest=7, shear=NONE, finest=0.3):
-    """A shape (k, j, i) and an IJK to RAS matrix: axial axes permuted, flipped, tilted, sheared, anisotropic, anywhere in space."""
+    """A shape (k, j, i) and an IJK to RAS matrix: axial axes permuted, flipped, tilted, sheared, anisotropic, anywhere
+    in space."""
     shape = draw(st.tuples(*[st.integers(smallest, largest)] * 3))
     spacing = np.array(draw(st.tuples(*[st.floats(finest, 10)] * 3)))
     axis = np.array(draw(st.tuples(*[st.floats(-1, 1)] * 3)))
@@ -25,7 +27,8 @@ def grids(draw, tilt=SLIGHT, smallest=1, largest=7, shear=NONE, finest=0.3):
     signs = np.array(draw(st.tuples(*[st.sampled_from((-1.0, 1.0))] * 3)))
     order = draw(st.permutations(range(3)))
     axes = (rotation @ AXIAL)[:, order] * signs
-    axes[:, order.index(2)] += draw(shear) * axes[:, order.index(1)]  # as a tilted gantry: slices slide along their plane
+    # as a tilted gantry: slices slide along their plane
+    axes[:, order.index(2)] += draw(shear) * axes[:, order.index(1)]
     matrix = np.eye(4)
     matrix[:3, :3] = axes * spacing
     matrix[:3, 3] = draw(st.tuples(*[st.floats(-500, 500)] * 3))
@@ -97,7 +100,8 @@ def test_a_steep_volume_is_seen_upright_with_the_right_values_at_the_right_place
     last = np.array(shape[::-1]) - 1
     inside = ((ijk >= 1e-6) & (ijk <= last - 1e-6)).all(-1)
     far = ((ijk < -1.01) | (ijk > last + 1.01)).any(-1)
-    assert np.allclose(axial.array[inside], (ras @ slope)[inside], atol=0.05)  # linear interpolation of a linear picture is exact
+    # linear interpolation of a linear picture is exact
+    assert np.allclose(axial.array[inside], (ras @ slope)[inside], atol=0.05)
     assert (axial.array[far] == AIR_HU).all()
 
 
@@ -164,7 +168,9 @@ def test_a_volume_whose_slices_are_sheared_is_seen_upright():
 
 @pytest.mark.parametrize("direction", ["sagittal", "coronal"])
 def test_sagittal_and_coronal_acquisitions_become_axial(direction):
-    axes = {"sagittal": [[0, 0, -1], [-1, 0, 0], [0, -1, 0]], "coronal": [[-1, 0, 0], [0, 0, -1], [0, -1, 0]]}[direction]
+    axes = {"sagittal": [[0, 0, -1], [-1, 0, 0], [0, -1, 0]], "coronal": [[-1, 0, 0], [0, 0, -1], [0, -1, 0]]}[
+        direction
+    ]
     matrix = np.eye(4)
     matrix[:3, :3] = np.array(axes, float) * (0.8, 0.9, 3.0)
     array = np.zeros((8, 10, 12), np.int16)

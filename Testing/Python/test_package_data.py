@@ -19,7 +19,11 @@ def test_every_file_that_is_no_python_is_package_data(project, package):
     folder = ROOT / PACKAGES[package] / package
     patterns = project["tool"]["setuptools"]["package-data"][package]
     carried = {path for pattern in patterns for path in folder.glob(pattern)}
-    present = {path for path in folder.rglob("*") if path.is_file() and path.suffix != ".py" and "__pycache__" not in path.parts}
+    present = {
+        path
+        for path in folder.rglob("*")
+        if path.is_file() and path.suffix != ".py" and "__pycache__" not in path.parts
+    }
     assert present - carried == set()
     if package == "CompressionTrainerLib":
         assert {path.suffix for path in carried} == {".json", ".toml", ".j2"}

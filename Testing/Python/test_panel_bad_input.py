@@ -20,7 +20,10 @@ from panel_tools import apply, spin, use_task, worker_of
 from slicer_standin import application
 
 TASKS = {"LiverSegmentationMobileUNet": "segment", "LiverTumorClassifier": "classify"}
-MODELS = {"LiverSegmentationMobileUNet": ("liver-roi", "liverModelBox"), "LiverTumorClassifier": ("tumor-slice", "sliceModelBox")}
+MODELS = {
+    "LiverSegmentationMobileUNet": ("liver-roi", "liverModelBox"),
+    "LiverTumorClassifier": ("tumor-slice", "sliceModelBox"),
+}
 
 
 @pytest.fixture(params=TASKS)
@@ -111,7 +114,9 @@ def test_a_scene_closed_meanwhile(endless):
 def test_a_worker_killed_from_outside(endless, caplog):
     os.killpg(worker_of(endless), signal.SIGKILL)
     assert "ended without a result (it was killed from outside, most often because memory ran out)" in told(endless)
-    assert any(record.levelno == logging.ERROR and "ended without a result" in record.message for record in caplog.records)
+    assert any(
+        record.levelno == logging.ERROR and "ended without a result" in record.message for record in caplog.records
+    )
     works(endless)
 
 
@@ -133,7 +138,11 @@ def test_no_permission_to_write_results(app, tmp_path, monkeypatch):
     panel = application.open_module("LiverSegmentationMobileUNet").panel
     apply(panel)
     (tmp_path / "file").write_text("")
-    for button, file in ((panel.ui.csvButton, "l.csv"), (panel.ui.labelsButton, "l.nii.gz"), (panel.ui.labelsButton, "l.seg.nrrd")):
+    for button, file in (
+        (panel.ui.csvButton, "l.csv"),
+        (panel.ui.labelsButton, "l.nii.gz"),
+        (panel.ui.labelsButton, "l.seg.nrrd"),
+    ):
         path = tmp_path / "file" / file
         monkeypatch.setattr(qt.QFileDialog, "getSaveFileName", lambda *_, path=path: str(path), raising=False)
         button.click()

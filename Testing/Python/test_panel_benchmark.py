@@ -1,4 +1,5 @@
-"""The benchmark of the panels, with a tiny setting: it runs, and cancels leave nothing. Nothing is asserted about how fast anything is."""
+"""The benchmark of the panels, with a tiny setting: it runs, and cancels leave nothing. Nothing is asserted about how
+fast anything is."""
 
 import csv
 import json
@@ -16,8 +17,25 @@ BENCHMARK = Path(__file__).parents[1] / "Benchmark" / "panel.py"
 
 @pytest.mark.slow
 def test_everything_is_measured_and_written(tmp_path):
-    tiny = ["--out", "out", "--rounds", "1", "--cancels", "2", "--phantom", "40", "128", "128", "--large", "40", "128", "128"]
-    done = subprocess.run([sys.executable, str(BENCHMARK), *tiny], capture_output=True, text=True, cwd=tmp_path, timeout=900)
+    tiny = [
+        "--out",
+        "out",
+        "--rounds",
+        "1",
+        "--cancels",
+        "2",
+        "--phantom",
+        "40",
+        "128",
+        "128",
+        "--large",
+        "40",
+        "128",
+        "128",
+    ]
+    done = subprocess.run(
+        [sys.executable, str(BENCHMARK), *tiny], capture_output=True, text=True, cwd=tmp_path, timeout=900
+    )
     assert done.returncode == 0, done.stderr
     report = json.loads((tmp_path / "out/panel.json").read_text())
     figures = {(row["what"], row["measure"]): row["median"] for row in report["rows"]}

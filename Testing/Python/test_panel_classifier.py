@@ -64,7 +64,10 @@ def test_doubts_are_shown(app):
     panel = application.open_module(NAME).panel
     apply(panel)
     for text in (panel.ui.statusLabel.text, panel.ui.logText.toPlainText()):
-        assert "No suspicious slice. No liver found. A region of " in text and "was rejected: it takes nearly all tissue" in text
+        assert (
+            "No suspicious slice. No liver found. A region of " in text
+            and "was rejected: it takes nearly all tissue" in text
+        )
 
 
 def test_table_plot_and_view_follow_each_other(app, quick):
@@ -76,7 +79,9 @@ def test_table_plot_and_view_follow_each_other(app, quick):
     view.SetSliceOffset(heights[6] + 1)
     assert quick.ui.sliceTable.currentRow() == 6
     chart = quick.parameters.outputTable.GetNodeReference(CHART_ROLE)
-    np.testing.assert_allclose(slicer.util.arrayFromTableColumn(chart.GetNodeReference(CURSOR_ROLE), "s"), heights[6] + 1)
+    np.testing.assert_allclose(
+        slicer.util.arrayFromTableColumn(chart.GetNodeReference(CURSOR_ROLE), "s"), heights[6] + 1
+    )
 
     quick.ui.plotButton.click()
     series, points, clicked = vtk.vtkStringArray(), vtk.vtkIdTypeArray(), vtk.vtkCollection()

@@ -1,4 +1,5 @@
-"""The overlay of where the slice classifier sees tumor: real network, real worker, real slice views; button and console."""
+"""The overlay of where the slice classifier sees tumor: real network, real worker, real slice views; button and
+console."""
 
 import numpy as np
 import pytest
@@ -71,7 +72,8 @@ def test_any_orientation_gives_the_same_map(output):
 
     volume = phantom()[0]
     matrix = volume.ijk_to_ras @ np.array([[0, 0, -1.0, volume.shape[2] - 1], [1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 0, 1]])
-    turned = CTVolume(np.ascontiguousarray(volume.array[..., ::-1].transpose(2, 0, 1)), matrix, "turned")  # its k axis is the old -i
+    # its k axis is the old -i
+    turned = CTVolume(np.ascontiguousarray(volume.array[..., ::-1].transpose(2, 0, 1)), matrix, "turned")
     maps = map_evidence(turned).probabilities["evidence"]
     np.testing.assert_array_equal(maps.transpose(1, 2, 0)[..., ::-1], output.probabilities["evidence"])
 
@@ -88,7 +90,9 @@ def test_the_button_shows_the_map_and_takes_it_away(app, output, tmp_path):
     assert panel.ui.evidenceButton.checked and panel.ui.evidenceButton.enabled, panel.ui.statusLabel.text
     node = evidence_of(ct)
     assert {volume for volume, _ in foregrounds()} == {node.GetID()}
-    np.testing.assert_array_equal(slicer.util.arrayFromVolume(node), np.floor(output.probabilities["evidence"].astype(float) * 100))
+    np.testing.assert_array_equal(
+        slicer.util.arrayFromVolume(node), np.floor(output.probabilities["evidence"].astype(float) * 100)
+    )
     panel.ui.evidenceButton.click()
     assert foregrounds() == before and slicer.mrmlScene.GetNumberOfNodes() == nodes
     assert not panel.ui.evidenceButton.checked and evidence_of(ct) is None
@@ -111,7 +115,9 @@ def test_the_overlay_colors_the_tumor_and_nothing_else(app, output):
     threshold = output.result.models[-1]["threshold"]
     assert (maximum_filter(maps, 3) < threshold).mean() > 0.5
     assert (shown[..., 0] - shown[..., 2])[minimum_filter(maps, 3) > threshold + 0.01].min() > 40  # red or yellow
-    np.testing.assert_array_equal(shown[maximum_filter(maps, 3) < threshold - 0.01], plain[maximum_filter(maps, 3) < threshold - 0.01])
+    np.testing.assert_array_equal(
+        shown[maximum_filter(maps, 3) < threshold - 0.01], plain[maximum_filter(maps, 3) < threshold - 0.01]
+    )
 
 
 def test_the_map_goes_with_its_node_its_scene_and_its_ct(app, output):

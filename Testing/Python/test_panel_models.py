@@ -50,7 +50,9 @@ def test_a_time_that_somebody_spoiled_is_none(app):
     from LiverTumorLib.panel.times import known_time
 
     bundle = get_bundle("liver-roi")
-    slicer.app.userSettings().setValue(f"LiverTumor/secondsPerSlice/liver-roi-{bundle.describe()['sha256'][:8]}", "soon")
+    slicer.app.userSettings().setValue(
+        f"LiverTumor/secondsPerSlice/liver-roi-{bundle.describe()['sha256'][:8]}", "soon"
+    )
     assert known_time(bundle) is None
     assert "ms/slice" not in application.open_module(NAME).panel.ui.liverModelBox.currentText
 

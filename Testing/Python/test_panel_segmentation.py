@@ -65,7 +65,9 @@ def test_the_phantom_from_opening_to_results(app, tmp_path):
     assert np.percentile(gaps, 95) < 0.1
     segmentation = panel.parameters.outputSegmentation
     lesions = panel.ui.lesionTable.rowCount
-    assert f"{lesions} lesions" in panel.ui.summaryLabel.text and panel.ui.summaryLabel.text.startswith("phantom-1: liver ")
+    assert f"{lesions} lesions" in panel.ui.summaryLabel.text and panel.ui.summaryLabel.text.startswith(
+        "phantom-1: liver "
+    )
     assert lesions > 1
     composites = slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")
     assert {node.GetBackgroundVolumeID() for node in composites} == {ct.GetID()}
@@ -116,11 +118,14 @@ def test_doubts_are_shown_and_stay(app):
     drawn[20:30, 50:60, 30:60] = 1
     labels_to_segmentation(drawn, ct, panel.parameters.outputSegmentation)
     panel.ui.measureButton.click()
-    assert "liver 135 ml" in panel.ui.summaryLabel.text and "where 400 to 5000 ml are usual" in panel.ui.summaryLabel.text
+    assert (
+        "liver 135 ml" in panel.ui.summaryLabel.text and "where 400 to 5000 ml are usual" in panel.ui.summaryLabel.text
+    )
 
 
 def test_a_comparison_offers_its_package_and_does_without(quick, monkeypatch):
-    """HD95 is that of `metrics.surface`; where its package is missing and the user does not want it, the other figures are there."""
+    """HD95 is that of `metrics.surface`; where its package is missing and the user does not want it, the other figures
+    are there."""
     import slicer.packaging
     from LiverTumorLib.metrics import surface_distances
 
@@ -151,8 +156,14 @@ def test_files_are_what_the_scene_shows(quick, tmp_path, monkeypatch):
     labels_to_segmentation(corrected, ct, quick.parameters.outputSegmentation)
     quick.ui.measureButton.click()
     assert quick.ui.lesionTable.rowCount == 2
-    for button, name in ((quick.ui.csvButton, "l.csv"), (quick.ui.labelsButton, "l.nii.gz"), (quick.ui.labelsButton, "l.seg.nrrd")):
-        monkeypatch.setattr(qt.QFileDialog, "getSaveFileName", lambda *_, path=tmp_path / name: str(path), raising=False)
+    for button, name in (
+        (quick.ui.csvButton, "l.csv"),
+        (quick.ui.labelsButton, "l.nii.gz"),
+        (quick.ui.labelsButton, "l.seg.nrrd"),
+    ):
+        monkeypatch.setattr(
+            qt.QFileDialog, "getSaveFileName", lambda *_, path=tmp_path / name: str(path), raising=False
+        )
         button.click()
         assert name in quick.ui.statusLabel.text
     with open(tmp_path / "l.csv", newline="") as file:
@@ -254,12 +265,15 @@ def test_a_deleted_parameter_node_is_made_anew(quick):
 
 
 def test_the_phantom_is_a_sample(app, monkeypatch):
-    """Registered when the application has started, as Slicer's Sample Data module wants it, and made when it is asked for."""
+    """Registered when the application has started, as Slicer's Sample Data module wants it, and made when it is asked
+    for."""
     registered = {}
 
     class SampleDataLogic:
         @staticmethod
-        def registerCustomSampleDataSource(category="Custom", sampleName=None, uris=None, fileNames=None, customDownloader=None):
+        def registerCustomSampleDataSource(
+            category="Custom", sampleName=None, uris=None, fileNames=None, customDownloader=None
+        ):
             assert len(uris) == len(fileNames)  # Slicer's looks at them even where nothing is downloaded
             registered[category, sampleName] = customDownloader
 

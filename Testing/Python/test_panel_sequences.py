@@ -1,4 +1,5 @@
-"""4D scans in both panels, with Slicer's own sequence nodes and their logic: the frame shown, or all frames, one child after the other."""
+"""4D scans in both panels, with Slicer's own sequence nodes and their logic: the frame shown, or all frames, one child
+after the other."""
 
 import numpy as np
 import pytest
@@ -82,7 +83,10 @@ def test_all_frames_are_segmented_and_browsed(ct):
         volumes.append(float(panel.ui.lesionTable.item(0, 1).text()))
         assert volumes[-1] == pytest.approx(lesion_voxels(number) * 0.75 * 0.75 * 5 / 1000, abs=0.006)
         assert f"tumor {volumes[-1]:.1f} ml" in panel.ui.summaryLabel.text
-    assert segmentation.GetName() == "Abdomen segmentation" and segmentation.GetParentTransformNode() is ct.GetParentTransformNode()
+    assert (
+        segmentation.GetName() == "Abdomen segmentation"
+        and segmentation.GetParentTransformNode() is ct.GetParentTransformNode()
+    )
 
 
 def test_a_table_of_all_frames(ct):
@@ -91,7 +95,9 @@ def test_a_table_of_all_frames(ct):
     names = [nodes.frameTable.GetCellText(row, 0) for row in range(3)]
     assert names == ["time 0 s", "time 2 s", "time 4 s"]
     assert np.ptp(slicer.util.arrayFromTableColumn(nodes.frameTable, "tumor_ml")) > 0
-    assert [frame.summary.tumor_ml for frame in nodes.frames] == slicer.util.arrayFromTableColumn(nodes.frameTable, "tumor_ml").tolist()
+    assert [frame.summary.tumor_ml for frame in nodes.frames] == slicer.util.arrayFromTableColumn(
+        nodes.frameTable, "tumor_ml"
+    ).tolist()
 
 
 def test_corrections_of_a_frame_stay_with_it_and_a_second_run_takes_their_place(ct):
@@ -120,7 +126,9 @@ def test_all_frames_are_classified_and_browsed(ct):
     table = panel.parameters.outputTable
     for number in (0, 1, 2):
         show_frame(ct, number)
-        assert slicer.util.arrayFromTableColumn(table, "probability").max() == pytest.approx(0.1 * lesion_voxels(number) / 2)
+        assert slicer.util.arrayFromTableColumn(table, "probability").max() == pytest.approx(
+            0.1 * lesion_voxels(number) / 2
+        )
         assert f"p = {0.1 * lesion_voxels(number) / 2:.3f}" in panel.ui.summaryLabel.text
 
 

@@ -1,4 +1,5 @@
-"""The panel of CompressionTrainer in real Qt, over real MRML, with real clicks and a real training of a tiny network."""
+"""The panel of CompressionTrainer in real Qt, over real MRML, with real clicks and a real training of a tiny
+network."""
 
 import importlib
 import os
@@ -88,7 +89,8 @@ def children_of(pid: int) -> set[int]:
 
 @pytest.fixture(scope="module")
 def trained(folder):
-    """A training that is killed from outside, started, stopped after its first epoch, started again; what was seen on the way."""
+    """A training that is killed from outside, started, stopped after its first epoch, started again; what was seen on
+    the way."""
     seen = types.SimpleNamespace(states=[], values=[], gaps=[])
     with application.running() as app:
         panel = application.open_module(NAME).panel
@@ -129,10 +131,16 @@ def trained(folder):
 def test_a_training_from_its_start_to_its_models(trained, folder):
     assert trained.before == dict.fromkeys(("train", "export", "compare", "benchmark", "report"), "to do")
     assert trained.button == "Cancel"
-    assert trained.first_epoch.startswith("Epoch 1 (train): loss ") and "validation" in trained.first_epoch and trained.curves
+    assert (
+        trained.first_epoch.startswith("Epoch 1 (train): loss ")
+        and "validation" in trained.first_epoch
+        and trained.curves
+    )
     assert trained.end == f"Done; everything is in {folder / 'out'}."
     assert trained.after == dict.fromkeys(trained.before, "finished")
-    running = [next((stage for stage, state in states.items() if state == "running"), None) for states in trained.states]
+    running = [
+        next((stage for stage, state in states.items() if state == "running"), None) for states in trained.states
+    ]
     assert [stage for stage in dict.fromkeys(running) if stage] == list(trained.before)
     assert trained.values == sorted(trained.values) and 0 < trained.values[len(trained.values) // 2] <= 100
     assert np.percentile(trained.gaps, 95) < 0.1  # the window stays alive
@@ -157,7 +165,9 @@ def test_what_came_out_is_shown_installed_and_opened(trained, folder, app, tmp_p
     rows = {ui.variantTable.item(row, 0).text(): row for row in range(ui.variantTable.rowCount)}
     bundle = rows["tiny-slice/model.tflite"]
     headers = [ui.variantTable.horizontalHeaderItem(column).text() for column in range(ui.variantTable.columnCount)]
-    shown = dict(zip(headers, (ui.variantTable.item(bundle, column).text() for column in range(len(headers))), strict=True))
+    shown = dict(
+        zip(headers, (ui.variantTable.item(bundle, column).text() for column in range(len(headers))), strict=True)
+    )
     size = (folder / "out/models/tiny-slice/model.tflite").stat().st_size
     assert float(shown["MB"]) == pytest.approx(size / 1e6, abs=0.006)
     assert 0 <= float(shown["AUC"]) <= 1 and 0 <= float(shown["acc."]) <= 1 and float(shown["1/s"]) > 0
@@ -179,7 +189,10 @@ def test_what_came_out_is_shown_installed_and_opened(trained, folder, app, tmp_p
     assert "Installed: 'tiny-slice'" in ui.statusLabel.text
     assert get_bundle("tiny-slice").folder.parent == tmp_path / "models"
     classifier = application.open_module("LiverTumorClassifier").panel
-    assert any("tiny-slice" in classifier.ui.sliceModelBox.itemText(index) for index in range(classifier.ui.sliceModelBox.count))
+    assert any(
+        "tiny-slice" in classifier.ui.sliceModelBox.itemText(index)
+        for index in range(classifier.ui.sliceModelBox.count)
+    )
 
     asked = []
     monkeypatch.setattr(slicer.util, "confirmOkCancelDisplay", lambda text: asked.append(text))
@@ -192,7 +205,9 @@ def test_what_came_out_is_shown_installed_and_opened(trained, folder, app, tmp_p
     opened = []
     monkeypatch.setattr(qt.QDesktopServices, "openUrl", lambda url: opened.append(url.toLocalFile()) or True)
     ui.reportButton.click()
-    assert opened == [str(folder / "out/report/report.html")] and "tiny-slice" in Path(opened[0]).read_text(encoding="utf-8")
+    assert opened == [str(folder / "out/report/report.html")] and "tiny-slice" in Path(opened[0]).read_text(
+        encoding="utf-8"
+    )
 
 
 def test_the_logic_finds_all_done(trained, folder, app):
@@ -233,8 +248,13 @@ def test_the_data_are_checked_before_anything_is_trained(folder, app, tmp_path):
     panel.ui.checkButton.click()
     assert panel.run.running, panel.ui.statusLabel.text
     finish(panel)
-    table = [[panel.ui.checkTable.item(row, column).text() for column in (0, 2)] for row in range(panel.ui.checkTable.rowCount)]
-    assert {kind for kind, _ in table} == {"note"} and sum("no tumor (2) is labeled" in what for _, what in table) == 3, table
+    table = [
+        [panel.ui.checkTable.item(row, column).text() for column in (0, 2)]
+        for row in range(panel.ui.checkTable.rowCount)
+    ]
+    assert {kind for kind, _ in table} == {"note"} and sum(
+        "no tumor (2) is labeled" in what for _, what in table
+    ) == 3, table
     assert panel.ui.statusLabel.text.startswith("prepare: ") and panel.ui.applyButton.enabled
     assert not (tmp_path / "out/train").exists()
 
@@ -313,11 +333,15 @@ def test_a_python_that_cannot_train_is_told(folder, app, tmp_path):
     panel.ui.probeButton.click()
     finish(panel)
     assert panel.ui.statusLabel.text == "This Python can train." and "tf-keras 2" in panel.ui.pythonLabel.text
-    assert not any(value in slicer.mrmlScene.GetFirstNodeByName(NAME).GetParameterNamesAsCommaSeparatedList() for value in ("ython",))
+    assert not any(
+        value in slicer.mrmlScene.GetFirstNodeByName(NAME).GetParameterNamesAsCommaSeparatedList()
+        for value in ("ython",)
+    )
 
 
 def test_an_environment_of_its_own_is_made_when_the_user_agrees(app, tmp_path, monkeypatch):
-    """A real virtual environment, filled by a real pip from a folder of wheels; it still lacks TensorFlow, which is told."""
+    """A real virtual environment, filled by a real pip from a folder of wheels; it still lacks TensorFlow, which is
+    told."""
     from CompressionTrainerLib.environment.choice import own_folder
     from CompressionTrainerLib.mrml.runs import Installation, TrainerRun, python_of
 
@@ -328,21 +352,34 @@ def test_an_environment_of_its_own_is_made_when_the_user_agrees(app, tmp_path, m
     python = python_of("own")
     asked = []
     with pytest.raises(RequirementError, match="has no Python environment yet"):
-        TrainerRun(python, None, Installation(requirements, lambda *question: asked.append(question), tmp_path / "wheels")).wait()
+        TrainerRun(
+            python, None, Installation(requirements, lambda *question: asked.append(question), tmp_path / "wheels")
+        ).wait()
     assert asked == [(python, "The trainer has no Python environment yet.")] and not own_folder().exists()
     with pytest.raises(RequirementError, match="lacks numpy, .*tensorflow"):
         TrainerRun(python, None, Installation(requirements, lambda *question: True, tmp_path / "wheels")).wait()
     assert python.ready and python.executable == own_folder() / "bin/python"
-    found = subprocess.run([python.executable, "-c", "import tinything; print(tinything.__file__)"], capture_output=True, text=True)
+    found = subprocess.run(
+        [python.executable, "-c", "import tinything; print(tinything.__file__)"], capture_output=True, text=True
+    )
     assert found.stdout.startswith(str(own_folder()))
 
     # Slicer's own Python is filled by the same program, which may not change what is there: numpy, here.
     write_wheel(tmp_path / "wheels", "numpy", "99.0")
     requirements.write_text("tinything\nnumpy>=99\n")
-    here = {**python.variables, "PYTHONPATH": os.pathsep.join([python.variables["PYTHONPATH"], *filter(None, sys.path)])}
+    here = {
+        **python.variables,
+        "PYTHONPATH": os.pathsep.join([python.variables["PYTHONPATH"], *filter(None, sys.path)]),
+    }
     words = ["-m", "CompressionTrainerLib.environment.install", requirements, "--wheels", tmp_path / "wheels"]
-    refused = subprocess.run([python.executable, *words], env=here, capture_output=True, text=True, stdin=subprocess.DEVNULL)
-    assert refused.returncode == RequirementError.exit_code and "numpy==" in refused.stderr and "conflict" in refused.stderr
+    refused = subprocess.run(
+        [python.executable, *words], env=here, capture_output=True, text=True, stdin=subprocess.DEVNULL
+    )
+    assert (
+        refused.returncode == RequirementError.exit_code
+        and "numpy==" in refused.stderr
+        and "conflict" in refused.stderr
+    )
     assert not list(own_folder().glob("lib/*/site-packages/numpy*"))
 
     requirements.write_text("not-among-the-wheels\n")
@@ -383,7 +420,9 @@ def test_alone_it_says_which_folder_it_needs(app, monkeypatch):
 
 def test_a_run_of_the_console_can_be_stopped(folder, app, tmp_path):
     logic = importlib.import_module(NAME).CompressionTrainerLogic()
-    run = logic.compress(folder / "data", tmp_path / "out", folder / "chain.toml", split=folder / "data/split.json", wait=False)
+    run = logic.compress(
+        folder / "data", tmp_path / "out", folder / "chain.toml", split=folder / "data/split.json", wait=False
+    )
     run.cancel()
     with pytest.raises(Cancelled):
         run.wait(timeout=20)

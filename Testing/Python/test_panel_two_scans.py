@@ -1,4 +1,5 @@
-"""Two patients in one scene: what belongs to one is never written over, or taken for, the other's; and a run is begun once."""
+"""Two patients in one scene: what belongs to one is never written over, or taken for, the other's; and a run is begun
+once."""
 
 import gc
 import weakref
@@ -47,7 +48,9 @@ def test_segmentations_of_two_patients(scans):
     apply(panel)
     second = panel.parameters.outputSegmentation
     assert panel.ui.summaryLabel.text.startswith("Ben: ") and (ct_of(first), ct_of(second)) == (ada, ben)
-    names = [node.GetNodeReference(SUMMARY_ROLE).GetTable().GetColumnByName("name").GetValue(0) for node in (first, second)]
+    names = [
+        node.GetNodeReference(SUMMARY_ROLE).GetTable().GetColumnByName("name").GetValue(0) for node in (first, second)
+    ]
     assert names == ["Ada", "Ben"]
     panel.parameters.inputVolume = ada
     assert panel.parameters.outputSegmentation is first, "a CT's own results come back with it"
@@ -55,7 +58,9 @@ def test_segmentations_of_two_patients(scans):
     apply(panel)
     assert panel.parameters.outputSegmentation not in (first, second) and ct_of(second) is ben
     apply(panel)
-    assert len(slicer.util.getNodesByClass("vtkMRMLSegmentationNode")) == 3, "a second run on one CT writes over its first"
+    assert len(slicer.util.getNodesByClass("vtkMRMLSegmentationNode")) == 3, (
+        "a second run on one CT writes over its first"
+    )
 
 
 def test_slice_tables_of_two_patients(scans):
@@ -67,7 +72,9 @@ def test_slice_tables_of_two_patients(scans):
     assert panel.parameters.outputTable is None
     apply(panel)
     second = panel.parameters.outputTable
-    assert (ct_of_table(first), ct_of_table(second)) == (ada, ben) and panel.ui.summaryLabel.text.startswith("Ben: Likeliest")
+    assert (ct_of_table(first), ct_of_table(second)) == (ada, ben) and panel.ui.summaryLabel.text.startswith(
+        "Ben: Likeliest"
+    )
     panel.parameters.inputVolume = ada
     assert panel.parameters.outputTable is first
 
@@ -111,7 +118,9 @@ def test_a_double_click_starts_one_run(scans, monkeypatch, clicked):
         for kind in (QtCore.QEvent.Type.MouseButtonPress, QtCore.QEvent.Type.MouseButtonRelease):
             place = QtCore.QPointF(3, 3)
             left = QtCore.Qt.MouseButton.LeftButton
-            event = QtGui.QMouseEvent(kind, place, button.mapToGlobal(place), left, left, QtCore.Qt.KeyboardModifier.NoModifier)
+            event = QtGui.QMouseEvent(
+                kind, place, button.mapToGlobal(place), left, left, QtCore.Qt.KeyboardModifier.NoModifier
+            )
             QtWidgets.QApplication.postEvent(button, event)
 
     def launch(*receivers):
@@ -152,7 +161,11 @@ def test_live_mode_needs_an_axial_view(scans):
     slicer.app.layoutManager().sliceWidget("Red").mrmlSliceNode().SetOrientation("Coronal")
     panel = application.open_module(CLASSIFIER).panel
     panel.ui.liveButton.click()
-    assert "turn one of the views to Axial" in panel.ui.liveLabel.text and not panel.live.on and not panel.ui.liveButton.checked
+    assert (
+        "turn one of the views to Axial" in panel.ui.liveLabel.text
+        and not panel.live.on
+        and not panel.ui.liveButton.checked
+    )
 
 
 def test_a_files_name_can_be_one_on_any_computer(scans, tmp_path, monkeypatch):

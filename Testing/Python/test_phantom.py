@@ -1,4 +1,5 @@
-"""The digital abdomen: deterministic, anatomical in its numbers and places, different from seed to seed, honest about its seeds."""
+"""The digital abdomen: deterministic, anatomical in its numbers and places, different from seed to seed, honest about
+its seeds."""
 
 import hashlib
 

@@ -1,7 +1,8 @@
-"""The whole pipeline on any grid: flipped, permuted, oblique, anisotropic and sheared scans of one patient give one answer.
+"""The whole pipeline on any grid: flipped, permuted, oblique, anisotropic and sheared scans of one patient give one
+answer.
 
-Geometry does not depend on what the networks know, so plain thresholds on what a network would be shown stand in for them here;
-the real networks run in test_pipelines.py.
+Geometry does not depend on what the networks know, so plain thresholds on what a network would be shown stand in for
+them here; the real networks run in test_pipelines.py.
 """
 
 from types import SimpleNamespace
@@ -57,7 +58,9 @@ class Thresholds:
 def thresholds():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            run, "get_bundle", lambda model: Thresholds({"liver-roi": "liver", "liver-tumor": "tumor"}.get(model, "slice")).bundle
+            run,
+            "get_bundle",
+            lambda model: Thresholds({"liver-roi": "liver", "liver-tumor": "tumor"}.get(model, "slice")).bundle,
         )
         patch.setattr(run, "open_session", lambda bundle, threads: Thresholds(bundle.id))
         yield
@@ -102,14 +105,19 @@ def test_one_patient_on_any_grid(grid):
     labels, axial = output.labels, to_axial(volume).volume
     assert labels.shape == volume.shape and labels.dtype == np.uint8
 
-    # A border may be off by the larger of half a voxel and half a canvas pixel in every direction; not more, and nowhere else.
+    # A border may be off by the larger of half a voxel and half a canvas pixel in every direction; not more, and
+    # nowhere else.
     reach = 1 + np.linalg.norm(np.maximum(np.maximum(volume.spacing, axial.spacing), 2.0)) / 2
     assert (labels > 0)[from_liver < LIVER_MM - reach].all() and not labels[from_liver > LIVER_MM + reach].any()
-    assert (labels == TUMOR)[from_lesion < LESION_MM - reach].all() and not (labels == TUMOR)[from_lesion > LESION_MM + reach].any()
+    assert (labels == TUMOR)[from_lesion < LESION_MM - reach].all() and not (labels == TUMOR)[
+        from_lesion > LESION_MM + reach
+    ].any()
     for name, radius, distance in (("liver", LIVER_MM, from_liver), ("tumor", LESION_MM, from_lesion)):
         probability = output.probabilities[name]
         assert probability.shape == volume.shape and probability.dtype == np.float16
-        assert (probability[distance < radius - 2 * reach] > 0.5).all() and (probability[distance > radius + 2 * reach] < 0.5).all()
+        assert (probability[distance < radius - 2 * reach] > 0.5).all() and (
+            probability[distance > radius + 2 * reach] < 0.5
+        ).all()
 
     lesion = output.result.lesions[0]
     assert len(output.result.lesions) == 1
@@ -118,15 +126,20 @@ def test_one_patient_on_any_grid(grid):
     assert lesion.longest_diameter_mm == pytest.approx(2 * LESION_MM, abs=2 * reach)
     assert lesion.mean_probability > 0.5
     assert output.result.summary.liver_ml == pytest.approx(4 / 3 * np.pi * LIVER_MM**3 / 1000, rel=0.15)
-    # Steep scans are measured on the upright grid they were resampled to. A border half a millimeter off, a quarter of a voxel, is 10 %.
-    assert output.result.summary.tumor_ml == pytest.approx((labels == TUMOR).sum() * volume.voxel_ml, rel=1.5 / LESION_MM)
+    # Steep scans are measured on the upright grid they were resampled to. A border half a millimeter off, a quarter of
+    # a voxel, is 10 %.
+    assert output.result.summary.tumor_ml == pytest.approx(
+        (labels == TUMOR).sum() * volume.voxel_ml, rel=1.5 / LESION_MM
+    )
 
     records = output.result.slices
     assert len(records) == axial.shape[0] and np.all(np.diff([record.ras_s for record in records]) > 0)
     for record in records:
         if record.tumor_mm2:
             assert record.field == "liver" and record.probability > 0
-    assert {record.index for record in records if record.probability >= 0.5} == set(output.result.summary.suspicious_slices)
+    assert {record.index for record in records if record.probability >= 0.5} == set(
+        output.result.summary.suspicious_slices
+    )
 
 
 def test_tumor_is_believed_up_to_the_margin_on_every_side():

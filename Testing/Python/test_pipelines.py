@@ -1,4 +1,5 @@
-"""The shipped networks on phantoms and on odd volumes: right place, right grid, and no crash where there is nothing to find."""
+"""The shipped networks on phantoms and on odd volumes: right place, right grid, and no crash where there is nothing to
+find."""
 
 from __future__ import annotations
 
@@ -75,7 +76,9 @@ def test_result_is_complete(phantom, found):
         if record.field == "no liver":
             assert record.probability == 0
     assert sum(lesion.volume_ml for lesion in result.lesions) == pytest.approx(result.summary.tumor_ml, abs=0.01)
-    assert {name: array.shape for name, array in found.probabilities.items()} == dict.fromkeys(("liver", "tumor"), phantom[0].shape)
+    assert {name: array.shape for name, array in found.probabilities.items()} == dict.fromkeys(
+        ("liver", "tumor"), phantom[0].shape
+    )
     assert (found.labels[found.probabilities["liver"] > 0.9] > 0).all()
 
 
@@ -140,7 +143,13 @@ def test_slice_thickness_does_not_change_the_liver(phantom, found, slices, slice
     from scipy.ndimage import zoom
 
     volume, _ = phantom
-    array = zoom(volume.array[:, ::2, ::2].astype(np.float32), (slices / volume.shape[0], 1, 1), order=1, grid_mode=True, mode="nearest")
+    array = zoom(
+        volume.array[:, ::2, ::2].astype(np.float32),
+        (slices / volume.shape[0], 1, 1),
+        order=1,
+        grid_mode=True,
+        mode="nearest",
+    )
     matrix = volume.ijk_to_ras @ np.diag([2, 2, slice_mm / 5.0, 1])
     output = segment_case(CTVolume(array.astype(np.int16), matrix), RunOptions(tumor=False, slices=False))
     assert output.labels.shape == (slices, 96, 96)
@@ -156,7 +165,9 @@ def test_a_windowed_float_volume_gives_the_same(phantom, found):
 def test_thresholds_options_and_stages_are_obeyed(phantom, found):
     volume, _ = phantom
     stages = []
-    output = segment_case(volume, RunOptions(tumor=False, slices=False, liver_threshold=0.9), lambda stage, *_: stages.append(stage))
+    output = segment_case(
+        volume, RunOptions(tumor=False, slices=False, liver_threshold=0.9), lambda stage, *_: stages.append(stage)
+    )
     assert set(stages) == {"liver", "measure", "done"}
     assert 0 < (output.labels > 0).sum() < (found.labels > 0).sum()
     assert output.result.summary.lesion_count is None and not output.result.lesions
@@ -209,7 +220,8 @@ def test_a_validation_patient():
 
 
 def test_a_liver_that_is_known_takes_the_place_of_stage_1(phantom, found):
-    """Given what stage 1 found, stage 2 finds the same; no liver model is used, and the liver is the one that was given."""
+    """Given what stage 1 found, stage 2 finds the same; no liver model is used, and the liver is the one that was
+    given."""
     options = RunOptions(liver_model="not installed", slices=False, keep_probabilities=True)
     output = segment_case(phantom[0], options, liver=(found.labels > 0).astype(np.uint8))
     assert [model["task"] for model in output.result.models] == ["tumor"]

@@ -1,4 +1,5 @@
-"""What is said of the code that made something: its commit in a checkout, the package's version after an installation."""
+"""What is said of the code that made something: its commit in a checkout, the package's version after an
+installation."""
 
 import shutil
 import subprocess

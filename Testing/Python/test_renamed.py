@@ -33,7 +33,13 @@ def test_a_manifest_with_both_spellings_is_refused():
 
 @pytest.mark.parametrize("key", ["weights_license", "weights_licence"])
 def test_a_split(tmp_path, key):
-    content = {"name": "x", "patients": {}, "files": {"ct": "{case}", "mask": "{case}"}, "sha256": {}, key: "mine alone"}
+    content = {
+        "name": "x",
+        "patients": {},
+        "files": {"ct": "{case}", "mask": "{case}"},
+        "sha256": {},
+        key: "mine alone",
+    }
     (tmp_path / "split.json").write_text(json.dumps(content))
     assert load_split(tmp_path / "split.json", tmp_path).weights_license == "mine alone"
 

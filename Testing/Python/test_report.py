@@ -20,7 +20,10 @@ from LiverTumorLib.report import case_picture
 from LiverTumorLib.report.picture import DISCLAIMER, case_figure
 from LiverTumorLib.report.views import SEGMENT_COLOR, TRUTH_COLOR, WINDOW_HU
 
-MODELS = [{"id": "liver-roi", "version": "1.2.3", "sha256": "0"}, {"id": "tumor-slice", "version": "4.5", "sha256": "0"}]
+MODELS = [
+    {"id": "liver-roi", "version": "1.2.3", "sha256": "0"},
+    {"id": "tumor-slice", "version": "4.5", "sha256": "0"},
+]
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +35,12 @@ def case():
 def output_of(volume, labels):
     lesions, summary = measure(labels, volume)
     records = [
-        SliceRecord(k, float(volume.ras([0, 0, k])[2]), "liver" if (labels[k] > 0).any() else "no liver", float((labels[k] == 2).any()))
+        SliceRecord(
+            k,
+            float(volume.ras([0, 0, k])[2]),
+            "liver" if (labels[k] > 0).any() else "no liver",
+            float((labels[k] == 2).any()),
+        )
         for k in range(labels.shape[0])
     ]
     summary.suspicious_slices = [record.index for record in records if record.probability > 0.5]
@@ -52,7 +60,9 @@ def words(figure):
 def contours(axes, color):
     """Vertices (n, 2) in mm of all contours of a color."""
     found = [
-        c.get_paths()[0].vertices for c in axes.collections if c.get_paths() and np.allclose(c.get_edgecolor()[0][:3], color, atol=1e-3)
+        c.get_paths()[0].vertices
+        for c in axes.collections
+        if c.get_paths() and np.allclose(c.get_edgecolor()[0][:3], color, atol=1e-3)
     ]
     return np.concatenate(found) if found else np.empty((0, 2))
 
@@ -107,7 +117,11 @@ def test_cuts_have_physical_proportions_window_and_directions(case):
 def test_words_tell_the_case(case):
     volume, _, output = case
     noted = replace(volume, notes=("Slice 3 was interpolated.",))
-    result = replace(output.result, name="cost_$5_and_$6", summary=replace(output.result.summary, notes=["Slice 3 was interpolated."]))
+    result = replace(
+        output.result,
+        name="cost_$5_and_$6",
+        summary=replace(output.result.summary, notes=["Slice 3 was interpolated."]),
+    )
     text = words(case_figure(noted, CaseOutput(result, output.labels)))
     summary = result.summary
     assert "cost_$5_and_$6" in text and DISCLAIMER in text
@@ -170,7 +184,12 @@ def test_empty_case_says_so(case):
     nothing = np.zeros_like(labels)
     lesions, summary = measure(nothing, volume)
     text = words(case_figure(volume, CaseOutput(CaseResult("none", summary, lesions, [], []), nothing)))
-    assert "No lesions found" in text and "Slices were not classified" in text and "0 ml" in text and "models: none" in text
+    assert (
+        "No lesions found" in text
+        and "Slices were not classified" in text
+        and "0 ml" in text
+        and "models: none" in text
+    )
 
 
 @pytest.mark.parametrize("spacing_k", [0.3, 5.0, 40.0])

@@ -1,4 +1,5 @@
-"""Manifests, splits, job files and configurations of anybody's: what is none of this version's is refused in one sentence."""
+"""Manifests, splits, job files and configurations of anybody's: what is none of this version's is refused in one
+sentence."""
 
 from __future__ import annotations
 
@@ -77,7 +78,9 @@ def test_a_folder_of_a_models_name_here_does_not_take_its_place(tmp_path, monkey
     shutil.copytree(SHIPPED / "liver-roi", "mine")
     assert get_bundle("liver-tumor").folder == SHIPPED / "liver-tumor"
     assert get_bundle("./liver-tumor").id == "liver-roi" and get_bundle(Path("mine")).id == "liver-roi"
-    with pytest.raises(ModelError, match=r"'mine' is not installed; .*The folder of that name here is meant by \./mine\."):
+    with pytest.raises(
+        ModelError, match=r"'mine' is not installed; .*The folder of that name here is meant by \./mine\."
+    ):
         get_bundle("mine")
 
 
@@ -89,13 +92,18 @@ def test_a_model_of_another_size_is_refused_before_it_is_read(tmp_path):
         get_bundle(tmp_path / "liver-roi").verify()
 
 
-SPLIT = {"patients": {"train": [[1, 2]], "val": [["a"]], "test": []}, "files": {"ct": "volume-{case}.nii", "mask": "seg-{case}.nii"}}
+SPLIT = {
+    "patients": {"train": [[1, 2]], "val": [["a"]], "test": []},
+    "files": {"ct": "volume-{case}.nii", "mask": "seg-{case}.nii"},
+}
 
 
 def test_a_split_by_pattern(tmp_path):
     (tmp_path / "split.json").write_text(json.dumps(SPLIT))
     split = load_split(tmp_path / "split.json", tmp_path)
-    assert [case.ct.name for case in split.cases["train"]] == ["volume-1.nii", "volume-2.nii"] and split.cases["val"][0].id == "a"
+    assert [case.ct.name for case in split.cases["train"]] == ["volume-1.nii", "volume-2.nii"] and split.cases["val"][
+        0
+    ].id == "a"
 
 
 @pytest.mark.parametrize(
@@ -149,7 +157,8 @@ def test_what_is_no_configuration_is_refused(tmp_path, content):
 
 
 @pytest.mark.parametrize(
-    "content", [DEEP, "[]", "7", "{}", '{"schema": 2}', '{"schema": 2, "source": {"arguments": [], "reader": "os:system"}}']
+    "content",
+    [DEEP, "[]", "7", "{}", '{"schema": 2}', '{"schema": 2, "source": {"arguments": [], "reader": "os:system"}}'],
 )
 def test_what_is_no_job_is_refused(tmp_path, content):
     (tmp_path / "job.json").write_text(content)

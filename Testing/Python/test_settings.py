@@ -1,4 +1,5 @@
-"""Settings of the trainer's stages: what a configuration says is what its command line gives, for every field of every stage."""
+"""Settings of the trainer's stages: what a configuration says is what its command line gives, for every field of every
+stage."""
 
 import argparse
 import dataclasses
@@ -9,7 +10,8 @@ from CompressionTrainerLib.settings import add_settings, as_words, changed, read
 from CompressionTrainerLib.workflow.commands import COMMANDS
 from LiverTumorLib.errors import UsageError
 
-# Another value than the default for each field, as a configuration file has it; fields that are not here take the value of their kind.
+# Another value than the default for each field, as a configuration file has it; fields that are not here take the value
+# of their kind.
 SAID = {
     "same_patient": [["a", "b"], ["c", "d"]],
     "leave_out": [3, "x"],
@@ -56,7 +58,9 @@ def test_values_come_as_the_fields_want_them(tmp_path):
         tmp_path / "chain.toml", "prepare", COMMANDS["prepare"].settings, {"leave_out": [3], "same_patient": [[7, "b"]]}
     )
     assert prepare == {"leave_out": ("3",), "same_patient": (("7", "b"),)}
-    assert read_settings(tmp_path / "c.toml", "benchmark", COMMANDS["benchmark"].settings, {"threads": 2}) == {"threads": (2,)}
+    assert read_settings(tmp_path / "c.toml", "benchmark", COMMANDS["benchmark"].settings, {"threads": 2}) == {
+        "threads": (2,)
+    }
     train = read_settings(tmp_path / "c.toml", "train", COMMANDS["train"].settings, {"imagenet": "weights.npz"})
     assert train == {"imagenet": tmp_path / "weights.npz"}
     assert as_words(COMMANDS["quantize"].settings, {"keep_zeros": False, "distill": False}) == ["--no-keep-zeros"]

@@ -1,4 +1,5 @@
-"""The tests that ctest runs in Slicer, run here in the application's stand-in, and batch.py as Slicer's --python-script runs it."""
+"""The tests that ctest runs in Slicer, run here in the application's stand-in, and batch.py as Slicer's --python-script
+runs it."""
 
 import csv
 import importlib
@@ -27,7 +28,12 @@ ONLY_IN_SLICER = {"test_editedSegmentIsReadBack", "test_segmentationIsInTheStudy
 
 @pytest.mark.parametrize(
     "name, window",
-    [("LiverTumorSceneTest", True), ("LiverTumorPanelsTest", True), ("LiverTumorPanelsTest", False), ("LiverTumorBatchTest", False)],
+    [
+        ("LiverTumorSceneTest", True),
+        ("LiverTumorPanelsTest", True),
+        ("LiverTumorPanelsTest", False),
+        ("LiverTumorBatchTest", False),
+    ],
 )
 def test_slicers_tests_pass(monkeypatch, name, window):
     monkeypatch.syspath_prepend(str(FOLDER))
@@ -102,7 +108,9 @@ def test_slices_only(run_batch, tmp_path):
         (["labels.seg.nrrd", "out"], 2, "labels.seg.nrrd: its name is that of a segmentation"),
     ],
 )
-def test_bad_input_gets_a_sentence_and_an_exit_code(run_batch, tmp_path, monkeypatch, capsys, arguments, code, sentence):
+def test_bad_input_gets_a_sentence_and_an_exit_code(
+    run_batch, tmp_path, monkeypatch, capsys, arguments, code, sentence
+):
     monkeypatch.chdir(tmp_path)
     write_segmentation(tmp_path / "labels.seg.nrrd", make_labels(make_ct()), GRIDS["axial"])
     assert run_batch(*arguments) == code

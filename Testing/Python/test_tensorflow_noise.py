@@ -9,13 +9,13 @@ from CompressionTrainerLib.networks import tensorflow_noise
 
 NOISE = """
 WARNING: All log messages before absl::InitializeLog() is called are written to STDERR
-I0000 00:00:1795882788.968847    8764 port.cc:153] oneDNN custom operations are on. You may see slightly different numerical results
-E0000 00:00:1795882788.968847    8764 cuda_executor.cc:1228] INTERNAL: CUDA Runtime error: Failed call to cudaGetRuntimeVersion
-2026-11-28 16:20:01.123456: E external/local_xla/xla/stream_executor/cuda/cuda_platform.cc:51] failed call to cuInit: CUDA error: (303)
-E0000 00:00:1795882788.968847    8764 cuda_dnn.cc:8579] Unable to register cuDNN factory: one has already been registered
+I0000 00:00:1795882788.968847    8764 port.cc:153] oneDNN custom operations are on. You may see different results
+E0000 00:00:1795882788.968847    8764 cuda_executor.cc:1228] INTERNAL: Failed call to cudaGetRuntimeVersion
+2026-11-28 16:20:01.123456: E external/local_xla/xla/cuda/cuda_platform.cc:51] failed call to cuInit: CUDA error: (303)
+E0000 00:00:1795882788.968847    8764 cuda_dnn.cc:8579] Unable to register cuDNN factory: one is registered already
 """.strip().splitlines()
 ERRORS = """
-F0000 00:00:1795882788.968847    8764 cpu_feature_guard.cc:47] The library was compiled to use AVX instructions, but these aren't here.
+F0000 00:00:1795882788.968847    8764 cpu_feature_guard.cc:47] The library was compiled to use AVX, which isn't here.
 E0000 00:00:1795882788.968847    8764 allocator.cc:7] out of memory
 ImportError: libsomething.so: cannot open shared object file
 """.strip().splitlines()
@@ -37,7 +37,10 @@ def said(code: str) -> list[str]:
 
 def test_loading_tensorflow_says_nothing():
     pytest.importorskip("tensorflow")
-    assert said("from CompressionTrainerLib.networks.keras_module import tf; print(tf.config.list_physical_devices())") == []
+    assert (
+        said("from CompressionTrainerLib.networks.keras_module import tf; print(tf.config.list_physical_devices())")
+        == []
+    )
 
 
 @pytest.mark.parametrize(("end", "after"), [("pass", ["after it"]), ("os.abort()", [])])

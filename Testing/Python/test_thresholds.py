@@ -28,7 +28,9 @@ def calibrate(monkeypatch):
     tumor = rng.random(300) < 0.3
 
     def calibrate(direction: int):
-        return thresholds.slice_calibration(None, [Case(direction * (2.0 * tumor - 1) + rng.normal(0, 1.5, 300), tumor)])
+        return thresholds.slice_calibration(
+            None, [Case(direction * (2.0 * tumor - 1) + rng.normal(0, 1.5, 300), tumor)]
+        )
 
     return calibrate
 
@@ -51,12 +53,17 @@ def test_a_network_that_answers_the_same_for_all_is_told(monkeypatch):
     assert figures["called_tumor"] == figures["slices"] == 20
     manifest = get_bundle("tumor-slice").manifest
     same = replace(manifest, metrics=manifest.metrics | {"validation": figures})
-    told = "tumor-slice calls all of the 20 slices tumor, so at its threshold it tells no two of them apart. Train it longer"
+    told = (
+        "tumor-slice calls all of the 20 slices tumor, so at its threshold it tells no two of them apart. Train it "
+        "longer"
+    )
     assert answers_alike(same).startswith(told) and f"- **{told}" in model_card(same, 1000)
     assert answers_alike(manifest) is None and "apart" not in model_card(manifest, 1000)
 
 
-@pytest.mark.parametrize(("called", "words"), [(0, "calls none of the 7"), (7, "calls all of the 7"), (1, None), (6, None)])
+@pytest.mark.parametrize(
+    ("called", "words"), [(0, "calls none of the 7"), (7, "calls all of the 7"), (1, None), (6, None)]
+)
 def test_only_one_answer_for_all_is_said(called, words):
     said = one_answer(called, 7)
     assert said is None if words is None else said.startswith(words)

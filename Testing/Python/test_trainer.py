@@ -1,6 +1,8 @@
-"""The trainer on tiny data with the real TensorFlow: train, export to int8, quantize in training, run what was exported.
+"""The trainer on tiny data with the real TensorFlow: train, export to int8, quantize in training, run what was
+exported.
 
-With the U-Net at an eighth of its width, which has few layers, and MobileNetV2; test_chain_real.py trains the Mobile U-Net.
+With the U-Net at an eighth of its width, which has few layers, and MobileNetV2; test_chain_real.py trains the Mobile
+U-Net.
 """
 
 import json
@@ -79,7 +81,9 @@ def test_a_segmenter_is_trained_and_exported_with_its_float_twin(segmenter, data
     bundle, output = check_export(segmenter, data, tmp_path / "tiny-tumor")
     metrics = bundle.manifest.metrics
     chosen = metrics["validation"]["score"]
-    assert metrics["int8_against_float"]["truth_dice"] == pytest.approx(chosen), "tumor's threshold is chosen by the mean over cases too"
+    assert metrics["int8_against_float"]["truth_dice"] == pytest.approx(chosen), (
+        "tumor's threshold is chosen by the mean over cases too"
+    )
     assert abs(metrics["int8_against_float"]["float_truth_dice"] - chosen) < 0.2
     assert "Dice with the truth" in bundle.card
     assert bundle.manifest.files["model.tflite"]["quantization"] == "int8, post-training"
@@ -123,7 +127,9 @@ def test_a_refit_trains_on_all_and_takes_the_operating_point_of_the_model_that_w
     run = trained(tmp_path, data, "tumor", "liver", network, refit=True)
     assert json.loads((run / "run.json").read_text())["cases"] == {"train": ["0", "1", "2"], "val": []}
     assert "val_" not in (run / "log.csv").read_text()
-    assert (run / "best.weights.h5").read_bytes() and read_state(run).best_epoch == 2, "the last epoch is the best that is known"
+    assert (run / "best.weights.h5").read_bytes() and read_state(run).best_epoch == 2, (
+        "the last epoch is the best that is known"
+    )
     with pytest.raises(UsageError, match="give --operating-point"):
         export_run(run, data, tmp_path / "refit", ExportSettings())
     bundle = export_run(run, data, tmp_path / "refit", ExportSettings(version="0.2.0", operating_point=chosen.folder))
@@ -131,7 +137,11 @@ def test_a_refit_trains_on_all_and_takes_the_operating_point_of_the_model_that_w
     assert bundle.manifest.training["operating_point"] == {"id": "chosen", "version": "0.1.0", "chosen_on": ["2"]}
     assert bundle.manifest.metrics.keys() == {"int8_against_float"}, "nothing is measured on patients it was trained on"
     assert not {"truth_dice", "float_truth_dice"} & bundle.manifest.metrics["int8_against_float"].keys()
-    for said in ("Trained on cases 0, 1, 2", "those of chosen 0.1.0, chosen on cases 2", "slices of the training patients"):
+    for said in (
+        "Trained on cases 0, 1, 2",
+        "those of chosen 0.1.0, chosen on cases 2",
+        "slices of the training patients",
+    ):
         assert said in bundle.card
     with pytest.raises(UsageError, match="leave out --operating-point"):
         export_run(segmenter, data, tmp_path / "again", ExportSettings(operating_point=chosen.folder))

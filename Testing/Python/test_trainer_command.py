@@ -24,25 +24,36 @@ COMMANDS = [
 ]
 DATA = ["--data", "data", "--split", "split.json", "--cache", "cache"]
 # With None in sys.modules Python says ModuleNotFoundError at the import, as it does where the package is not installed.
-WITHOUT = "import sys; sys.path[:0] = {paths!r}; sys.modules[{package!r}] = None; from LiverTumorLib.cli import main; sys.exit(main())"
+WITHOUT = (
+    "import sys; sys.path[:0] = {paths!r}; sys.modules[{package!r}] = None; from LiverTumorLib.cli import main; "
+    "sys.exit(main())"
+)
 
 
 @pytest.mark.parametrize("package", ["tensorflow", "tf_keras", "tensorflow_model_optimization"])
 @pytest.mark.parametrize("words", COMMANDS, ids=lambda words: words[0])
 def test_a_missing_package_is_one_sentence_that_says_what_to_install(tmp_path, words, package):
     code = WITHOUT.format(paths=[str(ROOT / "LiverTumorClassifier"), str(ROOT / "CompressionTrainer")], package=package)
-    done = subprocess.run([sys.executable, "-c", code, *words, *DATA], capture_output=True, text=True, cwd=tmp_path, timeout=120)
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words, *DATA], capture_output=True, text=True, cwd=tmp_path, timeout=120
+    )
     assert done.returncode == RequirementError.exit_code and done.stdout == ""
     (sentence,) = done.stderr.strip().splitlines()
-    assert sentence.startswith("livertumor: The trainer needs tensorflow, ") and sentence.endswith("run: pip install '.[train]'")
+    assert sentence.startswith("livertumor: The trainer needs tensorflow, ") and sentence.endswith(
+        "run: pip install '.[train]'"
+    )
     assert package in sentence.partition("of which")[2]
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_missing_tensorboard_is_said_where_it_was_asked_for(tmp_path):
-    code = WITHOUT.format(paths=[str(ROOT / "LiverTumorClassifier"), str(ROOT / "CompressionTrainer")], package="tensorboard")
+    code = WITHOUT.format(
+        paths=[str(ROOT / "LiverTumorClassifier"), str(ROOT / "CompressionTrainer")], package="tensorboard"
+    )
     words = ["train", str(CONFIG), "--out", "out", "--tensorboard", *DATA]
-    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, cwd=tmp_path, timeout=120)
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words], capture_output=True, text=True, cwd=tmp_path, timeout=120
+    )
     assert done.returncode == RequirementError.exit_code
     assert "of which tensorboard cannot be found" in done.stderr
 

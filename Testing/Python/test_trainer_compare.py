@@ -46,7 +46,9 @@ def folder(tmp_path_factory):
     (folder / "split.json").write_text(json.dumps(split), encoding="utf-8")
     cases = {subset: [[0], [1], [2]] for subset in ("train", "val", "test")}
     slices = {subset: {str(case): list(range(first, 24, 3)) for case in range(3)} for first, subset in enumerate(cases)}
-    (folder / "slices.json").write_text(json.dumps(split | {"kind": "slice", "patients": cases, "slices": slices}), encoding="utf-8")
+    (folder / "slices.json").write_text(
+        json.dumps(split | {"kind": "slice", "patients": cases, "slices": slices}), encoding="utf-8"
+    )
     run = folder / "run"
     run.mkdir()
     (run / "run.json").write_text(json.dumps({"config": CONFIG}), encoding="utf-8")
@@ -62,7 +64,8 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def compared(folder):
-    """What the run and the shipped int8 network give on the patient-wise split's test patients, and the written predictions."""
+    """What the run and the shipped int8 network give on the patient-wise split's test patients, and the written
+    predictions."""
     options = ["--data", folder, "--split", folder / "split.json", "--cache", folder / "cache", "--subset", "test"]
     compare(folder / "run", "tumor-slice", *options, "--out", folder / "out", "--log", folder / "log.jsonl")
     with open(folder / "out" / "predictions.csv", newline="", encoding="utf-8") as file:
@@ -85,7 +88,18 @@ def test_figures_are_those_of_the_written_predictions(compared):
 
 
 def test_one_answer_for_all_slices_is_said(folder, tmp_path, capsys):
-    options = ["--data", folder, "--split", folder / "split.json", "--cache", folder / "cache", "--subset", "val", "--out", tmp_path]
+    options = [
+        "--data",
+        folder,
+        "--split",
+        folder / "split.json",
+        "--cache",
+        folder / "cache",
+        "--subset",
+        "val",
+        "--out",
+        tmp_path,
+    ]
     compare(folder / "run", *options, "--threshold", "0.000001")
     slices = json.loads((tmp_path / "comparison.json").read_text(encoding="utf-8"))["slices"]
     assert f"{RUN} calls all of the {slices} slices tumor" in capsys.readouterr().out
@@ -105,7 +119,9 @@ def test_the_second_is_paired_with_the_first(compared):
 def test_a_look_at_test_patients_is_logged(folder, compared):
     [line] = (folder / "log.jsonl").read_text(encoding="utf-8").splitlines()
     record = json.loads(line)
-    assert record["evaluated"] == "tiny, test, divided by patient" and set(record["figures"]) == set(compared[0]["models"])
+    assert record["evaluated"] == "tiny, test, divided by patient" and set(record["figures"]) == set(
+        compared[0]["models"]
+    )
     assert str(folder) not in line
 
 
@@ -149,4 +165,14 @@ def test_a_model_is_not_measured_on_patients_that_it_was_trained_on(folder, tmp_
     record = {"config": CONFIG, "split": "tiny", "cases": {"train": [0, 2], "val": []}}
     (run / "run.json").write_text(json.dumps(record), encoding="utf-8")
     with pytest.raises(UsageError, match=r"refit/best\.weights\.h5 was trained on the cases 2 of 'val'"):
-        compare(run, "--data", folder, "--split", folder / "split.json", "--cache", folder / "cache", "--out", tmp_path / "out")
+        compare(
+            run,
+            "--data",
+            folder,
+            "--split",
+            folder / "split.json",
+            "--cache",
+            folder / "cache",
+            "--out",
+            tmp_path / "out",
+        )

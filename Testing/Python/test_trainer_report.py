@@ -67,7 +67,15 @@ def write_evaluation(folder, title="three <b>cases</b>", tumor=True, liver=True,
         volume = CTVolume(np.zeros(truth.shape, np.int16), np.diag([-5.0, -4.0, 5.0, 1]), f"case-{number}")
         scored.append(score_case(output, truth, volume, str(number), Parts(liver, tumor, tumor), agreement))
     pictures = [{"case": f"case-{number - 1}", "file": f"pictures/{number:03d}.png"} for number in (1, 2)]
-    write_report(folder, title, scored, summarize(scored, 0.5), provenance("livertumor evaluate x", MODELS), about={}, pictures=pictures)
+    write_report(
+        folder,
+        title,
+        scored,
+        summarize(scored, 0.5),
+        provenance("livertumor evaluate x", MODELS),
+        about={},
+        pictures=pictures,
+    )
     (folder / "pictures").mkdir()
     (folder / "pictures" / "001.png").write_bytes(PNG)
 
@@ -75,7 +83,9 @@ def write_evaluation(folder, title="three <b>cases</b>", tumor=True, liver=True,
 def write_comparison(folder, kind, models=(FLOAT, INT8), fold=1, first=0):
     """Four patients, the `first` and those after it, of ten slices each."""
     rng = np.random.default_rng(fold)
-    slices = [LabeledSlice(str(patient), str(patient), k, k > 5) for patient in range(first, first + 4) for k in range(10)]
+    slices = [
+        LabeledSlice(str(patient), str(patient), k, k > 5) for patient in range(first, first + 4) for k in range(10)
+    ]
     scores = {name: rng.uniform(0, 0.6, 40) + 0.4 * np.array([each.tumor for each in slices]) for name in models}
     content = {
         "title": f"fold-{fold}, test, divided by {kind}",
@@ -93,9 +103,21 @@ def write_comparison(folder, kind, models=(FLOAT, INT8), fold=1, first=0):
 
 def write_benchmark(folder):
     def row(file, kind, runtime, threads, size, ms, **more):
-        sizes = {"bytes": size, "gzip_bytes": size // 2, "mib": size / 2**20, "mb": size / 1e6, "weights": "int8", "sparsity": 0.2}
+        sizes = {
+            "bytes": size,
+            "gzip_bytes": size // 2,
+            "mib": size / 2**20,
+            "mb": size / 1e6,
+            "weights": "int8",
+            "sparsity": 0.2,
+        }
         times = {"median_ms": ms, "p90_ms": ms, "fps": 1000 / ms, "first_result_s": 1.0, "load_s": 1.0, "peak_mb": None}
-        return {"file": file, "kind": kind, "runtime": runtime, "delegate": "none", "threads": threads} | sizes | times | more
+        return (
+            {"file": file, "kind": kind, "runtime": runtime, "delegate": "none", "threads": threads}
+            | sizes
+            | times
+            | more
+        )
 
     measured = [
         row(FLOAT, "keras", "Keras predict", 1, 9536416, 125.0, with_optimizer_bytes=27695984),
@@ -103,17 +125,34 @@ def write_benchmark(folder):
         row(INT8, "tflite", "LiteRT without XNNPACK", 1, 2710872, 32.0),
         row(INT8, "tflite", "LiteRT", 1, 2710872, 12.5),
     ]
-    write_json(folder / "benchmark.json", {"processor": "some CPU", "cores": "2 of 2", "date": "2026-01-01", "rows": measured})
+    write_json(
+        folder / "benchmark.json", {"processor": "some CPU", "cores": "2 of 2", "date": "2026-01-01", "rows": measured}
+    )
 
 
 def write_run(folder, epochs=3, task="slice", record=True, **more):
-    config = {"name": "n", "task": task, "seed": 1, "input": {"size": [64, 64], "spacing_mm": 4.0}, "sampling": {"slices": 64}}
+    config = {
+        "name": "n",
+        "task": task,
+        "seed": 1,
+        "input": {"size": [64, 64], "spacing_mm": 4.0},
+        "sampling": {"slices": 64},
+    }
     config |= {"network": {"width": 0.35}, "optimizer": {"batch": 8}}
-    content = {"config": config, "split": "some split", "cases": {"train": [1, 2], "val": [3]}, "commit": "abc", "imagenet": False}
+    content = {
+        "config": config,
+        "split": "some split",
+        "cases": {"train": [1, 2], "val": [3]},
+        "commit": "abc",
+        "imagenet": False,
+    }
     if record:
         write_json(folder / "run.json", content | {"start": None, "versions": {"numpy": "2"}, "machine": "m"} | more)
     score = "probability_accuracy" if task == "slice" else "dice"
-    log = [{"epoch": e, "loss": 1 / (e + 1), score: 0.5 + e / 10, "val_loss": 2.0, f"val_{score}": 0.4 + e / 10} for e in range(epochs)]
+    log = [
+        {"epoch": e, "loss": 1 / (e + 1), score: 0.5 + e / 10, "val_loss": 2.0, f"val_{score}": 0.4 + e / 10}
+        for e in range(epochs)
+    ]
     write_table(folder / "log.csv", log)
 
 
@@ -185,8 +224,18 @@ def everything(tmp_path_factory):
     write_run(found / "prune" / "gradual", 1, record=False)
     write_run(found / "prune" / "quantized", 2, record=False)
     write_run(found / "liver", 12, "liver")
-    counts = {"patients": 2, "patients with tumor": 1, "cases": 2, "slices": 20, "slices with tumor": 5, "slices with liver": 9}
-    write_table(found / "prepare" / "counts.csv", [{"split": "split", "part": part} | counts for part in ("train", "val", "test")])
+    counts = {
+        "patients": 2,
+        "patients with tumor": 1,
+        "cases": 2,
+        "slices": 20,
+        "slices with tumor": 5,
+        "slices with liver": 9,
+    }
+    write_table(
+        found / "prepare" / "counts.csv",
+        [{"split": "split", "part": part} | counts for part in ("train", "val", "test")],
+    )
     report(found, "--out", folder / "page.html", "--title", "A <title>")
     return folder, Page((folder / "page.html").read_text(encoding="utf-8"))
 
@@ -225,7 +274,10 @@ def test_a_models_block_and_layers_are_read_from_its_file(tmp_path):
 
     expand, depthwise, project = residual_block(content)
     assert [each.operator for each in (expand, depthwise, project)] == ["CONV_2D", "DEPTHWISE_CONV_2D", "CONV_2D"]
-    assert expand.shape[0] == 6 * expand.shape[-1] == depthwise.shape[-1] == project.shape[-1] and project.shape[0] == expand.shape[-1]
+    assert (
+        expand.shape[0] == 6 * expand.shape[-1] == depthwise.shape[-1] == project.shape[-1]
+        and project.shape[0] == expand.shape[-1]
+    )
 
 
 def test_names_are_not_taken_for_markup(everything):
@@ -264,7 +316,9 @@ def test_the_papers_numbers_are_marked_and_stand_beside_ours(everything):
     for table in ("paper-accuracy", "paper-size", "paper-speed", "paper-baselines"):
         lines = cells(page, table)
         assert {line["source"] for line in lines} == {"ours", "reported"}
-        assert [line["source"] == "reported" for line in lines] == [line in page.marked for line in page.tables[table][1:]]
+        assert [line["source"] == "reported" for line in lines] == [
+            line in page.marked for line in page.tables[table][1:]
+        ]
     sizes = {line["model"]: line for line in cells(page, "paper-size")}
     assert sizes[FLOAT]["MiB with Adam's state"] == "26.4" and sizes["fine-tuned MobileNetV2"]["MiB"] == "26.10"
     assert sizes[INT8]["MiB"] == "2.59" and "float32 TFLite" in sizes["pruned and quantized"]["what it is"]
@@ -284,7 +338,10 @@ def test_the_leak_is_shown_with_the_folds_together(everything):
     assert lines[2]["test slices"] == "all of these together"
     folds = [float(line["AUC"].partition(" ")[0].partition("\xa0")[0]) for line in lines[:3]]
     assert min(folds[:2]) <= folds[2] <= max(folds[:2]) and folds[0] != folds[1]
-    assert any("curves-leak" in image.get("id", "") or "all test slices together" in image["alt"] for image in everything[1].images)
+    assert any(
+        "curves-leak" in image.get("id", "") or "all test slices together" in image["alt"]
+        for image in everything[1].images
+    )
 
 
 def test_networks_are_held_together_over_all_folds(tmp_path):
@@ -300,7 +357,9 @@ def test_networks_are_held_together_over_all_folds(tmp_path):
     assert [(line["network"], line["patients"]) for line in lines] == [("resnet50", "12"), ("vgg16", "12")]
     for line in lines:
         single = [float(value) for value in line["AUC of each fold"].split(", ")]
-        assert len(single) == 3 and min(single) < float(line["AUC"].partition("\xa0")[0].partition(" ")[0]) < max(single)
+        assert len(single) == 3 and min(single) < float(line["AUC"].partition("\xa0")[0].partition(" ")[0]) < max(
+            single
+        )
     assert {line["model"]: line["slices"] for line in cells(page, "paper-accuracy")}["vgg16"] == "120 test"
     assert "networks-2" in page.tables and "networks-3" not in page.tables
 
@@ -337,7 +396,12 @@ def test_what_was_not_given_is_left_out(tmp_path):
     write_benchmark(tmp_path / "b")
     report(tmp_path / "b", "--out", tmp_path / "page.html")
     page = Page((tmp_path / "page.html").read_text(encoding="utf-8"))
-    assert page.titles == ["How to read this page", "Size and speed of the models", "The classifier paper's tables, made again", "Limits"]
+    assert page.titles == [
+        "How to read this page",
+        "Size and speed of the models",
+        "The classifier paper's tables, made again",
+        "Limits",
+    ]
     assert "paper-accuracy" not in page.tables and "paper-size" in page.tables
 
 
@@ -351,9 +415,15 @@ def test_an_evaluation_of_the_liver_only_makes_a_page(tmp_path):
 
 
 def test_evaluations_of_different_kinds_with_float_twins_make_one_page(tmp_path):
-    """As training.md's 'livertumor report runs' meets them: a segmentation and a slice classifier, each with what it was asked."""
+    """As training.md's 'livertumor report runs' meets them: a segmentation and a slice classifier, each with what it
+    was asked."""
     both = Agreement(0.99, 0.98, 0.1, 0.2, 0.3, 8, 7, 0.9, 0.8)
-    write_evaluation(tmp_path / "runs" / "liver" / "evaluate", "liver", tumor=False, agreement=replace(both, slices=0, slice_dp=math.nan))
+    write_evaluation(
+        tmp_path / "runs" / "liver" / "evaluate",
+        "liver",
+        tumor=False,
+        agreement=replace(both, slices=0, slice_dp=math.nan),
+    )
     write_evaluation(tmp_path / "runs" / "slices" / "evaluate", "slices", liver=False, agreement=both)
     report(tmp_path / "runs", "--out", tmp_path / "page.html")
     page = Page((tmp_path / "page.html").read_text(encoding="utf-8"))
@@ -394,11 +464,15 @@ def test_a_report_replaced_leaves_no_table_of_the_old_one(tmp_path):
     report(tmp_path, "--out", tmp_path / "page.html")
     assert (tmp_path / "page-tables" / "runs.csv").exists()
     report(tmp_path / "b", "--out", tmp_path / "page.html", "--overwrite")
-    assert not (tmp_path / "page-tables" / "runs.csv").exists() and (tmp_path / "page-tables" / "benchmark-1.csv").exists()
+    assert (
+        not (tmp_path / "page-tables" / "runs.csv").exists() and (tmp_path / "page-tables" / "benchmark-1.csv").exists()
+    )
 
 
 def test_the_command_loads_nothing_heavy_before_it_is_used():
     code = "import sys, CompressionTrainerLib.stages.report, CompressionTrainerLib.reporting.sections; "
     code += "print(sorted({'tensorflow', 'tf_keras', 'matplotlib', 'jinja2', 'sklearn'} & set(sys.modules)))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"PYTHONPATH": ":".join(sys.path)})
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"PYTHONPATH": ":".join(sys.path)}
+    )
     assert done.stdout.strip() == "[]"

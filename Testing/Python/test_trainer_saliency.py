@@ -1,4 +1,5 @@
-"""Saliency maps on small networks: Grad-CAM against the class activation map, cells against the network, gradients by completeness."""
+"""Saliency maps on small networks: Grad-CAM against the class activation map, cells against the network, gradients by
+completeness."""
 
 import argparse
 import json
@@ -116,7 +117,12 @@ def test_the_command_draws_the_most_suspicious_slice_and_says_how_exact_it_is(ru
 
     explain(*run_and_ct, "--out", tmp_path / "o")
     record = json.loads((tmp_path / "o" / "saliency.json").read_text(encoding="utf-8"))
-    assert record["map"] == "cells" and record["run"] == "tiny" and record["ct"] == "ct.nii.gz" and 0 <= record["slice"] < 8
+    assert (
+        record["map"] == "cells"
+        and record["run"] == "tiny"
+        and record["ct"] == "ct.nii.gz"
+        and 0 <= record["slice"] < 8
+    )
     assert record["attribution_gap"] < 0.05 and f"Slice {record['slice']}:" in capsys.readouterr().out
     picture = matplotlib.image.imread(tmp_path / "o" / record["picture"])
     assert picture.shape[1] > 1000 and np.ptp(picture[..., :3], axis=-1).max() > 0.3  # there is color on it

@@ -54,7 +54,9 @@ def test_an_epoch_holds_its_shares_and_repeats_by_seed():
     assert plan != plan_epoch(cases, sampling, seed=3, epoch=8)
 
 
-@pytest.mark.parametrize("liver", [[True] * 4, [False, False, True, True]], ids=["liver in every slice", "tumor in every liver slice"])
+@pytest.mark.parametrize(
+    "liver", [[True] * 4, [False, False, True, True]], ids=["liver in every slice", "tumor in every liver slice"]
+)
 def test_the_share_of_a_kind_that_nobody_shows_goes_to_another(liver):
     cases = [_case(liver, [False, False, True, True])]
     plan = plan_epoch(cases, Sampling(slices=33, tumor_share=0.35, background_share=0.2), seed=3, epoch=7)
@@ -78,7 +80,9 @@ def test_painted_lesions_are_dark_or_bright_where_labeled_and_inside_the_liver()
     image = np.full((96, 96, 3), 0.6, np.float32)
     masks = np.zeros((96, 96, 2), np.float32)
     masks[20:80, 20:80, 0] = 1
-    painted, labels = paint_lesions(image, masks, pixel_mm=1.25, neighbor_mm=4.0, radius_mm=(2.5, 16.0), rng=np.random.default_rng(1))
+    painted, labels = paint_lesions(
+        image, masks, pixel_mm=1.25, neighbor_mm=4.0, radius_mm=(2.5, 16.0), rng=np.random.default_rng(1)
+    )
     lesion = labels[..., 1] > 0.5
     assert lesion.any() and not lesion[masks[..., 0] == 0].any()
     assert np.abs(painted[..., 1][lesion] - 0.6).min() > 0.02

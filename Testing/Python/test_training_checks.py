@@ -14,7 +14,9 @@ from tiny_training import TINY
 
 
 def with_flags(slices, **flags):
-    return [replace(case, **{name: np.full(len(case.image), value) for name, value in flags.items()}) for case in slices]
+    return [
+        replace(case, **{name: np.full(len(case.image), value) for name, value in flags.items()}) for case in slices
+    ]
 
 
 @pytest.mark.parametrize("task", ["liver", "tumor", "slice"])
@@ -41,7 +43,9 @@ def test_data_of_one_class_are_refused(subset, task, flags, missing):
 
 def test_imagenet_weights_that_are_missing_cut_short_or_of_another_network_are_refused(tmp_path):
     config, path = tiny_config(), tmp_path / "weights.npz"
-    with pytest.raises(InputError, match="weights.npz, which should hold the ImageNet weights, is missing; .* leave out --imagenet"):
+    with pytest.raises(
+        InputError, match="weights.npz, which should hold the ImageNet weights, is missing; .* leave out --imagenet"
+    ):
         check_imagenet(config, path)
     np.savez(path, kernel=np.zeros(10_000))
     check_imagenet(config, path)
@@ -58,7 +62,10 @@ def test_imagenet_weights_that_are_missing_cut_short_or_of_another_network_are_r
     ("changed", "sentence"),
     [
         ({"task": "tumor"}, "task is 'liver' and the student's 'tumor'"),
-        ({"input": {"size": [32, 32], "spacing_mm": 5.0}}, "canvas is 160.0 mm .32 pixels. where the teacher's is 320.0 mm"),
+        (
+            {"input": {"size": [32, 32], "spacing_mm": 5.0}},
+            "canvas is 160.0 mm .32 pixels. where the teacher's is 320.0 mm",
+        ),
         ({"input": {"size": [128, 128], "spacing_mm": 2.5}}, "no more pixels"),
         ({"input": {"size": [64, 64], "spacing_mm": 5.0, "window_hu": [0.0, 100.0]}}, "student's window_hu is"),
         ({"network": {"head": "average"}}, "head is 'cells' and the student's 'average'"),

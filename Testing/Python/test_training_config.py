@@ -34,7 +34,9 @@ def complaint(tmp_path: Path, task: str, before: str, after: str) -> str:
         (cross_validate, ["cross-validate", "liver-tumor"], "liver-tumor"),
     ],
 )
-def test_a_command_takes_a_shipped_configuration_by_its_name_wherever_it_is_called(tmp_path, monkeypatch, command, words, name):
+def test_a_command_takes_a_shipped_configuration_by_its_name_wherever_it_is_called(
+    tmp_path, monkeypatch, command, words, name
+):
     parser = argparse.ArgumentParser()
     command.add_parser(parser.add_subparsers())
     data = [f"--{each}={each}" for each in ("data", "split", "cache", "out")]
@@ -58,11 +60,19 @@ def test_a_path_is_no_name_and_what_is_neither_is_refused(tmp_path, monkeypatch)
     ("task", "after", "said"),
     [
         ("liver", '[optimizer]\nschedule = "cosin"', "[optimizer] schedule is 'cosin'; did you mean 'cosine'?"),
-        ("liver", '[optimizer]\nprecision = "bfloat16"', "[optimizer] precision is 'bfloat16'; did you mean 'mixed_bfloat16'?"),
+        (
+            "liver",
+            '[optimizer]\nprecision = "bfloat16"',
+            "[optimizer] precision is 'bfloat16'; did you mean 'mixed_bfloat16'?",
+        ),
         ("liver", '[optimizer]\nlearning_rate = "fast"', "[optimizer] learning_rate is 'fast'; it must be a number."),
         ("liver", "[optimizer]\nstop_patience = 2.5", "[optimizer] stop_patience is 2.5; it must be a whole number."),
         ("liver", '[loss]\nkind = "twersky"\n[optimizer]', "[loss] kind is 'twersky'; did you mean 'tversky'?"),
-        ("slice", '[loss]\nkind = "dice"\n[optimizer]', "[loss] kind is 'dice'; it must be one of cross_entropy, focal."),
+        (
+            "slice",
+            '[loss]\nkind = "dice"\n[optimizer]',
+            "[loss] kind is 'dice'; it must be one of cross_entropy, focal.",
+        ),
         (
             "slice",
             '[loss]\nclass_weigths = [1.0, 2.0]\n[optimizer]',
@@ -78,10 +88,18 @@ def test_a_wrong_value_is_named_with_the_nearest_right_one(tmp_path, task, after
     ("task", "after", "said"),
     [
         ("slice", 'architecture = "resnet"', "[network] architecture is 'resnet'; did you mean 'resnet50'?"),
-        ("tumor", 'architecture = "vgg16"', "[network] architecture is 'vgg16'; it must be one of mobile_unet, unet, resunet."),
+        (
+            "tumor",
+            'architecture = "vgg16"',
+            "[network] architecture is 'vgg16'; it must be one of mobile_unet, unet, resunet.",
+        ),
         ("slice", 'head = "averge"', "[network] head is 'averge'; did you mean 'average'?"),
         ("slice", "blocks = 12", "[network] blocks is 12; it must be from 8 to 17, and up to 13 it needs stride = 16."),
-        ("slice", "stride = 16\nblocks = 7", "[network] blocks is 7; it must be from 8 to 17, and up to 13 it needs stride = 16."),
+        (
+            "slice",
+            "stride = 16\nblocks = 7",
+            "[network] blocks is 7; it must be from 8 to 17, and up to 13 it needs stride = 16.",
+        ),
         ("tumor", "blocks = 12", "[network] blocks is a setting of MobileNetV2's; mobile_unet has none."),
     ],
 )
@@ -103,7 +121,11 @@ def test_a_size_that_the_network_does_not_divide_is_told_with_one_that_it_does(t
 
 
 def test_an_average_takes_any_size(tmp_path):
-    text = TINY.format(task="slice", region="body").replace("[64, 64]", "[70, 70]").replace("[network]", '[network]\nhead = "average"')
+    text = (
+        TINY.format(task="slice", region="body")
+        .replace("[64, 64]", "[70, 70]")
+        .replace("[network]", '[network]\nhead = "average"')
+    )
     (tmp_path / "config.toml").write_text(text)
     assert load_config(tmp_path / "config.toml").input.size == (70, 70)
 
@@ -154,14 +176,19 @@ def test_a_learning_rate_that_teaches_nothing_is_refused(tmp_path, rate):
 
 @pytest.mark.parametrize("share", ["0.8", "-0.1"])
 def test_shares_that_are_none_are_refused(tmp_path, share):
-    assert "together at most 1" in complaint(tmp_path, "liver", "background_share = 0.25", f"background_share = {share}")
+    assert "together at most 1" in complaint(
+        tmp_path, "liver", "background_share = 0.25", f"background_share = {share}"
+    )
 
 
 def test_a_configuration_survives_json_and_old_ones_get_todays_defaults():
     config = load_config(CONFIGS / "paper.toml")
     assert config_from_dict(json.loads(json.dumps(config.to_dict()))) == config
     old = json.loads(json.dumps(load_config(CONFIGS / "tumor-slice.toml").to_dict()))
-    for section, settings in {"network": ("architecture", "head"), "optimizer": ("schedule", "precision", "stop_patience")}.items():
+    for section, settings in {
+        "network": ("architecture", "head"),
+        "optimizer": ("schedule", "precision", "stop_patience"),
+    }.items():
         for setting in settings:
             del old[section][setting]
     del old["loss"], old["keep_epochs"]

@@ -18,8 +18,8 @@ from tiny_fit import tiny_network
 
 TESTS = Path(__file__).parent
 
-# A network with feature maps so many times the image's size, trained where the process may take so many bytes more than it has, as by a
-# shell's `ulimit -v`. Where nothing looks ahead, TensorFlow ends it by a segmentation fault.
+# A network with feature maps so many times the image's size, trained where the process may take so many bytes more than
+# it has, as by a shell's `ulimit -v`. Where nothing looks ahead, TensorFlow ends it by a segmentation fault.
 SCRIPT = """
 import resource, sys
 from dataclasses import replace
@@ -42,7 +42,8 @@ out, (batch, times, limit) = Path(sys.argv[1]), map(int, sys.argv[2:])
 run.build_network = network
 run.load_slices = lambda *_: (tiny_slices(), Split("tiny", {"train": [], "val": []}, {}, out))
 config = tiny_config(epochs=1)
-config = replace(config, optimizer=replace(config.optimizer, batch=batch), sampling=replace(config.sampling, slices=batch))
+optimizer, sampling = replace(config.optimizer, batch=batch), replace(config.sampling, slices=batch)
+config = replace(config, optimizer=optimizer, sampling=sampling)
 size = int(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmSize"))) * 1024
 resource.setrlimit(resource.RLIMIT_AS, (size + limit, size + limit))
 try:
@@ -57,10 +58,18 @@ except run.BatchTooLarge as error:
     ("batch", "times", "limit", "said", "trained"),
     [
         (256, 22, 85 * 10**8, "A batch of 256 slices does not fit into memory; training again with 128.", True),
-        (1, 128, 10**9, "A batch of 1 slices does not fit into memory; lower [optimizer] batch, or close other programs.", False),
+        (
+            1,
+            128,
+            10**9,
+            "A batch of 1 slices does not fit into memory; lower [optimizer] batch, or close other programs.",
+            False,
+        ),
     ],
 )
-def test_a_batch_is_halved_or_a_sentence_says_what_to_do_before_memory_runs_out(tmp_path, batch, times, limit, said, trained):
+def test_a_batch_is_halved_or_a_sentence_says_what_to_do_before_memory_runs_out(
+    tmp_path, batch, times, limit, said, trained
+):
     paths = [*(TESTS.parents[1] / name for name in ("CompressionTrainer", "LiverTumorClassifier")), TESTS]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, paths))}
     command = [sys.executable, "-c", SCRIPT, str(tmp_path), *map(str, (batch, times, limit))]
@@ -76,6 +85,7 @@ def test_a_batch_is_halved_or_a_sentence_says_what_to_do_before_memory_runs_out(
 
 
 def test_a_step_takes_what_the_layers_give_for_each_slice():
-    # 32 x 32 pixels: 3 channels in, 8 from each of convolution, batch norm, ReLU and dropout, 1 out; four bytes each, a quarter more.
+    # 32 x 32 pixels: 3 channels in, 8 from each of convolution, batch norm, ReLU and dropout, 1 out; four bytes each, a
+    # quarter more.
     assert step_bytes(tiny_network(), 10) == 1.25 * 10 * 4 * 32 * 32 * (3 + 4 * 8 + 1)
     assert available_bytes() > 0

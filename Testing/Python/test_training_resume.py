@@ -1,4 +1,5 @@
-"""Trainings that are killed, stopped or run into trouble: what is left continues as if nothing had been, and is never broken."""
+"""Trainings that are killed, stopped or run into trouble: what is left continues as if nothing had been, and is never
+broken."""
 
 from __future__ import annotations
 
@@ -168,7 +169,8 @@ LOSS, WEIGHT = r"The loss is .* \(epoch 2, step 1\)", r"A weight of .* \(epoch 2
 
 @pytest.mark.parametrize(("layer", "what"), [(-1, LOSS), (1, f"({WEIGHT}|{LOSS})")])
 def test_numbers_that_are_none_are_said_and_the_good_epoch_stays(tmp_path, layer, what):
-    """In the last layer the loss shows it; behind a ReLU, which makes 0 of it on some processors, perhaps only the weights do."""
+    """In the last layer the loss shows it; behind a ReLU, which makes 0 of it on some processors, perhaps only the
+    weights do."""
 
     def spoil(model) -> None:
         model.layers[layer].kernel.assign(model.layers[layer].kernel * np.nan)
@@ -209,7 +211,9 @@ def test_training_stops_early_and_keeps_each_epoch_where_asked(tmp_path):
     assert list((tmp_path / "tensorboard").rglob("events.*"))
     rows = (tmp_path / LOG).read_text().splitlines()
     losses, rates = ([float(row.split(",")[column]) for row in rows[1:]] for column in (4, 5))
-    assert rates == pytest.approx([0.02, 0.02, 0.01]), "an epoch without a fall was enough for a lower rate from the next on"
+    assert rates == pytest.approx([0.02, 0.02, 0.01]), (
+        "an epoch without a fall was enough for a lower rate from the next on"
+    )
     assert len(losses) == 3 and losses[0] == min(losses), "two epochs without a fall were enough"
     assert len(list(tmp_path.glob("epoch-*.weights.h5"))) == 3
     model = tiny_network()

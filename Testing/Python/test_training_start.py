@@ -50,7 +50,9 @@ def unlike_new(model):
     for layer in model.layers:
         if hasattr(layer, "epsilon"):
             size = layer.get_weights()[0].shape
-            layer.set_weights([rng.uniform(1, 2, size), rng.normal(0, 0.3, size), rng.normal(0, 0.1, size), rng.uniform(0.2, 1, size)])
+            layer.set_weights(
+                [rng.uniform(1, 2, size), rng.normal(0, 0.3, size), rng.normal(0, 0.1, size), rng.uniform(0.2, 1, size)]
+            )
     return model
 
 
@@ -66,10 +68,14 @@ def test_training_starts_as_the_shipped_model_that_it_starts_from(name, data):
     assert exported.std() > 0.05 and np.abs(ours - exported).mean() < 0.3 * np.abs(exported - exported.mean()).mean()
     assert np.mean((ours > 0.5) == (exported > 0.5)) > 0.95
     norms = [layer for layer in model.layers if hasattr(layer, "epsilon")]
-    assert all(np.ptp(layer.get_weights()[3]) > 0 for layer in norms), "the batch norms have the statistics of these slices"
+    assert all(np.ptp(layer.get_weights()[3]) > 0 for layer in norms), (
+        "the batch norms have the statistics of these slices"
+    )
 
 
-@pytest.mark.parametrize(("task", "network"), [("slice", "width = 0.35"), ("tumor", 'architecture = "unet"\nwidth = 0.125')])
+@pytest.mark.parametrize(
+    ("task", "network"), [("slice", "width = 0.35"), ("tumor", 'architecture = "unet"\nwidth = 0.125')]
+)
 def test_a_network_comes_back_from_what_was_made_of_it(task, network, data, tmp_path):
     text = TINY.format(task=task, region="body").replace("width = 0.35", network)
     run = untrained_run(tmp_path / "run", data, text)
@@ -100,11 +106,15 @@ def test_layers_of_a_run_are_found_by_their_names(data, tmp_path):
     own = {layer.name: layer.get_weights() for layer in source.layers}
     pairs = [(own[layer.name], layer.get_weights()) for layer in other.layers if layer.weights and layer.name in own]
     alike = [(ours, theirs) for ours, theirs in pairs if [a.shape for a in ours] == [a.shape for a in theirs]]
-    assert len(alike) > 20 and all(np.array_equal(a, b) for ours, theirs in alike for a, b in zip(ours, theirs, strict=True))
+    assert len(alike) > 20 and all(
+        np.array_equal(a, b) for ours, theirs in alike for a, b in zip(ours, theirs, strict=True)
+    )
 
     slices = TINY.format(task="slice", region="body")
     with pytest.raises(UsageError, match="No layer of"):
-        load_start(network(slices.replace("width = 0.35", 'architecture = "vgg16"\nwidth = 0.125')), run / "best.weights.h5")
+        load_start(
+            network(slices.replace("width = 0.35", 'architecture = "vgg16"\nwidth = 0.125')), run / "best.weights.h5"
+        )
     (run / "best.weights.h5").rename(tmp_path / "alone.weights.h5")
     with pytest.raises(InputError, match=r"lies beside no run\.json"):
         load_start(other, tmp_path / "alone.weights.h5")
@@ -142,7 +152,9 @@ def test_weights_to_start_from_that_are_missing_or_none_are_refused(tmp_path):
 
 
 def test_a_model_of_another_network_is_refused(tmp_path):
-    (tmp_path / "unet.toml").write_text(TINY.format(task="liver", region="body").replace("[network]", '[network]\narchitecture = "unet"'))
+    (tmp_path / "unet.toml").write_text(
+        TINY.format(task="liver", region="body").replace("[network]", '[network]\narchitecture = "unet"')
+    )
     config = load_config(tmp_path / "unet.toml")
     with pytest.raises(UsageError, match="No layer of .*model.tflite is like one of this network"):
         load_start(build_network(config), start_file("liver-roi"))
@@ -151,7 +163,9 @@ def test_a_model_of_another_network_is_refused(tmp_path):
 def test_a_chain_from_a_model_that_knows_the_val_patients_is_refused_before_it_begins(tmp_path):
     split = load_split(CONFIGS.parents[1] / "data/splits/lits17-subset.json", tmp_path)
     chain = load_chain("best", "liver-roi", {"start": start_file("liver-roi")})
-    with pytest.raises(UsageError, match="trained on the cases .* of 'val', so that they would say nothing about new patients"):
+    with pytest.raises(
+        UsageError, match="trained on the cases .* of 'val', so that they would say nothing about new patients"
+    ):
         check_files(chain, split)
     check_files(chain, None)
     with pytest.raises(UsageError, match="trained on the cases 11, 22, 34, 37 of 'val'"):
@@ -208,7 +222,10 @@ def test_patients_are_known_by_what_their_ct_show(data, tmp_path):
             image = nibabel.load(folder / names[kind].format(case=case))
             array = np.asarray(image.dataobj)[..., ::2].clip(-40, 160)
             nibabel.save(nibabel.Nifti1Image(array, image.affine @ np.diag([1, 1, 2, 1])), tmp_path / copy)
-    content = {"patients": {"train": [[2]], "val": [[1], [0]]}, "files": {"ct": "image-{case}.nii", "mask": "labels-{case}.nii"}}
+    content = {
+        "patients": {"train": [[2]], "val": [[1], [0]]},
+        "files": {"ct": "image-{case}.nii", "mask": "labels-{case}.nii"},
+    }
     (tmp_path / "elsewhere.json").write_text(json.dumps(content))
     split = load_split(tmp_path / "elsewhere.json", tmp_path)
     with pytest.raises(UsageError, match="run/last.weights.h5 was trained on the cases 0, 1 of 'val'"):

@@ -1,8 +1,10 @@
-"""A real training of a network of a few hundred weights, a step in milliseconds, as a process of its own that tests kill.
+"""A real training of a network of a few hundred weights, a step in milliseconds, as a process of its own that tests
+kill.
 
     python tiny_fit.py FOLDER [WORD…]       trains into FOLDER
 
-Words: "events" tells progress as events, "endless" makes each step of the second epoch last for ever, "long" has LONG epochs,
+Words: "events" tells progress as events, "endless" makes each step of the second epoch last for ever, "long" has LONG
+  epochs,
 "multiworker" is one of several workers, "mirrored" has two devices.
 """
 
@@ -21,8 +23,16 @@ LONG = 80
 
 
 def tiny_config(**optimizer) -> TrainConfig:
-    """Six epochs of five steps; the rate falls whenever the validation loss does not, so that callbacks have something to count."""
-    settings = {"learning_rate": 0.02, "batch": 4, "epochs": 6, "schedule": "plateau", "plateau_patience": 1, "stop_patience": 5}
+    """Six epochs of five steps; the rate falls whenever the validation loss does not, so that callbacks have something
+    to count."""
+    settings = {
+        "learning_rate": 0.02,
+        "batch": 4,
+        "epochs": 6,
+        "schedule": "plateau",
+        "plateau_patience": 1,
+        "stop_patience": 5,
+    }
     return config_from_dict(
         {
             "name": "tiny",
@@ -50,7 +60,8 @@ def tiny_slices() -> dict[str, list[CaseSlices]]:
 
 
 def tiny_network(endless=None):
-    """Convolution, batch norm, dropout: one of each kind of state. Where the variable `endless` is above 0 a step never ends."""
+    """Convolution, batch norm, dropout: one of each kind of state. Where the variable `endless` is above 0 a step never
+    ends."""
     from CompressionTrainerLib.networks.keras_module import keras, tf
 
     keras.utils.set_random_seed(1)
@@ -59,7 +70,9 @@ def tiny_network(endless=None):
     if endless is not None:
 
         def wait(x):
-            count = tf.while_loop(lambda n: n > 0, lambda n: n + tf.cast(endless < 0, tf.int32), [tf.cast(endless, tf.int32)])
+            count = tf.while_loop(
+                lambda n: n > 0, lambda n: n + tf.cast(endless < 0, tf.int32), [tf.cast(endless, tf.int32)]
+            )
             return x + tf.cast(count[0], x.dtype)
 
         x = layers.Lambda(wait)(x)

@@ -39,7 +39,9 @@ def write_data(folder: Path) -> None:
     for case in range(3):
         volume, labels = make_phantom(seed=case + 1, shape=(24, 128, 128), spacing_mm=(3.0, 3.0, 8.0))
         for name, array in (("volume", volume.array), ("segmentation", labels)):
-            nibabel.save(nibabel.Nifti1Image(array.transpose(2, 1, 0), volume.ijk_to_ras), folder / f"{name}-{case}.nii.gz")
+            nibabel.save(
+                nibabel.Nifti1Image(array.transpose(2, 1, 0), volume.ijk_to_ras), folder / f"{name}-{case}.nii.gz"
+            )
     split = {
         "name": "tiny",
         "patients": {"train": [[0], [1]], "val": [[2]]},

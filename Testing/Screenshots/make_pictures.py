@@ -1,8 +1,8 @@
 """Make the pictures of the tutorial: python Testing/Screenshots/make_pictures.py [DIR]
 
-The panels are the real ones over real MRML, opened by the tests' stand-in for the application (Testing/Python/slicer_standin), with
-the phantom as the CT and the shipped models in a real worker. Slicer's views are not part of that: the cuts are the library's own
-picture of a case, and the surfaces are drawn with VTK.
+The panels are the real ones over real MRML, opened by the tests' stand-in for the application
+(Testing/Python/slicer_standin), with the phantom as the CT and the shipped models in a real worker. Slicer's views are
+not part of that: the cuts are the library's own picture of a case, and the surfaces are drawn with VTK.
 """
 
 from __future__ import annotations

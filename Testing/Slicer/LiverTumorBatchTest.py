@@ -1,4 +1,5 @@
-"""Runs inside Slicer (ctest), without a main window: batch.py on a phantom in a file that Slicer's own packages can read."""
+"""Runs inside Slicer (ctest), without a main window: batch.py on a phantom in a file that Slicer's own packages can
+read."""
 
 import csv
 import importlib.util
@@ -26,7 +27,8 @@ class LiverTumorBatchTest(unittest.TestCase):
         return path
 
     def test_filesAreAnalysed(self):
-        if not any(map(importlib.util.find_spec, ("ai_edge_litert", "onnxruntime"))):  # Slicer installs nothing while it is tested
+        # Slicer installs nothing while it is tested
+        if not any(map(importlib.util.find_spec, ("ai_edge_litert", "onnxruntime"))):
             self.skipTest("neither ai-edge-litert nor onnxruntime is installed in this Python")
         self.assertEqual(batch.main(["--", str(self.writePhantom()), str(self.out)]), 0)
         with open(self.out / "cases.csv", newline="", encoding="utf-8") as file:

@@ -1,4 +1,5 @@
-"""Runs inside Slicer (ctest), with and without a main window: the three panels open, and the two that analyze do so on a phantom."""
+"""Runs inside Slicer (ctest), with and without a main window: the three panels open, and the two that analyze do so on
+a phantom."""
 
 import importlib.util
 import time
@@ -34,7 +35,8 @@ class LiverTumorPanelsTest(unittest.TestCase):
             self.assertGreater(widget.layout.count(), 0, name)
 
     def test_phantomIsAnalysed(self):
-        if not any(map(importlib.util.find_spec, ("ai_edge_litert", "onnxruntime"))):  # Slicer installs nothing while it is tested
+        # Slicer installs nothing while it is tested
+        if not any(map(importlib.util.find_spec, ("ai_edge_litert", "onnxruntime"))):
             self.skipTest("neither ai-edge-litert nor onnxruntime is installed in this Python")
         volumeNode = self.addPhantom()
         for name, table in ANALYSES.items():

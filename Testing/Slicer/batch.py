@@ -2,16 +2,16 @@
 
     Slicer --no-splash --no-main-window --python-script Testing/Slicer/batch.py -- IN OUT
 
-IN is a CT file (NIfTI, NRRD, MetaImage), a DICOM folder or a folder of those; more than one may be given. OUT gets a folder of results
-for each, and cases.csv. Finished cases are not done again when the same command is given once more.
+IN is a CT file (NIfTI, NRRD, MetaImage), a DICOM folder or a folder of those; more than one may be given. OUT gets a
+folder of results for each, and cases.csv. Finished cases are not done again when the same command is given once more.
 
     --task classify   slice probabilities only
     --install         first install the packages that the analysis needs into Slicer's Python, without asking
     --overwrite       replace results of other inputs or options in OUT
 
-Slicer ends with 0 where all went well; otherwise one sentence says what is wrong, and the exit code is that of LiverTumorLib.errors (2
-wrong call, 3 input, 4 output, 5 model, 6 missing package, 7 the child process died, 8 some cases failed). Slicer.exe of Windows shows no
-output; there cases.csv and the exit code tell.
+Slicer ends with 0 where all went well; otherwise one sentence says what is wrong, and the exit code is that of
+LiverTumorLib.errors (2 wrong call, 3 input, 4 output, 5 model, 6 missing package, 7 the child process died, 8 some
+cases failed). Slicer.exe of Windows shows no output; there cases.csv and the exit code tell.
 """
 
 import argparse
@@ -35,13 +35,17 @@ def main(arguments):
         from LiverSegmentationMobileUNet import LiverSegmentationMobileUNetLogic
         from LiverTumorClassifier import LiverTumorClassifierLogic
     except ImportError as error:
-        return _fail(f"The LiverTumor extension is not installed in this Slicer, or its module paths are not set ({error}).", 6)
+        return _fail(
+            f"The LiverTumor extension is not installed in this Slicer, or its module paths are not set ({error}).", 6
+        )
     logic = {"segment": LiverSegmentationMobileUNetLogic, "classify": LiverTumorClassifierLogic}[options.task]()
     try:
         if options.install:
             _install()
         picture = importlib.util.find_spec("matplotlib") is not None  # which Slicer does not bring
-        table = logic.processFolder(options.inputs, options.out, picture=picture, overwrite=options.overwrite, progressCallback=_Progress())
+        table = logic.processFolder(
+            options.inputs, options.out, picture=picture, overwrite=options.overwrite, progressCallback=_Progress()
+        )
     except LiverTumorError as error:
         return _fail(error, error.exit_code)
     print(f"Done: {table}", flush=True)
@@ -49,7 +53,9 @@ def main(arguments):
 
 
 def _parse(arguments):
-    parser = argparse.ArgumentParser(prog="batch.py", usage="Slicer ... --python-script batch.py -- IN [IN ...] OUT", add_help=False)
+    parser = argparse.ArgumentParser(
+        prog="batch.py", usage="Slicer ... --python-script batch.py -- IN [IN ...] OUT", add_help=False
+    )
     parser.add_argument("inputs", metavar="IN", nargs="+")
     parser.add_argument("out", metavar="OUT")
     parser.add_argument("--task", choices=["segment", "classify"], default="segment")
@@ -71,12 +77,16 @@ def _install():
 
     import LiverSegmentationMobileUNet
 
-    listed = Path(LiverSegmentationMobileUNet.__file__).parent / "Resources" / "LiverSegmentationMobileUNetRequirements.txt"
+    listed = (
+        Path(LiverSegmentationMobileUNet.__file__).parent / "Resources" / "LiverSegmentationMobileUNetRequirements.txt"
+    )
     needed = [*slicer.packaging.load_requirements(listed), *map(Requirement, FILE_REQUIREMENTS)]
     try:
         slicer.packaging.pip_ensure(needed, prompt_install=False, prompt_restart=False, show_progress=False)
     except Exception as error:  # whatever pip says
-        raise RequirementError(f"{', '.join(map(str, needed))} could not be installed into Slicer's Python: {error}") from error
+        raise RequirementError(
+            f"{', '.join(map(str, needed))} could not be installed into Slicer's Python: {error}"
+        ) from error
 
 
 class _Progress:

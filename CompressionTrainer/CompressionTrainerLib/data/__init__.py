@@ -1,1 +1,2 @@
-"""Labeled CT as training data: case folders and their check, frozen splits, cached network slices, sampling, augmentation."""
+"""Labeled CT as training data: case folders and their check, frozen splits, cached network slices, sampling,
+augmentation."""

@@ -1,4 +1,5 @@
-"""Random changes of a training sample: what differs between patients, scanners and protocols, and nothing that does not.
+"""Random changes of a training sample: what differs between patients, scanners and protocols, and nothing that does
+not.
 
 No flips by default: a liver on the left is another disease.
 """
@@ -19,10 +20,11 @@ from .synthetic import paint_lesions, paint_mass
 class Augmentation:
     """Strengths; 0 switches a change off. Intensities are fractions of the window, lengths canvas pixels.
 
-    `probability` is that of each change of intensity, `synthetic_lesions` that of painting lesions into a sample, with radii of
-    `lesion_radius_mm`, `pasted_lesions` that of pasting a real lesion of another patient, `outer_mass` that of painting a mass beside the
-    liver, `thick_slices` that of a slice that averages over its neighbors, `low_resolution` that of a slice with up to two and a half times
-    larger pixels, and `flip_horizontal` and `flip_vertical` those of a mirrored slice.
+    `probability` is that of each change of intensity, `synthetic_lesions` that of painting lesions into a sample, with
+    radii of `lesion_radius_mm`, `pasted_lesions` that of pasting a real lesion of another patient, `outer_mass` that of
+    painting a mass beside the liver, `thick_slices` that of a slice that averages over its neighbors, `low_resolution`
+    that of a slice with up to two and a half times larger pixels, and `flip_horizontal` and `flip_vertical` those of a
+    mirrored slice.
     """
 
     rotation_deg: float = 15.0
@@ -97,7 +99,9 @@ def _moved(image, masks, size, strength, rng):
     middle_out = (np.array(size) - 1) / 2
     offset = middle_in + rng.uniform(-1, 1, 2) * strength.shift_px - matrix @ middle_out
     planes = [*np.moveaxis(image, -1, 0), *np.moveaxis(masks, -1, 0)]
-    moved = [affine_transform(plane, matrix, offset, output_shape=size, order=1, mode="constant", cval=0) for plane in planes]
+    moved = [
+        affine_transform(plane, matrix, offset, output_shape=size, order=1, mode="constant", cval=0) for plane in planes
+    ]
     return np.stack(moved[: image.shape[-1]], -1), np.stack(moved[image.shape[-1] :], -1)
 
 
@@ -110,9 +114,13 @@ def _intensity(image, masks, strength, rng):
     if happens() and strength.tumor_contrast:  # fainter or clearer lesions, at their own shape
         liver_only = masks[..., :1] * (1 - masks[..., 1:])
         level = (image * liver_only).sum() / max(float(liver_only.sum()) * 3, 1.0)
-        image = image + masks[..., 1:] * (image - level) * np.float32(rng.uniform(-strength.tumor_contrast, strength.tumor_contrast))
+        image = image + masks[..., 1:] * (image - level) * np.float32(
+            rng.uniform(-strength.tumor_contrast, strength.tumor_contrast)
+        )
     if happens():
-        image = image * np.float32(1 + rng.uniform(-1, 1) * strength.gain) + np.float32(rng.uniform(-1, 1) * strength.offset)
+        image = image * np.float32(1 + rng.uniform(-1, 1) * strength.gain) + np.float32(
+            rng.uniform(-1, 1) * strength.offset
+        )
     if happens():
         image = np.clip(image, 0, 1) ** np.float32(np.exp(rng.uniform(-1, 1) * strength.gamma))
     if happens() and strength.blur_px:  # soft kernels and thick slices

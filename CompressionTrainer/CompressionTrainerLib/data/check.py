@@ -1,4 +1,5 @@
-"""The check of a whole data folder before anything else is done with it: what is wrong, and what splits need to know of each case."""
+"""The check of a whole data folder before anything else is done with it: what is wrong, and what splits need to know of
+each case."""
 
 from __future__ import annotations
 
@@ -49,13 +50,15 @@ class CaseFacts:
     holds: str = "tumor"
 
 
-def check_folder(cases: Sequence[Case], keep: Path, progress: CaseProgress) -> tuple[dict[str, CaseFacts], list[Problem]]:
+def check_folder(
+    cases: Sequence[Case], keep: Path, progress: CaseProgress
+) -> tuple[dict[str, CaseFacts], list[Problem]]:
     """Check all cases.
 
     Args:
         cases: of the data folder.
-        keep: folder in which each case's result is kept, so that a check that was stopped continues where it was; a case whose
-            files have changed is checked again.
+        keep: folder in which each case's result is kept, so that a check that was stopped continues where it was; a
+            case whose files have changed is checked again.
         progress: called before each case that is not kept with its number, the number of cases and its id.
 
     Returns:
@@ -80,7 +83,8 @@ def alike(facts: dict[str, CaseFacts]) -> list[tuple[str, str, float]]:
 
 
 def _keep_all(cases: Sequence[Case], keep: Path, progress: CaseProgress) -> None:
-    """Check the cases of which nothing is kept, in a child: one that a native reader crashes on is a problem of that case alone."""
+    """Check the cases of which nothing is kept, in a child: one that a native reader crashes on is a problem of that
+    case alone."""
     numbers = {printable(os.path.abspath(case.ct)): number for number, case in enumerate(cases)}
 
     def listen(event: dict) -> None:
@@ -92,7 +96,9 @@ def _keep_all(cases: Sequence[Case], keep: Path, progress: CaseProgress) -> None
     while left:
         words = [text for case in left for text in (case.id, case.holds, os.path.abspath(case.ct), _mask_path(case))]
         source = Source((os.path.abspath(keep), *words), f"{__name__}:_check_in_child")
-        job = start_job("read", source, RunOptions(), entry=f"{__name__}:_nothing", environment=child_environment(), on_event=listen)
+        job = start_job(
+            "read", source, RunOptions(), entry=f"{__name__}:_nothing", environment=child_environment(), on_event=listen
+        )
         try:
             job.wait()
             return
@@ -151,7 +157,11 @@ def _kept(case: Case, keep: Path) -> tuple[CaseFacts | None, list[Problem]] | No
 
 
 def _keep(case: Case, keep: Path, facts: CaseFacts | None, problems: list[Problem]) -> None:
-    data = {"source": _source(case), "facts": facts and asdict(facts), "problems": [asdict(problem) for problem in problems]}
+    data = {
+        "source": _source(case),
+        "facts": facts and asdict(facts),
+        "problems": [asdict(problem) for problem in problems],
+    }
     write_json(keep / f"{case.id}.json", data)
 
 
@@ -170,14 +180,29 @@ def _label_problems(case: Case, labeled: Labeled) -> list[Problem]:
     if present <= {0}:
         return [Problem(case.id, case.mask, "the mask is empty", "take the right mask, or remove the case")]
     if LIVER not in present:
-        return [Problem(case.id, case.mask, "no liver (1) is labeled, only tumor (2)", "label the liver too, or remove the case")]
+        return [
+            Problem(
+                case.id, case.mask, "no liver (1) is labeled, only tumor (2)", "label the liver too, or remove the case"
+            )
+        ]
     if case.holds == "liver":
         remedy = "nothing, if not all of it is labeled; otherwise say that the case holds tumor"
         what = "some tumor (2) is labeled, which is not looked at, since the case counts as one whose tumor is unknown"
         return [Problem(case.id, case.mask, what, remedy, blocking=False)] if TUMOR in present else []
     if TUMOR not in present:
-        remedy = "nothing, if the patient has none; where nobody has looked for it, say in patients.csv that the case holds liver"
-        return [Problem(case.id, case.mask, "no tumor (2) is labeled, so it counts as a case without tumor", remedy, blocking=False)]
+        remedy = (
+            "nothing, if the patient has none; where nobody has looked for it, say in patients.csv that the case holds "
+            "liver"
+        )
+        return [
+            Problem(
+                case.id,
+                case.mask,
+                "no tumor (2) is labeled, so it counts as a case without tumor",
+                remedy,
+                blocking=False,
+            )
+        ]
     return []
 
 
@@ -192,10 +217,16 @@ def copies(cases: Sequence[Case], pairs: Sequence[tuple[str, str, float]]) -> li
     ct = {case.id: case.ct for case in cases}
     notes = []
     for first, copy, apart in pairs:
-        what, remedy = f"it shows the scan of case {first}, stored otherwise", "both count as one patient; remove one of them"
+        what, remedy = (
+            f"it shows the scan of case {first}, stored otherwise",
+            "both count as one patient; remove one of them",
+        )
         if apart == 0:
             what = f"its voxels are those of case {first} ({ct[first].name})"
         elif apart >= SAME_HU:
-            what, remedy = f"it may show the person of case {first}", "if so, say it in patients.csv or with --same-patient"
+            what, remedy = (
+                f"it may show the person of case {first}",
+                "if so, say it in patients.csv or with --same-patient",
+            )
         notes.append(Problem(copy, ct[copy], what, remedy, blocking=False))
     return notes

@@ -16,8 +16,8 @@ Patients = dict[str, list[Case]]
 def fold_splits(split: Split, folds: int, seed: int, tumor_ml: Mapping[str, float]) -> list[Split]:
     """Divide the train and the val patients of a split into folds; its test patients are in none.
 
-    Patients are dealt out in the order of their tumor volume, so that each fold has patients without, with little and with much tumor;
-    those of whose tumor nothing is known come last.
+    Patients are dealt out in the order of their tumor volume, so that each fold has patients without, with little and
+    with much tumor; those of whose tumor nothing is known come last.
 
     Args:
         split: by patient.
@@ -35,7 +35,9 @@ def fold_splits(split: Split, folds: int, seed: int, tumor_ml: Mapping[str, floa
     if folds < 2:
         raise UsageError(f"{folds} folds are too few; give --folds 2 or more.")
     if split.kind != "patient":
-        raise UsageError(f"The split '{split.name}' divides slices, not patients; cross-validation needs a split by patient.")
+        raise UsageError(
+            f"The split '{split.name}' divides slices, not patients; cross-validation needs a split by patient."
+        )
     patients: Patients = {}
     for case in (*split.cases["train"], *split.cases["val"]):
         patients.setdefault(case.patient, []).append(case)

@@ -9,7 +9,8 @@ import numpy as np
 
 
 def sha256_of(path: Path) -> str:
-    """SHA-256 of a file's bytes; of a folder (a DICOM series, say) over the names and bytes of all files in it and below it."""
+    """SHA-256 of a file's bytes; of a folder (a DICOM series, say) over the names and bytes of all files in it and
+    below it."""
     if path.is_dir():
         total = hashlib.sha256()
         for file in _files_in(path):

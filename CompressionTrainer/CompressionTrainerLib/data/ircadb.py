@@ -38,7 +38,9 @@ def read_structures(folder: Path) -> tuple[np.ndarray, np.ndarray]:
     for name in sorted(name for name in structures if name.startswith("livertumor")):
         inside, own_matrix = _read_mask(structures[name])
         if inside.shape != labels.shape or not np.allclose(own_matrix, matrix, atol=0.01):
-            raise InputError(f"{structures[name]} lies on another grid than the liver's mask beside it; copy the patient again.")
+            raise InputError(
+                f"{structures[name]} lies on another grid than the liver's mask beside it; copy the patient again."
+            )
         labels[inside] = TUMOR
     return labels, matrix
 
@@ -52,7 +54,9 @@ def _read_mask(folder: Path) -> tuple[np.ndarray, np.ndarray]:
         except RequirementError:
             raise
         except Exception as error:  # pydicom raises errors of every kind on damaged files
-            raise InputError(f"{file} is not a DICOM mask with a position and a pixel size; copy the patient again.") from error
+            raise InputError(
+                f"{file} is not a DICOM mask with a position and a pixel size; copy the patient again."
+            ) from error
     stack = make_stack(series)
     if any(len(files) != 1 for files in stack.places):
         raise InputError(f"{folder} lacks a slice or holds one twice; copy the patient again.")

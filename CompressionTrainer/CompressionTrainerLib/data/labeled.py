@@ -37,8 +37,8 @@ def read_case(case: Case) -> Labeled:
     The mask may be stored in another order of axes than its CT, as DICOM and NIfTI do, but must lie on the same voxels.
 
     Raises:
-        InputError: a file is missing, damaged or not what it should be, the mask has other labels than 0, 1 and 2, or it lies on
-            another grid than the CT.
+        InputError: a file is missing, damaged or not what it should be, the mask has other labels than 0, 1 and 2, or
+            it lies on another grid than the CT.
     """
     volume = read_ct(case.ct)
     if case.mask is None:
@@ -47,7 +47,9 @@ def read_case(case: Case) -> Labeled:
     labels, matrix = read_structures(case.mask) if case.mask.is_dir() else read_labels(case.mask)
     if labels.max() > TUMOR:
         unknown = ", ".join(str(value) for value in np.unique(labels) if value > TUMOR)
-        raise InputError(f"{case.mask} has the label values {unknown}; use 0 background, 1 liver, 2 tumor, and no others.")
+        raise InputError(
+            f"{case.mask} has the label values {unknown}; use 0 background, 1 liver, 2 tumor, and no others."
+        )
     view = to_axial(volume)
     if labels.shape == volume.shape and _apart_mm(matrix, volume.ijk_to_ras, labels.shape) <= _tolerance_mm(volume):
         return Labeled(view.volume, view.bring(labels))
@@ -60,11 +62,12 @@ def read_case(case: Case) -> Labeled:
         )
     apart = _apart_mm(axial.ijk_to_ras, view.volume.ijk_to_ras, axial.shape)
     if apart > _tolerance_mm(volume):
-        # Of one size, mask and CT mostly belong together and only a header is wrong; resampling would follow that header.
+        # Of one size, mask and CT mostly belong together and only a header is wrong; resampling would follow that
+        # header.
         raise InputError(
-            f"{case.mask} has as many voxels as its CT, but by its header ({_differing(matrix, volume.ijk_to_ras)}) it lies up to "
-            f"{apart:.3g} mm away from them; look whether the two fit voxel by voxel, and if so copy the CT's header to the "
-            f"mask.{_said(volume)}"
+            f"{case.mask} has as many voxels as its CT, but by its header ({_differing(matrix, volume.ijk_to_ras)}) it "
+            f"lies up to {apart:.3g} mm away from them; look whether the two fit voxel by voxel, and if so copy the "
+            f"CT's header to the mask.{_said(volume)}"
         )
     return Labeled(view.volume, axial.array)
 
@@ -72,7 +75,9 @@ def read_case(case: Case) -> Labeled:
 def read_case_apart(case: Case) -> Labeled:
     """`read_case` in a child process, in which a file on which a native reader crashes is an InputError too."""
     source = Source((os.path.abspath(case.ct), case.mask and os.path.abspath(case.mask)), f"{__name__}:_read_files")
-    output = start_job("read", source, RunOptions(), entry=f"{__name__}:_hand_over", environment=child_environment()).wait()
+    output = start_job(
+        "read", source, RunOptions(), entry=f"{__name__}:_hand_over", environment=child_environment()
+    ).wait()
     return Labeled(output.volume, output.labels)
 
 

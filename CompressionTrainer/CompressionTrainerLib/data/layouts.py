@@ -5,8 +5,8 @@
 - 3D-IRCADb: a folder for each patient with `PATIENT_DICOM` and `MASKS_DICOM`.
 - Pairs: `images/X.nii.gz` with `masks/X.nii.gz`, or `X.nii.gz` with `X_seg.nii.gz` or `X-mask.nii.gz` beside it.
 
-Folders `liver-only` and `no-liver` in it hold cases whose tumor is unknown and scans without liver; `patients.csv` says the same, and who
-is one person, case by case.
+Folders `liver-only` and `no-liver` in it hold cases whose tumor is unknown and scans without liver; `patients.csv` says
+the same, and who is one person, case by case.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ from .splits import Case
 
 _ENDINGS = (*NIFTI_ENDINGS, *ITK_ENDINGS)
 _APART = {"liver-only": "liver", "no-liver": "none"}  # folders, and what their cases hold
-_LITS = re.compile(r"(volume|segmentation)-((\d+)(?:-[a-z]\w*)?)", re.IGNORECASE)  # volume-7-below is a part of volume-7
+# volume-7-below is a part of volume-7
+_LITS = re.compile(r"(volume|segmentation)-((\d+)(?:-[a-z]\w*)?)", re.IGNORECASE)
 _MASK_NAME = re.compile(r"(.+?)[-_. ](seg|segmentation|labels?|labelmap|masks?|truth)", re.IGNORECASE)
 _MASK_FOLDER = re.compile(r"labels?(tr)?|masks?|segmentations?|truths?", re.IGNORECASE)
 _IMAGE_FOLDER = re.compile(r"images?(tr)?|cts?|volumes?|scans?", re.IGNORECASE)
@@ -40,7 +41,8 @@ _NO_CT = "put its CT beside it, or remove it"
 
 @dataclass(frozen=True)
 class Found:
-    """The layout's name, the cases that can be read, with the patient of each as far as it is said, and what is wrong with the rest."""
+    """The layout's name, the cases that can be read, with the patient of each as far as it is said, and what is wrong
+    with the rest."""
 
     layout: str
     cases: list[Case]
@@ -49,32 +51,45 @@ class Found:
     @property
     def ids(self) -> list[str]:
         """All cases, also those that something is wrong with."""
-        return list(dict.fromkeys([case.id for case in self.cases] + [problem.case for problem in self.problems if problem.case]))
+        return list(
+            dict.fromkeys(
+                [case.id for case in self.cases] + [problem.case for problem in self.problems if problem.case]
+            )
+        )
 
 
 def find_cases(folder: str | Path) -> Found:
     """Find the cases of a data folder.
 
     Raises:
-        InputError: no such folder, no cases or not one mask in it, a broken dataset.json, an MSD data set of another organ, or a
-            patients.csv that is broken or names an unknown case.
+        InputError: no such folder, no cases or not one mask in it, a broken dataset.json, an MSD data set of another
+            organ, or a patients.csv that is broken or names an unknown case.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder; name the folder that holds the labeled CT.")
     entries = read_patients(folder)
-    apart = {path: _APART[name] for path in sorted(folder.iterdir()) if path.is_dir() and (name := _plain(path.name)) in _APART}
-    parts = [part for part in (_find_labeled(folder, tuple(apart)), *(_find_apart(path, holds) for path, holds in apart.items())) if part]
+    apart = {
+        path: _APART[name]
+        for path in sorted(folder.iterdir())
+        if path.is_dir() and (name := _plain(path.name)) in _APART
+    }
+    parts = [
+        part
+        for part in (_find_labeled(folder, tuple(apart)), *(_find_apart(path, holds) for path, holds in apart.items()))
+        if part
+    ]
     if not parts:
         raise InputError(
-            f"{folder} holds no labeled CT; it should hold volume-N with segmentation-N (LiTS), dataset.json with imagesTr and labelsTr "
-            "(MSD), patient folders with PATIENT_DICOM and MASKS_DICOM (3D-IRCADb), images/X with masks/X, or X with X_seg."
+            f"{folder} holds no labeled CT; it should hold volume-N with segmentation-N (LiTS), dataset.json with "
+            "imagesTr and labelsTr (MSD), patient folders with PATIENT_DICOM and MASKS_DICOM (3D-IRCADb), images/X "
+            "with masks/X, or X with X_seg."
         )
     found = _as_told(_joined(parts), entries, folder / FILE)
     if not found.cases and all(problem.what == _MASK_MISSING for problem in found.problems):
         raise InputError(
-            f"{folder} holds {len(found.problems)} CT and not one mask; put the masks beside them (segmentation-N, masks/X or X_seg), or, "
-            "where no liver is in the scans, move them into a folder no-liver."
+            f"{folder} holds {len(found.problems)} CT and not one mask; put the masks beside them (segmentation-N, "
+            "masks/X or X_seg), or, where no liver is in the scans, move them into a folder no-liver."
         )
     return found
 
@@ -105,10 +120,20 @@ def _find_apart(folder: Path, holds: str) -> Found:
     cases, problems = [], []
     names = distinct_names(volumes)
     for file in volumes:
-        match, masked = _LITS.fullmatch(case_name(file)), _MASK_NAME.fullmatch(case_name(file)) or _MASK_FOLDER.fullmatch(file.parent.name)
+        match, masked = (
+            _LITS.fullmatch(case_name(file)),
+            _MASK_NAME.fullmatch(case_name(file)) or _MASK_FOLDER.fullmatch(file.parent.name),
+        )
         name = match[2] if match else names[file]
         if masked or (match and match[1].lower() == "segmentation"):
-            problems.append(Problem(name, file, "it is a mask, and scans without liver have none", "remove it, or move the case elsewhere"))
+            problems.append(
+                Problem(
+                    name,
+                    file,
+                    "it is a mask, and scans without liver have none",
+                    "remove it, or move the case elsewhere",
+                )
+            )
         else:
             cases.append(Case(name, match[3] if match else name, file, None, holds))
     return _in_order("no-liver", cases, problems)
@@ -118,7 +143,9 @@ def _joined(parts: Sequence[Found]) -> Found:
     """All parts as one. Cases of one id are told apart by their folders."""
     count = Counter(case.id for part in parts for case in part.cases)
     cases = [
-        replace(case, id=f"{_APART_NAMES[case.holds]}_{case.id}") if count[case.id] > 1 and case.holds in _APART_NAMES else case
+        replace(case, id=f"{_APART_NAMES[case.holds]}_{case.id}")
+        if count[case.id] > 1 and case.holds in _APART_NAMES
+        else case
         for part in parts
         for case in part.cases
     ]
@@ -132,8 +159,14 @@ _APART_NAMES = {holds: name for name, holds in _APART.items()}
 def _as_told(found: Found, entries: dict[str, Entry], path: Path) -> Found:
     """The cases with what patients.csv says of them."""
     require_known(str(path), entries, found.ids)
-    bare = [problem for problem in found.problems if problem.what == _MASK_MISSING and _holds(entries, problem.case) == "none"]
-    cases = found.cases + [Case(problem.case, _own_patient(found.layout, problem.case), problem.file, None, "none") for problem in bare]
+    bare = [
+        problem
+        for problem in found.problems
+        if problem.what == _MASK_MISSING and _holds(entries, problem.case) == "none"
+    ]
+    cases = found.cases + [
+        Case(problem.case, _own_patient(found.layout, problem.case), problem.file, None, "none") for problem in bare
+    ]
     problems = [problem for problem in found.problems if problem not in bare]
     told = []
     for case in cases:
@@ -170,11 +203,14 @@ def _find_msd(folder: Path, skip: tuple[Path, ...]) -> Found | None:
         meaning = {str(value): str(name).lower() for value, name in content["labels"].items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(
-            f"{description} is not a description of an MSD data set ({type(error).__name__}: {error}); copy the original."
+            f"{description} is not a description of an MSD data set ({type(error).__name__}: {error}); copy the "
+            "original."
         ) from error
     if meaning.get("1") != "liver" or not any(word in meaning.get("2", "") for word in _TUMOR_NAMES):
         raise InputError(f"{description} says that the labels are {meaning}; here 1 must be the liver and 2 its tumor.")
-    return _paired("MSD", {case_name(image): [image] for image, _ in pairs}, {case_name(image): [label] for image, label in pairs})
+    return _paired(
+        "MSD", {case_name(image): [image] for image, _ in pairs}, {case_name(image): [label] for image, label in pairs}
+    )
 
 
 def _find_ircadb(folder: Path, skip: tuple[Path, ...]) -> Found | None:
@@ -186,7 +222,11 @@ def _find_ircadb(folder: Path, skip: tuple[Path, ...]) -> Found | None:
         ct, masks = patient / "PATIENT_DICOM", patient / "MASKS_DICOM"
         missing = [path for path in (ct, masks) if not path.is_dir()]
         if missing:
-            remedy = "unpack the .zip of that name there" if missing[0].with_suffix(".zip").exists() else "copy the patient again"
+            remedy = (
+                "unpack the .zip of that name there"
+                if missing[0].with_suffix(".zip").exists()
+                else "copy the patient again"
+            )
             problems.append(Problem(names[patient], missing[0], "the folder is missing", remedy))
         else:
             cases.append(Case(names[patient], names[patient], ct, masks))
@@ -210,14 +250,23 @@ def _find_pairs(folder: Path, skip: tuple[Path, ...]) -> Found | None:
     masks: dict[tuple[Path, str], list[Path]] = {}
     for file in _volumes(folder, skip):
         name = case_name(file)
-        suffixed, in_masks = _MASK_NAME.fullmatch(name), _MASK_FOLDER.fullmatch(file.parent.name) and file.parent != folder
-        group = file.parent.parent if in_masks or (_IMAGE_FOLDER.fullmatch(file.parent.name) and file.parent != folder) else file.parent
+        suffixed, in_masks = (
+            _MASK_NAME.fullmatch(name),
+            _MASK_FOLDER.fullmatch(file.parent.name) and file.parent != folder,
+        )
+        group = (
+            file.parent.parent
+            if in_masks or (_IMAGE_FOLDER.fullmatch(file.parent.name) and file.parent != folder)
+            else file.parent
+        )
         key = suffixed[1] if suffixed else name.removesuffix("_0000")  # nnU-Net numbers the channels of its images
         (masks if suffixed or in_masks else images).setdefault((group, key), []).append(file)
     if not masks:
         return None
     names = distinct_names([group / key for group, key in dict.fromkeys([*images, *masks])])
-    return _paired("pairs", *({names[group / key]: files for (group, key), files in side.items()} for side in (images, masks)))
+    return _paired(
+        "pairs", *({names[group / key]: files for (group, key), files in side.items()} for side in (images, masks))
+    )
 
 
 def _is_in(path: Path, folders: tuple[Path, ...]) -> bool:
@@ -225,9 +274,14 @@ def _is_in(path: Path, folders: tuple[Path, ...]) -> bool:
 
 
 def _volumes(folder: Path, skip: tuple[Path, ...] = ()) -> list[Path]:
-    """All volume files in a folder and below it, but for MSD's unlabeled test images and what is in the folders `skip`."""
-    files = (path for path in folder.rglob("*") if path.name.lower().endswith(_ENDINGS) and not path.name.startswith("."))
-    return sorted(path for path in files if path.is_file() and path.parent.name.lower() != "imagests" and not _is_in(path, skip))
+    """All volume files in a folder and below it, but for MSD's unlabeled test images and what is in the folders
+    `skip`."""
+    files = (
+        path for path in folder.rglob("*") if path.name.lower().endswith(_ENDINGS) and not path.name.startswith(".")
+    )
+    return sorted(
+        path for path in files if path.is_file() and path.parent.name.lower() != "imagests" and not _is_in(path, skip)
+    )
 
 
 def _paired(layout: str, images: dict[str, list[Path]], masks: dict[str, list[Path]]) -> Found:
@@ -253,4 +307,6 @@ def _in_order(layout: str, cases: list[Case], problems: list[Problem]) -> Found:
     def key(case: str) -> list[tuple[int, str]]:
         return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", case) if part]
 
-    return Found(layout, sorted(cases, key=lambda case: key(case.id)), sorted(problems, key=lambda problem: key(problem.case)))
+    return Found(
+        layout, sorted(cases, key=lambda case: key(case.id)), sorted(problems, key=lambda problem: key(problem.case))
+    )

@@ -1,4 +1,5 @@
-"""Divide labeled cases into train, val and test: by patient, or slice by slice as the classifier paper did; stratified and seeded."""
+"""Divide labeled cases into train, val and test: by patient, or slice by slice as the classifier paper did; stratified
+and seeded."""
 
 from __future__ import annotations
 
@@ -23,7 +24,8 @@ class SplitOptions:
     """How to divide.
 
     Attributes:
-        kind: "patient", or "slice": slices of one patient then train and test, so that the figures on test are too good.
+        kind: "patient", or "slice": slices of one patient then train and test, so that the figures on test are too
+          good.
         folds: 0 for one split of 70/15/15 %, else how many, each with another part as test.
         seed: of every draw.
         selection: "all" slices, those with "liver", or "balanced": of those with liver as many with tumor as without.
@@ -40,14 +42,17 @@ class SplitOptions:
         if self.kind not in KINDS or self.selection not in SELECTIONS:
             raise UsageError(f"Split by {' or '.join(KINDS)}, and use the slices {', '.join(SELECTIONS)}.")
         if self.folds < 0 or self.folds == 1:
-            raise UsageError(f"{self.folds} folds are too few; use 2 or more, or leave --folds out for one split of 70/15/15 %.")
+            raise UsageError(
+                f"{self.folds} folds are too few; use 2 or more, or leave --folds out for one split of 70/15/15 %."
+            )
         if self.seed < 0 or not 0 <= self.min_tumor_mm2 < np.inf:
             raise UsageError("The seed and the smallest tumor area must not be negative.")
 
 
 @dataclass(frozen=True)
 class Division:
-    """One split: the slices of each subset, and what is known of all slices: by case id (k,) bool, with tumor and with liver.
+    """One split: the slices of each subset, and what is known of all slices: by case id (k,) bool, with tumor and with
+    liver.
 
     `tumor` lacks the cases whose tumor is unknown.
     """
@@ -80,9 +85,9 @@ class Division:
 def divide(facts: dict[str, CaseFacts], patients: Sequence[Sequence[str]], options: SplitOptions) -> list[Division]:
     """Divide the cases, or their slices; one division, or as many as there are folds.
 
-    By patient, patients without, with little and with much tumor (by its share of the liver) are spread evenly, and so are those who
-    show no liver, or one whose tumor is unknown, beside them; by slice, those with and without tumor. Cases whose tumor is unknown are
-    left out where slices are divided or balanced by it.
+    By patient, patients without, with little and with much tumor (by its share of the liver) are spread evenly, and so
+    are those who show no liver, or one whose tumor is unknown, beside them; by slice, those with and without tumor.
+    Cases whose tumor is unknown are left out where slices are divided or balanced by it.
 
     Args:
         facts: of the usable cases, by id.
@@ -99,7 +104,9 @@ def divide(facts: dict[str, CaseFacts], patients: Sequence[Sequence[str]], optio
     known = {case: np.array(each.tumor_mm2) for case, each in facts.items() if each.holds != "liver"}
     tumor = {case: areas * (areas >= options.min_tumor_mm2) > 0 for case, areas in known.items()}
     liver = {case: np.array(each.liver_mm2) > 0 for case, each in facts.items()}
-    used = {case: np.flatnonzero(mask if options.selection != "all" else np.ones_like(mask)) for case, mask in liver.items()}
+    used = {
+        case: np.flatnonzero(mask if options.selection != "all" else np.ones_like(mask)) for case, mask in liver.items()
+    }
     if options.kind == "patient":
         subsets = [
             {name: {case: used[case] for group in chosen for case in group} for name, chosen in part.items()}
@@ -119,7 +126,8 @@ def divide(facts: dict[str, CaseFacts], patients: Sequence[Sequence[str]], optio
 
 
 def patient_groups(cases: Iterable[str], same_patient: Iterable[Sequence[str]]) -> list[list[str]]:
-    """The case ids of each patient: one case each, but for the lists in `same_patient`; lists that overlap are joined."""
+    """The case ids of each patient: one case each, but for the lists in `same_patient`; lists that overlap are
+    joined."""
     group = {case: [case] for case in cases}
     for same in same_patient:
         merged = list(dict.fromkeys(case for one in same for case in group[one]))
@@ -148,18 +156,27 @@ def split_content(name: str, division: Division, patients: Sequence[Sequence[str
 def _patient_parts(
     patients: Sequence[Sequence[str]], facts: dict[str, CaseFacts], tumor: dict[str, np.ndarray], options: SplitOptions
 ) -> Iterator[dict[str, list[Sequence[str]]]]:
-    """The patients of each subset, one division after the other; those who say nothing about tumor are divided by themselves."""
+    """The patients of each subset, one division after the other; those who say nothing about tumor are divided by
+    themselves."""
     liver = [[case for case in group if np.any(facts[case].liver_mm2)] for group in patients]
     judged = [n for n, cases in enumerate(liver) if any(case in tumor for case in cases)] or list(range(len(patients)))
     others = [n for n in range(len(patients)) if n not in judged]
     parts = _parts(_burden_strata([patients[n] for n in judged], facts, tumor), options, "patients")
     for part, more in zip(parts, _shares(len(others), options), strict=True):
-        yield {name: [patients[n] for n in sorted([judged[i] for i in part[name]] + [others[i] for i in more[name]])] for name in SUBSETS}
+        yield {
+            name: [patients[n] for n in sorted([judged[i] for i in part[name]] + [others[i] for i in more[name]])]
+            for name in SUBSETS
+        }
 
 
-def _burden_strata(patients: Sequence[Sequence[str]], facts: dict[str, CaseFacts], tumor: dict[str, np.ndarray]) -> list[np.ndarray]:
-    """Strata of the patients, fine ones first: none, little or much tumor; without or with tumor. Slices that count as tumor matter."""
-    tumor_mm3 = {case: np.array(facts[case].tumor_mm2)[slices].sum() * facts[case].slice_mm for case, slices in tumor.items()}
+def _burden_strata(
+    patients: Sequence[Sequence[str]], facts: dict[str, CaseFacts], tumor: dict[str, np.ndarray]
+) -> list[np.ndarray]:
+    """Strata of the patients, fine ones first: none, little or much tumor; without or with tumor. Slices that count as
+    tumor matter."""
+    tumor_mm3 = {
+        case: np.array(facts[case].tumor_mm2)[slices].sum() * facts[case].slice_mm for case, slices in tumor.items()
+    }
     liver_mm3 = {case: np.sum(facts[case].liver_mm2) * facts[case].slice_mm for case in tumor}
     livers = np.array([sum(liver_mm3.get(case, 0) for case in group) for group in patients])
     burden = np.array([sum(tumor_mm3.get(case, 0) for case in group) for group in patients]) / np.maximum(livers, 1e-9)
@@ -169,7 +186,8 @@ def _burden_strata(patients: Sequence[Sequence[str]], facts: dict[str, CaseFacts
 
 
 def _shares(count: int, options: SplitOptions) -> Iterator[dict[str, np.ndarray]]:
-    """Indices of the subsets, one division after the other, of `count` units that are all alike; few of them all train."""
+    """Indices of the subsets, one division after the other, of `count` units that are all alike; few of them all
+    train."""
     everyone = np.random.default_rng(options.seed).permutation(count)
     size = round(SHARE * count)
     for test in np.array_split(everyone, options.folds) if options.folds else [everyone[:size]]:
@@ -203,13 +221,17 @@ def _draw(strata: list[np.ndarray], among: np.ndarray, count: int, seed: int) ->
     from sklearn.model_selection import train_test_split
 
     size = max(1, round(SHARE * count))
-    # As many of each stratum as there are parts is the least that can be stratified, and no more strata than fit into a part.
-    labels = _finest([stratum for stratum in strata if len(np.unique(stratum[among])) <= min(size, len(among) - size)], among, 2)
+    # As many of each stratum as there are parts is the least that can be stratified, and no more strata than fit into a
+    # part.
+    labels = _finest(
+        [stratum for stratum in strata if len(np.unique(stratum[among])) <= min(size, len(among) - size)], among, 2
+    )
     return np.sort(train_test_split(among, test_size=size, random_state=seed, stratify=labels)[1])
 
 
 def _finest(strata: list[np.ndarray], among: np.ndarray, smallest: int) -> np.ndarray:
-    """The first (finest) strata of which each has at least `smallest` of the units `among`; one stratum where none does."""
+    """The first (finest) strata of which each has at least `smallest` of the units `among`; one stratum where none
+    does."""
     for labels in strata:
         if np.unique(labels[among], return_counts=True)[1].min() >= smallest:
             return labels[among]
@@ -242,7 +264,11 @@ def _require_both_classes(division: Division) -> None:
         if not flags.any() or (marks is division.tumor and flags.all()):
             structure = "tumor" if marks is division.tumor else "liver"
             unknown = " whose tumor is known" if any(map(len, division.subsets[subset].values())) else ""
-            only = f"only slices {'with' if flags.any() else 'without'} {structure}" if flags.size else f"no slices{unknown}"
+            only = (
+                f"only slices {'with' if flags.any() else 'without'} {structure}"
+                if flags.size
+                else f"no slices{unknown}"
+            )
             raise InputError(
                 f"The part '{subset}' would hold {only}, and nothing can be learned or measured on it; "
                 "use more patients, another --seed, fewer --folds, or a smaller --min-tumor-mm2."

@@ -1,8 +1,9 @@
 """Real lesions carried from one patient into the liver of another, for training only.
 
-After TumorCP (Yang et al., MICCAI 2021) and CarveMix (Zhang et al., MICCAI 2021): a lesion is cut out of another patient's slices with its
-rim, turned, mirrored and brought to a drawn size, and blended in at its contrast with the liver around it. Painted lesions (`synthetic`)
-have the shapes that somebody thought of; these have the texture and the borders of real ones.
+After TumorCP (Yang et al., MICCAI 2021) and CarveMix (Zhang et al., MICCAI 2021): a lesion is cut out of another
+patient's slices with its rim, turned, mirrored and brought to a drawn size, and blended in at its contrast with the
+liver around it. Painted lesions (`synthetic`) have the shapes that somebody thought of; these have the texture and the
+borders of real ones.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from scipy.ndimage import affine_transform, find_objects, gaussian_filter, label
 
 from .slices import CaseSlices
 
-RADIUS_MM = (2.5, 30.0)  # of the pasted lesion; drawn evenly in its logarithm, so that small ones are as frequent as large ones
+# of the pasted lesion; drawn evenly in its logarithm, so that small ones are as frequent as large ones
+RADIUS_MM = (2.5, 30.0)
 LARGEST_SCALE = 2.0  # a lesion is enlarged or shrunk by no more than this, or its texture would be another
 CONTRAST = (0.6, 1.3)  # factor on its contrast with the liver around it
 RIM_MM = 5.0  # cut out around a lesion
@@ -32,7 +34,8 @@ class Lesion:
     """A lesion cut out of a case.
 
     Attributes:
-        contrast: float32 (rows, columns, 3), density minus that of the liver around, as a share of the window; 3 neighboring slices.
+        contrast: float32 (rows, columns, 3), density minus that of the liver around, as a share of the window; 3
+          neighboring slices.
         mask: float32 (rows, columns, 3) in 0..1, the same slices.
         radius_mm: of a disk as large as the lesion in the middle slice.
     """
@@ -54,7 +57,9 @@ class LesionBank:
         self._spec = spec
         self._donors = [(case, ks) for case in cases if len(ks := case.ks(case.has_tumor))]
 
-    def paste(self, image: np.ndarray, masks: np.ndarray, patient: str, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    def paste(
+        self, image: np.ndarray, masks: np.ndarray, patient: str, rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Blend a lesion of another patient into healthy liver.
 
         Args:
@@ -64,15 +69,19 @@ class LesionBank:
             rng: source of all randomness.
 
         Returns:
-            image and masks with the lesion; the inputs themselves where there is too little healthy liver, or no lesion for it.
+            image and masks with the lesion; the inputs themselves where there is too little healthy liver, or no lesion
+            for it.
         """
         places = np.argwhere((masks[..., 0] > 0.9) & (masks[..., 1] < 0.1))
         if len(places) < LEAST_LIVER_PX or (lesion := self.draw(patient, rng)) is None:
             return image, masks
-        return _blended(image, masks, lesion, places[rng.integers(len(places))], rng.uniform(*SOFT_MM) / self._spec.spacing_mm, rng)
+        return _blended(
+            image, masks, lesion, places[rng.integers(len(places))], rng.uniform(*SOFT_MM) / self._spec.spacing_mm, rng
+        )
 
     def draw(self, patient: str, rng: np.random.Generator) -> Lesion | None:
-        """A lesion of another patient than `patient`, of a size that can be brought to the one drawn; None where none was found."""
+        """A lesion of another patient than `patient`, of a size that can be brought to the one drawn; None where none
+        was found."""
         donors = [donor for donor in self._donors if donor[0].patient != patient]
         if not donors:
             return None
@@ -131,14 +140,20 @@ def _turned(lesion: Lesion, scale: float, rng: np.random.Generator) -> Lesion:
     offset = (np.array([rows, columns]) - 1) / 2 - turn @ np.full(2, (side - 1) / 2)
 
     def moved(planes: np.ndarray, mode: str) -> np.ndarray:
-        each = [affine_transform(plane, turn, offset, (side, side), order=1, mode=mode) for plane in np.moveaxis(planes, -1, 0)]
+        each = [
+            affine_transform(plane, turn, offset, (side, side), order=1, mode=mode)
+            for plane in np.moveaxis(planes, -1, 0)
+        ]
         return np.stack(each, -1)
 
     return Lesion(moved(lesion.contrast, "nearest"), moved(lesion.mask, "constant"), lesion.radius_mm * scale)
 
 
 def _overlap(corner, patch: tuple[int, int], shape: tuple[int, int]) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
-    """Where a patch with its first pixel at `corner` lies in an image of `shape`: the part of the image, and that of the patch."""
-    target = tuple(slice(max(start, 0), min(start + length, end)) for start, length, end in zip(corner, patch, shape, strict=True))
+    """Where a patch with its first pixel at `corner` lies in an image of `shape`: the part of the image, and that of
+    the patch."""
+    target = tuple(
+        slice(max(start, 0), min(start + length, end)) for start, length, end in zip(corner, patch, shape, strict=True)
+    )
     source = tuple(slice(part.start - start, part.stop - start) for part, start in zip(target, corner, strict=True))
     return target, source

@@ -1,4 +1,5 @@
-"""Who is who in a data folder: `patients.csv` beside the data says which cases are one patient and what their labels tell."""
+"""Who is who in a data folder: `patients.csv` beside the data says which cases are one patient and what their labels
+tell."""
 
 from __future__ import annotations
 
@@ -11,7 +12,8 @@ from LiverTumorLib.errors import InputError
 from LiverTumorLib.suggestion import did_you_mean
 
 FILE = "patients.csv"
-# What a case's labels tell: tumor and liver; the liver only, in which tumor may lie unmarked; or that the scan shows no liver at all.
+# What a case's labels tell: tumor and liver; the liver only, in which tumor may lie unmarked; or that the scan shows no
+# liver at all.
 HOLDS = ("tumor", "liver", "none")
 _COLUMNS = ("case", "patient", "holds")
 
@@ -41,7 +43,9 @@ def read_patients(folder: Path) -> dict[str, Entry]:
     columns = [name.strip().lower() for name in rows.fieldnames or []]
     rows.fieldnames = columns
     if not {"case", "patient"} <= set(columns) or not set(columns) <= set(_COLUMNS):
-        raise InputError(f"{path} has the columns {', '.join(columns) or 'none'}; it needs case and patient, and may have holds.")
+        raise InputError(
+            f"{path} has the columns {', '.join(columns) or 'none'}; it needs case and patient, and may have holds."
+        )
     entries: dict[str, Entry] = {}
     for row in rows:
         case, patient, holds = ((row.get(name) or "").strip() for name in _COLUMNS)
@@ -52,11 +56,14 @@ def read_patients(folder: Path) -> dict[str, Entry]:
             raise InputError(f"{where} it names no case, or has more columns than the first line; repair that line.")
         if holds and holds.lower() not in HOLDS:
             raise InputError(
-                f"{where} case {case} holds {holds!r}; write tumor, liver (its tumor is unknown) or none (no liver in the scan)."
+                f"{where} case {case} holds {holds!r}; write tumor, liver (its tumor is unknown) or none (no liver in "
+                "the scan)."
             )
         entry = Entry(patient, holds.lower())
         if entries.setdefault(case, entry) != entry:
-            raise InputError(f"{where} case {case} has another line already, which says something else; keep one of them.")
+            raise InputError(
+                f"{where} case {case} has another line already, which says something else; keep one of them."
+            )
     return entries
 
 
@@ -68,7 +75,8 @@ def require_known(where: str, named: Iterable[str], ids: list[str], error: type[
 
 
 def require_apart(split_file: Path, subsets: dict[str, list[str]], folder: Path) -> None:
-    """Raises InputError where the patients.csv of a data folder has a patient with cases (ids) in two subsets of a split."""
+    """Raises InputError where the patients.csv of a data folder has a patient with cases (ids) in two subsets of a
+    split."""
     seen: dict[str, tuple[str, str]] = {}
     entries = read_patients(folder)
     for subset, cases in subsets.items():
@@ -77,6 +85,6 @@ def require_apart(split_file: Path, subsets: dict[str, list[str]], folder: Path)
             first, other = seen.setdefault(patient, (case, subset)) if patient else (case, subset)
             if other != subset:
                 raise InputError(
-                    f"{split_file}: case {first} is in '{other}' and case {case} in '{subset}', and {folder / FILE} says that both are "
-                    f"patient {patient}; make the split again."
+                    f"{split_file}: case {first} is in '{other}' and case {case} in '{subset}', and {folder / FILE} "
+                    f"says that both are patient {patient}; make the split again."
                 )

@@ -34,7 +34,13 @@ class Problem:
 
     def row(self) -> dict[str, str]:
         """The row of check.csv."""
-        return dict(zip(COLUMNS, ("error" if self.blocking else "note", self.case, self.file, self.what, self.remedy), strict=True))
+        return dict(
+            zip(
+                COLUMNS,
+                ("error" if self.blocking else "note", self.case, self.file, self.what, self.remedy),
+                strict=True,
+            )
+        )
 
     def __str__(self) -> str:
         case = f"case {self.case}: " if self.case else ""

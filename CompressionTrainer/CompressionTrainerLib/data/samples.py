@@ -18,7 +18,8 @@ from .slices import CaseSlices
 
 @dataclass(frozen=True)
 class Sampling:
-    """How an epoch is drawn: slices per epoch, and the shares with tumor and without liver (the rest: healthy liver)."""
+    """How an epoch is drawn: slices per epoch, and the shares with tumor and without liver (the rest: healthy
+    liver)."""
 
     slices: int
     tumor_share: float
@@ -34,16 +35,19 @@ class Position:
 
 
 def plan_epoch(cases: Sequence[CaseSlices], sampling: Sampling, seed: int, epoch: int) -> list[Position]:
-    """Draw an epoch's slices. Within each share every patient has a weight near the root of its slices: neither a patient with one huge
-    tumor, nor one with several scans, nor the number of slices alone decides what is learned. The share of a kind that no patient shows
-    goes to another."""
+    """Draw an epoch's slices. Within each share every patient has a weight near the root of its slices: neither a
+    patient with one huge tumor, nor one with several scans, nor the number of slices alone decides what is learned. The
+    share of a kind that no patient shows goes to another."""
     rng = np.random.default_rng([seed, epoch, 0])
     kinds = {
         "tumor": [c.ks(c.has_tumor) for c in cases],
         "background": [c.ks(~c.has_liver) for c in cases],
         "healthy": [c.ks(c.has_liver & ~c.has_tumor) for c in cases],
     }
-    counts = {"tumor": round(sampling.slices * sampling.tumor_share), "background": round(sampling.slices * sampling.background_share)}
+    counts = {
+        "tumor": round(sampling.slices * sampling.tumor_share),
+        "background": round(sampling.slices * sampling.background_share),
+    }
     counts["healthy"] = sampling.slices - sum(counts.values())
     missing = [kind for kind, slices in kinds.items() if not any(map(len, slices))]
     substitute = next(kind for kind in ("healthy", "tumor", "background") if kind not in missing)
@@ -60,7 +64,8 @@ def plan_epoch(cases: Sequence[CaseSlices], sampling: Sampling, seed: int, epoch
 
 
 def _weights(patients: Sequence[str], counts: Sequence[int]) -> np.ndarray:
-    """Probability of each case: that of its patient, by the root of all its slices, shared among its cases by theirs."""
+    """Probability of each case: that of its patient, by the root of all its slices, shared among its cases by
+    theirs."""
     total: dict[str, int] = {}
     for patient, count in zip(patients, counts, strict=True):
         total[patient] = total.get(patient, 0) + count
@@ -69,12 +74,20 @@ def _weights(patients: Sequence[str], counts: Sequence[int]) -> np.ndarray:
 
 
 def every_slice(cases: Sequence[CaseSlices], step: int = 1) -> list[Position]:
-    """All slices of all cases in order (every `step`-th), for validation; of those that the split gives to the subset."""
-    return [Position(c, int(k)) for c, case in enumerate(cases) for k in case.ks(np.ones(len(case.image), bool))[::step]]
+    """All slices of all cases in order (every `step`-th), for validation; of those that the split gives to the
+    subset."""
+    return [
+        Position(c, int(k)) for c, case in enumerate(cases) for k in case.ks(np.ones(len(case.image), bool))[::step]
+    ]
 
 
 def load_sample(
-    case: CaseSlices, k: int, spec: InputSpec, strength: Augmentation | None, rng: np.random.Generator, bank: LesionBank | None = None
+    case: CaseSlices,
+    k: int,
+    spec: InputSpec,
+    strength: Augmentation | None,
+    rng: np.random.Generator,
+    bank: LesionBank | None = None,
 ):
     """Image float32 (rows, columns, 3) in [-1, 1] and masks float32 (rows, columns, 2), liver and tumor, in [0, 1]."""
     offset = spec.neighbor_mm / case.slice_mm

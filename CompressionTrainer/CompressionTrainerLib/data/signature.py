@@ -1,8 +1,10 @@
-"""Whether two CT are one scan, told by what they show: however they were compressed, windowed, thinned out, cut or stored.
+"""Whether two CT are one scan, told by what they show: however they were compressed, windowed, thinned out, cut or
+stored.
 
-A signature holds a thumbnail of 5 x 5 cells, each 54 x 72 mm large and centered on the body, for every 6 mm of a scan: about a kilobyte, in
-which nobody recognizes anything. The thumbnails of a scan are points on a curve in 25 dimensions. Scans are one where half of the points of
-the shorter curve lie on the longer one, so that neither the first slice nor the distance of the slices matters.
+A signature holds a thumbnail of 5 x 5 cells, each 54 x 72 mm large and centered on the body, for every 6 mm of a scan:
+about a kilobyte, in which nobody recognizes anything. The thumbnails of a scan are points on a curve in 25 dimensions.
+Scans are one where half of the points of the shorter curve lie on the longer one, so that neither the first slice nor
+the distance of the slices matters.
 """
 
 from __future__ import annotations
@@ -21,8 +23,8 @@ CELLS = 5
 BOX_MM = (270.0, 360.0)  # front to back, right to left
 PITCH_MM = 6.0
 WINDOW_HU = (0.0, 100.0)  # narrower than those to which published scans are clipped, so that these change nothing
-# In HU, root mean square of the cells. One scan in two files lay within 1.8 (at 6 mm a pixel, 2.2), and those of different people 3 apart:
-# see Docs/training.md.
+# In HU, root mean square of the cells. One scan in two files lay within 1.8 (at 6 mm a pixel, 2.2), and those of
+# different people 3 apart: see Docs/training.md.
 SAME_HU = 2.0
 AKIN_HU = 3.1  # below it: perhaps one person
 SHARE, LEAST_PLANES, LEAST_SPREAD_HU = 0.5, 5, 2.0
@@ -34,7 +36,8 @@ class Signature:
 
     Attributes:
         voxels: SHA-256 of its voxels in axial order, in whole HU.
-        planes: uint8 (n, CELLS * CELLS), from feet to head: the mean of each cell within WINDOW_HU, in HU above its lower end.
+        planes: uint8 (n, CELLS * CELLS), from feet to head: the mean of each cell within WINDOW_HU, in HU above its
+          lower end.
     """
 
     voxels: str
@@ -58,7 +61,8 @@ def sign(volume: CTVolume) -> Signature:
 
 
 def sign_file(path: Path) -> Signature:
-    """The signature of a CT file or DICOM folder, which is read once while it stays as it is; raises InputError where it is not a CT."""
+    """The signature of a CT file or DICOM folder, which is read once while it stays as it is; raises InputError where
+    it is not a CT."""
     from LiverTumorLib.errors import InputError
 
     try:
@@ -68,9 +72,11 @@ def sign_file(path: Path) -> Signature:
 
 
 def distance_hu(one: Signature, other: Signature) -> float:
-    """How far two scans are apart: 0 where their voxels are the same, below SAME_HU where they are one scan in two files.
+    """How far two scans are apart: 0 where their voxels are the same, below SAME_HU where they are one scan in two
+    files.
 
-    Infinite where a scan is too short or too uniform to tell. Mirrored scans are looked at too, since headers are not always right.
+    Infinite where a scan is too short or too uniform to tell. Mirrored scans are looked at too, since headers are not
+    always right.
     """
     if one.voxels == other.voxels:
         return 0.0
@@ -102,7 +108,8 @@ def _planes(axial: CTVolume) -> np.ndarray:
 
 
 def _thumbnail(plane: np.ndarray, spacing: np.ndarray) -> np.ndarray:
-    """The means of the cells of one slice (j, i), row by row. The box lies around the center of what is denser than WINDOW_HU[0]."""
+    """The means of the cells of one slice (j, i), row by row. The box lies around the center of what is denser than
+    WINDOW_HU[0]."""
     shown = plane.astype(np.float32).clip(*WINDOW_HU) - WINDOW_HU[0]
     cells = shown
     for axis, (box, mm) in enumerate(zip(BOX_MM, (spacing[1], spacing[0]), strict=True)):
@@ -110,7 +117,9 @@ def _thumbnail(plane: np.ndarray, spacing: np.ndarray) -> np.ndarray:
         center = along @ (np.arange(len(along)) + 0.5) / along.sum() if along.any() else len(along) / 2
         edges = center + np.linspace(-0.5, 0.5, CELLS + 1) * box / mm
         pixels = np.arange(len(along))
-        covered = (np.minimum(edges[1:, None], pixels + 1) - np.maximum(edges[:-1, None], pixels)).clip(0) * CELLS * mm / box
+        covered = (
+            (np.minimum(edges[1:, None], pixels + 1) - np.maximum(edges[:-1, None], pixels)).clip(0) * CELLS * mm / box
+        )
         cells = covered @ cells if axis == 0 else cells @ covered.T
     return cells.ravel()
 

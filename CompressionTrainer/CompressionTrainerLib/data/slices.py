@@ -28,8 +28,8 @@ class CaseSlices:
     """One case as a network sees it, axial, uint8 (k, rows, columns), memory-mapped.
 
     `liver` (tumor included) and `tumor` are the truth, 255 = inside, softened by the resampling. `has_liver` and
-    `has_tumor` were taken per slice on the full-resolution mask, before any resampling. `selected` tells the slices that a
-    split gives to the subset; None is all of them.
+    `has_tumor` were taken per slice on the full-resolution mask, before any resampling. `selected` tells the slices
+    that a split gives to the subset; None is all of them.
     """
 
     case: str
@@ -97,7 +97,9 @@ def _write_slices(case: Case, spec: InputSpec, folder: Path, source: list) -> No
     labeled = read_case_apart(case)
     volume, mask = labeled.volume, labeled.labels
     if spec.region == "liver" and not mask.any():
-        raise InputError(f"{case.mask} is empty, so there is no liver to look into; take the right mask, or leave the case out.")
+        raise InputError(
+            f"{case.mask} is empty, so there is no liver to look into; take the right mask, or leave the case out."
+        )
     frame, offset_hu = training_canvas(volume, mask, spec)
     arrays = {"image": network_slices(volume, frame, spec.window_hu, offset_hu=offset_hu, filters=spec.filters)}
     for name, truth in (("liver", mask > 0), ("tumor", mask == TUMOR)):

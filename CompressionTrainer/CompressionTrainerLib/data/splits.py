@@ -1,4 +1,5 @@
-"""Splits, frozen in a JSON file: which patients (or, where that was asked for by name, which slices) train, choose and only test."""
+"""Splits, frozen in a JSON file: which patients (or, where that was asked for by name, which slices) train, choose and
+only test."""
 
 from __future__ import annotations
 
@@ -19,10 +20,11 @@ KINDS = ("patient", "slice")
 
 @dataclass(frozen=True)
 class Case:
-    """One labeled CT: its id (a text, also where a file says a number), its patient (the smallest case id of that patient), CT and mask.
+    """One labeled CT: its id (a text, also where a file says a number), its patient (the smallest case id of that
+    patient), CT and mask.
 
-    The CT is what `read_ct` takes (file or DICOM folder), the mask a label file or the folder of 3D-IRCADb's DICOM masks; None where
-    the scan shows no liver. `holds` is one of HOLDS.
+    The CT is what `read_ct` takes (file or DICOM folder), the mask a label file or the folder of 3D-IRCADb's DICOM
+    masks; None where the scan shows no liver. `holds` is one of HOLDS.
     """
 
     id: str
@@ -47,7 +49,8 @@ class Split:
         sha256: by path relative to `data` (for a DICOM folder: of all its files), what the split was frozen with.
         data: the data folder.
         kind: "patient", or "slice" for the classifier paper's split, in which slices of one patient train and test.
-        slices: by subset and case id, the axial slices that belong there; empty where all slices of a subset's cases do.
+        slices: by subset and case id, the axial slices that belong there; empty where all slices of a subset's cases
+          do.
         tumor_slices: by case id, the axial slices that count as tumor; empty where any tumor pixel counts.
         source: what the data are and whom to cite, for the cards of models trained on them; empty if unknown.
         weights_license: under which such models may be used; empty if unknown.
@@ -72,18 +75,25 @@ class Split:
                 raise InputError(f"{path} is missing; the split '{self.name}' needs it, so check the data folder.")
             expected = self.sha256.get(path.relative_to(self.data).as_posix())
             if expected and sha256_of(path) != expected:
-                raise InputError(f"{path} is not the file that the split '{self.name}' was frozen with; restore the original file.")
+                raise InputError(
+                    f"{path} is not the file that the split '{self.name}' was frozen with; restore the original file."
+                )
 
     def ct_sha256(self, case: Case) -> str | None:
         """What a case's CT was frozen with; None where the split does not say."""
         return self.sha256.get(case.ct.relative_to(self.data).as_posix())
 
     def refitted(self) -> Split:
-        """The split whose train patients are the train and the val patients together, and which no longer has val patients."""
+        """The split whose train patients are the train and the val patients together, and which no longer has val
+        patients."""
         train, slices = [*self.cases["train"], *self.cases["val"]], dict(self.slices)
         if slices:
             slices |= {"train": _joined(slices.get("train", {}), slices.get("val", {})), "val": {}}
-        return replace(self, cases={**self.cases, "train": list({case.id: case for case in train}.values()), "val": []}, slices=slices)
+        return replace(
+            self,
+            cases={**self.cases, "train": list({case.id: case for case in train}.values()), "val": []},
+            slices=slices,
+        )
 
 
 def _joined(one: dict[str, list[int]], other: dict[str, list[int]]) -> dict[str, list[int]]:
@@ -125,7 +135,11 @@ def load_split(path: str | Path, data: str | Path) -> Split:
             _require_slices_apart(path, split)
         else:
             _require_patients_apart(path, split)
-            require_apart(Path(path), {subset: [str(case.id) for case in members] for subset, members in split.cases.items()}, data)
+            require_apart(
+                Path(path),
+                {subset: [str(case.id) for case in members] for subset, members in split.cases.items()},
+                data,
+            )
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise InputError(f"{path} is not a split file this version can read ({error}); make it again.") from error
     return split
@@ -137,11 +151,18 @@ def _cases(content: dict, groups: list[list], data: Path) -> list[Case]:
         raise TypeError("the patients of a subset are not lists of case ids")
     if not all(isinstance(case, int | str) for group in groups for case in group):
         raise TypeError("a case's id is neither a number nor a text")
-    return [_case(content, str(case), patient, data) for group in groups if group for patient in [str(min(group))] for case in group]
+    return [
+        _case(content, str(case), patient, data)
+        for group in groups
+        if group
+        for patient in [str(min(group))]
+        for case in group
+    ]
 
 
 def _case(content: dict, case: str, patient: str, data: Path) -> Case:
-    """A case with its files, which a split file lists by case, relative to the data folder, or gives by a pattern for all."""
+    """A case with its files, which a split file lists by case, relative to the data folder, or gives by a pattern for
+    all."""
     if "cases" not in content:
         ct, mask = (_within(data, content["files"][name].replace("{case}", str(case))) for name in ("ct", "mask"))
         return Case(case, patient, ct, mask)
@@ -149,11 +170,14 @@ def _case(content: dict, case: str, patient: str, data: Path) -> Case:
     holds = entry.get("holds", "tumor")
     if holds not in HOLDS:
         raise ValueError(f"case {case} holds {holds!r}, not one of {', '.join(HOLDS)}")
-    return Case(case, patient, _within(data, entry["ct"]), None if holds == "none" else _within(data, entry["mask"]), holds)
+    return Case(
+        case, patient, _within(data, entry["ct"]), None if holds == "none" else _within(data, entry["mask"]), holds
+    )
 
 
 def _within(data: Path, relative: str) -> Path:
-    """The file of a case; raises ValueError for one outside the data folder, and for a pattern that asks for more than the case."""
+    """The file of a case; raises ValueError for one outside the data folder, and for a pattern that asks for more than
+    the case."""
     if "{" in relative or "\0" in relative or os.path.isabs(relative) or ".." in Path(relative).parts:
         raise ValueError(f"{relative!r} is not a file of the data folder; the only pattern is {{case}}")
     return data / relative
@@ -178,7 +202,10 @@ def _require_patients_apart(path: str | Path, split: Split) -> None:
     for subset in SUBSETS:
         for case in split.cases[subset]:
             if seen.setdefault(case.id, subset) != subset or seen.setdefault(case.patient, subset) != subset:
-                raise InputError(f"{path}: case {case.id} is in '{seen[case.id]}' and in '{subset}'; a patient belongs to one subset.")
+                raise InputError(
+                    f"{path}: case {case.id} is in '{seen[case.id]}' and in '{subset}'; a patient belongs to one "
+                    "subset."
+                )
 
 
 def _require_slices_apart(path: str | Path, split: Split) -> None:
@@ -187,4 +214,7 @@ def _require_slices_apart(path: str | Path, split: Split) -> None:
         for case in split.cases[subset]:
             for k in split.slices[subset][case.id]:
                 if seen.setdefault((case.id, k), subset) != subset:
-                    raise InputError(f"{path}: slice {k} of case {case.id} is in two subsets; a slice belongs to one. Repeat the split.")
+                    raise InputError(
+                        f"{path}: slice {k} of case {case.id} is in two subsets; a slice belongs to one. Repeat the "
+                        "split."
+                    )

@@ -1,8 +1,8 @@
 """Made-up lesions painted into real liver, and masses beside it, for training only.
 
-Thirteen patients show few lesions; blobs of plausible size, shape and contrast in healthy parenchyma teach what else a lesion
-may look like (after Hu et al., Label-Free Liver Tumor Segmentation, CVPR 2023, much simplified). Masses of other organs teach
-that what is dark and round is liver only where liver surrounds it.
+Thirteen patients show few lesions; blobs of plausible size, shape and contrast in healthy parenchyma teach what else a
+lesion may look like (after Hu et al., Label-Free Liver Tumor Segmentation, CVPR 2023, much simplified). Masses of other
+organs teach that what is dark and round is liver only where liver surrounds it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""Which Python trains: Slicer's own, a virtual environment of the user's, or any other; TensorFlow stays out of Slicer's process."""
+"""Which Python trains: Slicer's own, a virtual environment of the user's, or any other; TensorFlow stays out of
+Slicer's process."""
 
 from __future__ import annotations
 
@@ -43,7 +44,8 @@ class TrainerPython:
 
 
 def own_folder() -> Path:
-    """The user's virtual environment for training, beside the user's models; its path is short, since TensorFlow's are long."""
+    """The user's virtual environment for training, beside the user's models; its path is short, since TensorFlow's are
+    long."""
     return user_folder().parent / "trainer"
 
 
@@ -69,7 +71,9 @@ def trainer_python(kind: str, path: str | Path = "", startup: Mapping[str, str] 
         raise UsageError(f"There is no Python of the kind {kind!r}; choose one of {', '.join(KINDS)}.")
     executable = Path(path).expanduser()
     if not (path and executable.is_file() and os.access(executable, os.X_OK)):
-        raise UsageError(f"'{path}' is not a program; choose the python (python.exe) of an environment with TensorFlow in it.")
+        raise UsageError(
+            f"'{path}' is not a program; choose the python (python.exe) of an environment with TensorFlow in it."
+        )
     others = dict(here if startup is None else startup)
     others.pop("PYTHONPATH", None)
     return TrainerPython(kind, Path(os.path.abspath(executable)), child_environment(others))

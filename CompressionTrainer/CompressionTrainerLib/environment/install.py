@@ -1,6 +1,8 @@
-"""Installs the trainer's packages: `python -m CompressionTrainerLib.environment.install REQUIREMENTS`, run by Slicer's Python.
+"""Installs the trainer's packages: `python -m CompressionTrainerLib.environment.install REQUIREMENTS`, run by Slicer's
+Python.
 
-Into a virtual environment that it makes (--venv), or into the running Python; there, pip may change no package that it finds.
+Into a virtual environment that it makes (--venv), or into the running Python; there, pip may change no package that it
+finds.
 """
 
 from __future__ import annotations
@@ -37,7 +39,12 @@ def main(arguments: list[str]) -> int:
                 _install_into(given.venv, given.requirements, given.wheels, report)
             else:
                 with _as_they_are() as constraints:
-                    _pip([sys.executable, "-m", "pip", "install", "-c", str(constraints)], given.requirements, given.wheels, report)
+                    _pip(
+                        [sys.executable, "-m", "pip", "install", "-c", str(constraints)],
+                        given.requirements,
+                        given.wheels,
+                        report,
+                    )
     except LiverTumorError as error:
         return error.exit_code
     return 0
@@ -50,13 +57,17 @@ def _install_into(venv: Path, requirements: Path, wheels: Path | None, report: P
         venv.mkdir(parents=True, exist_ok=True)
         (venv / UNFINISHED).touch()
     except OSError as error:
-        raise OutputError(f"{venv} cannot be written: {error.strerror or error}; choose another Python for the trainer.") from error
-    # Without pip of its own: Slicer's Python finds its standard library by PYTHONHOME, which venv's own way to install pip takes away.
+        raise OutputError(
+            f"{venv} cannot be written: {error.strerror or error}; choose another Python for the trainer."
+        ) from error
+    # Without pip of its own: Slicer's Python finds its standard library by PYTHONHOME, which venv's own way to install
+    # pip takes away.
     for line in _lines([sys.executable, "-m", "venv", "--without-pip", "--clear", str(venv)]):
         print(line)
     (venv / UNFINISHED).touch()
     python = venv / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
-    os.environ.pop("PYTHONPATH", None)  # or pip would take the packages of the running Python for those of the environment
+    # or pip would take the packages of the running Python for those of the environment
+    os.environ.pop("PYTHONPATH", None)
     _pip([sys.executable, "-m", "pip", "--python", str(python), "install"], requirements, wheels, report)
     (venv / UNFINISHED).unlink()
 
@@ -64,7 +75,9 @@ def _install_into(venv: Path, requirements: Path, wheels: Path | None, report: P
 @contextmanager
 def _as_they_are() -> Iterator[Path]:
     """A constraints file of all packages that the running Python has."""
-    present = sorted({f"{found.metadata['Name']}=={found.version}" for found in distributions() if found.metadata["Name"]})
+    present = sorted(
+        {f"{found.metadata['Name']}=={found.version}" for found in distributions() if found.metadata["Name"]}
+    )
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "constraints.txt"
         path.write_text("\n".join(present), encoding="utf-8")
@@ -89,7 +102,9 @@ def _lines(command: list[str]) -> Iterator[str]:
             told = [*told, line.strip()][-_TAIL:]
             yield line.rstrip()
         if process.wait():
-            raise RequirementError(f"The trainer's packages could not be installed: {' / '.join(filter(None, told))[-400:]}")
+            raise RequirementError(
+                f"The trainer's packages could not be installed: {' / '.join(filter(None, told))[-400:]}"
+            )
     finally:
         process.kill()
         process.wait()

@@ -1,4 +1,5 @@
-"""Whether a Python can train, found out by trying: `python -m CompressionTrainerLib.environment.probe` loads what training needs.
+"""Whether a Python can train, found out by trying: `python -m CompressionTrainerLib.environment.probe` loads what
+training needs.
 
 Speaks the job protocol, with nothing but the standard library, since that may be all the Python has.
 """
@@ -37,19 +38,30 @@ def main() -> int:
     """Tell by events which versions were loaded, or in one sentence what is wrong; returns the exit code."""
     where = f"The Python {sys.executable}"
     if sys.version_info < OLDEST:
-        return _fail("UsageError", f"{where} is version {platform.python_version()}; the trainer needs 3.11 or newer, so choose another.")
+        return _fail(
+            "UsageError",
+            f"{where} is version {platform.python_version()}; the trainer needs 3.11 or newer, so choose another.",
+        )
     missing = [package for name, package in PACKAGES.items() if find_spec(name) is None]
     if missing:
-        return _fail("RequirementError", f"{where} lacks {', '.join(missing)}; install the trainer's packages there, or choose another.")
+        return _fail(
+            "RequirementError",
+            f"{where} lacks {', '.join(missing)}; install the trainer's packages there, or choose another.",
+        )
     os.environ["TF_USE_LEGACY_KERAS"] = "1"  # tensorflow_model_optimization knows Keras 2 only
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     for name in PACKAGES:
         try:
             importlib.import_module(name)
         except Exception as error:
-            return _fail("WorkerError", f"{where} cannot load {PACKAGES[name]} ({type(error).__name__}: {error}); choose another.")
+            return _fail(
+                "WorkerError",
+                f"{where} cannot load {PACKAGES[name]} ({type(error).__name__}: {error}); choose another.",
+            )
     versions = {"python": platform.python_version(), **{package: _version(package) for package in PACKAGES.values()}}
-    message = f"Python {versions['python']}, TensorFlow {sys.modules['tensorflow'].__version__}, NumPy {versions['numpy']}"
+    message = (
+        f"Python {versions['python']}, TensorFlow {sys.modules['tensorflow'].__version__}, NumPy {versions['numpy']}"
+    )
     _send(event="progress", stage="probe", fraction=0.0, message=message, remaining_s=None, versions=versions)
     _send(event="result", folder=".")
     return 0

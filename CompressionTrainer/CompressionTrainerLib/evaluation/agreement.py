@@ -12,11 +12,13 @@ from LiverTumorLib.records.results import TUMOR
 
 @dataclass(frozen=True)
 class Agreement:
-    """Of two runs on one case: Dice between their masks (NaN where both are empty) and the largest differences of probability.
+    """Of two runs on one case: Dice between their masks (NaN where both are empty) and the largest differences of
+    probability.
 
-    The maps are compared where the pipeline believes them, on the CT's grid; `slice_dp` is of the slice classifier (NaN without it),
-    and so is `same_decisions`: in how many of the `slices` that it was asked about in either run both call tumor, or both do not.
-    `float_liver_dice` and `float_tumor_dice` are the float twin's with the truth, NaN where that has none.
+    The maps are compared where the pipeline believes them, on the CT's grid; `slice_dp` is of the slice classifier (NaN
+    without it), and so is `same_decisions`: in how many of the `slices` that it was asked about in either run both call
+    tumor, or both do not. `float_liver_dice` and `float_tumor_dice` are the float twin's with the truth, NaN where that
+    has none.
     """
 
     liver_dice: float
@@ -31,11 +33,14 @@ class Agreement:
 
 
 def compare_runs(run: CaseOutput, twin: CaseOutput, truth: np.ndarray) -> Agreement:
-    """Compare two outputs of `segment_case` with kept probabilities on one CT, and the second, the float one, with the truth's labels."""
+    """Compare two outputs of `segment_case` with kept probabilities on one CT, and the second, the float one, with the
+    truth's labels."""
     slices = [
         (ours, theirs)
         for ours, theirs in zip(run.result.slices, twin.result.slices, strict=True)
-        if ours.probability is not None and theirs.probability is not None and {ours.field, theirs.field} != {"no liver"}
+        if ours.probability is not None
+        and theirs.probability is not None
+        and {ours.field, theirs.field} != {"no liver"}
     ]
     differ = set(run.result.summary.suspicious_slices) ^ set(twin.result.summary.suspicious_slices)
     return Agreement(
@@ -59,4 +64,6 @@ def _largest_difference(run: CaseOutput, twin: CaseOutput, name: str) -> float:
     ours, theirs = run.probabilities.get(name), twin.probabilities.get(name)
     if ours is None or theirs is None:
         return float("nan")
-    return float(max((np.abs(a.astype(np.float32) - b).max() for a, b in zip(ours, theirs, strict=True)), default=float("nan")))
+    return float(
+        max((np.abs(a.astype(np.float32) - b).max() for a, b in zip(ours, theirs, strict=True)), default=float("nan"))
+    )

@@ -24,15 +24,22 @@ RUNTIMES = {
     "tflite": {child.PLAIN: "none", child.LITERT: "XNNPACK"},
     "onnx": {child.ONNX_RUNTIME: "CPU"},
 }
-PACKAGES = {child.KERAS: ("tensorflow-cpu", "tensorflow"), child.PLAIN: ("ai-edge-litert",), child.LITERT: ("ai-edge-litert",)}
+PACKAGES = {
+    child.KERAS: ("tensorflow-cpu", "tensorflow"),
+    child.PLAIN: ("ai-edge-litert",),
+    child.LITERT: ("ai-edge-litert",),
+}
 PACKAGES[child.ONNX_RUNTIME] = ("onnxruntime",)
 
 
-def benchmark(models: list[ModelFile], rounds: int, slices: int, threads: Sequence[int], report: ProgressReport) -> dict:
+def benchmark(
+    models: list[ModelFile], rounds: int, slices: int, threads: Sequence[int], report: ProgressReport
+) -> dict:
     """Measure every file in every runtime that reads it, at each thread count.
 
-    Each measurement is a fresh process. All take their turn within a round before the next round begins, so that whatever else
-    the machine does meets all of them. One slice at a time (batch 1), as float32 images in and float32 probabilities out.
+    Each measurement is a fresh process. All take their turn within a round before the next round begins, so that
+    whatever else the machine does meets all of them. One slice at a time (batch 1), as float32 images in and float32
+    probabilities out.
 
     Args:
         models: see `formats.find_models`.
@@ -65,17 +72,23 @@ def benchmark(models: list[ModelFile], rounds: int, slices: int, threads: Sequen
 
 def text_table(rows: list[dict]) -> str:
     """The rows as text, lined up."""
-    head = f"{'file':36} {'runtime':24} thr     MB    MiB gzip MB weights zeros  median ms    p90    FPS first s load s peak MB"
+    head = (
+        f"{'file':36} {'runtime':24} thr     MB    MiB gzip MB weights zeros  median ms    p90    FPS first s load s "
+        "peak MB"
+    )
     lines = [head]
     for row in rows:
         peak = f"{row['peak_mb']:7.0f}" if row["peak_mb"] is not None else f"{'-':>7}"
         lines.append(
-            f"{row['file'][-36:]:36} {row['runtime']:24} {row['threads']:3} {row['mb']:6.2f} {row['mib']:6.2f} {row['gzip_mb']:7.2f} "
-            f"{row['weights']:>7} {row['sparsity']:5.1%} {row['median_ms']:10.1f} {row['p90_ms']:6.1f} {row['fps']:6.1f} "
-            f"{row['first_result_s']:7.2f} {row['load_s']:6.2f} {peak}"
+            f"{row['file'][-36:]:36} {row['runtime']:24} {row['threads']:3} {row['mb']:6.2f} {row['mib']:6.2f} "
+            f"{row['gzip_mb']:7.2f} {row['weights']:>7} {row['sparsity']:5.1%} {row['median_ms']:10.1f} "
+            f"{row['p90_ms']:6.1f} {row['fps']:6.1f} {row['first_result_s']:7.2f} {row['load_s']:6.2f} {peak}"
         )
     for name, row in {row["file"]: row for row in rows if "with_optimizer_bytes" in row}.items():
-        sizes = [f"{row[key] / 1e6:.2f} MB {key[:-6].replace('_', ' ')}" for key in ("with_optimizer_bytes", "without_optimizer_bytes")]
+        sizes = [
+            f"{row[key] / 1e6:.2f} MB {key[:-6].replace('_', ' ')}"
+            for key in ("with_optimizer_bytes", "without_optimizer_bytes")
+        ]
         lines.append(f"{name}: {', '.join(sizes)}, of which 'gzip MB' is")
     return "\n".join(lines)
 
@@ -84,12 +97,24 @@ def _need_runtimes(models: list[ModelFile], versions: dict[str, str]) -> None:
     for kind in {model.kind for model in models}:
         for runtime in RUNTIMES[kind]:
             if not set(PACKAGES[runtime]) & set(versions):
-                raise RequirementError(f"{runtime} is not installed; run 'pip install {PACKAGES[runtime][-1]}', or leave those models out.")
+                raise RequirementError(
+                    f"{runtime} is not installed; run 'pip install {PACKAGES[runtime][-1]}', or leave those models out."
+                )
 
 
 def _measure(model: ModelFile, runtime: str, threads: int, slices: int) -> dict:
-    command = [sys.executable, "-m", child.__name__, str(model.path), runtime, str(threads), str(slices), str(time.monotonic())]
-    done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", env=child_environment())  # which sets no thread count
+    command = [
+        sys.executable,
+        "-m",
+        child.__name__,
+        str(model.path),
+        runtime,
+        str(threads),
+        str(slices),
+        str(time.monotonic()),
+    ]
+    # which sets no thread count
+    done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", env=child_environment())
     if done.returncode:
         reason = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
         raise ModelError(f"{model.path} cannot be run by {runtime}: {reason[-1]}")
@@ -97,7 +122,8 @@ def _measure(model: ModelFile, runtime: str, threads: int, slices: int) -> dict:
 
 
 def _row(model: ModelFile, runtime: str, threads: int, description: dict, runs: list[dict], about: dict) -> dict:
-    """Latencies are taken over all slices of all rounds; load and first result are medians over rounds, memory is the largest."""
+    """Latencies are taken over all slices of all rounds; load and first result are medians over rounds, memory is the
+    largest."""
     latencies = np.concatenate([run["latencies_ms"] for run in runs])
     median = float(np.median(latencies))
     peaks = [run["peak_mb"] for run in runs]

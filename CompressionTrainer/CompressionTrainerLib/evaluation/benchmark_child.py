@@ -1,7 +1,7 @@
 """One model file in one runtime, in a process of its own, so that its start and its memory are its own.
 
-python -m CompressionTrainerLib.evaluation.benchmark_child FILE RUNTIME THREADS SLICES STARTED prints the figures as JSON; STARTED is
-what time.monotonic() said when the process was started.
+python -m CompressionTrainerLib.evaluation.benchmark_child FILE RUNTIME THREADS SLICES STARTED prints the figures as
+JSON; STARTED is what time.monotonic() said when the process was started.
 """
 
 from __future__ import annotations
@@ -60,8 +60,8 @@ OPEN = {KERAS: open_keras, PLAIN: open_plain, LITERT: open_litert, ONNX_RUNTIME:
 
 
 def measure(path: Path, runtime: str, threads: int, slices: int, started: float) -> dict:
-    """Seconds to open the file (its library's import included) and to the first answer since `started`; milliseconds of each of
-    `slices` slices after the first; peak memory of this process in MiB."""
+    """Seconds to open the file (its library's import included) and to the first answer since `started`; milliseconds of
+    each of `slices` slices after the first; peak memory of this process in MiB."""
     begin = time.monotonic()
     shape, run = OPEN[runtime](path, threads)
     opened = time.monotonic()
@@ -73,7 +73,12 @@ def measure(path: Path, runtime: str, threads: int, slices: int, started: float)
         start = time.perf_counter()
         run(image)
         latencies.append((time.perf_counter() - start) * 1000)
-    return {"load_s": opened - begin, "first_result_s": first - started, "latencies_ms": latencies, "peak_mb": peak_memory_mb()}
+    return {
+        "load_s": opened - begin,
+        "first_result_s": first - started,
+        "latencies_ms": latencies,
+        "peak_mb": peak_memory_mb(),
+    }
 
 
 if __name__ == "__main__":

@@ -26,7 +26,8 @@ class Structure:
 
 @dataclass(frozen=True)
 class Slices:
-    """Axial slices of one case in one order: index (n,), probability (n,), whether the truth has tumor and whether it has liver there."""
+    """Axial slices of one case in one order: index (n,), probability (n,), whether the truth has tumor and whether it
+    has liver there."""
 
     index: np.ndarray
     probability: np.ndarray
@@ -71,13 +72,19 @@ EVERYTHING = Parts()
 
 
 def score_case(
-    output: CaseOutput, truth: np.ndarray, volume: CTVolume, patient: str, parts: Parts = EVERYTHING, agreement: Agreement | None = None
+    output: CaseOutput,
+    truth: np.ndarray,
+    volume: CTVolume,
+    patient: str,
+    parts: Parts = EVERYTHING,
+    agreement: Agreement | None = None,
 ) -> CaseScores:
     """Compare what a run found with the truth.
 
     Args:
         output: of `segment_case` on `volume`.
-        truth: labels (k, j, i) on the volume's grid: 1 liver, 2 tumor; the liver of the figures is both together, as in LiTS.
+        truth: labels (k, j, i) on the volume's grid: 1 liver, 2 tumor; the liver of the figures is both together, as in
+          LiTS.
         volume: the CT.
         patient: whom the case belongs to; cases of one patient are resampled together.
         parts: what of it is measured.

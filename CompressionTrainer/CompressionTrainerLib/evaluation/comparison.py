@@ -1,4 +1,5 @@
-"""Slice classifiers side by side: every model file on the same slices of a split, its network alone, without the pipeline around it."""
+"""Slice classifiers side by side: every model file on the same slices of a split, its network alone, without the
+pipeline around it."""
 
 from __future__ import annotations
 
@@ -33,11 +34,16 @@ class LabeledSlice:
 
 def liver_slices(cases: Sequence[CaseSlices]) -> list[LabeledSlice]:
     """The slices of a split's subset that hold liver: the others are not a question for a classifier of liver tumor."""
-    return [LabeledSlice(case.case, case.patient, int(k), bool(case.has_tumor[k])) for case in cases for k in case.ks(case.has_liver)]
+    return [
+        LabeledSlice(case.case, case.patient, int(k), bool(case.has_tumor[k]))
+        for case in cases
+        for k in case.ks(case.has_liver)
+    ]
 
 
 def input_and_training(model: ModelFile, run: Path | None) -> tuple[InputSpec, dict]:
-    """What a model file is shown, and its training's record: as its bundle says, or the run that it lies in, or else `run`.
+    """What a model file is shown, and its training's record: as its bundle says, or the run that it lies in, or else
+    `run`.
 
     Raises:
         UsageError: nothing says it, or it is not of a slice classifier.
@@ -48,7 +54,9 @@ def input_and_training(model: ModelFile, run: Path | None) -> tuple[InputSpec, d
     else:
         around = [folder for folder in (*model.path.resolve().parents[:2], run) if folder and is_run(folder)]
         if not around:
-            raise UsageError(f"{model.path}: nothing there says which input it takes; name the run that it was made of with --run.")
+            raise UsageError(
+                f"{model.path}: nothing there says which input it takes; name the run that it was made of with --run."
+            )
         config = read_run(around[0])
         task, spec = config.task, config.input
         training = read_record(around[0])
@@ -64,12 +72,18 @@ def probabilities(model: ModelFile, spec: InputSpec, cases: Sequence[CaseSlices]
         ModelError: the file is not a slice classifier that can be run.
     """
     inner = (slice(None), slice(BORDER, -BORDER), slice(BORDER, -BORDER))
-    shown = ((case.image[inner], int(k), spec.neighbor_mm / case.slice_mm) for case in cases for k in case.ks(case.has_liver))
+    shown = (
+        (case.image[inner], int(k), spec.neighbor_mm / case.slice_mm) for case in cases for k in case.ks(case.has_liver)
+    )
     images = (neighbor_channels(*each).astype(np.float32) / np.float32(127.5) - 1 for each in shown)
     try:
-        return np.array(_keras(model.path, images) if model.kind == "keras" else _runtime(model, images), dtype=np.float64)
+        return np.array(
+            _keras(model.path, images) if model.kind == "keras" else _runtime(model, images), dtype=np.float64
+        )
     except (ValueError, RuntimeError, OSError) as error:
-        raise ModelError(f"{model.path} cannot be run as a slice classifier ({str(error).partition(chr(10))[0]}).") from error
+        raise ModelError(
+            f"{model.path} cannot be run as a slice classifier ({str(error).partition(chr(10))[0]})."
+        ) from error
 
 
 def compare(scores: dict[str, np.ndarray], slices: Sequence[LabeledSlice], threshold: float) -> dict[str, dict]:

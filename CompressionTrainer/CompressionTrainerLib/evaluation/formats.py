@@ -32,7 +32,8 @@ class ModelFile:
 
 
 def find_models(places: list[str]) -> list[ModelFile]:
-    """The files behind what a user names: a .tflite, .onnx or .weights.h5 file, the folder of a training run, a bundle by folder or id.
+    """The files behind what a user names: a .tflite, .onnx or .weights.h5 file, the folder of a training run, a bundle
+    by folder or id.
 
     Raises:
         InputError: there is no such thing.
@@ -43,8 +44,9 @@ def find_models(places: list[str]) -> list[ModelFile]:
 def describe(model: ModelFile) -> dict:
     """Sizes in bytes and what the kernels hold, all read from the file.
 
-    "sparsity" is the share of zeros over the kernels that pruning touches, all but the depthwise ones. Of a Keras network the size
-    with Adam's state and the size without are given too, which is what most of the "compression" in the literature consists of; its
+    "sparsity" is the share of zeros over the kernels that pruning touches, all but the depthwise ones. Of a Keras
+    network the size with Adam's state and the size without are given too, which is what most of the "compression" in
+    the literature consists of; its
     "gzip_bytes" are those of the weights without Adam's state, whatever the file holds.
 
     Raises:
@@ -62,13 +64,20 @@ def describe(model: ModelFile) -> dict:
     except LiverTumorError:
         raise
     except ImportError as error:
-        raise RequirementError(f"Reading {model.path} needs the package {error.name}: pip install {error.name}.") from error
+        raise RequirementError(
+            f"Reading {model.path} needs the package {error.name}: pip install {error.name}."
+        ) from error
     except Exception as error:  # h5py, flatbuffers and protobuf each have their own
         raise ModelError(f"{model.path} cannot be read as a network ({str(error).partition(chr(10))[0]}).") from error
     weights = Counter()
     for kernel in found:
         weights[kernel.dtype] += kernel.weights
-    return {**sizes, "kernel_weights": weights.total(), "weights": weights.most_common(1)[0][0], "sparsity": sparsity(found)}
+    return {
+        **sizes,
+        "kernel_weights": weights.total(),
+        "weights": weights.most_common(1)[0][0],
+        "sparsity": sparsity(found),
+    }
 
 
 def _models_at(place: str) -> list[ModelFile]:
@@ -84,13 +93,20 @@ def _models_at(place: str) -> list[ModelFile]:
     try:
         bundle = get_bundle(place)
     except ModelError as error:
-        raise InputError(f"{place} is not a .tflite or .onnx file, no training run (with its {RECORD}) and no model: {error}") from error
+        raise InputError(
+            f"{place} is not a .tflite or .onnx file, no training run (with its {RECORD}) and no model: {error}"
+        ) from error
     bundle.verify()
-    return [ModelFile(bundle.folder / name, kind) for name, kind in ((MODEL, "tflite"), (ONNX, "onnx")) if name in bundle.manifest.files]
+    return [
+        ModelFile(bundle.folder / name, kind)
+        for name, kind in ((MODEL, "tflite"), (ONNX, "onnx"))
+        if name in bundle.manifest.files
+    ]
 
 
 def _onnx_kernels(content: bytes) -> list[Kernel]:
-    """The kernels of an ONNX file; those of an int8 file lie behind a DequantizeLinear, whose zero point is their zero."""
+    """The kernels of an ONNX file; those of an int8 file lie behind a DequantizeLinear, whose zero point is their
+    zero."""
     import numpy as np
     import onnx
 
@@ -109,7 +125,9 @@ def _onnx_kernels(content: bytes) -> list[Kernel]:
         zero = np.ravel(onnx.numpy_helper.to_array(stored[names[2]]))[0] if len(names) > 2 else 0
         groups = next((attribute.i for attribute in node.attribute if attribute.name == "group"), 1)
         operator = "DEPTHWISE_CONV_2D" if groups > 1 else node.op_type
-        found[names[0]] = Kernel(names[0], operator, str(values.dtype), values.size, int(np.count_nonzero(values == zero)))
+        found[names[0]] = Kernel(
+            names[0], operator, str(values.dtype), values.size, int(np.count_nonzero(values == zero))
+        )
     return list(found.values())
 
 

@@ -1,7 +1,8 @@
 """What a network answers about patients that it was not trained on, and the operating point that suits all of them.
 
-Chosen together are the threshold from which a pixel belongs to a lesion and a higher one, `sure`, that a lesion must reach somewhere
-(hysteresis; Canny, PAMI 1986, for edges): a low threshold draws the whole lesion, and `sure` keeps faint false ones away.
+Chosen together are the threshold from which a pixel belongs to a lesion and a higher one, `sure`, that a lesion must
+reach somewhere (hysteresis; Canny, PAMI 1986, for edges): a low threshold draws the whole lesion, and `sure` keeps
+faint false ones away.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from ..networks.config import PREDICT_BATCH
 
 SUMMARY = "cross-validation.json"  # in the folder of a cross-validation
 THRESHOLDS = np.round(np.arange(0.05, 0.951, 0.05), 2)
-# Without tumor there is no Dice; a threshold that invents this much tumor (ml) in such a patient costs as much as missing one.
+# Without tumor there is no Dice; a threshold that invents this much tumor (ml) in such a patient costs as much as
+# missing one.
 FALSE_TUMOR_ML = 5.0
 SMALLEST_ML = 0.05  # what the pipeline drops by default
 
@@ -91,7 +93,8 @@ def as_in_inference(maps: np.ndarray, case: CaseSlices, spec: InputSpec, task: s
 
 
 def in_liver(case: CaseSlices) -> np.ndarray:
-    """Where tumor counts, bool (k, rows, columns): in the true liver, as inference looks for it in the predicted one."""
+    """Where tumor counts, bool (k, rows, columns): in the true liver, as inference looks for it in the predicted
+    one."""
     return case.liver[INNER] >= 128
 
 
@@ -103,7 +106,8 @@ def with_truth(probability: np.ndarray, case: CaseSlices, spec: InputSpec, task:
 
 
 def scores(case: HeldOut) -> dict[Point, float]:
-    """Score of a case at every pair of thresholds: its Dice or, without truth, 1 for nothing found, falling to 0 at FALSE_TUMOR_ML."""
+    """Score of a case at every pair of thresholds: its Dice or, without truth, 1 for nothing found, falling to 0 at
+    FALSE_TUMOR_ML."""
     result, true = {}, np.count_nonzero(case.truth)
     for threshold in THRESHOLDS:
         numbered, count = label(case.probability >= threshold * 255)
@@ -115,7 +119,11 @@ def scores(case: HeldOut) -> dict[Point, float]:
             chosen = kept & (peak >= sure * 255)
             chosen[0] = False
             found = int(sizes[chosen].sum())
-            score = 2 * int(overlap[chosen].sum()) / (found + true) if true else max(0.0, 1 - found * case.voxel_ml / FALSE_TUMOR_ML)
+            score = (
+                2 * int(overlap[chosen].sum()) / (found + true)
+                if true
+                else max(0.0, 1 - found * case.voxel_ml / FALSE_TUMOR_ML)
+            )
             result[Point(float(threshold), float(sure))] = float(score)
     return result
 
@@ -125,11 +133,14 @@ def by_patient(cases: Sequence[HeldOut], tables: Sequence[dict[Point, float]]) -
     groups: dict[str, list[dict[Point, float]]] = {}
     for case, table in zip(cases, tables, strict=True):
         groups.setdefault(case.patient, []).append(table)
-    return {point: float(np.mean([np.mean([t[point] for t in group]) for group in groups.values()])) for point in tables[0]}
+    return {
+        point: float(np.mean([np.mean([t[point] for t in group]) for group in groups.values()])) for point in tables[0]
+    }
 
 
 def best_point(plane: dict[Point, float], tie: float = 0.005) -> Point:
-    """Of the points that score as well as the best, within `tie`, the one in the middle of them: the edge of a plateau is chance."""
+    """Of the points that score as well as the best, within `tie`, the one in the middle of them: the edge of a plateau
+    is chance."""
     best = max(plane.values())
     near = [point for point, score in plane.items() if score >= best - tie]
     middle = np.median([[point.threshold, point.sure] for point in near], axis=0)

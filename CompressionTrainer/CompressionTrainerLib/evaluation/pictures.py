@@ -13,8 +13,11 @@ _DPI = 110
 _ROW_INCH = 2.9
 
 
-def draw_slices(path: str | Path, volume: CTVolume, labels: np.ndarray, truth: np.ndarray, count: int, seed: int = 1) -> None:
-    """Write a PNG with a row for each of `count` slices, drawn at random from those that hold liver, the same for the same seed.
+def draw_slices(
+    path: str | Path, volume: CTVolume, labels: np.ndarray, truth: np.ndarray, count: int, seed: int = 1
+) -> None:
+    """Write a PNG with a row for each of `count` slices, drawn at random from those that hold liver, the same for the
+    same seed.
 
     Args:
         path: the file, replaced as a whole.
@@ -47,7 +50,9 @@ def _draw(mask: np.ndarray, count: int, seed: int) -> np.ndarray:
     return np.sort(np.random.default_rng(seed).choice(ks, min(count, len(ks)), replace=False))
 
 
-def draw_saliency(path: str | Path, image: np.ndarray, evidence: np.ndarray, exact: bool, attribution: np.ndarray) -> None:
+def draw_saliency(
+    path: str | Path, image: np.ndarray, evidence: np.ndarray, exact: bool, attribution: np.ndarray
+) -> None:
     """Write a PNG: a network's input, where it sees tumor, and what each pixel adds to the probability.
 
     Args:
@@ -71,10 +76,14 @@ def draw_saliency(path: str | Path, image: np.ndarray, evidence: np.ndarray, exa
     rows, columns = image.shape[:2]
     over = {"extent": (-0.5, columns - 0.5, rows - 0.5, -0.5), "interpolation": "nearest" if exact else "bilinear"}
     colors = heat.imshow(evidence, cmap="inferno", vmin=0, vmax=1, alpha=0.65 * np.clip(evidence, 0, 1) ** 0.5, **over)
-    figure.colorbar(colors, ax=heat, shrink=0.8, label="probability of tumor by cell" if exact else "share of the maximum")
+    figure.colorbar(
+        colors, ax=heat, shrink=0.8, label="probability of tumor by cell" if exact else "share of the maximum"
+    )
     values = attribution.sum(axis=-1)
     limit = max(float(np.quantile(np.abs(values), 0.995)), 1e-12)
-    colors = added.imshow(values, cmap="RdBu_r", vmin=-limit, vmax=limit, alpha=np.clip(np.abs(values) / limit, 0, 1) ** 0.5)
+    colors = added.imshow(
+        values, cmap="RdBu_r", vmin=-limit, vmax=limit, alpha=np.clip(np.abs(values) / limit, 0, 1) ** 0.5
+    )
     figure.colorbar(colors, ax=added, shrink=0.8, label="added to the probability, by pixel")
     titles = ("input", "cells" if exact else "Grad-CAM", "integrated gradients")
     for axes, title in zip((shown, heat, added), titles, strict=True):

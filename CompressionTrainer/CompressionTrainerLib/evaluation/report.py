@@ -1,4 +1,5 @@
-"""The evaluation as files: CSV rows per case, lesion and slice, everything but the slices as JSON, and Markdown tables to read."""
+"""The evaluation as files: CSV rows per case, lesion and slice, everything but the slices as JSON, and Markdown tables
+to read."""
 
 from __future__ import annotations
 
@@ -17,9 +18,9 @@ SCORED_LESION_COLUMNS = ["case", "patient", "kind", "volume_ml", "covered", "gro
 SCORED_SLICE_COLUMNS = ["case", "patient", "slice", "probability", "tumor", "liver"]
 FIGURES = ("dice", "sensitivity", "specificity", "accuracy", "precision", "efficiency", "voe", "rvd")
 HD95 = (
-    "HD95 is the distance of the surfaces that 95 % of them stay below: by area, each piece of surface counts as much as it is large, and "
-    "the larger of both directions is taken (the package surface-distance); by voxels, each voxel of the surfaces counts once, and both "
-    "directions together (as MedPy and most papers have it)."
+    "HD95 is the distance of the surfaces that 95 % of them stay below: by area, each piece of surface counts as much "
+    "as it is large, and the larger of both directions is taken (the package surface-distance); by voxels, each voxel "
+    "of the surfaces counts once, and both directions together (as MedPy and most papers have it)."
 )
 
 
@@ -58,7 +59,10 @@ def slice_rows(case: CaseScores) -> list[dict]:
     if case.slices is None:
         return []
     columns = (case.slices.index, case.slices.probability, case.slices.tumor.astype(int), case.slices.liver.astype(int))
-    return [dict(zip(SCORED_SLICE_COLUMNS, (case.name, case.patient, *values), strict=True)) for values in zip(*columns, strict=True)]
+    return [
+        dict(zip(SCORED_SLICE_COLUMNS, (case.name, case.patient, *values), strict=True))
+        for values in zip(*columns, strict=True)
+    ]
 
 
 def write_report(folder: Path, title: str, cases: list[CaseScores], summary: dict, provenance: dict, **more) -> str:
@@ -67,7 +71,10 @@ def write_report(folder: Path, title: str, cases: list[CaseScores], summary: dic
     write_table(folder / "cases.csv", rows)
     write_table(folder / "lesions.csv", [row for case in cases for row in lesion_rows(case)], SCORED_LESION_COLUMNS)
     write_table(folder / "slices.csv", [row for case in cases for row in slice_rows(case)], SCORED_SLICE_COLUMNS)
-    write_json(folder / "evaluation.json", {"title": title, "provenance": provenance, **more, "summary": summary, "cases": rows})
+    write_json(
+        folder / "evaluation.json",
+        {"title": title, "provenance": provenance, **more, "summary": summary, "cases": rows},
+    )
     text = markdown(title, rows, summary, provenance)
     with atomic_path(folder / "evaluation.md") as temporary:
         temporary.write_text(text, encoding="utf-8")
@@ -94,8 +101,13 @@ def markdown(title: str, rows: list[dict], summary: dict, provenance: dict) -> s
     if "slices_with_liver" in summary:
         parts += ["## Slices", _slice_table(summary)]
     if "int8_against_float" in summary:
-        parts += ["## int8 against float", _table([{name: number(value) for name, value in summary["int8_against_float"].items()}])]
-    parts.append("Efficiency is the two papers' (sensitivity + specificity + accuracy) / 3, which the background dominates.")
+        parts += [
+            "## int8 against float",
+            _table([{name: number(value) for name, value in summary["int8_against_float"].items()}]),
+        ]
+    parts.append(
+        "Efficiency is the two papers' (sensitivity + specificity + accuracy) / 3, which the background dominates."
+    )
     if summary.keys() & {"liver", "tumor"}:
         parts.append(HD95)
     return "\n\n".join(parts) + "\n"
@@ -104,8 +116,14 @@ def markdown(title: str, rows: list[dict], summary: dict, provenance: dict) -> s
 def _structure_row(name: str, structure: Structure) -> dict:
     row = {f"{name}_{figure}": getattr(structure.counts, figure) for figure in FIGURES}
     surface = structure.surface
-    row |= {f"{name}_hd95_mm": surface.hd95, f"{name}_hd95_voxels_mm": surface.hd95_voxels, f"{name}_assd_mm": surface.assd}
-    return row | {f"{name}_{volume}": getattr(structure, volume) for volume in ("truth_ml", "predicted_ml", "false_positive_ml")}
+    row |= {
+        f"{name}_hd95_mm": surface.hd95,
+        f"{name}_hd95_voxels_mm": surface.hd95_voxels,
+        f"{name}_assd_mm": surface.assd,
+    }
+    return row | {
+        f"{name}_{volume}": getattr(structure, volume) for volume in ("truth_ml", "predicted_ml", "false_positive_ml")
+    }
 
 
 def _structure_table(name: str, rows: list[dict]) -> str:
@@ -127,7 +145,9 @@ def _structure_table(name: str, rows: list[dict]) -> str:
         if f"{name}_dice" in row:
             line = {"case": row["case"]} | {header: number(row[f"{name}_{key}"]) for header, key in shown.items()}
             if name == "tumor":
-                line["lesions found / true (extra)"] = f"{row['lesions_found']} / {row['lesions_true']} ({row['lesions_extra']})"
+                line["lesions found / true (extra)"] = (
+                    f"{row['lesions_found']} / {row['lesions_true']} ({row['lesions_extra']})"
+                )
             table.append(line)
     return _table(table)
 
@@ -170,12 +190,15 @@ def _slice_table(summary: dict) -> str:
     table = []
     for title, key in (("that hold liver", "slices_with_liver"), ("all", "slices_all")):
         slices = summary[key]
-        table.append({"slices": f"{title} ({slices['slices']})"} | {header: interval(slices[name]) for name, header in names.items()})
+        table.append(
+            {"slices": f"{title} ({slices['slices']})"}
+            | {header: interval(slices[name]) for name, header in names.items()}
+        )
     first = summary["slices_with_liver"]
     counts = first["confusion"]
     confusion = (
-        f"Threshold {first['threshold']:.3g}; slices that hold liver: {counts['tp']} true and {counts['fp']} false positives, "
-        f"{counts['fn']} false and {counts['tn']} true negatives."
+        f"Threshold {first['threshold']:.3g}; slices that hold liver: {counts['tp']} true and {counts['fp']} false "
+        f"positives, {counts['fn']} false and {counts['tn']} true negatives."
     )
     if same := one_answer(counts["tp"] + counts["fp"], first["slices"]):
         confusion += f" **The model {same}**"
@@ -184,11 +207,16 @@ def _slice_table(summary: dict) -> str:
 
 def _basis(interval: dict, summary: dict) -> str:
     skipped = f", {interval['skipped']} without a value left out" if interval["skipped"] else ""
-    return f"95 % intervals: {interval['method']}, {summary['patients']} patients, {interval['resamples']} resamples{skipped}."
+    return (
+        f"95 % intervals: {interval['method']}, {summary['patients']} patients, {interval['resamples']} "
+        f"resamples{skipped}."
+    )
 
 
 def _provenance(provenance: dict) -> str:
-    models = "; ".join(f"{model['id']} {model['version']} (sha256 {model['sha256'][:12]})" for model in provenance["models"])
+    models = "; ".join(
+        f"{model['id']} {model['version']} (sha256 {model['sha256'][:12]})" for model in provenance["models"]
+    )
     changed = " with changes" if provenance["uncommitted_changes"] else ""
     return f"`{provenance['command']}`, {provenance['date']}, {code_of(provenance)}{changed}. Models: {models}."
 

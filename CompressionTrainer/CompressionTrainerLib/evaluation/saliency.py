@@ -35,8 +35,8 @@ class Attribution:
 def evidence_map(model, image: np.ndarray) -> np.ndarray:
     """Where the network sees tumor, (rows / 32, columns / 32) in [0, 1]; the map that goes with the network's head.
 
-    Head "cells": the probability of each cell, from which the slice's is made: exact. Head "average": Grad-CAM scaled to its
-    maximum.
+    Head "cells": the probability of each cell, from which the slice's is made: exact. Head "average": Grad-CAM scaled
+    to its maximum.
     """
     if "cell_probability" in model.output_names:
         cells = model.predict(image[None], verbose=0)[model.output_names.index("cell_probability")]
@@ -48,8 +48,9 @@ def evidence_map(model, image: np.ndarray) -> np.ndarray:
 def grad_cam(model, image: np.ndarray) -> np.ndarray:
     """Grad-CAM (Selvaraju et al., ICCV 2017) of tumor against no tumor on the last feature map, for the head "average".
 
-    Each channel of the map is weighed by the mean gradient of the difference of the two logits with respect to it; what speaks
-    against tumor is left out. With this head it is the class activation map (Zhou et al., CVPR 2016) divided by the map's size.
+    Each channel of the map is weighed by the mean gradient of the difference of the two logits with respect to it; what
+    speaks against tumor is left out. With this head it is the class activation map (Zhou et al., CVPR 2016) divided by
+    the map's size.
 
     Args:
         model: a slice classifier with the head "average", see `networks.heads`.
@@ -70,7 +71,8 @@ def grad_cam(model, image: np.ndarray) -> np.ndarray:
 
 
 def integrated_gradients(model, image: np.ndarray, steps: int = STEPS) -> Attribution:
-    """Integrated gradients (Sundararajan et al., ICML 2017) of the probability of tumor, along the line from a black image.
+    """Integrated gradients (Sundararajan et al., ICML 2017) of the probability of tumor, along the line from a black
+    image.
 
     Args:
         model: a slice classifier; its first output is (no tumor, tumor).

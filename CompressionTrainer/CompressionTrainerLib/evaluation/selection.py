@@ -19,7 +19,8 @@ class Selection:
     Attributes:
         title: what they are, to read.
         cases: CT and mask of each, and its patient.
-        complete: a mask without label 2 is one of a patient without tumor; otherwise one in which tumor was not labeled.
+        complete: a mask without label 2 is one of a patient without tumor; otherwise one in which tumor was not
+          labeled.
         split: of which they are a subset; None where they are named otherwise.
         about: the same to be looked up: data, split, its kind, subset and how many patients the other subsets have.
     """
@@ -31,7 +32,9 @@ class Selection:
     about: dict
 
 
-def select_cases(folder: Path | None, split_file: Path, subset: str, pairs: Sequence[tuple[Path, Path]] | None = None) -> Selection:
+def select_cases(
+    folder: Path | None, split_file: Path, subset: str, pairs: Sequence[tuple[Path, Path]] | None = None
+) -> Selection:
     """The cases that are asked for.
 
     Args:
@@ -54,7 +57,9 @@ def select_cases(folder: Path | None, split_file: Path, subset: str, pairs: Sequ
         return _whole_folder(folder)
     split = load_split(split_file, folder)
     if split.kind != "patient":
-        raise UsageError(f"The split '{split.name}' divides slices, not patients; whole cases cannot be evaluated with it.")
+        raise UsageError(
+            f"The split '{split.name}' divides slices, not patients; whole cases cannot be evaluated with it."
+        )
     cases = split.cases[subset]
     if not cases:
         raise UsageError(f"The split '{split.name}' has no patients in '{subset}'.")

@@ -77,7 +77,9 @@ def _tumor(groups: list[list[CaseScores]]) -> dict:
         "mean_hd95_mm": _by_patient(own, lambda case: case.tumor.surface.hd95, np.mean),
         "mean_hd95_voxels_mm": _by_patient(own, lambda case: case.tumor.surface.hd95_voxels, np.mean),
         "cases_with_tumor_touched": asdict(wilson(flagged, len(with_tumor))),
-        "false_positive_ml_without_tumor": {case.name: case.tumor.false_positive_ml for case in cases if case.tumor.truth_ml == 0},
+        "false_positive_ml_without_tumor": {
+            case.name: case.tumor.false_positive_ml for case in cases if case.tumor.truth_ml == 0
+        },
     }
 
 
@@ -109,8 +111,12 @@ def _lesions(groups: list[list[CaseScores]]) -> dict:
 
 def _slices(groups: list[list[CaseScores]], threshold: float, liver_only: bool) -> dict:
     """Pooled over the slices of the patients drawn."""
-    pools = [[case.slices.select(case.slices.liver) if liver_only else case.slices for case in group] for group in groups]
-    patients = [tuple(np.concatenate([getattr(s, name) for s in group]) for name in ("probability", "tumor")) for group in pools]
+    pools = [
+        [case.slices.select(case.slices.liver) if liver_only else case.slices for case in group] for group in groups
+    ]
+    patients = [
+        tuple(np.concatenate([getattr(s, name) for s in group]) for name in ("probability", "tumor")) for group in pools
+    ]
     return slice_figures(patients, threshold)
 
 
@@ -128,15 +134,21 @@ def slice_figures(patients: Sequence[PatientSlices], threshold: float) -> dict:
 
 
 def _agreement(cases: list[CaseScores]) -> dict:
-    """Mean and worst Dice over cases where the masks are not both empty; the largest difference of probability anywhere; the share of
-    slices with the same decision; and the float twin's own Dice with the truth, to be held against the int8 model's. Each only where
-    it was looked for."""
+    """Mean and worst Dice over cases where the masks are not both empty; the largest difference of probability
+    anywhere; the share of slices with the same decision; and the float twin's own Dice with the truth, to be held
+    against the int8 model's. Each only where it was looked for."""
     summary = {}
     for name in ("liver", "tumor"):
         agreements = [case.agreement for case in cases if getattr(case, name) is not None]
         if agreements:
-            dice, with_truth = ([getattr(agreement, f"{kind}{name}_dice") for agreement in agreements] for kind in ("", "float_"))
-            summary |= {f"{name}_mean_dice": _mean(dice), f"{name}_worst_dice": _least(dice), f"float_{name}_mean_dice": _mean(with_truth)}
+            dice, with_truth = (
+                [getattr(agreement, f"{kind}{name}_dice") for agreement in agreements] for kind in ("", "float_")
+            )
+            summary |= {
+                f"{name}_mean_dice": _mean(dice),
+                f"{name}_worst_dice": _least(dice),
+                f"float_{name}_mean_dice": _mean(with_truth),
+            }
             summary[f"largest_{name}_dp"] = _largest([getattr(agreement, f"{name}_dp") for agreement in agreements])
     if slices := sum(case.agreement.slices for case in cases):
         summary["slices_same_decision"] = sum(case.agreement.same_decisions for case in cases) / slices

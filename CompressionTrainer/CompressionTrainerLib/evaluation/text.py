@@ -13,7 +13,8 @@ def number(value: float | None, digits: int = 3) -> str:
 
 
 def interval(figure: dict | None, digits: int = 3) -> str:
-    """An `Interval` as a dictionary: "0.900 (0.850 to 0.940)"; the ends may be missing, or null after a trip through JSON."""
+    """An `Interval` as a dictionary: "0.900 (0.850 to 0.940)"; the ends may be missing, or null after a trip through
+    JSON."""
     if figure is None:
         return "–"
     text = number(figure["value"], digits)
@@ -31,7 +32,10 @@ def one_answer(called: int, slices: int) -> str | None:
     """
     if not slices or 0 < called < slices:
         return None
-    return f"calls {'all' if called else 'none'} of the {slices} slices tumor, so at its threshold it tells no two of them apart."
+    return (
+        f"calls {'all' if called else 'none'} of the {slices} slices tumor, so at its threshold it tells no two of "
+        "them apart."
+    )
 
 
 def rounded(figure: dict) -> list[float | None]:

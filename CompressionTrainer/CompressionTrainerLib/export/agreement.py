@@ -1,4 +1,5 @@
-"""How an int8 network answers beside its float twin, on the network's own canvas; `evaluation.agreement` is that of the whole pipeline."""
+"""How an int8 network answers beside its float twin, on the network's own canvas; `evaluation.agreement` is that of the
+whole pipeline."""
 
 from __future__ import annotations
 
@@ -15,13 +16,14 @@ from .thresholds import case_scores, liver_slice_logits, predictions
 
 
 def agreement(int8: Session, plain: Session, cases: Sequence[CaseSlices], *, truth: bool = True) -> dict[str, float]:
-    """Differences of probability, and how much of what follows from them is the same, at the threshold of the bundle of `int8`.
+    """Differences of probability, and how much of what follows from them is the same, at the threshold of the bundle of
+    `int8`.
 
     Returns:
-        "slices" that were looked at, "mean_difference" and "worst_difference" of the probability, and for a slice classifier the share
-        of slices with the "same_decision"; for a segmentation "mean_dice" and "worst_dice" between the masks of a case, 1 where both
-        are empty, and for `truth` "truth_dice" and "float_truth_dice", the mean over cases of their score against the truth (see
-        `case_scores`).
+        "slices" that were looked at, "mean_difference" and "worst_difference" of the probability, and for a slice
+        classifier the share of slices with the "same_decision"; for a segmentation "mean_dice" and "worst_dice" between
+        the masks of a case, 1 where both are empty, and for `truth` "truth_dice" and "float_truth_dice", the mean over
+        cases of their score against the truth (see `case_scores`).
     """
     manifest = int8.bundle.manifest
     slices = same = values = 0
@@ -30,7 +32,10 @@ def agreement(int8: Session, plain: Session, cases: Sequence[CaseSlices], *, tru
     for case in cases:  # one after the other: the maps of all would fill the memory
         ours, theirs = (_probability(session, case) for session in (int8, plain))
         if truth and manifest.task != "slice":
-            both = [case_scores(output, case, manifest.input, manifest.task, [manifest.threshold])[0] for output in (ours, theirs)]
+            both = [
+                case_scores(output, case, manifest.input, manifest.task, [manifest.threshold])[0]
+                for output in (ours, theirs)
+            ]
             scores.append(both)
         if manifest.task == "tumor":
             believed = in_liver(case)
@@ -44,7 +49,9 @@ def agreement(int8: Session, plain: Session, cases: Sequence[CaseSlices], *, tru
     if manifest.task == "slice":
         return found | {"same_decision": same / slices}
     found |= {"mean_dice": float(np.mean(dice)), "worst_dice": min(dice)}
-    return found | (dict(zip(("truth_dice", "float_truth_dice"), map(float, np.mean(scores, axis=0)), strict=True)) if truth else {})
+    return found | (
+        dict(zip(("truth_dice", "float_truth_dice"), map(float, np.mean(scores, axis=0)), strict=True)) if truth else {}
+    )
 
 
 def _probability(session: Session, case: CaseSlices) -> np.ndarray:

@@ -35,8 +35,11 @@ LABELS = {"liver": [LIVER_LABEL], "tumor": [TUMOR_LABEL], "slice": [{**TUMOR_LAB
 SUBJECTS = {"liver": "Liver", "tumor": "Liver tumor", "slice": "Tumor in slice"}
 
 
-def export_run(run: Path, data: TrainingData, out: Path, settings: ExportSettings, report: ProgressReport | None = None) -> Bundle:
-    """Write the int8 bundle `out` and, beside the run's weights, its float twin `RUN/float/<id>`: the same weights, not rounded.
+def export_run(
+    run: Path, data: TrainingData, out: Path, settings: ExportSettings, report: ProgressReport | None = None
+) -> Bundle:
+    """Write the int8 bundle `out` and, beside the run's weights, its float twin `RUN/float/<id>`: the same weights, not
+    rounded.
 
     A run that has been quantized in training (`livertumor quantize`) is exported from there, any other by post-training
     quantization. Where the float network was the teacher in that training, it is the twin.
@@ -71,7 +74,10 @@ def export_run(run: Path, data: TrainingData, out: Path, settings: ExportSetting
         if not record["quantization"].get("distill"):
             copy_float_weights(aware, model)
     else:
-        quantized, method = int8_tflite(model, calibration_slices(config, source.slices["train"])), "int8, post-training"
+        quantized, method = (
+            int8_tflite(model, calibration_slices(config, source.slices["train"])),
+            "int8, post-training",
+        )
     report("convert", 0.5, "Converting to float32", None)
     plain = float_tflite(model)
     manifest = Manifest(
@@ -88,9 +94,14 @@ def export_run(run: Path, data: TrainingData, out: Path, settings: ExportSetting
     )
     entry = {MODEL: {"quantization": method}}
     report("threshold", 0.8, "Choosing the threshold", None)
-    with tempfile.TemporaryDirectory() as scratch:  # a stop while the threshold is sought must not leave a bundle without one
+    # a stop while the threshold is sought must not leave a bundle without one
+    with tempfile.TemporaryDirectory() as scratch:
         bundle = write_bundle(Path(scratch) / out.name, replace(manifest, files=entry), {MODEL: quantized})
-        manifest = _at_point(chosen, bundle.manifest) if chosen else _with_operating_point(bundle, config, source.slices["val"])
+        manifest = (
+            _at_point(chosen, bundle.manifest)
+            if chosen
+            else _with_operating_point(bundle, config, source.slices["val"])
+        )
         twin = replace(manifest, files={MODEL: {"quantization": "none (float32)"}})
         sessions = (
             open_session(replace(bundle, manifest=manifest)),
@@ -115,8 +126,8 @@ def is_quantized(run: Path) -> bool:
 
 
 def quantized_network(run: Path, model, weights: str):
-    """The quantization-aware network of a run that has been quantized in training, its "best" or "last" weights; `model` is its plain
-    float network."""
+    """The quantization-aware network of a run that has been quantized in training, its "best" or "last" weights;
+    `model` is its plain float network."""
     aware = quantization_aware(model)
     aware.load_weights(run / QUANTIZED / f"{weights}.weights.h5")
     return aware
@@ -124,7 +135,9 @@ def quantized_network(run: Path, model, weights: str):
 
 def _at_point(point: OperatingPoint, manifest: Manifest) -> Manifest:
     training = manifest.training | {"operating_point": point.about}
-    return replace(manifest, calibration=point.calibration, threshold=point.threshold, sure=point.sure, training=training)
+    return replace(
+        manifest, calibration=point.calibration, threshold=point.threshold, sure=point.sure, training=training
+    )
 
 
 def _with_operating_point(bundle: Bundle, config: TrainConfig, cases) -> Manifest:
@@ -144,7 +157,11 @@ def _with_operating_point(bundle: Bundle, config: TrainConfig, cases) -> Manifes
 def _license_of_start(record: dict) -> str | None:
     """The license of the model that a run started from, which binds what was made of it too."""
     start = Path(record.get("start") or "")
-    return load_bundle(start.parent).manifest.license if start.suffix == ".tflite" and (start.parent / MANIFEST).is_file() else None
+    return (
+        load_bundle(start.parent).manifest.license
+        if start.suffix == ".tflite" and (start.parent / MANIFEST).is_file()
+        else None
+    )
 
 
 def _best_epoch(run: Path) -> dict[str, str]:

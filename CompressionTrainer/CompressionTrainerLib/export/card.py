@@ -15,8 +15,14 @@ PURPOSE = {
 }
 # Test patients of the split of the shipped models are on record with the source.
 SHIPPED_SPLIT = "lits17-subset"
-MEASURED = "Figures on test patients, with intervals: `Testing/evaluation-log.jsonl` and the README; made by `livertumor evaluate`."
-MEASURE_YOURSELF = "On validation patients only, see the manifest; `livertumor evaluate` measures it on the test patients of its split."
+MEASURED = (
+    "Figures on test patients, with intervals: `Testing/evaluation-log.jsonl` and the README; made by `livertumor "
+    "evaluate`."
+)
+MEASURE_YOURSELF = (
+    "On validation patients only, see the manifest; `livertumor evaluate` measures it on the test patients of its "
+    "split."
+)
 
 
 def model_card(manifest: Manifest, size: int) -> str:
@@ -27,7 +33,9 @@ def model_card(manifest: Manifest, size: int) -> str:
     start = "ImageNet weights of MobileNetV2" if training["imagenet"] else "random weights"
     if training["start"]:
         start += (
-            ", then the weights of an exported model" if training["start"].endswith(".tflite") else ", then the weights of an earlier run"
+            ", then the weights of an exported model"
+            if training["start"].endswith(".tflite")
+            else ", then the weights of an earlier run"
         )
     made = "".join(f"\n- {sentence}" for sentence in _compression(training))
     versions = ", ".join(f"{name} {number}" for name, number in training["versions"].items())
@@ -48,8 +56,9 @@ def model_card(manifest: Manifest, size: int) -> str:
 
 ## Network
 - {network}, width {width}, {quantization}, {size / 1e6:.2f} MB.
-- Input: {rows} x {columns} pixels of {spec.spacing_mm} mm, canvas centered on the {spec.region}; three channels are the slice and its
-  neighbors {spec.neighbor_mm} mm below and above; HU {spec.window_hu[0]:.0f} to {spec.window_hu[1]:.0f} shown{level}.
+- Input: {rows} x {columns} pixels of {spec.spacing_mm} mm, canvas centered on the {spec.region};
+  three channels are the slice and its neighbors {spec.neighbor_mm} mm below and above;
+  HU {spec.window_hu[0]:.0f} to {spec.window_hu[1]:.0f} shown{level}.
 - Threshold {manifest.threshold:.2f}{_sure(manifest)}.
 
 ## Training
@@ -66,15 +75,16 @@ def model_card(manifest: Manifest, size: int) -> str:
 {_beside_float(manifest.metrics["int8_against_float"], training.get("quantization", {}).get("distill", False))}
 
 ## Limits{_alike(manifest)}
-- Trained on {len(training["cases"]["train"])} cases; what is not among them (other contrast phases, chest and pelvis, children,
-  livers after surgery) it has not learned. Small and faint lesions are often missed.
-- A lesion is anything that the readers of the training data marked as tumor. The network cannot tell a metastasis from a primary
-  tumor or a cyst.
+- Trained on {len(training["cases"]["train"])} cases; what is not among them (other contrast phases, chest and pelvis,
+  children, livers after surgery) it has not learned. Small and faint lesions are often missed.
+- A lesion is anything that the readers of the training data marked as tumor. The network cannot tell a metastasis from
+  a primary tumor or a cyst.
 """
 
 
 def answers_alike(manifest: Manifest) -> str | None:
-    """A sentence on a slice classifier that gave one answer for all slices that its threshold was chosen on; None for any other."""
+    """A sentence on a slice classifier that gave one answer for all slices that its threshold was chosen on; None for
+    any other."""
     figures = manifest.metrics.get("validation", {})
     same = one_answer(figures["called_tumor"], figures["slices"]) if "called_tumor" in figures else None
     return f"{manifest.id} {same} Train it longer, or start from other weights, before you use it." if same else None
@@ -95,19 +105,25 @@ def _alike(manifest: Manifest) -> str:
 
 
 def _sure(manifest: Manifest) -> str:
-    return f"; a lesion counts where it reaches {manifest.sure:.2f} somewhere" if manifest.sure > manifest.threshold else ""
+    return (
+        f"; a lesion counts where it reaches {manifest.sure:.2f} somewhere"
+        if manifest.sure > manifest.threshold
+        else ""
+    )
 
 
 def _choices(training: dict) -> str:
     """On which cases, and for which network, the operating point was chosen."""
     if (chosen := training.get("operating_point")) and "folds" in chosen:
         return (
-            f"thresholds chosen on what {chosen['folds']} networks of this kind answered about patients that each had not seen\n"
+            f"thresholds chosen on what {chosen['folds']} networks of this kind answered about patients that each had "
+            "not seen\n"
             f"  (cross-validation by person, cases {_list(chosen['chosen_on'])})"
         )
     if chosen:
         return (
-            f"threshold and calibration are those of {chosen['id']} {chosen['version']}, chosen on cases {_list(chosen['chosen_on'])}\n"
+            f"threshold and calibration are those of {chosen['id']} {chosen['version']}, chosen on cases "
+            f"{_list(chosen['chosen_on'])}\n"
             "  before these were trained on too (a refit)"
         )
     return f"weights, threshold and calibration chosen on cases {_list(training['cases']['val'])}"
@@ -120,7 +136,10 @@ def _beside_float(figures: dict, taught: bool) -> str:
     else:
         same = f"Dice between their masks {figures['mean_dice']:.4f} on average, {figures['worst_dice']:.4f} at worst"
         if "truth_dice" in figures:
-            same += f"; Dice with the truth {figures['truth_dice']:.4f} against {figures['float_truth_dice']:.4f}, mean over the cases"
+            same += (
+                f"; Dice with the truth {figures['truth_dice']:.4f} against {figures['float_truth_dice']:.4f}, mean "
+                "over the cases"
+            )
     twin = "the float network that taught it" if taught else "float, the same weights"
     patients = {"train": "training", "val": "validation"}[figures["patients"]]
     return (
@@ -136,10 +155,14 @@ def _compression(training: dict) -> list[str]:
         before, after = slimming["parameters"]
         sentences.append(f"Slimmed: channels were taken out, {before} parameters became {after} (`livertumor slim`).")
     if pruning := training.get("pruning"):
-        sentences.append(f"Pruned: {pruning['sparsity']:.0%} of the weights of its convolutions are zero (`livertumor prune`).")
+        sentences.append(
+            f"Pruned: {pruning['sparsity']:.0%} of the weights of its convolutions are zero (`livertumor prune`)."
+        )
     if distillation := training.get("distillation"):
         teacher = distillation["config"]
-        sentences.append(f"Taught by '{teacher['name']}', a network of width {teacher['network']['width']} (`livertumor distill`).")
+        sentences.append(
+            f"Taught by '{teacher['name']}', a network of width {teacher['network']['width']} (`livertumor distill`)."
+        )
     return sentences
 
 

@@ -1,8 +1,9 @@
-"""The float twin of a bundle: the network of its int8 TFLite file with the same weights and no roundings between its layers.
+"""The float twin of a bundle: the network of its int8 TFLite file with the same weights and no roundings between its
+layers.
 
-Made from the file itself, so that anyone can measure what int8 arithmetic costs a model, without the run that it was trained in. The
-weights are those that int8 knows; what rounding them cost is in both. `export` leaves a twin with the weights as they were trained
-beside the run.
+Made from the file itself, so that anyone can measure what int8 arithmetic costs a model, without the run that it was
+trained in. The weights are those that int8 knows; what rounding them cost is in both. `export` leaves a twin with the
+weights as they were trained beside the run.
 """
 
 from __future__ import annotations
@@ -47,7 +48,9 @@ def float_twin(content: bytes) -> bytes:
 
     model = schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(content, 0))
     [graph] = model.subgraphs
-    quantized = [tensor for tensor in graph.tensors if tensor.quantization is not None and tensor.quantization.scale is not None]
+    quantized = [
+        tensor for tensor in graph.tensors if tensor.quantization is not None and tensor.quantization.scale is not None
+    ]
     if not quantized:
         raise ValueError("none of its numbers is quantized")
     types = {schema.TensorType.INT8: np.int8, schema.TensorType.UINT8: np.uint8, schema.TensorType.INT32: np.int32}

@@ -1,15 +1,16 @@
 """The ONNX twin of a bundle's TFLite file: the same int8 weights and roundings, for ONNX Runtime.
 
-Made from the TFLite file, not from the Keras network, so that any bundle can get one and nothing is quantized a second time. Measured on
-phantom slices with the first bundles (0.1.0; those of the present ones are in their manifests), mean and worst difference of the
-probability from LiteRT (XNNPACK):
+Made from the TFLite file, not from the Keras network, so that any bundle can get one and nothing is quantized a second
+time. Measured on phantom slices with the first bundles (0.1.0; those of the present ones are in their manifests), mean
+and worst difference of the probability from LiteRT (XNNPACK):
 
     liver 0.0003, 0.48   tumor 0.0053, 0.26   slice 0.0060, 0.027   this twin
     liver 0.0003, 0.34   tumor 0.0060, 0.36   slice 0.0166, 0.055   LiteRT without XNNPACK, the same file
     liver 0.0011, 0.47   tumor 0.0099, 0.39   slice 0.0102, 0.044   float ONNX with the same weights and no roundings
 
-so the twin is as near to LiteRT as LiteRT's own kernels are to each other, and as small as the TFLite file. A single rounding that falls
-the other way, early in the network, is what the worst differences come from; no route but the same kernels avoids those.
+so the twin is as near to LiteRT as LiteRT's own kernels are to each other, and as small as the TFLite file. A single
+rounding that falls the other way, early in the network, is what the worst differences come from; no route but the same
+kernels avoids those.
 """
 
 from __future__ import annotations
@@ -31,13 +32,15 @@ TOLERANCE = 0.02
 
 
 def add_twin(folder: Path) -> dict:
-    """Write model.onnx into a bundle's folder and into its manifest, after comparing it with model.tflite on slices of a phantom.
+    """Write model.onnx into a bundle's folder and into its manifest, after comparing it with model.tflite on slices of
+    a phantom.
 
     Returns:
         the manifest's entry of the file, with "mean_difference" and "worst_difference" of the probabilities.
 
     Raises:
-        ModelError: no bundle, a damaged one, a network that does not convert, or a twin that does not answer as the original.
+        ModelError: no bundle, a damaged one, a network that does not convert, or a twin that does not answer as the
+          original.
         OutputError: the folder cannot be written.
     """
     bundle = load_bundle(folder)
@@ -45,19 +48,23 @@ def add_twin(folder: Path) -> dict:
     original, twin = bundle.model.read_bytes(), onnx_twin(bundle.model)
     differences = compare(original, twin, phantom_slices(bundle.manifest.input))
     if differences["mean_difference"] > TOLERANCE:
-        raise ModelError(f"The ONNX twin of {bundle.model} answers otherwise than the original ({differences}); nothing was written.")
+        raise ModelError(
+            f"The ONNX twin of {bundle.model} answers otherwise than the original ({differences}); nothing was written."
+        )
     entry = {"quantization": bundle.manifest.files[MODEL].get("quantization", "unknown"), **differences}
     manifest = replace(bundle.manifest, files={**bundle.manifest.files, ONNX: entry})
     return write_bundle(folder, manifest, {MODEL: original, ONNX: twin}).manifest.files[ONNX]
 
 
 def onnx_twin(model: Path) -> bytes:
-    """A TFLite file as an ONNX file that takes and gives floats: input "image" (1, rows, columns, 3), outputs in the file's order.
+    """A TFLite file as an ONNX file that takes and gives floats: input "image" (1, rows, columns, 3), outputs in the
+    file's order.
 
     Raises:
         ModelError: there is an operator that does not convert.
     """
-    from ..networks.keras_module import tf  # noqa: F401, I001 - tf2onnx imports TensorFlow, whose settings must stand before
+    # tf2onnx imports TensorFlow, whose settings must stand before.
+    from ..networks.keras_module import tf  # noqa: F401, I001
 
     import onnx
     import tf2onnx
@@ -81,13 +88,19 @@ def onnx_twin(model: Path) -> bytes:
 def compare(original: bytes, twin: bytes, images: list[np.ndarray]) -> dict[str, float]:
     """Mean and worst difference of all outputs of a TFLite file and its twin on float32 images (rows, columns, 3)."""
     networks = LiteRT(original), OnnxRuntime(twin)
-    answers = [np.concatenate([np.ravel(output) for image in images for output in network.run(image)]) for network in networks]
+    answers = [
+        np.concatenate([np.ravel(output) for image in images for output in network.run(image)]) for network in networks
+    ]
     difference = np.abs(answers[0] - answers[1])
-    return {"mean_difference": round(float(difference.mean()), 6), "worst_difference": round(float(difference.max()), 6)}
+    return {
+        "mean_difference": round(float(difference.mean()), 6),
+        "worst_difference": round(float(difference.max()), 6),
+    }
 
 
 def phantom_slices(spec: InputSpec, count: int = 12) -> list[np.ndarray]:
-    """Slices of a phantom through its liver as a network of this input sees them, float32 (rows, columns, 3) in [-1, 1]."""
+    """Slices of a phantom through its liver as a network of this input sees them, float32 (rows, columns, 3) in [-1,
+    1]."""
     volume, labels = make_phantom(shape=(50, 192, 192))
     frame, offset_hu = lay_canvas(spec, volume, labels)
     canvas = network_slices(volume, frame, spec.window_hu, offset_hu=offset_hu, filters=spec.filters)
@@ -98,14 +111,17 @@ def phantom_slices(spec: InputSpec, count: int = 12) -> list[np.ndarray]:
 
 
 def _take_and_give_floats(graph, image: dict, outputs: list[dict]) -> None:
-    """Put the int8 file's scales, which tf2onnx drops at both ends, into the ONNX graph; the ends are described as LiteRT does."""
+    """Put the int8 file's scales, which tf2onnx drops at both ends, into the ONNX graph; the ends are described as
+    LiteRT does."""
     from onnx import TensorProto, helper, numpy_helper
 
     def quantized(end: dict) -> list[str]:
         scale, zero = end["quantization"]
         names = [f"{end['name']}/scale", f"{end['name']}/zero_point"]
         values = np.float32(scale), np.array(zero, end["dtype"])
-        graph.initializer.extend(numpy_helper.from_array(value, name) for value, name in zip(values, names, strict=True))
+        graph.initializer.extend(
+            numpy_helper.from_array(value, name) for value, name in zip(values, names, strict=True)
+        )
         return names
 
     if image["quantization"][0]:

@@ -1,4 +1,5 @@
-"""The operating point of a network that has no patients left to choose its own: that of an earlier model, or of a cross-validation."""
+"""The operating point of a network that has no patients left to choose its own: that of an earlier model, or of a
+cross-validation."""
 
 from __future__ import annotations
 
@@ -17,7 +18,8 @@ from ..training.record import read_run
 
 @dataclass(frozen=True)
 class OperatingPoint:
-    """Thresholds and calibration (see `Manifest`), and where they were chosen, as the manifest's training section says it."""
+    """Thresholds and calibration (see `Manifest`), and where they were chosen, as the manifest's training section says
+    it."""
 
     threshold: float
     sure: float = 0.0
@@ -26,18 +28,20 @@ class OperatingPoint:
 
 
 def given_point(run: Path, folder: Path | None) -> OperatingPoint | None:
-    """The operating point that a refit takes from `folder`, a model's or a cross-validation's; None for a run that chooses its own.
+    """The operating point that a refit takes from `folder`, a model's or a cross-validation's; None for a run that
+    chooses its own.
 
     Raises:
         InputError: a cross-validation that cannot be read.
         ModelError: there is no such model.
-        UsageError: a refit without an operating point, one of another question, or a run that has patients to choose its own on.
+        UsageError: a refit without an operating point, one of another question, or a run that has patients to choose
+          its own on.
     """
     config = read_run(run)
     if config.refit and not folder:
         raise UsageError(
-            f"{run} was trained on the val patients too, so none are left to choose a threshold on; give --operating-point with the "
-            "folder of the model that was chosen before, or of a cross-validation."
+            f"{run} was trained on the val patients too, so none are left to choose a threshold on; give "
+            "--operating-point with the folder of the model that was chosen before, or of a cross-validation."
         )
     if not folder:
         return None
@@ -49,7 +53,9 @@ def given_point(run: Path, folder: Path | None) -> OperatingPoint | None:
 def _of_model(folder: Path, config: TrainConfig, run: Path) -> OperatingPoint:
     manifest = load_bundle(folder).manifest
     if (manifest.task, manifest.input) != (config.task, config.input):
-        raise UsageError(f"The model in {folder} answers another question, or sees another canvas, than the run in {run}.")
+        raise UsageError(
+            f"The model in {folder} answers another question, or sees another canvas, than the run in {run}."
+        )
     chosen_on = manifest.training.get("cases", {}).get("val")
     if not chosen_on:
         raise UsageError(f"The model in {folder} was not chosen on val patients itself; give the one that was.")
@@ -67,7 +73,11 @@ def _of_cross_validation(folder: Path, config: TrainConfig) -> OperatingPoint:
         threshold, sure = float(point["threshold"]), float(point["sure"])
         about = {"folds": content["folds"], "patients": point["patients"], "chosen_on": content["held_out"]}
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path} is not the summary of a cross-validation ({error}); run livertumor cross-validate again.") from error
+        raise InputError(
+            f"{path} is not the summary of a cross-validation ({error}); run livertumor cross-validate again."
+        ) from error
     if (measured.task, measured.input) != (config.task, config.input):
-        raise UsageError(f"The cross-validation in {folder} is of another question, or of another canvas, than this run.")
+        raise UsageError(
+            f"The cross-validation in {folder} is of another question, or of another canvas, than this run."
+        )
     return OperatingPoint(threshold, sure if config.task == "tumor" else 0.0, about=about)

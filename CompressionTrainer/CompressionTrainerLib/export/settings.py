@@ -13,15 +13,15 @@ class ExportSettings:
     """Which weights of a run become a model, the model's version, and where its operating point comes from.
 
     Attributes:
-        operating_point: of a refit, which has no patients left to choose on: the model, or the folder of the cross-validation,
-            whose threshold and calibration it takes.
+        operating_point: of a refit, which has no patients left to choose on: the model, or the folder of the
+            cross-validation, whose threshold and calibration it takes.
     """
 
     weights: str = weights_option()
     version: str = option("0.1.0", "version of the model (default: %(default)s)", metavar="X.Y.Z")
     operating_point: Path | None = option(
         None,
-        "of a refit: the model, or the folder of a cross-validation, whose threshold and calibration it takes, for it has no val patients "
-        "left to choose its own",
+        "of a refit: the model, or the folder of a cross-validation, whose threshold and calibration it takes, for it "
+        "has no val patients left to choose its own",
         metavar="MODEL",
     )

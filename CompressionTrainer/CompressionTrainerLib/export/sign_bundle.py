@@ -17,7 +17,8 @@ from ..data.unseen import SIGNATURES, case_signature
 
 
 def sign_bundle(folder: Path, split: Split) -> int:
-    """Write the signatures of a bundle's training CT, which are found by their checksums, into its manifest; returns their number.
+    """Write the signatures of a bundle's training CT, which are found by their checksums, into its manifest; returns
+    their number.
 
     Raises:
         ModelError: there is no bundle, or a damaged one.
@@ -30,7 +31,9 @@ def sign_bundle(folder: Path, split: Split) -> int:
     split.verify(cases)
     if len(cases) < len(checksums):
         missing = len(checksums) - len(cases)
-        raise InputError(f"{missing} CT of {bundle.id} are not in the split '{split.name}'; give the one it was trained on.")
+        raise InputError(
+            f"{missing} CT of {bundle.id} are not in the split '{split.name}'; give the one it was trained on."
+        )
     signatures = {case.id: signature.to_dict() for case in cases if (signature := case_signature(case, split))}
     manifest = replace(bundle.manifest, training=bundle.manifest.training | {SIGNATURES: signatures})
     files = {name: (folder / name).read_bytes() for name in (*manifest.files, CARD) if (folder / name).is_file()}

@@ -11,8 +11,8 @@ from ..networks.keras_module import tf
 from ..networks.tflite_file import float_tensors
 from ..stopping import stops_at_once
 
-# float16 halves the file; "dynamic" stores the weights in int8 and computes with floats; int16x8 has int8 weights and 16-bit
-# activations; int8-float-io is int8 inside and takes and gives floats.
+# float16 halves the file; "dynamic" stores the weights in int8 and computes with floats; int16x8 has int8 weights and
+# 16-bit activations; int8-float-io is int8 inside and takes and gives floats.
 VARIANTS = ("float32", "float16", "dynamic", "int16x8", "int8-float-io", "int8")
 
 _CALIBRATED = {
@@ -28,8 +28,8 @@ def tflite(model, variant: str, samples: np.ndarray | None = None) -> bytes:
     Args:
         model: flat functional Keras model; one of quantization-aware training brings its ranges along and becomes int8.
         variant: one of VARIANTS.
-        samples: for int16x8 and int8 of a plain float model (post-training quantization), float32 (n, rows, columns, 3) in
-            [-1, 1], what the network will see; only ranges are taken from them.
+        samples: for int16x8 and int8 of a plain float model (post-training quantization), float32 (n, rows, columns, 3)
+            in [-1, 1], what the network will see; only ranges are taken from them.
 
     Raises:
         ModelError: a float tensor was left in a variant that is to compute with integers only.
@@ -37,7 +37,8 @@ def tflite(model, variant: str, samples: np.ndarray | None = None) -> bytes:
     shape = (1, *model.input_shape[1:])
     function = tf.function(lambda x: model(x, training=False)).get_concrete_function(tf.TensorSpec(shape, tf.float32))
     converter = tf.lite.TFLiteConverter.from_concrete_functions([function], model)
-    # By way of a frozen graph: the same network as by a SavedModel, in a twentieth of the time, and no temporary folder that a stop leaves.
+    # By way of a frozen graph: the same network as by a SavedModel, in a twentieth of the time, and no temporary folder
+    # that a stop leaves.
     converter.experimental_lower_to_saved_model = False
     if variant != "float32":
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
@@ -54,7 +55,9 @@ def tflite(model, variant: str, samples: np.ndarray | None = None) -> bytes:
         content = converter.convert()
     left = float_tensors(content, ends=variant == "int8") if variant in _CALIBRATED else []
     if left:
-        raise ModelError(f"The converted network still has float tensors ({', '.join(left[:3])}); it would not run in integers.")
+        raise ModelError(
+            f"The converted network still has float tensors ({', '.join(left[:3])}); it would not run in integers."
+        )
     return content
 
 

@@ -24,18 +24,24 @@ def predictions(session: Session, case: CaseSlices) -> list[np.ndarray]:
 
 
 def liver_threshold(session: Session, cases: Sequence[CaseSlices]) -> tuple[float, dict[str, float]]:
-    """Threshold with about the best median Dice over cases (see `nearest_to_half`), and that Dice by threshold (on the network's canvas).
+    """Threshold with about the best median Dice over cases (see `nearest_to_half`), and that Dice by threshold (on the
+    network's canvas).
 
-    With the mean, one patient with a large mass beside the liver would decide. Scans without liver have no Dice and do not.
+    With the mean, one patient with a large mass beside the liver would decide. Scans without liver have no Dice and do
+    not.
     """
     spec, shown = session.bundle.manifest.input, [case for case in cases if case.has_liver.any()]
     scored = [case_scores(predictions(session, case)[0][..., 0], case, spec, "liver", CANDIDATES) for case in shown]
-    dice = {float(threshold): float(np.median(values)) for threshold, values in zip(CANDIDATES, np.transpose(scored), strict=True)}
+    dice = {
+        float(threshold): float(np.median(values))
+        for threshold, values in zip(CANDIDATES, np.transpose(scored), strict=True)
+    }
     return nearest_to_half(dice), dice
 
 
 def tumor_point(session: Session, cases: Sequence[CaseSlices]) -> tuple[Point, float]:
-    """Threshold and `sure` (see `Manifest`) with about the best mean score over patients, in the true liver, and that score."""
+    """Threshold and `sure` (see `Manifest`) with about the best mean score over patients, in the true liver, and that
+    score."""
     spec = session.bundle.manifest.input
     answered = [as_held_out(predictions(session, case)[0][..., 0], case, spec, "tumor") for case in cases]
     plane = by_patient(answered, [scores(case) for case in answered])
@@ -43,9 +49,11 @@ def tumor_point(session: Session, cases: Sequence[CaseSlices]) -> tuple[Point, f
     return point, plane[point]
 
 
-def case_scores(output: np.ndarray, case: CaseSlices, spec: InputSpec, task: str, thresholds: Sequence[float]) -> list[float]:
-    """Score of a case at each threshold: Dice with the truth where there is any, and without any 1 for nothing found, falling to 0 at
-    FALSE_TUMOR_ML. Tumor counts in the true liver only, as inference looks for it in the predicted one.
+def case_scores(
+    output: np.ndarray, case: CaseSlices, spec: InputSpec, task: str, thresholds: Sequence[float]
+) -> list[float]:
+    """Score of a case at each threshold: Dice with the truth where there is any, and without any 1 for nothing found,
+    falling to 0 at FALSE_TUMOR_ML. Tumor counts in the true liver only, as inference looks for it in the predicted one.
 
     Args:
         output: probability (k, rows, columns) as the network gives it.
@@ -66,15 +74,19 @@ def case_scores(output: np.ndarray, case: CaseSlices, spec: InputSpec, task: str
 def nearest_to_half(scores: dict[float, float]) -> float:
     """Of the thresholds that score as well as the best, within `TIE`, the one nearest 0.5.
 
-    A few validation patients cannot tell such scores apart, and towards 0 or 1 one of the two kinds of error grows on others.
+    A few validation patients cannot tell such scores apart, and towards 0 or 1 one of the two kinds of error grows on
+    others.
     """
     best = max(scores.values())
-    return min((threshold for threshold, score in scores.items() if score >= best - TIE), key=lambda threshold: abs(threshold - 0.5))
+    return min(
+        (threshold for threshold, score in scores.items() if score >= best - TIE),
+        key=lambda threshold: abs(threshold - 0.5),
+    )
 
 
 def slice_calibration(session: Session, cases: Sequence[CaseSlices]) -> tuple[Calibration, float, dict[str, float]]:
-    """Platt scaling and the threshold with the best balanced accuracy, over the slices that hold liver; no scaling for a network that
-    finds slices without tumor more suspicious.
+    """Platt scaling and the threshold with the best balanced accuracy, over the slices that hold liver; no scaling for
+    a network that finds slices without tumor more suspicious.
 
     Returns:
         calibration, threshold on the calibrated probability, and the validation figures.

@@ -19,12 +19,15 @@ from .tflite import VARIANTS, tflite
 TABLE = "variants.csv"
 
 
-def write_variants(run: Path, data: TrainingData, out: Path, weights: str = "best", report: ProgressReport | None = None) -> list[dict]:
-    """Write a run's network as VARIANT.tflite for all variants, and variants.csv with a row for each, which is returned.
+def write_variants(
+    run: Path, data: TrainingData, out: Path, weights: str = "best", report: ProgressReport | None = None
+) -> list[dict]:
+    """Write a run's network as VARIANT.tflite for all variants, and variants.csv with a row for each, which is
+    returned.
 
     Post-training quantization takes its ranges from train patients; a run that was quantized in training gets its
-    "int8-qat" too. A row has bytes, bytes after gzip, the share of zeros with and without depthwise kernels, and the number
-    of float tensors, all read from the file. `report` is told of the progress; by default it is a console's.
+    "int8-qat" too. A row has bytes, bytes after gzip, the share of zeros with and without depthwise kernels, and the
+    number of float tensors, all read from the file. `report` is told of the progress; by default it is a console's.
 
     Raises:
         InputError: there is no run, or data that the split needs are missing.

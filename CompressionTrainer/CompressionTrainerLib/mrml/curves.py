@@ -33,7 +33,8 @@ _LINES = {"loss": _LOSS, "val_loss": _LOSS, "score": _SCORE, "val_score": _SCORE
 
 
 def show_epochs(table_node, epochs: Sequence[Epoch]):
-    """Fill a table node with the epochs; returns the chart that belongs to it, whose lines are those that were measured."""
+    """Fill a table node with the epochs; returns the chart that belongs to it, whose lines are those that were
+    measured."""
     fill_table(table_node, _COLUMNS, [vars(epoch) for epoch in epochs], TITLES)
     chart = companion_node(table_node, CHART_ROLE, "vtkMRMLPlotChartNode", f"{table_node.GetName()} chart")
     with one_update(chart):
@@ -49,6 +50,7 @@ def show_epochs(table_node, epochs: Sequence[Epoch]):
             with one_update(series):
                 draw_line(series, table_node, "number", column, color)
                 series.SetLineStyle(series.LineStyleSolid if column.startswith("val_") else series.LineStyleDash)
-                series.SetMarkerStyle(series.MarkerStyleCircle if len(epochs) == 1 else series.MarkerStyleNone)  # one point is not a line
+                # one point is not a line
+                series.SetMarkerStyle(series.MarkerStyleCircle if len(epochs) == 1 else series.MarkerStyleNone)
             chart.AddAndObservePlotSeriesNodeID(series.GetID())
     return chart

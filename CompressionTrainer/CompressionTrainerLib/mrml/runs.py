@@ -1,4 +1,5 @@
-"""Runs of the trainer: its Python is looked at, filled where the user agrees, and then runs the chain, each in a child process."""
+"""Runs of the trainer: its Python is looked at, filled where the user agrees, and then runs the chain, each in a child
+process."""
 
 from __future__ import annotations
 

@@ -34,7 +34,8 @@ TITLES = {
 
 
 def show_variants(table_node, variants: Sequence[Variant]):
-    """Fill a table node with the models; returns the chart of size against AUC or Dice, None where fewer than one has both."""
+    """Fill a table node with the models; returns the chart of size against AUC or Dice, None where fewer than one has
+    both."""
     fill_table(table_node, _COLUMNS, [vars(variant) for variant in variants], TITLES)
     measured = [variant for variant in variants if variant.mb is not None and variant.score is not None]
     if not measured:

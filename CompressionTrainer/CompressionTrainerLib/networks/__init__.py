@@ -1,1 +1,2 @@
-"""Network builders. Each takes the keras module as a parameter and returns a flat functional model (tfmot accepts no other)."""
+"""Network builders. Each takes the keras module as a parameter and returns a flat functional model (tfmot accepts no
+other)."""

@@ -29,7 +29,9 @@ def baseline(keras, architecture: str, size: tuple[int, int], width: float = 1.0
         if isinstance(layer, keras.layers.BatchNormalization):
             config["momentum"] = BATCH_NORM_MOMENTUM
         elif "filters" in config:
-            config["filters"] = max(_CHANNEL_MULTIPLE, round(config["filters"] * width / _CHANNEL_MULTIPLE) * _CHANNEL_MULTIPLE)
+            config["filters"] = max(
+                _CHANNEL_MULTIPLE, round(config["filters"] * width / _CHANNEL_MULTIPLE) * _CHANNEL_MULTIPLE
+            )
         return type(layer).from_config(config)
 
     return keras.models.clone_model(base, clone_function=changed)

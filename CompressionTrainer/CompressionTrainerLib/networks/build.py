@@ -35,7 +35,9 @@ def build_network(config: Described):
     elif config.architecture in ("unet", "resunet"):
         model = unet(keras, size, network.width, residual=config.architecture == "resunet")
     elif config.architecture == "mobilenet_v2":
-        model = mobilenet_v2_classifier(keras, size, network.width, network.dropout, network.head, network.stride, network.blocks)
+        model = mobilenet_v2_classifier(
+            keras, size, network.width, network.dropout, network.head, network.stride, network.blocks
+        )
     else:
         base = baseline(keras, config.architecture, size, network.width)
         model = classifier(keras, base, network.dropout, network.head, config.architecture)

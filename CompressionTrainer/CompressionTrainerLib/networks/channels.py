@@ -1,9 +1,9 @@
 """Structured pruning: whole channels leave, and a smaller dense network remains, which every runtime computes faster.
 
-A channel may leave where it is made by one convolution, passes layers that treat channels one by one, and is read by one
-convolution or dense layer: the expansion channels of inverted residual blocks above all. The channels whose kernels are weakest
-go first (Li et al., "Pruning Filters for Efficient ConvNets", ICLR 2017), weighed by the scale of the batch norm before them (Liu et
-al., "Learning Efficient Convolutional Networks through Network Slimming", ICCV 2017).
+A channel may leave where it is made by one convolution, passes layers that treat channels one by one, and is read by
+one convolution or dense layer: the expansion channels of inverted residual blocks above all. The channels whose kernels
+are weakest go first (Li et al., "Pruning Filters for Efficient ConvNets", ICLR 2017), weighed by the scale of the batch
+norm before them (Liu et al., "Learning Efficient Convolutional Networks through Network Slimming", ICCV 2017).
 """
 
 from __future__ import annotations
@@ -67,8 +67,8 @@ def channel_paths(model) -> list[ChannelPath]:
 def strongest_channels(model, removed: float, stride: int | None = None) -> dict[str, np.ndarray]:
     """For each path, by its maker's name, the sorted numbers of the channels that stay when the weakest `removed` go.
 
-    What stays is a multiple of MULTIPLE, and at least that; a path that has no more is left out. Where `stride` is given, so is one
-    whose convolution makes maps of fewer rows than the input's by more than this factor.
+    What stays is a multiple of MULTIPLE, and at least that; a path that has no more is left out. Where `stride` is
+    given, so is one whose convolution makes maps of fewer rows than the input's by more than this factor.
     """
     kept = {}
     for path in channel_paths(model):
@@ -86,7 +86,8 @@ def strongest_channels(model, removed: float, stride: int | None = None) -> dict
 
 
 def with_channels(model, channels: dict[str, int]):
-    """The network of `model` with other numbers of channels, by the name of the convolution that makes them; new weights.
+    """The network of `model` with other numbers of channels, by the name of the convolution that makes them; new
+    weights.
 
     Raises:
         UsageError: there is no such convolution.
@@ -104,7 +105,8 @@ def with_channels(model, channels: dict[str, int]):
 
 
 def without_channels(model, kept: dict[str, np.ndarray]):
-    """The smaller network with only the channels `kept` (as `strongest_channels` gives them), and the weights of `model`."""
+    """The smaller network with only the channels `kept` (as `strongest_channels` gives them), and the weights of
+    `model`."""
     made, passed, read = {}, {}, {}
     for path in channel_paths(model):
         if (numbers := kept.get(path.maker.name)) is not None:
@@ -124,7 +126,10 @@ def without_channels(model, kept: dict[str, np.ndarray]):
 
 
 def _activates(layer) -> bool:
-    return isinstance(layer, _LAYERS.ReLU) or getattr(layer, "activation", keras.activations.linear) is not keras.activations.linear
+    return (
+        isinstance(layer, _LAYERS.ReLU)
+        or getattr(layer, "activation", keras.activations.linear) is not keras.activations.linear
+    )
 
 
 def _makes_channels(layer) -> bool:

@@ -31,10 +31,13 @@ class NetworkConfig:
         decoder: channels of the Mobile U-Net's decoder at 1/8, 1/4 and 1/2 resolution.
         dropout: before a classifier's head.
         head: of a classifier, "cells" or "average"; see `networks.heads`.
-        stride: input pixels, in each direction, for one cell of a classifier's last feature map: 32, or 16 (MobileNetV2 only).
+        stride: input pixels, in each direction, for one cell of a classifier's last feature map: 32, or 16 (MobileNetV2
+          only).
         blocks: of MobileNetV2's 17 bottlenecks; with 8 to 13 the last feature map is at 1/16, so `stride` must be 16.
-        freeze: hold the layers with ImageNet weights as they are; a run without it that starts from this one trains them too.
-        channels: gives convolutions, by name, another number of channels than `width` does; structured pruning fills it in.
+        freeze: hold the layers with ImageNet weights as they are; a run without it that starts from this one trains
+          them too.
+        channels: gives convolutions, by name, another number of channels than `width` does; structured pruning fills it
+          in.
     """
 
     architecture: str = ""

@@ -1,5 +1,5 @@
-"""Knowledge distillation (Hinton, Vinyals and Dean, "Distilling the Knowledge in a Neural Network", 2015): a small network learns
-from the labels and from what a large one answers, softened.
+"""Knowledge distillation (Hinton, Vinyals and Dean, "Distilling the Knowledge in a Neural Network", 2015): a small
+network learns from the labels and from what a large one answers, softened.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from .keras_module import keras, tf
 class Distiller(keras.Model):
     """A student that learns from the targets and from its teacher's probabilities; made by `distiller`.
 
-    The compiled loss is the hard one, on the targets; the soft one is the cross-entropy between the outputs of teacher and
-    student, both softened. Saved and loaded weights are the student's alone.
+    The compiled loss is the hard one, on the targets; the soft one is the cross-entropy between the outputs of teacher
+    and student, both softened. Saved and loaded weights are the student's alone.
     """
 
     def learn_from(self, student, teacher, temperature: float, share: float) -> None:
@@ -22,7 +22,8 @@ class Distiller(keras.Model):
             share: of the soft loss in the whole, 0 to 1.
         """
         self.student, self.temperature, self.share = student, temperature, share
-        self._teach = lambda images: teacher(images, training=False)  # Keras would count a model that is an attribute as a part
+        # Keras would count a model that is an attribute as a part
+        self._teach = lambda images: teacher(images, training=False)
         self._soft_loss = keras.metrics.Mean("soft_loss")
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None):
@@ -42,8 +43,8 @@ class Distiller(keras.Model):
 def distiller(student, teacher, temperature: float, share: float) -> Distiller:
     """A model to compile and fit on the teacher's images and targets, which trains `student`.
 
-    A student with smaller inputs sees the same canvas at its own resolution, averaged as in inference; its maps are brought
-    to the teacher's, so that both are compared, and measured, pixel by pixel.
+    A student with smaller inputs sees the same canvas at its own resolution, averaged as in inference; its maps are
+    brought to the teacher's, so that both are compared, and measured, pixel by pixel.
     """
     size = student.input_shape[1:3]
     images = keras.Input(teacher.input_shape[1:])
@@ -61,8 +62,8 @@ def distiller(student, teacher, temperature: float, share: float) -> Distiller:
 def soft_loss(taught, learned, target, temperature: float):
     """Cross-entropy between softened probabilities, times temperature squared, so that its gradients keep their size.
 
-    Both are classes (n, classes), softmax, or maps (n, rows, columns, 1), sigmoid; for maps the second channel of `target`
-    says which pixels count.
+    Both are classes (n, classes), softmax, or maps (n, rows, columns, 1), sigmoid; for maps the second channel of
+    `target` says which pixels count.
     """
     taught, learned = _logits(taught) / temperature, _logits(learned) / temperature
     if taught.shape.rank == 2:
@@ -77,7 +78,11 @@ def soft_loss(taught, learned, target, temperature: float):
 def _logits(probability):
     """Logits that give these probabilities: up to a constant for softmax, exactly for sigmoid."""
     probability = tf.clip_by_value(probability, 1e-6, 1 - 1e-6)
-    return tf.math.log(probability) if probability.shape.rank == 2 else tf.math.log(probability) - tf.math.log1p(-probability)
+    return (
+        tf.math.log(probability)
+        if probability.shape.rank == 2
+        else tf.math.log(probability) - tf.math.log1p(-probability)
+    )
 
 
 def _resize(images, size):

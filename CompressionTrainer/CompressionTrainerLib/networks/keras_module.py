@@ -14,8 +14,9 @@ from .tensorflow_noise import without_noise
 def _keep_freed_memory() -> None:
     """Let the process keep what it frees, where its C library is glibc.
 
-    That gives each large block back to the system and asks for it again, which then clears it page by page: a third of the time of a
-    training on CPUs. (TensorFlow's own TF_CPU_ALLOCATOR_USE_BFC saves as much for its tensors, nothing for NumPy's arrays.)
+    That gives each large block back to the system and asks for it again, which then clears it page by page: a third of
+    the time of a training on CPUs. (TensorFlow's own TF_CPU_ALLOCATOR_USE_BFC saves as much for its tensors, nothing
+    for NumPy's arrays.)
     """
     arena_max, mmap_max, top_pad, trim_threshold = -8, -4, -2, -1  # malloc.h
     with contextlib.suppress(OSError, AttributeError):

@@ -1,7 +1,8 @@
-"""Gradual magnitude pruning (Zhu and Gupta, "To prune, or not to prune", ICLR workshop 2018): small weights become zeros.
+"""Gradual magnitude pruning (Zhu and Gupta, "To prune, or not to prune", ICLR workshop 2018): small weights become
+zeros.
 
-Kernels of ordinary convolutions and dense layers only: depthwise kernels hold few weights, all of them needed, and so do the
-last layers of these networks.
+Kernels of ordinary convolutions and dense layers only: depthwise kernels hold few weights, all of them needed, and so
+do the last layers of these networks.
 """
 
 from __future__ import annotations
@@ -17,12 +18,15 @@ TOLERANCE = 0.005  # by which the achieved share of zeros may differ from the as
 
 
 def gradually_pruned(model, sparsity: float, steps: int):
-    """A model with the weights of `model` whose kernels lose their smallest weights during the next `steps` training steps.
+    """A model with the weights of `model` whose kernels lose their smallest weights during the next `steps` training
+    steps.
 
-    The share of zeros rises from 0 as a cubic and is `sparsity` at the last step; masks are renewed at each step (a larger
-    interval that does not divide the number of steps would miss the end). Train it with `schedule_callbacks`.
+    The share of zeros rises from 0 as a cubic and is `sparsity` at the last step; masks are renewed at each step (a
+    larger interval that does not divide the number of steps would miss the end). Train it with `schedule_callbacks`.
     """
-    schedule = tfmot.sparsity.keras.PolynomialDecay(0.0, sparsity, begin_step=0, end_step=steps - 1, power=3, frequency=1)
+    schedule = tfmot.sparsity.keras.PolynomialDecay(
+        0.0, sparsity, begin_step=0, end_step=steps - 1, power=3, frequency=1
+    )
     names = _kernels(model).keys()
 
     def wrapped(layer):
@@ -53,21 +57,25 @@ def check_sparsity(model, sparsity: float) -> None:
     achieved = sum(zeros for _, _, zeros in rows) / sum(weights for _, weights, _ in rows)
     if not abs(achieved - sparsity) <= TOLERANCE:
         raise ModelError(
-            f"After pruning {achieved:.1%} of the weights are zero, not {sparsity:.1%} as asked for; start from a network that is "
-            "less sparse than that, and train for more than one step."
+            f"After pruning {achieved:.1%} of the weights are zero, not {sparsity:.1%} as asked for; start from a "
+            "network that is less sparse than that, and train for more than one step."
         )
 
 
 def layer_sparsity(model) -> list[tuple[str, int, int]]:
-    """(name, weights, zeros) of every prunable kernel, in the order of the layers; also of a quantization-aware model."""
-    return [(name, kernel.shape.num_elements(), int(np.sum(kernel.numpy() == 0))) for name, kernel in _kernels(model).items()]
+    """(name, weights, zeros) of every prunable kernel, in the order of the layers; also of a quantization-aware
+    model."""
+    return [
+        (name, kernel.shape.num_elements(), int(np.sum(kernel.numpy() == 0)))
+        for name, kernel in _kernels(model).items()
+    ]
 
 
 class HoldZeros(keras.callbacks.Callback):
     """Keeps the kernels' zeros at zero while the rest is trained, so that pruned weights stay pruned.
 
-    For fine-tuning after pruning and for sparsity-preserving quantization-aware training: a symmetric int8 scale maps zero
-    to zero, so that what is zero here is zero in the TFLite file.
+    For fine-tuning after pruning and for sparsity-preserving quantization-aware training: a symmetric int8 scale maps
+    zero to zero, so that what is zero here is zero in the TFLite file.
     """
 
     def __init__(self, model) -> None:
@@ -82,7 +90,8 @@ class HoldZeros(keras.callbacks.Callback):
 
 
 def _kernels(model) -> dict:
-    """Prunable kernel variables by layer name. Wrappers of quantization replace a layer's attribute, but not its variable's name."""
+    """Prunable kernel variables by layer name. Wrappers of quantization replace a layer's attribute, but not its
+    variable's name."""
     return {
         variable.name.split("/")[-2]: variable
         for variable in model.trainable_variables

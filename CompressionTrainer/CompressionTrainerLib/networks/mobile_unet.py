@@ -1,8 +1,9 @@
 """Mobile U-Net: a U-Net (Ronneberger et al., MICCAI 2015) whose encoder and decoder are depthwise-separable.
 
-The encoder is MobileNetV2 up to 1/16 resolution (inverted residuals with linear bottlenecks), so that ImageNet weights fit;
-the decoder upsamples, joins the encoder's features of that resolution and mixes them by a depthwise 3x3 and a pointwise 1x1
-convolution. Only Conv - BatchNorm - ReLU6 chains, bilinear upsampling and concatenation: all of it quantizes to int8.
+The encoder is MobileNetV2 up to 1/16 resolution (inverted residuals with linear bottlenecks), so that ImageNet weights
+fit; the decoder upsamples, joins the encoder's features of that resolution and mixes them by a depthwise 3x3 and a
+pointwise 1x1 convolution. Only Conv - BatchNorm - ReLU6 chains, bilinear upsampling and concatenation: all of it
+quantizes to int8.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ _BLOCKS = 12
 _SKIPS = ("block_5_add", "block_2_add", "expanded_conv_project_BN")
 
 
-def mobile_unet(keras, size: tuple[int, int], width: float = 1.0, decoder: tuple[int, int, int] = (64, 48, 32), outputs: int = 1):
+def mobile_unet(
+    keras, size: tuple[int, int], width: float = 1.0, decoder: tuple[int, int, int] = (64, 48, 32), outputs: int = 1
+):
     """Per-pixel probabilities (rows, columns, outputs) for (rows, columns, 3) inputs scaled to [-1, 1].
 
     Args:
@@ -42,4 +45,6 @@ def mobile_unet(keras, size: tuple[int, int], width: float = 1.0, decoder: tuple
         x = layers.ReLU(6.0, name=f"decoder_{level}_pointwise_relu")(x)
     x = layers.Conv2D(outputs, 1, bias_initializer=rare_start(keras), name="logits")(x)
     x = layers.UpSampling2D(2, interpolation="bilinear", name="logits_up")(x)
-    return keras.Model(encoder.input, layers.Activation("sigmoid", dtype="float32", name="probability")(x), name="mobile_unet")
+    return keras.Model(
+        encoder.input, layers.Activation("sigmoid", dtype="float32", name="probability")(x), name="mobile_unet"
+    )

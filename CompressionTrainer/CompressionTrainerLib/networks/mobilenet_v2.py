@@ -19,8 +19,8 @@ BLOCKS_OF_16 = (8, 13)  # after so many of them, from the first number to the se
 def backbone(keras, size: tuple[int, int], width: float = 1.0, stride: int = 32, blocks: int = BLOCKS):
     """MobileNetV2 without its head for (rows, columns, 3) inputs scaled to [-1, 1], random weights.
 
-    The last feature map is at 1 / `stride` of the input: 32, or 16, which leaves the last reduction out and sees finer detail.
-    Fewer `blocks` leave the last bottlenecks out, most of the weights, and the 1x1 convolution after them.
+    The last feature map is at 1 / `stride` of the input: 32, or 16, which leaves the last reduction out and sees finer
+    detail. Fewer `blocks` leave the last bottlenecks out, most of the weights, and the 1x1 convolution after them.
     """
     base = keras.applications.MobileNetV2(input_shape=(*size, 3), alpha=width, include_top=False, weights=None)
     if stride == 16:
@@ -57,10 +57,11 @@ def mobilenet_v2_classifier(
 
 
 def load_imagenet(model, path: str | Path) -> int:
-    """Fill a width-1.0 MobileNetV2 (or a network that holds its first blocks) with ImageNet weights; returns the layers filled.
+    """Fill a width-1.0 MobileNetV2 (or a network that holds its first blocks) with ImageNet weights; returns the layers
+    filled.
 
-    The file holds, by Keras layer name, kernels with the batch norm folded in and "<batch norm>/bias". A folded batch norm
-    is the identity plus its bias: gamma 1, mean 0, variance 1 - epsilon, beta the bias.
+    The file holds, by Keras layer name, kernels with the batch norm folded in and "<batch norm>/bias". A folded batch
+    norm is the identity plus its bias: gamma 1, mean 0, variance 1 - epsilon, beta the bias.
 
     Raises:
         ValueError: a layer's shape differs (another width), or nothing matched.
@@ -72,7 +73,9 @@ def load_imagenet(model, path: str | Path) -> int:
             if values is None:
                 continue
             if any(old.shape != new.shape for old, new in zip(layer.get_weights(), values, strict=True)):
-                raise ValueError(f"{path}: layer {layer.name} has another shape there; the ImageNet weights are for width 1.0")
+                raise ValueError(
+                    f"{path}: layer {layer.name} has another shape there; the ImageNet weights are for width 1.0"
+                )
             layer.set_weights(values)
             filled += 1
     if not filled:
@@ -106,9 +109,9 @@ def folded_batch_norm(layer, bias: np.ndarray) -> list[np.ndarray]:
 def reestimate_batch_norm(keras, model, batch: np.ndarray) -> None:
     """Give folded batch norms the statistics of `batch` without changing what the network computes.
 
-    A folded batch norm passes x through as x + bias. With the batch's own mean m and variance v, gamma = sqrt(v + eps) and
-    beta = bias + m compute the same, and the layer can then train like any other. Done layer by layer from the input on one
-    forward pass, which the unchanged function makes valid.
+    A folded batch norm passes x through as x + bias. With the batch's own mean m and variance v, gamma = sqrt(v + eps)
+    and beta = bias + m compute the same, and the layer can then train like any other. Done layer by layer from the
+    input on one forward pass, which the unchanged function makes valid.
     """
     norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
     probe = keras.Model(model.input, [layer.input for layer in norms])

@@ -12,15 +12,16 @@ from tensorflow_model_optimization.python.core.quantization.keras.default_8bit i
 
 from .keras_module import keras, tf
 
-# Share of a layer's values that its range leaves out at either end: a few outliers would cost all others their resolution.
+# Share of a layer's values that its range leaves out at either end: a few outliers would cost all others their
+# resolution.
 OUTLIERS = 1e-5
 
 
 class DepthwiseWeightsQuantizer(default_8bit_quantizers.Default8BitConvWeightsQuantizer):
     """Eight bits for every channel of a depthwise kernel (rows, columns, channels, 1).
 
-    tfmot gives a depthwise kernel one scale for all channels, which in MobileNetV2 leaves most channels a few levels; the
-    TFLite kernels take one scale a channel.
+    tfmot gives a depthwise kernel one scale for all channels, which in MobileNetV2 leaves most channels a few levels;
+    the TFLite kernels take one scale a channel.
     """
 
     def build(self, tensor_shape, name, layer):
@@ -69,8 +70,8 @@ def quantization_aware(model):
 def start_ranges(aware, model, samples: np.ndarray) -> None:
     """Start the activation ranges of a quantization-aware network where the float network's activations lie.
 
-    tfmot starts every range at -6..6 and lets it follow the data by a thousandth a step, so that a short fine-tuning would
-    end with ranges that clip what they should hold.
+    tfmot starts every range at -6..6 and lets it follow the data by a thousandth a step, so that a short fine-tuning
+    would end with ranges that clip what they should hold.
 
     Args:
         aware: what `quantization_aware` made of `model`.
@@ -89,7 +90,8 @@ def start_ranges(aware, model, samples: np.ndarray) -> None:
 
 
 def copy_float_weights(aware, model) -> None:
-    """Put the weights that quantization-aware training has learned into the plain float model of the same architecture."""
+    """Put the weights that quantization-aware training has learned into the plain float model of the same
+    architecture."""
     # tfmot's wrappers take the variables from the layers they wrap; only the names, "layer/variable", stay.
     trained = {_short_name(variable): variable for variable in aware.variables}
     for variable in model.variables:
@@ -103,7 +105,8 @@ def _activation_ranges(model, samples: np.ndarray) -> dict[str, tuple[float, flo
     lows, highs = [], []
     for start in range(0, len(samples), 8):
         outputs = probe(samples[start : start + 8], training=False)
-        ends = [np.quantile(np.ravel(output)[::7], [OUTLIERS, 1 - OUTLIERS]) for output in outputs]  # a seventh is plenty
+        # a seventh is plenty
+        ends = [np.quantile(np.ravel(output)[::7], [OUTLIERS, 1 - OUTLIERS]) for output in outputs]
         lows.append([low for low, _ in ends])
         highs.append([high for _, high in ends])
     pairs = zip(layers, np.min(lows, axis=0), np.max(highs, axis=0), strict=True)

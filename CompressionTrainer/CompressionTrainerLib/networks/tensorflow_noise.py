@@ -1,4 +1,5 @@
-"""Keeps what TensorFlow says of itself while it is loaded, as of the GPU that a computer does not have, from those who would worry."""
+"""Keeps what TensorFlow says of itself while it is loaded, as of the GPU that a computer does not have, from those who
+would worry."""
 
 from __future__ import annotations
 
@@ -10,8 +11,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-# Lines of its C++ part, which heeds TF_CPP_MIN_LOG_LEVEL only when all of it is there: information and warnings, and that factories of
-# CUDA's libraries are registered twice.
+# Lines of its C++ part, which heeds TF_CPP_MIN_LOG_LEVEL only when all of it is there: information and warnings, and
+# that factories of CUDA's libraries are registered twice.
 _NOISE = (
     r"WARNING: All log messages before absl::InitializeLog",
     r"[IW]\d{4} ",
@@ -38,7 +39,8 @@ def without_noise() -> Iterator[None]:
     A process of its own does that, so that the last words of a process that is ended are passed on too.
     """
     with ExitStack() as at_end:
-        with suppress(OSError, AttributeError):  # a program without a console, or no room for a process: then all is passed on
+        # a program without a console, or no room for a process: then all is passed on
+        with suppress(OSError, AttributeError):
             _filter_stderr(at_end)
         yield
 

@@ -1,4 +1,5 @@
-"""What is in a TFLite file: its weights, how many of them are zero, and which tensors are floats. Needs LiteRT's schema only."""
+"""What is in a TFLite file: its weights, how many of them are zero, and which tensors are floats. Needs LiteRT's schema
+only."""
 
 from __future__ import annotations
 
@@ -14,14 +15,22 @@ _KERAS_AXES = {
     "FULLY_CONNECTED": (1, 0),
 }
 
-_NUMBERS = {"FLOAT32": np.float32, "FLOAT16": np.float16, "INT8": np.int8, "INT16": np.int16, "INT32": np.int32, "INT64": np.int64}
+_NUMBERS = {
+    "FLOAT32": np.float32,
+    "FLOAT16": np.float16,
+    "INT8": np.int8,
+    "INT16": np.int16,
+    "INT32": np.int32,
+    "INT64": np.int64,
+}
 
 
 @dataclass(frozen=True)
 class Kernel:
     """The kernel of one layer of a TFLite file: its operator, its size and how many of its weights are zero.
 
-    `shape` is (outputs, rows, columns, inputs), of a depthwise kernel (1, rows, columns, channels); () where it is not known.
+    `shape` is (outputs, rows, columns, inputs), of a depthwise kernel (1, rows, columns, channels); () where it is not
+    known.
     """
 
     name: str
@@ -40,7 +49,11 @@ def float_tensors(content: bytes, ends: bool = True) -> list[str]:
     """Names of the floating-point tensors of a TFLite file; its inputs and outputs count where `ends` is true."""
     graph = _Graph(content)
     outer = set() if ends else graph.ends
-    return [graph.name(index) for index in range(graph.tensors) if index not in outer and graph.type(index).startswith("FLOAT")]
+    return [
+        graph.name(index)
+        for index in range(graph.tensors)
+        if index not in outer and graph.type(index).startswith("FLOAT")
+    ]
 
 
 def kernels(content: bytes) -> list[Kernel]:
@@ -49,9 +62,11 @@ def kernels(content: bytes) -> list[Kernel]:
 
 
 def keras_weights(content: bytes) -> dict[str, tuple[np.ndarray, np.ndarray | None]]:
-    """Kernel, its axes as in Keras, and bias of each layer of a TFLite file, as floats, by the name of the kernel's tensor.
+    """Kernel, its axes as in Keras, and bias of each layer of a TFLite file, as floats, by the name of the kernel's
+    tensor.
 
-    What conversion folded into them, a batch norm, is in them; what it rounded stays rounded. The bias is None where there is none.
+    What conversion folded into them, a batch norm, is in them; what it rounded stays rounded. The bias is None where
+    there is none.
     """
     graph, found = _Graph(content), {}
 
@@ -69,15 +84,16 @@ def keras_weights(content: bytes) -> dict[str, tuple[np.ndarray, np.ndarray | No
 
 
 def dequantized(stored: np.ndarray, scales: np.ndarray, zeros: np.ndarray, axis: int) -> np.ndarray:
-    """The numbers, float32, that stored integers stand for; `scales` and `zeros` (zero points) are one, or one for each place on `axis`."""
+    """The numbers, float32, that stored integers stand for; `scales` and `zeros` (zero points) are one, or one for each
+    place on `axis`."""
     along = [1] * stored.ndim
     along[axis] = -1
     return ((stored.astype(np.int64) - np.reshape(zeros, along)) * np.reshape(scales, along)).astype(np.float32)
 
 
 def residual_block(content: bytes) -> list[Kernel]:
-    """The kernels of the first block of a TFLite file with a shortcut around it, as inverted residual blocks have one (Sandler et al.,
-    CVPR 2018), in their order; none where no layers are added to what they began from."""
+    """The kernels of the first block of a TFLite file with a shortcut around it, as inverted residual blocks have one
+    (Sandler et al., CVPR 2018), in their order; none where no layers are added to what they began from."""
     graph = _Graph(content)
     made = _kernels_by_output(graph)
     maker = {output: operator for operator in graph.operators for output in operator.outputs}
@@ -122,7 +138,9 @@ class _Graph:
         names = {number: name for name, number in vars(schema.BuiltinOperator).items() if not name.startswith("_")}
         # Codes above 127 have a field of their own; the older one is then full.
         codes = [names[max(code.builtinCode, code.deprecatedBuiltinCode)] for code in model.operatorCodes]
-        self.operators = [_Operator(codes[each.opcodeIndex], list(each.inputs), list(each.outputs)) for each in self._graph.operators]
+        self.operators = [
+            _Operator(codes[each.opcodeIndex], list(each.inputs), list(each.outputs)) for each in self._graph.operators
+        ]
         self._stored_at = {each.outputs[0]: each.inputs[0] for each in self.operators if each.name == "DEQUANTIZE"}
 
     @property

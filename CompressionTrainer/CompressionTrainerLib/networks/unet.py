@@ -1,7 +1,8 @@
-"""The segmentation networks that the Mobile U-Net is compared with: U-Net and ResUNet, for int8 in Conv - BatchNorm - ReLU order.
+"""The segmentation networks that the Mobile U-Net is compared with: U-Net and ResUNet, for int8 in Conv - BatchNorm -
+ReLU order.
 
-U-Net: Ronneberger et al., MICCAI 2015. ResUNet: Zhang et al., "Road Extraction by Deep Residual U-Net", IEEE GRSL 2018, there
-with normalization and activation before each convolution, which int8 has no fused kernels for.
+U-Net: Ronneberger et al., MICCAI 2015. ResUNet: Zhang et al., "Road Extraction by Deep Residual U-Net", IEEE GRSL 2018,
+there with normalization and activation before each convolution, which int8 has no fused kernels for.
 """
 
 from __future__ import annotations

@@ -37,7 +37,11 @@ class Choices:
     def __init__(self, ui, parameters: Callable) -> None:
         self._ui = ui
         self._parameters = parameters
-        splits = {PATIENT: _("by patient (70/15/15 %)"), SLICE: _("slice by slice, as the paper did"), FILE: _("from a file")}
+        splits = {
+            PATIENT: _("by patient (70/15/15 %)"),
+            SLICE: _("slice by slice, as the paper did"),
+            FILE: _("from a file"),
+        }
         configurations = {
             "paper": _("paper: the classifier paper's pipeline"),
             "fast": _("fast: in minutes, to see that it runs"),
@@ -45,14 +49,17 @@ class Choices:
             "small": _("small: a slice classifier made smaller in every way"),
             FILE: _("a file of your own"),
         }
-        networks = {"": _("the configuration's own")} | {name: name for name in sorted(path.stem for path in NETWORKS.glob("*.toml"))}
+        networks = {"": _("the configuration's own")} | {
+            name: name for name in sorted(path.stem for path in NETWORKS.glob("*.toml"))
+        }
         self._texts = {
             "split": TextChoice(ui.splitBox, splits, self._setter("split")),
             "configuration": TextChoice(ui.configurationBox, configurations, self._setter("configuration")),
             "network": TextChoice(ui.networkBox, networks, self._setter("network")),
         }
         self._paths = {
-            parameter: PathChoice(getattr(ui, edit), is_file, self._setter(parameter)) for parameter, (edit, is_file) in _PATHS.items()
+            parameter: PathChoice(getattr(ui, edit), is_file, self._setter(parameter))
+            for parameter, (edit, is_file) in _PATHS.items()
         }
         ui.nameEdit.connect("textChanged(QString)", self._setter("modelName"))
         self.stages = StageList(ui.stageTable, lambda left_out: self._setter("leaveOut")(" ".join(left_out)))
@@ -130,8 +137,8 @@ class Choices:
 def _split_text(split: str) -> str:
     if split == SLICE:
         return _(
-            "Slices of one patient train and test: they look alike, so the figures are far too good for new patients. Only for "
-            "comparison with the paper."
+            "Slices of one patient train and test: they look alike, so the figures are far too good for new patients. "
+            "Only for comparison with the paper."
         )
     return ""
 

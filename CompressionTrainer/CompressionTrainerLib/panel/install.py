@@ -17,6 +17,8 @@ def install_asking(folder: Path) -> Bundle | None:
     present = next((bundle for bundle in list_bundles() if bundle.id == new.id), None)
     if present is not None:
         text = _("There is a model '{id}' already, version {version}, in {folder}. Let the new one take its place?")
-        if not slicer.util.confirmOkCancelDisplay(text.format(id=new.id, version=present.manifest.version, folder=present.folder)):
+        if not slicer.util.confirmOkCancelDisplay(
+            text.format(id=new.id, version=present.manifest.version, folder=present.folder)
+        ):
             return None
     return install_bundle(folder, overwrite=present is not None)

@@ -1,4 +1,5 @@
-"""The Python that trains, as the user chooses it: kept in the settings of this computer, since a scene may come from another."""
+"""The Python that trains, as the user chooses it: kept in the settings of this computer, since a scene may come from
+another."""
 
 from __future__ import annotations
 
@@ -67,7 +68,8 @@ def _ask(python: TrainerPython, why: str) -> bool:
         return False
     where = own_folder() if python.kind == OWN else _("Slicer's Python ({path})").format(path=python.executable)
     text = _(
-        "{why}\n\nInstall TensorFlow and what else training needs into {where}? That is about 700 MB to download and 3 GB on the disk; "
-        "packages that come with Slicer stay as they are. A folder of wheels takes the place of the internet, see 'Python of the trainer'."
+        "{why}\n\nInstall TensorFlow and what else training needs into {where}? That is about 700 MB to download and 3 "
+        "GB on the disk; packages that come with Slicer stay as they are. A folder of wheels takes the place of the "
+        "internet, see 'Python of the trainer'."
     )
     return bool(slicer.util.confirmOkCancelDisplay(text.format(why=why, where=where)))

@@ -1,4 +1,5 @@
-"""What a chain's folder holds, in the panel: problems of the data, curves, the table of models, the model to install, the report."""
+"""What a chain's folder holds, in the panel: problems of the data, curves, the table of models, the model to install,
+the report."""
 
 from __future__ import annotations
 
@@ -84,7 +85,9 @@ class Results:
         epochs = folder.epochs(self._folder) if self._folder else []
         self._charts[EPOCHS_ROLE] = show_epochs(self._table(EPOCHS_ROLE, _("Training")), epochs) if epochs else None
         self._ui.curvesButton.enabled = bool(epochs)
-        self._ui.epochLabel.text = _epoch_text(epochs[-1]) if epochs else _("Nothing has been trained in the output folder.")
+        self._ui.epochLabel.text = (
+            _epoch_text(epochs[-1]) if epochs else _("Nothing has been trained in the output folder.")
+        )
 
     def _show_check(self) -> None:
         prepared = self._prepared
@@ -99,7 +102,11 @@ class Results:
             for row in (folder.counts(prepared) if checked else [])
         ]
         errors = sum(row["severity"] == "error" for row in rows)
-        found = _("{errors} errors, {notes} notes").format(errors=errors, notes=len(rows) - errors) if rows else _("Nothing is wrong.")
+        found = (
+            _("{errors} errors, {notes} notes").format(errors=errors, notes=len(rows) - errors)
+            if rows
+            else _("Nothing is wrong.")
+        )
         self._ui.checkLabel.text = "; ".join([found, *counted]) if checked else _("The data were not checked yet.")
 
     def _show_variants(self) -> None:
@@ -117,7 +124,9 @@ class Results:
         self._ui.installButton.enabled = model is not None
         self._ui.reportButton.enabled = bool(self._folder and folder.report_of(self._folder))
         self._ui.summaryLabel.text = (
-            _("The model '{id}' is ready.").format(id=model.name) if model else _("There is no model in the output folder yet.")
+            _("The model '{id}' is ready.").format(id=model.name)
+            if model
+            else _("There is no model in the output folder yet.")
         )
 
     def _table(self, role: str, name: str):
@@ -127,7 +136,11 @@ class Results:
         with errors_shown(_("The model could not be installed."), self._tell):
             bundle = install_asking(folder.bundle_of(self._folder))
             if bundle is not None:
-                self._tell(_("Installed: '{id}' in {folder}; the other modules list it now.").format(id=bundle.id, folder=bundle.folder))
+                self._tell(
+                    _("Installed: '{id}' in {folder}; the other modules list it now.").format(
+                        id=bundle.id, folder=bundle.folder
+                    )
+                )
 
     def _open_report(self, checked: bool = False) -> None:
         import qt
@@ -164,7 +177,9 @@ def _epoch_text(epoch: folder.Epoch) -> str:
 
 def _readable(record: dict) -> dict:
     """A record whose missing numbers are blank."""
-    return {name: _Blank() if isinstance(value, float) and math.isnan(value) else value for name, value in record.items()}
+    return {
+        name: _Blank() if isinstance(value, float) and math.isnan(value) else value for name, value in record.items()
+    }
 
 
 class _Blank:

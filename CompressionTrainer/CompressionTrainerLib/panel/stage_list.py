@@ -35,7 +35,9 @@ class StageList:
         table.horizontalHeader().setSectionResizeMode(qt.QHeaderView.Stretch)
         table.connect("itemChanged(QTableWidgetItem*)", self._on_item)
 
-    def show(self, first: list[str], stages: Collection[str], left_out: Collection[str], finished: Collection[str]) -> None:
+    def show(
+        self, first: list[str], stages: Collection[str], left_out: Collection[str], finished: Collection[str]
+    ) -> None:
         """Show the stages `first` and then those of a configuration, in the order in which they run."""
         from ..workflow.commands import STAGES
 

@@ -33,8 +33,12 @@ class TrainerPanel(Panel):
     def make_run_control(self) -> RunControl:
         texts = RunTexts(
             start=_("Start"),
-            start_tip=_("Start the training in the background; it continues where the output folder's run was stopped."),
-            cancel_tip=_("Stop the training; what is finished stays, and a start continues after the last whole epoch."),
+            start_tip=_(
+                "Start the training in the background; it continues where the output folder's run was stopped."
+            ),
+            cancel_tip=_(
+                "Stop the training; what is finished stays, and a start continues after the last whole epoch."
+            ),
             not_started=_("The training could not be started."),
             failed=_("The training failed."),
             stopped=_("Stopped; press Start to continue from here."),
@@ -91,7 +95,9 @@ class TrainerPanel(Panel):
         self.refresh()
 
     def _on_check(self, checked: bool = False) -> None:
-        self.run.start(lambda *receivers: self._launch(self.choices.request(until="prepare"), *receivers), self._show_check)
+        self.run.start(
+            lambda *receivers: self._launch(self.choices.request(until="prepare"), *receivers), self._show_check
+        )
 
     def _show_check(self, result: TrainerResult) -> str:
         return _("The data are checked, the split is frozen.")
@@ -105,7 +111,9 @@ class TrainerPanel(Panel):
 
     def _launch(self, request: ChainRequest | None, progress, finished) -> TrainerRun:
         requirements = Path(self.module.resourcePath("CompressionTrainerRequirements.txt"))
-        run = TrainerRun(chosen_python(), request, self.python.installation(requirements), progress, self._on_event, finished)
+        run = TrainerRun(
+            chosen_python(), request, self.python.installation(requirements), progress, self._on_event, finished
+        )
         run.serve()
         return run
 

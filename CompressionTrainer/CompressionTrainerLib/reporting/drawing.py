@@ -1,4 +1,5 @@
-"""How all figures look: colors that the color-blind tell apart, marks and line styles for print in black, text large enough to read."""
+"""How all figures look: colors that the color-blind tell apart, marks and line styles for print in black, text large
+enough to read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Find and read what training, evaluation, comparison, benchmark and the rest left in the folders that a report is made of."""
+"""Find and read what training, evaluation, comparison, benchmark and the rest left in the folders that a report is made
+of."""
 
 from __future__ import annotations
 
@@ -35,7 +36,12 @@ class Scores:
 
 def pool(scores: list[Scores]) -> Scores:
     """The slices of several sets as one, as those of the folds of a cross-validation."""
-    return Scores(*(np.concatenate([getattr(each, name) for each in scores]) for name in ("patient", "probability", "tumor", "liver")))
+    return Scores(
+        *(
+            np.concatenate([getattr(each, name) for each in scores])
+            for name in ("patient", "probability", "tumor", "liver")
+        )
+    )
 
 
 @dataclass(frozen=True)
@@ -87,7 +93,8 @@ class LoggedTraining:
 
 @dataclass
 class Inputs:
-    """All that was found, in the order of the folders; of the variants the size of each file, of the models the file by id."""
+    """All that was found, in the order of the folders; of the variants the size of each file, of the models the file by
+    id."""
 
     evaluations: list[Evaluation] = field(default_factory=list)
     comparisons: list[ComparedModels] = field(default_factory=list)
@@ -133,7 +140,9 @@ def read_inputs(folders: list[Path]) -> Inputs:
     found, roots = Inputs(), {}
     for folder in folders:
         if not folder.is_dir():
-            raise InputError(f"{folder} is not a folder; name folders of training, evaluation, comparison or benchmark.")
+            raise InputError(
+                f"{folder} is not a folder; name folders of training, evaluation, comparison or benchmark."
+            )
         for path in sorted(path for path in folder.rglob("*") if path.name in _READERS or path.name == "log.csv"):
             roots.setdefault(path.resolve(), (path, folder))  # folders may lie in each other
     chains = {resolved: _chain_of(resolved) for resolved in roots}
@@ -143,8 +152,8 @@ def read_inputs(folders: list[Path]) -> Inputs:
         _read(path, folder, found, f"{chain.name}/" if several and chain else "")
     if not any(vars(found).values()):
         raise InputError(
-            f"{', '.join(map(str, folders))}: nothing there for a report; it is made of what 'livertumor train', 'prepare', 'evaluate', "
-            "'compare', 'benchmark' and 'saliency' write."
+            f"{', '.join(map(str, folders))}: nothing there for a report; it is made of what 'livertumor train', "
+            "'prepare', 'evaluate', 'compare', 'benchmark' and 'saliency' write."
         )
     return found
 
@@ -162,7 +171,9 @@ def _read(path: Path, root: Path, found: Inputs, chain: str) -> None:
         else:
             _READERS[path.name](path, found, chain)
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path} is not a file this version can read ({type(error).__name__}: {error}); make it again.") from error
+        raise InputError(
+            f"{path} is not a file this version can read ({type(error).__name__}: {error}); make it again."
+        ) from error
 
 
 def _evaluation(path: Path, found: Inputs, chain: str) -> None:
@@ -206,7 +217,8 @@ def _variants(path: Path, found: Inputs, chain: str) -> None:
 
 
 def _run(log: Path, root: Path) -> list[LoggedTraining]:
-    """The training that a log is of: of a run itself, or of quantization or gradual pruning, whose folders lie in one."""
+    """The training that a log is of: of a run itself, or of quantization or gradual pruning, whose folders lie in
+    one."""
     folder = log.parent
     record = next((read_record(each) for each in (folder, folder.parent) if is_run(each)), None)
     if record is None:
@@ -231,7 +243,9 @@ def _stage(folder: Path, record: dict) -> str:
 
 def _scores(rows: list[dict], column: str) -> Scores:
     tumor, liver = (np.array([row[name] == "1" for row in rows], dtype=bool) for name in ("tumor", "liver"))
-    return Scores(np.array([row["patient"] for row in rows]), np.array([float(row[column]) for row in rows]), tumor, liver)
+    return Scores(
+        np.array([row["patient"] for row in rows]), np.array([float(row[column]) for row in rows]), tumor, liver
+    )
 
 
 def _rows(path: Path) -> list[dict]:

@@ -36,7 +36,8 @@ class ModelFacts:
 
 
 def model_facts(inputs: Inputs) -> list[ModelFacts]:
-    """One row for each model file that was measured, written or compared, in the order met; slice-wise comparisons do not count."""
+    """One row for each model file that was measured, written or compared, in the order met; slice-wise comparisons do
+    not count."""
     measured = [row for benchmark in inputs.benchmarks for row in benchmark["rows"]]
     sizes = {row["file"]: row for row in reversed(measured + inputs.variants)}
     speeds = {}
@@ -51,7 +52,8 @@ def model_facts(inputs: Inputs) -> list[ModelFacts]:
 
 
 def pareto_front(points: list[tuple[float, float]]) -> list[int]:
-    """The places of the points (size, score) that no smaller or equally large one equals in score, from small to large."""
+    """The places of the points (size, score) that no smaller or equally large one equals in score, from small to
+    large."""
     front, best = [], -math.inf
     for place in sorted(range(len(points)), key=lambda place: (points[place][0], -points[place][1])):
         if points[place][1] > best:

@@ -1,4 +1,5 @@
-"""The page: sections of text, tables and figures, as one HTML file that needs nothing beside it, and as CSV and JSON."""
+"""The page: sections of text, tables and figures, as one HTML file that needs nothing beside it, and as CSV and
+JSON."""
 
 from __future__ import annotations
 
@@ -28,8 +29,8 @@ class Table:
     Attributes:
         name: of its CSV file.
         caption: above it.
-        rows: dictionaries from column header to value. A row without a column of the others has a dash there; columns that say nothing
-            leave.
+        rows: dictionaries from column header to value. A row without a column of the others has a dash there; columns
+            that say nothing leave.
         note: below it.
     """
 
@@ -71,7 +72,8 @@ def slug(text: str) -> str:
 
 
 def write_page(path: Path, title: str, sections: list[Section], about: dict) -> list[Path]:
-    """Write the HTML file, the JSON file beside it, and a CSV file for each table into STEM-tables; returns their paths.
+    """Write the HTML file, the JSON file beside it, and a CSV file for each table into STEM-tables; returns their
+    paths.
 
     Raises:
         OutputError: a file cannot be written.

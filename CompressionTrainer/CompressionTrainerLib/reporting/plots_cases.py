@@ -13,7 +13,8 @@ def plot_dice(rows: list[dict], means: dict[str, dict]) -> str:
     """Dice of liver and tumor of each case as dots on a line, the mean of each with its interval behind them.
 
     Args:
-        rows: cases as in evaluation.json, with "liver_dice" and, where tumor was labeled, "tumor_dice" (None: no tumor).
+        rows: cases as in evaluation.json, with "liver_dice" and, where tumor was labeled, "tumor_dice" (None: no
+          tumor).
         means: interval by structure, "liver" and perhaps "tumor".
     """
     shown = [name for name in ("liver", "tumor") if name in means]
@@ -29,7 +30,9 @@ def plot_dice(rows: list[dict], means: dict[str, dict]) -> str:
                 axes.axvline(mean["value"], color=color, linewidth=1.2, linestyle=(0, (5, 2)))
             for place, (value, row) in enumerate(zip(values, rows, strict=True)):
                 if value is None or row[f"{name}_truth_ml"] == 0:
-                    extra = f"; {row[f'{name}_predicted_ml']:.1f} ml invented" if row.get(f"{name}_predicted_ml") else ""
+                    extra = (
+                        f"; {row[f'{name}_predicted_ml']:.1f} ml invented" if row.get(f"{name}_predicted_ml") else ""
+                    )
                     axes.text(0.02, place, f"no {name}{extra}", va="center", fontsize=9, color=GRAY)
                 else:
                     axes.plot([0, value], [place, place], color=color, linewidth=1.2, alpha=0.5)
@@ -68,7 +71,14 @@ def plot_lesions(lesions: list[dict]) -> str:
             below = [a + b for a, b in zip(below, heights, strict=True)]
         extra = [counted["extra"][name] for name in bins]
         axes.bar(
-            [place + 0.22 for place in places], extra, 0.28, color=GRAY, hatch=hatches[3], edgecolor="white", linewidth=0, label="extra"
+            [place + 0.22 for place in places],
+            extra,
+            0.28,
+            color=GRAY,
+            hatch=hatches[3],
+            edgecolor="white",
+            linewidth=0,
+            label="extra",
         )
         axes.set(xticks=list(places), xticklabels=bins, ylabel="lesions", title="Lesions by size")
         axes.yaxis.get_major_locator().set_params(integer=True)

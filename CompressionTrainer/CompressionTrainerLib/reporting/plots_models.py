@@ -16,7 +16,11 @@ def plot_bars(models: list[ModelFacts], reported: list[Reported]) -> str:
     """
     panels = {
         "Size (MiB)": ([m.mib for m in models], [r.mib for r in reported], "{:.2f}"),
-        "Zeros among the weights (%)": (_percent([m.sparsity for m in models]), _percent([r.sparsity for r in reported]), "{:.1f}"),
+        "Zeros among the weights (%)": (
+            _percent([m.sparsity for m in models]),
+            _percent([r.sparsity for r in reported]),
+            "{:.1f}",
+        ),
         "Speed (slices a second)": ([m.fps for m in models], [r.fps for r in reported], "{:.1f}"),
         "Accuracy (%)": (
             _percent([m.accuracy and m.accuracy["value"] for m in models]),
@@ -52,12 +56,21 @@ def plot_pareto(models: list[ModelFacts]) -> str:
     front = [ordered[place] for place in pareto_front([(model.mib, model.auc["value"]) for model in ordered])]
     with new_figure(9, 4.8) as figure:
         axes = figure.subplots()
-        axes.plot([m.mib for m in front], [m.auc["value"] for m in front], color=GRAY, linewidth=1.2, drawstyle="steps-post", zorder=1)
+        axes.plot(
+            [m.mib for m in front],
+            [m.auc["value"] for m in front],
+            color=GRAY,
+            linewidth=1.2,
+            drawstyle="steps-post",
+            zorder=1,
+        )
         for number, model in enumerate(ordered):
             color, marker = COLORS[number % len(COLORS)], MARKERS[number // len(COLORS) % len(MARKERS)]
             if model.auc.get("low") is not None:
                 axes.vlines(model.mib, model.auc["low"], model.auc["high"], color=color, linewidth=1.2)
-            axes.plot(model.mib, model.auc["value"], marker, color=color, markersize=8, label=model.name, linestyle="none")
+            axes.plot(
+                model.mib, model.auc["value"], marker, color=color, markersize=8, label=model.name, linestyle="none"
+            )
         axes.set(xscale="log", xlabel="size of the file (MiB)", ylabel="AUC", title="Accuracy against size")
         axes.xaxis.set_major_formatter("{x:g}")
         axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0))
@@ -70,11 +83,20 @@ def _draw_bars(axes, names: list[str], ours: list, theirs: list, style: str, end
     longest = max(value for value in values if value is not None) or 1
     for place, value in enumerate(values):
         if value is None:
-            axes.text(0.01 * longest, place, "not measured" if place < len(ours) else "not reported", va="center", fontsize=8.5, color=GRAY)
+            axes.text(
+                0.01 * longest,
+                place,
+                "not measured" if place < len(ours) else "not reported",
+                va="center",
+                fontsize=8.5,
+                color=GRAY,
+            )
             continue
         ours_here = place < len(ours)
         color, hatch = (BLUE, None) if ours_here else ("white", "////")
-        axes.barh(place, value, 0.66, color=color, edgecolor=BLUE if ours_here else VERMILION, hatch=hatch, linewidth=0.8)
+        axes.barh(
+            place, value, 0.66, color=color, edgecolor=BLUE if ours_here else VERMILION, hatch=hatch, linewidth=0.8
+        )
         end = max(value, ends[place] or 0) if place < len(ends) else value
         axes.text(end + 0.012 * longest, place, style.format(value), va="center", fontsize=9)
     axes.set(xlim=(0, 1.17 * longest), yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.4, -0.6))

@@ -23,7 +23,15 @@ def plot_block(block: list[Kernel]) -> str:
             axes.text(place, 0, text, ha="center", va="center", fontsize=9.5, linespacing=1.5, bbox=_BOX)
             axes.annotate("", (place + 0.61, 0), (place + 0.39, 0), arrowprops=arrow)
         last = len(block) - 0.35
-        axes.text(last, 0, "+", ha="center", va="center", fontsize=15, bbox={"boxstyle": "circle,pad=0.15", "fc": "white", "ec": BLUE})
+        axes.text(
+            last,
+            0,
+            "+",
+            ha="center",
+            va="center",
+            fontsize=15,
+            bbox={"boxstyle": "circle,pad=0.15", "fc": "white", "ec": BLUE},
+        )
         axes.plot([-0.6, -0.6, last, last], [0, 1.1, 1.1, 0.2], color=VERMILION, linewidth=1.5)
         axes.text((last - 0.6) / 2, 1.16, "shortcut", ha="center", va="bottom", fontsize=9, color=VERMILION)
         axes.annotate("", (len(block) + 0.1, 0), (last + 0.1, 0), arrowprops=arrow)
@@ -31,7 +39,8 @@ def plot_block(block: list[Kernel]) -> str:
 
 
 def plot_zeros(kernels: list[Kernel]) -> str:
-    """The share of zeros in each layer, from the input to the output; depthwise layers, which pruning leaves alone, hatched."""
+    """The share of zeros in each layer, from the input to the output; depthwise layers, which pruning leaves alone,
+    hatched."""
     with new_figure(9, 3) as figure:
         axes = figure.subplots()
         for kind, style in ((False, {"color": BLUE, "label": "convolutions,\ndense layers"}), (True, _HATCHED)):

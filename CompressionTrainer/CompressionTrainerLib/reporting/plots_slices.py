@@ -15,14 +15,18 @@ MOST_BANDS = 3
 
 
 def plot_curves(roc: dict[str, Curve], precision_recall: dict[str, Curve], prevalence: float | None) -> str:
-    """ROC and precision-recall curves side by side, each with its band; `prevalence` is the precision of calling everything tumor."""
+    """ROC and precision-recall curves side by side, each with its band; `prevalence` is the precision of calling
+    everything tumor."""
     with new_figure(11, 5.3 + 0.2 * len(roc)) as figure:
         panels = figure.subplots(1, 2)
         for axes, curves, area in zip(panels, (roc, precision_recall), ("AUC", "AP"), strict=True):
             for (name, curve), color, line in zip(curves.items(), COLORS, LINES, strict=False):
                 if len(curves) <= MOST_BANDS:
                     axes.fill_between(curve.x, curve.low, curve.high, color=color, alpha=0.16, linewidth=0)
-                label = f"{name}: {area} {number(curve.area.value, 2)} ({number(curve.area.low, 2)} to {number(curve.area.high, 2)})"
+                label = (
+                    f"{name}: {area} {number(curve.area.value, 2)} ({number(curve.area.low, 2)} to "
+                    f"{number(curve.area.high, 2)})"
+                )
                 axes.plot(curve.x, curve.y, color=color, linestyle=line, label=label)
             axes.set_xlim(-0.01, 1.01)
             axes.set_ylim(-0.01, 1.01)
@@ -30,7 +34,9 @@ def plot_curves(roc: dict[str, Curve], precision_recall: dict[str, Curve], preva
         panels[0].plot([0, 1], [0, 1], color=GRAY, linewidth=1, linestyle=(0, (4, 3)), label="chance")
         panels[0].set(title="ROC", xlabel="1 − specificity (false alarms)", ylabel="sensitivity (recall)")
         if prevalence is not None:
-            panels[1].axhline(prevalence, color=GRAY, linewidth=1, linestyle=(0, (4, 3)), label="share of slices with tumor")
+            panels[1].axhline(
+                prevalence, color=GRAY, linewidth=1, linestyle=(0, (4, 3)), label="share of slices with tumor"
+            )
         panels[1].set(title="Precision and recall", xlabel="recall (sensitivity)", ylabel="precision")
         for axes in panels:
             axes.legend(loc="upper left", bbox_to_anchor=(0, -0.13))
@@ -57,8 +63,18 @@ def plot_confusion(counts: dict[str, Counts], threshold: float | None) -> str:
             for row in (0, 1):
                 for column in (0, 1):
                     color = "white" if shares[row][column] > 0.55 else "black"
-                    axes.text(column, row - 0.06, table[row][column], ha="center", va="center", fontsize=15, color=color)
-                    axes.text(column, row + 0.18, f"{shares[row][column]:.1%}", ha="center", va="center", fontsize=10, color=color)
+                    axes.text(
+                        column, row - 0.06, table[row][column], ha="center", va="center", fontsize=15, color=color
+                    )
+                    axes.text(
+                        column,
+                        row + 0.18,
+                        f"{shares[row][column]:.1%}",
+                        ha="center",
+                        va="center",
+                        fontsize=10,
+                        color=color,
+                    )
         return svg_uri(figure)
 
 

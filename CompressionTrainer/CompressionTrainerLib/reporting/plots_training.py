@@ -1,4 +1,5 @@
-"""Figures of training: loss and accuracy or Dice by epoch, through all stages that led to a network; how many slices there are."""
+"""Figures of training: loss and accuracy or Dice by epoch, through all stages that led to a network; how many slices
+there are."""
 
 from __future__ import annotations
 
@@ -6,7 +7,8 @@ from .drawing import BLUE, GRAY, VERMILION, new_figure, svg_uri
 
 
 def plot_training(stages: list[list[dict[str, float]]], score: str) -> str:
-    """Loss, and the figure named `score` ("accuracy" or "dice"), over the epochs of several stages in a row, which are numbered.
+    """Loss, and the figure named `score` ("accuracy" or "dice"), over the epochs of several stages in a row, which are
+    numbered.
 
     Args:
         stages: epochs of each, in their order; a log's columns may carry an output's name before the figure's.
@@ -26,8 +28,13 @@ def plot_training(stages: list[list[dict[str, float]]], score: str) -> str:
 
 
 def column_of(epochs: list[dict[str, float]], kind: str, prefix: str = "") -> str | None:
-    """The log's column of a figure: "val_dice", or "val_probability_accuracy" in logs of earlier versions; None without it."""
-    names = [name for name in epochs[0] if name.startswith("val_") == bool(prefix) and name.removeprefix("val_").endswith(kind)]
+    """The log's column of a figure: "val_dice", or "val_probability_accuracy" in logs of earlier versions; None without
+    it."""
+    names = [
+        name
+        for name in epochs[0]
+        if name.startswith("val_") == bool(prefix) and name.removeprefix("val_").endswith(kind)
+    ]
     return min(names, key=len, default=None)
 
 
@@ -35,17 +42,30 @@ def _draw(axes, stages: list[list[dict[str, float]]], kind: str) -> None:
     first = 1
     for stage, epochs in enumerate(stages, start=1):
         numbers = range(first, first + len(epochs))
-        for prefix, color, line, label in (("", BLUE, "solid", "training"), ("val_", VERMILION, (0, (5, 2)), "validation")):
+        for prefix, color, line, label in (
+            ("", BLUE, "solid", "training"),
+            ("val_", VERMILION, (0, (5, 2)), "validation"),
+        ):
             column = column_of(epochs, kind, prefix)
             if column:
                 values = [epoch.get(column, float("nan")) for epoch in epochs]
                 dot = "o" if len(epochs) < 12 else None
-                axes.plot(numbers, values, color=color, linestyle=line, marker=dot, markersize=4, label=label if stage == 1 else None)
+                axes.plot(
+                    numbers,
+                    values,
+                    color=color,
+                    linestyle=line,
+                    marker=dot,
+                    markersize=4,
+                    label=label if stage == 1 else None,
+                )
         if first > 1:
             axes.axvline(first - 0.5, color=GRAY, linewidth=0.9)
         if len(stages) > 1:
             middle, above = first + (len(epochs) - 1) / 2, axes.get_xaxis_transform()
-            axes.text(middle, 1.02, str(stage), transform=above, ha="center", color=GRAY, fontsize=10, fontweight="bold")
+            axes.text(
+                middle, 1.02, str(stage), transform=above, ha="center", color=GRAY, fontsize=10, fontweight="bold"
+            )
         first += len(epochs)
     axes.set_xlim(0.5, first - 0.5)
 
@@ -59,7 +79,9 @@ def plot_counts(rows: list[dict]) -> str:
         axes = figure.subplots()
         places = range(len(rows))
         axes.barh(places, tumor, color=VERMILION, label="with tumor")
-        axes.barh(places, other, left=tumor, color=BLUE, hatch="///", edgecolor="white", linewidth=0, label="without tumor")
+        axes.barh(
+            places, other, left=tumor, color=BLUE, hatch="///", edgecolor="white", linewidth=0, label="without tumor"
+        )
         for place, found, rest in zip(places, tumor, other, strict=True):
             total = max(found + rest, 1)
             axes.text(found + rest, place, f"  {found} of {total} ({found / total:.0%})", va="center", fontsize=9)

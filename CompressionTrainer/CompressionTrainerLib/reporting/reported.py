@@ -50,21 +50,27 @@ STAGES = (
     ),
 )  # fmt: skip
 BASELINES = (
-    Reported("ResNet50", accuracy=0.62, remark="Copied from another paper; calling every slice tumor gives 0.615 on these data."),
+    Reported(
+        "ResNet50",
+        accuracy=0.62,
+        remark="Copied from another paper; calling every slice tumor gives 0.615 on these data.",
+    ),
     Reported("VGG16", accuracy=0.911, remark="Copied from another paper, not run on these data."),
     Reported("MobileNetV1", accuracy=0.941, remark="Copied from another paper, not run on these data."),
 )
 CLASSIFIER_PAPER = (
-    "Classifier paper: Jaafaru et al., 'Quantization-Aware Pruned MobileNetV2 for Real-Time Liver Tumor Classification on CT Images'."
+    "Classifier paper: Jaafaru et al., 'Quantization-Aware Pruned MobileNetV2 for Real-Time Liver Tumor Classification "
+    "on CT Images'."
 )
 SEGMENTATION_PAPER = "Segmentation paper: the Mobile U-Net for liver and tumor segmentation on LiTS17."
 TUMOR_SLICES, OTHER_SLICES = 10770, 6736
 SPLIT_REMARK = (
-    "The classifier paper divided slices, not patients: neighboring slices of one patient, which look alike, trained and tested. Its "
-    "accuracy says little about new patients. The fine-tuned network was tested on 3336 slices, the two others on 1751."
+    "The classifier paper divided slices, not patients: neighboring slices of one patient, which look alike, trained "
+    "and tested. Its accuracy says little about new patients. The fine-tuned network was tested on 3336 slices, the "
+    "two others on 1751."
 )
 BEST_LIVER_DICE = 0.9426
 DICE_REMARK = (
-    "The segmentation paper gives the liver's Dice by epoch only, on validation data of an unstated split, between 0.32 and 0.94 from "
-    "epoch to epoch; its best is 0.9426 in epoch 20. It has no tumor Dice and no test set."
+    "The segmentation paper gives the liver's Dice by epoch only, on validation data of an unstated split, between "
+    "0.32 and 0.94 from epoch to epoch; its best is 0.9426 in epoch 20. It has no tumor Dice and no test set."
 )

@@ -21,20 +21,31 @@ _FIGURES = {
     "F1": "dice",
 }
 _MOST_PICTURES = 8
-_EFFICIENCY = "Efficiency is the segmentation paper's (sensitivity + specificity + accuracy) / 3, which the background dominates."
+_EFFICIENCY = (
+    "Efficiency is the segmentation paper's (sensitivity + specificity + accuracy) / 3, which the background dominates."
+)
 INTERVALS = "In brackets: 95 % intervals that resample whole patients, since slices of one patient are alike."
 
 
 def slices_section(inputs: Inputs) -> Section | None:
     """Slice classification: of the whole pipeline (evaluations), and of networks alone (comparisons)."""
-    evaluations = [evaluation for evaluation in inputs.evaluations if "slices_with_liver" in evaluation.content["summary"]]
+    evaluations = [
+        evaluation for evaluation in inputs.evaluations if "slices_with_liver" in evaluation.content["summary"]
+    ]
     # Folds, each of one network, stand in sections of their own.
     elsewhere, folds = both_kinds(inputs), cross_validated(inputs)
-    comparisons = [each for each in inputs.comparisons if len(each.scores) > 1 or not (elsewhere or each.scores.keys() <= folds.keys())]
+    comparisons = [
+        each
+        for each in inputs.comparisons
+        if len(each.scores) > 1 or not (elsewhere or each.scores.keys() <= folds.keys())
+    ]
     if not evaluations and not comparisons:
         return None
     blocks: list = [
-        Text("The question is whether an axial slice holds any tumor. The answer is a probability; from a threshold on it counts as yes.")
+        Text(
+            "The question is whether an axial slice holds any tumor. The answer is a probability; from a threshold on "
+            "it counts as yes."
+        )
     ]
     if evaluations:
         rows = [row for evaluation in evaluations for row in _pipeline_rows(evaluation)]
@@ -43,10 +54,13 @@ def slices_section(inputs: Inputs) -> Section | None:
         content = comparison.content
         rows = [{"model": name} | _figure_cells(model) for name, model in content["models"].items()]
         note = (
-            f"{content['slices']} slices that hold liver, of {content['patients']} patients; {content['tumor_slices']} of them with tumor. "
+            f"{content['slices']} slices that hold liver, of {content['patients']} patients; {content['tumor_slices']} "
+            "of them with tumor. "
         )
         note += f"Threshold {number(content['threshold'], 2)}. {INTERVALS}"
-        blocks.append(Table(f"networks-{place}", f"Networks alone, all on the same slices: {content['title']}", rows, note))
+        blocks.append(
+            Table(f"networks-{place}", f"Networks alone, all on the same slices: {content['title']}", rows, note)
+        )
         title = f"Networks alone: {content['title']}"
         blocks += curve_figure(f"curves-networks-{place}", comparison.scores, title)
         blocks.append(_confusion_figure(f"confusion-networks-{place}", title, content["models"], content["threshold"]))
@@ -63,9 +77,9 @@ def segmentation_section(inputs: Inputs) -> Section | None:
         return None
     rows = [_segmentation_row(evaluation) for evaluation in evaluations]
     text = (
-        "Dice compares two regions: 1 is the same voxels, 0 is none in common. It is taken for each case and then averaged. "
-        f"{HD95} A lesion counts as found when half of "
-        "it is covered and the overlap is half of what truth and prediction cover together; touched is any overlap."
+        "Dice compares two regions: 1 is the same voxels, 0 is none in common. It is taken for each case and then "
+        f"averaged. {HD95} A lesion counts as found when half of it is covered and the overlap is half of what truth "
+        "and prediction cover together; touched is any overlap."
     )
     blocks: list = [Text(text), Table("segmentation", "Segmentation, averaged over cases", rows, INTERVALS)]
     for place, evaluation in enumerate(evaluations, start=1):
@@ -73,15 +87,21 @@ def segmentation_section(inputs: Inputs) -> Section | None:
         means = {name: summary[name]["mean_dice"] for name in ("liver", "tumor") if name in summary}
         caption = f"{evaluation.title}: Dice by case; dashed the mean, shaded its 95 % interval."
         blocks.append(Figure(f"dice-{place}", caption, plot_dice(cases, means)))
-        blocks.append(Table(f"cases-{place}", f"Cases: {evaluation.title}", [_case_row(case) for case in cases], _EFFICIENCY))
+        blocks.append(
+            Table(f"cases-{place}", f"Cases: {evaluation.title}", [_case_row(case) for case in cases], _EFFICIENCY)
+        )
         if evaluation.lesions:
-            caption = f"{evaluation.title}: true lesions by size, how many of them were found, and extra ones where there is none."
+            caption = (
+                f"{evaluation.title}: true lesions by size, how many of them were found, and extra ones where there is "
+                "none."
+            )
             blocks.append(Figure(f"lesions-{place}", caption, plot_lesions(evaluation.lesions)))
     return Section("Liver and tumor segmentation", blocks)
 
 
 def agreement_section(inputs: Inputs) -> Section | None:
-    """What rounding to 8 bits changes: pipelines against their float twins, networks against the first of a comparison."""
+    """What rounding to 8 bits changes: pipelines against their float twins, networks against the first of a
+    comparison."""
     blocks: list = []
     rows = [
         {"evaluation": evaluation.title} | {name.replace("_", " "): number(value) for name, value in figures.items()}
@@ -107,7 +127,10 @@ def agreement_section(inputs: Inputs) -> Section | None:
         ]
         if rows:
             first = next(iter(comparison.content["models"]))
-            note = "Paired on the same slices. 'No loss' takes an interval of the difference that is close to 0, not only its middle."
+            note = (
+                "Paired on the same slices. 'No loss' takes an interval of the difference that is close to 0, not only "
+                "its middle."
+            )
             blocks.append(Table(f"against-{place}", f"Against {first}: {comparison.content['title']}", rows, note))
     return Section("What compression changes in the answers", blocks) if blocks else None
 
@@ -120,10 +143,13 @@ def pictures_section(inputs: Inputs) -> Section | None:
             caption = f"{case} ({evaluation.title}): random slices; the CT, the truth (dashed), and what was found."
             blocks.append(Figure(f"picture-{len(blocks) + 1}", caption, png_uri(path)))
     for place, (folder, record) in enumerate(inputs.saliency, start=1):
-        how = "the probability of each cell, from which the decision is made" if record["map"] == "cells" else "Grad-CAM"
+        how = (
+            "the probability of each cell, from which the decision is made" if record["map"] == "cells" else "Grad-CAM"
+        )
         caption = (
-            f"{record['run']} on slice {record['slice']} of {record['ct']}, probability of tumor {number(record['probability'], 2)}: "
-            f"the input, {how}, and integrated gradients, which add up to the probability but for {record['attribution_gap']:.1e}."
+            f"{record['run']} on slice {record['slice']} of {record['ct']}, probability of tumor "
+            f"{number(record['probability'], 2)}: the input, {how}, and integrated gradients, which add up to the "
+            f"probability but for {record['attribution_gap']:.1e}."
         )
         blocks.append(Figure(f"saliency-{place}", caption, png_uri(folder / record["picture"])))
     return Section("Pictures", blocks) if blocks else None
@@ -133,7 +159,11 @@ def _pipeline_rows(evaluation: Evaluation) -> list[dict]:
     summary, rows = evaluation.content["summary"], []
     for which, key in (("that hold liver", "slices_with_liver"), ("all", "slices_all")):
         figures = summary[key]
-        row = {"evaluation": evaluation.title, "slices": f"{which} ({figures['slices']})", "patients": summary["patients"]}
+        row = {
+            "evaluation": evaluation.title,
+            "slices": f"{which} ({figures['slices']})",
+            "patients": summary["patients"],
+        }
         rows.append(row | _figure_cells(figures))
     return rows
 
@@ -151,8 +181,9 @@ def _evaluation_figures(place: int, evaluation: Evaluation) -> list:
         blocks += curve_figure(f"curves-{place}", {"whole pipeline": evaluation.scores}, title)
         result = reliability(patients)
         caption = (
-            f"{title}: of the slices with a probability, the share that has tumor. On the line, probabilities can be taken at their word. "
-            f"Brier score {interval(_plain(result.brier))}, expected calibration error {interval(_plain(result.error))}."
+            f"{title}: of the slices with a probability, the share that has tumor. On the line, probabilities can be "
+            f"taken at their word. Brier score {interval(_plain(result.brier))}, expected calibration error "
+            f"{interval(_plain(result.error))}."
         )
         blocks.append(Figure(f"reliability-{place}", caption, plot_reliability(result)))
     return blocks
@@ -160,13 +191,19 @@ def _evaluation_figures(place: int, evaluation: Evaluation) -> list:
 
 def _alike(figures: dict[str, dict]) -> list[Text]:
     """Notes on those that give one answer for all slices."""
-    said = {name: one_answer(each["confusion"]["tp"] + each["confusion"]["fp"], each["slices"]) for name, each in figures.items()}
+    said = {
+        name: one_answer(each["confusion"]["tp"] + each["confusion"]["fp"], each["slices"])
+        for name, each in figures.items()
+    }
     return [Text(f"{name} {same}", "note") for name, same in said.items() if same]
 
 
 def _confusion_figure(name: str, title: str, figures: dict[str, dict], threshold: float | None) -> Figure:
     counts = {label: Counts(**each["confusion"]) for label, each in figures.items()}
-    caption = f"{title}: slices that hold liver, true against called; in each field their number and their share of the true class."
+    caption = (
+        f"{title}: slices that hold liver, true against called; in each field their number and their share of the true "
+        "class."
+    )
     return Figure(name, caption, plot_confusion(counts, threshold))
 
 

@@ -1,4 +1,5 @@
-"""What several divisions of the same data show: slice-wise against patient-wise, and networks over all folds of a cross-validation."""
+"""What several divisions of the same data show: slice-wise against patient-wise, and networks over all folds of a
+cross-validation."""
 
 from __future__ import annotations
 
@@ -19,15 +20,20 @@ def leak_section(inputs: Inputs) -> Section | None:
         own = [each for each in tested(inputs) if each.content["about"]["kind"] == kind]
         for comparison in own:
             for name, model in comparison.content["models"].items():
-                rows.append({"divided by": kind, "test slices": comparison.content["title"], "model": name} | _cells(model))
+                rows.append(
+                    {"divided by": kind, "test slices": comparison.content["title"], "model": name} | _cells(model)
+                )
         pooled[f"divided by {kind}"] = scores = pool([next(iter(each.scores.values())) for each in own])
         if len(own) > 1:
             cells = _cells(_figures(scores, own))
-            rows.append({"divided by": kind, "test slices": "all of these together", "model": "the first of each"} | cells)
+            rows.append(
+                {"divided by": kind, "test slices": "all of these together", "model": "the first of each"} | cells
+            )
     text = (
-        "The same kind of network, tested in two ways. Divided by slice, every patient of the test slices was also trained on: the network "
-        "meets neighbors of slices that it knows. Divided by patient, all test patients are new to it, as they are in use. The "
-        "difference is what the first way flatters; only the second says what to expect."
+        "The same kind of network, tested in two ways. Divided by slice, every patient of the test slices was also "
+        "trained on: the network meets neighbors of slices that it knows. Divided by patient, all test patients are "
+        "new to it, as they are in use. The difference is what the first way flatters; only the second says what to "
+        "expect."
     )
     blocks: list = [Text(text), Table("leak", "Slice-wise and patient-wise", rows, INTERVALS)]
     blocks += curve_figure("curves-leak", pooled, "The first model of each, all test slices together")
@@ -50,14 +56,23 @@ def folds_section(inputs: Inputs) -> Section | None:
     for name, own in folds.items():
         each = ", ".join(number(comparison.content["models"][name]["auc"]["value"]) for comparison in own)
         rows.append(
-            {"network": name, "patients": len(set(pooled[name].patient)), **_cells(_figures(pooled[name], own)), "AUC of each fold": each}
+            {
+                "network": name,
+                "patients": len(set(pooled[name].patient)),
+                **_cells(_figures(pooled[name], own)),
+                "AUC of each fold": each,
+            }
         )
     text = (
-        "Each fold's network was trained without the patients that it is measured on here, so that all patients together are a test. The "
-        "folds together can be worse than each alone, since each fold's network puts its patients at another level."
+        "Each fold's network was trained without the patients that it is measured on here, so that all patients "
+        "together are a test. The folds together can be worse than each alone, since each fold's network puts its "
+        "patients at another level."
     )
     blocks: list = [Text(text), Table("folds", "Networks over all folds, slices that hold liver", rows, INTERVALS)]
-    return Section("Cross-validation by patient", [*blocks, *curve_figure("curves-folds", pooled, "All folds' test slices together")])
+    return Section(
+        "Cross-validation by patient",
+        [*blocks, *curve_figure("curves-folds", pooled, "All folds' test slices together")],
+    )
 
 
 def _together(name: str, folds: list[ComparedModels]) -> Scores:

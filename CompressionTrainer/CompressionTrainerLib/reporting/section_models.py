@@ -17,23 +17,31 @@ def models_section(inputs: Inputs) -> Section | None:
     if not models:
         return None
     text = (
-        "Zeros are stored like any other number, so that a pruned file is smaller only after it has been compressed (gzip). Speed is "
-        "that of one slice at a time, and depends on what runs the network at least as much as on the network."
+        "Zeros are stored like any other number, so that a pruned file is smaller only after it has been compressed "
+        "(gzip). Speed is that of one slice at a time, and depends on what runs the network at least as much as on the "
+        "network."
     )
     blocks: list = [Text(text)]
     measured = [model for model in models if model.mib is not None]
     if measured:
-        caption = "Our files, and hatched what the classifier paper reports of its own (another machine, other test slices)."
+        caption = (
+            "Our files, and hatched what the classifier paper reports of its own (another machine, other test slices)."
+        )
         blocks.append(Figure("variants", caption, plot_bars(models, list(STAGES))))
     both = [model for model in models if model.mib is not None and model.auc and model.auc["value"] is not None]
     if len(both) > 1:
-        caption = "AUC over the size of the file, with 95 % intervals by patient; the gray line joins the best of each size."
+        caption = (
+            "AUC over the size of the file, with 95 % intervals by patient; the gray line joins the best of each size."
+        )
         blocks.append(Figure("pareto", caption, plot_pareto(both)))
     for place, benchmark in enumerate(inputs.benchmarks, start=1):
         note = (
-            f"{benchmark['processor']}, {benchmark['cores']} cores; {benchmark['date']}; median and 90th percentile over all timed slices."
+            f"{benchmark['processor']}, {benchmark['cores']} cores; {benchmark['date']}; median and 90th percentile "
+            "over all timed slices."
         )
-        blocks.append(Table(f"benchmark-{place}", "Measured, file by file", [_speed_row(row) for row in benchmark["rows"]], note))
+        blocks.append(
+            Table(f"benchmark-{place}", "Measured, file by file", [_speed_row(row) for row in benchmark["rows"]], note)
+        )
     return Section("Size and speed of the models", blocks)
 
 
@@ -45,15 +53,15 @@ def paper_section(inputs: Inputs) -> Section | None:
     accuracy = [_accuracy_row(name, model) for name, model in _compared(inputs).items()]
     blocks: list = [
         Text(
-            "The paper's numbers are given as reported, in italics, with what they really are; ours are of this page's own runs. The two "
-            "were not measured on the same slices or machines."
+            "The paper's numbers are given as reported, in italics, with what they really are; ours are of this page's "
+            "own runs. The two were not measured on the same slices or machines."
         ),
         Text(f"Reported accuracy: {SPLIT_REMARK}", "note"),
     ]
     if accuracy:
         note = (
-            "Reported ones were recalculated from the paper's confusion matrices, with the interval that slices would have if they were "
-            "independent (they are not); ours resample patients."
+            "Reported ones were recalculated from the paper's confusion matrices, with the interval that slices would "
+            "have if they were independent (they are not); ours resample patients."
         )
         blocks.append(Table("paper-accuracy", "Accuracy", [*accuracy, *map(_reported_accuracy, STAGES)], note))
     sizes = [_size_row(model) for model in models if model.mib is not None]
@@ -65,7 +73,13 @@ def paper_section(inputs: Inputs) -> Section | None:
     if accuracy:
         rows = [_baseline_row(name, model) for name, model in _compared(inputs).items()]
         theirs = [
-            {"source": "reported", "model": base.name, "accuracy": number(base.accuracy), "AUC": "–", "what it is": base.remark}
+            {
+                "source": "reported",
+                "model": base.name,
+                "accuracy": number(base.accuracy),
+                "AUC": "–",
+                "what it is": base.remark,
+            }
             for base in BASELINES
         ]
         blocks.append(Table("paper-baselines", "Other networks (the paper's Table 4)", [*rows, *theirs]))
@@ -77,13 +91,21 @@ def _compared(inputs: Inputs) -> dict[str, dict]:
     patient_wise = [each.content for each in inputs.comparisons if each.content["about"]["kind"] != "slice"]
     folds = {name: fold_figures(name, own) | {"subset": "test"} for name, own in cross_validated(inputs).items()}
     figures = {
-        name: model | {"subset": content["about"]["subset"]} for content in patient_wise for name, model in content["models"].items()
+        name: model | {"subset": content["about"]["subset"]}
+        for content in patient_wise
+        for name, model in content["models"].items()
     }
     return figures | folds
 
 
 def _accuracy_row(name: str, model: dict) -> dict:
-    cells = {"accuracy": "accuracy", "precision": "precision", "recall": "sensitivity", "specificity": "specificity", "F1": "dice"}
+    cells = {
+        "accuracy": "accuracy",
+        "precision": "precision",
+        "recall": "sensitivity",
+        "specificity": "specificity",
+        "F1": "dice",
+    }
     slices = sum(model["confusion"].values())
     return {"source": "ours", "model": name, "split by": "patient", "slices": f"{slices} {model['subset']}"} | {
         header: interval(model[key]) for header, key in cells.items()
@@ -135,12 +157,23 @@ def _fps_row(model: ModelFacts) -> dict:
 
 
 def _reported_speed(stage: Reported) -> dict:
-    row = {"source": "reported", "model": stage.name, "slices a second": number(stage.fps, 2), "ms a slice": number(1000 / stage.fps, 1)}
+    row = {
+        "source": "reported",
+        "model": stage.name,
+        "slices a second": number(stage.fps, 2),
+        "ms a slice": number(1000 / stage.fps, 1),
+    }
     return row | {"run by": stage.speed_remark}
 
 
 def _baseline_row(name: str, model: dict) -> dict:
-    return {"source": "ours", "model": name, "accuracy": interval(model["accuracy"]), "AUC": interval(model["auc"]), "what it is": ""}
+    return {
+        "source": "ours",
+        "model": name,
+        "accuracy": interval(model["accuracy"]),
+        "AUC": interval(model["auc"]),
+        "what it is": "",
+    }
 
 
 def _speed_row(row: dict) -> dict:

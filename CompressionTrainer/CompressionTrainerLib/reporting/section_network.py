@@ -1,4 +1,5 @@
-"""What is inside each model's file: the block that it is built of, its layers and their zeros, all read from the file."""
+"""What is inside each model's file: the block that it is built of, its layers and their zeros, all read from the
+file."""
 
 from __future__ import annotations
 
@@ -17,9 +18,9 @@ _KINDS = {
     "FULLY_CONNECTED": "dense layers",
 }
 _BLOCK = (
-    "The first block with a shortcut, as it stands in the file: batch norms and activations have become part of the convolutions. "
-    "Pruning makes weights of ordinary convolutions zero and leaves depthwise ones alone; quantization-aware training rounds the weights "
-    "and what each layer gives to 8 bits and keeps the zeros."
+    "The first block with a shortcut, as it stands in the file: batch norms and activations have become part of the "
+    "convolutions. Pruning makes weights of ordinary convolutions zero and leaves depthwise ones alone; "
+    "quantization-aware training rounds the weights and what each layer gives to 8 bits and keeps the zeros."
 )
 
 
@@ -37,7 +38,9 @@ def _model(name: str, path: Path) -> list[Text | Figure | Table]:
     block, blocks = residual_block(content), []
     if block:
         blocks.append(Figure(f"block-{slug(name)}", f"{name}: {_BLOCK}", plot_block(block)))
-    blocks.append(Figure(f"zeros-{slug(name)}", f"{name}: the share of zeros in each layer of the file.", plot_zeros(found)))
+    blocks.append(
+        Figure(f"zeros-{slug(name)}", f"{name}: the share of zeros in each layer of the file.", plot_zeros(found))
+    )
     blocks.append(Table(f"layers-{slug(name)}", f"Layers of {name}", _rows(found)))
     return blocks
 
@@ -49,5 +52,13 @@ def _rows(found: list[Kernel]) -> list[dict]:
         if of:
             weights, zeros = sum(kernel.weights for kernel in of), sum(kernel.zeros for kernel in of)
             stored = ", ".join(dict.fromkeys(kernel.dtype for kernel in of))
-            rows.append({"kind": kind, "layers": len(of), "weights": weights, "zeros": f"{zeros / weights:.1%}", "stored as": stored})
+            rows.append(
+                {
+                    "kind": kind,
+                    "layers": len(of),
+                    "weights": weights,
+                    "zeros": f"{zeros / weights:.1%}",
+                    "stored as": stored,
+                }
+            )
     return rows

@@ -31,17 +31,26 @@ def data_section(inputs: Inputs) -> Section | None:
                 plain,
                 "A slice counts as one with tumor by its full-size mask.",
             ),
-            Figure(f"class-counts-{number_ + 1}", "Axial slices with and without tumor in each part of the split.", plot_counts(rows)),
+            Figure(
+                f"class-counts-{number_ + 1}",
+                "Axial slices with and without tumor in each part of the split.",
+                plot_counts(rows),
+            ),
             Text(
-                f"For comparison: the classifier paper used {TUMOR_SLICES + OTHER_SLICES} slices, {TUMOR_SLICES} of them with tumor "
-                "(62 %), chosen by a rule that it does not give."
+                f"For comparison: the classifier paper used {TUMOR_SLICES + OTHER_SLICES} slices, {TUMOR_SLICES} of "
+                "them with tumor (62 %), chosen by a rule that it does not give."
             ),
         ]
-    rows = [_split_row(run) for run in inputs.runs if run.stage not in ("quantization-aware training", "gradual pruning")]
+    rows = [
+        _split_row(run) for run in inputs.runs if run.stage not in ("quantization-aware training", "gradual pruning")
+    ]
     if rows:
         blocks.append(
             Table(
-                "splits", "Cases that each run saw", rows, "Training learns from the first, thresholds and epochs are chosen on the second."
+                "splits",
+                "Cases that each run saw",
+                rows,
+                "Training learns from the first, thresholds and epochs are chosen on the second.",
             )
         )
     return Section("Data", blocks) if blocks else None
@@ -58,7 +67,9 @@ def training_section(inputs: Inputs) -> Section | None:
         what = "Loss and accuracy" if score == "accuracy" else "Loss and Dice"
         path = f"{run.name}"
         if len(chain) > 1:
-            path += ", by way of " + ", ".join(f"({place}) {each.stage} ({each.name})" for place, each in enumerate(chain, start=1))
+            path += ", by way of " + ", ".join(
+                f"({place}) {each.stage} ({each.name})" for place, each in enumerate(chain, start=1)
+            )
         caption = f"{what} by epoch of {path}. Training figures are those of augmented slices."
         blocks.append(Figure(f"training-{slug(run.name)}", caption, plot_training([each.log for each in chain], score)))
     dice = [run for run in inputs.runs if run.record["config"]["task"] == "liver" and run.stage == "training"]
@@ -70,8 +81,9 @@ def training_section(inputs: Inputs) -> Section | None:
 
 
 _RUNS_NOTE = (
-    "Best: the highest validation figure of an epoch, on the network's own canvas and before any threshold was chosen; a network chosen "
-    "by it looks better on these patients than on others. Quantization-aware training rounds to 8 bits while it trains."
+    "Best: the highest validation figure of an epoch, on the network's own canvas and before any threshold was chosen; "
+    "a network chosen by it looks better on these patients than on others. Quantization-aware training rounds to 8 "
+    "bits while it trains."
 )
 
 
@@ -125,10 +137,17 @@ def _dice_table(run: LoggedTraining) -> Table | None:
     if None in columns.values():
         return None
     shown = sorted({0, 1, 3, *range(4, len(run.log), 5), len(run.log) - 1} & set(range(len(run.log))))
-    rows = [{"epoch": epoch + 1, **{part: number(run.log[epoch].get(column)) for part, column in columns.items()}} for epoch in shown]
+    rows = [
+        {"epoch": epoch + 1, **{part: number(run.log[epoch].get(column)) for part, column in columns.items()}}
+        for epoch in shown
+    ]
     rows = [{"source": "ours", **row} for row in rows]
     rows.append({"source": "reported", "epoch": 20, "training": "–", "validation": number(BEST_LIVER_DICE)})
-    return Table(f"dice-by-epoch-{slug(run.name)}", f"Liver Dice by epoch, after the segmentation paper's table: {run.name}", rows)
+    return Table(
+        f"dice-by-epoch-{slug(run.name)}",
+        f"Liver Dice by epoch, after the segmentation paper's table: {run.name}",
+        rows,
+    )
 
 
 def _before(run: LoggedTraining, runs: list[LoggedTraining]) -> LoggedTraining | None:

@@ -14,12 +14,18 @@ from .section_network import network_section
 from .section_training import data_section, training_section
 
 _LIMITS = (
-    "Intervals say how much the figures would change with other patients of the same kind. They say nothing about other scanners, "
-    "countries and diseases than those in the data.",
-    "With few test patients the intervals are wide, and a figure inside another's interval does not prove that the two are equal.",
-    "Validation figures were used to choose epochs, thresholds and settings, so they are optimistic. Only those of test patients, who took "
-    "part in no choice, tell what to expect; where this page gives others, it says so.",
-    "A lesion is whatever the readers of the data set marked as tumor: metastases, primary tumors and cysts are not told apart.",
+    "Intervals say how much the figures would change with other patients of the same kind. They say nothing about "
+    "other scanners, countries and diseases than those in the data.",
+    (
+        "With few test patients the intervals are wide, and a figure inside another's interval does not prove that the "
+        "two are equal."
+    ),
+    "Validation figures were used to choose epochs, thresholds and settings, so they are optimistic. Only those of "
+    "test patients, who took part in no choice, tell what to expect; where this page gives others, it says so.",
+    (
+        "A lesion is whatever the readers of the data set marked as tumor: metastases, primary tumors and cysts are "
+        "not told apart."
+    ),
     "Speed and memory hold for the machine they were measured on.",
 )
 
@@ -53,9 +59,15 @@ def about(inputs: Inputs) -> dict:
         "comparison of networks": len(inputs.comparisons),
         "benchmark": len(inputs.benchmarks),
     }
-    plural = {"evaluation on labeled CT": "evaluations on labeled CT", "comparison of networks": "comparisons of networks"}
+    plural = {
+        "evaluation on labeled CT": "evaluations on labeled CT",
+        "comparison of networks": "comparisons of networks",
+    }
     parts = [f"{count} {name if count == 1 else plural.get(name, name + 's')}" for name, count in what.items() if count]
-    lead = "Networks that find the liver and its tumors on CT, how they were trained and made smaller, and how good and how fast they are."
+    lead = (
+        "Networks that find the liver and its tumors on CT, how they were trained and made smaller, and how good and "
+        "how fast they are."
+    )
     if parts:
         lead += f" Made from {', '.join(parts)}."
     return {"lead": lead, "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")}
@@ -63,12 +75,16 @@ def about(inputs: Inputs) -> dict:
 
 def _summary(inputs: Inputs) -> Section:
     texts = [
-        "A CT scan is a stack of axial slices. One small network says which pixels are liver, a second which of those are tumor, and a "
-        "third, on its own, whether a slice holds tumor at all. Each is trained as an ordinary (float) network and then rounded to 8-bit "
-        "numbers, so that it is small and runs without a graphics card.",
-        "Patients are divided before anything is trained: those a network learns from, those on whom settings are chosen (validation), and "
-        "those who are only measured (test). Figures in brackets are 95 % intervals, made by drawing whole patients again and again.",
-        "Numbers marked 'reported' are other people's, copied from their papers. All others were measured by the commands at the end.",
+        "A CT scan is a stack of axial slices. One small network says which pixels are liver, a second which of those "
+        "are tumor, and a third, on its own, whether a slice holds tumor at all. Each is trained as an ordinary "
+        "(float) network and then rounded to 8-bit numbers, so that it is small and runs without a graphics card.",
+        "Patients are divided before anything is trained: those a network learns from, those on whom settings are "
+        "chosen (validation), and those who are only measured (test). Figures in brackets are 95 % intervals, made by "
+        "drawing whole patients again and again.",
+        (
+            "Numbers marked 'reported' are other people's, copied from their papers. All others were measured by the "
+            "commands at the end."
+        ),
     ]
     return Section("How to read this page", [Text(text) for text in texts])
 
@@ -82,7 +98,8 @@ def _provenance(inputs: Inputs) -> Section | None:
             "what": what,
             "title": content["title"],
             "date": content["provenance"]["date"],
-            "code": code_of(content["provenance"], 12) + (" with changes" if content["provenance"]["uncommitted_changes"] else ""),
+            "code": code_of(content["provenance"], 12)
+            + (" with changes" if content["provenance"]["uncommitted_changes"] else ""),
             "command": content["provenance"]["command"],
         }
         for what, content in measured

@@ -25,13 +25,16 @@ def add_parser(subparsers) -> None:
     parser = subparsers.add_parser(
         "benchmark",
         help="measure size, speed and memory of models, format by format",
-        description="Measure model files side by side on this machine: size (also after gzip), zeros among the weights, milliseconds a "
-        "slice, time to the first result and memory, in Keras, in LiteRT with and without XNNPACK and in ONNX Runtime. Every measurement "
-        "is a process of its own, and all take turns in every round. Leave the machine alone meanwhile.",
+        description="Measure model files side by side on this machine: size (also after gzip), zeros among the "
+        "weights, milliseconds a slice, time to the first result and memory, in Keras, in LiteRT with and without "
+        "XNNPACK and in ONNX Runtime. Every measurement is a process of its own, and all take turns in every round. "
+        "Leave the machine alone meanwhile.",
     )
     models = "a .tflite, .onnx or .weights.h5 file, the folder of a training run, or a model by folder or id"
     parser.add_argument("models", nargs="+", metavar="MODEL", help=models)
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for benchmark.csv and benchmark.json")
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="folder for benchmark.csv and benchmark.json"
+    )
     add_overwrite_option(parser, "a benchmark that is in the folder already")
     add_settings(parser, BenchmarkSettings)
     add_events_option(parser)
@@ -53,6 +56,9 @@ def run(args) -> int:
         write_table(args.out / FILES[0], result["rows"])
         write_json(args.out / FILES[1], result)
         versions = ", ".join(f"{name} {number}" for name, number in result["versions"].items())
-        print(f"{result['processor']}, {result['cores']} cores, load {result['load_before']} before; {versions}; {result['date']}")
+        print(
+            f"{result['processor']}, {result['cores']} cores, load {result['load_before']} before; {versions}; "
+            f"{result['date']}"
+        )
         print(text_table(result["rows"]))
     return 0

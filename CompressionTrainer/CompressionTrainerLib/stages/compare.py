@@ -21,7 +21,9 @@ FILES = ("comparison.json", "predictions.csv")
 class CompareSettings:
     """From which probability on a slice counts as called tumor."""
 
-    threshold: float = option(0.5, "probability from which a slice counts as called tumor (default: %(default)s)", metavar="X")
+    threshold: float = option(
+        0.5, "probability from which a slice counts as called tumor (default: %(default)s)", metavar="X"
+    )
 
 
 def add_parser(subparsers) -> None:
@@ -29,21 +31,34 @@ def add_parser(subparsers) -> None:
     parser = subparsers.add_parser(
         "compare",
         help="measure slice classifiers on the same slices",
-        description="Run slice classifiers of any format (of a training run, TFLite, ONNX) on the same slices of a split, those that hold "
-        "liver, and measure them: AUC, accuracy and others with 95 % intervals by patient, and how each differs from the first one. The "
-        "networks are run alone; 'livertumor evaluate' measures the pipeline that users run. The split may be by slice, as the seed "
-        "paper's was, to see how much that flatters. A look at the test patients is appended to the log in the source tree.",
+        description="Run slice classifiers of any format (of a training run, TFLite, ONNX) on the same slices of a "
+        "split, those that hold liver, and measure them: AUC, accuracy and others with 95 % intervals by patient, and "
+        "how each differs from the first one. The networks are run alone; 'livertumor evaluate' measures the pipeline "
+        "that users run. The split may be by slice, as the seed paper's was, to see how much that flatters. A look at "
+        "the test patients is appended to the log in the source tree.",
     )
     models = "a .tflite, .onnx or .weights.h5 file, the folder of a training run, or a model by folder or id"
     parser.add_argument("models", nargs="+", metavar="MODEL", help=models)
     add_data_options(parser)
-    parser.add_argument("--subset", choices=("train", "val", "test"), default="val", help="which part of the split (default: val)")
-    run_help = "the run that .tflite and .onnx files were made of, where they lie in no run's folder; it says what they are shown"
+    parser.add_argument(
+        "--subset", choices=("train", "val", "test"), default="val", help="which part of the split (default: val)"
+    )
+    run_help = (
+        "the run that .tflite and .onnx files were made of, where they lie in no run's folder; it says what they are "
+        "shown"
+    )
     parser.add_argument("--run", type=Path, metavar="RUN", help=run_help)
     add_settings(parser, CompareSettings)
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for comparison.json and predictions.csv")
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="folder for comparison.json and predictions.csv"
+    )
     add_overwrite_option(parser, "a comparison that is in the folder already")
-    parser.add_argument("--log", type=Path, metavar="FILE", help="append the key figures to this file (JSON lines), whatever was measured")
+    parser.add_argument(
+        "--log",
+        type=Path,
+        metavar="FILE",
+        help="append the key figures to this file (JSON lines), whatever was measured",
+    )
     add_events_option(parser)
     parser.set_defaults(func=run)
 
@@ -55,7 +70,8 @@ def run(arguments: argparse.Namespace) -> None:
         InputError: a model or a data file is missing, or is not the one the split was frozen with.
         ModelError: a file is not a network that can be run.
         OutputError: the folder holds a comparison, or cannot be written.
-        UsageError: two models of one name, no slice classifier, a subset without slices that hold liver, or one that trained a model.
+        UsageError: two models of one name, no slice classifier, a subset without slices that hold liver, or one that
+          trained a model.
     """
     from ..progress import reporting
 
@@ -81,7 +97,10 @@ def compare_models(arguments: argparse.Namespace, report: ProgressReport) -> Non
     models = find_models(arguments.models)
     names = [model.name for model in models]
     if len(set(names)) < len(names):
-        raise UsageError(f"Two models are called {max(names, key=names.count)}; rename the folder of one, so that they can be told apart.")
+        raise UsageError(
+            f"Two models are called {max(names, key=names.count)}; rename the folder of one, so that they can be told "
+            "apart."
+        )
     split = load_split(data.split, data.folder)
     # Where tumor is unknown, or there is no liver, nothing says what the answer should be.
     labeled = [case for case in split.cases[arguments.subset] if case.holds == "tumor"]
@@ -128,7 +147,9 @@ def _print(content: dict) -> None:
     from ..evaluation.text import interval, one_answer
 
     width = max(map(len, content["models"]))
-    counted = f"{content['slices']} slices with liver, {content['tumor_slices']} with tumor, {content['patients']} patients"
+    counted = (
+        f"{content['slices']} slices with liver, {content['tumor_slices']} with tumor, {content['patients']} patients"
+    )
     print(f"{content['title']}: {counted}")
     for name, model in content["models"].items():
         print(f"{name:{width}}  AUC {interval(model['auc'])}  accuracy {interval(model['accuracy'])}")

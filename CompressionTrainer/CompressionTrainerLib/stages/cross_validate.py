@@ -1,4 +1,5 @@
-"""`livertumor cross-validate CONFIG`: train a network once a fold, and measure it on all patients by networks that have not seen them."""
+"""`livertumor cross-validate CONFIG`: train a network once a fold, and measure it on all patients by networks that have
+not seen them."""
 
 from __future__ import annotations
 
@@ -25,9 +26,13 @@ class CrossValidateSettings:
     """How many folds there are, which of them is done, and what the networks start from."""
 
     folds: int = option(5, "how many (default: %(default)s)", metavar="K")
-    only: int | None = option(None, "do only fold N of them, from 1, and the figures of those that are done", metavar="N")
+    only: int | None = option(
+        None, "do only fold N of them, from 1, and the figures of those that are done", metavar="N"
+    )
     seed: int = option(1, "of the division into folds (default: %(default)s)", metavar="N")
-    imagenet: Path | None = option(None, "ImageNet weights of MobileNetV2 (.npz) (default: random weights)", metavar="FILE")
+    imagenet: Path | None = option(
+        None, "ImageNet weights of MobileNetV2 (.npz) (default: random weights)", metavar="FILE"
+    )
     start: Path | None = start_option()
 
 
@@ -36,15 +41,18 @@ def add_parser(subparsers) -> None:
     parser = subparsers.add_parser(
         "cross-validate",
         help="train a segmentation network once a fold and measure it on the patients held out",
-        description="Divide the train and the val patients of a split into folds by person, train the network once without each fold, and "
-        "let it answer about the patients of that fold. So every patient is measured by a network that has not seen them, on the network's "
-        "own canvas (tumor: in the true liver). Chooses the operating point on all of them together and writes cross-validation.json, "
-        "cases.csv and the predictions into the folder --out. Test patients are not touched. A command that was stopped continues where it "
-        "was. Needs TensorFlow: pip install '.[train]'.",
+        description="Divide the train and the val patients of a split into folds by person, train the network once "
+        "without each fold, and let it answer about the patients of that fold. So every patient is measured by a "
+        "network that has not seen them, on the network's own canvas (tumor: in the true liver). Chooses the operating "
+        "point on all of them together and writes cross-validation.json, cases.csv and the predictions into the folder "
+        "--out. Test patients are not touched. A command that was stopped continues where it was. Needs TensorFlow: "
+        "pip install '.[train]'.",
     )
     parser.add_argument("config", metavar="CONFIG", help=f"{CONFIG_HELP}, of a liver or a tumor network")
     add_data_options(parser)
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the runs of the folds and the figures")
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="folder for the runs of the folds and the figures"
+    )
     add_settings(parser, CrossValidateSettings)
     add_events_option(parser)
     parser.set_defaults(func=run)
@@ -71,9 +79,12 @@ def cross_validate(arguments: argparse.Namespace, report: ProgressReport) -> Non
 
     from ..training.config import load_config
 
-    config = replace(load_config(arguments.config), refit=True)  # all patients outside the fold train; nothing is chosen meanwhile
+    # all patients outside the fold train; nothing is chosen meanwhile
+    config = replace(load_config(arguments.config), refit=True)
     if config.task == "slice":
-        raise UsageError(f"{arguments.config} is of a slice classifier; cross-validate takes a liver or a tumor network.")
+        raise UsageError(
+            f"{arguments.config} is of a slice classifier; cross-validate takes a liver or a tumor network."
+        )
     if arguments.only is not None and not 1 <= arguments.only <= arguments.folds:
         raise UsageError(f"--only {arguments.only} is not one of the {arguments.folds} folds.")
     folds = _folds(arguments, config)
@@ -92,13 +103,20 @@ def _folds(arguments: argparse.Namespace, config: TrainConfig) -> list[dict]:
     from ..training.run import load_slices
 
     slices, split = load_slices(config, training_data(arguments))
-    volumes = {case.case: float((case.tumor >= 128).sum() * config.input.spacing_mm**2 * case.slice_mm / 1000) for case in slices["train"]}
+    volumes = {
+        case.case: float((case.tumor >= 128).sum() * config.input.spacing_mm**2 * case.slice_mm / 1000)
+        for case in slices["train"]
+    }
     known = {case.id: volumes[case.id] for case in split.cases["train"] if case.holds == "tumor"}
-    return [split_file_content(fold) for fold in fold_splits(_whole(split, arguments), arguments.folds, arguments.seed, known)]
+    return [
+        split_file_content(fold)
+        for fold in fold_splits(_whole(split, arguments), arguments.folds, arguments.seed, known)
+    ]
 
 
 def _whole(split: Split, arguments: argparse.Namespace) -> Split:
-    """The split with all its cases, those that this network cannot use among them, so that the folds are the same for every network."""
+    """The split with all its cases, those that this network cannot use among them, so that the folds are the same for
+    every network."""
     from ..data.splits import load_split
 
     return load_split(arguments.split, split.data)
@@ -114,7 +132,13 @@ def _train_fold(arguments: argparse.Namespace, config: TrainConfig, number: int,
     if not is_finished(run):
         split = arguments.out / f"fold-{number}.json"
         settings = settings_from(CrossValidateSettings, arguments)
-        train(config, replace(training_data(arguments), split=split), run, TrainSettings(settings.imagenet, settings.start), report)
+        train(
+            config,
+            replace(training_data(arguments), split=split),
+            run,
+            TrainSettings(settings.imagenet, settings.start),
+            report,
+        )
         keras.backend.clear_session()
     _predict_fold(arguments, config, number, report)
 
@@ -127,7 +151,11 @@ def _predict_fold(arguments: argparse.Namespace, config: TrainConfig, number: in
     from ..networks.build import build_network
     from ..training.keeper import LAST
 
-    cases = [case for case in _held_cases(arguments, config, number) if not _prediction_file(arguments.out, number, case.case).exists()]
+    cases = [
+        case
+        for case in _held_cases(arguments, config, number)
+        if not _prediction_file(arguments.out, number, case.case).exists()
+    ]
     if not cases:
         return
     model = build_network(config)
@@ -177,7 +205,10 @@ def _write_figures(out: Path, config: TrainConfig, held: list[HeldOut], folds: i
     if not held:
         return
     plane = by_patient(held, [scores(case) for case in held])
-    chosen, plain = best_point(plane), best_point({point: score for point, score in plane.items() if point.threshold == point.sure})
+    chosen, plain = (
+        best_point(plane),
+        best_point({point: score for point, score in plane.items() if point.threshold == point.sure}),
+    )
     figures = {
         name: {**asdict(point), "score": plane[point], **pooled([at_point(case, point) for case in held])}
         for name, point in (("chosen", chosen), ("one_threshold", plain), ("half", Point(0.5, 0.5)))
@@ -195,8 +226,9 @@ def _write_figures(out: Path, config: TrainConfig, held: list[HeldOut], folds: i
     write_table(out / CASES, [{key: value for key, value in row.items() if key != "lesions"} for row in rows])
     dice = figures["chosen"]["mean_dice"]
     print(
-        f"{len(held)} cases held out: mean Dice {dice['value']:.3f} ({dice['low']:.3f} to {dice['high']:.3f}) at threshold "
-        f"{chosen.threshold:g} where {chosen.sure:g} is reached; at 0.5 {figures['half']['mean_dice']['value']:.3f}."
+        f"{len(held)} cases held out: mean Dice {dice['value']:.3f} ({dice['low']:.3f} to {dice['high']:.3f}) at "
+        f"threshold {chosen.threshold:g} where {chosen.sure:g} is reached; at 0.5 "
+        f"{figures['half']['mean_dice']['value']:.3f}."
     )
 
 

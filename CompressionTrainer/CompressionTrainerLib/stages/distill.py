@@ -18,21 +18,31 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DistillSettings:
-    """How a student is taught: by which of its teacher's weights, what the answers count, and what the student starts from."""
+    """How a student is taught: by which of its teacher's weights, what the answers count, and what the student starts
+    from."""
 
     weights: str = weights_option()
     temperature: float = option(
-        2.0, "by which logits are divided before answers are compared (default %(default)s)", metavar="T", limit=POSITIVE
+        2.0,
+        "by which logits are divided before answers are compared (default %(default)s)",
+        metavar="T",
+        limit=POSITIVE,
     )
-    share: float = option(0.5, "weight of the teacher's outputs, 0 to 1 (default %(default)s)", metavar="S", limit=SHARE)
+    share: float = option(
+        0.5, "weight of the teacher's outputs, 0 to 1 (default %(default)s)", metavar="S", limit=SHARE
+    )
     start: Path | None = start_option()
     from_teacher: bool = option(
-        False, "start the student from its teacher's weights where layers are alike, as in a network with fewer of the same bottlenecks"
+        False,
+        "start the student from its teacher's weights where layers are alike, as in a network with fewer of the same "
+        "bottlenecks",
     )
 
     def __post_init__(self) -> None:
         if self.start and self.from_teacher:
-            raise ValueError("start and from_teacher both name the weights that the student starts from; leave one of them out")
+            raise ValueError(
+                "start and from_teacher both name the weights that the student starts from; leave one of them out"
+            )
 
 
 def add_parser(subparsers) -> None:
@@ -40,21 +50,27 @@ def add_parser(subparsers) -> None:
     parser = subparsers.add_parser(
         "distill",
         help="train a small network on the outputs of a trained one",
-        description="Train the small network of a configuration (narrower, or with smaller inputs over the same canvas) on the labels and "
-        "on the answers of a finished run's network (knowledge distillation, Hinton et al., 2015). The result is a run that 'livertumor "
-        "prune', 'quantize' and 'export' take. Needs TensorFlow: pip install '.[train]'.",
+        description="Train the small network of a configuration (narrower, or with smaller inputs over the same "
+        "canvas) on the labels and on the answers of a finished run's network (knowledge distillation, Hinton et al., "
+        "2015). The result is a run that 'livertumor prune', 'quantize' and 'export' take. Needs TensorFlow: pip "
+        "install '.[train]'.",
     )
     add_source(parser, metavar="TEACHER")
     parser.add_argument("--config", required=True, metavar="CONFIG", help=f"the student's {CONFIG_HELP}")
     parser.add_argument(
-        "--out", type=Path, required=True, metavar="DIR", help="folder of the student's run; one that holds a run is refused"
+        "--out",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="folder of the student's run; one that holds a run is refused",
     )
     add_settings(parser, DistillSettings)
     parser.set_defaults(func=run)
 
 
 def run(args) -> int:
-    """Distill; raises RequirementError without TensorFlow, UsageError for a student unlike its teacher, InputError for bad data."""
+    """Distill; raises RequirementError without TensorFlow, UsageError for a student unlike its teacher, InputError for
+    bad data."""
 
     with training_work(args.events, args.out) as report:
         from ..training.config import load_config
@@ -66,9 +82,15 @@ def run(args) -> int:
 
 
 def distill_run(
-    run: Path, config: TrainConfig, data: TrainingData, out: Path, settings: DistillSettings, report: ProgressReport | None = None
+    run: Path,
+    config: TrainConfig,
+    data: TrainingData,
+    out: Path,
+    settings: DistillSettings,
+    report: ProgressReport | None = None,
 ) -> None:
-    """Train the student that `config` describes on the labels and on the answers of a run's network; `out` is then its run.
+    """Train the student that `config` describes on the labels and on the answers of a run's network; `out` is then its
+    run.
 
     Teacher and student see the same augmented canvas, each at its own resolution; what the configuration says in pixels
     of the augmentation is meant in the teacher's.
@@ -83,8 +105,8 @@ def distill_run(
 
     Raises:
         InputError: there is no run, data or the weights to start from are missing, or `out` holds a run already.
-        UsageError: the student is asked something else than the teacher, or sees another canvas, or starts from weights that know its
-            val or test patients.
+        UsageError: the student is asked something else than the teacher, or sees another canvas, or starts from weights
+            that know its val or test patients.
     """
     from ..networks.distillation import distiller
     from ..training.checks import check_canvas

@@ -39,14 +39,18 @@ def _run_option(name: str) -> Any:
 
 @dataclass(frozen=True)
 class EvaluateSettings:
-    """What is run on each case, what it is compared with, and how many slices of it are drawn; the rest is as in `segment`."""
+    """What is run on each case, what it is compared with, and how many slices of it are drawn; the rest is as in
+    `segment`."""
 
-    pictures: int = option(0, "draw N random slices of each case (CT, truth, found) into DIR/pictures (default: none)", metavar="N")
+    pictures: int = option(
+        0, "draw N random slices of each case (CT, truth, found) into DIR/pictures (default: none)", metavar="N"
+    )
     float_liver_model: str | None = _twin_of("liver")
     float_tumor_model: str | None = _twin_of("tumor")
     float_slice_model: str | None = _twin_of("slice")
     true_liver: bool = option(
-        False, "look in the mask's liver instead of one that stage 1 finds, to measure the tumor or the slice network alone"
+        False,
+        "look in the mask's liver instead of one that stage 1 finds, to measure the tumor or the slice network alone",
     )
     no_tumor: bool = _run_option("no_tumor")
     no_slices: bool = _run_option("no_slices")
@@ -72,7 +76,11 @@ class EvaluateSettings:
     def used_models(self) -> list[str]:
         """The models that are run."""
         options = self.run_options()
-        used = (options.liver_model, not self.true_liver), (options.tumor_model, options.tumor), (options.slice_model, options.slices)
+        used = (
+            (options.liver_model, not self.true_liver),
+            (options.tumor_model, options.tumor),
+            (options.slice_model, options.slices),
+        )
         return [model for model, is_used in used if is_used]
 
 
@@ -81,24 +89,45 @@ def add_parser(subparsers) -> None:
     parser = subparsers.add_parser(
         "evaluate",
         help="measure the models on labeled CT",
-        description="Run the pipeline on labeled CT and measure it: per case, per lesion and per slice, with 95 % intervals by patient. "
-        "DATA may be a folder from another site in any of the layouts that 'livertumor prepare' knows: --subset all takes every case in "
-        "it. An evaluation on a split's test patients, or on all of a folder, is appended to the log in the source tree, so that every "
-        "look at them is on record.",
+        description="Run the pipeline on labeled CT and measure it: per case, per lesion and per slice, with 95 % "
+        "intervals by patient. DATA may be a folder from another site in any of the layouts that 'livertumor prepare' "
+        "knows: --subset all takes every case in it. An evaluation on a split's test patients, or on all of a folder, "
+        "is appended to the log in the source tree, so that every look at them is on record.",
     )
     parser.add_argument("data", nargs="?", type=Path, metavar="DATA", help="folder with the CT and mask files")
     parser.add_argument(
-        "--split", type=Path, default=SPLIT, metavar="FILE", help="frozen patient-wise split (default: the LiTS17 subset's)"
+        "--split",
+        type=Path,
+        default=SPLIT,
+        metavar="FILE",
+        help="frozen patient-wise split (default: the LiTS17 subset's)",
     )
-    subset = "which patients of the split, or 'all' cases of DATA without a split, in which a mask without label 2 means no tumor "
-    subset += "(where only the liver is labeled, add --no-tumor, or name it in a folder liver-only or in patients.csv, see 'livertumor "
+    subset = (
+        "which patients of the split, or 'all' cases of DATA without a split, in which a mask without label 2 means no "
+        "tumor "
+    )
+    subset += (
+        "(where only the liver is labeled, add --no-tumor, or name it in a folder liver-only or in patients.csv, see "
+        "'livertumor "
+    )
     subset += "prepare') (default: val)"
     parser.add_argument("--subset", choices=("train", "val", "test", "all"), default="val", help=subset)
     pair = "a CT (file or DICOM folder) and its mask (1 liver, 2 tumor), instead of DATA; may be repeated"
     parser.add_argument("--pair", nargs=2, action="append", type=Path, metavar=("CT", "MASK"), help=pair)
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the tables, evaluation.json and evaluation.md")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="folder for the tables, evaluation.json and evaluation.md",
+    )
     add_overwrite_option(parser, "an evaluation that is in the folder already")
-    parser.add_argument("--log", type=Path, metavar="FILE", help="append the key figures to this file (JSON lines), whatever was evaluated")
+    parser.add_argument(
+        "--log",
+        type=Path,
+        metavar="FILE",
+        help="append the key figures to this file (JSON lines), whatever was evaluated",
+    )
     add_settings(parser, EvaluateSettings)
     add_events_option(parser)
     parser.set_defaults(func=run)
@@ -135,16 +164,20 @@ def evaluate(arguments: argparse.Namespace, report: ProgressReport) -> None:
     options = settings.run_options()
     if unmeasured := [case.id for case in selection.cases if settings.true_liver and case.holds != "tumor"]:
         raise UsageError(
-            f"In the cases {', '.join(unmeasured)} tumor is unknown or there is no liver, so nothing can be measured in their true liver; "
-            "leave them out, or measure without --true-liver."
+            f"In the cases {', '.join(unmeasured)} tumor is unknown or there is no liver, so nothing can be measured "
+            "in their true liver; leave them out, or measure without --true-liver."
         )
     _check_unseen(settings.used_models(), selection, arguments.subset)
     scored, pictures, failed = _score_all(selection, settings, arguments.out, report)
-    threshold = options.slice_threshold or get_bundle(options.slice_model).manifest.threshold if options.slices else math.nan
+    threshold = (
+        options.slice_threshold or get_bundle(options.slice_model).manifest.threshold if options.slices else math.nan
+    )
     summary = summarize(scored, threshold)
     models = scored[0].models + [get_bundle(model).describe() for model in settings.twins().values()]
     origin = provenance(_command(arguments, settings), models)
-    print(write_report(arguments.out, selection.title, scored, summary, origin, about=selection.about, pictures=pictures))
+    print(
+        write_report(arguments.out, selection.title, scored, summary, origin, about=selection.about, pictures=pictures)
+    )
     log = arguments.log or (checkout_log() if selection.about.get("subset") in ("test", "all") else None)
     if log:
         append_log(log, origin | {"evaluated": selection.title, "figures": key_figures(summary)})
@@ -152,7 +185,9 @@ def evaluate(arguments: argparse.Namespace, report: ProgressReport) -> None:
     print(f"Results are in {arguments.out}.", file=sys.stderr)
     if failed:
         reasons = "".join(f"\n  {name}: {error}" for name, error in failed.items())
-        raise SomeCasesFailed(f"{len(failed)} of {len(selection.cases)} cases were left out, and the figures are of the others:{reasons}")
+        raise SomeCasesFailed(
+            f"{len(failed)} of {len(selection.cases)} cases were left out, and the figures are of the others:{reasons}"
+        )
 
 
 def _check_unseen(models: list[str], selection: Selection, subset: str) -> None:
@@ -172,7 +207,8 @@ def _check_unseen(models: list[str], selection: Selection, subset: str) -> None:
 def _score_all(
     selection: Selection, settings: EvaluateSettings, out: Path, report: ProgressReport
 ) -> tuple[list[CaseScores], list[dict[str, str]], Mapping[str, Exception]]:
-    """Scores and pictures of the cases, and what was wrong with those that were left out; raises InputError where no case is left."""
+    """Scores and pictures of the cases, and what was wrong with those that were left out; raises InputError where no
+    case is left."""
     from LiverTumorLib.batch.display import visible
     from LiverTumorLib.errors import InputError
 
@@ -182,7 +218,12 @@ def _score_all(
         name = case.ct.name
 
         def tell(fraction: float, message: str, number: int = number, name: str = name) -> None:
-            report(f"[{number + 1}/{total}] {name}", (number + fraction) / total, f"{name}: {message}" if message else name, None)
+            report(
+                f"[{number + 1}/{total}] {name}",
+                (number + fraction) / total,
+                f"{name}: {message}" if message else name,
+                None,
+            )
 
         tell(0.0, "")
         picture = out / "pictures" / f"{number + 1:03d}.png" if settings.pictures > 0 else None
@@ -200,7 +241,11 @@ def _score_all(
 
 
 def _score(
-    case: Case, selection: Selection, settings: EvaluateSettings, picture: Path | None, tell: Callable[[float, str], None]
+    case: Case,
+    selection: Selection,
+    settings: EvaluateSettings,
+    picture: Path | None,
+    tell: Callable[[float, str], None],
 ) -> CaseScores:
     """Run one case and hold it against its truth; `tell` is told how much of that is done."""
     import numpy as np
@@ -232,7 +277,9 @@ def _score(
     # Of a folder without a split, --no-tumor says that only the liver is labeled.
     complete = selection.complete and (options.tumor or "split" in selection.about)
     is_labeled = case.holds != "liver" and (complete or bool((truth == 2).any()))
-    parts = Parts(liver=not settings.true_liver, tumor=options.tumor and is_labeled, slices=options.slices and is_labeled)
+    parts = Parts(
+        liver=not settings.true_liver, tumor=options.tumor and is_labeled, slices=options.slices and is_labeled
+    )
     return score_case(outputs[0], truth, volume, case.patient, parts, agreement)
 
 
@@ -242,7 +289,10 @@ def key_figures(summary: dict) -> dict:
 
     figures = {"cases": summary["cases"]}
     if "liver" in summary:
-        figures |= {"liver_mean_dice": rounded(summary["liver"]["mean_dice"]), "liver_worst_dice": _rounded(summary["liver"]["worst_dice"])}
+        figures |= {
+            "liver_mean_dice": rounded(summary["liver"]["mean_dice"]),
+            "liver_worst_dice": _rounded(summary["liver"]["worst_dice"]),
+        }
     if "tumor" in summary:
         figures |= {f"tumor_{name}": rounded(summary["tumor"][name]) for name in ("mean_dice", "median_dice")}
         false_positives = summary["tumor"]["false_positive_ml_without_tumor"]

@@ -15,18 +15,22 @@ def add_parser(subparsers) -> None:
     parser = subparsers.add_parser(
         "export",
         help="write a trained run as an int8 bundle",
-        description="Quantize the network of a training run to int8 with slices of its train patients, choose its threshold on the val "
-        "patients, and write a model that 'livertumor segment' and 'classify' take by its folder: model.tflite, manifest.json and card.md. "
-        "The float32 twin, for comparison, goes into RUN/float. Needs TensorFlow: pip install '.[train]'.",
+        description="Quantize the network of a training run to int8 with slices of its train patients, choose its "
+        "threshold on the val patients, and write a model that 'livertumor segment' and 'classify' take by its folder: "
+        "model.tflite, manifest.json and card.md. The float32 twin, for comparison, goes into RUN/float. Needs "
+        "TensorFlow: pip install '.[train]'.",
     )
     add_source(parser)
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the model; its name becomes the id")
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="folder of the model; its name becomes the id"
+    )
     add_settings(parser, ExportSettings)
     parser.set_defaults(func=run)
 
 
 def run(args) -> int:
-    """Export; raises RequirementError without TensorFlow, InputError for bad data, ModelError for a network that does not convert."""
+    """Export; raises RequirementError without TensorFlow, InputError for bad data, ModelError for a network that does
+    not convert."""
 
     with training_work(args.events, args.out) as report:
         from ..export.bundle import export_run
@@ -36,5 +40,8 @@ def run(args) -> int:
     if same := answers_alike(bundle.manifest):
         print(same, file=sys.stderr)
     if not args.events:
-        print(f"{bundle.id} {bundle.manifest.version}: threshold {bundle.manifest.threshold:.2f}, {bundle.model.stat().st_size} bytes")
+        print(
+            f"{bundle.id} {bundle.manifest.version}: threshold {bundle.manifest.threshold:.2f}, "
+            f"{bundle.model.stat().st_size} bytes"
+        )
     return 0

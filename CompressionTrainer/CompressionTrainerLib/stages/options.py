@@ -16,14 +16,24 @@ from ..training.settings import START, start_weights
 if TYPE_CHECKING:
     from ..progress import ProgressReport
 
-CONFIG_HELP = "training configuration: a TOML file (its path has a separator or ends in .toml), or the name of a shipped one"
+CONFIG_HELP = (
+    "training configuration: a TOML file (its path has a separator or ends in .toml), or the name of a shipped one"
+)
 
 
 def add_data_options(parser: argparse.ArgumentParser) -> None:
     """The labeled CT, how it is divided, and where its network slices are kept."""
-    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder with the CT and mask files of the split")
+    parser.add_argument(
+        "--data", type=Path, required=True, metavar="DIR", help="folder with the CT and mask files of the split"
+    )
     parser.add_argument("--split", type=Path, required=True, metavar="FILE", help="frozen split (JSON)")
-    parser.add_argument("--cache", type=Path, required=True, metavar="DIR", help="folder of prepared network slices, shared between runs")
+    parser.add_argument(
+        "--cache",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="folder of prepared network slices, shared between runs",
+    )
 
 
 def training_data(arguments: argparse.Namespace) -> TrainingData:
@@ -33,7 +43,10 @@ def training_data(arguments: argparse.Namespace) -> TrainingData:
 
 def add_events_option(parser: argparse.ArgumentParser) -> None:
     """How progress is told."""
-    events = "report progress and the end as JSON lines on stdout, for a program that listens; closing stdin then stops the command"
+    events = (
+        "report progress and the end as JSON lines on stdout, for a program that listens; closing stdin then stops the "
+        "command"
+    )
     parser.add_argument("--events", action="store_true", help=events)
 
 
@@ -63,7 +76,8 @@ def refuse_to_replace(arguments: argparse.Namespace, names: Iterable[str]) -> No
 
 @contextlib.contextmanager
 def training_work(events: bool, out: Path, *packages: str) -> Iterator[ProgressReport]:
-    """Within the block TensorFlow may be loaded and a stop takes effect at once; gives what the work in `out` tells its progress to.
+    """Within the block TensorFlow may be loaded and a stop takes effect at once; gives what the work in `out` tells its
+    progress to.
 
     Raises:
         RequirementError: TensorFlow, a package that goes with it, or one of `packages` is not installed.

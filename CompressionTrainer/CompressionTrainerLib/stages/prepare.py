@@ -29,7 +29,8 @@ class PrepareSettings:
 
     split: str = option(
         "patient",
-        "divide by patient, or slice by slice as the classifier paper did, which lets one patient train and test (default: %(default)s)",
+        "divide by patient, or slice by slice as the classifier paper did, which lets one patient train and test "
+        "(default: %(default)s)",
         choices=KINDS,
     )
     seed: int = option(1, "of the draw (default: %(default)s)", metavar="N")
@@ -39,12 +40,18 @@ class PrepareSettings:
         choices=SELECTIONS,
     )
     min_tumor_mm2: float = option(
-        0.0, "tumor area, in mm2, from which a slice counts as one with tumor (default: any pixel of the mask)", metavar="X"
+        0.0,
+        "tumor area, in mm2, from which a slice counts as one with tumor (default: any pixel of the mask)",
+        metavar="X",
     )
     same_patient: tuple[tuple[str, ...], ...] = option(
-        (), "case ids that are one patient, for example 7 9, beside those of DATA/patients.csv; may be repeated", metavar="ID"
+        (),
+        "case ids that are one patient, for example 7 9, beside those of DATA/patients.csv; may be repeated",
+        metavar="ID",
     )
-    leave_out: tuple[str, ...] = option((), "case ids that are not used at all, for example those kept for a final test", metavar="ID")
+    leave_out: tuple[str, ...] = option(
+        (), "case ids that are not used at all, for example those kept for a final test", metavar="ID"
+    )
     skip_bad: bool = option(False, "leave out the cases that cannot be used, instead of stopping there")
 
     def split_options(self, folds: int) -> SplitOptions:
@@ -57,20 +64,25 @@ def add_parser(subparsers) -> None:
     parser = subparsers.add_parser(
         "prepare",
         help="check a folder of labeled CT and freeze its split",
-        description="Check every CT and mask of a folder (can it be read, is it CT, do mask and CT lie on one grid, are the labels known, "
-        "is a case there twice), say what is wrong in one table, and divide the cases into train, val and test. The folder may be laid out "
-        "as LiTS (volume-N, segmentation-N), MSD (dataset.json), 3D-IRCADb (PATIENT_DICOM, MASKS_DICOM) or in pairs (images/X with "
-        "masks/X, or X with X_seg); masks hold 0 background, 1 liver, 2 tumor. In it, a folder liver-only may hold cases in whose masks "
-        "nobody has marked tumor, for the liver network only, and a folder no-liver scans that show no liver and have no masks. A file "
-        "patients.csv in it, with the columns case, patient and, if need be, holds (tumor, liver or none), says which cases are one "
-        "person, and the same as these folders for a single case. Scans that were copied, compressed, windowed or cut are told again by "
-        "what they show, also where an installed model was trained on them. Writes check.csv, counts.csv and split.json (or "
-        "fold-1.json, …) into the folder --out. Give the same split file to every training and evaluation that is to be compared. A check "
-        "that was stopped continues where it was.",
+        description="Check every CT and mask of a folder (can it be read, is it CT, do mask and CT lie on one grid, "
+        "are the labels known, is a case there twice), say what is wrong in one table, and divide the cases into "
+        "train, val and test. The folder may be laid out as LiTS (volume-N, segmentation-N), MSD (dataset.json), "
+        "3D-IRCADb (PATIENT_DICOM, MASKS_DICOM) or in pairs (images/X with masks/X, or X with X_seg); masks hold 0 "
+        "background, 1 liver, 2 tumor. In it, a folder liver-only may hold cases in whose masks nobody has marked "
+        "tumor, for the liver network only, and a folder no-liver scans that show no liver and have no masks. A file "
+        "patients.csv in it, with the columns case, patient and, if need be, holds (tumor, liver or none), says which "
+        "cases are one person, and the same as these folders for a single case. Scans that were copied, compressed, "
+        "windowed or cut are told again by what they show, also where an installed model was trained on them. Writes "
+        "check.csv, counts.csv and split.json (or fold-1.json, …) into the folder --out. Give the same split file to "
+        "every training and evaluation that is to be compared. A check that was stopped continues where it was.",
     )
     parser.add_argument("data", type=Path, metavar="DATA", help="folder with the labeled CT")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the tables and the split files")
-    parser.add_argument("--folds", type=int, default=0, metavar="K", help="K-fold cross-validation (default: one split of 70/15/15 %%)")
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="folder for the tables and the split files"
+    )
+    parser.add_argument(
+        "--folds", type=int, default=0, metavar="K", help="K-fold cross-validation (default: one split of 70/15/15 %%)"
+    )
     add_settings(parser, PrepareSettings)
     add_overwrite_option(parser, "what an earlier preparation left in the folder")
     add_events_option(parser)
@@ -106,7 +118,12 @@ def prepare(arguments: argparse.Namespace, report: ProgressReport) -> None:
     options = settings.split_options(arguments.folds)
     data, out = arguments.data.resolve(), arguments.out
     splits = [out / f"fold-{fold + 1}.json" for fold in range(options.folds)] or [out / "split.json"]
-    request = {"data": str(data), "same_patient": settings.same_patient, "leave_out": settings.leave_out, **asdict(options)}
+    request = {
+        "data": str(data),
+        "same_patient": settings.same_patient,
+        "leave_out": settings.leave_out,
+        **asdict(options),
+    }
     if entries := read_patients(data):
         request[FILE] = {case: asdict(entry) for case, entry in entries.items()}
     if _already_done(out, splits, request, arguments.overwrite):
@@ -129,14 +146,18 @@ def prepare(arguments: argparse.Namespace, report: ProgressReport) -> None:
         use = "are left out, since slices are divided by it" if divided else "train and test the liver network only"
         print(f"Cases whose tumor is unknown: {unknown}; they {use}.")
     if options.kind == "slice":
-        print("Slices of one patient are in several parts, as asked: figures on these test slices say nothing about new patients.")
+        print(
+            "Slices of one patient are in several parts, as asked: figures on these test slices say nothing about new "
+            "patients."
+        )
     print(f"Frozen in {_listed(splits)}.")
 
 
 def _check(
     found: Found, same_patient: Sequence[Sequence[str]], out: Path, skip_bad: bool, report: ProgressReport
 ) -> tuple[dict[str, CaseFacts], list[list[str]]]:
-    """Check the cases, print and write the table; returns the facts of the usable cases and with the cases of each patient."""
+    """Check the cases, print and write the table; returns the facts of the usable cases and with the cases of each
+    patient."""
     from LiverTumorLib.batch.display import visible
     from LiverTumorLib.errors import SomeCasesFailed
     from LiverTumorLib.files import write_table
@@ -155,7 +176,9 @@ def _check(
     by_name: dict[str, list[str]] = {}
     for case in found.cases:
         by_name.setdefault(case.patient, []).append(case.id)
-    stated = patient_groups(facts, ([case for case in ids if case in facts] for ids in (*by_name.values(), *same_patient)))
+    stated = patient_groups(
+        facts, ([case for case in ids if case in facts] for ids in (*by_name.values(), *same_patient))
+    )
     patient = {case: number for number, group in enumerate(stated) for case in group}
     pairs = [pair for pair in alike(facts) if pair[2] == 0 or patient[pair[0]] != patient[pair[1]]]
     patients = patient_groups(facts, [*stated, *([one, other] for one, other, apart in pairs if apart < SAME_HU)])
@@ -165,13 +188,15 @@ def _check(
     bad = {problem.case for problem in problems if problem.blocking}
     if bad and not skip_bad:
         raise SomeCasesFailed(
-            f"{len(bad)} of {len(bad | set(facts))} cases cannot be used, see {out / CHECK}; fix them and run the same command again, "
-            "or leave them out with --skip-bad."
+            f"{len(bad)} of {len(bad | set(facts))} cases cannot be used, see {out / CHECK}; fix them and run the same "
+            "command again, or leave them out with --skip-bad."
         )
     return facts, patients
 
 
-def _freeze(divisions: dict[Path, Division], found: Found, facts: dict[str, CaseFacts], patients, options, data: Path) -> None:
+def _freeze(
+    divisions: dict[Path, Division], found: Found, facts: dict[str, CaseFacts], patients, options, data: Path
+) -> None:
     """Write the split files and the table of counts, and print that."""
     from LiverTumorLib.files import write_json, write_table
 
@@ -179,7 +204,10 @@ def _freeze(divisions: dict[Path, Division], found: Found, facts: dict[str, Case
 
     files, rows = _files([case for case in found.cases if case.id in facts], facts, data), []
     for path, division in divisions.items():
-        content = split_content(f"{data.name}, {path.stem}" if options.folds else data.name, division, patients, options) | files
+        content = (
+            split_content(f"{data.name}, {path.stem}" if options.folds else data.name, division, patients, options)
+            | files
+        )
         rows += [{"split": path.stem, "part": subset, **counts} for subset, counts in content["counts"].items()]
         write_json(path, content)
     out = next(iter(divisions)).parent
@@ -190,7 +218,8 @@ def _freeze(divisions: dict[Path, Division], found: Found, facts: dict[str, Case
 
 
 def _already_done(out: Path, splits: list[Path], request: dict, overwrite: bool) -> bool:
-    """Whether the folder holds what is asked for. Raises OutputError where it holds something else that may not be replaced."""
+    """Whether the folder holds what is asked for. Raises OutputError where it holds something else that may not be
+    replaced."""
     import json
 
     from LiverTumorLib.errors import OutputError
@@ -198,7 +227,8 @@ def _already_done(out: Path, splits: list[Path], request: dict, overwrite: bool)
     if overwrite:
         return False
     tables = [path for path in (out / CHECK, out / COUNTS) if path.exists()]
-    present = _split_files(out) or ([] if (out / REQUEST).exists() else tables)  # tables alone: of a preparation that was stopped
+    # tables alone: of a preparation that was stopped
+    present = _split_files(out) or ([] if (out / REQUEST).exists() else tables)
     try:
         same = json.loads((out / REQUEST).read_text(encoding="utf-8")) == json.loads(json.dumps(request))
     except (OSError, ValueError):
@@ -213,11 +243,14 @@ def _split_files(out: Path) -> list[Path]:
 
 
 def _files(cases: list[Case], facts: dict[str, CaseFacts], data: Path) -> dict:
-    """The entries of a split file that say which files the cases have, what they were, and what tells their CT again."""
+    """The entries of a split file that say which files the cases have, what they were, and what tells their CT
+    again."""
     cases_entry, sha256 = {}, {}
     for case in cases:
         names = [path.relative_to(data).as_posix() for path in case.files]
-        cases_entry[case.id] = dict(zip(("ct", "mask"), names, strict=False)) | ({} if case.holds == "tumor" else {"holds": case.holds})
+        cases_entry[case.id] = dict(zip(("ct", "mask"), names, strict=False)) | (
+            {} if case.holds == "tumor" else {"holds": case.holds}
+        )
         sha256 |= dict(zip(names, (facts[case.id].ct_sha256, facts[case.id].mask_sha256), strict=False))
     return {"cases": cases_entry, "sha256": sha256, "signatures": {case.id: facts[case.id].signature for case in cases}}
 

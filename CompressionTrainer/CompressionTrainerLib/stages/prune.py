@@ -27,7 +27,9 @@ class PruneSettings:
     sparsity: float = option(0.2, "share of zeros, 0 to 1 (default %(default)s)", metavar="S", limit=SHARE)
     epochs: int = option(2, "epochs of gradual pruning (default %(default)s)", metavar="N", limit=COUNT)
     fine_tune: int = option(2, "epochs with the zeros held (default %(default)s)", metavar="N", limit=COUNT)
-    learning_rate: float | None = option(None, "first learning rate of both (default: the run's own)", metavar="R", limit=POSITIVE)
+    learning_rate: float | None = option(
+        None, "first learning rate of both (default: the run's own)", metavar="R", limit=POSITIVE
+    )
 
 
 def add_parser(subparsers) -> None:
@@ -35,9 +37,10 @@ def add_parser(subparsers) -> None:
     parser = subparsers.add_parser(
         "prune",
         help="set the weakest weights of a trained network to zero",
-        description="Gradually set the weakest weights of a finished run's network to zero and fine-tune the others (Zhu and Gupta, 2017). "
-        "The result is a run that 'livertumor quantize', which keeps the zeros, and 'export' take. Zeros make the zipped model smaller, "
-        "not the network faster; 'livertumor slim' does that. Needs TensorFlow: pip install '.[train]'.",
+        description="Gradually set the weakest weights of a finished run's network to zero and fine-tune the others "
+        "(Zhu and Gupta, 2017). The result is a run that 'livertumor quantize', which keeps the zeros, and 'export' "
+        "take. Zeros make the zipped model smaller, not the network faster; 'livertumor slim' does that. Needs "
+        "TensorFlow: pip install '.[train]'.",
     )
     add_source(parser)
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the pruned run (default: RUN/pruned)")
@@ -46,7 +49,8 @@ def add_parser(subparsers) -> None:
 
 
 def run(args) -> int:
-    """Prune; raises RequirementError without TensorFlow, InputError for a folder that holds no run, ModelError for a missed sparsity."""
+    """Prune; raises RequirementError without TensorFlow, InputError for a folder that holds no run, ModelError for a
+    missed sparsity."""
 
     out = args.out or args.run / "pruned"
     with training_work(args.events, out) as report:
@@ -54,12 +58,14 @@ def run(args) -> int:
     return 0
 
 
-def prune_run(run: Path, data: TrainingData, out: Path, settings: PruneSettings, report: ProgressReport | None = None) -> None:
+def prune_run(
+    run: Path, data: TrainingData, out: Path, settings: PruneSettings, report: ProgressReport | None = None
+) -> None:
     """Prune a run's network gradually, fine-tune what is left, and write it into `out` as a run of its own.
 
-    The network stays what it is and only holds zeros; `out` can be quantized and exported like any other run. Beside its
-    weights lies sparsity.csv, the zeros of each layer; what led to the masks is in out/gradual. Stopped and called again, it goes
-    on after the last complete epoch.
+    The network stays what it is and only holds zeros; `out` can be quantized and exported like any other run. Beside
+    its weights lies sparsity.csv, the zeros of each layer; what led to the masks is in out/gradual. Stopped and called
+    again, it goes on after the last complete epoch.
 
     Args:
         run: folder of a finished training run.
@@ -72,7 +78,14 @@ def prune_run(run: Path, data: TrainingData, out: Path, settings: PruneSettings,
         InputError: there is no run, data are missing, or `out` holds a run already.
         ModelError: the asked share of zeros was not reached.
     """
-    from ..networks.magnitude import HoldZeros, check_sparsity, gradually_pruned, layer_sparsity, schedule_callbacks, stripped
+    from ..networks.magnitude import (
+        HoldZeros,
+        check_sparsity,
+        gradually_pruned,
+        layer_sparsity,
+        schedule_callbacks,
+        stripped,
+    )
     from ..progress import Console
     from ..training.batches import steps_per_epoch
     from ..training.finished import fine_tuning_config, open_run
@@ -86,7 +99,13 @@ def prune_run(run: Path, data: TrainingData, out: Path, settings: PruneSettings,
 
     (out / "gradual").mkdir(parents=True, exist_ok=True)
     steps = settings.epochs * steps_per_epoch(gradual)
-    schedule = {"sparsity": sparsity, "begin_step": 0, "end_step": steps - 1, "frequency": 1, "config": gradual.to_dict()}
+    schedule = {
+        "sparsity": sparsity,
+        "begin_step": 0,
+        "end_step": steps - 1,
+        "frequency": 1,
+        "config": gradual.to_dict(),
+    }
     write_record(out, tuning, source.split, start=source.weights, **{**lineage(run), "pruning": schedule})
     pruned = gradually_pruned(source.model, sparsity, steps)
     report = report or Console()

@@ -25,7 +25,9 @@ class QuantizeSettings:
     learning_rate: float = option(1e-4, "its first learning rate (default %(default)s)", metavar="R", limit=POSITIVE)
     keep_zeros: bool = option(True, "weights that pruning made zero stay zero (default: they do)")
     distill: bool = option(
-        False, "learn the float network's own answers in place of the labels, so that the int8 network decides as that one does"
+        False,
+        "learn the float network's own answers in place of the labels, so that the int8 network decides as that one "
+        "does",
     )
 
 
@@ -34,9 +36,9 @@ def add_parser(subparsers) -> None:
     parser = subparsers.add_parser(
         "quantize",
         help="fine-tune a trained network with int8 rounding in place",
-        description="Fine-tune a finished run's network with the rounding of int8 in place (quantization-aware training), so that its int8 "
-        "file answers as the float network does. Writes into RUN/quantized; 'livertumor export' then exports from there. "
-        "Needs TensorFlow: pip install '.[train]'.",
+        description="Fine-tune a finished run's network with the rounding of int8 in place (quantization-aware "
+        "training), so that its int8 file answers as the float network does. Writes into RUN/quantized; 'livertumor "
+        "export' then exports from there. Needs TensorFlow: pip install '.[train]'.",
     )
     add_source(parser)
     add_settings(parser, QuantizeSettings)
@@ -51,15 +53,19 @@ def run(args) -> int:
     return 0
 
 
-def quantize_run(run: Path, data: TrainingData, settings: QuantizeSettings, report: ProgressReport | None = None) -> None:
-    """Fine-tune a run's network with int8 rounding in place; writes weights, log.csv and config.json into RUN/quantized.
+def quantize_run(
+    run: Path, data: TrainingData, settings: QuantizeSettings, report: ProgressReport | None = None
+) -> None:
+    """Fine-tune a run's network with int8 rounding in place; writes weights, log.csv and config.json into
+    RUN/quantized.
 
     Args:
         run: folder of a finished training run.
         data: as in training.
-        settings: the learning rate falls as a half cosine. With `keep_zeros`, weights that are zero, as after pruning, stay so; otherwise
-            fine-tuning moves most of them. With `distill`, the float network's own answers are learned (as Polino, Pascanu and Alistarh,
-            "Model compression via distillation and quantization", ICLR 2018), so that the int8 network decides as that one does.
+        settings: the learning rate falls as a half cosine. With `keep_zeros`, weights that are zero, as after pruning,
+            stay so; otherwise fine-tuning moves most of them. With `distill`, the float network's own answers are
+            learned (as Polino, Pascanu and Alistarh, "Model compression via distillation and quantization", ICLR 2018),
+            so that the int8 network decides as that one does.
         report: told of the progress; by default a console's.
 
     Raises:
@@ -79,7 +85,12 @@ def quantize_run(run: Path, data: TrainingData, settings: QuantizeSettings, repo
     source = open_run(run, data, settings.weights)
     config = fine_tuning_config(source.config, settings.epochs, settings.learning_rate)
     out.mkdir(exist_ok=True)
-    record = {"from": settings.weights, "keep_zeros": settings.keep_zeros, "distill": settings.distill, **config.to_dict()}
+    record = {
+        "from": settings.weights,
+        "keep_zeros": settings.keep_zeros,
+        "distill": settings.distill,
+        **config.to_dict(),
+    }
     claim(out / "config.json", record)
     aware = quantization_aware(source.model)
     start_ranges(aware, source.model, calibration_slices(config, source.slices["train"]))

@@ -22,12 +22,18 @@ def add_parser(subparsers) -> None:
     parser = subparsers.add_parser(
         "report",
         help="make one HTML page of trainings, evaluations and benchmarks",
-        description="Put what is in the folders, and below them, on one HTML page that needs nothing beside it: training runs, tables of "
-        "'livertumor prepare', results of 'evaluate', 'compare', 'benchmark' and 'saliency'. What is not there is left out. The numbers of "
-        "the tables are written beside the page as CSV, and all together as JSON. Pictures of patients that are in the folders are in the "
-        "page.",
+        description="Put what is in the folders, and below them, on one HTML page that needs nothing beside it: "
+        "training runs, tables of 'livertumor prepare', results of 'evaluate', 'compare', 'benchmark' and 'saliency'. "
+        "What is not there is left out. The numbers of the tables are written beside the page as CSV, and all together "
+        "as JSON. Pictures of patients that are in the folders are in the page.",
     )
-    parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER", help="folder with results, searched with all folders below it")
+    parser.add_argument(
+        "folders",
+        nargs="+",
+        type=Path,
+        metavar="FOLDER",
+        help="folder with results, searched with all folders below it",
+    )
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="the HTML file")
     add_settings(parser, ReportSettings)
     add_overwrite_option(parser, "a report that is there already")

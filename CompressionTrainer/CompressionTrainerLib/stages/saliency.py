@@ -13,13 +13,15 @@ def add_parser(subparsers) -> None:
     parser = subparsers.add_parser(
         "saliency",
         help="show where a trained slice classifier sees tumor",
-        description="Draw, for one axial slice, where the float network of a run sees tumor: the exact map of its cells, or Grad-CAM for a "
-        "network with the head 'average'; and integrated gradients, which say what each pixel adds to the probability. Writes saliency.png "
-        "and saliency.json. Needs TensorFlow: pip install '.[train]'.",
+        description="Draw, for one axial slice, where the float network of a run sees tumor: the exact map of its "
+        "cells, or Grad-CAM for a network with the head 'average'; and integrated gradients, which say what each pixel "
+        "adds to the probability. Writes saliency.png and saliency.json. Needs TensorFlow: pip install '.[train]'.",
     )
     parser.add_argument("run", type=Path, metavar="RUN", help="folder of a training run of the task 'slice'")
     parser.add_argument("ct", type=Path, metavar="CT", help="a CT (file or DICOM folder)")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the picture; an earlier one is replaced")
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="folder for the picture; an earlier one is replaced"
+    )
     slice_help = "axial slice, counted from the most inferior one, 0 (default: the one with the highest probability)"
     parser.add_argument("--slice", type=int, metavar="K", help=slice_help)
     weights = "which weights of the run: best on the val patients, or last (default: %(default)s)"
@@ -70,11 +72,15 @@ def run(arguments: argparse.Namespace) -> None:
         "picture": PICTURE,
     }
     write_json(arguments.out / RECORD, record)
-    print(f"Slice {k}: probability of tumor {attribution.probability:.3f}; the attributions miss it by {attribution.gap:.4f}.")
+    print(
+        f"Slice {k}: probability of tumor {attribution.probability:.3f}; the attributions miss it by "
+        f"{attribution.gap:.4f}."
+    )
 
 
 def _network_inputs(ct: Path, spec):
-    """All axial slices of a CT as the network sees them, float32 (k, rows, columns, 3) in [-1, 1]; the same code as at inference."""
+    """All axial slices of a CT as the network sees them, float32 (k, rows, columns, 3) in [-1, 1]; the same code as at
+    inference."""
     import numpy as np
     from LiverTumorLib.ct import to_axial
     from LiverTumorLib.ct.canvas import lay_canvas, neighbor_channels, network_slices
@@ -87,7 +93,9 @@ def _network_inputs(ct: Path, spec):
     if spec.region == "liver":
         liver = segment_case(volume, RunOptions(tumor=False, slices=False)).labels
         if not liver.any():
-            raise InputError(f"No liver was found in {ct}, and the network is one of the liver region; take a CT of the abdomen.")
+            raise InputError(
+                f"No liver was found in {ct}, and the network is one of the liver region; take a CT of the abdomen."
+            )
     frame, offset_hu = lay_canvas(spec, volume, liver)
     images = network_slices(volume, frame, spec.window_hu, offset_hu=offset_hu, filters=spec.filters)
     offset = spec.neighbor_mm / float(volume.spacing[2])

@@ -24,12 +24,15 @@ class SlimSettings:
     remove: float = option(0.3, "share of the channels, 0 to 1 (default %(default)s)", metavar="S", limit=SHARE)
     up_to_stride: int | None = option(
         None,
-        "only in the first layers: those whose maps are at most N times smaller than the image, and take most of the time",
+        "only in the first layers: those whose maps are at most N times smaller than the image, and take most of the "
+        "time",
         metavar="N",
         choices=(1, 2, 4, 8, 16, 32),
     )
     epochs: int = option(4, "epochs of fine-tuning (default %(default)s)", metavar="N", limit=COUNT)
-    learning_rate: float | None = option(None, "its first learning rate (default: the run's own)", metavar="R", limit=POSITIVE)
+    learning_rate: float | None = option(
+        None, "its first learning rate (default: the run's own)", metavar="R", limit=POSITIVE
+    )
 
 
 def add_parser(subparsers) -> None:
@@ -37,9 +40,9 @@ def add_parser(subparsers) -> None:
     parser = subparsers.add_parser(
         "slim",
         help="remove the weakest channels of a trained network",
-        description="Remove the weakest channels of a finished run's network and fine-tune the smaller one (after Li et al., 2017, and "
-        "Liu et al., 2017): a network with fewer weights that is faster everywhere. The result is a run that 'livertumor prune', "
-        "'quantize' and 'export' take. Needs TensorFlow: pip install '.[train]'.",
+        description="Remove the weakest channels of a finished run's network and fine-tune the smaller one (after Li "
+        "et al., 2017, and Liu et al., 2017): a network with fewer weights that is faster everywhere. The result is a "
+        "run that 'livertumor prune', 'quantize' and 'export' take. Needs TensorFlow: pip install '.[train]'.",
     )
     add_source(parser)
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the smaller run (default: RUN/slim)")
@@ -56,10 +59,14 @@ def run(args) -> int:
     return 0
 
 
-def slim_run(run: Path, data: TrainingData, out: Path, settings: SlimSettings, report: ProgressReport | None = None) -> tuple[int, int]:
-    """Take the weakest channels out of a run's network, fine-tune the smaller one, and write it into `out` as a run of its own.
+def slim_run(
+    run: Path, data: TrainingData, out: Path, settings: SlimSettings, report: ProgressReport | None = None
+) -> tuple[int, int]:
+    """Take the weakest channels out of a run's network, fine-tune the smaller one, and write it into `out` as a run of
+    its own.
 
-    A network that had a teacher (`distill_run`) learns from it in the fine-tuning, too, as long as the teacher's run is there.
+    A network that had a teacher (`distill_run`) learns from it in the fine-tuning, too, as long as the teacher's run is
+    there.
 
     Its configuration says how many channels each convolution has (`network.channels`), so that the network can be built
     again; run.json also says which ones stayed.
@@ -88,7 +95,10 @@ def slim_run(run: Path, data: TrainingData, out: Path, settings: SlimSettings, r
     source = open_run(run, data, settings.weights)
     kept = strongest_channels(source.model, settings.remove, settings.up_to_stride)
     if not kept:
-        raise UsageError(f"Removing a share of {settings.remove} of the channels removes none of this network's; choose a larger share.")
+        raise UsageError(
+            f"Removing a share of {settings.remove} of the channels removes none of this network's; choose a larger "
+            "share."
+        )
     smaller = without_channels(source.model, kept)
 
     channels = source.config.network.channels | {name: len(numbers) for name, numbers in kept.items()}
@@ -108,6 +118,9 @@ def slim_run(run: Path, data: TrainingData, out: Path, settings: SlimSettings, r
         teach(learner, tuning, teacher, out, report)
     else:
         if taught:
-            print(f"{taught['teacher']}, this network's teacher, is gone; the fine-tuning has the labels only.", flush=True)
+            print(
+                f"{taught['teacher']}, this network's teacher, is gone; the fine-tuning has the labels only.",
+                flush=True,
+            )
         fit(smaller, tuning, source.slices, out, report=report)
     return sizes

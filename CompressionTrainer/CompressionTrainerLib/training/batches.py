@@ -13,7 +13,8 @@ from ..data.slices import CaseSlices
 from ..networks.keras_module import tf
 from .config import TrainConfig
 
-# How far around the liver a tumor network must be right: the margin in which tumor is believed, and room for stage 1's errors.
+# How far around the liver a tumor network must be right: the margin in which tumor is believed, and room for stage 1's
+# errors.
 REGION_MM = 12.0
 # From how many tumor pixels on a cell of the slice classifier counts as one with tumor.
 CELL_TUMOR_PX = 12
@@ -36,8 +37,8 @@ def training_batches(
 ) -> tf.data.Dataset:
     """Augmented batches of all epochs from `first_epoch` on, `steps_per_epoch` of them an epoch.
 
-    Where several replicas share a batch, `of` in number, an element is the part of one of them: those of the numbers `parts`
-    take turns.
+    Where several replicas share a batch, `of` in number, an element is the part of one of them: those of the numbers
+    `parts` take turns.
     """
 
     bank = LesionBank(cases, config.input) if config.augmentation.pasted_lesions else None
@@ -74,7 +75,12 @@ def _dataset(config: TrainConfig, batches) -> tf.data.Dataset:
     if config.task == "slice":
         target = tf.TensorSpec((None,), tf.int32)
         if config.network.head == "cells":
-            target = (target, tf.TensorSpec((None, *(length // config.network.stride for length in config.input.size), 2), tf.float32))
+            target = (
+                target,
+                tf.TensorSpec(
+                    (None, *(length // config.network.stride for length in config.input.size), 2), tf.float32
+                ),
+            )
     return tf.data.Dataset.from_generator(batches, output_signature=(image, target))
 
 
@@ -85,7 +91,8 @@ def _batch(
     drawn: tuple[int, int] | None,
     bank: LesionBank | None = None,
 ):
-    """Images and targets; `drawn` is (epoch, position of the first sample) for augmented batches, None for plain ones."""
+    """Images and targets; `drawn` is (epoch, position of the first sample) for augmented batches, None for plain
+    ones."""
     images, targets = [], []
     for number, position in enumerate(plan):
         case = cases[position.case]
@@ -99,7 +106,8 @@ def _batch(
 
 
 def _target(config: TrainConfig, case: CaseSlices, k: int, masks: np.ndarray):
-    """Truth and the region that counts (rows, columns, 2) for a segmentation; class of a slice, and `_cells` for that head."""
+    """Truth and the region that counts (rows, columns, 2) for a segmentation; class of a slice, and `_cells` for that
+    head."""
     if config.task == "slice":
         # A painted lesion counts; real tumor counts as the split says, which may ask for more than a pixel of it.
         found = np.int32(case.has_tumor[k] or (masks[..., 1].max() > 0.5 and not case.tumor[k].any()))
@@ -108,12 +116,15 @@ def _target(config: TrainConfig, case: CaseSlices, k: int, masks: np.ndarray):
     region = np.ones_like(truth)
     if config.input.region == "liver":
         # Only the liver and its surroundings are ever asked about; a tumor elsewhere is not an error.
-        region = (maximum_filter(masks[..., 0], 2 * round(REGION_MM / config.input.spacing_mm) + 1) > 0.5).astype(np.float32)
+        region = (maximum_filter(masks[..., 0], 2 * round(REGION_MM / config.input.spacing_mm) + 1) > 0.5).astype(
+            np.float32
+        )
     return np.stack([truth, region], axis=-1)
 
 
 def _cells(tumor: np.ndarray, side: int) -> np.ndarray:
-    """Truth and weight (cell rows, cell columns, 2): a cell with a few tumor pixels at its rim is neither one thing nor the other."""
+    """Truth and weight (cell rows, cell columns, 2): a cell with a few tumor pixels at its rim is neither one thing nor
+    the other."""
     rows, columns = (length // side for length in tumor.shape)
     pixels = (tumor > 0.5).reshape(rows, side, columns, side).sum(axis=(1, 3))
     return np.stack([pixels >= CELL_TUMOR_PX, (pixels == 0) | (pixels >= CELL_TUMOR_PX)], axis=-1).astype(np.float32)

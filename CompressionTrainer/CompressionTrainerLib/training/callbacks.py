@@ -33,8 +33,8 @@ class StopAtNaN(keras.callbacks.Callback):
     def _stop(self, what: str, when: str) -> None:
         kept = f"the weights of epoch {self._epoch} are kept" if self._epoch else "nothing had been learned yet"
         raise LiverTumorError(
-            f"{what} is no longer a number ({when}); {kept}. Train again with a lower learning_rate, and look for images or masks "
-            "with broken values."
+            f"{what} is no longer a number ({when}); {kept}. Train again with a lower learning_rate, and look for "
+            "images or masks with broken values."
         )
 
 
@@ -55,7 +55,8 @@ class SeedDropout(keras.callbacks.Callback):
 class PlainNames(keras.callbacks.Callback):
     """Gives the figures of a training the names that they have in every other, for all callbacks after it.
 
-    Keras puts the name of an output before them, which is another one for a student and under quantization-aware training.
+    Keras puts the name of an output before them, which is another one for a student and under quantization-aware
+    training.
     """
 
     def __init__(self, outputs: Sequence[str]) -> None:
@@ -64,7 +65,11 @@ class PlainNames(keras.callbacks.Callback):
         self._plain = {}
         if len(outputs) > 1:
             slice_output, cell_output = outputs
-            named = {f"{slice_output}_accuracy": "accuracy", f"{slice_output}_loss": "slice_loss", f"{cell_output}_loss": "cell_loss"}
+            named = {
+                f"{slice_output}_accuracy": "accuracy",
+                f"{slice_output}_loss": "slice_loss",
+                f"{cell_output}_loss": "cell_loss",
+            }
             self._plain = named | {f"val_{name}": f"val_{plain}" for name, plain in named.items()}
 
     def on_epoch_end(self, epoch: int, logs=None) -> None:

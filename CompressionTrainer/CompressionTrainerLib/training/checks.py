@@ -22,28 +22,35 @@ def check_classes(config: TrainConfig, slices: dict[str, Sequence[CaseSlices]]) 
         if config.refit and subset == "val":
             continue
         flags = [case.has_liver if config.task == "liver" else case.has_tumor for case in cases]
-        counted = [position for position in every_slice(cases) if config.task != "slice" or cases[position.case].has_liver[position.k]]
+        counted = [
+            position
+            for position in every_slice(cases)
+            if config.task != "slice" or cases[position.case].has_liver[position.k]
+        ]
         marks = {bool(flags[position.case][position.k]) for position in counted}
         shown, bare = True in marks, False in marks
         if not shown or (config.task == "slice" and not bare):
             missing = "without" if shown else "with"
             where = "of the liver " if config.task == "slice" else ""
             raise InputError(
-                f"The {subset} patients have no slice {where}{missing} {structure}, so that nothing can be learned or measured; "
-                "check the masks' label values, or choose another split."
+                f"The {subset} patients have no slice {where}{missing} {structure}, so that nothing can be learned or "
+                "measured; check the masks' label values, or choose another split."
             )
 
 
 def check_imagenet(config: TrainConfig, path: Path | None) -> None:
-    """Raises InputError where the file with the ImageNet weights is missing or damaged, UsageError where they do not fit the network."""
+    """Raises InputError where the file with the ImageNet weights is missing or damaged, UsageError where they do not
+    fit the network."""
     if path is None:
         if config.network.freeze:
-            raise UsageError("[network] freeze holds the layers with ImageNet weights, so give the file of these with --imagenet.")
+            raise UsageError(
+                "[network] freeze holds the layers with ImageNet weights, so give the file of these with --imagenet."
+            )
         return
     if config.architecture not in ("mobile_unet", "mobilenet_v2") or config.network.width != 1.0:
         raise UsageError(
-            f"The ImageNet weights fit MobileNetV2 and the Mobile U-Net of width 1.0, not {config.architecture} of width "
-            f"{config.network.width}; leave out --imagenet to start from random weights."
+            f"The ImageNet weights fit MobileNetV2 and the Mobile U-Net of width 1.0, not {config.architecture} of "
+            f"width {config.network.width}; leave out --imagenet to start from random weights."
         )
     if not path.is_file():
         raise InputError(
@@ -57,26 +64,33 @@ def check_imagenet(config: TrainConfig, path: Path | None) -> None:
         damaged = error
     if damaged:
         raise InputError(
-            f"{path} is not a complete file of ImageNet weights ({damaged}), as an interrupted download leaves it; get it again, or "
-            "leave out --imagenet to start from random weights."
+            f"{path} is not a complete file of ImageNet weights ({damaged}), as an interrupted download leaves it; get "
+            "it again, or leave out --imagenet to start from random weights."
         )
 
 
 def check_canvas(teacher: TrainConfig, student: TrainConfig) -> None:
     """Raises UsageError where a teacher's answers are not answers to what the student is asked."""
     if teacher.task != student.task:
-        raise UsageError(f"The teacher's task is '{teacher.task}' and the student's '{student.task}'; they must be the same.")
+        raise UsageError(
+            f"The teacher's task is '{teacher.task}' and the student's '{student.task}'; they must be the same."
+        )
     if teacher.network.head != student.network.head:
         raise UsageError(
-            f"The teacher's head is '{teacher.network.head}' and the student's '{student.network.head}'; they must be the same."
+            f"The teacher's head is '{teacher.network.head}' and the student's '{student.network.head}'; they must be "
+            "the same."
         )
     for name, value in asdict(teacher.input).items():
         if name not in ("size", "spacing_mm") and getattr(student.input, name) != value:
-            raise UsageError(f"The student's {name} is {getattr(student.input, name)} and the teacher's {value}; they must be the same.")
+            raise UsageError(
+                f"The student's {name} is {getattr(student.input, name)} and the teacher's {value}; they must be the "
+                "same."
+            )
     for large, small in zip(teacher.input.size, student.input.size, strict=True):
         ends = large * teacher.input.spacing_mm, small * student.input.spacing_mm
         if small > large or not math.isclose(*ends, rel_tol=1e-3):
             raise UsageError(
-                f"The student's canvas is {ends[1]:.1f} mm ({small} pixels) where the teacher's is {ends[0]:.1f} mm ({large} pixels); "
-                "it must cover the same, with no more pixels: change the student's size or spacing_mm."
+                f"The student's canvas is {ends[1]:.1f} mm ({small} pixels) where the teacher's is {ends[0]:.1f} mm "
+                f"({large} pixels); it must cover the same, with no more pixels: change the student's size or "
+                "spacing_mm."
             )

@@ -36,9 +36,11 @@ class OptimizerConfig:
     """Adam, clipped at gradient norm `clip_norm` (0: not at all).
 
     Attributes:
-        schedule: "cosine", a linear warm-up of `warmup_epochs` and a half cosine to zero; or "plateau", a constant rate that is
-            multiplied by `plateau_factor` whenever the validation loss has not fallen for `plateau_patience` epochs.
-        stop_patience: epochs without a fall of the validation loss after which training stops; 0 goes through all epochs.
+        schedule: "cosine", a linear warm-up of `warmup_epochs` and a half cosine to zero; or "plateau", a constant rate
+            that is multiplied by `plateau_factor` whenever the validation loss has not fallen for `plateau_patience`
+            epochs.
+        stop_patience: epochs without a fall of the validation loss after which training stops; 0 goes through all
+          epochs.
         precision: "float32", or "mixed_bfloat16": layers compute in bfloat16, weights and outputs stay float32.
     """
 
@@ -81,8 +83,8 @@ class TrainConfig:
         seed: of weights, sampling and augmentation.
         val_step: every how many slices validation looks at.
         keep_epochs: keep the weights of each epoch, not only the best and the last.
-        refit: train on the val patients too, once all has been chosen on them: nothing is measured while it trains, its last epoch is its
-            best, and export takes the operating point of the model that was chosen.
+        refit: train on the val patients too, once all has been chosen on them: nothing is measured while it trains, its
+            last epoch is its best, and export takes the operating point of the model that was chosen.
     """
 
     name: str
@@ -121,7 +123,8 @@ def load_config(path: str | Path) -> TrainConfig:
     """Read a configuration: a file, or a shipped one by its name (see `find_config`).
 
     Raises:
-        UsageError: no such configuration, an unreadable file, an unknown key (the nearest known one is named), a missing key or a bad task.
+        UsageError: no such configuration, an unreadable file, an unknown key (the nearest known one is named), a
+        missing key or a bad task.
     """
     path = find_config(path, CONFIGS, "training configuration")
     try:
@@ -132,7 +135,8 @@ def load_config(path: str | Path) -> TrainConfig:
 
 
 def find_config(given: str | Path, shipped: Path, what: str, folder: Path = Path()) -> Path:
-    """The file that a user means: what has a separator or ends in .toml is a path, anything else a shipped configuration's name.
+    """The file that a user means: what has a separator or ends in .toml is a path, anything else a shipped
+    configuration's name.
 
     Args:
         given: what the user says.
@@ -155,12 +159,15 @@ def find_config(given: str | Path, shipped: Path, what: str, folder: Path = Path
 
 
 def config_from_dict(content: dict, path: str | Path = "configuration") -> TrainConfig:
-    """The inverse of `TrainConfig.to_dict`, also after a trip through JSON; raises as `load_config` does, naming `path`."""
+    """The inverse of `TrainConfig.to_dict`, also after a trip through JSON; raises as `load_config` does, naming
+    `path`."""
     try:
         content = with_new_keys(content)
     except ValueError as error:
         raise UsageError(f"{path} cannot be read as a training configuration: {error}.") from error
-    sections = {name: read_section(path, kind, name, content[name]) for name, kind in _SECTIONS.items() if name in content}
+    sections = {
+        name: read_section(path, kind, name, content[name]) for name, kind in _SECTIONS.items() if name in content
+    }
     config = read_section(path, TrainConfig, None, {**content, **sections})
     _choice(path, "task", config.task, TASKS)
     _choice(path, "[network] architecture", config.network.architecture, ("", *ARCHITECTURES[config.task]))
@@ -175,7 +182,9 @@ def config_from_dict(content: dict, path: str | Path = "configuration") -> Train
     _choice(path, "[loss] kind", config.loss.kind, ("", *LOSSES[config.task]))
     optimizer, sampling = config.optimizer, config.sampling
     if config.refit and (optimizer.schedule == "plateau" or optimizer.stop_patience):
-        raise UsageError(f"{path}: refit leaves no patients to validate on; take [optimizer] schedule 'cosine' and stop_patience 0.")
+        raise UsageError(
+            f"{path}: refit leaves no patients to validate on; take [optimizer] schedule 'cosine' and stop_patience 0."
+        )
     if optimizer.batch < 1 or optimizer.epochs < 1 or sampling.slices < optimizer.batch:
         raise UsageError(f"{path}: batch and epochs must be at least 1, and an epoch's slices at least one batch.")
     if not 0 < optimizer.learning_rate < math.inf:
@@ -183,7 +192,8 @@ def config_from_dict(content: dict, path: str | Path = "configuration") -> Train
     shares = (sampling.tumor_share, sampling.background_share)
     if not (min(shares) >= 0 and sum(shares) <= 1):
         raise UsageError(
-            f"{path}: [sampling] tumor_share and background_share are {shares}; they must be at least 0 and together at most 1."
+            f"{path}: [sampling] tumor_share and background_share are {shares}; they must be at least 0 and together "
+            "at most 1."
         )
     return config
 
@@ -209,7 +219,9 @@ def _check_numbers(path, config: TrainConfig) -> None:
 
 
 def _numbers(values, count: int, kind: type | tuple = (int, float)) -> bool:
-    return isinstance(values, (list, tuple)) and len(values) == count and all(isinstance(value, kind) for value in values)
+    return (
+        isinstance(values, (list, tuple)) and len(values) == count and all(isinstance(value, kind) for value in values)
+    )
 
 
 def _check_blocks(path, config: TrainConfig) -> None:
@@ -220,7 +232,10 @@ def _check_blocks(path, config: TrainConfig) -> None:
         raise UsageError(f"{path}: [network] blocks is a setting of MobileNetV2's; {config.architecture} has none.")
     if not BLOCKS_OF_16[0] <= blocks < BLOCKS or (blocks <= BLOCKS_OF_16[1] and config.network.stride != 16):
         low, high = BLOCKS_OF_16
-        raise UsageError(f"{path}: [network] blocks is {blocks}; it must be from {low} to {BLOCKS}, and up to {high} it needs stride = 16.")
+        raise UsageError(
+            f"{path}: [network] blocks is {blocks}; it must be from {low} to {BLOCKS}, and up to {high} it needs "
+            "stride = 16."
+        )
 
 
 def _check_size(path, config: TrainConfig) -> None:
@@ -230,7 +245,9 @@ def _check_size(path, config: TrainConfig) -> None:
     side = config.network.stride if config.task == "slice" else 16
     if any(length < side or length % side for length in config.input.size):
         fitting = [max(1, round(length / side)) * side for length in config.input.size]
-        raise UsageError(f"{path}: [input] size is {list(config.input.size)}; both must be multiples of {side}: {fitting}, say.")
+        raise UsageError(
+            f"{path}: [input] size is {list(config.input.size)}; both must be multiples of {side}: {fitting}, say."
+        )
 
 
 def _choice(path, name: str, value: str, known: tuple[str, ...]) -> None:

@@ -48,24 +48,30 @@ def open_run(run: Path, data: TrainingData, weights: str = "best") -> FinishedRu
     slices, split = load_slices(config, data)
     model, path = build_network(config), run / f"{weights}.weights.h5"
     if not path.is_file():
-        raise InputError(f"The run in {run} has no {path.name}: it was stopped before its first epoch ended; begin it again.")
+        raise InputError(
+            f"The run in {run} has no {path.name}: it was stopped before its first epoch ended; begin it again."
+        )
     check_unseen_start(path, split)
     model.load_weights(path)
     return FinishedRun(config, slices, split, model, path)
 
 
 def fine_tuning_config(config: TrainConfig, epochs: int, learning_rate: float | None) -> TrainConfig:
-    """The run's configuration with the fine-tuning's schedule, by default at the run's own rate; another seed, so that other slices
-    are drawn."""
+    """The run's configuration with the fine-tuning's schedule, by default at the run's own rate; another seed, so that
+    other slices are drawn."""
     schedule = {"schedule": "cosine", "warmup_epochs": 0.0, "stop_patience": 0}
     rate = learning_rate or config.optimizer.learning_rate
     optimizer = replace(config.optimizer, epochs=epochs, learning_rate=rate, **schedule)
     return replace(config, optimizer=optimizer, seed=config.seed + 1000)
 
 
-def teach(learner: Distiller, config: TrainConfig, teacher: FinishedRun, out: Path, report: ProgressReport | None) -> None:
-    """Train the student of a distiller, a network that `config` describes, as `run.fit` does, with its teacher's answers beside the
-    labels."""
+def teach(
+    learner: Distiller, config: TrainConfig, teacher: FinishedRun, out: Path, report: ProgressReport | None
+) -> None:
+    """Train the student of a distiller, a network that `config` describes, as `run.fit` does, with its teacher's
+    answers beside the labels."""
     # Truth and answers are compared on the teacher's canvas and, of classifiers, on its cells.
-    shown = replace(config, input=teacher.config.input, network=replace(config.network, stride=teacher.config.network.stride))
+    shown = replace(
+        config, input=teacher.config.input, network=replace(config.network, stride=teacher.config.network.stride)
+    )
     fit(learner, shown, teacher.slices, out, report=report)

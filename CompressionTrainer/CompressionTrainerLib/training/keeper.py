@@ -30,7 +30,9 @@ class Keeper(keras.callbacks.Callback):
         writes: False in all but one of several workers, which take part but write nothing.
     """
 
-    def __init__(self, out: Path, monitor: str, batch: int, callbacks: Sequence, each_epoch: bool = False, writes: bool = True) -> None:
+    def __init__(
+        self, out: Path, monitor: str, batch: int, callbacks: Sequence, each_epoch: bool = False, writes: bool = True
+    ) -> None:
         super().__init__()
         self.state = TrainingState(batch)
         self._out, self._monitor, self._each_epoch, self._writes = out, monitor, each_epoch, writes
@@ -44,7 +46,8 @@ class Keeper(keras.callbacks.Callback):
         """
         self.set_model(model)
         if self._writes:
-            for unfinished in self._out.glob(".????????????.*"):  # what `atomic_path` leaves where the process was killed
+            # what `atomic_path` leaves where the process was killed
+            for unfinished in self._out.glob(".????????????.*"):
                 unfinished.unlink()
         found = read_arrays(self._out)
         if found is None or found[0].batch != self.state.batch:
@@ -55,7 +58,9 @@ class Keeper(keras.callbacks.Callback):
             return
         variables = self._variables()
         if [value.shape for value in values] != [tuple(variable.shape) for variable in variables]:
-            raise InputError(f"{self._out / STATE} is the state of another network; choose another folder or remove it.")
+            raise InputError(
+                f"{self._out / STATE} is the state of another network; choose another folder or remove it."
+            )
         for variable, value in zip(variables, values, strict=True):
             variable.assign(value)
         if "ReduceLROnPlateau" in self._counting:  # else a schedule tells it from the optimizer's step
@@ -68,7 +73,8 @@ class Keeper(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs=None) -> None:
         state = self.state
-        figures = {name: float(value) for name, value in sorted(logs.items()) if name != "lr"}  # ReduceLROnPlateau's: before it acted
+        # ReduceLROnPlateau's: before it acted
+        figures = {name: float(value) for name, value in sorted(logs.items()) if name != "lr"}
         state.epochs = epoch + 1
         state.learning_rate = float(keras.backend.get_value(self.model.optimizer.learning_rate))
         state.rows.append({"epoch": epoch, **figures, "learning_rate": float(logs.get("lr", state.learning_rate))})
@@ -76,7 +82,8 @@ class Keeper(keras.callbacks.Callback):
         if score is None or score > state.best:
             state.best, state.best_epoch = state.best if score is None else score, epoch + 1
         state.counters = {
-            name: {attribute: float(getattr(each, attribute)) for attribute in _COUNTERS[name]} for name, each in self._counting.items()
+            name: {attribute: float(getattr(each, attribute)) for attribute in _COUNTERS[name]}
+            for name, each in self._counting.items()
         }
         state.stopped = bool(self.model.stop_training)
         self._write_state([variable.numpy() for variable in self._variables()])

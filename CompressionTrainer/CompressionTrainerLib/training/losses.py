@@ -17,7 +17,8 @@ def soft_dice(truth, predicted, smooth: float = 1.0):
 
 
 def bce_dice(target, predicted):
-    """Binary cross-entropy plus (1 - soft Dice) (Milletari et al., V-Net, 3DV 2016): calibrated pixels and whole shapes.
+    """Binary cross-entropy plus (1 - soft Dice) (Milletari et al., V-Net, 3DV 2016): calibrated pixels and whole
+    shapes.
 
     `target` is (n, rows, columns, 2), truth and region; `predicted` (n, rows, columns, 1).
     """
@@ -33,7 +34,8 @@ def dice_loss(target, predicted):
 
 
 def pixel_focal(gamma: float):
-    """Focal loss of pixels (Lin et al., ICCV 2017): entropy that counts less, by (1 - p) ** gamma, the surer the network is."""
+    """Focal loss of pixels (Lin et al., ICCV 2017): entropy that counts less, by (1 - p) ** gamma, the surer the
+    network is."""
 
     def focal(target, predicted):
         truth, region = target[..., :1], target[..., 1:]
@@ -44,7 +46,8 @@ def pixel_focal(gamma: float):
 
 
 def tversky(alpha: float, beta: float, smooth: float = 1.0):
-    """1 - Tversky index (Salehi et al., MLMI 2017): soft Dice whose false positives weigh `alpha` and false negatives `beta`."""
+    """1 - Tversky index (Salehi et al., MLMI 2017): soft Dice whose false positives weigh `alpha` and false negatives
+    `beta`."""
 
     def loss(target, predicted):
         truth, region = target[..., :1] * target[..., 1:], target[..., 1:]

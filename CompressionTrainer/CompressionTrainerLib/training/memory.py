@@ -1,5 +1,5 @@
-"""Whether a training step fits into memory, asked before training: on a CPU, TensorFlow and the system answer a step that does not by
-ending the process without a word."""
+"""Whether a training step fits into memory, asked before training: on a CPU, TensorFlow and the system answer a step
+that does not by ending the process without a word."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from pathlib import Path
 
 from ..networks.keras_module import keras, tf
 
-# What a step holds, as a multiple of all layers' outputs: 1.0 was measured for MobileNetV2 at 224 pixels, 1.4 in quantization-aware
-# training, where outputs are rounded into copies.
+# What a step holds, as a multiple of all layers' outputs: 1.0 was measured for MobileNetV2 at 224 pixels, 1.4 in
+# quantization-aware training, where outputs are rounded into copies.
 _STEP, _AWARE = 1.25, 2.0
 
-# Addresses that a training process takes beside the memory it uses, in bytes: its threads' stacks, and blocks kept for later. 1.8 to
-# 2.8 GB were measured.
+# Addresses that a training process takes beside the memory it uses, in bytes: its threads' stacks, and blocks kept for
+# later. 1.8 to 2.8 GB were measured.
 _ADDRESSES = 3e9
 
 
@@ -25,7 +25,8 @@ def step_bytes(model, batch: int) -> float:
 
 
 def available_bytes() -> float:
-    """Memory that this process may still take, as far as the system tells; infinite where it does not, or where a GPU computes."""
+    """Memory that this process may still take, as far as the system tells; infinite where it does not, or where a GPU
+    computes."""
     if tf.config.list_physical_devices("GPU"):  # TensorFlow itself says when its memory ends
         return math.inf
     return min(_system(), _group(), _own())

@@ -8,12 +8,14 @@ from .losses import BatchDice, bce_dice, cell_entropy, class_entropy, dice_loss,
 
 
 def objective(config: TrainConfig, model) -> tuple[object, list, str]:
-    """Loss and metrics to compile `model` with, and the name of the validation figure that the best epoch is best in."""
+    """Loss and metrics to compile `model` with, and the name of the validation figure that the best epoch is best
+    in."""
     if config.task != "slice":
         return _segmentation_loss(config), [BatchDice()], "val_dice"
     if len(model.outputs) == 1:
         return _slice_loss(config), ["accuracy"], "val_accuracy"
-    # Lists in the order of the outputs, whose names change under quantization-aware training; so do those of figures (`PlainNames`).
+    # Lists in the order of the outputs, whose names change under quantization-aware training; so do those of figures
+    # (`PlainNames`).
     return [_slice_loss(config), cell_entropy], [["accuracy"], []], "val_accuracy"
 
 

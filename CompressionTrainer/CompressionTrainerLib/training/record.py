@@ -23,7 +23,8 @@ from .state import is_finished, read_state
 
 RECORD = "run.json"
 QUANTIZED = "quantized"  # the folder of a run's quantization-aware training
-# May be another in a run that continues; the last two follow from others that may not, and earlier versions did not write them.
+# May be another in a run that continues; the last two follow from others that may not, and earlier versions did not
+# write them.
 _MAY_CHANGE = ("commit", "versions", "machine", "train_ct_sha256", SIGNATURES)
 # What a run that was made from another says of how its network came about, as that one did.
 _INHERITED = ("imagenet", "distillation", "slimming", "pruning")
@@ -42,7 +43,9 @@ def read_record(run: Path) -> dict:
     except (OSError, ValueError) as error:
         raise InputError(f"{run} holds no finished training run: its {RECORD} cannot be read ({error}).") from error
     if not isinstance(record, dict):
-        raise InputError(f"{path} is not the record of a training run; take the folder that 'livertumor train' has written.")
+        raise InputError(
+            f"{path} is not the record of a training run; take the folder that 'livertumor train' has written."
+        )
     return record
 
 
@@ -75,7 +78,8 @@ def is_tflite(path: Path) -> bool:
 
 
 def known_ct(path: Path | None) -> set[str]:
-    """The checksums of the CT that weights were trained on, those that their own start was trained on among them, as far as is known."""
+    """The checksums of the CT that weights were trained on, those that their own start was trained on among them, as
+    far as is known."""
     return set(training_of(path).get("train_ct_sha256", []))
 
 
@@ -96,7 +100,8 @@ def training_of(path: Path | None) -> dict:
 
 
 def refuse_a_run(out: Path) -> None:
-    """Raises InputError where a folder that is to become a run's holds a finished one, OutputError where it cannot be written."""
+    """Raises InputError where a folder that is to become a run's holds a finished one, OutputError where it cannot be
+    written."""
     present = next(path for path in (out, *out.absolute().parents) if path.exists())
     if not present.is_dir():
         raise OutputError(f"{present} is a file; choose another folder.")
@@ -107,11 +112,19 @@ def refuse_a_run(out: Path) -> None:
 
 
 def write_record(
-    out: Path, config: TrainConfig, split: Split, imagenet: Path | None, start: Path | None, teacher: Path | None = None, **more
+    out: Path,
+    config: TrainConfig,
+    split: Split,
+    imagenet: Path | None,
+    start: Path | None,
+    teacher: Path | None = None,
+    **more,
 ) -> None:
-    """Everything needed to make this run again, beside its weights: RUN/run.json; `more` says what else there is to know.
+    """Everything needed to make this run again, beside its weights: RUN/run.json; `more` says what else there is to
+    know.
 
-    The patients that `start` and `teacher`, weights, were trained on count as this run's: its network knows something of them.
+    The patients that `start` and `teacher`, weights, were trained on count as this run's: its network knows something
+    of them.
 
     Raises:
         InputError: the folder holds another run, which is not finished.
@@ -124,7 +137,9 @@ def write_record(
         "split_by": split.kind,
         "cases": {subset: [case.id for case in split.cases[subset]] for subset in ("train", "val")},
         "sha256": split.sha256,
-        "train_ct_sha256": sorted({*filter(None, map(split.ct_sha256, split.cases["train"])), *known_ct(start), *known_ct(teacher)}),
+        "train_ct_sha256": sorted(
+            {*filter(None, map(split.ct_sha256, split.cases["train"])), *known_ct(start), *known_ct(teacher)}
+        ),
         SIGNATURES: _signatures(split, start, teacher),
         "commit": commit() or None,
         "imagenet": bool(imagenet),
@@ -141,7 +156,8 @@ def write_record(
 
 
 def _signatures(split: Split, *earlier: Path | None) -> dict[str, dict[str, str]]:
-    """The signatures of the train cases and of those of earlier weights, by case; a name that two scans have is told apart."""
+    """The signatures of the train cases and of those of earlier weights, by case; a name that two scans have is told
+    apart."""
     signed = {case.id: signature for case in split.cases["train"] if (signature := case_signature(case, split))}
     for case, signature in ((case, signature) for path in earlier for case, signature in known_scans(path).items()):
         if all(signature.voxels != known.voxels for known in signed.values()):
@@ -163,7 +179,9 @@ def claim(path: Path, record: dict) -> None:
             earlier = {}
         for key in record.keys() | earlier.keys():
             if key not in _MAY_CHANGE and _comparable(key, earlier) != _comparable(key, record):
-                raise InputError(f"{path.parent} holds a run already, one with another {key!r}; choose another folder or remove it.")
+                raise InputError(
+                    f"{path.parent} holds a run already, one with another {key!r}; choose another folder or remove it."
+                )
         return
     with atomic_path(path) as temporary:
         temporary.write_text(json.dumps(record, indent=1), encoding="utf-8")
@@ -172,4 +190,8 @@ def claim(path: Path, record: dict) -> None:
 def _comparable(key: str, record: dict) -> object:
     """What a record says, ids of cases as texts: earlier versions wrote numbers."""
     value = record.get(key)
-    return {subset: [str(case) for case in cases] for subset, cases in value.items()} if key == "cases" and value else value
+    return (
+        {subset: [str(case) for case in cases] for subset, cases in value.items()}
+        if key == "cases" and value
+        else value
+    )

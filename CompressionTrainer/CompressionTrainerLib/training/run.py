@@ -1,4 +1,5 @@
-"""One training run: from a configuration, a split and labeled CT to float weights, with all that a reader needs beside them."""
+"""One training run: from a configuration, a split and labeled CT to float weights, with all that a reader needs beside
+them."""
 
 from __future__ import annotations
 
@@ -35,11 +36,13 @@ from .strategy import check_batch, make_strategy, shared_batches, writes
 CALIBRATION_SLICES = 56
 
 
-def train(config: TrainConfig, data: TrainingData, out: Path, settings: TrainSettings, report: ProgressReport | None = None) -> None:
+def train(
+    config: TrainConfig, data: TrainingData, out: Path, settings: TrainSettings, report: ProgressReport | None = None
+) -> None:
     """Train and write into `out`: best.weights.h5, last.weights.h5, log.csv, run.json.
 
-    A folder with an unfinished run of the same configuration and data continues after its last complete epoch. Where a batch
-    does not fit into memory, it is halved.
+    A folder with an unfinished run of the same configuration and data continues after its last complete epoch. Where a
+    batch does not fit into memory, it is halved.
 
     Args:
         data: training sees the split's train patients, choices its val patients.
@@ -48,8 +51,10 @@ def train(config: TrainConfig, data: TrainingData, out: Path, settings: TrainSet
         report: told of the progress; by default a console's.
 
     Raises:
-        InputError: a data file is missing or not the frozen one, the patients show one class only, or the folder holds another run.
-        UsageError: the weights to start from fit no layer or know val or test patients, or replicas cannot share a batch.
+        InputError: a data file is missing or not the frozen one, the patients show one class only, or the folder holds
+          another run.
+        UsageError: the weights to start from fit no layer or know val or test patients, or replicas cannot share a
+          batch.
         LiverTumorError: the loss became no number, or memory does not suffice for a single slice.
     """
     cluster = make_strategy(settings.strategy)
@@ -108,8 +113,8 @@ def fit(
 ) -> None:
     """Train `model` as the configuration says; writes best.weights.h5, last.weights.h5 and log.csv into `out`.
 
-    Goes on after the last complete epoch where `out` holds an unfinished training; where it holds a finished one, only the
-    last weights are loaded. `callbacks` come before those that save, so that what they do to the weights is saved.
+    Goes on after the last complete epoch where `out` holds an unfinished training; where it holds a finished one, only
+    the last weights are loaded. `callbacks` come before those that save, so that what they do to the weights is saved.
 
     Raises:
         InputError: the folder holds a training of another network.
@@ -139,7 +144,8 @@ def fit(
         if tensorboard and writes(strategy):
             telling.append(keras.callbacks.TensorBoard(str(out / "tensorboard")))
         too_large = BatchTooLarge(
-            f"A batch of {config.optimizer.batch} slices does not fit into memory; lower [optimizer] batch, or close other programs."
+            f"A batch of {config.optimizer.batch} slices does not fit into memory; lower [optimizer] batch, or close "
+            "other programs."
         )
         if step_bytes(model, config.optimizer.batch) > available_bytes():
             raise too_large
@@ -158,7 +164,8 @@ def fit(
             raise too_large from error
         except tf.errors.UnavailableError as error:
             raise WorkerError(
-                "Another worker of this training has gone; start all of them again with the same command, and the training continues."
+                "Another worker of this training has gone; start all of them again with the same command, and the "
+                "training continues."
             ) from error
     keeper.finish()
 
@@ -168,7 +175,8 @@ class BatchTooLarge(LiverTumorError):
 
 
 def _fitting(model, config: TrainConfig, out: Path) -> TrainConfig:
-    """The configuration with the batch of a training that continues or, of a new one, with one that fits into memory."""
+    """The configuration with the batch of a training that continues or, of a new one, with one that fits into
+    memory."""
     if begun := read_state(out):
         return _with_batch(config, min(begun.batch, config.optimizer.batch))
     while config.optimizer.batch > 1 and model.distribute_strategy.num_replicas_in_sync == 1:
@@ -180,7 +188,9 @@ def _fitting(model, config: TrainConfig, out: Path) -> TrainConfig:
 
 def _halved(config: TrainConfig) -> TrainConfig:
     batch = config.optimizer.batch // 2
-    print(f"A batch of {config.optimizer.batch} slices does not fit into memory; training again with {batch}.", flush=True)
+    print(
+        f"A batch of {config.optimizer.batch} slices does not fit into memory; training again with {batch}.", flush=True
+    )
     return _with_batch(config, batch)
 
 
@@ -210,22 +220,26 @@ def _precision(config: TrainConfig) -> Iterator[None]:
 
 
 def load_slices(config: TrainConfig, data: TrainingData) -> tuple[dict, Split]:
-    """Cached network slices of the train and the val patients (none in a refit), and the split with the usable ones of their cases; files
-    are verified first."""
+    """Cached network slices of the train and the val patients (none in a refit), and the split with the usable ones of
+    their cases; files are verified first."""
     split = load_split(data.split, data.folder)
     if config.refit:
         split = split.refitted()
     cases = {subset: usable_cases(config, split.cases[subset]) for subset in ("train", "val")}
     if not cases["train"]:
         wanted = "liver" if config.task == "liver" else "tumor"
-        raise InputError(f"None of the train cases of {data.split} has {wanted} labels; choose another split, or train another network.")
+        raise InputError(
+            f"None of the train cases of {data.split} has {wanted} labels; choose another split, or train another "
+            "network."
+        )
     split.verify([case for subset in cases.values() for case in subset])
     chosen = replace(split, cases=split.cases | cases)
     return {subset: subset_slices(chosen, subset, config.input, data.cache) for subset in cases}, chosen
 
 
 def usable_cases(config: TrainConfig, cases: Sequence[Case]) -> list[Case]:
-    """The cases that can teach or test a network: where tumor is unknown only the liver's, where there is no liver those of whole scans."""
+    """The cases that can teach or test a network: where tumor is unknown only the liver's, where there is no liver
+    those of whole scans."""
     usable = {"tumor"}
     if config.task == "liver":
         usable.add("liver")
@@ -235,7 +249,8 @@ def usable_cases(config: TrainConfig, cases: Sequence[Case]) -> list[Case]:
 
 
 def calibration_slices(config: TrainConfig, cases) -> np.ndarray:
-    """Plain network inputs of CALIBRATION_SLICES slices or a few more, spread over the cases, for ranges and statistics."""
+    """Plain network inputs of CALIBRATION_SLICES slices or a few more, spread over the cases, for ranges and
+    statistics."""
     rng = np.random.default_rng([config.seed, 3])
     each = -(-CALIBRATION_SLICES // len(cases))
     usable = [case.ks(np.ones(len(case.image), bool)) for case in cases]

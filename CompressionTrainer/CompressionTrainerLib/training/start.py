@@ -1,4 +1,5 @@
-"""The weights that a training starts from: those of an earlier run, or of an exported model, the shipped ones among them."""
+"""The weights that a training starts from: those of an earlier run, or of an exported model, the shipped ones among
+them."""
 
 from __future__ import annotations
 
@@ -20,7 +21,8 @@ HEAD_LAYERS = ("logits", "cells")  # which networks of every architecture have
 
 
 def start_file(words: str, folder: Path = Path()) -> Path:
-    """The file behind what a user names: weights (.h5), or a model by its id, folder or TFLite file; `check_start` says what is wrong.
+    """The file behind what a user names: weights (.h5), or a model by its id, folder or TFLite file; `check_start` says
+    what is wrong.
 
     Files and folders are looked for in `folder`.
     """
@@ -37,17 +39,20 @@ def check_start(path: Path | None) -> None:
         return
     if not path.is_file():
         raise InputError(
-            f"{path}, whose weights training should start from, is missing; check its name ('livertumor models' lists the models that "
-            "can be named by id), or leave out --start."
+            f"{path}, whose weights training should start from, is missing; check its name ('livertumor models' lists "
+            "the models that can be named by id), or leave out --start."
         )
     with open(path, "rb") as file:
         begin = file.read(8)
     if begin != b"\x89HDF\r\n\x1a\n" and begin[4:] != b"TFL3":
-        raise InputError(f"{path} holds no weights (it is neither HDF5 nor TFLite); give last.weights.h5 of a run, or a model.")
+        raise InputError(
+            f"{path} holds no weights (it is neither HDF5 nor TFLite); give last.weights.h5 of a run, or a model."
+        )
 
 
 def check_unseen_start(path: Path | None, split: Split) -> None:
-    """Raises UsageError where the weights to start from know patients that are to choose (a refit has none), or to be the last test.
+    """Raises UsageError where the weights to start from know patients that are to choose (a refit has none), or to be
+    the last test.
 
     That is known of a model with its manifest, and of weights beside the record of their run.
     """
@@ -55,12 +60,14 @@ def check_unseen_start(path: Path | None, split: Split) -> None:
     for subset in ("val", "test"):
         if seen := seen_cases(training, split, subset):
             raise UsageError(
-                f"{path} was trained on the cases {', '.join(seen)} of '{subset}', so that they would say nothing about new patients "
-                "after a training from there; start from weights of before that, from random ones (compress: '--start none'), or choose "
-                "another split."
+                f"{path} was trained on the cases {', '.join(seen)} of '{subset}', so that they would say nothing "
+                "about new patients after a training from there; start from weights of before that, from random ones "
+                "(compress: '--start none'), or choose another split."
             )
     if path and split.kind == "patient":
-        warn_of_names(str(path), training, (case.ct for subset in ("val", "test") for case in split.cases.get(subset, [])))
+        warn_of_names(
+            str(path), training, (case.ct for subset in ("val", "test") for case in split.cases.get(subset, []))
+        )
 
 
 def load_start(model, path: Path) -> None:
@@ -85,14 +92,19 @@ def load_start(model, path: Path) -> None:
         layer = next((layers[part] for part in parts if part in layers), None)
         filled += layer is not None and _fill(layer, kernel, bias)
     if not filled:
-        raise UsageError(f"No layer of {path} is like one of this network; start from a model of the same architecture.")
+        raise UsageError(
+            f"No layer of {path} is like one of this network; start from a model of the same architecture."
+        )
 
 
 def _fill_by_name(model, path: Path) -> None:
-    """From the weights of a run. Their file knows layers by kind and order only, so the network that it is of is built again."""
+    """From the weights of a run. Their file knows layers by kind and order only, so the network that it is of is built
+    again."""
     run = run_of(path)
     if not is_run(run):
-        raise InputError(f"{path} lies beside no {RECORD}, which says what network its weights are of; name it in its run's folder.")
+        raise InputError(
+            f"{path} lies beside no {RECORD}, which says what network its weights are of; name it in its run's folder."
+        )
     try:
         source = {layer.name: layer.get_weights() for layer in _network_of(run, path).layers}
     except (OSError, ValueError, KeyError) as error:
@@ -104,7 +116,9 @@ def _fill_by_name(model, path: Path) -> None:
             layer.set_weights(weights)
             alike += layer.name not in HEAD_LAYERS and weights[0].ndim == 4
     if not alike:
-        raise UsageError(f"No layer of {path} is like one of this network; start from weights of the same architecture.")
+        raise UsageError(
+            f"No layer of {path} is like one of this network; start from weights of the same architecture."
+        )
 
 
 def _network_of(run: Path, path: Path):

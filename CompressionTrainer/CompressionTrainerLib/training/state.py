@@ -1,7 +1,9 @@
-"""The state of a run at its last complete epoch: all that the next epoch depends on, in one file that is whole or not there.
+"""The state of a run at its last complete epoch: all that the next epoch depends on, in one file that is whole or not
+there.
 
-The run's other files follow from it: best.weights.h5, last.weights.h5 and log.csv are written after the state, and written
-again by a run that continues. So a run may be killed at any moment; what it continues from is the last complete epoch.
+The run's other files follow from it: best.weights.h5, last.weights.h5 and log.csv are written after the state, and
+written again by a run that continues. So a run may be killed at any moment; what it continues from is the last complete
+epoch.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""Training on several devices or machines by tf.distribute: replicas share each batch and average what they learn from it."""
+"""Training on several devices or machines by tf.distribute: replicas share each batch and average what they learn from
+it."""
 
 from __future__ import annotations
 
@@ -33,7 +34,8 @@ def check_batch(strategy: tf.distribute.Strategy, batch: int) -> None:
     """Raises UsageError where replicas cannot share a batch evenly."""
     if batch % strategy.num_replicas_in_sync:
         raise UsageError(
-            f"A batch of {batch} slices cannot be shared evenly by {strategy.num_replicas_in_sync} replicas; change [optimizer] batch."
+            f"A batch of {batch} slices cannot be shared evenly by {strategy.num_replicas_in_sync} replicas; change "
+            "[optimizer] batch."
         )
 
 
@@ -43,7 +45,9 @@ def writes(strategy: tf.distribute.Strategy) -> bool:
     return resolver is None or not resolver.task_id
 
 
-def shared_batches(strategy: tf.distribute.Strategy, config: TrainConfig, slices: dict[str, Sequence[CaseSlices]], first_epoch: int):
+def shared_batches(
+    strategy: tf.distribute.Strategy, config: TrainConfig, slices: dict[str, Sequence[CaseSlices]], first_epoch: int
+):
     """Training batches, validation batches and the number of these, as `strategy` wants them.
 
     No batches (None) where nothing validates, as in a refit; None as the number is all there are.
@@ -55,7 +59,9 @@ def shared_batches(strategy: tf.distribute.Strategy, config: TrainConfig, slices
 
     def training(context):
         here = replicas // context.num_input_pipelines
-        return training_batches(config, slices["train"], first_epoch, range(replicas)[context.input_pipeline_id * here :][:here], replicas)
+        return training_batches(
+            config, slices["train"], first_epoch, range(replicas)[context.input_pipeline_id * here :][:here], replicas
+        )
 
     def validation(context):  # read on from epoch to epoch, so without an end
         return validation_batches(config, slices["val"], replicas // context.num_input_pipelines).repeat()
@@ -63,4 +69,8 @@ def shared_batches(strategy: tf.distribute.Strategy, config: TrainConfig, slices
     if not slices["val"]:
         return strategy.distribute_datasets_from_function(training), None, None
     steps = validation_steps(config, slices["val"])
-    return strategy.distribute_datasets_from_function(training), strategy.distribute_datasets_from_function(validation), steps
+    return (
+        strategy.distribute_datasets_from_function(training),
+        strategy.distribute_datasets_from_function(validation),
+        steps,
+    )

@@ -25,18 +25,25 @@ _RESULTS_BYTES = 1_000_000_000
 
 def check_packages(chain: Chain) -> None:
     """Raises RequirementError where a package is missing that a stage needs."""
-    need_trainer_packages(*(package for stage, packages in _PACKAGES.items() if stage in chain.stages for package in packages))
+    need_trainer_packages(
+        *(package for stage, packages in _PACKAGES.items() if stage in chain.stages for package in packages)
+    )
 
 
 def check_files(chain: Chain, split: Split | None) -> None:
-    """Raises InputError or UsageError where the split has nothing to train on or choose by, the weights to start from do not fit or
-    know its val or test patients, or what the network answers is not what its student is asked."""
+    """Raises InputError or UsageError where the split has nothing to train on or choose by, the weights to start from
+    do not fit or know its val or test patients, or what the network answers is not what its student is asked."""
     if chain.network.config.refit or (chain.student and chain.student.config.refit):
-        raise UsageError("A chain chooses by its val patients, so refit has no place in it; 'livertumor train' takes such a configuration.")
+        raise UsageError(
+            "A chain chooses by its val patients, so refit has no place in it; 'livertumor train' takes such a "
+            "configuration."
+        )
     if split:
         for subset in ("train", "val"):
             if not split.cases[subset]:
-                raise InputError(f"The split '{split.name}' has no patients in '{subset}'; training needs both, so make it again.")
+                raise InputError(
+                    f"The split '{split.name}' has no patients in '{subset}'; training needs both, so make it again."
+                )
     check_imagenet(chain.network.config, chain.stages["train"].get("imagenet"))
     for start in (chain.stages.get(stage, {}).get("start") for stage in ("train", "distill")):
         check_start(start)
@@ -47,7 +54,8 @@ def check_files(chain: Chain, split: Split | None) -> None:
 
 
 def check_space(chain: Chain, cases: int, out: Path, cache: Path) -> None:
-    """Raises OutputError where `out` cannot be written, or has less space than the chain needs beside what is there already."""
+    """Raises OutputError where `out` cannot be written, or has less space than the chain needs beside what is there
+    already."""
     specs = {network.config.input for network in (chain.network, chain.student) if network}
     prepared = sum(cases * _SLICES_PER_CASE * _BYTES_PER_PIXEL * _pixels(spec) for spec in specs)
     needed: dict[int, float] = {}  # by disk
@@ -61,8 +69,8 @@ def check_space(chain: Chain, cases: int, out: Path, cache: Path) -> None:
         needed[disk] = needed.get(disk, 0) + more
         if free < needed[disk]:
             raise OutputError(
-                f"{present} has {free / 1e9:.1f} GB left, and the chain needs about {needed[disk] / 1e9:.1f} GB there; free some, or "
-                "choose another folder."
+                f"{present} has {free / 1e9:.1f} GB left, and the chain needs about {needed[disk] / 1e9:.1f} GB there; "
+                "free some, or choose another folder."
             )
 
 

@@ -1,4 +1,5 @@
-"""Commands of the trainer as child processes: a fresh TensorFlow whose memory is given back, and which ends with all it started."""
+"""Commands of the trainer as child processes: a fresh TensorFlow whose memory is given back, and which ends with all it
+started."""
 
 from __future__ import annotations
 
@@ -20,8 +21,8 @@ _SENTENCE = "livertumor: "
 
 
 class CommandJob(Job):
-    """A command of the trainer that tells of itself by events; `output` returns the folder it has filled, and `log` with what it
-    printed."""
+    """A command of the trainer that tells of itself by events; `output` returns the folder it has filled, and `log`
+    with what it printed."""
 
     log = ""
 
@@ -42,7 +43,8 @@ def run_child(words: Sequence[str], log: Path, listen: Callable[[dict | None], N
     Args:
         words: the command line after the program's name, "--events" among them.
         log: what the command prints is appended here.
-        listen: called with each progress event, and at least every TICK_S seconds with None; what it raises ends the command.
+        listen: called with each progress event, and at least every TICK_S seconds with None; what it raises ends the
+          command.
 
     Raises:
         LiverTumorError: what the command ended with: its own sentence, its own exit code.

@@ -14,26 +14,41 @@ def add_parser(subparsers) -> None:
     parser = subparsers.add_parser(
         "compress",
         help="train, prune, quantize, export and measure a model, in one go",
-        description=f"Take a network through all stages that a configuration names, of these: {', '.join(STAGES)}. Figures are of the "
-        "val patients. Everything is written to the folder --out: models, logs, settings, "
-        "versions, checksums of the data. The same command again continues where it was stopped and leaves out the stages whose settings "
-        "and data are the same. Shipped configurations are paper, fast, best and small. Needs TensorFlow: pip install '.[train]'.",
+        description=f"Take a network through all stages that a configuration names, of these: {', '.join(STAGES)}. "
+        "Figures are of the val patients. Everything is written to the folder --out: models, logs, settings, versions, "
+        "checksums of the data. The same command again continues where it was stopped and leaves out the stages whose "
+        "settings and data are the same. Shipped configurations are paper, fast, best and small. Needs TensorFlow: pip "
+        "install '.[train]'.",
     )
-    config = "chain configuration: a TOML file (its path has a separator or ends in .toml), or the name of a shipped one"
+    config = (
+        "chain configuration: a TOML file (its path has a separator or ends in .toml), or the name of a shipped one"
+    )
     parser.add_argument("config", metavar="CONFIG", help=config)
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder with the labeled CT")
-    parser.add_argument("--split", type=Path, metavar="FILE", help="frozen split (JSON) (default: one is made first, as 'prepare' does)")
+    parser.add_argument(
+        "--split", type=Path, metavar="FILE", help="frozen split (JSON) (default: one is made first, as 'prepare' does)"
+    )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the whole chain")
     cache = "folder of prepared network slices, which several chains may share (default: OUT/cache)"
     parser.add_argument("--cache", type=Path, metavar="DIR", help=cache)
     parser.add_argument("--network", metavar="CONFIG", help=f"{CONFIG_HELP}, in place of CONFIG's")
-    parser.add_argument("--imagenet", type=Path, metavar="FILE", help="ImageNet weights of MobileNetV2 (.npz) to start from")
+    parser.add_argument(
+        "--imagenet", type=Path, metavar="FILE", help="ImageNet weights of MobileNetV2 (.npz) to start from"
+    )
     add_start_option(parser, "; 'none' for random weights where CONFIG names others")
-    until = "stop after this stage, for example 'prepare' to look at the data first; the same command without it continues"
+    until = (
+        "stop after this stage, for example 'prepare' to look at the data first; the same command without it continues"
+    )
     parser.add_argument("--until", metavar="STAGE", help=until)
-    parser.add_argument("--dry-run", action="store_true", help="check everything and say what would be done and how long it would take")
-    parser.add_argument("--measure", action="store_true", help="with --dry-run: measure a few training steps on this machine for that")
-    parser.add_argument("--overwrite", action="store_true", help="replace what is there from other settings, instead of stopping there")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="check everything and say what would be done and how long it would take"
+    )
+    parser.add_argument(
+        "--measure", action="store_true", help="with --dry-run: measure a few training steps on this machine for that"
+    )
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace what is there from other settings, instead of stopping there"
+    )
     add_events_option(parser)
     parser.set_defaults(func=run)
 
@@ -59,10 +74,15 @@ def run(arguments: argparse.Namespace) -> None:
     chain = load_chain(arguments.config, arguments.network, files)
     out = arguments.out
     if arguments.dry_run:
-        status = chain_status(chain, arguments.data, arguments.split, out, arguments.cache or out / "cache", arguments.until)
+        status = chain_status(
+            chain, arguments.data, arguments.split, out, arguments.cache or out / "cache", arguments.until
+        )
         print("\n".join(_plan(status, arguments.measure)))
         if arguments.split is None:
-            print("The data themselves have not been looked at; 'livertumor prepare' does that, and so does the first stage.")
+            print(
+                "The data themselves have not been looked at; 'livertumor prepare' does that, and so does the first "
+                "stage."
+            )
         if not arguments.overwrite:
             try:
                 require_unchanged(status)
@@ -70,7 +90,9 @@ def run(arguments: argparse.Namespace) -> None:
                 print(f"Without --overwrite it would end here: {error}")
         return
     with reporting(arguments.events, out) as report:
-        status = chain_status(chain, arguments.data, arguments.split, out, arguments.cache or out / "cache", arguments.until)
+        status = chain_status(
+            chain, arguments.data, arguments.split, out, arguments.cache or out / "cache", arguments.until
+        )
         if not arguments.overwrite:
             require_unchanged(status)
         lines = _plan(status)

@@ -27,7 +27,8 @@ class NoSettings:
 
 @dataclass(frozen=True)
 class Command:
-    """A stage's command: what it is called after `livertumor`, and the dataclass of what a configuration may say of it."""
+    """A stage's command: what it is called after `livertumor`, and the dataclass of what a configuration may say of
+    it."""
 
     name: str
     settings: type

@@ -10,7 +10,8 @@ from .config import Chain
 
 
 def chain_text(chain: Chain) -> str:
-    """The TOML file that `load_chain` reads as `chain`, wherever it lies: the files that it names stand there with their whole paths."""
+    """The TOML file that `load_chain` reads as `chain`, wherever it lies: the files that it names stand there with
+    their whole paths."""
     lines = [f"name = {_toml(chain.name)}", f"network = {_toml(chain.network.path)}"]
     for stage, settings in chain.stages.items():
         given = {"config": chain.student.path, **settings} if stage == "distill" else settings

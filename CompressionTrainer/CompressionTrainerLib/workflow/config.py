@@ -52,10 +52,12 @@ def load_chain(config: str | Path, network: str | Path | None = None, files: dic
     Args:
         config: a file, or the name of a shipped one.
         network: a training configuration instead of the one that the file names.
-        files: settings of the train stage ("imagenet", "start") that take the place of the file's; a start FROM_SCRATCH is none.
+        files: settings of the train stage ("imagenet", "start") that take the place of the file's; a start FROM_SCRATCH
+          is none.
 
     Raises:
-        UsageError: an unreadable file, an unknown key (the nearest known one is named), a missing key, or a file that is not there.
+        UsageError: an unreadable file, an unknown key (the nearest known one is named), a missing key, or a file that
+        is not there.
     """
     path = find_config(config, CONFIGS, "chain configuration")
     try:
@@ -65,7 +67,9 @@ def load_chain(config: str | Path, network: str | Path | None = None, files: dic
     keys = [("name", "str"), ("network", "str"), *((stage, "dict", None) for stage in STAGES)]
     head = read_section(path, make_dataclass("Head", keys), None, content)
     if not is_name(head.name):
-        raise UsageError(f"{path}: name is {head.name!r}; it becomes a folder's name, so use letters, digits, '-', '_' and '.' only.")
+        raise UsageError(
+            f"{path}: name is {head.name!r}; it becomes a folder's name, so use letters, digits, '-', '_' and '.' only."
+        )
     named = _network(network, Path()) if network else _network(head.network, path.parent)
     given = {stage: content[stage] for stage in STAGES if stage in content}
     student = None
@@ -81,7 +85,9 @@ def load_chain(config: str | Path, network: str | Path | None = None, files: dic
         del stages["train"]["start"]
     for stage, needed in NEEDS.items():
         if stage in stages and needed not in stages:
-            raise UsageError(f"{path}: [{stage}] needs what [{needed}] makes; add a section [{needed}], which may be empty.")
+            raise UsageError(
+                f"{path}: [{stage}] needs what [{needed}] makes; add a section [{needed}], which may be empty."
+            )
     for stage, values in stages.items():
         for name, value in values.items():
             if isinstance(value, Path) and not value.is_file():

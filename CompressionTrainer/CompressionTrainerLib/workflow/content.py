@@ -63,7 +63,12 @@ def data_manifest(data: Path, split: Split | None, known: dict[str, dict]) -> di
 
 def _is_known(path: Path, entry: dict | None, sha256: str | None) -> bool:
     """Whether a manifest's entry still holds for a file, which was frozen with `sha256` if with any."""
-    return bool(entry) and path.exists() and entry["fingerprint"] == fingerprint(path) and sha256 in (None, entry["sha256"])
+    return (
+        bool(entry)
+        and path.exists()
+        and entry["fingerprint"] == fingerprint(path)
+        and sha256 in (None, entry["sha256"])
+    )
 
 
 def data_content(data: Path, manifest: dict[str, dict]) -> Content:

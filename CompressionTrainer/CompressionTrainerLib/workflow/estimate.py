@@ -10,8 +10,8 @@ from .journal import entry
 from .plan import Stage
 
 BEFORE, MEASURED, TYPICAL = "as it took here before", "from a few steps measured now", "typical of two CPU cores"
-# Seconds that one training step takes for each slice of the batch and million input pixels, at width 1, on two CPU cores of 2.4 GHz
-# without AVX-512: measured for the first two, for the others in proportion to their multiplications.
+# Seconds that one training step takes for each slice of the batch and million input pixels, at width 1, on two CPU
+# cores of 2.4 GHz without AVX-512: measured for the first two, for the others in proportion to their multiplications.
 _STEP_S = {
     "mobilenet_v2": 2.5,
     "mobile_unet": 7.0,

@@ -1,4 +1,5 @@
-"""What a chain's folder holds so far: finished stages, epochs, measured models, the bundle, the report. Loads no TensorFlow."""
+"""What a chain's folder holds so far: finished stages, epochs, measured models, the bundle, the report. Loads no
+TensorFlow."""
 
 from __future__ import annotations
 
@@ -41,7 +42,8 @@ class Epoch:
 
 @dataclass(frozen=True)
 class Variant:
-    """One model file; None for what was not measured. `mb` and `gzip_mb` are megabytes, the scores those of the val patients (0 to 1)."""
+    """One model file; None for what was not measured. `mb` and `gzip_mb` are megabytes, the scores those of the val
+    patients (0 to 1)."""
 
     name: str
     mb: float | None
@@ -76,7 +78,11 @@ def epochs(out: Path) -> list[Epoch]:
             rows = _numbers(log)
             stage = log.parent.relative_to(out).as_posix()
             for row in rows:
-                kinds = [("loss", ""), ("loss", "val_"), *((score, prefix) for prefix in ("", "val_") for score in _score_of(rows))]
+                kinds = [
+                    ("loss", ""),
+                    ("loss", "val_"),
+                    *((score, prefix) for prefix in ("", "val_") for score in _score_of(rows)),
+                ]
                 found.append(Epoch(len(found) + 1, stage, *(row.get(column_of(rows, *kind)) for kind in kinds)))
     return found
 
@@ -94,7 +100,8 @@ def variants(out: Path) -> list[Variant]:
 
 
 def check_rows(prepared: Path) -> list[dict[str, str]]:
-    """What 'livertumor prepare' found wrong with the data, a problem a row; it has written into the folder `prepared`."""
+    """What 'livertumor prepare' found wrong with the data, a problem a row; it has written into the folder
+    `prepared`."""
     return _rows(prepared / "check.csv")
 
 

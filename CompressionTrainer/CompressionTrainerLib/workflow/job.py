@@ -1,4 +1,5 @@
-"""The trainer's commands as jobs: child processes of a Python that is chosen, which a panel or the console listens to."""
+"""The trainer's commands as jobs: child processes of a Python that is chosen, which a panel or the console listens
+to."""
 
 from __future__ import annotations
 
@@ -33,14 +34,16 @@ def start_chain(python: TrainerPython, request: ChainRequest, on_event: Listener
 
 
 def start_probe(python: TrainerPython, on_event: Listener | None = None) -> TrainerJob:
-    """Look whether a Python can train; a progress event tells its versions. Raises WorkerError where it cannot be started."""
+    """Look whether a Python can train; a progress event tells its versions. Raises WorkerError where it cannot be
+    started."""
     return _start(python, lambda folder: ["CompressionTrainerLib.environment.probe"], on_event)
 
 
 def start_installation(
     python: TrainerPython, requirements: Path, wheels: Path | None = None, on_event: Listener | None = None
 ) -> TrainerJob:
-    """Install the packages of a requirements file, from the internet or a folder of wheels, into a Python that is `installable`."""
+    """Install the packages of a requirements file, from the internet or a folder of wheels, into a Python that is
+    `installable`."""
     words = ["CompressionTrainerLib.environment.install", str(requirements)]
     words += ["--venv", str(own_folder())] if python.kind == OWN else []
     words += ["--wheels", str(wheels)] if wheels else []
@@ -54,7 +57,9 @@ def _start(python: TrainerPython, words: Callable[[Path], Sequence[str]], on_eve
         return TrainerJob([str(python.executable), "-m", *words(folder.path)], folder, on_event, python.variables)
     except OSError as error:
         folder.remove()
-        raise OutputError(f"The temporary folder {folder.path} cannot be written: {error.strerror or error}.") from error
+        raise OutputError(
+            f"The temporary folder {folder.path} cannot be written: {error.strerror or error}."
+        ) from error
     except BaseException:
         folder.remove()
         raise

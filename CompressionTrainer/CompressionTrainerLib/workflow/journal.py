@@ -1,7 +1,9 @@
-"""What has been done in a chain's folder: each finished stage leaves an entry, each folder that the chain made bears a mark.
+"""What has been done in a chain's folder: each finished stage leaves an entry, each folder that the chain made bears a
+mark.
 
 OUT/stages/STAGE.done.json    the stage's identity, what it was made of, seconds, versions and date, once it is finished
-OUT/…/.stage.json             in the folder of each stage, finished or not: its identity. Only a folder with it is ever removed.
+OUT/…/.stage.json             in the folder of each stage, finished or not: its identity. Only a folder with it is ever
+removed.
 """
 
 from __future__ import annotations
@@ -22,7 +24,8 @@ _DONE = ".done.json"  # benchmark.json is what 'livertumor benchmark' writes, an
 
 @dataclass(frozen=True)
 class Standing:
-    """Where a stage stands: "done", "stopped" (half-made), "changed" (made from something else, which `why` tells) or "new"."""
+    """Where a stage stands: "done", "stopped" (half-made), "changed" (made from something else, which `why` tells) or
+    "new"."""
 
     what: str
     why: str = ""
@@ -37,7 +40,9 @@ def standing(out: Path, stage: Stage) -> Standing:
     mark = read(stage.folder / MARK)
     if mark is None:
         if stage.folder.exists() and (not stage.folder.is_dir() or any(stage.folder.iterdir())):
-            raise OutputError(f"{stage.folder} is there already and was not made by 'livertumor compress'; choose another --out.")
+            raise OutputError(
+                f"{stage.folder} is there already and was not made by 'livertumor compress'; choose another --out."
+            )
         return Standing("new")
     if mark.get("identity") != stage.identity:
         return Standing("changed", _difference(mark.get("parts", {}), stage.parts))
@@ -49,7 +54,11 @@ def left_over(out: Path, stages: list[Stage]) -> dict[Path, str]:
     """Folders of stages that the chain no longer has, with the stages' names."""
     planned = {stage.folder for stage in stages}
     marks = [*out.glob(f"*/{MARK}"), *out.glob(f"*/*/{MARK}")]
-    return {mark.parent: (read(mark) or {}).get("stage", mark.parent.name) for mark in sorted(marks) if mark.parent not in planned}
+    return {
+        mark.parent: (read(mark) or {}).get("stage", mark.parent.name)
+        for mark in sorted(marks)
+        if mark.parent not in planned
+    }
 
 
 def mark(stage: Stage) -> None:
@@ -59,7 +68,12 @@ def mark(stage: Stage) -> None:
 
 def finish(out: Path, stage: Stage, **more) -> None:
     """Write down that a stage is finished."""
-    made = {"stage": stage.name, "identity": stage.identity, "parts": stage.parts, "folder": stage.folder.relative_to(out).as_posix()}
+    made = {
+        "stage": stage.name,
+        "identity": stage.identity,
+        "parts": stage.parts,
+        "folder": stage.folder.relative_to(out).as_posix(),
+    }
     write_json(out / FOLDER / f"{stage.name}{_DONE}", made | {"steps": stage.steps, "words": stage.words, **more})
 
 
@@ -80,7 +94,9 @@ def remove(folder: Path) -> None:
     try:
         shutil.rmtree(folder)
     except OSError as error:
-        raise OutputError(f"{folder} cannot be removed: {error.strerror or error}; remove it, then give the same command again.") from error
+        raise OutputError(
+            f"{folder} cannot be removed: {error.strerror or error}; remove it, then give the same command again."
+        ) from error
 
 
 def read(path: Path) -> dict | None:

@@ -18,7 +18,11 @@ NETWORK, STUDENT, SPLIT = "network.toml", "student.toml", "split.json"
 # Given the same command again, these continue where they were stopped.
 _RESUME = ("prepare", "train", "distill", "slim", "prune", "quantize")
 # The network that was made, alone.
-_SWITCHES = {"liver": ("no_tumor", "no_slices"), "tumor": ("true_liver", "no_slices"), "slice": ("true_liver", "no_tumor")}
+_SWITCHES = {
+    "liver": ("no_tumor", "no_slices"),
+    "tumor": ("true_liver", "no_slices"),
+    "slice": ("true_liver", "no_tumor"),
+}
 
 
 @dataclass(frozen=True)
@@ -29,7 +33,8 @@ class Stage:
         name: of the stage, in `commands.STAGES`.
         sources, options: what the command is told; a Path is one in the chain's folder, a Content comes from outside.
         folder: what it makes.
-        parts: all that its result depends on, by name, as JSON; the stages it builds on stand there with their identities.
+        parts: all that its result depends on, by name, as JSON; the stages it builds on stand there with their
+          identities.
         steps: training steps it takes, 0 where it does not train.
         config: what is trained.
         resumes: given the same command again, it continues where it was stopped.
@@ -121,11 +126,16 @@ class _Planner:
         self.config = chain.network.config
         self.stages: list[Stage] = []
 
-    def add(self, name: str, sources: list[Path | Content], own: dict[str, object], folder: Path, after: Sequence[str] = ()) -> None:
+    def add(
+        self, name: str, sources: list[Path | Content], own: dict[str, object], folder: Path, after: Sequence[str] = ()
+    ) -> None:
         """Add a stage, if the chain has it; `own` options are the chain's, which the configuration's do not touch."""
         if name not in self._chain.stages and name != "prepare":
             return
-        given = {key: file_content(value) if isinstance(value, Path) else value for key, value in self._chain.stages.get(name, {}).items()}
+        given = {
+            key: file_content(value) if isinstance(value, Path) else value
+            for key, value in self._chain.stages.get(name, {}).items()
+        }
         for key in given.keys() & own.keys():
             raise UsageError(f"{self._chain.path}: [{name}] {key} is for the chain to say; leave it out.")
         options = given | own
@@ -145,8 +155,15 @@ class _Planner:
 
     def _steps(self, name: str) -> int:
         """Training steps: of all epochs that the configuration or the stage's settings speak of."""
-        optimizer, settings = self.config.optimizer, commands.COMMANDS[name].settings(**self._chain.stages.get(name, {}))
-        epochs = optimizer.epochs if name in ("train", "distill") else getattr(settings, "epochs", 0) + getattr(settings, "fine_tune", 0)
+        optimizer, settings = (
+            self.config.optimizer,
+            commands.COMMANDS[name].settings(**self._chain.stages.get(name, {})),
+        )
+        epochs = (
+            optimizer.epochs
+            if name in ("train", "distill")
+            else getattr(settings, "epochs", 0) + getattr(settings, "fine_tune", 0)
+        )
         return epochs * (self.config.sampling.slices // optimizer.batch)
 
 

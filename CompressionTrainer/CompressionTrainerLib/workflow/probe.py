@@ -20,7 +20,8 @@ _SLICES = 8
 
 
 def step_seconds(config: TrainConfig) -> float:
-    """Median seconds of a training step, with the making of its batch, after the first, which also traces the network."""
+    """Median seconds of a training step, with the making of its batch, after the first, which also traces the
+    network."""
     config = replace(config, sampling=replace(config.sampling, slices=config.optimizer.batch * (WARM_STEPS + STEPS)))
     cases = [_noise(config)]
     model = starting_network(config, {"train": cases}, None, None)

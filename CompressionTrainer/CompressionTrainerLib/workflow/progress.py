@@ -13,12 +13,18 @@ _MOST = 0.95
 
 
 class ChainProgress:
-    """Tells a report of the whole chain's progress; called with the events of the stage that runs, and with None as time goes by."""
+    """Tells a report of the whole chain's progress; called with the events of the stage that runs, and with None as
+    time goes by."""
 
-    def __init__(self, report: ProgressReport, stages: list[Stage], to_do: list[Stage], estimates: dict[str, Estimate]) -> None:
-        """`stages` are all, for their numbers; the fraction is that of those `to_do`, weighed by the seconds they are to take."""
+    def __init__(
+        self, report: ProgressReport, stages: list[Stage], to_do: list[Stage], estimates: dict[str, Estimate]
+    ) -> None:
+        """`stages` are all, for their numbers; the fraction is that of those `to_do`, weighed by the seconds they are
+        to take."""
         self._report = report
-        self._numbers = {stage.name: f"[{number}/{len(stages)}] {stage.name}" for number, stage in enumerate(stages, start=1)}
+        self._numbers = {
+            stage.name: f"[{number}/{len(stages)}] {stage.name}" for number, stage in enumerate(stages, start=1)
+        }
         self._seconds = {stage.name: estimates[stage.name].seconds for stage in to_do}
         self._over = self._whole = 0.0
 

@@ -82,7 +82,11 @@ def request_chain(asked: ChainChoices) -> ChainRequest:
     """
     data, split = asked.data, asked.split
     if not data or not Path(data).is_dir():
-        raise InputError(f"{data} is not a folder; choose that of the labeled CT." if data else "Choose the folder with the labeled CT.")
+        raise InputError(
+            f"{data} is not a folder; choose that of the labeled CT."
+            if data
+            else "Choose the folder with the labeled CT."
+        )
     if not str(asked.out):
         raise UsageError("Choose a folder to write to.")
     chain = chain_of(asked.configuration, asked.network, asked.leave_out, imagenet=asked.imagenet, start=asked.start)
@@ -94,12 +98,17 @@ def request_chain(asked: ChainChoices) -> ChainRequest:
     if split in (PATIENT, SLICE):
         kind = {"split": SLICE, "slices": "liver"} if split == SLICE else {"split": PATIENT}
         own = chain.stages.get("prepare", {}) | kind | ({"skip_bad": True} if asked.skip_bad else {})
-        chain = replace(chain, stages={"prepare": own, **{stage: each for stage, each in chain.stages.items() if stage != "prepare"}})
+        chain = replace(
+            chain,
+            stages={"prepare": own, **{stage: each for stage, each in chain.stages.items() if stage != "prepare"}},
+        )
     else:
         frozen = Path(split).absolute()
         if not split or not frozen.is_file():
             raise InputError(f"'{split}' is not a split file; choose one that 'livertumor prepare' has written.")
-    return ChainRequest(chain_text(chain), Path(data).absolute(), Path(asked.out).absolute(), frozen, asked.until, asked.overwrite)
+    return ChainRequest(
+        chain_text(chain), Path(data).absolute(), Path(asked.out).absolute(), frozen, asked.until, asked.overwrite
+    )
 
 
 def chain_of(
@@ -110,7 +119,8 @@ def chain_of(
     imagenet: str | Path | None = None,
     start: str | Path | None = None,
 ) -> Chain:
-    """A configuration without some of its stages; raises UsageError as `load_chain` does, and where a stage needs one that is left out."""
+    """A configuration without some of its stages; raises UsageError as `load_chain` does, and where a stage needs one
+    that is left out."""
     files = {"imagenet": imagenet and Path(imagenet), "start": start and start_file(str(start))}
     files = {key: path.absolute() for key, path in files.items() if path}
     chain = load_chain(configuration, network, files)

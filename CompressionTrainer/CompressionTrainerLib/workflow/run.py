@@ -37,8 +37,8 @@ _PACKAGES = ("tensorflow", "tf_keras", "tensorflow-model-optimization", "numpy",
 
 @dataclass(frozen=True)
 class ChainStatus:
-    """A chain that has been looked through: its stages, where each stands, what is in the way, the data's manifest, and the stage after
-    which it is to stop."""
+    """A chain that has been looked through: its stages, where each stands, what is in the way, the data's manifest, and
+    the stage after which it is to stop."""
 
     chain: Chain
     out: Path
@@ -57,7 +57,9 @@ class ChainStatus:
         return [stage for stage in wanted if self.standings[stage.name].what != "done"]
 
 
-def chain_status(chain: Chain, data: Path, split: Path | None, out: Path, cache: Path, until: str | None = None) -> ChainStatus:
+def chain_status(
+    chain: Chain, data: Path, split: Path | None, out: Path, cache: Path, until: str | None = None
+) -> ChainStatus:
     """Look at all that a chain needs and at what has been done of it; writes nothing.
 
     Args:
@@ -80,7 +82,9 @@ def chain_status(chain: Chain, data: Path, split: Path | None, out: Path, cache:
     content = Content(out / SPLIT, digest(json.loads(split.read_text(encoding="utf-8")))) if split else None
     stages = plan(chain, data_content(data, manifest), content, out, cache)
     if until and until not in [stage.name for stage in stages]:
-        raise UsageError(f"The chain has no stage {until!r} to stop after; it has {', '.join(stage.name for stage in stages)}.")
+        raise UsageError(
+            f"The chain has no stage {until!r} to stop after; it has {', '.join(stage.name for stage in stages)}."
+        )
     standings: dict[str, Standing] = {}
     for stage in stages:
         found = journal.standing(out, stage)
@@ -91,15 +95,19 @@ def chain_status(chain: Chain, data: Path, split: Path | None, out: Path, cache:
 
 
 def require_unchanged(status: ChainStatus) -> None:
-    """Raises OutputError where the folder holds results of other settings; data whose check was not finished are none."""
+    """Raises OutputError where the folder holds results of other settings; data whose check was not finished are
+    none."""
     unchecked = {"prepare"} if journal.entry(status.out, "prepare") is None else set()
     changed = [
-        f"{name} ({standing.why})" for name, standing in status.standings.items() if standing.what == "changed" and name not in unchecked
+        f"{name} ({standing.why})"
+        for name, standing in status.standings.items()
+        if standing.what == "changed" and name not in unchecked
     ]
     changed += [f"{name} (no longer in the configuration)" for name in status.left_over.values()]
     if changed:
         raise OutputError(
-            f"{status.out} holds results of other settings: {'; '.join(changed)}. Choose another --out, or --overwrite to replace them."
+            f"{status.out} holds results of other settings: {'; '.join(changed)}. Choose another --out, or --overwrite "
+            "to replace them."
         )
 
 
@@ -130,14 +138,17 @@ def compress(status: ChainStatus, command: str, report: ProgressReport) -> None:
         started = time.monotonic()
         went_on = _run_stage(stage, out / LOGS / f"{stage.name}.log", progress)
         seconds = None if went_on else round(time.monotonic() - started, 3)
-        journal.finish(out, stage, seconds=seconds, date=datetime.now(UTC).isoformat(timespec="seconds"), versions=versions)
+        journal.finish(
+            out, stage, seconds=seconds, date=datetime.now(UTC).isoformat(timespec="seconds"), versions=versions
+        )
         progress.end()
 
 
 def _run_stage(stage: Stage, log: Path, progress: ChainProgress) -> bool:
     """Run a stage; returns whether it continued with what was there."""
     goes_on = stage.resumes and (stage.folder / journal.MARK).exists()
-    if goes_on and stage.steps and _is_trained(stage.folder):  # only the record is missing, and training would not begin again
+    # only the record is missing, and training would not begin again
+    if goes_on and stage.steps and _is_trained(stage.folder):
         if stage.name == "train":
             return True
         goes_on = False  # what comes after the training may be missing too
@@ -150,7 +161,9 @@ def _run_stage(stage: Stage, log: Path, progress: ChainProgress) -> bool:
         raise
     except LiverTumorError as error:
         sentence = str(error).rstrip(".")
-        raise type(error)(f"{stage.name}: {sentence}. Its log is {log}; the same command continues from here.") from error
+        raise type(error)(
+            f"{stage.name}: {sentence}. Its log is {log}; the same command continues from here."
+        ) from error
     return goes_on
 
 

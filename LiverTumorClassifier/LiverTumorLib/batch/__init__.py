@@ -1,1 +1,2 @@
-"""Many cases, one after another: which files are a case, skipping what is done, folders of results, what is told meanwhile."""
+"""Many cases, one after another: which files are a case, skipping what is done, folders of results, what is told
+meanwhile."""

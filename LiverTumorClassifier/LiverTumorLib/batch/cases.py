@@ -1,4 +1,5 @@
-"""Which cases the inputs of a command line mean: files, folders and patterns become a list of CTs with distinct names."""
+"""Which cases the inputs of a command line mean: files, folders and patterns become a list of CTs with distinct
+names."""
 
 from __future__ import annotations
 
@@ -22,11 +23,15 @@ from ..files.reading import ITK_ENDINGS, NIFTI_ENDINGS, case_name
 _VOLUME_ENDINGS = (*NIFTI_ENDINGS, *ITK_ENDINGS)
 _DICOM_ENDINGS = (".dcm", ".ima", ".dicom")
 
-# Masks and maps, not CT: LiTS "segmentation-0.nii", Slicer "CT.seg.nrrd" and "CT-label.nrrd", MSD "labelsTr/", and our own results.
-_NO_CT = re.compile(r"labels|(^|[-_. ])(seg|segmentations?|label|labelmap|masks?|truth|probability)($|[-_. \d])", re.IGNORECASE)
+# Masks and maps, not CT: LiTS "segmentation-0.nii", Slicer "CT.seg.nrrd" and "CT-label.nrrd", MSD "labelsTr/", and our
+# own results.
+_NO_CT = re.compile(
+    r"labels|(^|[-_. ])(seg|segmentations?|label|labelmap|masks?|truth|probability)($|[-_. \d])", re.IGNORECASE
+)
 _NO_CT_FOLDER = re.compile(r"labels?(tr|ts|va|val)?|masks?|segmentations?", re.IGNORECASE)
 _FORBIDDEN = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f-\x9f]')  # in file names on Windows
-_RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?|cases\.csv", re.IGNORECASE)  # the last is the table of a batch
+# the last is the table of a batch
+_RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?|cases\.csv", re.IGNORECASE)
 _LONGEST = 100  # bytes
 _MOST_NAMED = 5  # folders in a message
 
@@ -59,8 +64,8 @@ class _DicomFolder:
 def find_cases(inputs: Sequence[str], *, exclude: Path, whole_folders: bool = False) -> Inputs:
     """Find the cases that the inputs mean.
 
-    A file is a case; so is a folder that directly holds DICOM files; other folders are searched, with their sub-folders. A
-    path that does not exist, or a folder without any CT, stays a case: reading it says what is wrong.
+    A file is a case; so is a folder that directly holds DICOM files; other folders are searched, with their
+    sub-folders. A path that does not exist, or a folder without any CT, stays a case: reading it says what is wrong.
 
     Args:
         exclude: the output folder, which is not searched.
@@ -71,7 +76,8 @@ def find_cases(inputs: Sequence[str], *, exclude: Path, whole_folders: bool = Fa
     skipped: list[str] = []
     paths: dict[Path, bool] = {}  # path -> is DICOM, in order and each once
     expanded = _expand(inputs)
-    files = {path: _is_dicom(path) for path in expanded if not os.path.isdir(path)}  # Path.is_dir raises where it may not look
+    # Path.is_dir raises where it may not look
+    files = {path: _is_dicom(path) for path in expanded if not os.path.isdir(path)}
     dicom_files_in = Counter(path.parent for path, is_dicom in files.items() if is_dicom)
     for path in expanded:
         if path not in files:
@@ -91,12 +97,15 @@ def find_cases(inputs: Sequence[str], *, exclude: Path, whole_folders: bool = Fa
 
 
 def distinct_names(paths: Sequence[Path]) -> dict[Path, str]:
-    """A name for each path, fit for files on every system: its own, with as many parent folders before it as tell it from others.
+    """A name for each path, fit for files on every system: its own, with as many parent folders before it as tell it
+    from others.
 
     Names that differ only in case count as the same, as they are the same file on Windows and macOS.
     """
     siblings = Counter((path.parent, _base_name(path).lower()) for path in paths)
-    own = {path: _base_name(path) if siblings[path.parent, _base_name(path).lower()] == 1 else path.name for path in paths}
+    own = {
+        path: _base_name(path) if siblings[path.parent, _base_name(path).lower()] == 1 else path.name for path in paths
+    }
     chains = {path: [own[path], *(parent.name for parent in path.parents if parent.name)] for path in paths}
     depths = dict.fromkeys(paths, 1)
     while True:
@@ -140,8 +149,13 @@ def _search(folder: Path, exclude: Path) -> tuple[dict[Path, bool], list[str]]:
             found.pop(part, None)
         whole = Path(os.path.commonpath(parts))
         if any(whole in other.parents for other in series.keys() - set(parts)):
-            names = ", ".join(map(str, parts[:_MOST_NAMED])) + (f" and {len(parts) - _MOST_NAMED} more" if len(parts) > _MOST_NAMED else "")
-            skipped.append(f"{names}: these hold parts of one DICOM series, with others between them; move the parts into one folder.")
+            names = ", ".join(map(str, parts[:_MOST_NAMED])) + (
+                f" and {len(parts) - _MOST_NAMED} more" if len(parts) > _MOST_NAMED else ""
+            )
+            skipped.append(
+                f"{names}: these hold parts of one DICOM series, with others between them; move the parts into one "
+                "folder."
+            )
         else:
             found[whole] = True
     for part, content in series.items():
@@ -151,7 +165,8 @@ def _search(folder: Path, exclude: Path) -> tuple[dict[Path, bool], list[str]]:
 
 
 def _parts_of_series(series: dict[Path, _DicomFolder]) -> list[list[Path]]:
-    """Folders that hold parts of one series of one study and patient, or one slice each of a series that has lost its common UID."""
+    """Folders that hold parts of one series of one study and patient, or one slice each of a series that has lost its
+    common UID."""
     by_uid: dict[tuple, list[Path]] = defaultdict(list)
     for part, content in series.items():
         if content.image is not None and content.image.identity.uid:
@@ -162,10 +177,14 @@ def _parts_of_series(series: dict[Path, _DicomFolder]) -> list[list[Path]]:
         content = series[parts[0]]
         if len(parts) == 1 and content.files == 1 and content.image.geometry is not None:
             single[signature(content.image)].append(parts[0])
-    return [parts for parts in by_uid.values() if len(parts) > 1] + [parts for parts in single.values() if len(parts) >= FEWEST_JOINED]
+    return [parts for parts in by_uid.values() if len(parts) > 1] + [
+        parts for parts in single.values() if len(parts) >= FEWEST_JOINED
+    ]
 
 
-def _search_below(folder: Path, exclude: Path, series: dict[Path, _DicomFolder], named: bool) -> tuple[dict[Path, bool], list[str]]:
+def _search_below(
+    folder: Path, exclude: Path, series: dict[Path, _DicomFolder], named: bool
+) -> tuple[dict[Path, bool], list[str]]:
     """As `_search`; notes what each DICOM folder holds. A `named` folder is a case whatever kind of DICOM it holds."""
     try:
         entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))

@@ -1,4 +1,5 @@
-"""Progress on a terminal: one line that is rewritten; where the output goes to a file, a plain line for each new stage."""
+"""Progress on a terminal: one line that is rewritten; where the output goes to a file, a plain line for each new
+stage."""
 
 from __future__ import annotations
 
@@ -14,7 +15,8 @@ _UNSEEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u20
 
 
 def visible(text: object) -> str:
-    """A text without what a terminal would obey, be it in a file's name: escape codes, and marks that turn the direction of writing."""
+    """A text without what a terminal would obey, be it in a file's name: escape codes, and marks that turn the
+    direction of writing."""
     return _UNSEEN.sub("?", str(text))
 
 
@@ -38,7 +40,9 @@ class Display:
         self._head = visible(f"[{number}/{total}] {name}: " if total > 1 else f"{name}: ")
         self._stage = ""
 
-    def progress(self, stage: str, fraction: float | None = None, message: str = "", remaining_s: float | None = None) -> None:
+    def progress(
+        self, stage: str, fraction: float | None = None, message: str = "", remaining_s: float | None = None
+    ) -> None:
         """The case's present stage; `fraction` of the whole case is done."""
         if self._quiet:
             return
@@ -65,7 +69,8 @@ class Display:
         """A line of the results, on stdout."""
         self.clear()
         if not self._quiet:
-            with contextlib.suppress(OSError):  # what has been found is in files; that it cannot be shown, `main` says in the end
+            # what has been found is in files; that it cannot be shown, `main` says in the end
+            with contextlib.suppress(OSError):
                 print(visible(text), flush=True)
 
     def warn(self, text: str) -> None:

@@ -72,11 +72,14 @@ def _is_file_entry(name: str, entry: dict) -> bool:
 
 
 def changed_files(folder: Path, summary: dict, contents: bool = True) -> list[str]:
-    """The files of a finished case that are missing, or are not those its summary names: by size and, if asked for, by checksum."""
+    """The files of a finished case that are missing, or are not those its summary names: by size and, if asked for, by
+    checksum."""
     changed = []
     for name, entry in summary["files"].items():
         try:
-            same = (folder / name).stat().st_size == entry["bytes"] and (not contents or _sha256(folder / name) == entry["sha256"])
+            same = (folder / name).stat().st_size == entry["bytes"] and (
+                not contents or _sha256(folder / name) == entry["sha256"]
+            )
         except (OSError, ValueError):  # the latter for a name that is none
             same = False
         changed += [] if same else [name]
@@ -95,8 +98,8 @@ def check_free(folder: Path, name: str, overwrite: bool) -> None:
         raise OutputError(f"{folder} is a file; choose another output folder.")
     if folder.is_dir() and any(folder.iterdir()) and not overwrite and not _is_half_written(folder, name):
         raise OutputError(
-            f"{folder} already holds something else than these results (another input, other options, or another version's);"
-            " use --overwrite to replace it, or another --out."
+            f"{folder} already holds something else than these results (another input, other options, or another "
+            "version's); use --overwrite to replace it, or another --out."
         )
 
 
@@ -118,10 +121,11 @@ def _is_half_written(folder: Path, name: str) -> bool:
 
 @contextmanager
 def staged(folder: Path, keep: Iterable[str] = ()) -> Iterator[Path]:
-    """Yield a hidden folder to write a case's files into; they move to `folder` when the block ends well, or else vanish.
+    """Yield a hidden folder to write a case's files into; they move to `folder` when the block ends well, or else
+    vanish.
 
-    The summary moves last, so that it is there only when everything is. Files of an earlier run that were not made again go;
-    files that no run has made stay.
+    The summary moves last, so that it is there only when everything is. Files of an earlier run that were not made
+    again go; files that no run has made stay.
 
     Args:
         keep: files of the earlier run that somebody has changed since; they stay, under another name.
@@ -190,13 +194,19 @@ def write_files(folder: Path, name: str, output: CaseOutput, ijk_to_ras: np.ndar
 def write_summary(folder: Path, output: CaseOutput, origin: dict, seconds: float) -> None:
     """Write the summary of a case whose other files lie in `folder`."""
     files = {file.name: {"bytes": file.stat().st_size, "sha256": _sha256(file)} for file in sorted(folder.iterdir())}
-    data = {"schema": SCHEMA, "origin": origin, "files": files, "seconds": round(seconds, 2), "case": output.result.to_dict()}
+    data = {
+        "schema": SCHEMA,
+        "origin": origin,
+        "files": files,
+        "seconds": round(seconds, 2),
+        "case": output.result.to_dict(),
+    }
     write_json(folder / SUMMARY, data)
 
 
 def make_origin(task: str, taken_from: dict, options: dict, models: list[dict], extras: dict) -> dict:
-    """What a case's results follow from; equal origins give equal results, whatever the number of threads. `taken_from` is the input's
-    `fingerprint`."""
+    """What a case's results follow from; equal origins give equal results, whatever the number of threads. `taken_from`
+    is the input's `fingerprint`."""
     chosen = {name: value for name, value in options.items() if name != "threads"}
     return {
         "task": task,

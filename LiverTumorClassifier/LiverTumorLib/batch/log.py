@@ -20,9 +20,11 @@ _own: Path | None = None  # this process's
 
 
 def write_log(error: BaseException) -> str:
-    """Write an error with its traceback (and the worker's log, if it has one) to this process's log file; returns its path.
+    """Write an error with its traceback (and the worker's log, if it has one) to this process's log file; returns its
+    path.
 
-    No more than `_KEPT` such files stay, the newest, and what goes beyond `_LONGEST` is not written: the first errors tell most.
+    No more than `_KEPT` such files stay, the newest, and what goes beyond `_LONGEST` is not written: the first errors
+    tell most.
     """
     global _own
     try:
@@ -54,7 +56,9 @@ def _remove_oldest(place: Path) -> None:
 
 def unexpected(error: Exception) -> LiverTumorError:
     """The sentence for an exception that nobody has foreseen; its traceback goes to a log file."""
-    return LiverTumorError(f"Something unexpected went wrong ({type(error).__name__}: {error}); details are in {write_log(error)}.")
+    return LiverTumorError(
+        f"Something unexpected went wrong ({type(error).__name__}: {error}); details are in {write_log(error)}."
+    )
 
 
 def with_log(error: LiverTumorError) -> LiverTumorError:

@@ -66,12 +66,14 @@ class Batch:
     def run(self, cases: list[Case], display: Display) -> None:
         """Work through the cases and keep `cases.csv` up to date.
 
-        Raises the error of the case where there is only one, SomeCasesFailed where some of several have no result, and at once
-        what concerns all: ModelError, RequirementError, OutputError, Cancelled.
+        Raises the error of the case where there is only one, SomeCasesFailed where some of several have no result, and
+        at once what concerns all: ModelError, RequirementError, OutputError, Cancelled.
         """
         models = self._models()
         if self.picture and find_spec("matplotlib") is None:
-            raise RequirementError("The picture needs matplotlib: pip install matplotlib, or leave it out with --no-picture.")
+            raise RequirementError(
+                "The picture needs matplotlib: pip install matplotlib, or leave it out with --no-picture."
+            )
         self.prepare_folder()
         _check_table(self.out, self.overwrite)
         failed: dict[str, LiverTumorError] = {}
@@ -98,7 +100,9 @@ class Batch:
         except (KeyboardInterrupt, Cancelled):
             if len(cases) == 1:
                 raise Cancelled("Stopped; no result was written.") from None
-            raise Cancelled(f"Stopped; {finished} of {len(cases)} cases are done, the same command continues with the rest.") from None
+            raise Cancelled(
+                f"Stopped; {finished} of {len(cases)} cases are done, the same command continues with the rest."
+            ) from None
         finally:
             display.clear()
         if len(cases) == 1 and failed:
@@ -124,7 +128,10 @@ class Batch:
     def prepare_folder(self) -> None:
         """Make the output folder and see that it can be written, before any work is done. Raises OutputError."""
         if printable(self.out) != str(self.out):
-            raise OutputError(f"The output folder {printable(self.out)} has characters in its name that are not UTF-8; choose another.")
+            raise OutputError(
+                f"The output folder {printable(self.out)} has characters in its name that are not UTF-8; choose "
+                "another."
+            )
         probe = self.out / ".livertumor-write-test"
         try:
             self.out.mkdir(parents=True, exist_ok=True)
@@ -132,7 +139,9 @@ class Batch:
             probe.unlink()
             remove_abandoned(self.out, f".*{UNFINISHED}")
         except OSError as error:
-            raise OutputError(f"The output folder {self.out} cannot be written: {error.strerror or error}; choose another.") from error
+            raise OutputError(
+                f"The output folder {self.out} cannot be written: {error.strerror or error}; choose another."
+            ) from error
 
     def _run_case(self, case: Case, models: list[dict], display: Display) -> dict:
         """Do one case, unless it is done; returns its row of the table."""
@@ -141,14 +150,19 @@ class Batch:
         extras = {"nifti": self.nifti, "picture": self.picture, "series": self.series if case.is_dicom else None}
         if folder == case.path or folder in case.path.parents:
             raise OutputError(f"The results would lie among the input's own files, in {folder}; choose another --out.")
-        origin = make_origin(self.task, fingerprint(case.path, case.is_dicom, self.out), self.options.to_dict(), models, extras)
+        origin = make_origin(
+            self.task, fingerprint(case.path, case.is_dicom, self.out), self.options.to_dict(), models, extras
+        )
         summary, keep = read_summary(folder), []
         if summary is None or summary["origin"] != origin:
             check_free(folder, case.name, self.overwrite)
         elif changed := changed_files(folder, summary):
             keep = [] if self.overwrite else edited_files(folder, summary, changed)
             kept = f" ({', '.join(keep)} stays, as changed-…)" if keep else ""
-            display.say(f"{case.name}: {', '.join(changed)} in {folder} is not what was written there{kept}; the case is done again")
+            display.say(
+                f"{case.name}: {', '.join(changed)} in {folder} is not what was written there{kept}; the case is done "
+                "again"
+            )
         else:
             display.say(f"{case.name}: already done, in {folder}")
             return _done_row(summary)
@@ -191,19 +205,28 @@ def _check_table(out: Path, overwrite: bool) -> None:
         except (OSError, ValueError):
             ours = False
         if not ours:
-            raise OutputError(f"{path} is not a table of this version; use --overwrite to replace it, or another --out.")
+            raise OutputError(
+                f"{path} is not a table of this version; use --overwrite to replace it, or another --out."
+            )
 
 
 def _done_rows(out: Path) -> dict[str, dict]:
     """Rows of the cases that have results in this folder."""
     found = {folder: read_summary(folder) for folder in sorted(out.iterdir()) if folder.is_dir()}
-    done = [summary for folder, summary in found.items() if summary and not changed_files(folder, summary, contents=False)]
+    done = [
+        summary for folder, summary in found.items() if summary and not changed_files(folder, summary, contents=False)
+    ]
     return {summary["case"]["name"]: _done_row(summary) for summary in done}
 
 
 def _done_row(summary: dict) -> dict:
     row = summary_row(CaseResult.from_dict(summary["case"]))
-    return row | {"seconds": summary["seconds"], "status": "done", "reason": None, "input": summary["origin"]["input"]["path"]}
+    return row | {
+        "seconds": summary["seconds"],
+        "status": "done",
+        "reason": None,
+        "input": summary["origin"]["input"]["path"],
+    }
 
 
 def _failure_row(case: Case, error: LiverTumorError) -> dict:
@@ -217,8 +240,12 @@ def _describe(result: CaseResult) -> str:
     if summary.liver_ml is not None:
         parts.append(f"liver {summary.liver_ml:.0f} ml")
     if summary.tumor_ml is not None and summary.lesion_count is not None:
-        burden = f", {summary.tumor_burden_percent:.1f} % of the liver" if summary.tumor_burden_percent is not None else ""
-        parts.append(f"{summary.lesion_count} lesion{'s' * (summary.lesion_count != 1)}, {summary.tumor_ml:.2f} ml{burden}")
+        burden = (
+            f", {summary.tumor_burden_percent:.1f} % of the liver" if summary.tumor_burden_percent is not None else ""
+        )
+        parts.append(
+            f"{summary.lesion_count} lesion{'s' * (summary.lesion_count != 1)}, {summary.tumor_ml:.2f} ml{burden}"
+        )
     if summary.largest_diameter_mm:
         parts.append(f"largest {summary.largest_diameter_mm:.0f} mm")
     if summary.suspicious_slices:

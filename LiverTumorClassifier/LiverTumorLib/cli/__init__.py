@@ -1,7 +1,7 @@
 """The `livertumor` command.
 
-Each command is a module with `add_parser(subparsers)`, which sets `func` to a function from the parsed arguments to the exit
-code (None is 0). To add a command, add its module to `COMMANDS`; heavy imports belong inside its functions.
+Each command is a module with `add_parser(subparsers)`, which sets `func` to a function from the parsed arguments to the
+exit code (None is 0). To add a command, add its module to `COMMANDS`; heavy imports belong inside its functions.
 """
 
 from __future__ import annotations
@@ -85,7 +85,11 @@ def main(argv: list[str] | None = None) -> int:
         if isinstance(error, OSError) and error.filename is None and error.errno in _FULL:
             _mute(sys.stdout)
             reason = "no space is left where it goes" if error.errno == errno.ENOSPC else error.strerror
-            return _fail(OutputError(f"Standard output cannot be written ({reason}); what it tells is lost, written files are whole."))
+            return _fail(
+                OutputError(
+                    f"Standard output cannot be written ({reason}); what it tells is lost, written files are whole."
+                )
+            )
         return _fail(unexpected(error))
 
 
@@ -107,7 +111,8 @@ def _mute(stream: TextIO) -> None:
 
 
 def _open_standard_files() -> None:
-    """Where whoever started us has closed one of the three, a file of ours would take its number, and get what is printed."""
+    """Where whoever started us has closed one of the three, a file of ours would take its number, and get what is
+    printed."""
     for number in range(3):
         try:
             os.fstat(number)

@@ -11,7 +11,10 @@ from .options import add_run_options, run_options
 _TASKS = {
     "segment": (
         "segment liver and tumor, measure lesions, classify slices",
-        "Writes DIR/<case>/: <case>.seg.nrrd (opens in 3D Slicer), lesions.csv, slices.csv, summary.json, report.png; and DIR/cases.csv.",
+        (
+            "Writes DIR/<case>/: <case>.seg.nrrd (opens in 3D Slicer), lesions.csv, slices.csv, summary.json, "
+            "report.png; and DIR/cases.csv."
+        ),
     ),
     "classify": (
         "give each axial slice its probability of holding tumor",
@@ -28,13 +31,20 @@ def add_parser(subparsers) -> None:
             "inputs",
             metavar="INPUT",
             nargs="+",
-            help="CT file (.nii, .nii.gz, .nrrd, .mha, DICOM), DICOM folder, folder of those (searched with its sub-folders), or pattern",
+            help=(
+                "CT file (.nii, .nii.gz, .nrrd, .mha, DICOM), DICOM folder, folder of those (searched with its "
+                "sub-folders), or pattern"
+            ),
         )
         add_output_options(parser)
         if task == "segment":
             parser.add_argument("--nifti", action="store_true", help="also write a NIfTI label map (1 liver, 2 tumor)")
-            parser.add_argument("--keep-probabilities", action="store_true", help="also write the probability maps, as NIfTI")
-        parser.add_argument("--series", metavar="UID", help="which DICOM series of each input folder: UID, number or description")
+            parser.add_argument(
+                "--keep-probabilities", action="store_true", help="also write the probability maps, as NIfTI"
+            )
+        parser.add_argument(
+            "--series", metavar="UID", help="which DICOM series of each input folder: UID, number or description"
+        )
         add_run_options(parser, task)
         parser.set_defaults(func=run, task=task)
 

@@ -47,7 +47,10 @@ def run(arguments: argparse.Namespace) -> None:
     dice = {"liver": Counts.of(labels > 0, truth > 0).dice, "tumor": Counts.of(labels == 2, truth == 2).dice}
     figures = ", ".join(f"{structure} {value:.3f}" for structure, value in dice.items())
     display.say(f"Dice against the phantom's truth: {figures} (installation check, not accuracy)")
-    display.say(f"Phantom, truth and results are in {out}; {_NAME}/report.png shows them, {_NAME}/{_NAME}.seg.nrrd opens in 3D Slicer.")
+    display.say(
+        f"Phantom, truth and results are in {out}; {_NAME}/report.png shows them, {_NAME}/{_NAME}.seg.nrrd opens in 3D "
+        "Slicer."
+    )
 
 
 def _write_phantom(image: Path, truth_path: Path, volume, truth, overwrite: bool) -> None:
@@ -60,7 +63,9 @@ def _write_phantom(image: Path, truth_path: Path, volume, truth, overwrite: bool
     if image.exists() and not overwrite:
         present = read_ct(image)
         if not np.array_equal(present.array, volume.array):
-            raise OutputError(f"{image} is another image than this version's phantom; use --overwrite, or another --out.")
+            raise OutputError(
+                f"{image} is another image than this version's phantom; use --overwrite, or another --out."
+            )
     else:
         write_volume(image, volume.array, volume.ijk_to_ras)
     if overwrite or not truth_path.exists():

@@ -9,14 +9,20 @@ from ..errors import LiverTumorError, ModelError
 
 def add_parser(subparsers) -> None:
     """Add the command and its own sub-commands."""
-    parser = subparsers.add_parser("models", help="list the models, show a card, verify checksums", description="The installed models.")
+    parser = subparsers.add_parser(
+        "models", help="list the models, show a card, verify checksums", description="The installed models."
+    )
     parser.set_defaults(func=show_list)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     show = commands.add_parser("show", help="print a model's card", description="Print a model's card.")
     show.add_argument("model", metavar="ID", help="id or folder of a model bundle")
     show.set_defaults(func=show_card)
-    verify = commands.add_parser("verify", help="compare models with their checksums", description="Compare models with their checksums.")
-    verify.add_argument("models", metavar="ID", nargs="*", help="ids or folders of model bundles; by default all installed ones")
+    verify = commands.add_parser(
+        "verify", help="compare models with their checksums", description="Compare models with their checksums."
+    )
+    verify.add_argument(
+        "models", metavar="ID", nargs="*", help="ids or folders of model bundles; by default all installed ones"
+    )
     verify.set_defaults(func=verify_models)
 
 
@@ -26,7 +32,14 @@ def show_list(arguments: argparse.Namespace) -> None:
 
     header = ("id", "title", "task", "size", "version", "where")
     rows = [
-        (bundle.id, bundle.title, bundle.manifest.task, f"{_megabytes(bundle):.1f} MB", bundle.manifest.version, str(bundle.folder))
+        (
+            bundle.id,
+            bundle.title,
+            bundle.manifest.task,
+            f"{_megabytes(bundle):.1f} MB",
+            bundle.manifest.version,
+            str(bundle.folder),
+        )
         for bundle in list_bundles()
     ]
     if not rows:

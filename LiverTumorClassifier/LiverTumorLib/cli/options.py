@@ -8,7 +8,8 @@ from dataclasses import dataclass, fields
 
 from ..records.options import RunOptions
 
-# Each option's destination is a field of RunOptions; one that is not given stays out, so that RunOptions alone knows the defaults.
+# Each option's destination is a field of RunOptions; one that is not given stays out, so that RunOptions alone knows
+# the defaults.
 _DEFAULTS = {field.name: field.default for field in fields(RunOptions)}
 
 
@@ -51,8 +52,12 @@ RUN_OPTIONS = {
     "no_roi": RunOption("roi", "look for tumor in the whole abdomen, not only in the liver found first", bool),
     "margin_mm": RunOption("roi_margin_mm", "how far beyond the predicted liver tumor is accepted, in mm", float),
     "min_lesion_ml": RunOption("min_lesion_ml", "drop smaller lesions, in ml", float),
-    "liver_threshold": RunOption("liver_threshold", "probability from which a voxel is liver; the model has its own", float),
-    "tumor_threshold": RunOption("tumor_threshold", "probability from which a voxel is tumor; the model has its own", float),
+    "liver_threshold": RunOption(
+        "liver_threshold", "probability from which a voxel is liver; the model has its own", float
+    ),
+    "tumor_threshold": RunOption(
+        "tumor_threshold", "probability from which a voxel is tumor; the model has its own", float
+    ),
     "slice_threshold": RunOption(
         "slice_threshold", "probability from which a slice is suspicious; the model has its own", float, segments=False
     ),
@@ -80,6 +85,13 @@ def run_options(arguments: argparse.Namespace) -> RunOptions:
 
 
 def named_run_options(values: Mapping[str, object]) -> RunOptions:
-    """The choices by the names in `RUN_OPTIONS`; None and False leave RunOptions' own. Raises UsageError for values out of range."""
-    given = {name: value for name, value in values.items() if name in RUN_OPTIONS and value is not None and value is not False}
-    return RunOptions(**{RUN_OPTIONS[name].field: False if RUN_OPTIONS[name].kind is bool else value for name, value in given.items()})
+    """The choices by the names in `RUN_OPTIONS`; None and False leave RunOptions' own. Raises UsageError for values out
+    of range."""
+    given = {
+        name: value
+        for name, value in values.items()
+        if name in RUN_OPTIONS and value is not None and value is not False
+    }
+    return RunOptions(
+        **{RUN_OPTIONS[name].field: False if RUN_OPTIONS[name].kind is bool else value for name, value in given.items()}
+    )

@@ -17,7 +17,8 @@ from .region import bounding_box
 from .volume import CTVolume
 
 BODY_HU = 0.0  # soft tissue lies above, fat and air below
-SNAP_MM = 4.0  # a region's canvas moves and grows in steps of this, so that a stray pixel of the region does not move it
+# a region's canvas moves and grows in steps of this, so that a stray pixel of the region does not move it
+SNAP_MM = 4.0
 LARGEST_SIZE, SHORTEST_MM, LONGEST_MM = 4096, 0.01, 1000.0
 
 
@@ -64,8 +65,12 @@ class InputSpec:
         if self.spacing_mm < SHORTEST_MM:
             raise ValueError(f"spacing_mm is {self.spacing_mm}; it must be at least {SHORTEST_MM}")
         if len(self.size) != 2 or not all(1 <= finite_number("size", length) <= LARGEST_SIZE for length in self.size):
-            raise ValueError(f"size is {list(self.size)}; it must be two whole numbers from 1 to {LARGEST_SIZE}, rows and columns")
-        if len(self.window_hu) != 2 or not finite_number("window_hu", self.window_hu[0]) < finite_number("window_hu", self.window_hu[1]):
+            raise ValueError(
+                f"size is {list(self.size)}; it must be two whole numbers from 1 to {LARGEST_SIZE}, rows and columns"
+            )
+        if len(self.window_hu) != 2 or not finite_number("window_hu", self.window_hu[0]) < finite_number(
+            "window_hu", self.window_hu[1]
+        ):
             raise ValueError("the window's high end must lie above its low end")
         if self.liver_hu is not None:
             finite_number("liver_hu", self.liver_hu)
@@ -139,7 +144,9 @@ def body_canvas(volume: CTVolume, size: tuple[int, int], spacing_mm: float) -> C
     return Canvas(tuple(size), spacing_mm, center, _in_plane(volume))
 
 
-def region_canvas(volume: CTVolume, region: np.ndarray, size: tuple[int, int], spacing_mm: float, margin_mm: float) -> Canvas:
+def region_canvas(
+    volume: CTVolume, region: np.ndarray, size: tuple[int, int], spacing_mm: float, margin_mm: float
+) -> Canvas:
     """The canvas centered on a region (k, j, i), coarser than `spacing_mm` where region and margin would not fit."""
     voxel_mm = _in_plane(volume)
     center, extents = [], []
@@ -160,7 +167,8 @@ def network_slices(
     offset_hu: float = 0.0,
     filters: Filters = (),
 ) -> np.ndarray:
-    """Axial slices as a network sees them, one channel: uint8 (n, rows, columns), 0 = window's low end and off the scan.
+    """Axial slices as a network sees them, one channel: uint8 (n, rows, columns), 0 = window's low end and off the
+    scan.
 
     Args:
         volume: CT in axial order.
@@ -176,7 +184,8 @@ def network_slices(
     low, high = window_hu
 
     def windowed(block: np.ndarray) -> np.ndarray:
-        # First the window, then the offset: a scan that was stored clipped to the window must look like one that was not.
+        # First the window, then the offset: a scan that was stored clipped to the window must look like one that was
+        # not.
         np.clip(block, low, high, out=block)
         block += offset_hu - low
         block *= WHITE / (high - low)
@@ -195,7 +204,8 @@ def network_slices(
 
 
 def liver_offset(volume: CTVolume, liver: np.ndarray, liver_hu: float | None) -> float:
-    """What brings the median of a liver (k, j, i) to `liver_hu`: contrast phase and fat differ between scans, lesions much less.
+    """What brings the median of a liver (k, j, i) to `liver_hu`: contrast phase and fat differ between scans, lesions
+    much less.
 
     0 where `liver_hu` is None. `liver` (above 0 inside) holds at least one voxel.
     """
@@ -231,7 +241,8 @@ def _used_columns(weights: np.ndarray) -> slice:
 
 
 def _resampled(images: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """(n, rows, columns) float32 of (n, j, i) images and the weights (rows, j) and (columns, i), which are nearly all 0."""
+    """(n, rows, columns) float32 of (n, j, i) images and the weights (rows, j) and (columns, i), which are nearly all
+    0."""
     from scipy.sparse import csr_array
 
     rows, columns = csr_array(rows), csr_array(columns)
@@ -264,4 +275,6 @@ def lay_canvas(spec: InputSpec, volume: CTVolume, liver: np.ndarray | None) -> t
     if spec.region == "body":
         return body_canvas(volume, spec.size, spec.spacing_mm), 0.0
     slices = bounding_box(liver)[0]
-    return region_canvas(volume, liver[slices], spec.size, spec.spacing_mm, spec.margin_mm), liver_offset(volume, liver, spec.liver_hu)
+    return region_canvas(volume, liver[slices], spec.size, spec.spacing_mm, spec.margin_mm), liver_offset(
+        volume, liver, spec.liver_hu
+    )

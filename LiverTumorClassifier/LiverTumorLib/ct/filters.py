@@ -1,7 +1,8 @@
-"""Named filters against noise and for contrast, slice by slice: the same in training and, through the manifest, at inference.
+"""Named filters against noise and for contrast, slice by slice: the same in training and, through the manifest, at
+inference.
 
-They work on what the window shows, at the scan's own resolution and before the canvas. So a scan that was stored clipped to
-the window is filtered as one that was not, and where a canvas lies and ends changes nothing.
+They work on what the window shows, at the scan's own resolution and before the canvas. So a scan that was stored
+clipped to the window is filtered as one that was not, and where a canvas lies and ends changes nothing.
 """
 
 from __future__ import annotations
@@ -33,11 +34,14 @@ def check_filters(filters: Iterable) -> Filters:
             raise ValueError(f"a filter is a name with its strength, as in ['median', 1.0], not {entry!r}")
         name, strength = entry
         if name not in FILTERS:
-            hint = did_you_mean(str(name), FILTERS, "known are").rstrip(".?")  # whoever tells the user ends the sentence
+            # whoever tells the user ends the sentence
+            hint = did_you_mean(str(name), FILTERS, "known are").rstrip(".?")
             raise ValueError(f"{name!r} is not a filter; {hint}")
         lowest = 1.0 if name == "clahe" else 0.0
         if isinstance(strength, bool) or not isinstance(strength, (int, float)) or not lowest < strength < np.inf:
-            raise ValueError(f"the strength of the filter {name!r} is {strength!r}; it must be a number above {lowest:g}")
+            raise ValueError(
+                f"the strength of the filter {name!r} is {strength!r}; it must be a number above {lowest:g}"
+            )
         checked.append((name, float(strength)))
     return tuple(checked)
 
@@ -73,7 +77,8 @@ def _gaussian(plane: np.ndarray, sigma_mm: float, voxel_mm: tuple[float, float])
 
 
 def _curvature_anisotropic(plane: np.ndarray, conductance: float, voxel_mm: tuple[float, float]) -> np.ndarray:
-    """Edge-preserving smoothing: modified curvature diffusion (Whitaker and Xue, ICIP 2001), five steps of ITK's filter.
+    """Edge-preserving smoothing: modified curvature diffusion (Whitaker and Xue, ICIP 2001), five steps of ITK's
+    filter.
 
     The higher the `conductance` (0.5 to 3 are usual), the stronger an edge must be to be kept.
     """
@@ -84,10 +89,12 @@ def _curvature_anisotropic(plane: np.ndarray, conductance: float, voxel_mm: tupl
 
 
 def _bilateral(plane: np.ndarray, range_sigma: float, voxel_mm: tuple[float, float]) -> np.ndarray:
-    """Edge-preserving smoothing: the average of what is near in place and in gray value (Tomasi and Manduchi, ICCV 1998).
+    """Edge-preserving smoothing: the average of what is near in place and in gray value (Tomasi and Manduchi, ICCV
+    1998).
 
-    Near in place is a standard deviation of BILATERAL_MM, near in gray value one of `range_sigma` (about the noise, 10 to 40 of the
-    255 gray values): what differs by more is an edge and stays one. ITK's filter takes about half a second for 512 x 512.
+    Near in place is a standard deviation of BILATERAL_MM, near in gray value one of `range_sigma` (about the noise, 10
+    to 40 of the 255 gray values): what differs by more is an edge and stays one. ITK's filter takes about half a second
+    for 512 x 512.
     """
     sitk = _simple_itk("bilateral")
     image = sitk.GetImageFromArray(plane)
@@ -109,16 +116,24 @@ def _gamma(plane: np.ndarray, exponent: float, voxel_mm: tuple[float, float]) ->
 
 
 def _clahe(plane: np.ndarray, clip_limit: float, voxel_mm: tuple[float, float]) -> np.ndarray:
-    """Contrast-limited adaptive histogram equalization (Zuiderveld, Graphics Gems IV, 1994) with tiles of about TILE_MM.
+    """Contrast-limited adaptive histogram equalization (Zuiderveld, Graphics Gems IV, 1994) with tiles of about
+    TILE_MM.
 
-    `clip_limit` is how many times its mean a bin of a tile's histogram may hold: 2 to 4 are usual. Black stays black. Own code,
-    since the libraries that have it are not part of Slicer, and ITK's adaptive equalization takes many seconds a slice.
+    `clip_limit` is how many times its mean a bin of a tile's histogram may hold: 2 to 4 are usual. Black stays black.
+    Own code, since the libraries that have it are not part of Slicer, and ITK's adaptive equalization takes many
+    seconds a slice.
     """
     gray = np.clip(np.rint(plane), 0, BINS - 1).astype(np.intp)
-    edges = [np.linspace(0, n, max(1, round(n * mm / TILE_MM)) + 1).round().astype(int) for n, mm in zip(gray.shape, voxel_mm, strict=True)]
+    edges = [
+        np.linspace(0, n, max(1, round(n * mm / TILE_MM)) + 1).round().astype(int)
+        for n, mm in zip(gray.shape, voxel_mm, strict=True)
+    ]
     curves = np.array(
         [
-            [_equalizing_curve(gray[top:bottom, left:right], clip_limit) for left, right in zip(edges[1], edges[1][1:], strict=False)]
+            [
+                _equalizing_curve(gray[top:bottom, left:right], clip_limit)
+                for left, right in zip(edges[1], edges[1][1:], strict=False)
+            ]
             for top, bottom in zip(edges[0], edges[0][1:], strict=False)
         ]
     )
@@ -139,7 +154,8 @@ def _equalizing_curve(tile: np.ndarray, clip_limit: float) -> np.ndarray:
 
 
 def _between(tiles: int, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """For each of n pixels the two tiles between whose centers it lies, and the weight of the second; at the ends one tile twice."""
+    """For each of n pixels the two tiles between whose centers it lies, and the weight of the second; at the ends one
+    tile twice."""
     position = np.clip((np.arange(n) + 0.5) * tiles / n - 0.5, 0, tiles - 1)
     first = position.astype(np.intp)
     return first, np.minimum(first + 1, tiles - 1), (position - first).astype(np.float32)

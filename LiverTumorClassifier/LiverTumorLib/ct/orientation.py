@@ -1,9 +1,9 @@
 """Bring any volume to axial order, and bring results back to exactly the grid they came from.
 
-Every pipeline works on arrays whose k axis runs from feet to head, j from front to back and i from the patient's right to
-left (the usual radiological picture). Most scans get there by swapping and flipping axes, which loses nothing. Only scans
-tilted by more than `MAX_TILT_DEG` are resampled, since the networks were trained on slices within about that tilt, and those whose
-slices' own axes are not perpendicular.
+Every pipeline works on arrays whose k axis runs from feet to head, j from front to back and i from the patient's right
+to left (the usual radiological picture). Most scans get there by swapping and flipping axes, which loses nothing. Only
+scans tilted by more than `MAX_TILT_DEG` are resampled, since the networks were trained on slices within about that
+tilt, and those whose slices' own axes are not perpendicular.
 """
 
 from __future__ import annotations
@@ -45,14 +45,17 @@ class AxialView:
         """Bring another array on the input grid to the axial grid; `order` as in `restore`, outside is 0."""
         if self.axes is not None:
             return array.transpose(self.axes)[_flipping(self.flips)]
-        return _resample(array, np.linalg.inv(self.axial_from_original), self.volume.shape, order).astype(array.dtype, copy=False)
+        return _resample(array, np.linalg.inv(self.axial_from_original), self.volume.shape, order).astype(
+            array.dtype, copy=False
+        )
 
     def restore(self, array: np.ndarray, order: int = 0) -> np.ndarray:
         """Bring an axial (k, j, i) array back to the input grid.
 
         Args:
             array: values on the axial grid.
-            order: interpolation where the view was resampled: 0 for labels, 1 for probabilities. Permuted views are exact.
+            order: interpolation where the view was resampled: 0 for labels, 1 for probabilities. Permuted views are
+              exact.
         """
         if self.axes is not None:
             return np.ascontiguousarray(array[_flipping(self.flips)].transpose(np.argsort(self.axes)))
@@ -96,8 +99,9 @@ def _flipping(flips: tuple[bool, bool, bool]) -> tuple[slice, ...]:
 def _resample(array: np.ndarray, source_from_target: np.ndarray, shape, order: int, outside: float = 0.0) -> np.ndarray:
     """Resample a (k, j, i) array; the matrix takes target to source voxel coordinates in (i, j, k) order.
 
-    Voxels have an extent, so the outermost ones count one voxel further out: a single slice shows, and the corners of a grid
-    do not fall off it by rounding. What is interpolated comes as float32, since integers would be truncated towards zero.
+    Voxels have an extent, so the outermost ones count one voxel further out: a single slice shows, and the corners of a
+    grid do not fall off it by rounding. What is interpolated comes as float32, since integers would be truncated
+    towards zero.
     """
     from scipy.ndimage import affine_transform
 
@@ -106,7 +110,9 @@ def _resample(array: np.ndarray, source_from_target: np.ndarray, shape, order: i
     if array.dtype == np.float16:  # which ndimage does not know
         padded = padded.astype(np.float32)
     output = np.float32 if order else padded.dtype
-    return affine_transform(padded, matrix, offset, output_shape=shape, output=output, order=order, mode="constant", cval=outside)
+    return affine_transform(
+        padded, matrix, offset, output_shape=shape, output=output, order=order, mode="constant", cval=outside
+    )
 
 
 def _resampled_view(volume: CTVolume) -> AxialView:
@@ -114,7 +120,9 @@ def _resampled_view(volume: CTVolume) -> AxialView:
     corners_ijk = np.array(np.meshgrid(*[(0, n - 1) for n in volume.shape[::-1]], indexing="ij")).reshape(3, -1).T
     along = volume.ras(corners_ijk) @ _AXIAL_DIRECTIONS.T  # corner positions along left, posterior, superior
     extent = along.max(0) - along.min(0)
-    spacing = np.full(3, max(float(np.clip(volume.spacing.min(), 1.0, 3.0)), float(np.prod(extent) / MAX_RESAMPLED) ** (1 / 3)))
+    spacing = np.full(
+        3, max(float(np.clip(volume.spacing.min(), 1.0, 3.0)), float(np.prod(extent) / MAX_RESAMPLED) ** (1 / 3))
+    )
     size = np.ceil(extent / spacing).astype(int) + 1
     to_ras = np.eye(4)
     to_ras[:3, :3] = _AXIAL_DIRECTIONS.T * spacing

@@ -16,7 +16,8 @@ def bounding_box(mask: np.ndarray) -> tuple[slice, slice, slice] | None:
 
 
 def components(mask: np.ndarray) -> tuple[np.ndarray, tuple[slice, slice, slice]] | None:
-    """Connected parts of a 3-D mask, which touch by a face, edge or corner: numbered from 1, in the box that holds them all.
+    """Connected parts of a 3-D mask, which touch by a face, edge or corner: numbered from 1, in the box that holds them
+    all.
 
     None when the mask is empty.
     """
@@ -27,6 +28,7 @@ def components(mask: np.ndarray) -> tuple[np.ndarray, tuple[slice, slice, slice]
 
 
 def component_sizes(numbered: np.ndarray) -> np.ndarray:
-    """Voxels of each component, the background's first; slice by slice, since `bincount` copies what it counts to 64 bits."""
+    """Voxels of each component, the background's first; slice by slice, since `bincount` copies what it counts to 64
+    bits."""
     count = int(numbered.max()) + 1
     return sum(np.bincount(plane.ravel(), minlength=count) for plane in numbered)

@@ -1,4 +1,5 @@
-"""Files in and out: NIfTI, NRRD, MetaImage and DICOM become a CTVolume; results become segmentations, label maps, tables and JSON."""
+"""Files in and out: NIfTI, NRRD, MetaImage and DICOM become a CTVolume; results become segmentations, label maps,
+tables and JSON."""
 
 from .intensity import check_ct
 from .labels import read_labels, write_label_nifti, write_segmentation

@@ -25,8 +25,8 @@ _MOST_LISTED = 5
 def read_dicom(path: Path, name: str, series: str | None = None) -> CTVolume:
     """Read one CT series of a folder with all its sub-folders, or the series that one file belongs to; unchecked.
 
-    Of several CT series the axial one with the most slices is taken and named in the notes; localizers, reports and other
-    modalities are passed over, and so are series that are not a complete volume where another is.
+    Of several CT series the axial one with the most slices is taken and named in the notes; localizers, reports and
+    other modalities are passed over, and so are series that are not a complete volume where another is.
 
     Args:
         path: a folder or a DICOM file.
@@ -34,8 +34,8 @@ def read_dicom(path: Path, name: str, series: str | None = None) -> CTVolume:
         series: SeriesInstanceUID, series number or description of the series to read.
 
     Raises:
-        InputError: no CT series, several equally good ones, several patients, damaged files among the slices, or slices that make up no
-            volume.
+        InputError: no CT series, several equally good ones, several patients, damaged files among the slices, or slices
+            that make up no volume.
         UsageError: `series` fits none or several of the series.
         RequirementError: pydicom, or a decoder of compressed pixels, is not installed.
     """
@@ -46,6 +46,11 @@ def read_dicom(path: Path, name: str, series: str | None = None) -> CTVolume:
         array, pixel_notes = read_stack(chosen, stack)
     notes += (*choice_notes, *chosen.notes, *_loss_notes(chosen, stack), *stack.notes, *pixel_notes)
     return CTVolume(array, stack.ijk_to_ras, name, notes)
+
+
+def chosen_series(path: Path, series: str | None = None) -> Series:
+    """The series that `read_dicom` reads with these arguments; its pixels stay unread. Raises what `read_dicom` raises."""
+    return _choose(_scan(path)[0], path, series)[0]
 
 
 def first_ct(files: Iterable[Path]) -> Finding | None:
@@ -102,7 +107,8 @@ def _check_named(named: Finding) -> None:
 
 
 def _files_below(folder: Path) -> tuple[list[Path], list[OSError]]:
-    """All files of a folder and its sub-folders, links to nowhere among them, and the errors of sub-folders that cannot be listed."""
+    """All files of a folder and its sub-folders, links to nowhere among them, and the errors of sub-folders that cannot
+    be listed."""
     closed: list[OSError] = []
     files = [Path(place, name) for place, _, names in os.walk(folder, onerror=closed.append) for name in names]
     return sorted(files), closed
@@ -119,11 +125,16 @@ def _files_in(folder: Path) -> list[Path]:
 def _no_series(path: Path, found: Found, no_dicom: bool) -> InputError:
     if found.damaged:
         first = found.damaged[0]
-        return InputError(f"{path} holds no CT slices that can be read ({first.file.name} {first.what}); copy or export them again.")
+        return InputError(
+            f"{path} holds no CT slices that can be read ({first.file.name} {first.what}); copy or export them again."
+        )
     if no_dicom:
         return InputError(f"{path} holds no DICOM files; choose the folder with the DICOM slices.")
     if MULTIFRAME in found.others:
-        return InputError(f"{path} holds a multi-frame (enhanced) CT, which is not supported; convert it to NIfTI, for example in Slicer.")
+        return InputError(
+            f"{path} holds a multi-frame (enhanced) CT, which is not supported; convert it to NIfTI, for example in "
+            "Slicer."
+        )
     what = f"only {', '.join(sorted(found.others))}" if found.others else "no images"
     return InputError(f"{path} holds no CT slices, {what}; choose the folder of a CT series.")
 
@@ -153,14 +164,18 @@ def _choose(found: Found, path: Path, wanted: str | None) -> tuple[Series, Stack
     if len(best) > 1:
         equal = [series[number] for number in best]
         raise InputError(
-            f"{path} holds {len(best)} CT series{_or_acquisitions(equal)} that fit equally well; {_how_to_choose(equal)}: "
-            f"{_listing(equal, path)}."
+            f"{path} holds {len(best)} CT series{_or_acquisitions(equal)} that fit equally well; "
+            f"{_how_to_choose(equal)}: {_listing(equal, path)}."
         )
     notes: tuple[str, ...] = ()
     if len(series) > 1:
         rest = _listing([item for number, item in enumerate(series) if number != best[0]])
         notes = (f"DICOM series {series[best[0]]} was read, the axial one with the most slices; passed over: {rest}.",)
-    return series[best[0]], stacks[best[0]], notes + tuple(f"Passed over: {error}" for error in list(errors.values())[:_MOST_LISTED])
+    return (
+        series[best[0]],
+        stacks[best[0]],
+        notes + tuple(f"Passed over: {error}" for error in list(errors.values())[:_MOST_LISTED]),
+    )
 
 
 def _asked_for(found: Found, path: Path, wanted: str) -> Series:
@@ -172,16 +187,26 @@ def _asked_for(found: Found, path: Path, wanted: str) -> Series:
     fitting = [item for item in found.series if fits(item.identity)]
     if len(fitting) == 1:
         return fitting[0]
-    if not fitting and (damaged := next((item for item in found.damaged if item.identity and fits(item.identity)), None)):
-        raise InputError(f"The images of series {wanted} are damaged ({damaged.file} {damaged.what}); copy or export them again.")
+    if not fitting and (
+        damaged := next((item for item in found.damaged if item.identity and fits(item.identity)), None)
+    ):
+        raise InputError(
+            f"The images of series {wanted} are damaged ({damaged.file} {damaged.what}); copy or export them again."
+        )
     if not fitting:
         raise UsageError(f"--series {wanted} fits none of the CT series in {path}: {_listing(found.series, path)}.")
-    raise UsageError(f"--series {wanted} fits {len(fitting)} CT series in {path}; {_NAME_A_FILE}: {_listing(fitting, path)}.")
+    raise UsageError(
+        f"--series {wanted} fits {len(fitting)} CT series in {path}; {_NAME_A_FILE}: {_listing(fitting, path)}."
+    )
 
 
 def _how_to_choose(series: list[Series]) -> str:
     numbers = [item.identity.number for item in series]
-    by_number = ", or give its number as --series (in Python series=)" if all(numbers) and len(set(numbers)) == len(numbers) else ""
+    by_number = (
+        ", or give its number as --series (in Python series=)"
+        if all(numbers) and len(set(numbers)) == len(numbers)
+        else ""
+    )
     return _NAME_A_FILE + by_number
 
 
@@ -193,7 +218,11 @@ def _listing(series: list[Series], path: Path | None = None) -> str:
     """The first few series; with a file of each where `path`, the folder that was searched, is given."""
     names = []
     for item in series[:_MOST_LISTED]:
-        example = f", {os.path.relpath(item.slices[0].path, path)} is one of them" if path is not None and path.is_dir() else ""
+        example = (
+            f", {os.path.relpath(item.slices[0].path, path)} is one of them"
+            if path is not None and path.is_dir()
+            else ""
+        )
         names.append(f"{item}{example}")
     if len(series) > _MOST_LISTED:
         names.append(f"and {len(series) - _MOST_LISTED} more")
@@ -206,8 +235,9 @@ def _stack_of(series: Series) -> Stack:
     damaged = [finding for finding in series.lost if finding.damaged or finding.kind is Kind.FOREIGN]
     if damaged:
         raise InputError(
-            f"{len(damaged)} of {total} images of DICOM series {series} {'is' if len(damaged) == 1 else 'are'} damaged or incomplete "
-            f"({damaged[0].file} {damaged[0].what}); copy or export the series again, or take what is not a part of it out of the folder."
+            f"{len(damaged)} of {total} images of DICOM series {series} {'is' if len(damaged) == 1 else 'are'} damaged "
+            f"or incomplete ({damaged[0].file} {damaged[0].what}); copy or export the series again, or take what is "
+            "not a part of it out of the folder."
         )
     try:
         return make_stack(series)
@@ -225,13 +255,21 @@ def _loss_notes(series: Series, stack: Stack) -> tuple[str, ...]:
     notes: tuple[str, ...] = ()
     if series.lost:
         count = len(series.slices) + len(series.lost)
-        notes += (f"{len(series.lost)} of {count} images of the series could not be used ({reasons(series.lost)}); the volume may be cut.",)
+        notes += (
+            (
+                f"{len(series.lost)} of {count} images of the series could not be used ({reasons(series.lost)}); the "
+                "volume may be cut."
+            ),
+        )
     numbers = sorted({item.number for item in (*series.slices, *series.lost)} - {None})
     if len(numbers) > 1 and not series.acquisition and not _numbered_in_steps(numbers, series, stack):
         missing = numbers[-1] - numbers[0] + 1 - len(numbers) - sum(not files for files in stack.places)
         if 0 < missing < len(numbers):
             notes += (
-                f"The images are numbered {numbers[0]} to {numbers[-1]}, but {missing} of the numbers are missing; so may be images.",
+                (
+                    f"The images are numbered {numbers[0]} to {numbers[-1]}, but {missing} of the numbers are missing; "
+                    "so may be images."
+                ),
             )
     return notes
 

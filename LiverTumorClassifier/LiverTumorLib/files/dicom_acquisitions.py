@@ -1,4 +1,5 @@
-"""Several acquisitions in one DICOM series: contrast phases, or reconstructions, whose slices lie between or upon each other's."""
+"""Several acquisitions in one DICOM series: contrast phases, or reconstructions, whose slices lie between or upon each
+other's."""
 
 from __future__ import annotations
 
@@ -19,8 +20,8 @@ _FEWEST = 3  # slices of an acquisition; two are always evenly spaced
 def acquisitions(series: Series) -> list[Series]:
     """The acquisitions of a series whose places overlap and that are a regular stack each; else the series as it is.
 
-    They are told from each other by AcquisitionNumber, by a pause in time, or by image numbers that begin again at the other end.
-    Acquisitions that follow each other along the body are one volume and stay together.
+    They are told from each other by AcquisitionNumber, by a pause in time, or by image numbers that begin again at the
+    other end. Acquisitions that follow each other along the body are one volume and stay together.
     """
     if len(series.slices) < 2 * _FEWEST:
         return [series]

@@ -43,7 +43,8 @@ def looks_like_dicom(file: Path) -> bool:
 def read_dataset(file: Path, **options):
     """pydicom's data set of a file, whether or not it has a preamble, a file meta group and a transfer syntax.
 
-    Raises whatever pydicom raises, ValueError where the file is not DICOM, RequirementError where pydicom is not installed.
+    Raises whatever pydicom raises, ValueError where the file is not DICOM, RequirementError where pydicom is not
+    installed.
     """
     with open(file, "rb") as stream:
         head = stream.read(META_BYTES)
@@ -62,7 +63,13 @@ def begins_as_dicom(head: bytes) -> bool:
         return explicit and element[1:] in (b"\0", b"\1")
     if group == b"\0\x08":
         return explicit and element[:1] == b"\0"
-    return len(head) >= 8 and group == b"\x08\0" and element[1:] == b"\0" and element[0] < 0x20 and (explicit or length <= 1024)
+    return (
+        len(head) >= 8
+        and group == b"\x08\0"
+        and element[1:] == b"\0"
+        and element[0] < 0x20
+        and (explicit or length <= 1024)
+    )
 
 
 def file_meta(head: bytes) -> tuple[dict[int, str], int]:

@@ -1,4 +1,5 @@
-"""What one file of a DICOM folder is: a slice of a CT, an image that cannot be used, something else, or no DICOM at all.
+"""What one file of a DICOM folder is: a slice of a CT, an image that cannot be used, something else, or no DICOM at
+all.
 
 Nothing that pydicom raises on a damaged file leaves this module: such a file is a finding like the others.
 """
@@ -23,9 +24,11 @@ _STUDY_UID, _SERIES_UID, _FRAME = 0x0020000D, 0x0020000E, 0x00200052
 _SERIES_NUMBER, _ACQUISITION_NUMBER, _INSTANCE_NUMBER = 0x00200011, 0x00200012, 0x00200013
 _ACQUISITION_TIME, _ACQUISITION_DATE_TIME, _CONTENT_TIME = 0x00080032, 0x0008002A, 0x00080033
 _TAGS = [
-    _SOP_CLASS, _MODALITY, _IMAGE_TYPE, _STUDY_UID, _SERIES_UID, _FRAME, _SERIES_NUMBER, _ACQUISITION_NUMBER, _INSTANCE_NUMBER,
+    _SOP_CLASS, _MODALITY, _IMAGE_TYPE, _STUDY_UID, _SERIES_UID, _FRAME,
+    _SERIES_NUMBER, _ACQUISITION_NUMBER, _INSTANCE_NUMBER,
     _ACQUISITION_TIME, _ACQUISITION_DATE_TIME, _CONTENT_TIME,
-    "PatientID", "PatientName", "SeriesDescription", "Rows", "Columns", "BitsAllocated", "SamplesPerPixel", "NumberOfFrames",
+    "PatientID", "PatientName", "SeriesDescription",
+    "Rows", "Columns", "BitsAllocated", "SamplesPerPixel", "NumberOfFrames",
     "PixelSpacing", "ImagePositionPatient", "ImageOrientationPatient", "SliceThickness",
 ]  # fmt: skip
 _CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"  # and, with a further number, the enhanced kinds
@@ -91,8 +94,8 @@ class Finding:
 
     Attributes:
         kind: see `Kind`.
-        what: of a slice "", or what was assumed; of other files what they are ("MR images") or, where `damaged` or foreign, what is
-            wrong with them ("is empty").
+        what: of a slice "", or what was assumed; of other files what they are ("MR images") or, where `damaged` or
+            foreign, what is wrong with them ("is empty").
         damaged: the file's bytes are at fault, not what its maker left out.
         identity: None for what never counts as an image of a series (reports, localizers, screen captures).
         number: InstanceNumber.
@@ -116,7 +119,9 @@ def look_at(file: Path) -> Finding:
         RequirementError: pydicom is not installed.
     """
     if not os.path.isfile(file):
-        return Finding(file, Kind.FOREIGN, "is a link that leads nowhere" if os.path.islink(file) else "is not a plain file")
+        return Finding(
+            file, Kind.FOREIGN, "is a link that leads nowhere" if os.path.islink(file) else "is not a plain file"
+        )
     import_pydicom()
     try:
         with open(file, "rb") as stream:
@@ -132,7 +137,9 @@ def look_at(file: Path) -> Finding:
     except PermissionError as error:
         raise InputError(f"{file} may not be read; ask for permission to read it.") from error
     except OSError as error:
-        return Finding(file, Kind.LOST, f"cannot be read ({error.strerror or error})", damaged=True, identity=Identity())
+        return Finding(
+            file, Kind.LOST, f"cannot be read ({error.strerror or error})", damaged=True, identity=Identity()
+        )
 
 
 def slice_geometry(header, file: Path) -> Slice:
@@ -178,7 +185,8 @@ def _judge(file: Path, header, head: bytes, meta: dict[int, str], file_bytes: in
         return Finding(file, kind, what, damaged, identity, number, geometry)
 
     try:
-        has_pixels, complete = bool(header.get("Rows")), "BitsAllocated" in header  # which every image has, after its geometry
+        # which every image has, after its geometry
+        has_pixels, complete = bool(header.get("Rows")), "BitsAllocated" in header
         if not has_pixels:
             if head[128:132] != b"DICM" and not modality and not sop_class.startswith("1."):
                 return Finding(file, Kind.FOREIGN, "is not a DICOM file")
@@ -192,7 +200,11 @@ def _judge(file: Path, header, head: bytes, meta: dict[int, str], file_bytes: in
             return finding(Kind.LOST, _CUT, damaged=True)
         if int(header.get("NumberOfFrames") or 1) > 1:
             return finding(Kind.OTHER, MULTIFRAME)
-        places = {"ImagePositionPatient": "position", "ImageOrientationPatient": "orientation", "PixelSpacing": "pixel size"}
+        places = {
+            "ImagePositionPatient": "position",
+            "ImageOrientationPatient": "orientation",
+            "PixelSpacing": "pixel size",
+        }
         lacking = [name for tag, name in places.items() if not header.get(tag)]
         if header.get("SamplesPerPixel") in (3, 4) or (lacking and sop_class.startswith(_SECONDARY_CAPTURE)):
             return Finding(file, Kind.OTHER, "screen captures")
@@ -238,7 +250,8 @@ def _identity(header) -> Identity:
 
 
 def _can_hold(file_bytes: int, size: tuple[int, int], bits: int, syntax: str) -> bool:
-    """Whether a file is long enough for the pixels that its header promises; no memory is taken for what it cannot hold."""
+    """Whether a file is long enough for the pixels that its header promises; no memory is taken for what it cannot
+    hold."""
     ratio = 1 if syntax in _UNCOMPRESSED else _MOST_RATIO_RLE if syntax == _RLE else _MOST_RATIO
     return max(size) <= _MOST_PIXELS and size[0] * size[1] * bits // 8 <= file_bytes * ratio
 
@@ -253,10 +266,13 @@ def _text(header, tag: str) -> str:
 
 
 def _code(header, tag: int) -> str:
-    """As `_text`, of UIDs, codes, times and whole numbers: printable ASCII, not made into pydicom's types, which takes its time."""
+    """As `_text`, of UIDs, codes, times and whole numbers: printable ASCII, not made into pydicom's types, which takes
+    its time."""
     element = header.get_item(tag, keep_deferred=True)
     value = element.value if element is not None else None
-    return plain(value.decode("ascii", "replace").strip("\0 ") if isinstance(value, bytes) else str(value or "").strip())
+    return plain(
+        value.decode("ascii", "replace").strip("\0 ") if isinstance(value, bytes) else str(value or "").strip()
+    )
 
 
 def _integer(header, tag: int) -> int | None:

@@ -1,5 +1,5 @@
-"""Pixels of DICOM slices as HU: plain ones by pydicom, compressed ones that it has no decoder for by SimpleITK, whose GDCM knows all that
-CT scanners write."""
+"""Pixels of DICOM slices as HU: plain ones by pydicom, compressed ones that it has no decoder for by SimpleITK, whose
+GDCM knows all that CT scanners write."""
 
 from __future__ import annotations
 
@@ -45,7 +45,8 @@ class Pixels(NamedTuple):
 def read_stack(series: Series, stack: Stack) -> tuple[np.ndarray, tuple[str, ...]]:
     """A (k, j, i) volume in HU, and notes on repairs.
 
-    Duplicates are compared, a missing slice is filled, a missing intercept repaired where that is certain, an uneven stack resampled.
+    Duplicates are compared, a missing slice is filled, a missing intercept repaired where that is certain, an uneven
+    stack resampled.
 
     Raises:
         InputError: damaged pixels, other units than HU, or different images at one place.
@@ -53,7 +54,8 @@ def read_stack(series: Series, stack: Stack) -> tuple[np.ndarray, tuple[str, ...
     shape = (len(stack.places), *series.slices[0].size)
     if math.prod(shape) > _MOST_VOXELS:
         raise InputError(
-            f"DICOM series {series} has {math.prod(shape):.2g} voxels, more than can be worked on; export fewer or smaller slices."
+            f"DICOM series {series} has {math.prod(shape):.2g} voxels, more than can be worked on; export fewer or "
+            "smaller slices."
         )
     buffer = HUBuffer(shape)
     duplicates = 0
@@ -64,7 +66,9 @@ def read_stack(series: Series, stack: Stack) -> tuple[np.ndarray, tuple[str, ...
         for number, file in enumerate(files):
             stored, slope, intercept, unit = read_pixels(file)
             if stored.shape != buffer.array.shape[1:]:
-                raise InputError(f"{file} holds {stored.shape} pixels where its header says otherwise; export it again.")
+                raise InputError(
+                    f"{file} holds {stored.shape} pixels where its header says otherwise; export it again."
+                )
             if number == 0:
                 buffer.put(k, stored, slope, intercept or 0.0)
                 without_intercept.append(intercept is None)
@@ -86,7 +90,9 @@ def read_stack(series: Series, stack: Stack) -> tuple[np.ndarray, tuple[str, ...
         notes += (f"The rescale type {named!r} is none that DICOM knows; the values were taken as HU.",)
     if len(rescales) > 1:
         intercepts = sorted(intercept for _, intercept in rescales)
-        notes += (f"The rescale is not the same in all slices (intercepts from {intercepts[0]:g} to {intercepts[-1]:g}).",)
+        notes += (
+            f"The rescale is not the same in all slices (intercepts from {intercepts[0]:g} to {intercepts[-1]:g}).",
+        )
     if any(without_intercept):
         if not all(without_intercept):
             raise InputError(f"DICOM series {series} has a rescale intercept in some slices only; export it again.")
@@ -119,10 +125,13 @@ def read_pixels(file: Path) -> Pixels:
         raise damaged from error
     if unit.upper() in _OTHER_UNITS:
         raise InputError(
-            f"{file} holds values of type {unit} ({_OTHER_UNITS[unit.upper()]}), not Hounsfield units; choose the plain CT series."
+            f"{file} holds values of type {unit} ({_OTHER_UNITS[unit.upper()]}), not Hounsfield units; choose the "
+            "plain CT series."
         )
     if not (0 < slope <= _MOST_RESCALE and abs(intercept or 0.0) <= _MOST_RESCALE):  # NaN is neither
-        raise InputError(f"{file} has an impossible rescale (slope {slope:g}, intercept {intercept or 0:g}); export it again.")
+        raise InputError(
+            f"{file} has an impossible rescale (slope {slope:g}, intercept {intercept or 0:g}); export it again."
+        )
     if unit.upper() == "US" or unit.upper().startswith(("HU", "HOU")):
         unit = ""
     try:
@@ -134,17 +143,23 @@ def read_pixels(file: Path) -> Pixels:
 
 
 def _transfer_syntax(dataset, file: Path):
-    """The transfer syntax; set to how the data set was read where the file does not say. InputError where it is none that is known."""
+    """The transfer syntax; set to how the data set was read where the file does not say. InputError where it is none
+    that is known."""
     uid = import_pydicom().uid
     syntax = dataset.file_meta.get("TransferSyntaxUID")
     if not syntax:
         if dataset["PixelData"].is_undefined_length:
-            raise InputError(f"{file} does not say how its pixels are compressed (it lacks a transfer syntax); export it again.")
+            raise InputError(
+                f"{file} does not say how its pixels are compressed (it lacks a transfer syntax); export it again."
+            )
         implicit, little = dataset.original_encoding
         explicit = uid.ExplicitVRLittleEndian if little else uid.ExplicitVRBigEndian
         syntax = dataset.file_meta.TransferSyntaxUID = uid.ImplicitVRLittleEndian if implicit else explicit
     if not syntax.is_transfer_syntax:
-        raise InputError(f"{file} is written in a way that is not known (transfer syntax {plain(str(syntax)[:64])}); export it again.")
+        raise InputError(
+            f"{file} is written in a way that is not known (transfer syntax {plain(str(syntax)[:64])}); export it "
+            "again."
+        )
     return syntax
 
 

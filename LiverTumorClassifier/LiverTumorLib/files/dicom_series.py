@@ -1,4 +1,5 @@
-"""From the findings in a folder to its CT series: which slices belong together, and which images of a series were lost."""
+"""From the findings in a folder to its CT series: which slices belong together, and which images of a series were
+lost."""
 
 from __future__ import annotations
 
@@ -68,7 +69,8 @@ class Found:
 
 
 def sort_findings(findings: Iterable[Finding]) -> Found:
-    """Put slices together by series, patient and study; lost images to the series whose UID they carry or among whose slices they lie."""
+    """Put slices together by series, patient and study; lost images to the series whose UID they carry or among whose
+    slices they lie."""
     rest: list[Finding] = []
     by_uid: dict[tuple[str, Path | None], list[Finding]] = defaultdict(list)
     for finding in findings:
@@ -99,7 +101,9 @@ def sort_findings(findings: Iterable[Finding]) -> Found:
 def _by_patient(group: list[Finding]) -> list[list[Finding]]:
     """One group as it is, or a group for each patient and study where several share a series UID."""
     has_id = any(finding.identity.patient for finding in group)
-    owners = [(finding.identity.patient if has_id else finding.identity.name, finding.identity.study) for finding in group]
+    owners = [
+        (finding.identity.patient if has_id else finding.identity.name, finding.identity.study) for finding in group
+    ]
     if all(len({value for value in values if value}) <= 1 for values in zip(*owners, strict=True)):
         return [group]
     parts: dict[tuple[str, str], list[Finding]] = defaultdict(list)
@@ -128,13 +132,16 @@ def signature(finding: Finding) -> tuple:
 
 def _series(group: list[Finding]) -> Series:
     identity = Identity(
-        *(next((value for value in values if value), "") for values in zip(*(item.identity for item in group), strict=True))
+        *(
+            next((value for value in values if value), "")
+            for values in zip(*(item.identity for item in group), strict=True)
+        )
     )
     notes: tuple[str, ...] = ()
     if len({finding.identity.uid for finding in group}) > 1:
         notes += (
-            f"{len(group)} images had a series UID each; they were put together, as they agree in study, number, description, "
-            "frame of reference and geometry.",
+            f"{len(group)} images had a series UID each; they were put together, as they agree in study, number, "
+            "description, frame of reference and geometry.",
         )
     if unnamed := sum(bool(finding.what) for finding in group):
         were = "was" if unnamed == 1 else "were"
@@ -165,7 +172,11 @@ class _Owners:
     def of(self, finding: Finding) -> list[Series]:
         folder, identity = finding.file.parent, finding.identity
         if finding.kind is Kind.FOREIGN:
-            return self._in_folder[folder] if folder in self._in_folder and self._is_named_like_a_slice(finding.file) else []
+            return (
+                self._in_folder[folder]
+                if folder in self._in_folder and self._is_named_like_a_slice(finding.file)
+                else []
+            )
         if identity is None:
             return []
         if not identity.uid:

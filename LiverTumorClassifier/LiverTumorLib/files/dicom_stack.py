@@ -21,10 +21,12 @@ class Stack:
     """Slices in the order of the volume's k axis.
 
     Attributes:
-        places: for each k the files at this place (several: duplicates to be compared), or none where the slice is missing.
+        places: for each k the files at this place (several: duplicates to be compared), or none where the slice is
+          missing.
         ijk_to_ras: 4x4 matrix; sheared when the gantry was tilted.
         notes: repairs.
-        where: for each k of the even grid its place among the slices, a fractional index; None where they lie on it themselves.
+        where: for each k of the even grid its place among the slices, a fractional index; None where they lie on it
+          themselves.
     """
 
     places: list[list[Path]]
@@ -41,11 +43,13 @@ class Stack:
 def make_stack(series: Series) -> Stack:
     """Put a series in order.
 
-    A tilted gantry leaves the slices displaced along their plane: that is kept as a sheared grid, so positions and volumes stay true.
-    Where small differences of the distances add up, the stack says where an even grid lies among the slices.
+    A tilted gantry leaves the slices displaced along their plane: that is kept as a sheared grid, so positions and
+    volumes stay true. Where small differences of the distances add up, the stack says where an even grid lies among the
+    slices.
 
     Raises:
-        InputError: mixed sizes or orientations, irregular distances, slices shifted sideways, or more than one slice missing.
+        InputError: mixed sizes or orientations, irregular distances, slices shifted sideways, or more than one slice
+        missing.
     """
     first = series.slices[0]
     _require_alike(series)
@@ -84,7 +88,9 @@ def make_stack(series: Series) -> Stack:
 def _require_alike(series: Series) -> None:
     first = series.slices[0]
     if not np.allclose(first.axes.T @ first.axes, np.eye(2), atol=1e-2) or min(first.pixel_mm) < _LEAST_MM:
-        raise InputError(f"DICOM series {series} has an impossible orientation or pixel size in {first.path.name}; export it again.")
+        raise InputError(
+            f"DICOM series {series} has an impossible orientation or pixel size in {first.path.name}; export it again."
+        )
     for item in series.slices[1:]:
         if np.abs(item.axes - first.axes).max() > _ORIENTATION_TOLERANCE:
             raise InputError(
@@ -93,17 +99,22 @@ def _require_alike(series: Series) -> None:
             )
         if item.size != first.size or not np.allclose(item.pixel_mm, first.pixel_mm, rtol=1e-3):
             raise InputError(
-                f"DICOM series {series} mixes slices of different size or pixel spacing ({first.path.name}, {item.path.name}); "
-                "export one reconstruction only."
+                f"DICOM series {series} mixes slices of different size or pixel spacing ({first.path.name}, "
+                f"{item.path.name}); export one reconstruction only."
             )
 
 
-def _direction(depth: np.ndarray, positions: np.ndarray, pixel_mm: float, normal: np.ndarray, series: Series) -> np.ndarray:
-    """How the slice position moves for each mm of depth; exactly the normal unless the slices are displaced by part of a pixel or more."""
+def _direction(
+    depth: np.ndarray, positions: np.ndarray, pixel_mm: float, normal: np.ndarray, series: Series
+) -> np.ndarray:
+    """How the slice position moves for each mm of depth; exactly the normal unless the slices are displaced by part of
+    a pixel or more."""
     direction = (positions[-1] - positions[0]) / (depth[-1] - depth[0])
     off_line = positions - positions[0] - np.outer(depth - depth[0], direction)
     if np.linalg.norm(off_line, axis=1).max() > max(0.5 * pixel_mm, 0.1):
-        raise InputError(f"DICOM series {series} has slices shifted sideways against each other; it is not a single volume.")
+        raise InputError(
+            f"DICOM series {series} has slices shifted sideways against each other; it is not a single volume."
+        )
     sideways = np.linalg.norm(positions[-1] - positions[0] - normal * (depth[-1] - depth[0]))
     return direction if sideways > 0.25 * pixel_mm else normal
 
@@ -144,5 +155,7 @@ def _gaps(depth: np.ndarray, series: Series) -> list[int]:
         )
     missing = int((counts - 1).sum())
     if missing > 1:
-        raise InputError(f"DICOM series {series} lacks {missing} slices in between; copy the series again and completely.")
+        raise InputError(
+            f"DICOM series {series} lacks {missing} slices in between; copy the series again and completely."
+        )
     return [int(wide[0]) + 1]

@@ -1,7 +1,7 @@
 """Working folders that are gone with their process: where it was killed, the next one that starts removes them.
 
-A held folder has a lock in it that lasts as long as its process and that no process number, clock or container can mistake. Where
-the file system knows no locks, nothing is removed.
+A held folder has a lock in it that lasts as long as its process and that no process number, clock or container can
+mistake. Where the file system knows no locks, nothing is removed.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ _LOCKED_WITHIN_S = 60.0  # of its making a folder has its lock; killed before, i
 
 
 class HeldFolder:
-    """An existing folder of this process alone, held until `remove`. Raises OSError where nothing can be written into it."""
+    """An existing folder of this process alone, held until `remove`. Raises OSError where nothing can be written into
+    it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -17,7 +17,8 @@ LEAST_MM, MOST_MM = 0.01, 100.0  # of a voxel
 
 
 class HUBuffer:
-    """A (k, j, i) volume that is filled slice by slice: int16 as long as all HU are whole numbers, float32 from then on.
+    """A (k, j, i) volume that is filled slice by slice: int16 as long as all HU are whole numbers, float32 from then
+    on.
 
     Memory stays at one volume of the final type, whatever type the file has.
     """
@@ -45,7 +46,8 @@ class HUBuffer:
 
 
 def hu_array(stored: np.ndarray) -> np.ndarray:
-    """A (k, j, i) array of any number type as int16 (whole numbers within its range) or float32; int16 passes through untouched.
+    """A (k, j, i) array of any number type as int16 (whole numbers within its range) or float32; int16 passes through
+    untouched.
 
     Raises:
         ValueError: complex, color or other values that are not plain numbers.
@@ -63,30 +65,37 @@ def hu_array(stored: np.ndarray) -> np.ndarray:
 def check_ct(volume: CTVolume) -> CTVolume:
     """Make sure that a volume can be a CT in HU; every door (files, MRML) lets volumes through here.
 
-    Some voxels that are not finite become air, with a note. Values that cannot be HU are refused: label maps, normalized pictures,
-    CT stored otherwise (`check_units`), most MR. Windowed CT pass.
+    Some voxels that are not finite become air, with a note. Values that cannot be HU are refused: label maps,
+    normalized pictures, CT stored otherwise (`check_units`), most MR. Windowed CT pass.
 
     Returns:
         The volume with an int16 or float32 array.
 
     Raises:
-        InputError: no voxels, no finite values, one value throughout, an impossible voxel size, or values that are not HU.
+        InputError: no voxels, no finite values, one value throughout, an impossible voxel size, or values that are not
+        HU.
     """
     name = volume.name
     if volume.array.size == 0:
         raise InputError(f"{name} holds no voxels; export it again.")
     if volume.array.dtype.kind not in "buif":
-        raise InputError(f"{name} holds {volume.array.dtype} values, not plain numbers; a CT in Hounsfield units is needed.")
+        raise InputError(
+            f"{name} holds {volume.array.dtype} values, not plain numbers; a CT in Hounsfield units is needed."
+        )
     if volume.spacing.min() < LEAST_MM or volume.spacing.max() > MOST_MM:
         size = " x ".join(f"{value:g}" for value in volume.spacing)
-        raise InputError(f"{name} has voxels of {size} mm, which no CT has; its header is damaged or not in millimeters.")
+        raise InputError(
+            f"{name} has voxels of {size} mm, which no CT has; its header is damaged or not in millimeters."
+        )
     hu = hu_array(volume.array)
     array, notes = _finite(hu, name)
     low, high = float(array.min()), float(array.max())
     if low == high:
         raise InputError(f"{name} has the same value ({low:g}) in every voxel; it holds no picture.")
     if array.dtype == np.int16 and _looks_like_labels(spread_sample(array)):
-        raise InputError(f"{name} holds {_numbers(low, high)} only, as masks and label maps do; choose the CT it belongs to.")
+        raise InputError(
+            f"{name} holds {_numbers(low, high)} only, as masks and label maps do; choose the CT it belongs to."
+        )
     check_units(hu, name)
     return CTVolume(array, volume.ijk_to_ras, name, volume.notes + notes)
 
@@ -105,7 +114,8 @@ def _finite(array: np.ndarray, name: str) -> tuple[np.ndarray, tuple[str, ...]]:
 
 
 def _looks_like_labels(values: np.ndarray) -> bool:
-    """Whether whole numbers are labels: background 0 and few others. Noise gives any CT more values, windowed too, if it is not tiny."""
+    """Whether whole numbers are labels: background 0 and few others. Noise gives any CT more values, windowed too, if
+    it is not tiny."""
     return bool(values.size > 50 * MOST_LABELS and values.min() == 0 and np.unique(values).size <= MOST_LABELS)
 
 

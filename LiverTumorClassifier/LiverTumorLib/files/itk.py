@@ -23,9 +23,13 @@ def import_sitk():
     try:
         import SimpleITK
     except ModuleNotFoundError:
-        raise RequirementError("Reading and writing NRRD, MetaImage and compressed DICOM needs SimpleITK: pip install SimpleITK.") from None
+        raise RequirementError(
+            "Reading and writing NRRD, MetaImage and compressed DICOM needs SimpleITK: pip install SimpleITK."
+        ) from None
     except ImportError as error:  # its library cannot be mapped: not enough memory allowed, most often
-        raise RequirementError(f"SimpleITK is installed, but cannot be loaded ({error}); allow the process more memory.") from error
+        raise RequirementError(
+            f"SimpleITK is installed, but cannot be loaded ({error}); allow the process more memory."
+        ) from error
     SimpleITK.ProcessObject.SetGlobalWarningDisplay(False)
     return SimpleITK
 
@@ -35,7 +39,9 @@ def itk_name(path: Path) -> str:
     try:
         os.fspath(path).encode("utf-8")
     except UnicodeEncodeError as error:
-        raise InputError(f"{printable(path)} has characters in its name that are not UTF-8 (from an old archive?); rename it.") from error
+        raise InputError(
+            f"{printable(path)} has characters in its name that are not UTF-8 (from an old archive?); rename it."
+        ) from error
     announce(path)
     return os.fspath(path)
 

@@ -43,10 +43,12 @@ _BEGINNINGS = {
 
 
 def kind_of(path: Path) -> str | None:
-    """NIfTI, NRRD, MetaImage or DICOM by the first bytes of a file, unpacked where it is gzip; None where they are none that is known.
+    """NIfTI, NRRD, MetaImage or DICOM by the first bytes of a file, unpacked where it is gzip; None where they are none
+    that is known.
 
     Raises:
-        InputError: the file is known to be something else, or is no more than its compression; the message says what to do.
+        InputError: the file is known to be something else, or is no more than its compression; the message says what to
+        do.
     """
     compressed = is_gzip(path)
     head = _unpacked_head(path) if compressed else _head(path)
@@ -88,7 +90,9 @@ def _what_else(head: bytes, compressed: bool) -> str | None:
         return "damaged: it begins with nothing but zeros; copy or export it again"
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n")
     what = next((what for start, what in _BEGINNINGS.items() if head.startswith(start) or text.startswith(start)), None)
-    return what or ("a compressed file that holds no NIfTI volume; unpack it and see what it holds" if compressed else None)
+    return what or (
+        "a compressed file that holds no NIfTI volume; unpack it and see what it holds" if compressed else None
+    )
 
 
 def _unpacked_head(path: Path) -> bytes:

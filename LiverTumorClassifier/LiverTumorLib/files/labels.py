@@ -35,18 +35,22 @@ def read_labels(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
     volume = read_stored(path, path.name, MOST_PACKED)
     array, matrix = volume.array, volume.ijk_to_ras
     if not (array.min() >= 0 and array.max() <= 255):
-        raise InputError(f"{path} is not a label volume: its values run from {array.min():g} to {array.max():g}, not from 0 to 255.")
+        raise InputError(
+            f"{path} is not a label volume: its values run from {array.min():g} to {array.max():g}, not from 0 to 255."
+        )
     labels = array.astype(np.uint8)
     if array.dtype.kind == "f" and not (labels == array).all():
         raise InputError(f"{path} is not a label volume: its values are not whole numbers.")
     return labels, matrix
 
 
-def write_segmentation(path: str | Path, labels: np.ndarray, ijk_to_ras: np.ndarray, segments: Iterable[Segment] = SEGMENTS) -> None:
+def write_segmentation(
+    path: str | Path, labels: np.ndarray, ijk_to_ras: np.ndarray, segments: Iterable[Segment] = SEGMENTS
+) -> None:
     """Write labels as a segmentation that Slicer opens with names, colors and terminology; the path ends in .seg.nrrd.
 
-    The CT's grid goes along as Slicer's reference geometry. All segments share one layer, and each is listed even where it has
-    no voxel, so that all results of a batch have the same segments.
+    The CT's grid goes along as Slicer's reference geometry. All segments share one layer, and each is listed even where
+    it has no voxel, so that all results of a batch have the same segments.
 
     Args:
         path: file to write; replaced as a whole.
@@ -82,7 +86,8 @@ def write_segmentation(path: str | Path, labels: np.ndarray, ijk_to_ras: np.ndar
     with atomic_path(path) as temporary:
         try:
             sitk.WriteImage(image, str(temporary), useCompression=True)
-        except RuntimeError as error:  # SimpleITK does not say which of the system's errors it was; this is the likely one
+        except RuntimeError as error:
+            # SimpleITK does not say which of the system's errors it was; this is the likely one.
             raise OSError(errno.ENOSPC, "no space") from error
 
 

@@ -1,4 +1,5 @@
-"""MetaImage in (https://itk.org/Wiki/ITK/MetaIO/Documentation): the header's fields, its place in the patient as ITK takes it."""
+"""MetaImage in (https://itk.org/Wiki/ITK/MetaIO/Documentation): the header's fields, its place in the patient as ITK
+takes it."""
 
 from __future__ import annotations
 
@@ -51,12 +52,17 @@ def metaimage_layout(header: TextHeader) -> Layout:
     if math.prod(sizes[3:]) > 1:
         raise InputError(f"{path} is a series of {math.prod(sizes[3:])} volumes; export the one to be analyzed.")
     if header.wholes("elementnumberofchannels") not in ([], [1]):
-        raise InputError(f"{path} has several values per voxel (color, vectors or several frames); a CT in Hounsfield units is needed.")
+        raise InputError(
+            f"{path} has several values per voxel (color, vectors or several frames); a CT in Hounsfield units is "
+            "needed."
+        )
     notes = ("The file is a 4-D series of one frame, which was taken.",) if len(sizes) > 3 else ()
     kind = fields.get("elementtype", "").upper()
     if kind not in _TYPES:
         raise header.damaged(f'the ElementType "{kind[:40]}" is not a number')
-    dtype = np.dtype(_TYPES[kind]).newbyteorder(">" if _is_true(header, "elementbyteordermsb", "binarydatabyteordermsb") else "<")
+    dtype = np.dtype(_TYPES[kind]).newbyteorder(
+        ">" if _is_true(header, "elementbyteordermsb", "binarydatabyteordermsb") else "<"
+    )
     if "elementdatafile" not in fields:
         raise header.damaged("ElementDataFile is missing")
     compressed, packing = _is_true(header, "compresseddata"), None
@@ -84,7 +90,12 @@ def _packed_note(header: TextHeader, held: int) -> tuple[str, ...]:
     said = header.wholes("compresseddatasize")
     if said in ([], [held]):
         return ()
-    return (f"The header says {said[0]} bytes of compressed data where the file holds {held}; they were read to their own end.",)
+    return (
+        (
+            f"The header says {said[0]} bytes of compressed data where the file holds {held}; they were read to their "
+            "own end."
+        ),
+    )
 
 
 def _is_true(header: TextHeader, *names: str) -> bool:

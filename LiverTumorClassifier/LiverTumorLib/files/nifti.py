@@ -1,4 +1,5 @@
-"""NIfTI in: a header that nobody vouches for, its place in the patient as ITK and Slicer take it, stored values scaled slice by slice."""
+"""NIfTI in: a header that nobody vouches for, its place in the patient as ITK and Slicer take it, stored values scaled
+slice by slice."""
 
 from __future__ import annotations
 
@@ -30,8 +31,8 @@ def import_nibabel():
 def read_nifti(path: Path, name: str, most_packed: float = MOST_PACKED_CT) -> CTVolume:
     """Read a NIfTI volume as it is, unchecked; compressed or not, whatever its name says.
 
-    A fourth dimension of one frame is dropped, with a note. Where the header contradicts itself, the place is the one that ITK, and so
-    Slicer, takes, with a note; where they would guess at the voxel size, it is refused.
+    A fourth dimension of one frame is dropped, with a note. Where the header contradicts itself, the place is the one
+    that ITK, and so Slicer, takes, with a note; where they would guess at the voxel size, it is refused.
 
     Args:
         path: the file.
@@ -57,7 +58,9 @@ def read_nifti(path: Path, name: str, most_packed: float = MOST_PACKED_CT) -> CT
     except DAMAGE as error:
         raise InputError(f"{path} is damaged, incomplete or no NIfTI file; copy or export it again.") from error
     if behind > MOST_BEHIND:
-        raise InputError(f"{path} holds far more than the voxels its header describes; the header is damaged, export it again.")
+        raise InputError(
+            f"{path} holds far more than the voxels its header describes; the header is damaged, export it again."
+        )
     if behind >= array[0].size * dtype.itemsize:
         notes += (f"The file holds {behind} bytes more than the {shape[2]} slices of its header; they were left out.",)
     return CTVolume(array, affine, name, notes + place_notes + start_notes)
@@ -67,7 +70,11 @@ def _header(file, path: Path):
     """The header of a single-file NIfTI-1 or NIfTI-2, unchecked, and where its voxels begin at the earliest."""
     nibabel = import_nibabel()
     head = file.read(348)
-    size = int.from_bytes(head[:4], "little") if head[:4] in (b"\x5c\x01\0\0", b"\x1c\x02\0\0") else int.from_bytes(head[:4], "big")
+    size = (
+        int.from_bytes(head[:4], "little")
+        if head[:4] in (b"\x5c\x01\0\0", b"\x1c\x02\0\0")
+        else int.from_bytes(head[:4], "big")
+    )
     if size not in _SIZES:
         raise InputError(f"{path} is damaged, incomplete or no NIfTI file; copy or export it again.")
     head += file.read(size - 348)
@@ -78,11 +85,13 @@ def _header(file, path: Path):
     magic = bytes(header["magic"])[:3]
     if magic in (b"ni1", b"ni2"):
         raise InputError(
-            f"{path} is the header of a pair of files (.hdr and .img); convert the pair to one .nii file, in Slicer for example."
+            f"{path} is the header of a pair of files (.hdr and .img); convert the pair to one .nii file, in Slicer "
+            "for example."
         )
     if magic not in (b"n+1", b"n+2"):
         raise InputError(
-            f"{path} is not a NIfTI file but an Analyze one, which does not say where the patient's right is; export it as NIfTI."
+            f"{path} is not a NIfTI file but an Analyze one, which does not say where the patient's right is; export "
+            "it as NIfTI."
         )
     return header, _SIZES[size]
 
@@ -92,7 +101,9 @@ def _three(shape: tuple[int, ...], path: Path) -> tuple[tuple[int, int, int], tu
     if len(shape) < 3:
         raise InputError(f"{path} is a 2-D image; a CT volume is needed.")
     if any(n != 1 for n in shape[3:]):
-        raise InputError(f"{path} is a series of {math.prod(map(int, shape[3:]))} volumes; export the one to be analyzed.")
+        raise InputError(
+            f"{path} is a series of {math.prod(map(int, shape[3:]))} volumes; export the one to be analyzed."
+        )
     if min(shape) < 1:
         raise InputError(f"{path} holds no voxels; export it again.")
     three = int(shape[0]), int(shape[1]), int(shape[2])
@@ -105,14 +116,19 @@ def _values(header, path: Path) -> tuple[np.dtype, tuple[float, float]]:
     try:
         dtype = header.get_data_dtype()
     except (nibabel.spatialimages.HeaderDataError, KeyError) as error:
-        raise InputError(f"{path} has values of a type that NIfTI does not know; its header is damaged, export it again.") from error
+        raise InputError(
+            f"{path} has values of a type that NIfTI does not know; its header is damaged, export it again."
+        ) from error
     if dtype.kind not in "buif":
         raise InputError(f"{path} holds color or complex values; a CT in Hounsfield units is needed.")
     slope, intercept = float(header["scl_slope"]), float(header["scl_inter"])
     if slope == 0 or math.isnan(slope):
         return dtype, (1.0, 0.0)
     if not math.isfinite(slope) or not math.isfinite(intercept):
-        raise InputError(f"{path} has an impossible scaling of its values (slope {slope:g}, intercept {intercept:g}); export it again.")
+        raise InputError(
+            f"{path} has an impossible scaling of its values (slope {slope:g}, intercept {intercept:g}); export it "
+            "again."
+        )
     return dtype, (slope, intercept)
 
 
@@ -121,11 +137,19 @@ def _start(header, earliest: int, path: Path, packed: int | None, promised: int)
     offset = float(header["vox_offset"])
     if offset >= earliest:
         if offset > MOST_BEHIND:
-            raise InputError(f"{path} says that its voxels begin at byte {offset:.0f}; its header is damaged, export it again.")
+            raise InputError(
+                f"{path} says that its voxels begin at byte {offset:.0f}; its header is damaged, export it again."
+            )
         return int(offset), ()
     size = path.stat().st_size if packed is None else _size_in_trailer(path)
-    start = earliest - 4 if size == earliest - 4 + promised else earliest  # some writers leave out the four bytes behind the header
-    return start, (f"The header gives an impossible data offset ({offset:g}); the voxels were read from byte {start} on, behind it.",)
+    # some writers leave out the four bytes behind the header
+    start = earliest - 4 if size == earliest - 4 + promised else earliest
+    return start, (
+        (
+            f"The header gives an impossible data offset ({offset:g}); the voxels were read from byte {start} on, "
+            "behind it."
+        ),
+    )
 
 
 def _size_in_trailer(path: Path) -> int:
@@ -139,9 +163,10 @@ def _size_in_trailer(path: Path) -> int:
 def affine_of(header, path: Path) -> tuple[np.ndarray, tuple[str, ...]]:
     """IJK to RAS, in mm, of a NIfTI header, and notes where the header contradicts itself.
 
-    The choice between sform and qform is that of ITK 5.4 (`NiftiImageIO::SetImageIOOrientationFromNIfTI`): the sform where it has
-    right angles and is either alone, or of the scanner (code 1), or agrees with the qform; else the qform. A lone sheared sform (gantry
-    tilt), which ITK cannot read, is taken as it is. Voxels have the size that `pixdim` gives, as in ITK.
+    The choice between sform and qform is that of ITK 5.4 (`NiftiImageIO::SetImageIOOrientationFromNIfTI`): the sform
+    where it has right angles and is either alone, or of the scanner (code 1), or agrees with the qform; else the qform.
+    A lone sheared sform (gantry tilt), which ITK cannot read, is taken as it is. Voxels have the size that `pixdim`
+    gives, as in ITK.
 
     Raises:
         InputError: no voxel size, two that contradict each other, or no usable orientation.
@@ -155,8 +180,14 @@ def affine_of(header, path: Path) -> tuple[np.ndarray, tuple[str, ...]]:
     if sform is None and not has_sizes:
         raise InputError(f"{path} does not say how large its voxels are; export it again.")
     if not given:
-        matrix = np.diag([*(np.asarray(header["pixdim"][1:4], np.float64) * (-1, -1, 1)), 1.0])  # signs as they are, as in ITK
-        notes += ("The file does not say how the patient lies in it; left-posterior-superior order was assumed, as Slicer does.",)
+        # signs as they are, as in ITK
+        matrix = np.diag([*(np.asarray(header["pixdim"][1:4], np.float64) * (-1, -1, 1)), 1.0])
+        notes += (
+            (
+                "The file does not say how the patient lies in it; left-posterior-superior order was assumed, as "
+                "Slicer does."
+            ),
+        )
     elif sform is None and qform is None:
         raise InputError(f"{path} has no usable orientation (its affine matrix is singular); export it again.")
     else:
@@ -170,15 +201,23 @@ def affine_of(header, path: Path) -> tuple[np.ndarray, tuple[str, ...]]:
     return matrix, notes
 
 
-def _choose(header, sform: np.ndarray | None, qform: np.ndarray | None, mm: float) -> tuple[np.ndarray, tuple[str, ...]]:
+def _choose(
+    header, sform: np.ndarray | None, qform: np.ndarray | None, mm: float
+) -> tuple[np.ndarray, tuple[str, ...]]:
     """Sform or qform, as ITK chooses, and a note where that matters; `mm` is how many mm the unit of the header has."""
     if sform is None:
-        told = ("The sform of the file is unusable; its qform gave the orientation, as in ITK and Slicer.",) if header["sform_code"] else ()
+        told = (
+            ("The sform of the file is unusable; its qform gave the orientation, as in ITK and Slicer.",)
+            if header["sform_code"]
+            else ()
+        )
         return qform, told
     if qform is None:
         return sform, ()
     shape = [max(int(n), 1) for n in header["dim"][1:4]]
-    corners = np.array([[i, j, k, 1.0] for i in (0, shape[0] - 1) for j in (0, shape[1] - 1) for k in (0, shape[2] - 1)])
+    corners = np.array(
+        [[i, j, k, 1.0] for i in (0, shape[0] - 1) for j in (0, shape[1] - 1) for k in (0, shape[2] - 1)]
+    )
     unscaled = _rescaled(sform, np.linalg.norm(qform[:3, :3], axis=0))
     apart = mm * float(np.linalg.norm((corners @ (unscaled - qform).T)[:, :3], axis=1).max())
     axes = sform[:3, :3] / np.linalg.norm(sform[:3, :3], axis=0)
@@ -187,12 +226,16 @@ def _choose(header, sform: np.ndarray | None, qform: np.ndarray | None, mm: floa
     if apart < _APART_MM:
         return (sform if takes_sform else qform), ()
     taken = "sform" if takes_sform else "qform"
-    note = f"The sform and the qform of the file lie up to {apart:.3g} mm apart; its {taken} was taken, as ITK and Slicer do."
+    note = (
+        f"The sform and the qform of the file lie up to {apart:.3g} mm apart; its {taken} was taken, as ITK and Slicer "
+        "do."
+    )
     return (sform if takes_sform else qform), (note,)
 
 
 def _sized(sform: np.ndarray, sizes: np.ndarray, path: Path) -> tuple[np.ndarray, tuple[str, ...]]:
-    """The sform with voxels as large as `pixdim` says, where the sform has plain directions; refused where both give a size."""
+    """The sform with voxels as large as `pixdim` says, where the sform has plain directions; refused where both give a
+    size."""
     lengths = np.linalg.norm(sform[:3, :3], axis=0)
     if np.allclose(lengths, sizes, rtol=_SAME_SIZE):
         return sform, ()
@@ -202,7 +245,9 @@ def _sized(sform: np.ndarray, sizes: np.ndarray, path: Path) -> tuple[np.ndarray
             f"{path} gives two voxel sizes, {of_sform} mm by its affine matrix (sform) and {of_pixdim} mm by pixdim; "
             "correct its header, or export it again."
         )
-    return _rescaled(sform, sizes), ("The affine matrix of the file has no voxel size; that of pixdim was taken, as ITK and Slicer do.",)
+    return _rescaled(sform, sizes), (
+        "The affine matrix of the file has no voxel size; that of pixdim was taken, as ITK and Slicer do.",
+    )
 
 
 def _rescaled(matrix: np.ndarray, sizes: np.ndarray) -> np.ndarray:
@@ -218,7 +263,8 @@ def _sform(header) -> np.ndarray | None:
 
 
 def _qform(header, sizes: np.ndarray) -> np.ndarray | None:
-    """The qform where the header has one, after `nifti_quatern_to_mat44` of the NIfTI library: a quaternion too long is shortened to 1."""
+    """The qform where the header has one, after `nifti_quatern_to_mat44` of the NIfTI library: a quaternion too long is
+    shortened to 1."""
     b, c, d = (float(header[f"quatern_{axis}"]) for axis in "bcd")
     square = b * b + c * c + d * d
     a = math.sqrt(1 - square) if 1 - square >= 1e-7 else 0.0

@@ -1,4 +1,5 @@
-"""NRRD in: the header's fields (https://teem.sourceforge.net/nrrd/format.html), its place in the patient as ITK takes it."""
+"""NRRD in: the header's fields (https://teem.sourceforge.net/nrrd/format.html), its place in the patient as ITK takes
+it."""
 
 from __future__ import annotations
 
@@ -33,13 +34,16 @@ _PACKINGS = {
     **dict.fromkeys(("ascii", "text", "txt"), "ascii"),
     "hex": "hex",
 }
-_SPACES = {  # to RAS; a space that is not known is taken as LPS, as in ITK. Of LAS, ITK turns the wrong axis; this is as in Slicer
+# to RAS; a space that is not known is taken as LPS, as in ITK. Of LAS, ITK turns the wrong axis; this is as in Slicer
+_SPACES = {
     "right-anterior-superior": (1, 1, 1),
     "ras": (1, 1, 1),
     "left-anterior-superior": (-1, 1, 1),
     "las": (-1, 1, 1),
 }
-_UNKNOWN_PLACE = "The file does not say how the patient lies in it; left-posterior-superior order was assumed, as Slicer does."
+_UNKNOWN_PLACE = (
+    "The file does not say how the patient lies in it; left-posterior-superior order was assumed, as Slicer does."
+)
 
 
 def read_nrrd(path: Path, name: str, most_packed: float = MOST_PACKED_CT) -> CTVolume:
@@ -71,10 +75,13 @@ def nrrd_layout(header: TextHeader) -> Layout:
     encoding = fields.get("encoding", "").lower()
     if encoding not in _PACKINGS:
         raise InputError(
-            f"{path} is stored with encoding {encoding[:40]!r}, which is not supported; save it with gzip, in Slicer for example."
+            f"{path} is stored with encoding {encoding[:40]!r}, which is not supported; save it with gzip, in Slicer "
+            "for example."
         )
     if header.wholes("line skip") not in ([], [0]):
-        raise InputError(f"{path} skips lines of its data file, which is not supported; save it as one file, in Slicer for example.")
+        raise InputError(
+            f"{path} skips lines of its data file, which is not supported; save it as one file, in Slicer for example."
+        )
     files = data_files(header)
     skip = (header.wholes("byte skip") or [0])[0]
     attached = files == (path,)
@@ -116,7 +123,9 @@ def _volume_axes(header: TextHeader, sizes: list[int]) -> tuple[list[int], tuple
 
 
 def _color(path: Path) -> InputError:
-    return InputError(f"{path} has several values per voxel (color, vectors or several frames); a CT in Hounsfield units is needed.")
+    return InputError(
+        f"{path} has several values per voxel (color, vectors or several frames); a CT in Hounsfield units is needed."
+    )
 
 
 def _directions(header: TextHeader) -> list[list[float] | None] | None:

@@ -30,7 +30,8 @@ def read_ct(path: str | Path, series: str | None = None) -> CTVolume:
         series: which DICOM series of a folder: its SeriesInstanceUID, number or description.
 
     Returns:
-        The volume in HU, int16 where all values are whole numbers and float32 otherwise; `notes` tells choices and repairs.
+        The volume in HU, int16 where all values are whole numbers and float32 otherwise; `notes` tells choices and
+        repairs.
 
     Raises:
         InputError: missing, unreadable, or no CT volume; the message says which and what to do.
@@ -48,7 +49,8 @@ def read_ct(path: str | Path, series: str | None = None) -> CTVolume:
 
 
 def read_stored(path: Path, name: str, most_packed: float = MOST_PACKED_CT) -> CTVolume:
-    """Read a NIfTI, NRRD or MetaImage file, unchecked. What it holds decides, not its name; a name that says otherwise gets a note.
+    """Read a NIfTI, NRRD or MetaImage file, unchecked. What it holds decides, not its name; a name that says otherwise
+    gets a note.
 
     Raises:
         InputError: it is none of these, or cannot be used.
@@ -56,8 +58,14 @@ def read_stored(path: Path, name: str, most_packed: float = MOST_PACKED_CT) -> C
     kind = kind_of(path)
     if kind not in _READERS:
         meant = _kind_by_name(path)
-        what = f"damaged or no {meant} file (its first bytes are those of none); copy or export it again" if meant in _READERS else _OTHERS
-        raise InputError(f"{path} is {what}." if kind is None else f"{path} is a {kind} file; use NIfTI, NRRD or MetaImage here.")
+        what = (
+            f"damaged or no {meant} file (its first bytes are those of none); copy or export it again"
+            if meant in _READERS
+            else _OTHERS
+        )
+        raise InputError(
+            f"{path} is {what}." if kind is None else f"{path} is a {kind} file; use NIfTI, NRRD or MetaImage here."
+        )
     volume = _READERS[kind](path, name, most_packed)
     return CTVolume(volume.array, volume.ijk_to_ras, name, _misnamed(path, kind) + volume.notes)
 

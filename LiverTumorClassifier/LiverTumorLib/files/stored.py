@@ -60,7 +60,9 @@ def _kind(mode: int) -> str:
     return next((name for fits, name in names if fits(mode)), "special file")
 
 
-def check_size(path: Path, shape: tuple[int, ...], dtype: np.dtype, packed: int | None, held: int, most_packed: float) -> None:
+def check_size(
+    path: Path, shape: tuple[int, ...], dtype: np.dtype, packed: int | None, held: int, most_packed: float
+) -> None:
     """Refuse a header that promises more voxels than the file can hold, before any memory is taken for them.
 
     Args:
@@ -79,8 +81,8 @@ def check_size(path: Path, shape: tuple[int, ...], dtype: np.dtype, packed: int 
         raise InputError(f"{path} claims {size} voxels, more than any CT has; its header is damaged, export it again.")
     if packed is None and promised > held:
         raise InputError(
-            f"{path} is incomplete: its header promises {size} voxels ({promised} bytes), but it holds {max(held, 0)} bytes of them; "
-            "copy or export it again."
+            f"{path} is incomplete: its header promises {size} voxels ({promised} bytes), but it holds {max(held, 0)} "
+            "bytes of them; copy or export it again."
         )
     if packed is not None and (promised > MOST_PACKED * (packed + 100) or promised > max(SMALL, most_packed * packed)):
         raise InputError(
@@ -103,7 +105,9 @@ def check_grid(path: Path, matrix: np.ndarray) -> None:
         raise InputError(f"{path} has no usable orientation (its affine matrix is singular); export it again.")
     if lengths.min() < LEAST_MM or lengths.max() > MOST_MM:
         size = " x ".join(f"{value:.4g}" for value in lengths)
-        raise InputError(f"{path} has voxels of {size} mm, which no CT has; its header is damaged or not in millimeters.")
+        raise InputError(
+            f"{path} has voxels of {size} mm, which no CT has; its header is damaged or not in millimeters."
+        )
 
 
 @contextmanager
@@ -120,7 +124,8 @@ def unpacked(path: Path, packing: str | None, offset: int = 0) -> Iterator[Binar
 
 
 class _Inflated(io.RawIOBase):
-    """The unpacked bytes of a zlib stream, or of a gzip file of one or more members, each with its checksum compared at its end."""
+    """The unpacked bytes of a zlib stream, or of a gzip file of one or more members, each with its checksum compared at
+    its end."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file, self._packed, self._stream = file, b"", zlib.decompressobj(zlib.MAX_WBITS | 32)
@@ -145,8 +150,11 @@ class _Inflated(io.RawIOBase):
                 raise EOFError("the compressed data end early")
 
 
-def read_hu(file: BinaryIO, shape: tuple[int, int, int], dtype: np.dtype, slope: float = 1.0, intercept: float = 0.0) -> np.ndarray:
-    """Read (k, j, i) voxels plane by plane; the result is int16 or float32, see `HUBuffer`. Raises EOFError where they end early."""
+def read_hu(
+    file: BinaryIO, shape: tuple[int, int, int], dtype: np.dtype, slope: float = 1.0, intercept: float = 0.0
+) -> np.ndarray:
+    """Read (k, j, i) voxels plane by plane; the result is int16 or float32, see `HUBuffer`. Raises EOFError where they
+    end early."""
     buffer = HUBuffer(shape)
     plane = np.empty(shape[1:], dtype)
     view = memoryview(plane.reshape(-1).view(np.uint8))
@@ -162,7 +170,8 @@ def read_hu(file: BinaryIO, shape: tuple[int, int, int], dtype: np.dtype, slope:
 
 
 def read_behind(file: BinaryIO) -> int:
-    """How many bytes lie behind the voxels, at most a little over `MOST_BEHIND`; a compressed stream is compared with its checksum."""
+    """How many bytes lie behind the voxels, at most a little over `MOST_BEHIND`; a compressed stream is compared with
+    its checksum."""
     count = 0
     while count <= MOST_BEHIND and (part := file.read(_CHUNK)):
         count += len(part)

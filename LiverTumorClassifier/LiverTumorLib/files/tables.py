@@ -73,7 +73,8 @@ def summary_row(result: CaseResult) -> dict:
 def write_table(path: str | Path, rows: list[dict], columns: list[str] | None = None) -> None:
     """Write rows as CSV (UTF-8, comma, decimal point); None and NaN become empty cells, lists are joined by semicolons.
 
-    A text that a spreadsheet would run as a formula, which a file's name may be, gets an apostrophe before it (OWASP, "CSV Injection").
+    A text that a spreadsheet would run as a formula, which a file's name may be, gets an apostrophe before it (OWASP,
+    "CSV Injection").
 
     Args:
         path: the file to write; replaced as a whole.

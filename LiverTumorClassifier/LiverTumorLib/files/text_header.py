@@ -1,7 +1,7 @@
 """NRRD and MetaImage files: a text header, and voxels behind it or in files that it names.
 
-No native reader sees these headers: ITK's ends the process on some that are damaged, fills what is missing with old memory, and says
-nothing of wrong checksums. What they mean is as in ITK, which the tests compare.
+No native reader sees these headers: ITK's ends the process on some that are damaged, fills what is missing with old
+memory, and says nothing of wrong checksums. What they mean is as in ITK, which the tests compare.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ _PATTERN = re.compile(r"[^%]*%0?\d{0,2}d[^%]*")  # the only kind of pattern for 
 
 @dataclass(frozen=True)
 class TextHeader:
-    """A header as text: field names in lower case with their values, the lines behind a LIST, and where the voxels begin in the file."""
+    """A header as text: field names in lower case with their values, the lines behind a LIST, and where the voxels
+    begin in the file."""
 
     path: Path
     fields: dict[str, str]
@@ -82,7 +83,8 @@ class Layout:
 
 
 def parse(path: Path) -> TextHeader:
-    """Split a header into its fields; says nothing of their meaning. Raises InputError where it is endless, and OSError."""
+    """Split a header into its fields; says nothing of their meaning. Raises InputError where it is endless, and
+    OSError."""
     nrrd = _is_nrrd(path)
     separator, last = (":", None) if nrrd else ("=", "elementdatafile")
     fields: dict[str, str] = {}
@@ -102,7 +104,9 @@ def parse(path: Path) -> TextHeader:
             key = name.strip().lower()
             if found and not (nrrd and (text.startswith("#") or value.startswith("="))):
                 fields.setdefault(key, value.strip())
-            listing = bool(found) and key in ("data file", "datafile", "elementdatafile") and value.strip().startswith("LIST")
+            listing = (
+                bool(found) and key in ("data file", "datafile", "elementdatafile") and value.strip().startswith("LIST")
+            )
             if key == last and not listing:
                 break
         return TextHeader(path, fields, tuple(listed[:_MOST_FILES]), file.tell())
@@ -114,12 +118,15 @@ def _is_nrrd(path: Path) -> bool:
 
 
 def data_files(header: TextHeader) -> tuple[Path, ...]:
-    """The files with the voxels, in order: the header's own, one, a list, or those of a pattern such as `slice%03d.raw 1 90 1`.
+    """The files with the voxels, in order: the header's own, one, a list, or those of a pattern such as `slice%03d.raw
+    1 90 1`.
 
     Raises:
         InputError: names that no file can have.
     """
-    name = next((header.fields[key] for key in ("data file", "datafile", "elementdatafile") if key in header.fields), "LOCAL")
+    name = next(
+        (header.fields[key] for key in ("data file", "datafile", "elementdatafile") if key in header.fields), "LOCAL"
+    )
     if name.upper() in ("", "LOCAL"):
         return (header.path,)
     if name.startswith("LIST"):
@@ -137,7 +144,8 @@ def data_files(header: TextHeader) -> tuple[Path, ...]:
 
 
 def data_file(path: Path) -> Path:
-    """Where the voxels of a NRRD or MetaImage file lie, for telling a changed input: in itself, or the first file that its header names."""
+    """Where the voxels of a NRRD or MetaImage file lie, for telling a changed input: in itself, or the first file that
+    its header names."""
     try:
         return data_files(parse(path))[0]
     except (InputError, OSError):
@@ -145,14 +153,19 @@ def data_file(path: Path) -> Path:
 
 
 def in_mm(matrix: np.ndarray, unit: str) -> tuple[np.ndarray, tuple[str, ...]]:
-    """A 4x4 matrix in the unit that the header names, in mm. ITK takes any as mm, which stays where nothing else makes sense."""
+    """A 4x4 matrix in the unit that the header names, in mm. ITK takes any as mm, which stays where nothing else makes
+    sense."""
     scale = _MM.get(unit)
     if scale is None:
         return matrix, ()
     sizes = np.linalg.norm(matrix[:3, :3], axis=0)
     if not (sizes.min() * scale > 0.05 and sizes.max() * scale < 15):
-        return matrix, (f"The file gives lengths in {unit}, which its voxel size contradicts; they were taken as mm, as in ITK.",)
-    return np.diag([scale, scale, scale, 1.0]) @ matrix, (f"The file gives lengths in {unit}; they were converted to millimeters.",)
+        return matrix, (
+            f"The file gives lengths in {unit}, which its voxel size contradicts; they were taken as mm, as in ITK.",
+        )
+    return np.diag([scale, scale, scale, 1.0]) @ matrix, (
+        f"The file gives lengths in {unit}; they were converted to millimeters.",
+    )
 
 
 def read_layout(path: Path, layout: Layout, most_packed: float) -> tuple[np.ndarray, tuple[str, ...]]:
@@ -173,7 +186,9 @@ def read_layout(path: Path, layout: Layout, most_packed: float) -> tuple[np.ndar
     text = layout.packing in ("ascii", "hex")
     check_size(path, layout.shape, layout.dtype, held if layout.packing else None, held, most_packed)
     if text and held > SMALL:
-        raise InputError(f"{path} holds its voxels as text, too many of them; save it with gzip, in Slicer for example.")
+        raise InputError(
+            f"{path} holds its voxels as text, too many of them; save it with gzip, in Slicer for example."
+        )
     try:
         with contextlib.closing(_opened(layout, skip)) as parts:
             file = io.BufferedReader(_Joined(parts), 1 << 17)
@@ -184,10 +199,14 @@ def read_layout(path: Path, layout: Layout, most_packed: float) -> tuple[np.ndar
     except DAMAGE as error:
         raise InputError(f"{path} is damaged or incomplete; copy or export it again.") from error
     if behind > MOST_BEHIND:
-        raise InputError(f"{path} holds far more than the voxels its header describes; the header is damaged, export it again.")
+        raise InputError(
+            f"{path} holds far more than the voxels its header describes; the header is damaged, export it again."
+        )
     if behind < array[0].size * layout.dtype.itemsize:
         return array, ()
-    return array, (f"The file holds {behind} bytes more than the {layout.shape[0]} slices of its header; they were left out.",)
+    return array, (
+        f"The file holds {behind} bytes more than the {layout.shape[0]} slices of its header; they were left out.",
+    )
 
 
 def _opened(layout: Layout, skip: int) -> Iterator[BinaryIO]:

@@ -1,7 +1,8 @@
-"""Are the values of a volume Hounsfield units? If not: what was done to them (an offset, a factor, a sign, wrapped or swapped bits).
+"""Are the values of a volume Hounsfield units? If not: what was done to them (an offset, a factor, a sign, wrapped or
+swapped bits).
 
-A CT shows itself in its histogram: a peak of air, and 1000 above it a broader one of fat and soft tissue with little beyond. The two are
-looked for wherever they lie. All of this works on samples of the voxels.
+A CT shows itself in its histogram: a peak of air, and 1000 above it a broader one of fat and soft tissue with little
+beyond. The two are looked for wherever they lie. All of this works on samples of the voxels.
 """
 
 from __future__ import annotations
@@ -49,12 +50,14 @@ def check_units(array: np.ndarray, name: str) -> None:
         raise InputError(f"{name} has values from {low:.3g} to {high:.3g}, which no CT has; export it again.")
     if top - bottom < 20 and not whole:
         raise InputError(
-            f"{name} has values from {low:.3g} to {high:.3g} only, so its intensities were normalized; a CT in Hounsfield units is needed."
+            f"{name} has values from {low:.3g} to {high:.3g} only, so its intensities were normalized; a CT in "
+            "Hounsfield units is needed."
         )
     lowest, highest = _extremes(array)
     if any(least <= lowest <= least + 1 and most - 1 <= highest <= most for least, most in _GRAY):
         raise InputError(
-            f"{name} has gray values from {lowest:g} to {highest:g}, so it is a picture, not a CT in Hounsfield units; export the CT."
+            f"{name} has gray values from {lowest:g} to {highest:g}, so it is a picture, not a CT in Hounsfield units; "
+            "export the CT."
         )
     if offset is None:
         _refuse_mr(values, top, name)
@@ -70,7 +73,8 @@ def spread_sample(array: np.ndarray, samples: int = _SAMPLES) -> np.ndarray:
 
 
 def _extremes(array: np.ndarray) -> tuple[float, float]:
-    """The least and the greatest of all finite values: of a picture, a single pixel may reach the ends of its gray scale."""
+    """The least and the greatest of all finite values: of a picture, a single pixel may reach the ends of its gray
+    scale."""
     planes = [finite for plane in array if (finite := plane[np.isfinite(plane)]).size]
     return float(min(plane.min() for plane in planes)), float(max(plane.max() for plane in planes))
 
@@ -109,12 +113,15 @@ def _without_padding(values: np.ndarray) -> list[np.ndarray]:
 
 
 def _offset_of_peaks(values: np.ndarray) -> float | None:
-    """The offset at which values are a CT with air around a body; the middle one of those that fit, weighed by how well."""
+    """The offset at which values are a CT with air around a body; the middle one of those that fit, weighed by how
+    well."""
     low, high = values.min(), values.max()
     if not 500 < high - low < 1e6 or values.size < 500:
         return None
     first = math.floor(low / _BIN)
-    share = np.bincount((values / _BIN).astype(np.int64) - first if low >= 0 else np.floor(values / _BIN).astype(np.int64) - first)
+    share = np.bincount(
+        (values / _BIN).astype(np.int64) - first if low >= 0 else np.floor(values / _BIN).astype(np.int64) - first
+    )
     share = share / values.size
     below = np.concatenate(([0.0], np.cumsum(share)))
     offsets = np.arange(0, share.size + 120)  # in bins from the first; air lies 100 bins below
@@ -136,7 +143,8 @@ def _offset_of_peaks(values: np.ndarray) -> float | None:
 
 
 def _right_way_up(hu: np.ndarray) -> bool:
-    """Whether the upper of two peaks is the tissue: bone lies beyond it, nothing beyond air. Without bone, the broader is."""
+    """Whether the upper of two peaks is the tissue: bone lies beyond it, nothing beyond air. Without bone, the broader
+    is."""
     bone, beyond_air = np.mean(hu > 300), np.mean(hu < -1150)
     if abs(bone - beyond_air) > 5e-4:
         return bool(bone > beyond_air)
@@ -161,21 +169,27 @@ def _fault(values: np.ndarray, offset: float | None, whole: bool) -> str | None:
         unwrapped = _unwrapped(values, modulus)
         if unwrapped is not None and measured_offset(unwrapped) is not None:
             return (
-                f"looks like a CT whose negative values were wrapped to large ones ({values.max():g}; signed numbers read as unsigned "
-                f"ones, or the reverse); subtract {modulus} from the values of the upper part, or export it again as signed numbers."
+                f"looks like a CT whose negative values were wrapped to large ones ({values.max():g}; signed numbers "
+                f"read as unsigned ones, or the reverse); subtract {modulus} from the values of the upper part, or "
+                "export it again as signed numbers."
             )
     mirrored = measured_offset(-values)
     if mirrored is not None:
-        return f"looks like a CT with inverted values (air near {1000 - mirrored:.0f}, above all tissue); export it again, not inverted."
+        return (
+            f"looks like a CT with inverted values (air near {1000 - mirrored:.0f}, above all tissue); export it "
+            "again, not inverted."
+        )
     if whole and np.ptp(values) > 8000 and values.min() >= -32768 and values.max() < 65536:
         swapped = values.astype(np.int64).astype(np.uint16).byteswap().view(np.int16).astype(np.float64)
         if measured_offset(swapped) is not None:
-            return "looks like a CT whose bytes are in the wrong order (big and little endian mixed up); export it again."
+            return (
+                "looks like a CT whose bytes are in the wrong order (big and little endian mixed up); export it again."
+            )
     for factor in _FACTORS:
         if _is_multiple(values, factor):
             return (
-                f"looks like a CT whose values were multiplied by about {factor:g} (air and soft tissue lie {1000 * factor:g} apart, "
-                "not 1000); export it again in Hounsfield units, or undo it."
+                f"looks like a CT whose values were multiplied by about {factor:g} (air and soft tissue lie "
+                f"{1000 * factor:g} apart, not 1000); export it again in Hounsfield units, or undo it."
             )
     if _all_near(values, OFFSET_HU):
         return _offset_sentence(float(OFFSET_HU))
@@ -185,8 +199,8 @@ def _fault(values: np.ndarray, offset: float | None, whole: bool) -> str | None:
     if np.subtract(*np.percentile(part, (95, 5))) < 800 and np.ptp(part) > 20:
         return _offset_sentence(float(np.median(part)))
     return (
-        f"has values from {values.min():.4g} to {values.max():.4g} with nothing near 0, where fat, water and soft tissue lie in "
-        "Hounsfield units; export the CT again in Hounsfield units."
+        f"has values from {values.min():.4g} to {values.max():.4g} with nothing near 0, where fat, water and soft "
+        "tissue lie in Hounsfield units; export the CT again in Hounsfield units."
     )
 
 
@@ -202,8 +216,8 @@ def _offset_sentence(offset: float) -> str:
     exact = "the one that its source names, or that brings" if len(usual) > 1 else "whichever brings"
     twice = "was subtracted twice, perhaps; " if offset < 0 and usual else ""
     return (
-        f"looks like a CT stored with an offset of {what} ({twice}measured: about {offset:.0f}; soft tissue lies near {offset + 50:.0f}); "
-        f"{verb} ({exact} air to -1000 and fat to -100) and try again."
+        f"looks like a CT stored with an offset of {what} ({twice}measured: about {offset:.0f}; soft tissue lies near "
+        f"{offset + 50:.0f}); {verb} ({exact} air to -1000 and fat to -100) and try again."
     )
 
 
@@ -214,7 +228,8 @@ def _windowed(values: np.ndarray) -> bool:
 
 
 def _unwrapped(values: np.ndarray, modulus: int) -> np.ndarray | None:
-    """The values with their upper part moved down by the modulus, where a wide gap parts it from the lower; None where there is none."""
+    """The values with their upper part moved down by the modulus, where a wide gap parts it from the lower; None where
+    there is none."""
     low, high = values.min(), values.max()
     if not 0.75 * modulus <= high - low < modulus:
         return None
@@ -230,7 +245,8 @@ def _unwrapped(values: np.ndarray, modulus: int) -> np.ndarray | None:
 
 
 def _is_multiple(values: np.ndarray, factor: float) -> bool:
-    """Whether values are those of a CT times a factor. Below 1, a CT in a window looks alike, but has its soft tissue farther up."""
+    """Whether values are those of a CT times a factor. Below 1, a CT in a window looks alike, but has its soft tissue
+    farther up."""
     offset = None if factor > 1 and _windowed(values) else measured_offset(values / factor)
     if offset is None or factor > 1:
         return offset is not None
@@ -255,8 +271,8 @@ def _refuse_mr(values: np.ndarray, top: float, name: str) -> None:
     tissue = np.median(values[values > 0.05 * top])
     if background > 0.2 and not windowed and top < 12 * tissue:
         raise InputError(
-            f"{name} has no negative values, as MR images have, so it cannot be a CT in Hounsfield units; choose the CT, "
-            "or export it again if its values were rescaled."
+            f"{name} has no negative values, as MR images have, so it cannot be a CT in Hounsfield units; choose the "
+            "CT, or export it again if its values were rescaled."
         )
 
 
@@ -276,6 +292,7 @@ def _check_slices(array: np.ndarray, name: str) -> None:
             wrong.append((k, offset))
     if wrong:
         raise InputError(
-            f"{name} has {len(wrong)} of {array.shape[0]} slices (the first is number {wrong[0][0]}, counted from 0) whose values "
-            f"lie about {wrong[0][1]:.0f} above those of the others, as of a CT stored with an offset; export it again."
+            f"{name} has {len(wrong)} of {array.shape[0]} slices (the first is number {wrong[0][0]}, counted from 0) "
+            f"whose values lie about {wrong[0][1]:.0f} above those of the others, as of a CT stored with an offset; "
+            "export it again."
         )

@@ -1,12 +1,13 @@
-"""Grids without right angles (gantry tilt) for files that ITK opens: it reads no such NIfTI, and so neither does Slicer."""
+"""Grids without right angles (gantry tilt) for files that ITK opens: it reads no such NIfTI, and so neither does
+Slicer."""
 
 from __future__ import annotations
 
 import numpy as np
 
 MOVED = (
-    "The grid of the CT has no right angles (gantry tilt), which NIfTI files cannot have in ITK and Slicer: in those written, rows were "
-    "moved by whole voxels onto an upright grid; the .seg.nrrd keeps the grid of the CT."
+    "The grid of the CT has no right angles (gantry tilt), which NIfTI files cannot have in ITK and Slicer: in those "
+    "written, rows were moved by whole voxels onto an upright grid; the .seg.nrrd keeps the grid of the CT."
 )
 _MOST_GROWN = 8  # times; beyond, the shear is a damaged header and no scanner's
 _SMALL = 1 << 24  # voxels that are never too many
@@ -19,10 +20,12 @@ def is_sheared(ijk_to_ras: np.ndarray) -> bool:
 
 
 def upright(array: np.ndarray, ijk_to_ras: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """An array on a grid with right angles: each voxel keeps its value and volume, and lies within half a voxel of its place.
+    """An array on a grid with right angles: each voxel keeps its value and volume, and lies within half a voxel of its
+    place.
 
-    The first axis stays as it is, the second in the plane of both (the matrix is split into a rotation and a triangular part, by QR).
-    Rows are moved by whole voxels, so that no value is mixed or lost; outside is 0. A grid that has right angles is returned as it is.
+    The first axis stays as it is, the second in the plane of both (the matrix is split into a rotation and a triangular
+    part, by QR). Rows are moved by whole voxels, so that no value is mixed or lost; outside is 0. A grid that has right
+    angles is returned as it is.
 
     Args:
         array: (k, j, i).

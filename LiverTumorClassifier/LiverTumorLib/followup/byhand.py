@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import InputError
+from ..files.followup import PAIR_COLUMNS
 from ..records.followup import BY_HAND, Link, StudyRecord
 
-COLUMNS = ("earlier date", "earlier lesion", "later date", "later lesion")
+
 _LONGEST = 1 << 20  # bytes
 
 
@@ -35,15 +36,15 @@ def read_pairs(path: Path) -> list[HandPair]:
         with open(path, newline="", encoding="utf-8-sig") as file:
             rows = list(csv.DictReader(file))
     except (OSError, ValueError, csv.Error) as error:
-        raise InputError(f"{path} cannot be read as a table of pairs ({error}); give a CSV with the columns {', '.join(COLUMNS)}.") from error
+        raise InputError(f"{path} cannot be read as a table of pairs ({error}); give a CSV with the columns {', '.join(PAIR_COLUMNS)}.") from error
     pairs = []
     for line, row in enumerate(rows, start=2):
         try:
-            first, one, second, other = (row[column].strip() for column in COLUMNS)
+            first, one, second, other = (row[column].strip() for column in PAIR_COLUMNS)
             pairs.append(HandPair(int(first), int(one) if one else None, int(second), int(other) if other else None))
         except (KeyError, AttributeError, ValueError):
             raise InputError(
-                f"{path}, line {line}: this is no pair; give whole numbers in the columns {', '.join(COLUMNS)},"
+                f"{path}, line {line}: this is no pair; give whole numbers in the columns {', '.join(PAIR_COLUMNS)},"
                 " and leave the lesion empty where there is none."
             ) from None
     return pairs

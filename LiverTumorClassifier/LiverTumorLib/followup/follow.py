@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import UsageError
-from ..records.followup import FollowUp, Link, RegistrationQuality
+from ..records.followup import FollowUp, Link, RegistrationQuality, StudyRecord, Track
 from ..records.options import Progress, no_progress
-from .alignment import Alignment
+from .alignment import Alignment, to_earlier, to_later
 from .byhand import HandPair, correct
 from .growth import days_between
 from .pairing import MOST_REACH_MM, REACH_MM, nearness, pair
@@ -72,6 +72,7 @@ def follow(studies: Sequence[Study], options: FollowOptions | None = None, progr
     links = correct(_links(studies, alignments, qualities), options.pairs, records)
     unknown = [bad and not _paired_by_hand(options.pairs, at) for at, bad in enumerate(failed)]
     tracks = make_tracks(records, links, unknown, targets)
+    _locate(tracks, records, alignments, failed)
     assessments = assess(time_points(records, tracks))
     for at in np.flatnonzero(unknown):
         for later in assessments[at:]:
@@ -157,6 +158,22 @@ def _pairs_of(studies, alignments, qualities, dates: tuple[int, int], rows: list
         overlap, distance = round(float(near.overlap[p, c]), 3), round(float(near.distance_mm[p, c]), 2)
         found.append(Link(earlier, row + 1, at, column + 1, overlap=overlap, distance_mm=distance))
     return found
+
+
+def _locate(tracks: list[Track], records: Sequence[StudyRecord], alignments: list[Alignment], failed: list[bool]) -> None:
+    """Note where each track is at every date; from the nearest date that has it, earlier ones first, over sound registrations."""
+    for track in tracks:
+        there = [at for at, lesions in enumerate(track.lesions) if lesions]
+        for at in range(len(records)):
+            source = max((n for n in there if n <= at), default=there[0])
+            lesion = records[source].lesions[track.lesions[source][0] - 1]
+            low, high = sorted((source, at))
+            if any(failed[low + 1 : high + 1]):
+                track.center_ras.append(None)
+                continue
+            move = to_later if source < at else to_earlier
+            place = move(alignments[low:high], np.array([lesion.centroid_ras]))[0]
+            track.center_ras.append(tuple(round(float(mm), 2) for mm in place))
 
 
 def _paired_by_hand(pairs: Sequence[HandPair], at: int) -> bool:

@@ -1,12 +1,22 @@
 """Long work in a child process: one protocol for the panels, the Python console and the command line.
 
-`protocol` is what travels (job file, event lines, result files), `source` what the child reads itself, `worker` is the child, `process`
-starts it with subprocess.
-Slicer starts the same child by QProcess and reads it with the same `JobState`.
+`protocol` is what travels (job file, event lines, result files), `source` what the child reads itself, `worker` is the
+child, `process` starts it with subprocess. Slicer starts the same child by QProcess and reads it with the same
+`JobState`.
 """
 
 from .process import Job, read_apart, start_job
 from .protocol import JobState, load_output, worker_command, worker_environment, write_job
 from .source import Source
 
-__all__ = ["Job", "JobState", "Source", "load_output", "read_apart", "start_job", "worker_command", "worker_environment", "write_job"]
+__all__ = [
+    "Job",
+    "JobState",
+    "Source",
+    "load_output",
+    "read_apart",
+    "start_job",
+    "worker_command",
+    "worker_environment",
+    "write_job",
+]

@@ -21,7 +21,9 @@ def new_job_folder() -> HeldFolder:
         _clear(tempfile.gettempdir())
         return HeldFolder(Path(tempfile.mkdtemp(prefix=_PREFIX)))
     except OSError as error:
-        raise OutputError(f"No temporary folder can be made for the run: {error.strerror or error}; free some space there.") from error
+        raise OutputError(
+            f"No temporary folder can be made for the run: {error.strerror or error}; free some space there."
+        ) from error
 
 
 @functools.cache

@@ -46,13 +46,15 @@ def start_job(
 
     Args:
         volume: the CT, or the files that the child reads; what it has read is the output's `volume`.
-        python: the interpreter and its own arguments, by default the running one; it needs numpy, scipy and the inference runtime.
+        python: the interpreter and its own arguments, by default the running one; it needs numpy, scipy and the
+          inference runtime.
         environment: as for `Job`.
         on_event: called with each event, on the thread that polls or waits.
         entry: "module:function" instead of the task's own, see `protocol.write_job`.
         liver: uint8 (k, j, i), a liver that is known already.
 
-    Raises UsageError, OutputError (no room for the pixels in the temporary folder) or WorkerError (the child cannot be started).
+    Raises UsageError, OutputError (no room for the pixels in the temporary folder) or WorkerError (the child cannot be
+    started).
     """
     folder = new_job_folder()
     try:
@@ -64,7 +66,8 @@ def start_job(
 
 
 def read_apart(path: str | Path) -> CTVolume:
-    """`read_ct` in a child process, see `source`. Raises what it raises, and OutputError or WorkerError where there can be no child."""
+    """`read_ct` in a child process, see `source`. Raises what it raises, and OutputError or WorkerError where there can
+    be no child."""
     return start_job("read", Source((os.path.abspath(path), None)), RunOptions()).wait().volume
 
 
@@ -105,7 +108,9 @@ class Job:
                 self._log_start = file.tell()
                 self._process = start_group(command, file, worker_environment() if environment is None else environment)
         except OSError as error:
-            raise WorkerError(f"The analysis process {command[0]} cannot be started: {error.strerror or error}.") from error
+            raise WorkerError(
+                f"The analysis process {command[0]} cannot be started: {error.strerror or error}."
+            ) from error
         _running.add(self)
         threading.Thread(target=self._supervise, name="job events", daemon=True).start()
 
@@ -136,7 +141,8 @@ class Job:
 
     def poll(self) -> bool:
         """Take in the events that have come, without waiting; True when the run is over and `output` has its answer."""
-        time.sleep(0.001)  # Slicer's main thread keeps the interpreter lock while idle: without this the reader would starve
+        # Slicer's main thread keeps the interpreter lock while idle: without this the reader would starve
+        time.sleep(0.001)
         ended = self._ended.is_set()  # asked first: events that come before the end are in the queue by then
         with contextlib.suppress(queue.Empty):
             while True:
@@ -160,8 +166,8 @@ class Job:
             timeout: seconds; TimeoutError after that, and the run continues.
             serve: called again and again while waiting, to keep a window alive (Qt's processEvents).
 
-        Raises the LiverTumorError the run ended with. Ctrl-C stops the run and raises Cancelled; any other exception that
-        comes from `serve` or from the event receiver stops it too.
+        Raises the LiverTumorError the run ended with. Ctrl-C stops the run and raises Cancelled; any other exception
+        that comes from `serve` or from the event receiver stops it too.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         try:
@@ -233,7 +239,9 @@ class Job:
         log = self._read_log()
         if reader.result_folder is not None:
             return self._results(reader.result_folder, log)
-        error = reader.error or (crash_error(exit_code, log, reader.file) if reader.file else self._error(exit_code, log))
+        error = reader.error or (
+            crash_error(exit_code, log, reader.file) if reader.file else self._error(exit_code, log)
+        )
         if isinstance(error, WorkerError) and log:
             error.add_note(f"The worker's log:\n{log}")  # for log files; what a user reads is the sentence
         return error
@@ -254,7 +262,8 @@ class Job:
 
     def _reap(self) -> int:
         """End what is left of the tree, now that the worker has nothing more to say, and collect the exit code."""
-        if os.name == "nt":  # killing would set the exit code there, and taskkill /T finds the tree only while its root lives
+        # killing would set the exit code there, and taskkill /T finds the tree only while its root lives
+        if os.name == "nt":
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(KILL_AFTER_S)
         self._signal_tree(terminate=False)

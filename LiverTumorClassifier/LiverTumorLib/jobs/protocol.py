@@ -1,13 +1,15 @@
-"""What travels between a program and its worker: the job folder, the event lines, the result files. Starts nothing itself.
+"""What travels between a program and its worker: the job folder, the event lines, the result files. Starts nothing
+itself.
 
-A job folder holds `job.json`, the pixels as an uncompressed .npy that the worker maps into memory (or `job.json` names the files that
-the worker reads itself, see `source`), and `output/`. The worker returns one JSON object a line:
+A job folder holds `job.json`, the pixels as an uncompressed .npy that the worker maps into memory (or `job.json` names
+the files that the worker reads itself, see `source`), and `output/`. The worker returns one JSON object a line:
 
     {"event": "progress", "stage": str, "fraction": 0..1, "message": str, "remaining_s": float or null}
-    {"event": "file", "path": str or null}                              a file that is opened by a reader that may crash; null: no more
-    {"event": "result", "folder": path of the output folder}            the last line of a run that went well
-    {"event": "answer", ...}                                            from a task that is asked questions, see `dialog`
-    {"event": "error", "kind": name of a class of errors.py, "message": str}   the last line of one that did not
+    {"event": "file", "path": str or null}                              a file that is opened by a reader that may
+    crash; null: no more {"event": "result", "folder": path of the output folder}            the last line of a run that
+    went well {"event": "answer", ...}                                            from a task that is asked questions,
+    see `dialog` {"event": "error", "kind": name of a class of errors.py, "message": str}   the last line of one that
+    did not
 
 Closing the worker's stdin stops it.
 """
@@ -37,16 +39,34 @@ TASKS = {
     "classify": "LiverTumorLib.pipelines.classification:classify_case",
     "live": "LiverTumorLib.pipelines.live:answer_slices",
     "evidence": "LiverTumorLib.pipelines.evidence:map_evidence",
+    "follow": "LiverTumorLib.batch.follow_task:follow_and_write",
     "read": "LiverTumorLib.jobs.protocol:hand_over",
 }
 DIALOGS = {"live"}  # tasks that are asked questions while they run
 RESULT_FILE, ARRAY = "result.json", "volume.npy"
 # What files raise that this version has not written; the last five come of an array's header.
-_DAMAGE = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, EOFError, MemoryError, ArithmeticError)
+_DAMAGE = (
+    OSError,
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    RecursionError,
+    EOFError,
+    MemoryError,
+    ArithmeticError,
+)
 _DAMAGE += (SyntaxError, TokenError)
 
-# The worker's thread count is RunOptions.threads; a count left in the environment by another program would silently overrule it.
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+# The worker's thread count is RunOptions.threads; a count left in the environment by another program would silently
+# overrule it.
+THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+)
 
 
 @dataclass(frozen=True)
@@ -88,7 +108,8 @@ def write_job(
     """Write a job into an existing private folder made for this run alone; returns the path of its job file.
 
     Args:
-        entry: "module:function" to run instead of the one `TASKS` gives for `task`; the tests use it for tasks of their own.
+        entry: "module:function" to run instead of the one `TASKS` gives for `task`; the tests use it for tasks of their
+        own.
             It opens no door: whoever can write into the private job folder can run code as this user anyway.
         liver: see `JobRecord`.
 
@@ -101,7 +122,9 @@ def write_job(
         "schema": SCHEMA,
         "task": task,
         "entry": entry or TASKS[task],
-        "source" if isinstance(volume, Source) else "volume": asdict(volume) if isinstance(volume, Source) else _describe(volume),
+        "source" if isinstance(volume, Source) else "volume": asdict(volume)
+        if isinstance(volume, Source)
+        else _describe(volume),
         "liver": None if liver is None else "liver.npy",
         "options": options.to_dict(),
         "output": "output",
@@ -124,12 +147,14 @@ def write_job(
 def _not_written(what: str, folder: Path, error: OSError) -> errors.OutputError:
     reason = error.strerror or "no space left on device"  # numpy says of a short write how short, and not why
     return errors.OutputError(
-        f"{what} cannot be written to the temporary folder {folder.parent}: {reason}; make room there, or set TMPDIR to another folder."
+        f"{what} cannot be written to the temporary folder {folder.parent}: {reason}; make room there, or set TMPDIR "
+        "to another folder."
     )
 
 
 def read_job(path: str | Path) -> JobRecord:
-    """Read a job file; relative paths in it start at its own folder. Raises UsageError when it is not one this version knows."""
+    """Read a job file; relative paths in it start at its own folder. Raises UsageError when it is not one this version
+    knows."""
     path = Path(path)
     try:
         job = json.loads(path.read_text(encoding="utf-8"))
@@ -145,13 +170,16 @@ def read_job(path: str | Path) -> JobRecord:
             raise ValueError(f"the liver's values are {liver.dtype}")
         check_entry(job["entry"])
         output, temporary = path.parent / job["output"], job["temporary"] is True
-        return JobRecord(job["entry"], volume, RunOptions.from_dict(job["options"]), output, temporary, liver, job["dialog"] is True)
+        return JobRecord(
+            job["entry"], volume, RunOptions.from_dict(job["options"]), output, temporary, liver, job["dialog"] is True
+        )
     except (*_DAMAGE, IndexError) as error:
         raise errors.UsageError(f"The job file {path} cannot be read: {type(error).__name__}: {error}.") from error
 
 
 def save_output(output: CaseOutput, folder: Path) -> None:
-    """Write a run's results; `result.json` comes last and in one step, so that its presence means all of it is there."""
+    """Write a run's results; `result.json` comes last and in one step, so that its presence means all of it is
+    there."""
     arrays = {f"probability-{name}": array for name, array in output.probabilities.items()}
     if output.labels is not None:
         arrays["labels"] = output.labels
@@ -160,7 +188,11 @@ def save_output(output: CaseOutput, folder: Path) -> None:
     try:
         for name, array in arrays.items():
             np.save(folder / f"{name}.npy", array, allow_pickle=False)
-        data = {"result": output.result.to_dict(), "labels": output.labels is not None, "probabilities": list(output.probabilities)}
+        data = {
+            "result": output.result.to_dict(),
+            "labels": output.labels is not None,
+            "probabilities": list(output.probabilities),
+        }
         data["volume"] = output.volume and _describe(output.volume)
         unfinished = folder / f"{RESULT_FILE}.tmp"
         unfinished.write_text(json.dumps(data), encoding="utf-8")
@@ -175,7 +207,9 @@ def load_output(folder: str | Path) -> CaseOutput:
     try:
         data = json.loads((folder / RESULT_FILE).read_text(encoding="utf-8"))
         labels = np.load(folder / "labels.npy", allow_pickle=False) if data["labels"] else None
-        probabilities = {name: np.load(folder / f"probability-{name}.npy", allow_pickle=False) for name in data["probabilities"]}
+        probabilities = {
+            name: np.load(folder / f"probability-{name}.npy", allow_pickle=False) for name in data["probabilities"]
+        }
         volume = data["volume"] and _load_volume(folder, data["volume"])
         return CaseOutput(CaseResult.from_dict(data["result"]), labels, probabilities, volume)
     except _DAMAGE as error:
@@ -203,8 +237,11 @@ def worker_command(job_file: str | Path, python: Sequence[str] | None = None) ->
 
 
 def worker_environment(base: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The child's environment, made from `base` (default: this process's): it finds this library and no thread count of others."""
-    environment = {name: value for name, value in (os.environ if base is None else base).items() if name not in THREAD_VARIABLES}
+    """The child's environment, made from `base` (default: this process's): it finds this library and no thread count of
+    others."""
+    environment = {
+        name: value for name, value in (os.environ if base is None else base).items() if name not in THREAD_VARIABLES
+    }
     library = str(Path(__file__).resolve().parents[2])
     paths = [library, *filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))]
     environment["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(paths))
@@ -299,7 +336,9 @@ def crash_error(exit_code: int, log: str, file: str | None = None) -> errors.Liv
         how = "it takes more computing time than its size explains"
         if exit_code != _TOO_SLOW:
             how = f"the process that read it has fallen: {_describe_exit(exit_code)}"
-        return errors.InputError(f"{file} cannot be read ({how}); it is damaged, so copy or export it again, or leave it out.")
+        return errors.InputError(
+            f"{file} cannot be read ({how}); it is damaged, so copy or export it again, or leave it out."
+        )
     message = f"The analysis process ended without a result ({_describe_exit(exit_code)})"
     last = " / ".join([line.strip() for line in log.splitlines() if line.strip()][-3:])
     return errors.WorkerError(f"{message}; its last words: {last[-400:]}" if last else f"{message}.")
@@ -318,4 +357,5 @@ def _describe_exit(code: int) -> str:
         return "it was killed from outside, most often because memory ran out"
     if name:
         return f"signal {name}"
-    return f"exit code {code:#x}" if code > 255 else f"exit code {code}"  # Windows' crash codes are known by their hexadecimal form
+    # Windows' crash codes are known by their hexadecimal form
+    return f"exit code {code:#x}" if code > 255 else f"exit code {code}"

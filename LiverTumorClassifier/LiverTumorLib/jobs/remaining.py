@@ -15,14 +15,16 @@ def duration(seconds: float) -> str:
 
 
 class RemainingTime:
-    """A calm estimate: smoothed, silent until there is something to go by, and never rising (a slower run makes it stand still)."""
+    """A calm estimate: smoothed, silent until there is something to go by, and never rising (a slower run makes it
+    stand still)."""
 
     def __init__(self, start_s: float) -> None:
         self._start = start_s
         self._estimate: float | None = None
 
     def update(self, now_s: float, fraction: float) -> float | None:
-        """Seconds left at `now_s` (same clock as the start) with `fraction` of the work done; None while it cannot be told."""
+        """Seconds left at `now_s` (same clock as the start) with `fraction` of the work done; None while it cannot be
+        told."""
         elapsed = now_s - self._start
         if fraction >= 1:
             self._estimate = 0.0

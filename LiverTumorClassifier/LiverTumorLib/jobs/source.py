@@ -1,7 +1,8 @@
-"""Files that a worker reads itself: native readers crash, hang or swell on damaged and crafted files, and then only the worker ends.
+"""Files that a worker reads itself: native readers crash, hang or swell on damaged and crafted files, and then only the
+worker ends.
 
-What reading may take is bounded where the system can do it (POSIX): memory by MEMORY_BASE and MEMORY_FACTOR, computing time by
-CPU_BASE_S and CPU_S_PER_MB, both by the size of the files.
+What reading may take is bounded where the system can do it (POSIX): memory by MEMORY_BASE and MEMORY_FACTOR, computing
+time by CPU_BASE_S and CPU_S_PER_MB, both by the size of the files.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from ..files.opening import openings_told
 from ..files.reading import ITK_ENDINGS, NIFTI_ENDINGS
 from ..files.text_header import data_file
 
-MEMORY_BASE, MEMORY_FACTOR = 3 << 30, 40  # bytes, and bytes for each byte of the files; a packed CT grows tenfold, and is held twice
+# bytes, and bytes for each byte of the files; a packed CT grows tenfold, and is held twice
+MEMORY_BASE, MEMORY_FACTOR = 3 << 30, 40
 CPU_BASE_S, CPU_S_PER_MB = 10, 2.0
 READ_CT = "LiverTumorLib.files:read_ct"
 
@@ -45,7 +47,9 @@ class Source:
 
     def __post_init__(self) -> None:
         check_entry(self.reader)
-        if not all(isinstance(text, str | None) for text in (*self.arguments, self.name)) or not any(self.arguments[:1]):
+        if not all(isinstance(text, str | None) for text in (*self.arguments, self.name)) or not any(
+            self.arguments[:1]
+        ):
             raise TypeError("the arguments of a reader are not texts that begin with a path")
 
 
@@ -86,8 +90,8 @@ def bounded(*paths: Path) -> Iterator[None]:
             yield
     except MemoryError:
         raise InputError(
-            f"{printable(paths[0])} cannot be read in the memory there is; where its size does not explain that, it is damaged, so copy"
-            " or export it again."
+            f"{printable(paths[0])} cannot be read in the memory there is; where its size does not explain that, it is "
+            "damaged, so copy or export it again."
         ) from None
 
 
@@ -136,7 +140,12 @@ def files_of(path: Path, is_dicom: bool) -> list[Path]:
         is_dicom: the others in the folder of a DICOM file belong to it.
     """
     if os.path.isdir(path):
-        return [Path(place, name) for place, _, names in os.walk(path) for name in names if os.path.isfile(os.path.join(place, name))]
+        return [
+            Path(place, name)
+            for place, _, names in os.walk(path)
+            for name in names
+            if os.path.isfile(os.path.join(place, name))
+        ]
     if not os.path.isfile(path):
         return []
     if is_dicom:

@@ -1,8 +1,8 @@
 """The child process: `python -m LiverTumorLib.jobs.worker JOBFILE` runs one job and prints events (see `protocol`).
 
-A closed stdin, which is also what a dead parent looks like, stops it: the next progress call raises Cancelled, and if none
-comes in time the process ends itself. Where stdin is not a pipe (a terminal, a cluster's /dev/null) it is not watched.
-Files of anybody's are read here, and within bounds: see `source`.
+A closed stdin, which is also what a dead parent looks like, stops it: the next progress call raises Cancelled, and if
+none comes in time the process ends itself. Where stdin is not a pipe (a terminal, a cluster's /dev/null) it is not
+watched. Files of anybody's are read here, and within bounds: see `source`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
+from ..ct import CTVolume
 from ..errors import Cancelled, LiverTumorError, UsageError, WorkerError
 from .dialog import Dialog
 from .protocol import JobRecord, read_job, save_output
@@ -29,7 +30,8 @@ STOP_GRACE_S = 1.5
 
 
 class EventChannel:
-    """The worker's real stdout, kept for events alone: from its making on, whatever else prints to stdout lands on stderr.
+    """The worker's real stdout, kept for events alone: from its making on, whatever else prints to stdout lands on
+    stderr.
 
     Sets `stopped` when nobody listens anymore, which a dead parent's worker may see before its closed stdin.
     """
@@ -52,7 +54,8 @@ class EventChannel:
 
 
 class ProgressReporter:
-    """The `Progress` that a pipeline calls: sends events with never falling fractions, and is where a stop takes effect."""
+    """The `Progress` that a pipeline calls: sends events with never falling fractions, and is where a stop takes
+    effect."""
 
     def __init__(self, channel: EventChannel, stopped: threading.Event) -> None:
         self._channel = channel
@@ -65,7 +68,9 @@ class ProgressReporter:
         self._fraction = max(self._fraction, min(1.0, float(fraction)))
         remaining = self._remaining.update(time.monotonic(), self._fraction)
         try:
-            self._channel.send(event="progress", stage=stage, fraction=self._fraction, message=message, remaining_s=remaining)
+            self._channel.send(
+                event="progress", stage=stage, fraction=self._fraction, message=message, remaining_s=remaining
+            )
         except OSError:
             raise Cancelled("The run was stopped.") from None
 
@@ -102,7 +107,7 @@ def main(arguments: list[str]) -> int:
         if job.dialog:
             known["dialog"] = dialog
         output = find(job.entry)(volume, job.options, progress, **known)
-        if isinstance(job.volume, Source) and output.volume is None:
+        if isinstance(volume, CTVolume) and isinstance(job.volume, Source) and output.volume is None:
             output.volume = volume
         progress.check()
         save_output(output, job.output)
@@ -115,7 +120,9 @@ def main(arguments: list[str]) -> int:
         return _fail(channel, Cancelled("The run was stopped."))
     except MemoryError:
         traceback.print_exc()
-        return _fail(channel, WorkerError("The analysis ran out of memory; close other programs, or crop the CT to the abdomen."))
+        return _fail(
+            channel, WorkerError("The analysis ran out of memory; close other programs, or crop the CT to the abdomen.")
+        )
     except BaseException as error:
         traceback.print_exc()
         return _fail(channel, WorkerError(f"The analysis failed unexpectedly: {type(error).__name__}: {error}"))
@@ -131,13 +138,15 @@ def _fail(channel: EventChannel, error: LiverTumorError) -> int:
 
 
 def offer_to_be_killed() -> None:
-    """Where memory runs out, Linux ends this process rather than the program that waits for it, Slicer with a scene unsaved for one."""
+    """Where memory runs out, Linux ends this process rather than the program that waits for it, Slicer with a scene
+    unsaved for one."""
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("500")
 
 
 def watch_stdin(stopped: threading.Event, discard: Callable[[], None], dialog: Dialog | None = None) -> None:
-    """Hand what comes on stdin to `dialog`; set `stopped` when stdin closes, and end the process when that is not obeyed in time."""
+    """Hand what comes on stdin to `dialog`; set `stopped` when stdin closes, and end the process when that is not
+    obeyed in time."""
     try:
         mode = os.fstat(0).st_mode
     except OSError:
@@ -146,7 +155,8 @@ def watch_stdin(stopped: threading.Event, discard: Callable[[], None], dialog: D
         return
     control = os.dup(0)
     null = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(null, 0)  # on Windows a thread that waits on fd 0 blocks whoever else touches it, a starting grandchild for one
+    # on Windows a thread that waits on fd 0 blocks whoever else touches it, a starting grandchild for one
+    os.dup2(null, 0)
     os.close(null)
 
     def watch() -> None:

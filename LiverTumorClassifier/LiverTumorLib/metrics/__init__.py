@@ -1,6 +1,7 @@
 """How good a result is: overlap, surface distances, lesion detection, slice classification, and intervals by patient.
 
-Everything takes plain arrays. A figure that is not defined (a Dice of two empty masks, an AUC of one class) is NaN, never 0 or 1.
+Everything takes plain arrays. A figure that is not defined (a Dice of two empty masks, an AUC of one class) is NaN,
+never 0 or 1.
 """
 
 from .curves import Curve, PatientSlices, Reliability, auc_difference, precision_recall_curve, reliability, roc_curve

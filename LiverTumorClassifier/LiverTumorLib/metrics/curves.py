@@ -1,4 +1,5 @@
-"""Curves over slices with bands that resample patients: ROC, precision-recall, and how far probabilities can be taken at their word."""
+"""Curves over slices with bands that resample patients: ROC, precision-recall, and how far probabilities can be taken
+at their word."""
 
 from __future__ import annotations
 
@@ -37,7 +38,8 @@ class Reliability:
         observed: share of slices with tumor (n,), with its interval `low` to `high`.
         count: slices (n,).
         brier: mean squared difference of probability and truth.
-        error: expected calibration error, the mean of |observed - predicted| weighted by `count` (Guo et al., ICML 2017).
+        error: expected calibration error, the mean of |observed - predicted| weighted by `count` (Guo et al., ICML
+          2017).
     """
 
     predicted: np.ndarray
@@ -55,7 +57,8 @@ def roc_curve(patients: Sequence[PatientSlices]) -> Curve:
 
 
 def auc_difference(patients: Sequence[PatientSlices], other: Sequence[PatientSlices]) -> Interval:
-    """AUC of the second probabilities less that of the first, paired: both are of the same slices of the same patients."""
+    """AUC of the second probabilities less that of the first, paired: both are of the same slices of the same
+    patients."""
     first, second = (_by_draw(each, _auc, np.nan) for each in (patients, other))
     return bootstrap(range(len(patients)), lambda drawn: second(drawn) - first(drawn))
 
@@ -63,8 +66,8 @@ def auc_difference(patients: Sequence[PatientSlices], other: Sequence[PatientSli
 def precision_recall_curve(patients: Sequence[PatientSlices]) -> Curve:
     """Precision over recall, and the average precision.
 
-    Between two points the precision is that of the higher recall, since no threshold gives what a straight line would; at recall 0,
-    where nothing is called, it is that of the first step.
+    Between two points the precision is that of the higher recall, since no threshold gives what a straight line would;
+    at recall 0, where nothing is called, it is that of the first step.
     """
 
     def precision(found: np.ndarray, alarms: np.ndarray) -> np.ndarray:
@@ -72,7 +75,9 @@ def precision_recall_curve(patients: Sequence[PatientSlices]) -> Curve:
 
     return _curve(
         patients,
-        lambda found, alarms: precision(found, alarms)[np.searchsorted(found[1:], np.maximum(GRID, GRID[1]) * found[-1] * (1 - 1e-12))],
+        lambda found, alarms: precision(found, alarms)[
+            np.searchsorted(found[1:], np.maximum(GRID, GRID[1]) * found[-1] * (1 - 1e-12))
+        ],
         lambda found, alarms: np.diff(found) @ precision(found, alarms) / found[-1],
     )
 
@@ -125,14 +130,15 @@ def _curve(patients: Sequence[PatientSlices], curve: Callable, area: Callable) -
 def _by_draw(patients: Sequence[PatientSlices], figure: Callable, undefined) -> Callable[[Sequence[int]], object]:
     """`figure` as a function of the indices of drawn patients; `undefined` where their slices are of one class.
 
-    A figure is made of the numbers of slices rightly and of those wrongly called tumor at each threshold, from the highest
-    down. All slices are sorted once; a draw then only weighs them.
+    A figure is made of the numbers of slices rightly and of those wrongly called tumor at each threshold, from the
+    highest down. All slices are sorted once; a draw then only weighs them.
     """
     probability, truth = (np.concatenate(part) for part in zip(*patients, strict=True))
     owner = np.repeat(np.arange(len(patients)), [len(part) for part, _ in patients])
     order = np.argsort(-probability, kind="stable")
     truth, owner, probability = truth[order].astype(bool), owner[order], probability[order]
-    steps = np.append(np.flatnonzero(np.diff(probability)), len(probability) - 1)  # slices of one probability are called together
+    # slices of one probability are called together
+    steps = np.append(np.flatnonzero(np.diff(probability)), len(probability) - 1)
 
     def drawn(indices: Sequence[int]):
         if not truth.size:

@@ -41,7 +41,8 @@ def bootstrap(
 ) -> Interval:
     """Percentile interval of `figure` when whole patients are drawn with replacement.
 
-    Slices and lesions of one patient are alike, so drawing them one by one would give intervals that are far too narrow.
+    Slices and lesions of one patient are alike, so drawing them one by one would give intervals that are far too
+    narrow.
 
     Args:
         patients: whatever belongs to one patient, as one item each.
@@ -52,7 +53,11 @@ def bootstrap(
     values = np.array([figure(drawn) for drawn in resample(patients, resamples, seed)], dtype=np.float64)
     usable = values[np.isfinite(values)]
     # One patient alone says nothing about the spread between patients.
-    ends = np.quantile(usable, [(1 - level) / 2, (1 + level) / 2]) if len(patients) > 1 and usable.size else (np.nan, np.nan)
+    ends = (
+        np.quantile(usable, [(1 - level) / 2, (1 + level) / 2])
+        if len(patients) > 1 and usable.size
+        else (np.nan, np.nan)
+    )
     skipped = int(resamples - usable.size)
     return Interval(value, float(ends[0]), float(ends[1]), "percentile bootstrap by patient", skipped, resamples)
 
@@ -60,7 +65,11 @@ def bootstrap(
 def resample(patients: Sequence[Patient], resamples: int, seed: int = 1) -> Iterator[list[Patient]]:
     """As many patients as there are, drawn with replacement, again and again; the same draws for the same seed."""
     rng = np.random.default_rng(seed)
-    drawn = rng.integers(len(patients), size=(resamples, len(patients))) if len(patients) else np.empty((resamples, 0), dtype=int)
+    drawn = (
+        rng.integers(len(patients), size=(resamples, len(patients)))
+        if len(patients)
+        else np.empty((resamples, 0), dtype=int)
+    )
     for row in drawn:
         yield [patients[index] for index in row]
 

@@ -1,9 +1,10 @@
 """Lesion by lesion: which true lesions were found, which were missed, and which predictions are extra.
 
-The rule follows the LiTS challenge (Bilic et al. 2023): prediction and truth are split into connected components (26 neighbors);
-components that overlap, directly or through others, form one group, so that a lesion predicted in two pieces, or two lesions predicted
-as one, are compared as a whole; a group counts when its intersection over union is at least `min_overlap`. Since a large lesion would
-otherwise lend its overlap to a small neighbor in the same group, a lesion must itself be covered to that share too.
+The rule follows the LiTS challenge (Bilic et al. 2023): prediction and truth are split into connected components (26
+neighbors); components that overlap, directly or through others, form one group, so that a lesion predicted in two
+pieces, or two lesions predicted as one, are compared as a whole; a group counts when its intersection over union is at
+least `min_overlap`. Since a large lesion would otherwise lend its overlap to a small neighbor in the same group, a
+lesion must itself be covered to that share too.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ class TruthLesion:
     Attributes:
         volume_ml: its size.
         covered: the share of it that the prediction covers, 0..1.
-        group_iou: intersection over union of the group of overlapping components it belongs to; 0 when nothing touches it.
+        group_iou: intersection over union of the group of overlapping components it belongs to; 0 when nothing touches
+          it.
         found: group_iou and covered both reach the overlap that was asked for.
     """
 
@@ -70,14 +72,18 @@ class LesionDetection:
         return len(self.extra_ml)
 
 
-def detect_lesions(prediction: np.ndarray, truth: np.ndarray, voxel_ml: float, min_overlap: float = 0.5) -> LesionDetection:
+def detect_lesions(
+    prediction: np.ndarray, truth: np.ndarray, voxel_ml: float, min_overlap: float = 0.5
+) -> LesionDetection:
     """Match the tumor components of two masks of one shape (k, j, i); `voxel_ml` is the volume of a voxel in ml."""
     from scipy.ndimage import label
     from scipy.sparse import csr_array
     from scipy.sparse.csgraph import connected_components
 
     if np.shape(prediction) != np.shape(truth):
-        raise ValueError(f"a prediction of shape {np.shape(prediction)} cannot be compared with a truth of shape {np.shape(truth)}")
+        raise ValueError(
+            f"a prediction of shape {np.shape(prediction)} cannot be compared with a truth of shape {np.shape(truth)}"
+        )
     around = np.ones((3, 3, 3), dtype=bool)
     predicted, predicted_count = label(np.asarray(prediction, dtype=bool), around)
     true, true_count = label(np.asarray(truth, dtype=bool), around)

@@ -22,10 +22,13 @@ class Counts:
 
     @classmethod
     def of(cls, prediction: np.ndarray, truth: np.ndarray) -> Counts:
-        """Compare two masks (bool, or numbers that count as true where not 0) of one shape; raises ValueError otherwise."""
+        """Compare two masks (bool, or numbers that count as true where not 0) of one shape; raises ValueError
+        otherwise."""
         prediction, truth = np.asarray(prediction, dtype=bool), np.asarray(truth, dtype=bool)
         if prediction.shape != truth.shape:
-            raise ValueError(f"a prediction of shape {prediction.shape} cannot be compared with a truth of shape {truth.shape}")
+            raise ValueError(
+                f"a prediction of shape {prediction.shape} cannot be compared with a truth of shape {truth.shape}"
+            )
         tp = int(np.count_nonzero(prediction & truth))
         positive, true = int(np.count_nonzero(prediction)), int(np.count_nonzero(truth))
         return cls(tp, positive - tp, true - tp, prediction.size - positive - true + tp)
@@ -66,7 +69,8 @@ class Counts:
 
     @property
     def negative_predictive_value(self) -> float:
-        """Share of what was left alone that is not in the truth: the precision of the other class, whose recall is the specificity."""
+        """Share of what was left alone that is not in the truth: the precision of the other class, whose recall is the
+        specificity."""
         return _ratio(self.tn, self.tn + self.fn)
 
     @property
@@ -76,7 +80,8 @@ class Counts:
 
     @property
     def efficiency(self) -> float:
-        """The two papers' "efficiency": the mean of sensitivity, specificity and accuracy. Dominated by the background."""
+        """The two papers' "efficiency": the mean of sensitivity, specificity and accuracy. Dominated by the
+        background."""
         return (self.sensitivity + self.specificity + self.accuracy) / 3
 
     @property

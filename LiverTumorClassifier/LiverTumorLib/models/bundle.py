@@ -1,4 +1,5 @@
-"""A model bundle: a folder with manifest.json, model.tflite, perhaps model.onnx, and card.md. Nothing in it is ever executed."""
+"""A model bundle: a folder with manifest.json, model.tflite, perhaps model.onnx, and card.md. Nothing in it is ever
+executed."""
 
 from __future__ import annotations
 
@@ -56,7 +57,8 @@ class Bundle:
                 raise ModelError(f"Model '{self.id}' in {self.folder} lacks its file {name}; install the model again.")
             if path.stat().st_size != entry.get("bytes", path.stat().st_size) or _sha256(path) != entry["sha256"]:
                 raise ModelError(
-                    f"Model '{self.id}': {path} is damaged (its size or checksum is not the manifest's); install the model again."
+                    f"Model '{self.id}': {path} is damaged (its size or checksum is not the manifest's); install the "
+                    "model again."
                 )
 
 
@@ -82,7 +84,9 @@ def load_bundle(folder: str | Path) -> Bundle:
     if not isinstance(data, dict) or type(data.get("schema")) is not int:
         raise ModelError(f"{path} is not a model manifest; install the model again.")
     if data["schema"] > SCHEMA:
-        raise ModelError(f"{path} has schema {data['schema']}, newer than this software knows ({SCHEMA}); update LiverTumor.")
+        raise ModelError(
+            f"{path} has schema {data['schema']}, newer than this software knows ({SCHEMA}); update LiverTumor."
+        )
     try:
         manifest = Manifest.from_dict(data)
         manifest.files[MODEL]["sha256"]
@@ -104,7 +108,8 @@ def write_bundle(folder: Path, manifest: Manifest, files: dict[str, bytes]) -> B
     }
     manifest = replace(manifest, files=entries)
     text = json.dumps(manifest.to_dict(), indent=1, ensure_ascii=False) + "\n"
-    for name, content in {**files, MANIFEST: text.encode()}.items():  # the manifest last: it names nothing that is not there
+    # the manifest last: it names nothing that is not there
+    for name, content in {**files, MANIFEST: text.encode()}.items():
         with atomic_path(folder / name) as path:
             path.write_bytes(content)
     return Bundle(folder, manifest)

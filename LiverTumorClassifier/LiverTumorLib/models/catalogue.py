@@ -48,8 +48,8 @@ def list_bundles() -> list[Bundle]:
 
 
 def is_path(id_or_folder: str | Path) -> bool:
-    """Whether a folder is meant, and no id: text only where it has a separator, so that no folder that happens to lie in the current
-    one takes the place of the model that was meant."""
+    """Whether a folder is meant, and no id: text only where it has a separator, so that no folder that happens to lie
+    in the current one takes the place of the model that was meant."""
     separators = [separator for separator in (os.sep, os.altsep) if separator]
     return isinstance(id_or_folder, Path) or any(separator in id_or_folder for separator in separators)
 
@@ -72,5 +72,9 @@ def get_bundle(id_or_folder: str | Path) -> Bundle:
         if bundle.id == str(id_or_folder):
             return bundle
     known = ", ".join(bundle.id for bundle in list_bundles()) or "none"
-    hint = f" The folder of that name here is meant by {os.path.join(os.curdir, id_or_folder)}." if os.path.isdir(id_or_folder) else ""
+    hint = (
+        f" The folder of that name here is meant by {os.path.join(os.curdir, id_or_folder)}."
+        if os.path.isdir(id_or_folder)
+        else ""
+    )
     raise ModelError(f"Model '{id_or_folder}' is not installed; installed models: {known}.{hint}")

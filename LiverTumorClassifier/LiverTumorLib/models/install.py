@@ -14,7 +14,8 @@ from .catalogue import list_bundles, user_folder
 
 
 def install_bundle(folder: str | Path, overwrite: bool = False) -> Bundle:
-    """Copy a bundle to where the user's models lie, an update of the extension leaves them alone; it appears there whole or not at all.
+    """Copy a bundle to where the user's models lie, an update of the extension leaves them alone; it appears there
+    whole or not at all.
 
     Args:
         folder: the bundle.
@@ -26,12 +27,17 @@ def install_bundle(folder: str | Path, overwrite: bool = False) -> Bundle:
     """
     bundle = load_bundle(folder)
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", bundle.id):  # it becomes a folder's name
-        raise ModelError(f"{bundle.folder}: '{bundle.id}' cannot be a model's id; use letters, digits, '-', '_' and '.' only.")
+        raise ModelError(
+            f"{bundle.folder}: '{bundle.id}' cannot be a model's id; use letters, digits, '-', '_' and '.' only."
+        )
     bundle.verify()
     place = user_folder() / bundle.id
     present = [place] if place.exists() else [each.folder for each in list_bundles() if each.id == bundle.id]
     if present and not overwrite:
-        raise OutputError(f"A model '{bundle.id}' is installed already, in {present[0]}; replace it, or give the new one another name.")
+        raise OutputError(
+            f"A model '{bundle.id}' is installed already, in {present[0]}; replace it, or give the new one another "
+            "name."
+        )
     try:
         user_folder().mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".", dir=user_folder()) as scratch:

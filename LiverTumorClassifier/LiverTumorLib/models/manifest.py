@@ -30,8 +30,10 @@ class Manifest:
         id, version, title: how users name and see the model.
         task: "liver" or "tumor" (a probability per pixel), "slice" (two softmax outputs: no tumor, tumor).
         input: what the network is shown.
-        threshold: probability from which a pixel or a slice counts as positive, chosen on validation or on held-out patients.
-        sure: probability that a lesion must reach somewhere to count, chosen with the threshold; 0 asks for no more than that.
+        threshold: probability from which a pixel or a slice counts as positive, chosen on validation or on held-out
+          patients.
+        sure: probability that a lesion must reach somewhere to count, chosen with the threshold; 0 asks for no more
+          than that.
         calibration: of the raw output, for task "slice".
         files: by file name, its "sha256", "bytes" and "quantization".
         labels: the structures found, with SNOMED codes.
@@ -75,7 +77,11 @@ class Manifest:
         if any("/" in name or "\\" in name or name.startswith(".") for name in manifest.files):
             raise ValueError("a file name points outside the bundle")
         for name, entry in manifest.files.items():
-            if not (isinstance(entry, dict) and isinstance(entry.get("bytes", 0), int) and re.fullmatch("[0-9a-f]{64}", entry["sha256"])):
+            if not (
+                isinstance(entry, dict)
+                and isinstance(entry.get("bytes", 0), int)
+                and re.fullmatch("[0-9a-f]{64}", entry["sha256"])
+            ):
                 raise ValueError(f"the entry of {name} does not describe a file")
         if not all(isinstance(part, dict) for part in (manifest.training, manifest.metrics, *manifest.labels)):
             raise ValueError("labels, training or metrics are not objects")

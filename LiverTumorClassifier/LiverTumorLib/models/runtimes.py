@@ -25,7 +25,9 @@ class LiteRT:
         from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
         kernels = OpResolverType.AUTO if delegates else OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
-        self._interpreter = Interpreter(model_content=content, num_threads=threads, experimental_op_resolver_type=kernels)
+        self._interpreter = Interpreter(
+            model_content=content, num_threads=threads, experimental_op_resolver_type=kernels
+        )
         self._interpreter.allocate_tensors()
         self._input = self._interpreter.get_input_details()[0]
         self._outputs = self._interpreter.get_output_details()
@@ -59,8 +61,9 @@ class OnnxRuntime:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
         options.log_severity_level = 4  # errors are raised, and need not be printed too
-        # The twin's int8 roundings with float arithmetic in between. In version 1.23, the last one for Intel Macs, ONNX Runtime's own
-        # int8 kernels stray further from LiteRT than LiteRT's own kernels stray from each other; this way 1.23 and 1.31 gave the same.
+        # The twin's int8 roundings with float arithmetic in between. In version 1.23, the last one for Intel Macs, ONNX
+        # Runtime's own int8 kernels stray further from LiteRT than LiteRT's own kernels stray from each other; this way
+        # 1.23 and 1.31 gave the same.
         options.add_session_config_entry("session.disable_quant_qdq", "1")
         try:
             self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])

@@ -24,15 +24,16 @@ def available_threads() -> int:
 class Session:
     """A verified network ready to run on slices of the size its manifest says.
 
-    One single-threaded network per CPU beats one with many threads: these networks' layers are too small to be worth splitting.
+    One single-threaded network per CPU beats one with many threads: these networks' layers are too small to be worth
+    splitting.
     """
 
     def __init__(self, bundle: Bundle, runtime: type[LiteRT] | type[OnnxRuntime], threads: int | None = None) -> None:
         """Raises ModelError where the bundle is damaged, or has no network for this runtime and its own manifest."""
         if runtime.file not in bundle.manifest.files:
             raise ModelError(
-                f"Model '{bundle.id}' in {bundle.folder} has no {runtime.file}, which {runtime.title} needs; install {LiteRT.package}, "
-                f"or add the file with 'livertumor export-onnx'."
+                f"Model '{bundle.id}' in {bundle.folder} has no {runtime.file}, which {runtime.title} needs; install "
+                f"{LiteRT.package}, or add the file with 'livertumor export-onnx'."
             )
         bundle.verify()
         self.bundle, self.runtime = bundle, runtime.title
@@ -42,15 +43,22 @@ class Session:
         try:
             self._networks = [runtime(content) for _ in range(count)]
         except (ValueError, RuntimeError) as error:
-            raise ModelError(f"{path} is not a network that {runtime.title} can run ({error}); install the model again.") from error
+            raise ModelError(
+                f"{path} is not a network that {runtime.title} can run ({error}); install the model again."
+            ) from error
         network, expected = self._networks[0], (1, *bundle.manifest.input.size, 3)
         if network.input_shape != expected:
             raise ModelError(f"{path} takes inputs of shape {network.input_shape}, its manifest says {expected}.")
         # The slice classifier's second output is its map of cells; TFLite does not keep the outputs' order.
         rank = 2 if bundle.manifest.task == "slice" else 4
-        self._order = sorted(range(len(network.output_shapes)), key=lambda number: len(network.output_shapes[number]) != rank)
+        self._order = sorted(
+            range(len(network.output_shapes)), key=lambda number: len(network.output_shapes[number]) != rank
+        )
         if len(network.output_shapes[self._order[0]]) != rank:
-            raise ModelError(f"{path} has no output of the kind that its task '{bundle.manifest.task}' needs; install the model again.")
+            raise ModelError(
+                f"{path} has no output of the kind that its task '{bundle.manifest.task}' needs; install the model "
+                "again."
+            )
         self._pool = ThreadPoolExecutor(count)
 
     @property
@@ -63,8 +71,8 @@ class Session:
         return self.predict_all(images)[0]
 
     def predict_all(self, images: list[np.ndarray] | np.ndarray) -> list[np.ndarray]:
-        """All raw outputs, the main one first; a slice classifier's second, where it has one, is (n, rows / 32, columns / 32, 1):
-        the probability of tumor in each cell of its last feature map."""
+        """All raw outputs, the main one first; a slice classifier's second, where it has one, is (n, rows / 32, columns
+        / 32, 1): the probability of tumor in each cell of its last feature map."""
         answers: list = [None] * len(images)
 
         def run_lane(lane: int) -> None:
@@ -76,8 +84,8 @@ class Session:
 
 
 def open_session(bundle: Bundle, threads: int | None = None) -> Session:
-    """A session of the bundle's network through LiteRT or, where that is not installed (there is none for Intel macOS) or the
-    environment variable LIVERTUMOR_RUNTIME says "onnx", through ONNX Runtime.
+    """A session of the bundle's network through LiteRT or, where that is not installed (there is none for Intel macOS)
+    or the environment variable LIVERTUMOR_RUNTIME says "onnx", through ONNX Runtime.
 
     Raises:
         ModelError: the bundle is damaged or unsuitable, or ONNX Runtime is to run it and it has no ONNX file.
@@ -90,7 +98,10 @@ def open_session(bundle: Bundle, threads: int | None = None) -> Session:
 def _runtime() -> type[LiteRT] | type[OnnxRuntime]:
     wanted = os.environ.get(RUNTIME_VARIABLE)
     if wanted and wanted not in RUNTIMES:
-        raise UsageError(f"The environment variable {RUNTIME_VARIABLE} is '{wanted}'; it must be {' or '.join(RUNTIMES)}, or not be set.")
+        raise UsageError(
+            f"The environment variable {RUNTIME_VARIABLE} is '{wanted}'; it must be {' or '.join(RUNTIMES)}, or not be "
+            "set."
+        )
     candidates = [RUNTIMES[wanted]] if wanted else list(RUNTIMES.values())
     reasons = []
     for runtime in candidates:
@@ -102,5 +113,6 @@ def _runtime() -> type[LiteRT] | type[OnnxRuntime]:
             return runtime
     packages, first = " or ".join(runtime.package for runtime in candidates), candidates[0].package
     raise RequirementError(
-        f"The package {packages}, which runs the models, cannot be loaded ({'; '.join(reasons)}); run 'pip install {first}'."
+        f"The package {packages}, which runs the models, cannot be loaded ({'; '.join(reasons)}); run 'pip install "
+        f"{first}'."
     )

@@ -39,8 +39,9 @@ def process_folder(
         Path of `cases.csv`, the table of all cases.
 
     Raises:
-        SomeCasesFailed: some of several cases have no result, its message says which and why; the error itself for a single case.
-        UsageError, ModelError, RequirementError, OutputError, Cancelled: the batch as a whole cannot be done, or was stopped.
+        SomeCasesFailed: some of several cases have no result, its message says which and why; the error itself for a
+        single case. UsageError, ModelError, RequirementError, OutputError, Cancelled: the batch as a whole cannot be
+        done, or was stopped.
     """
     given = [inputs] if isinstance(inputs, (str, Path)) else inputs
     out = Path(os.path.abspath(os.path.expanduser(output_dir)))
@@ -64,7 +65,9 @@ class _Reporter(Display):
     def begin(self, number: int, total: int, name: str) -> None:
         self._case, self._done, self._total = name, number - 1, total
 
-    def progress(self, stage: str, fraction: float | None = None, message: str = "", remaining_s: float | None = None) -> None:
+    def progress(
+        self, stage: str, fraction: float | None = None, message: str = "", remaining_s: float | None = None
+    ) -> None:
         self._receiver(stage, (self._done + (fraction or 0.0)) / self._total, f"{self._case}: {message or stage}")
         if app := application():
             app.processEvents()

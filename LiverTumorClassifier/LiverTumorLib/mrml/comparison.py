@@ -20,7 +20,8 @@ class Comparison:
 
     Attributes:
         liver_dice, tumor_dice: 2 |A and B| / (|A| + |B|), the liver with the tumor in it.
-        liver_hd95_mm, tumor_hd95_mm: 95th percentile of the surface distances; None where the package for them is missing.
+        liver_hd95_mm, tumor_hd95_mm: 95th percentile of the surface distances; None where the package for them is
+        missing.
         lesions: the reference's lesions, found or missed, and those that are extra.
     """
 

@@ -1,4 +1,5 @@
-"""Where the slice classifier sees tumor, as an overlay of the CT: a volume node in percent with a color table of its own."""
+"""Where the slice classifier sees tumor, as an overlay of the CT: a volume node in percent with a color table of its
+own."""
 
 from __future__ import annotations
 
@@ -32,7 +33,9 @@ def show_evidence(output: CaseOutput, ct_node) -> CaseNodes:
     if percent.shape != ct_node.GetImageData().GetDimensions()[::-1]:
         raise InputError(f"{ct_node.GetName()} has changed its size since it was analyzed; run the analysis again.")
     with no_leftovers(ct_node.GetScene()):
-        node = companion_node(ct_node, EVIDENCE_ROLE, "vtkMRMLScalarVolumeNode", f"{ct_node.GetName()} tumor evidence (%)")
+        node = companion_node(
+            ct_node, EVIDENCE_ROLE, "vtkMRMLScalarVolumeNode", f"{ct_node.GetName()} tumor evidence (%)"
+        )
         fill_percent(node, percent, ct_node)
         _color(node, output.result.models)
         _put_in_front(node, ct_node)

@@ -20,7 +20,8 @@ NIFTI_ENDINGS = (".nii.gz", ".nii")
 
 
 def export_lesions(segmentation_node, ct_node, path: str | Path) -> None:
-    """Write the lesions as CSV, with the columns of the command line's lesions.csv, measured on the segments as they are now.
+    """Write the lesions as CSV, with the columns of the command line's lesions.csv, measured on the segments as they
+    are now.
 
     Raises:
         InputError: see `labels_from_segmentation`. OutputError: the file cannot be written.
@@ -32,10 +33,12 @@ def export_lesions(segmentation_node, ct_node, path: str | Path) -> None:
 
 
 def export_labels(segmentation_node, ct_node, path: str | Path) -> None:
-    """Write the segments as a label volume on the CT's grid (1 liver, 2 lesion): NIfTI, or Slicer's .seg.nrrd, by the ending.
+    """Write the segments as a label volume on the CT's grid (1 liver, 2 lesion): NIfTI, or Slicer's .seg.nrrd, by the
+    ending.
 
     Raises:
-        OutputError: another ending, a tilted gantry's sheared grid that NIfTI cannot say, or the file cannot be written.
+        OutputError: another ending, a tilted gantry's sheared grid that NIfTI cannot say, or the file cannot be
+          written.
         InputError: see `labels_from_segmentation`.
     """
     path = Path(path)
@@ -50,8 +53,8 @@ def export_labels(segmentation_node, ct_node, path: str | Path) -> None:
             import_sitk().WriteImage(image_from(labels, matrix), str(temporary), useCompression=True)
         except RuntimeError as error:
             raise OutputError(
-                f"{path} cannot be written as NIfTI ({ct_node.GetName()} may be from a tilted gantry, which NIfTI has no room for); "
-                f"choose {SEGMENTATION_ENDING}."
+                f"{path} cannot be written as NIfTI ({ct_node.GetName()} may be from a tilted gantry, which NIfTI has "
+                f"no room for); choose {SEGMENTATION_ENDING}."
             ) from error
 
 
@@ -79,7 +82,9 @@ def export_dicom(segmentation_node, ct_node, folder: str | Path) -> None:
     plugin = DICOMSegmentationPluginClass()
     exportables = plugin.examineForExport(item)
     if not exportables:
-        raise InputError(f"The DICOM files of {ct_node.GetName()} are not in Slicer's DICOM database; import them again.")
+        raise InputError(
+            f"The DICOM files of {ct_node.GetName()} are not in Slicer's DICOM database; import them again."
+        )
     for exportable in exportables:
         exportable.directory = str(folder)
     if failure := plugin.export(exportables):

@@ -14,7 +14,8 @@ def output_node(scene, class_name: str, name: str, given=None):
 
 
 def companion_node(owner, role: str, class_name: str, name: str):
-    """The node that belongs to `owner` under the reference `role`, made when it is missing; saved scenes keep the reference."""
+    """The node that belongs to `owner` under the reference `role`, made when it is missing; saved scenes keep the
+    reference."""
     node = output_node(owner.GetScene(), class_name, name, owner.GetNodeReference(role))
     owner.SetNodeReferenceID(role, node.GetID())
     return node
@@ -29,7 +30,8 @@ def remove_node(node) -> None:
 
 
 def place_beside(node, reference) -> None:
-    """Put a node into the subject-hierarchy study (or folder) of another one, without which DICOM export knows no patient.
+    """Put a node into the subject-hierarchy study (or folder) of another one, without which DICOM export knows no
+    patient.
 
     Does nothing where the reference is in no subject hierarchy, as without the Slicer application.
     """

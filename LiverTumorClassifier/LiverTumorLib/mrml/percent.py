@@ -1,4 +1,5 @@
-"""Probability maps as volume nodes in whole percent, rounded down: one byte a voxel, and exact for thresholds of whole percent."""
+"""Probability maps as volume nodes in whole percent, rounded down: one byte a voxel, and exact for thresholds of whole
+percent."""
 
 from __future__ import annotations
 

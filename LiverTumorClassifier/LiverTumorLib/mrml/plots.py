@@ -15,13 +15,16 @@ def plot_probability(slice_table_node, ct_node):
     """Plot the probability column of a slice table; chart and series belong to the table and are used again.
 
     Returns:
-        The vtkMRMLPlotChartNode, or None where the table has no probabilities; a chart of an earlier run is removed then.
+        The vtkMRMLPlotChartNode, or None where the table has no probabilities; a chart of an earlier run is removed
+        then.
     """
     if slice_table_node.GetColumnIndex("probability") < 0:
         _remove_chart(slice_table_node)
         return None
     name = f"{ct_node.GetName()} tumor probability"
-    series = companion_node(slice_table_node, SERIES_ROLE, "vtkMRMLPlotSeriesNode", f"{ct_node.GetName()} slice probability")
+    series = companion_node(
+        slice_table_node, SERIES_ROLE, "vtkMRMLPlotSeriesNode", f"{ct_node.GetName()} slice probability"
+    )
     with one_update(series):
         draw_line(series, slice_table_node, "ras_s", "probability", _COLOR)
     chart = companion_node(slice_table_node, CHART_ROLE, "vtkMRMLPlotChartNode", name)
@@ -48,7 +51,8 @@ def _remove_chart(slice_table_node) -> None:
 
 
 def mark_slice(chart_node, s: float) -> None:
-    """Draw a line into the plot at the S coordinate (mm) of the slice that is looked at; the line belongs to the chart."""
+    """Draw a line into the plot at the S coordinate (mm) of the slice that is looked at; the line belongs to the
+    chart."""
     import vtk
 
     table = companion_node(chart_node, CURSOR_ROLE, "vtkMRMLTableNode", f"{chart_node.GetName()} cursor")
@@ -66,12 +70,16 @@ def mark_slice(chart_node, s: float) -> None:
     for row in (0, 1):
         column.SetValue(row, s)
     table.GetTable().Modified()
-    series = companion_node(chart_node, CURSOR_SERIES_ROLE, "vtkMRMLPlotSeriesNode", f"{chart_node.GetName()} slice shown")
+    series = companion_node(
+        chart_node, CURSOR_SERIES_ROLE, "vtkMRMLPlotSeriesNode", f"{chart_node.GetName()} slice shown"
+    )
     if series.GetTableNode() is not table:
         with one_update(series):
             draw_line(series, table, "s", "probability", (0.1, 0.4, 0.9))
         series.SetHideFromEditors(True)
-    if series.GetID() not in [chart_node.GetNthPlotSeriesNodeID(index) for index in range(chart_node.GetNumberOfPlotSeriesNodes())]:
+    if series.GetID() not in [
+        chart_node.GetNthPlotSeriesNodeID(index) for index in range(chart_node.GetNumberOfPlotSeriesNodes())
+    ]:
         chart_node.AddAndObservePlotSeriesNodeID(series.GetID())
 
 

@@ -1,7 +1,8 @@
-"""Probability maps kept as volume nodes beside their segmentation, and other thresholds tried on them without a network.
+"""Probability maps kept as volume nodes beside their segmentation, and other thresholds tried on them without a
+network.
 
-A map is kept in whole percent, see `percent`; thresholds of whole percent are exact but for the half precision in which the worker
-hands it over.
+A map is kept in whole percent, see `percent`; thresholds of whole percent are exact but for the half precision in which
+the worker hands it over.
 """
 
 from __future__ import annotations
@@ -26,12 +27,15 @@ _GIVEN_LIVER = 0.5  # a liver that was drawn, not predicted, is 0 or 1
 
 
 def show_probabilities(output: CaseOutput, ct_node, segmentation_node) -> None:
-    """Keep a run's maps as volume nodes of the segmentation; maps of an earlier run, which would not fit it, are removed."""
+    """Keep a run's maps as volume nodes of the segmentation; maps of an earlier run, which would not fit it, are
+    removed."""
     thresholds = {model["task"]: model["threshold"] for model in output.result.models}
     segmentation_node.SetAttribute(_THRESHOLD, str(thresholds["tumor"]) if "tumor" in thresholds else None)
     for name, role in ROLES.items():
         if name in output.probabilities:
-            node = companion_node(segmentation_node, role, "vtkMRMLScalarVolumeNode", f"{ct_node.GetName()} {name} probability (%)")
+            node = companion_node(
+                segmentation_node, role, "vtkMRMLScalarVolumeNode", f"{ct_node.GetName()} {name} probability (%)"
+            )
             fill_percent(node, in_percent(output.probabilities[name]), ct_node)
             node.SetAttribute(_THRESHOLD, str(thresholds.get(name, _GIVEN_LIVER)))
         elif (old := segmentation_node.GetNodeReference(role)) is not None:
@@ -62,12 +66,17 @@ def segment_again(segmentation_node, ct_node, tumor_threshold: float, min_lesion
         InputError: the maps were not kept, or belong to another grid.
     """
     if kept_threshold(segmentation_node) is None:
-        raise InputError(f"The probability maps of {segmentation_node.GetName()} were not kept; switch that on and run again.")
+        raise InputError(
+            f"The probability maps of {segmentation_node.GetName()} were not kept; switch that on and run again."
+        )
     volume = ct_from_node(ct_node)
     liver_node, tumor_node = (segmentation_node.GetNodeReference(role) for role in ROLES.values())
     liver, tumor = percent_of(liver_node), percent_of(tumor_node)
     if liver.shape != volume.shape or tumor.shape != volume.shape:
-        raise InputError(f"The probability maps of {segmentation_node.GetName()} do not fit {ct_node.GetName()}; run the analysis again.")
+        raise InputError(
+            f"The probability maps of {segmentation_node.GetName()} do not fit {ct_node.GetName()}; run the analysis "
+            "again."
+        )
     labels = np.zeros(volume.shape, np.uint8)
     labels[liver >= _as_percent(float(liver_node.GetAttribute(_THRESHOLD)))] = LIVER
     labels[tumor >= _as_percent(tumor_threshold)] = TUMOR

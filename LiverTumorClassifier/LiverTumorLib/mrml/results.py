@@ -33,7 +33,8 @@ class CaseNodes:
         lesionTable, summaryTable, sliceTable: vtkMRMLTableNode.
         plotChart: vtkMRMLPlotChartNode of the tumor probability over the slices.
         evidenceVolume: vtkMRMLScalarVolumeNode, where the slice classifier sees tumor, in percent.
-        frames, frameTable: figures of every frame where all of a sequence were analyzed, and a vtkMRMLTableNode with their summaries;
+        frames, frameTable: figures of every frame where all of a sequence were analyzed, and a vtkMRMLTableNode with
+        their summaries;
             the other nodes then show the frame that the CT node shows.
     """
 
@@ -56,8 +57,8 @@ class CaseNodes:
 def show_segmentation(output: CaseOutput, ct_node, segmentation_node=None) -> CaseNodes:
     """Nodes of a "segment" run.
 
-    The tables belong to the segmentation node: with a given one, those of its last run are filled again. When something goes
-    wrong, no new node stays in the scene.
+    The tables belong to the segmentation node: with a given one, those of its last run are filled again. When something
+    goes wrong, no new node stays in the scene.
 
     Raises:
         InputError: the CT has left the scene or changed its size since the run began.
@@ -65,7 +66,9 @@ def show_segmentation(output: CaseOutput, ct_node, segmentation_node=None) -> Ca
     check_present(ct_node)
     with no_leftovers(ct_node.GetScene()):
         segmentation = labels_to_segmentation(output.labels, ct_node, segmentation_node)
-        lesions, summary = _show_measurements(segmentation, ct_node, output.result.name, output.result.lesions, output.result.summary)
+        lesions, summary = _show_measurements(
+            segmentation, ct_node, output.result.name, output.result.lesions, output.result.summary
+        )
         slices = chart = None
         if output.result.slices:
             slices, chart = _show_slices(output, ct_node, _table(segmentation, SLICES_ROLE, ct_node, "slices"))
@@ -87,9 +90,11 @@ def show_slices(output: CaseOutput, ct_node, table_node=None) -> CaseNodes:
 
 
 def measure_again(segmentation_node, ct_node) -> CaseNodes:
-    """Fill the lesion and summary tables of a segmentation again from what its segments hold now, after a user's corrections.
+    """Fill the lesion and summary tables of a segmentation again from what its segments hold now, after a user's
+    corrections.
 
-    Notes are those on the corrected segments; suspicious slices of the run are not part of it, nor is the mean probability of lesions.
+    Notes are those on the corrected segments; suspicious slices of the run are not part of it, nor is the mean
+    probability of lesions.
 
     Raises:
         InputError: see `ct_from_node` and `labels_from_segmentation`.
@@ -109,7 +114,8 @@ def measure_again(segmentation_node, ct_node) -> CaseNodes:
 
 
 def threshold_again(segmentation_node, ct_node, tumor_threshold: float, min_lesion_ml: float) -> CaseNodes:
-    """Another tumor threshold (0 to 1) on the kept probability maps, without a network; segments and tables are filled again.
+    """Another tumor threshold (0 to 1) on the kept probability maps, without a network; segments and tables are filled
+    again.
 
     Raises:
         InputError: see `segment_again`.
@@ -149,4 +155,6 @@ def _table(owner, role: str, ct_node, what: str):
 def check_present(ct_node) -> None:
     """Raises InputError where the CT has left the scene."""
     if ct_node.GetScene() is None:
-        raise InputError(f"{ct_node.GetName()} was removed while it was analyzed, so its results were dropped; load it again.")
+        raise InputError(
+            f"{ct_node.GetName()} was removed while it was analyzed, so its results were dropped; load it again."
+        )

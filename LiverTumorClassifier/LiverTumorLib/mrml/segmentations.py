@@ -19,8 +19,9 @@ _SURFACE = "Closed surface"
 def labels_to_segmentation(labels: np.ndarray, ct_node, segmentation_node=None, segments: Iterable[Segment] = SEGMENTS):
     """Show labels as a segmentation with the names, colors and terminology of `segments`.
 
-    A given segmentation keeps its other segments, its display and its name; of ours, what was in it is replaced. All segments are
-    there even where they are empty, share one layer (they do not overlap) and lie under the CT's parent transform.
+    A given segmentation keeps its other segments, its display and its name; of ours, what was in it is replaced. All
+    segments are there even where they are empty, share one layer (they do not overlap) and lie under the CT's parent
+    transform.
 
     Args:
         labels: uint8 (k, j, i) on the CT node's grid.
@@ -35,7 +36,9 @@ def labels_to_segmentation(labels: np.ndarray, ct_node, segmentation_node=None, 
     """
     if labels.shape != ct_node.GetImageData().GetDimensions()[::-1]:
         raise InputError(f"{ct_node.GetName()} has changed its size since it was analyzed; run the analysis again.")
-    node = output_node(ct_node.GetScene(), "vtkMRMLSegmentationNode", f"{ct_node.GetName()} segmentation", segmentation_node)
+    node = output_node(
+        ct_node.GetScene(), "vtkMRMLSegmentationNode", f"{ct_node.GetName()} segmentation", segmentation_node
+    )
     with one_update(node):
         if node.GetDisplayNode() is None:
             node.CreateDefaultDisplayNodes()
@@ -56,8 +59,9 @@ def labels_to_segmentation(labels: np.ndarray, ct_node, segmentation_node=None, 
 def labels_from_segmentation(segmentation_node, ct_node, segments: Iterable[Segment] = SEGMENTS) -> np.ndarray:
     """Labels of a segmentation on the CT's grid, for example after a user's corrections.
 
-    Segments are found by their identifier, their name or their terminology. Where they overlap, the later of `segments` (the
-    lesion) counts. Another grid or another linear parent transform is resampled to the nearest voxel; missing segments are empty.
+    Segments are found by their identifier, their name or their terminology. Where they overlap, the later of `segments`
+    (the lesion) counts. Another grid or another linear parent transform is resampled to the nearest voxel; missing
+    segments are empty.
 
     Returns:
         uint8 (k, j, i).
@@ -71,12 +75,16 @@ def labels_from_segmentation(segmentation_node, ct_node, segments: Iterable[Segm
 
     segmentation = segmentation_node.GetSegmentation()
     segments = tuple(segments)
-    found = [(segment.label, identifier) for segment in segments if (identifier := _find_segment(segmentation, segment))]
+    found = [
+        (segment.label, identifier) for segment in segments if (identifier := _find_segment(segmentation, segment))
+    ]
     if not found:
         names = " nor ".join(segment.name for segment in segments)
         raise InputError(f"{segmentation_node.GetName()} has no segment named {names}; rename the one you mean.")
     if not segmentation.CreateRepresentation(_LABELMAP):
-        raise InputError(f"The segments of {segmentation_node.GetName()} cannot be turned into voxels; draw them again.")
+        raise InputError(
+            f"The segments of {segmentation_node.GetName()} cannot be turned into voxels; draw them again."
+        )
     geometry = slicer.vtkOrientedImageData()
     geometry.SetExtent(*(bound for size in ct_node.GetImageData().GetDimensions() for bound in (0, size - 1)))
     _set_geometry(geometry, transform_between(ct_node, segmentation_node) @ local_ijk_to_ras(ct_node))
@@ -87,7 +95,9 @@ def labels_from_segmentation(segmentation_node, ct_node, segments: Iterable[Segm
     merged = slicer.vtkOrientedImageData()
     mode = slicer.vtkSegmentation.EXTENT_REFERENCE_GEOMETRY
     if not segmentation_node.GenerateMergedLabelmapForAllSegments(merged, mode, geometry, identifiers, values):
-        raise InputError(f"The segments of {segmentation_node.GetName()} cannot be brought onto the grid of {ct_node.GetName()}.")
+        raise InputError(
+            f"The segments of {segmentation_node.GetName()} cannot be brought onto the grid of {ct_node.GetName()}."
+        )
     return vtk_to_numpy(merged.GetPointData().GetScalars()).reshape(merged.GetDimensions()[::-1]).astype(np.uint8)
 
 
@@ -120,7 +130,8 @@ def _set_segment(segmentation, segment: Segment, image) -> None:
 
 
 def _mark_automatic(vtk_segment) -> None:
-    """Say in the tags that DICOM export reads that a program drew the segment; without them it would be called drawn by hand."""
+    """Say in the tags that DICOM export reads that a program drew the segment; without them it would be called drawn by
+    hand."""
     vtk_segment.SetTag("DICOM.SegmentAlgorithmType", "AUTOMATIC")
     vtk_segment.SetTag("DICOM.SegmentAlgorithmName", "LiverTumor")
 
@@ -154,7 +165,9 @@ def _meaning(terminology: str) -> tuple[str, ...]:
 def _make_labelmap_source(node) -> None:
     segmentation = node.GetSegmentation()
     if segmentation.GetNumberOfSegments() and not segmentation.CreateRepresentation(_LABELMAP):
-        raise InputError(f"{node.GetName()} holds segments that cannot be turned into label maps; choose another output.")
+        raise InputError(
+            f"{node.GetName()} holds segments that cannot be turned into label maps; choose another output."
+        )
     if segmentation.GetSourceRepresentationName() != _LABELMAP:
         segmentation.SetSourceRepresentationName(_LABELMAP)
 
@@ -169,7 +182,8 @@ def _oriented_image(labels: np.ndarray, ijk_to_ras: np.ndarray):
     image = slicer.vtkOrientedImageData()
     image.SetExtent(*(bound for part in box[::-1] for bound in (part.start, part.stop - 1)))
     scalars = numpy_to_vtk(labels[box].astype(np.uint8).ravel(), deep=True, array_type=vtk.VTK_UNSIGNED_CHAR)
-    scalars.SetName("ImageScalars")  # the name that VTK gives; Slicer's DICOM export takes a segment for empty without it
+    # the name that VTK gives; Slicer's DICOM export takes a segment for empty without it
+    scalars.SetName("ImageScalars")
     image.GetPointData().SetScalars(scalars)
     _set_geometry(image, ijk_to_ras)
     return image

@@ -1,7 +1,7 @@
 """4D scans: every frame of a volume sequence analyzed, and the results as sequences that follow the same browser.
 
-What Slicer shows of a sequence is a proxy node, one frame at a time; an analysis of that node is one of the frame shown. Here is what it
-takes to analyze the others too.
+What Slicer shows of a sequence is a proxy node, one frame at a time; an analysis of that node is one of the frame
+shown. Here is what it takes to analyze the others too.
 """
 
 from __future__ import annotations
@@ -60,7 +60,8 @@ class Frames:
 
     def volume(self, number: int) -> CTVolume:
         """A frame's CT, under the parent transform of the node that shows it. Raises InputError, see `ct_from_node`."""
-        frame = ct_from_node(self.sequence.GetNthDataNode(number))  # in the sequence's own scene, where it is under no transform
+        # in the sequence's own scene, where it is under no transform
+        frame = ct_from_node(self.sequence.GetNthDataNode(number))
         matrix = transform_between(self.node, None) @ frame.ijk_to_ras
         return replace(frame, ijk_to_ras=matrix, name=f"{self.node.GetName()}, {self.name(number)}")
 
@@ -88,7 +89,8 @@ class SequenceRun(ServedRun):
         progress, finished, liver: as for `CaseRun`; the liver is taken for that of every frame.
 
     Raises:
-        InputError: not of a sequence, or not a CT. UsageError, OutputError, WorkerError: the first job cannot be started.
+        InputError: not of a sequence, or not a CT. UsageError, OutputError, WorkerError: the first job cannot be
+        started.
     """
 
     def __init__(
@@ -104,7 +106,9 @@ class SequenceRun(ServedRun):
         ct_from_node(volume_node)  # what is not a CT is told before anything runs
         frames = frames_of(volume_node)
         if frames is None:
-            raise InputError(f"{volume_node.GetName()} is not part of a sequence of several frames; analyze it without 'all frames'.")
+            raise InputError(
+                f"{volume_node.GetName()} is not part of a sequence of several frames; analyze it without 'all frames'."
+            )
         options = replace(options, keep_probabilities=False)
         count = frames.count
         self._remaining = RemainingTime(time.monotonic())
@@ -123,7 +127,9 @@ class SequenceRun(ServedRun):
         def steps():
             outputs = []
             for number in range(count):
-                outputs.append((yield start_job(task, frames.volume(number), options, on_event=listener(number), liver=liver)))
+                outputs.append(
+                    (yield start_job(task, frames.volume(number), options, on_event=listener(number), liver=liver))
+                )
             return show_frames(outputs, frames, make_nodes)
 
         super().__init__(steps(), finished)
@@ -134,7 +140,8 @@ class SequenceRun(ServedRun):
 
 
 def show_frames(outputs: list[CaseOutput], frames: Frames, make_nodes: MakeNodes) -> CaseNodes:
-    """Nodes of all frames: each output node becomes the proxy of a sequence that the CT's browser moves; and a table of all frames.
+    """Nodes of all frames: each output node becomes the proxy of a sequence that the CT's browser moves; and a table of
+    all frames.
 
     Corrections of the frame that is shown are kept in its sequence.
 
@@ -146,7 +153,9 @@ def show_frames(outputs: list[CaseOutput], frames: Frames, make_nodes: MakeNodes
     """
     check_present(frames.node)
     if frames.sequence.GetScene() is None or frames.browser.GetScene() is None or frames.count != len(outputs):
-        raise InputError(f"The sequence of {frames.node.GetName()} was changed while it was analyzed, so its results were dropped.")
+        raise InputError(
+            f"The sequence of {frames.node.GetName()} was changed while it was analyzed, so its results were dropped."
+        )
     with no_leftovers(frames.node.GetScene()), one_update(frames.browser):
         nodes = None
         order = [number for number in range(frames.count) if number != frames.shown]
@@ -161,7 +170,11 @@ def show_frames(outputs: list[CaseOutput], frames: Frames, make_nodes: MakeNodes
 
 
 def _outputs(nodes: CaseNodes) -> list:
-    return [node for node in (nodes.segmentationNode, nodes.lesionTable, nodes.summaryTable, nodes.sliceTable) if node is not None]
+    return [
+        node
+        for node in (nodes.segmentationNode, nodes.lesionTable, nodes.summaryTable, nodes.sliceTable)
+        if node is not None
+    ]
 
 
 def _sequence(node, frames: Frames):

@@ -19,10 +19,12 @@ Steps = Generator[Job, Any, Any]
 
 
 class ServedRun:
-    """A run that has been started. In Slicer it continues by itself; elsewhere `wait` (or `poll` again and again) finishes it.
+    """A run that has been started. In Slicer it continues by itself; elsewhere `wait` (or `poll` again and again)
+    finishes it.
 
     Args:
-        steps: what is to be done, on the thread that polls or waits; what it returns is the result. Its first job is started here.
+        steps: what is to be done, on the thread that polls or waits; what it returns is the result. Its first job is
+          started here.
         finished: called with this run when it is over, whether it went well or not; `result` then returns or raises.
 
     Raises:
@@ -80,8 +82,8 @@ class ServedRun:
     def wait(self, timeout: float | None = None):
         """Wait for the end, serving Slicer's event loop meanwhile; returns the result.
 
-        Raises the error the run ended with (Cancelled when it was stopped, from a button for instance), and TimeoutError after
-        `timeout` seconds; the run continues then. Ctrl-C stops it.
+        Raises the error the run ended with (Cancelled when it was stopped, from a button for instance), and
+        TimeoutError after `timeout` seconds; the run continues then. Ctrl-C stops it.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         app = application()

@@ -37,7 +37,8 @@ def start_run(
         the run's result where it is waited for, else the run, which Slicer's event loop finishes.
 
     Raises:
-        LiverTumorError: the volume is not a CT or not a sequence, an option is wrong, the run cannot be started, or ended badly.
+        LiverTumorError: the volume is not a CT or not a sequence, an option is wrong, the run cannot be started, or
+        ended badly.
     """
     source = volume_node if all_frames else ct_from_node(volume_node)
     liver = labels_from_segmentation(liver_segmentation, volume_node) if liver_segmentation else None

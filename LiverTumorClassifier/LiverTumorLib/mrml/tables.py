@@ -1,4 +1,5 @@
-"""Lesions, slices and the case summary as table nodes: typed columns with units and descriptions, titled as in the CSV files."""
+"""Lesions, slices and the case summary as table nodes: typed columns with units and descriptions, titled as in the CSV
+files."""
 
 from __future__ import annotations
 
@@ -59,7 +60,11 @@ SUMMARY_COLUMNS = (
     Column("tumor_burden_percent", float, "%", "Tumor volume as a part of the liver volume."),
     Column("lesion_count", int),
     Column("largest_diameter_mm", float, "mm", "Longest axial diameter of all lesions."),
-    Column("suspicious_slices", str, description="Axial slices most likely to show tumor, likeliest first; 0 is the most inferior slice."),
+    Column(
+        "suspicious_slices",
+        str,
+        description="Axial slices most likely to show tumor, likeliest first; 0 is the most inferior slice.",
+    ),
     Column("notes", str),
 )
 
@@ -99,8 +104,8 @@ def fill_table(node, columns: Sequence[Column], rows: Sequence[dict], titles: di
     Args:
         titles: what the user reads above a column, unit included, by its name.
 
-    A column without a value in any row is left out (the step that would have made it did not run). Single missing numbers are NaN
-    in columns of fractions; columns of whole numbers must be complete.
+    A column without a value in any row is left out (the step that would have made it did not run). Single missing
+    numbers are NaN in columns of fractions; columns of whole numbers must be complete.
     """
     import vtk
 

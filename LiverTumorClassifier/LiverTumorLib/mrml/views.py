@@ -1,6 +1,7 @@
 """What the user looks at: the CT in the slice views, and a lesion that is jumped to and marked.
 
-All of it works without views too, as in Slicer started with --no-main-window, where it changes nothing that anybody sees.
+All of it works without views too, as in Slicer started with --no-main-window, where it changes nothing that anybody
+sees.
 """
 
 from __future__ import annotations
@@ -60,7 +61,8 @@ def remove_marker(segmentation_node) -> None:
 
 
 def axial_slice_node(scene):
-    """The slice view that shows axial slices (Slicer's red one, unless the user has turned it); None where none does."""
+    """The slice view that shows axial slices (Slicer's red one, unless the user has turned it); None where none
+    does."""
     count = scene.GetNumberOfNodesByClass("vtkMRMLSliceNode")
     nodes = (scene.GetNthNodeByClass(index, "vtkMRMLSliceNode") for index in range(count))
     return next((node for node in nodes if node.GetOrientation() == "Axial"), None)

@@ -25,7 +25,8 @@ def ct_from_node(node) -> CTVolume:
         The CT in HU, named after the node; its array is a copy, so the node may change while it is analyzed.
 
     Raises:
-        InputError: no volume, no voxels, a label map, a vector volume, MR or other non-CT, or a nonlinear parent transform.
+        InputError: no volume, no voxels, a label map, a vector volume, MR or other non-CT, or a nonlinear parent
+        transform.
     """
     name = _check_kind(node)
     _check_quantity(node, name)
@@ -108,8 +109,14 @@ def _check_kind(node) -> str:
     image = node.GetImageData()
     if image is None or image.GetNumberOfPoints() == 0 or image.GetPointData().GetScalars() is None:
         raise InputError(f"{name} has no voxels; load it again.")
-    if not node.IsA("vtkMRMLScalarVolumeNode") or node.IsA("vtkMRMLTensorVolumeNode") or image.GetNumberOfScalarComponents() != 1:
-        raise InputError(f"{name} has several values in each voxel (a color picture or vectors), so it is not a CT; choose the CT.")
+    if (
+        not node.IsA("vtkMRMLScalarVolumeNode")
+        or node.IsA("vtkMRMLTensorVolumeNode")
+        or image.GetNumberOfScalarComponents() != 1
+    ):
+        raise InputError(
+            f"{name} has several values in each voxel (a color picture or vectors), so it is not a CT; choose the CT."
+        )
     return name
 
 
@@ -120,11 +127,17 @@ def _check_quantity(node, name: str) -> None:
     modality = None
     hierarchy = subject_hierarchy(node.GetScene())
     if hierarchy is not None and (item := hierarchy.GetItemByDataNode(node)):
-        modality = hierarchy.GetItemAttribute(item, slicer.vtkMRMLSubjectHierarchyConstants.GetDICOMSeriesModalityAttributeName())
+        modality = hierarchy.GetItemAttribute(
+            item, slicer.vtkMRMLSubjectHierarchyConstants.GetDICOMSeriesModalityAttributeName()
+        )
     if modality and modality != "CT":
         raise InputError(f"{name} is a {modality} image; a CT is needed.")
     quantity = node.GetVoxelValueQuantity()
-    if quantity is not None and quantity.GetCodingSchemeDesignator() == "DCM" and quantity.GetCodeValue() not in ("", "112031"):
+    if (
+        quantity is not None
+        and quantity.GetCodingSchemeDesignator() == "DCM"
+        and quantity.GetCodeValue() not in ("", "112031")
+    ):
         raise InputError(f"{name} holds {quantity.GetCodeMeaning()}, not CT values in Hounsfield units; choose the CT.")
 
 

@@ -1,7 +1,7 @@
 """What the panels of the modules are made of. Runs inside the Slicer application only.
 
-A module's widget class makes its panel in `setup` and hands Slicer's calls on to it; everything else is here, since the module files
-are loaded before Slicer knows all folders that hold this package.
+A module's widget class makes its panel in `setup` and hands Slicer's calls on to it; everything else is here, since the
+module files are loaded before Slicer knows all folders that hold this package.
 """
 
 from .panel import Panel

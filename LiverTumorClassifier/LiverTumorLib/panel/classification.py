@@ -100,7 +100,9 @@ class ClassificationPanel(Panel):
         suspicious = nodes.summary.suspicious_slices
         found = _("No suspicious slice.")
         if suspicious:
-            found = _("{count} suspicious slices, the likeliest is {index}.").format(count=len(suspicious), index=suspicious[0])
+            found = _("{count} suspicious slices, the likeliest is {index}.").format(
+                count=len(suspicious), index=suspicious[0]
+            )
         return " ".join([found, *nodes.summary.notes])
 
     def show_parameters(self) -> None:
@@ -110,7 +112,11 @@ class ClassificationPanel(Panel):
     def _live_choice(self) -> tuple:
         """What live mode depends on."""
         parameters = self.parameters
-        return (parameters.inputVolume, parameters.liverSegmentation, parameters.sliceModel) if parameters is not None else ()
+        return (
+            (parameters.inputVolume, parameters.liverSegmentation, parameters.sliceModel)
+            if parameters is not None
+            else ()
+        )
 
     def _on_live(self, checked: bool) -> None:
         if not checked:

@@ -50,8 +50,9 @@ class EvidenceOverlay(VTKObservationMixin):
         self._button.checked = shown
         self._button.enabled = not self._run.running and (shown or not problem)
         self._button.toolTip = problem or _(
-            "Color the places that make the network suspect tumor, in all axial slices, from dark red (just suspicious) to yellow (sure). "
-            "The map is coarse: it says where to look, not where a lesion ends. Its threshold is the slices' (change it in Volumes)."
+            "Color the places that make the network suspect tumor, in all axial slices, from dark red (just "
+            "suspicious) to yellow (sure). The map is coarse: it says where to look, not where a lesion ends. Its "
+            "threshold is the slices' (change it in Volumes)."
         )
 
     def _follow(self, ct) -> None:
@@ -76,7 +77,8 @@ class EvidenceOverlay(VTKObservationMixin):
                 remove_evidence(self._ct)
 
     def _show_map(self, nodes: CaseNodes) -> str:
-        if self._ct is not None and evidence_of(self._ct) is nodes.evidenceVolume:  # another one may have been chosen meanwhile
+        # another one may have been chosen meanwhile
+        if self._ct is not None and evidence_of(self._ct) is nodes.evidenceVolume:
             show_ct(self._ct)
         return _("The colored places make the network suspect tumor.")
 

@@ -12,7 +12,9 @@ def offer_frames(box, volume_node) -> None:
     frames = frames_of(volume_node)
     box.enabled = frames is not None
     box.toolTip = (
-        _("Analyze all {count} frames of the sequence, not only the one shown; the results follow its browser.").format(count=frames.count)
+        _("Analyze all {count} frames of the sequence, not only the one shown; the results follow its browser.").format(
+            count=frames.count
+        )
         if frames is not None
         else _("The CT is not a sequence of several frames.")
     )

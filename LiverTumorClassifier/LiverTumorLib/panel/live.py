@@ -1,4 +1,5 @@
-"""Live mode: the probability of the axial slice that is looked at, in the slice view and in the panel, from a warm worker."""
+"""Live mode: the probability of the axial slice that is looked at, in the slice view and in the panel, from a warm
+worker."""
 
 from __future__ import annotations
 
@@ -63,7 +64,9 @@ class LiveMode(VTKObservationMixin):
         self.stop()
         node = axial_slice_node(slicer.mrmlScene)
         if node is None:
-            raise UsageError(_("Live mode follows a slice view that shows axial slices; turn one of the views to Axial first."))
+            raise UsageError(
+                _("Live mode follows a slice view that shows axial slices; turn one of the views to Axial first.")
+            )
         self._job = start_job("live", volume, options, on_event=self._on_event, liver=liver)
         self._ui.liveLabel.text = _("Preparing the scan...")
         self._text = SliceText(node)
@@ -123,9 +126,13 @@ class LiveMode(VTKObservationMixin):
         trained = self._fields[index] == "liver"
         if not trained:
             known = self._fields[index] == "no liver"
-            text += "\n" + (_("no liver here: outside the trained field") if known else _("trained on liver slices only"))
+            text += "\n" + (
+                _("no liver here: outside the trained field") if known else _("trained on liver slices only")
+            )
         if self._text is not None:
             self._text.show(text, _TRAINED if trained else _OUTSIDE)
         self.latency_s = time.perf_counter() - self._moved_at
         self._ui.liveBar.value = round(100 * probability)
-        self._ui.liveLabel.text = _("Slice {index} (S {s:.1f} mm): ").format(index=index, s=self._heights[index]) + text.replace("\n", ", ")
+        self._ui.liveLabel.text = _("Slice {index} (S {s:.1f} mm): ").format(
+            index=index, s=self._heights[index]
+        ) + text.replace("\n", ", ")

@@ -84,8 +84,14 @@ class ModelChooser:
             return self.problem
         whose = _("shipped") if bundle.folder.parent == SHIPPED else _("one of yours")
         known = known_time(bundle) is not None
-        time = _("time on this computer in its latest run") if known else _("its time on this computer is known after a run")
-        return _("{title} ({whose}; {time}). See 'About the models'.").format(title=bundle.title, whose=whose, time=time)
+        time = (
+            _("time on this computer in its latest run")
+            if known
+            else _("its time on this computer is known after a run")
+        )
+        return _("{title} ({whose}; {time}). See 'About the models'.").format(
+            title=bundle.title, whose=whose, time=time
+        )
 
     def _on_index(self, index: int) -> None:
         if 0 <= index < len(self._ids):

@@ -1,4 +1,5 @@
-"""What all panels do alike: load their form, keep the parameter node and the form alike, and survive whatever happens to the scene."""
+"""What all panels do alike: load their form, keep the parameter node and the form alike, and survive whatever happens
+to the scene."""
 
 from __future__ import annotations
 
@@ -39,7 +40,9 @@ class Panel(VTKObservationMixin):
         self.ui = slicer.util.childWidgetVariables(form)
         form.setMRMLScene(slicer.mrmlScene)
         self.choosers = {
-            parameter: ModelChooser(getattr(self.ui, box), task, lambda identifier, name=parameter: self._choose_model(name, identifier))
+            parameter: ModelChooser(
+                getattr(self.ui, box), task, lambda identifier, name=parameter: self._choose_model(name, identifier)
+            )
             for parameter, (box, task) in models.items()
         }
         self.run = self.make_run_control()
@@ -70,12 +73,14 @@ class Panel(VTKObservationMixin):
         """Another CT has been chosen: what belongs to the one before must not be taken for its own."""
 
     def own_output(self, output: str, ct_of: Callable):
-        """The node of a parameter, None where it belongs to another CT, as `ct_of` says: what is of another stays as it is."""
+        """The node of a parameter, None where it belongs to another CT, as `ct_of` says: what is of another stays as it
+        is."""
         node = getattr(self.parameters, output)
         return node if node is not None and ct_of(node) in (None, self.parameters.inputVolume) else None
 
     def let_go_of_others(self, output: str, ct_of: Callable, class_name: str, ct_of_result: Callable) -> None:
-        """For `on_ct_chosen`: the liver of another CT is chosen no longer, nor its output, in whose place comes the CT's own newest result.
+        """For `on_ct_chosen`: the liver of another CT is chosen no longer, nor its output, in whose place comes the
+        CT's own newest result.
 
         Args:
             output: the parameter.
@@ -87,7 +92,11 @@ class Panel(VTKObservationMixin):
             parameters.liverSegmentation = None
         if self.own_output(output, ct_of) is None:
             nodes = slicer.util.getNodesByClass(class_name)
-            setattr(parameters, output, next((node for node in reversed(nodes) if ct_of_result(node) is parameters.inputVolume), None))
+            setattr(
+                parameters,
+                output,
+                next((node for node in reversed(nodes) if ct_of_result(node) is parameters.inputVolume), None),
+            )
 
     def needed_models(self) -> list[str]:
         """The parameters whose models a run with the present choices uses."""
@@ -98,7 +107,9 @@ class Panel(VTKObservationMixin):
         if self.parameters is None or self.parameters.inputVolume is None:
             return _("Choose a CT volume first; load one with the DICOM or the Add Data module.")
         if is_map(self.parameters.inputVolume):
-            return _("{name} is a map of probabilities; choose the CT it was made of.").format(name=self.parameters.inputVolume.GetName())
+            return _("{name} is a map of probabilities; choose the CT it was made of.").format(
+                name=self.parameters.inputVolume.GetName()
+            )
         return next((problem for name in self.needed_models() if (problem := self.choosers[name].problem)), "")
 
     def enter(self) -> None:
@@ -191,6 +202,7 @@ class Panel(VTKObservationMixin):
 
 
 def _first_volume():
-    """The scene's first plain volume that is not a map of ours; None where there is none. Label maps have a class of their own."""
+    """The scene's first plain volume that is not a map of ours; None where there is none. Label maps have a class of
+    their own."""
     nodes = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
     return next((node for node in nodes if node.GetClassName() == "vtkMRMLScalarVolumeNode" and not is_map(node)), None)

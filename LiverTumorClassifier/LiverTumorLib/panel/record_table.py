@@ -33,7 +33,9 @@ class RecordTable:
         stretched: the columns that share the width that the others leave; by default all share it.
     """
 
-    def __init__(self, table, columns: tuple[Shown, ...], picked: Callable[[int], None], stretched: tuple[int, ...] = ()) -> None:
+    def __init__(
+        self, table, columns: tuple[Shown, ...], picked: Callable[[int], None], stretched: tuple[int, ...] = ()
+    ) -> None:
         import qt
 
         self._table = table
@@ -91,7 +93,8 @@ class RecordTable:
 
 
 def records_of(node) -> list[dict]:
-    """The rows of a table node by the names of its columns, which are those of the records; none where there is no node."""
+    """The rows of a table node by the names of its columns, which are those of the records; none where there is no
+    node."""
     if node is None:
         return []
     table = node.GetTable()

@@ -136,9 +136,11 @@ class RunControl:
                 self._install()
                 with slicer.util.WaitCursor():
                     self._tell(_("Starting..."))
-                    self._ui.statusLabel.repaint()  # handing the scan over takes a moment, in which the window does not paint
+                    # handing the scan over takes a moment, in which the window does not paint
+                    self._ui.statusLabel.repaint()
                     self._run = launch(self._on_progress, self._on_finished)
-            slicer.app.processEvents()  # the second click of a double click must find the button as it is now, and not Cancel
+            # the second click of a double click must find the button as it is now, and not Cancel
+            slicer.app.processEvents()
         finally:
             self._starting = False
             self._show_state()
@@ -212,9 +214,10 @@ def ensure_requirements(path: str | Path, requester: str) -> None:
         wanted = [each.name for each in requirements if each.marker is None or each.marker.evaluate()]
         names, listed = " ".join(wanted), ", ".join(map(repr, wanted))
         raise RequirementError(
-            f"The packages the analysis needs ({names}) could not be installed. Without internet: fetch them on another computer of this "
-            f"kind with 'pip download {names}' (Python 3.12), bring the folder here, and type in Slicer's Python console: "
-            f"slicer.packaging.pip_install(['--no-index', '--find-links', r'FOLDER', {listed}])."
+            f"The packages the analysis needs ({names}) could not be installed. Without internet: fetch them on "
+            f"another computer of this kind with 'pip download {names}' (Python 3.12), bring the folder here, and type "
+            "in Slicer's Python console: slicer.packaging.pip_install(['--no-index', '--find-links', r'FOLDER', "
+            f"{listed}])."
         ) from error
     except RuntimeError as error:
         raise RequirementError(f"The packages the analysis needs are not installed: {error}") from error

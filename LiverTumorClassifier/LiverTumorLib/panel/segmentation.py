@@ -37,7 +37,9 @@ class SegmentationPanel(Panel):
         self.results.removeObservers()
 
     def install(self) -> None:
-        ensure_requirements(self.module.resourcePath("LiverSegmentationMobileUNetRequirements.txt"), self.module.moduleName)
+        ensure_requirements(
+            self.module.resourcePath("LiverSegmentationMobileUNetRequirements.txt"), self.module.moduleName
+        )
 
     def launch(self, progress, finished):
         parameters = self.parameters
@@ -59,7 +61,9 @@ class SegmentationPanel(Panel):
 
     def _offer_distances(self) -> None:
         with contextlib.suppress(RequirementError):  # the other figures need no package
-            ensure_requirements(self.module.resourcePath("LiverSegmentationComparisonRequirements.txt"), self.module.moduleName)
+            ensure_requirements(
+                self.module.resourcePath("LiverSegmentationComparisonRequirements.txt"), self.module.moduleName
+            )
 
     def show_results(self, nodes: CaseNodes) -> str:
         if self.parameters is not None:  # its node may have been deleted meanwhile

@@ -1,4 +1,5 @@
-"""The results part of the segmentation panel: figures, lesions to jump to, another threshold, corrections, comparison, files."""
+"""The results part of the segmentation panel: figures, lesions to jump to, another threshold, corrections, comparison,
+files."""
 
 from __future__ import annotations
 
@@ -98,7 +99,9 @@ class SegmentationResults(VTKObservationMixin):
         self._follow([table for table in (lesions, summary) if table is not None])
         self._ui.resultsCollapsibleButton.enabled = segmentation is not None
         figures = records_of(summary)
-        self._ui.summaryLabel.text = _summary_text(figures[0], records_of(self._slices)) if figures else _("Press Apply to get results.")
+        self._ui.summaryLabel.text = (
+            _summary_text(figures[0], records_of(self._slices)) if figures else _("Press Apply to get results.")
+        )
         self._ui.plotButton.enabled = self._chart is not None
         self._lesions.show(records_of(lesions))
         self._ui.show3DButton.setSegmentationNode(segmentation)
@@ -113,7 +116,9 @@ class SegmentationResults(VTKObservationMixin):
         self._ui.compareButton.enabled = ready and self._parameters().referenceSegmentation not in (None, segmentation)
         problem = dicom_problem(ct)
         self._ui.dicomButton.enabled = ready and not problem
-        self._ui.dicomButton.toolTip = problem or _("Write the segmentation as a DICOM SEG, into a folder and Slicer's DICOM database.")
+        self._ui.dicomButton.toolTip = problem or _(
+            "Write the segmentation as a DICOM SEG, into a folder and Slicer's DICOM database."
+        )
 
     def _follow(self, tables: list) -> None:
         """Tables change without the panel too: from the console, or when another frame of a sequence is shown."""
@@ -127,9 +132,15 @@ class SegmentationResults(VTKObservationMixin):
         slider = self._ui.thresholdSlider
         slider.enabled = kept
         slider.toolTip = (
-            _("Probability from which a voxel counts as tumor; tried at once on the kept maps. Corrections of the segments are lost.")
+            _(
+                "Probability from which a voxel counts as tumor; tried at once on the kept maps. Corrections of the "
+                "segments are lost."
+            )
             if kept
-            else _("Switch on 'Keep probability volumes' (Advanced) and press Apply to try other thresholds without a new run.")
+            else _(
+                "Switch on 'Keep probability volumes' (Advanced) and press Apply to try other thresholds without a new "
+                "run."
+            )
         )
         if threshold is not None and not self._settled.active:
             self._showing = True
@@ -153,7 +164,11 @@ class SegmentationResults(VTKObservationMixin):
             place = [lesion[f"centroid_{axis}"] for axis in "ras"]
             jump_to(segmentation.GetScene(), place)
             text = _("Lesion {id}: {ml:.1f} ml, {mm:.0f} mm")
-            mark_lesion(segmentation, place, text.format(id=lesion["id"], ml=lesion["volume_ml"], mm=lesion["longest_diameter_mm"]))
+            mark_lesion(
+                segmentation,
+                place,
+                text.format(id=lesion["id"], ml=lesion["volume_ml"], mm=lesion["longest_diameter_mm"]),
+            )
 
     def _on_slider(self, value: float) -> None:
         if not self._showing:
@@ -188,7 +203,9 @@ class SegmentationResults(VTKObservationMixin):
                 self._tell(_("Written: {path}").format(path=path))
 
     def _export_labels(self, checked: bool = False) -> None:
-        if path := self._ask_path(_("Labels"), "labels.nii.gz", "NIfTI (*.nii.gz *.nii);;Slicer segmentation (*.seg.nrrd)"):
+        if path := self._ask_path(
+            _("Labels"), "labels.nii.gz", "NIfTI (*.nii.gz *.nii);;Slicer segmentation (*.seg.nrrd)"
+        ):
             with self._work(_("The labels could not be written.")):
                 export_labels(self._segmentation, self._ct, path)
                 self._tell(_("Written: {path}").format(path=path))
@@ -207,7 +224,8 @@ class SegmentationResults(VTKObservationMixin):
 
         proposed = re.sub(r'[<>:"/\\|?*]', "_", f"{self._ct.GetName()} {name}")  # what Windows has no names with
         chosen = qt.QFileDialog.getSaveFileName(None, title, proposed, kinds)
-        chosen = chosen[0] if isinstance(chosen, tuple) else chosen  # PySide's answer, which PythonQt for Qt 6 may share
+        # PySide's answer, which PythonQt for Qt 6 may share
+        chosen = chosen[0] if isinstance(chosen, tuple) else chosen
         if not chosen:
             return None
         return Path(chosen) if Path(chosen).suffix else Path(chosen + name[name.index(".") :])
@@ -230,13 +248,19 @@ def _summary_line(figures: dict, slices: list[dict]) -> str:
         return _("{name}: no liver found.").format(name=figures["name"])
     parts = [_("{name}: liver {ml:.0f} ml").format(name=figures["name"], ml=figures["liver_ml"])]
     if "tumor_ml" in figures:
-        parts.append(_("tumor {ml:.1f} ml ({percent:.1f} %)").format(ml=figures["tumor_ml"], percent=figures["tumor_burden_percent"]))
+        parts.append(
+            _("tumor {ml:.1f} ml ({percent:.1f} %)").format(
+                ml=figures["tumor_ml"], percent=figures["tumor_burden_percent"]
+            )
+        )
         parts.append(_("{count} lesions").format(count=figures["lesion_count"]))
     if "largest_diameter_mm" in figures:
         parts.append(_("largest {mm:.0f} mm").format(mm=figures["largest_diameter_mm"]))
     if any("probability" in row for row in slices):
         likeliest = max(slices, key=lambda row: row["probability"])
-        parts.append(_("likeliest slice {index} (p = {p:.2f})").format(index=likeliest["index"], p=likeliest["probability"]))
+        parts.append(
+            _("likeliest slice {index} (p = {p:.2f})").format(index=likeliest["index"], p=likeliest["probability"])
+        )
     return ", ".join(parts)
 
 

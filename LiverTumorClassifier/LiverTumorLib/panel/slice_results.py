@@ -1,4 +1,5 @@
-"""The results part of the classifier panel: slices to go to, and the plot; both follow the axial slice view, and lead it."""
+"""The results part of the classifier panel: slices to go to, and the plot; both follow the axial slice view, and lead
+it."""
 
 from __future__ import annotations
 
@@ -18,7 +19,12 @@ _COLUMNS = (
     Shown("index", _("slice"), "{:d}", _("0 is the most inferior slice.")),
     Shown("ras_s", "S (mm)", "{:.1f}", _("S coordinate in mm (RAS).")),
     Shown("probability", "p", "{:.3f}", _("Calibrated probability (0 to 1) that the slice shows tumor.")),
-    Shown("field", _("field"), "{}", _("'liver' is what the classifier was trained for; 'no liver' has the probability 0 by rule.")),
+    Shown(
+        "field",
+        _("field"),
+        "{}",
+        _("'liver' is what the classifier was trained for; 'no liver' has the probability 0 by rule."),
+    ),
 )
 
 
@@ -72,7 +78,9 @@ class SliceResults(VTKObservationMixin):
 
     def follow(self, following: bool) -> None:
         """Follow the axial slice view, or leave it alone."""
-        self._view = self._observe(self._view, axial_slice_node(slicer.mrmlScene) if following else None, self._on_slice_moved)
+        self._view = self._observe(
+            self._view, axial_slice_node(slicer.mrmlScene) if following else None, self._on_slice_moved
+        )
         if self._view is not None:
             self._on_slice_moved()
 

@@ -1,4 +1,5 @@
-"""A digital abdomen with liver and lesions, made from a seed: sample data, installation check, tests, and extra training cases."""
+"""A digital abdomen with liver and lesions, made from a seed: sample data, installation check, tests, and extra
+training cases."""
 
 from .scan import make_phantom
 from .seeds import FIRST_TRAINING_SEED, RESERVED_SEEDS, check_training_seed, training_seeds

@@ -26,7 +26,11 @@ def bowel_loops(rng: np.random.Generator) -> tuple[Network, list[float]]:
             radius = float(rng.uniform(8, 12))
             loops.append((*start.tolist(), *end.tolist(), radius, radius * 0.9))
             gas.append(float(rng.choice([0.0, 0.0, 0.0, 0.3])))
-    for path, radius, gas_range in ((_ASCENDING, 20, (0.1, 0.5)), (_TRANSVERSE, 15, (0.3, 0.8)), (_DESCENDING, 12, (0.1, 0.5))):
+    for path, radius, gas_range in (
+        (_ASCENDING, 20, (0.1, 0.5)),
+        (_TRANSVERSE, 15, (0.3, 0.8)),
+        (_DESCENDING, 12, (0.1, 0.5)),
+    ):
         points = [np.add(point, rng.uniform(-4, 4, 3)).tolist() for point in path]
         for a, b in zip(points[:-1], points[1:], strict=True):
             r0, r1 = (radius * rng.uniform(0.85, 1.15, 2)).tolist()

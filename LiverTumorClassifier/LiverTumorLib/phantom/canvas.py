@@ -38,8 +38,11 @@ class Canvas:
     margin: float
 
     @classmethod
-    def over(cls, patient: Patient, hu: Array, labels: Array, xs: Array, ys: Array, height: float, edge: float) -> Canvas:
-        """A canvas that paints into `hu` (float32) and `labels` (uint8), both (len(ys), len(xs)), at reference height `height`."""
+    def over(
+        cls, patient: Patient, hu: Array, labels: Array, xs: Array, ys: Array, height: float, edge: float
+    ) -> Canvas:
+        """A canvas that paints into `hu` (float32) and `labels` (uint8), both (len(ys), len(xs)), at reference height
+        `height`."""
         bend = [2.0 * field.on_slice(xs, ys, height) for field in patient.warp]
         x, y = xs.astype(np.float32)[None] + bend[0], ys.astype(np.float32)[:, None] + bend[1]
         margin = float(max(np.abs(b).max() for b in bend)) + edge
@@ -65,7 +68,8 @@ class Canvas:
         return self.box(tuple(c - radius for c in center), tuple(c + radius for c in center))
 
     def paint(self, distance: Array, hu: Array | float, label: int | None = None, edge: float | None = None) -> None:
-        """Blend `hu` over everything at negative `distance` (mm), with a soft edge; set the label there where one is given."""
+        """Blend `hu` over everything at negative `distance` (mm), with a soft edge; set the label there where one is
+        given."""
         share = np.clip(0.5 - distance / (edge or self.edge), 0, 1)
         self.hu += share * (hu - self.hu)
         if label is not None:

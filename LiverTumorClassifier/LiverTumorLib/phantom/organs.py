@@ -1,4 +1,5 @@
-"""Signed distances of the large organs in reference mm, negative inside; shared by painting and by the placing of lesions and vessels."""
+"""Signed distances of the large organs in reference mm, negative inside; shared by painting and by the placing of
+lesions and vessels."""
 
 from __future__ import annotations
 
@@ -20,14 +21,19 @@ def wall(x: Array, y: Array, z: float | Array) -> Array:
 
 def skin(patient: Patient, x: Array, y: Array, z: float | Array) -> Array:
     """Surface of the body."""
-    side, front, back = (f / s for f, s in zip(patient.fat, (patient.scale[0], patient.scale[1], patient.scale[1]), strict=True))
+    side, front, back = (
+        f / s for f, s in zip(patient.fat, (patient.scale[0], patient.scale[1], patient.scale[1]), strict=True)
+    )
     narrowing = 1 - 0.03 * ((z - 90) / 130) ** 2
     middle = BODY_Y + (back - front) / 2
-    return rounded_oval(x, y - middle, (HALF_WIDTH + side) * narrowing, (HALF_DEPTH + (front + back) / 2) * narrowing, 0.3)
+    return rounded_oval(
+        x, y - middle, (HALF_WIDTH + side) * narrowing, (HALF_DEPTH + (front + back) / 2) * narrowing, 0.3
+    )
 
 
 def cavity(x: Array, y: Array, z: float | Array, wall_distance: Array) -> Array:
-    """Inner surface of the muscle wall: chest and abdominal cavity together. The wall is thinner in front and low at the sides."""
+    """Inner surface of the muscle wall: chest and abdominal cavity together. The wall is thinner in front and low at
+    the sides."""
     thickness = 14.0 + 3.5 * np.clip(y / 100, -1, 1)
     return wall_distance + thickness
 
@@ -61,14 +67,17 @@ def kidney(patient: Patient, side: str, x: Array, y: Array, z: float | Array) ->
 def stomach(patient: Patient, x: Array, y: Array, z: float | Array) -> Array:
     """Fundus under the left dome, body, and antrum reaching over the midline."""
     fundus, body, angle, antrum, pylorus = (
-        patient.place("stomach", p) for p in ((60, 20, 158), (60, -22, 130), (46, -50, 100), (4, -58, 88), (-30, -42, 92))
+        patient.place("stomach", p)
+        for p in ((60, 20, 158), (60, -22, 130), (46, -50, 100), (4, -58, 88), (-30, -42, 92))
     )
     whole = join(ellipsoid(x, y, z, fundus, (32, 30, 30)), capsule(x, y, z, fundus, body, 25, 23), 12)
     whole = join(whole, capsule(x, y, z, body, angle, 23, 21), 12)
     return join(whole, join(capsule(x, y, z, angle, antrum, 20, 17), capsule(x, y, z, antrum, pylorus, 16, 10), 6), 10)
 
 
-def spleen(patient: Patient, x: Array, y: Array, z: float | Array, cavity_distance: Array, diaphragm_distance: Array) -> Array:
+def spleen(
+    patient: Patient, x: Array, y: Array, z: float | Array, cavity_distance: Array, diaphragm_distance: Array
+) -> Array:
     """A crescent between the left wall, the stomach and the left kidney."""
     cx, cy, cz = patient.place("spleen", (98, 48, 142))
     outer = meet(ellipsoid(x, y, z, (cx, cy, cz), (50, 58, 56), turn_deg=-25, tilt_deg=12), cavity_distance + 2.5, 8)
@@ -83,14 +92,24 @@ def gallbladder(patient: Patient, x: Array, y: Array, z: float | Array) -> Array
     return capsule(x, y, z, fundus, neck, 15, 6)
 
 
-def liver(patient: Patient, x: Array, y: Array, z: float | Array, cavity_distance: Array, diaphragm_distance: Array) -> Array:
+def liver(
+    patient: Patient, x: Array, y: Array, z: float | Array, cavity_distance: Array, diaphragm_distance: Array
+) -> Array:
     """The liver: what lies under the right dome and above the visceral surface, less its neighbors and fissures."""
     form = patient.liver
     slope = 0.5 + form["slope"]
-    floor = 110 + form["height"] + slope * x + 0.12 * np.clip(x, 0, None) + 0.13 * (y + 20) + 0.0022 * np.clip(x + 60, 0, 120) ** 2
+    floor = (
+        110
+        + form["height"]
+        + slope * x
+        + 0.12 * np.clip(x, 0, None)
+        + 0.13 * (y + 20)
+        + 0.0022 * np.clip(x + 60, 0, 120) ** 2
+    )
     under = (floor - z) / 1.2
     left_lobe = meet((y - 12 + 0.42 * x) / 1.08, x - 88 - form["reach"], 20)  # its back, and its tip
-    behind = join(left_lobe, x + 44 + 0.12 * y, 24)  # the right lobe may reach the back wall, left of it the spine and vessels do
+    # the right lobe may reach the back wall, left of it the spine and vessels do
+    behind = join(left_lobe, x + 44 + 0.12 * y, 24)
     shape = meet(meet(meet(cavity_distance + 1, diaphragm_distance + 2.2, 10), under, 22), behind, 14)
     bottom, top = float(np.min(z)), float(np.max(z))
 

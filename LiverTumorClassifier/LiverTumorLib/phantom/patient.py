@@ -1,4 +1,5 @@
-"""The person a seed stands for: body size, organ positions, contrast phase and tumors, drawn once and independent of the grid."""
+"""The person a seed stands for: body size, organ positions, contrast phase and tumors, drawn once and independent of
+the grid."""
 
 from __future__ import annotations
 
@@ -27,7 +28,8 @@ MAX_WARP_MM = 9.0
 
 @dataclass(frozen=True)
 class Tumor:
-    """A lesion in reference mm: soft-edged blob of `radius`, `core` HU inside and, where rim_width > 0, a shell of `rim` HU."""
+    """A lesion in reference mm: soft-edged blob of `radius`, `core` HU inside and, where rim_width > 0, a shell of
+    `rim` HU."""
 
     center: tuple[float, float, float]
     radius: float
@@ -41,7 +43,8 @@ class Tumor:
 class Patient:
     """All random choices of one phantom.
 
-    Lengths are in mm of a reference body about 300 mm wide inside its subcutaneous fat; `scale` (x, y, z) takes them to this patient.
+    Lengths are in mm of a reference body about 300 mm wide inside its subcutaneous fat; `scale` (x, y, z) takes them to
+    this patient.
 
     Attributes:
         fat: thickness of subcutaneous fat at the sides, front and back, in mm.
@@ -68,7 +71,8 @@ class Patient:
 
     @classmethod
     def draw(cls, seed: int, rng: np.random.Generator) -> Patient:
-        """Draw a patient. Reserved seeds are always in portal-venous phase with a healthy liver, so that demonstrations look alike."""
+        """Draw a patient. Reserved seeds are always in portal-venous phase with a healthy liver, so that demonstrations
+        look alike."""
         demo = seed in RESERVED_SEEDS
         phase = "portal" if demo else str(rng.choice(list(_PHASES), p=[0.7, 0.15, 0.15]))
         spread = 0.03 if demo else 0.08

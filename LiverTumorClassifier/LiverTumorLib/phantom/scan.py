@@ -29,23 +29,25 @@ def make_phantom(
 ) -> tuple[CTVolume, np.ndarray]:
     """Make a digital abdomen with its truth.
 
-    The same seed is the same patient on every grid; the noise belongs to the grid. Seeds 1 to 99 are kept for demonstration, installation
-    checks and tests: see `training_seeds`.
+    The same seed is the same patient on every grid; the noise belongs to the grid. Seeds 1 to 99 are kept for
+    demonstration, installation checks and tests: see `training_seeds`.
 
     Args:
         seed: which patient.
         shape: voxels along (k, j, i).
-        spacing_mm: voxel size along (i, j, k); without it the grid covers the usual 384 x 384 x 250 mm (0.75 x 0.75 x 2.5 mm at the
-            default shape).
+        spacing_mm: voxel size along (i, j, k); without it the grid covers the usual 384 x 384 x 250 mm (0.75 x 0.75 x
+            2.5 mm at the default shape).
 
     Returns:
-        The CT (int16 HU, axial: k to superior, j to posterior, i to left) and uint8 labels on its grid (1 liver, 2 tumor).
+        The CT (int16 HU, axial: k to superior, j to posterior, i to left) and uint8 labels on its grid (1 liver, 2
+        tumor).
     """
     if spacing_mm is None:
         spacing_mm = tuple(f / n for f, n in zip(FIELD_OF_VIEW_MM, shape[::-1], strict=True))
     anatomy = grow(seed)
     xs, ys, zs = (
-        _CENTER_MM[axis] + (np.arange(n) - (n - 1) / 2) * step for axis, (n, step) in enumerate(zip(shape[::-1], spacing_mm, strict=True))
+        _CENTER_MM[axis] + (np.arange(n) - (n - 1) / 2) * step
+        for axis, (n, step) in enumerate(zip(shape[::-1], spacing_mm, strict=True))
     )
     background = _table(anatomy.patient, xs, ys, _edge(spacing_mm))
     array, labels = np.empty(shape, np.int16), np.empty(shape, np.uint8)
@@ -69,7 +71,9 @@ def grow(seed: int) -> Anatomy:
     return Anatomy(patient, hepatic, portal, lung, bowel, mesenteric, place_tumors(patient, [hepatic, portal], rng))
 
 
-def _scan_slice(anatomy: Anatomy, background: Array, xs: Array, ys: Array, z: float, k: int, spacing: tuple) -> tuple[Array, Array]:
+def _scan_slice(
+    anatomy: Anatomy, background: Array, xs: Array, ys: Array, z: float, k: int, spacing: tuple
+) -> tuple[Array, Array]:
     patient = anatomy.patient
     scale = patient.scale
     height = (z - _CENTER_MM[2]) / scale[2] + _CENTER_MM[2]
@@ -101,7 +105,8 @@ def outline(patient: Patient) -> tuple[tuple[float, float], tuple[float, float]]
 
 
 def _grain(rng: np.random.Generator, columns: int, rows: int, spacing: tuple) -> Array:
-    """Noise of sd 1 with the texture of filtered back-projection: power rises with frequency, then the soft kernel cuts it off."""
+    """Noise of sd 1 with the texture of filtered back-projection: power rises with frequency, then the soft kernel cuts
+    it off."""
     from scipy import fft
 
     fx = fft.rfftfreq(columns, spacing[0])[None]

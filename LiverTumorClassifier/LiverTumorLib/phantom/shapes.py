@@ -1,7 +1,8 @@
 """Signed distances (mm, negative inside) of simple shapes on broadcastable coordinate arrays, and smooth random fields.
 
-Coordinates are x to the patient's left, y to posterior, z to superior, in mm. All functions work on whole slices and on lists of
-points alike. Distances are exact near the surface and only roughly scaled far from it, which is all that soft painting needs.
+Coordinates are x to the patient's left, y to posterior, z to superior, in mm. All functions work on whole slices and on
+lists of points alike. Distances are exact near the surface and only roughly scaled far from it, which is all that soft
+painting needs.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ Array = np.ndarray
 Point = Sequence[float]
 
 
-def ellipsoid(x: Array, y: Array, z: Array, center: Point, radii: Point, turn_deg: float = 0.0, tilt_deg: float = 0.0) -> Array:
+def ellipsoid(
+    x: Array, y: Array, z: Array, center: Point, radii: Point, turn_deg: float = 0.0, tilt_deg: float = 0.0
+) -> Array:
     """An ellipsoid, turned about z in the axial plane, its long axis tilted towards x by `tilt_deg`."""
     x, y, z = x - center[0], y - center[1], z - center[2]
     if tilt_deg:
@@ -32,7 +35,8 @@ def ellipsoid(x: Array, y: Array, z: Array, center: Point, radii: Point, turn_de
 
 
 def rounded_oval(x: Array, y: Array, a: Array | float, b: Array | float, squareness: float) -> Array:
-    """A vertical cylinder over an oval between ellipse (squareness 0) and rounded rectangle; distances along the ray from the center."""
+    """A vertical cylinder over an oval between ellipse (squareness 0) and rounded rectangle; distances along the ray
+    from the center."""
     u, v = (x / a) ** 2, (y / b) ** 2
     radius = np.sqrt(u + v - squareness * u * v / (u + v + 1e-6)) + 1e-4
     return np.sqrt(x * x + y * y) * (1 - 1 / radius)

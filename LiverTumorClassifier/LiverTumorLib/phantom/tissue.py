@@ -1,4 +1,5 @@
-"""What is painted into a slice, from the skin inwards: wall and skeleton, chest, abdominal organs, liver with lesions, great vessels."""
+"""What is painted into a slice, from the skin inwards: wall and skeleton, chest, abdominal organs, liver with lesions,
+great vessels."""
 
 from __future__ import annotations
 
@@ -56,7 +57,11 @@ def _paint_wall(patient: Patient, canvas: Canvas) -> None:
     canvas.paint(skin, 25.0)
     canvas.paint(skin + 2.2, subcutaneous)
     canvas.paint(wall, hu["muscle"] + 6 * mottle)
-    layers = np.where((np.abs(canvas.y) < 62) & (np.abs(canvas.x) > 70), np.clip(np.cos((wall + 1.0) * (2 * np.pi / 5.2)) - 0.55, 0, 1), 0)
+    layers = np.where(
+        (np.abs(canvas.y) < 62) & (np.abs(canvas.x) > 70),
+        np.clip(np.cos((wall + 1.0) * (2 * np.pi / 5.2)) - 0.55, 0, 1),
+        0,
+    )
     canvas.hu -= np.where((wall < -2) & (cavity > 2) & (canvas.z < 96), 230 * layers, 0).astype(np.float32)
     canvas.paint(cavity, hu["fat"] + 7 * strands + 4 * mottle)
     muscle = canvas.hu  # the diaphragm, a thin sheet under the lungs
@@ -73,12 +78,18 @@ def _paint_back_muscles(patient: Patient, canvas: Canvas) -> None:
         erector = rounded_oval(part.x - sign * 33, part.y - 97, 26.0, 14.0, 0.2)
         part.paint(erector, muscle)
         if lumbar > 0.05:
-            part.paint(rounded_oval(part.x - sign * (28 + 10 * lumbar), part.y - 64, 6 + 12 * lumbar, 6 + 16 * lumbar, 0.0), muscle)
+            part.paint(
+                rounded_oval(part.x - sign * (28 + 10 * lumbar), part.y - 64, 6 + 12 * lumbar, 6 + 16 * lumbar, 0.0),
+                muscle,
+            )
             part.paint(rounded_oval(part.x - sign * 66, part.y - 84, 24 * lumbar, 8 * lumbar, 0.0), muscle)
     if 60 < canvas.height < 190:  # crura of the diaphragm on both sides of the aorta
         fade = float(np.clip((canvas.height - 60) / 20, 0, 1) * np.clip((190 - canvas.height) / 20, 0, 1))
         for sign, center in ((-1, -7), (1, 27)):
-            part.paint(rounded_oval(part.x - center + sign * 0.15 * (part.y - 40), part.y - 40, 3.6 * fade + 0.5, 16.0, 0.0), muscle)
+            part.paint(
+                rounded_oval(part.x - center + sign * 0.15 * (part.y - 40), part.y - 40, 3.6 * fade + 0.5, 16.0, 0.0),
+                muscle,
+            )
 
 
 def _paint_ribs(canvas: Canvas) -> None:
@@ -114,7 +125,9 @@ def _paint_spine(patient: Patient, canvas: Canvas) -> None:
     process = np.maximum(rounded_oval(x, y - 104, 3.6, 12.0, 0.5), abs(level + 5) - 9)
     arch = np.maximum(np.abs(np.hypot(x / 1.15, y - 87) - 12.5) - 3.0, 76 - y)
     arch = np.maximum(arch, abs(level) - 12)
-    transverse = np.maximum(np.maximum(np.hypot((y - 88 - 0.12 * np.abs(x)) * 1.0, level - 2) - 4.8, np.abs(x) - 37), 10 - np.abs(x))
+    transverse = np.maximum(
+        np.maximum(np.hypot((y - 88 - 0.12 * np.abs(x)) * 1.0, level - 2) - 4.8, np.abs(x) - 37), 10 - np.abs(x)
+    )
     for bone in (transverse, process, arch):
         part.paint(bone, np.where(bone > -1.6, np.float32(520), np.float32(260)))
     if disc:
@@ -185,7 +198,10 @@ def _paint_gut_organs(patient: Patient, canvas: Canvas) -> None:
         part.paint(np.maximum(outer + 4.5 + folds, part.y - level), -900.0)
     part = canvas.box((-60, -40, 50), (100, 50, 140))
     if part is not None:
-        stops = [patient.place("pancreas", p) for p in ((-32, 2, 78), (-26, -2, 96), (2, -16, 106), (34, -2, 114), (74, 26, 126))]
+        stops = [
+            patient.place("pancreas", p)
+            for p in ((-32, 2, 78), (-26, -2, 96), (2, -16, 106), (34, -2, 114), (74, 26, 126))
+        ]
         gland = None
         for a, b, r0, r1 in zip(stops[:-1], stops[1:], (14, 14, 9, 10), (14, 9, 10, 8), strict=True):
             piece = capsule(*part.xyz, a, b, r0, r1)
@@ -264,7 +280,9 @@ def _paint_great_vessels(patient: Patient, canvas: Canvas) -> None:
         _paint_vessels(canvas, vessels, patient.hu[name], label=0)
 
 
-def _paint_vessels(canvas: Canvas, vessels: Network, hu: float, within: str | None = None, label: int | None = None) -> None:
+def _paint_vessels(
+    canvas: Canvas, vessels: Network, hu: float, within: str | None = None, label: int | None = None
+) -> None:
     """Paint vessels; `within` names an organ in `canvas.extra` that they stay in."""
     for number, low, high in vessels.near(canvas.height, canvas.margin):
         part = canvas.box(low, high)

@@ -62,7 +62,11 @@ class Network:
             yield n, self._low[n], self._high[n]
 
 
-GREAT_VESSELS = {"vena_cava": network(_VENA_CAVA), "portal": network(*_PORTAL_SYSTEM), "aorta": network(_AORTA, *_ARTERIES)}
+GREAT_VESSELS = {
+    "vena_cava": network(_VENA_CAVA),
+    "portal": network(*_PORTAL_SYSTEM),
+    "aorta": network(_AORTA, *_ARTERIES),
+}
 
 
 def liver_tree(patient: Patient, kind: str, rng: np.random.Generator) -> Network:
@@ -97,7 +101,13 @@ def _tube(start: Array, end: Array, radius: float) -> Tube:
 
 
 def _fork(
-    grown: list[Tube], start: Array, heading: Array, radius: float, levels: int, rng: np.random.Generator, length: float = 24
+    grown: list[Tube],
+    start: Array,
+    heading: Array,
+    radius: float,
+    levels: int,
+    rng: np.random.Generator,
+    length: float = 24,
 ) -> None:
     if levels == 0 or radius < 0.7:
         return
@@ -112,7 +122,8 @@ def _fork(
 def place_tumors(patient: Patient, trees: list[Network], rng: np.random.Generator) -> list[Tumor]:
     """Place lesions inside the liver, apart from each other and from the large vessels.
 
-    Reserved seeds always get 40, 26, 18, 12 and 8 mm, the 18 mm one at the surface; other seeds none to nine of any size.
+    Reserved seeds always get 40, 26, 18, 12 and 8 mm, the 18 mm one at the surface; other seeds none to nine of any
+    size.
     """
     demo = patient.seed in RESERVED_SEEDS
     if demo:

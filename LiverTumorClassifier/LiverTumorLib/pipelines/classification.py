@@ -16,13 +16,16 @@ from .slicewise import score_slices
 
 
 def classify_case(
-    volume: CTVolume, options: RunOptions | None = None, progress: Progress = no_progress, liver: np.ndarray | None = None
+    volume: CTVolume,
+    options: RunOptions | None = None,
+    progress: Progress = no_progress,
+    liver: np.ndarray | None = None,
 ) -> CaseOutput:
     """Score the axial slices of a CT, without looking for tumor's outline.
 
-    A classifier of the liver region needs the liver, and stage 1 finds it where it is not given. Where the liver is known,
-    slices without it get probability 0; otherwise (a classifier of whole slices, no liver given) every slice is scored and
-    marked "unknown", since such a classifier was trained on slices from near the liver.
+    A classifier of the liver region needs the liver, and stage 1 finds it where it is not given. Where the liver is
+    known, slices without it get probability 0; otherwise (a classifier of whole slices, no liver given) every slice is
+    scored and marked "unknown", since such a classifier was trained on slices from near the liver.
 
     Args:
         volume: any orientation.
@@ -47,12 +50,14 @@ def classify_case(
 
 
 def liver_stage(options: RunOptions, liver: np.ndarray | None) -> list[str]:
-    """The stage that a run of the classifier needs to know the liver: none where it is given or the classifier does not ask."""
+    """The stage that a run of the classifier needs to know the liver: none where it is given or the classifier does not
+    ask."""
     return ["liver"] if liver is None and get_bundle(options.slice_model).manifest.input.region == "liver" else []
 
 
 def liver_labels(run: Run, view, options: RunOptions, liver: np.ndarray | None) -> np.ndarray | None:
-    """Labels in axial order of the liver that is given or, where the run has the stage, found; None where nobody knows it.
+    """Labels in axial order of the liver that is given or, where the run has the stage, found; None where nobody knows
+    it.
 
     Notes of the run tell what is doubtful in it.
 
@@ -84,7 +89,12 @@ def slice_records(volume: CTVolume, labels: np.ndarray | None = None) -> list[Sl
 
 
 def score_records(
-    session: Session, volume: CTVolume, records: list[SliceRecord], labels: np.ndarray | None, threshold: float, report: Report
+    session: Session,
+    volume: CTVolume,
+    records: list[SliceRecord],
+    labels: np.ndarray | None,
+    threshold: float,
+    report: Report,
 ) -> list[int]:
     """Fill the records' probabilities, 0 by rule in slices without liver; returns suspicious slices, likeliest first.
 

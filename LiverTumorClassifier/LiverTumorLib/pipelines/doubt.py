@@ -1,14 +1,15 @@
-"""Is what was found a liver, and can the result be right? Judged by anatomy, so that no network alone judges its errors.
+"""Is what was found a liver, and can the result be right? Judged by anatomy, so that no network alone judges its
+errors.
 
-What is certain to be no liver is rejected; what is unusual is kept, with a note. The bounds leave room for children, for
-livers after a resection, and for what the scan's ends cut off:
+What is certain to be no liver is rejected; what is unusual is kept, with a note. The bounds leave room for children,
+for livers after a resection, and for what the scan's ends cut off:
 
 - Volume: about 120 to 150 ml at birth (Noda et al., Pediatr Radiol 1997), 706 ml per m² of body surface later (Urata et
   al., Hepatology 1995); after a resection a quarter or more must remain (Guglielmi et al., Dig Surg 2012); polycystic
   livers have more than 10 l.
-- Thickness: the liver is the thickest organ of the abdomen. The largest ball inside the true livers of the training data
-  takes 0.22 to 0.5 of the body's width (a child's proportions are not smaller), 0.11 in a tip of 4 cm alone, and 0.12 in a
-  fifth of the liver at its left.
+- Thickness: the liver is the thickest organ of the abdomen. The largest ball inside the true livers of the training
+  data takes 0.22 to 0.5 of the body's width (a child's proportions are not smaller), 0.11 in a tip of 4 cm alone, and
+  0.12 in a fifth of the liver at its left.
 - Density: about 60 HU without contrast medium, below 0 with much fat (Boyce et al., AJR 2010), 100 to 130 HU in the
   portal venous phase (Heiken et al., Radiology 1995).
 """
@@ -25,7 +26,8 @@ NO_LIVER = "No liver found."
 SMALLEST_ML = 60.0  # half of a newborn's, since networks do not find all of a small one
 ORDINARY_ML = (400.0, 5000.0)
 THINNEST = 0.10  # diameter of the largest ball inside, by the body's width
-# Of all lean tissue at its height: true livers take 0.43 at most, 0.6 in slabs of some centimeters, 0.66 in scans cropped to it.
+# Of all lean tissue at its height: true livers take 0.43 at most, 0.6 in slabs of some centimeters, 0.66 in scans
+# cropped to it.
 LARGEST_SHARE, LARGEST_SHARE_CROPPED = 0.7, 0.85
 EVEN_MM = 200.0  # a liver that both ends of a scan cut gets thinner within this height
 BONE_AROUND = 0.4  # true ones at most 0.2; what a network finds in a head may leave a part of the skull
@@ -54,7 +56,10 @@ def rejection(found: Survey) -> str | None:
     elif found.thickness_mm < THINNEST * found.body_mm:
         reason = f"it is nowhere thicker than {found.thickness_mm:.0f} mm, too thin for a liver in a body of this width"
     elif found.ml < ORDINARY_ML[0] and _unsure(found) and (found.lung_above or 0) < LITTLE_LUNG:
-        reason = f"it is small, no lung is seen above it, and the network was unsure (mean probability {found.probability:.2f})"
+        reason = (
+            "it is small, no lung is seen above it, and the network was unsure (mean probability "
+            f"{found.probability:.2f})"
+        )
     else:
         return None
     return f"A region of {found.ml:.0f} ml was rejected: {reason}."
@@ -72,8 +77,11 @@ def liver_notes(labels: np.ndarray, volume: CTVolume, probability: float | None 
     return [NO_LIVER, *scan_doubts(volume)] if found is None else doubts(found)
 
 
-def corrected_notes(labels: np.ndarray, volume: CTVolume, summary: CaseSummary, probability: float | None = None) -> list[str]:
-    """All notes on labels that were changed after the run; `summary` holds their figures, the rest is as for `liver_notes`."""
+def corrected_notes(
+    labels: np.ndarray, volume: CTVolume, summary: CaseSummary, probability: float | None = None
+) -> list[str]:
+    """All notes on labels that were changed after the run; `summary` holds their figures, the rest is as for
+    `liver_notes`."""
     return [*liver_notes(labels, volume, probability), *burden_doubts(summary), *volume.notes]
 
 
@@ -89,7 +97,9 @@ def doubts(found: Survey) -> list[str]:
             "lesions may be invisible in it, so do not conclude from their absence."
         )
     if _unsure(found):
-        notes.append(f"The network was unsure of the liver (mean probability {found.probability:.2f}); look at its outline.")
+        notes.append(
+            f"The network was unsure of the liver (mean probability {found.probability:.2f}); look at its outline."
+        )
     return notes
 
 
@@ -103,17 +113,22 @@ def place_doubts(found: Survey) -> list[str]:
         notes.append(f"The liver lies on the patient's left and the spine in front; {_TURNED}")
     elif left:
         notes.append(
-            "The liver lies on the patient's left; unless the patient's organs are mirrored (situs inversus), the header exchanges right "
-            "and left or turns the patient, and must be corrected before you use any result."
+            "The liver lies on the patient's left; unless the patient's organs are mirrored (situs inversus), the "
+            "header exchanges right and left or turns the patient, and must be corrected before you use any result."
         )
     elif in_front:
         notes.append(f"The spine lies in front; {_TURNED}")
-    if whole_width and None not in (found.lung_above, found.lung_below) and found.lung_below > found.lung_above + UPSIDE_DOWN:
+    if (
+        whole_width
+        and None not in (found.lung_above, found.lung_below)
+        and found.lung_below > found.lung_above + UPSIDE_DOWN
+    ):
         notes.append(f"The lungs lie below the liver; {_TURNED}")
     if not found.cut and found.voxel_mm == (1, 1, 1) and (_unlikely_shape(found) or not _within(found.ml, ORDINARY_ML)):
         notes.append(
             "All voxels are said to be exactly 1 mm, which makes a body of impossible size; "
-            "the header has probably lost the voxel size, and all volumes and diameters are wrong until it is put right."
+            "the header has probably lost the voxel size, and all volumes and diameters are wrong until it is put "
+            "right."
         )
     return notes
 
@@ -131,11 +146,17 @@ def density_doubts(found: Survey) -> list[str]:
     """Where the density is not that of a liver."""
     notes = []
     if not _within(found.hu, USUAL_HU):
-        notes.append(f"The liver has {found.hu:.0f} HU, where {USUAL_HU[0]:.0f} to {USUAL_HU[1]:.0f} HU are usual; look at its outline.")
+        notes.append(
+            f"The liver has {found.hu:.0f} HU, where {USUAL_HU[0]:.0f} to {USUAL_HU[1]:.0f} HU are usual; look at its "
+            "outline."
+        )
     if found.spread_hu < LEAST_SPREAD_HU:
         notes.append("The density within the liver is the same throughout, as in no CT; look whether the file is one.")
     if found.spread_hu > USUAL_SPREAD_HU:
-        notes.append(f"The density within the liver varies by {found.spread_hu:.0f} HU, as over several organs; look at its outline.")
+        notes.append(
+            f"The density within the liver varies by {found.spread_hu:.0f} HU, as over several organs; look at its "
+            "outline."
+        )
     return notes
 
 
@@ -145,7 +166,9 @@ def scan_doubts(volume: CTVolume) -> list[str]:
     if spine is not None and spine < IN_FRONT:
         notes.append(f"The spine lies in front; {_TURNED}")
     if (volume.spacing == 1).all():
-        notes.append("All voxels are said to be exactly 1 mm; if the header has lost the voxel size, put it right and run again.")
+        notes.append(
+            "All voxels are said to be exactly 1 mm; if the header has lost the voxel size, put it right and run again."
+        )
     return notes
 
 

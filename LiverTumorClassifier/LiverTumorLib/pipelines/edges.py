@@ -1,8 +1,9 @@
 """Probability maps of a coarse canvas brought to the scan's grid along the edges that the scan shows.
 
-The fast guided filter (He and Sun, "Fast Guided Filter", arXiv:1505.00996): around every canvas pixel the probability is explained as a
-linear function of the scan's density, and that function, not the probability, is interpolated to the scan's grid and applied to the
-density there. Where the scan shows no edge, what remains is an average, which cuts bends short by a fraction of a millimeter.
+The fast guided filter (He and Sun, "Fast Guided Filter", arXiv:1505.00996): around every canvas pixel the probability
+is explained as a linear function of the scan's density, and that function, not the probability, is interpolated to the
+scan's grid and applied to the density there. Where the scan shows no edge, what remains is an average, which cuts bends
+short by a fraction of a millimeter.
 """
 
 from __future__ import annotations
@@ -43,7 +44,8 @@ class EdgeMaps(RestoredMaps):
         restore = self.slope.frame.restore
         for (start, slope), (_, intercept) in zip(self.slope.blocks(), self.intercept.blocks(), strict=True):
             block = restore(intercept, shape)
-            if (box := bounding_box(block)) is not None:  # smoothing the whole of each slice would take most of the time
+            # smoothing the whole of each slice would take most of the time
+            if (box := bounding_box(block)) is not None:
                 ks, *plane = box
                 density = _within_window(self.volume.array[start + ks.start : start + ks.stop, *plane])
                 block[box] += restore(slope[ks], shape)[:, *plane] * gaussian_filter(density, sigma, truncate=3.0)

@@ -1,7 +1,8 @@
-"""Where the slice classifier sees tumor: the probability of each cell of its last feature map, from which the slice's is made.
+"""Where the slice classifier sees tumor: the probability of each cell of its last feature map, from which the slice's
+is made.
 
-For a network with the head "cells" this is an exact class activation map (Zhou et al., CVPR 2016) with multiple-instance pooling: the
-slice's logit is a straight line of its most suspicious cell's.
+For a network with the head "cells" this is an exact class activation map (Zhou et al., CVPR 2016) with
+multiple-instance pooling: the slice's logit is a straight line of its most suspicious cell's.
 """
 
 from __future__ import annotations
@@ -23,19 +24,23 @@ EVIDENCE = "evidence"
 
 
 def map_evidence(
-    volume: CTVolume, options: RunOptions | None = None, progress: Progress = no_progress, liver: np.ndarray | None = None
+    volume: CTVolume,
+    options: RunOptions | None = None,
+    progress: Progress = no_progress,
+    liver: np.ndarray | None = None,
 ) -> CaseOutput:
     """The map of every axial slice, brought to the volume's grid by linear interpolation.
 
-    The cells are coarse (some centimeters), so a map says which part of a slice made it suspicious, not where a lesion ends.
-    It is calibrated as the slices' probabilities are, but not averaged over slices. Of a network of the liver region, only cells
-    in the liver are shown, which alone decide. The arguments are as of `classify_case`.
+    The cells are coarse (some centimeters), so a map says which part of a slice made it suspicious, not where a lesion
+    ends. It is calibrated as the slices' probabilities are, but not averaged over slices. Of a network of the liver
+    region, only cells in the liver are shown, which alone decide. The arguments are as of `classify_case`.
 
     Returns:
         A CaseOutput whose `probabilities` hold "evidence", float16 (k, j, i) on the input's grid, 0 to 1.
 
     Raises:
-        ModelError: the model has no such map; or, with RequirementError and UsageError, it is missing, damaged or cannot be run.
+        ModelError: the model has no such map; or, with RequirementError and UsageError, it is missing, damaged or
+        cannot be run.
     """
     options = options or RunOptions()
     run = Run([*liver_stage(options, liver), "evidence"], options.threads, progress)
@@ -45,19 +50,23 @@ def map_evidence(
         session, _ = run.session(options.slice_model, "slice", options.slice_threshold)
         if not session.maps_cells:
             raise ModelError(
-                f"Model '{session.bundle.id}' gives a probability for the whole slice only, so nothing says where it sees tumor; "
-                "choose a model with the head 'cells', such as tumor-slice."
+                f"Model '{session.bundle.id}' gives a probability for the whole slice only, so nothing says where it "
+                "sees tumor; choose a model with the head 'cells', such as tumor-slice."
             )
         maps = view.restore(_cell_maps(session, view.volume, labels, report).full(view.volume.shape), order=1)
     progress("done", 1.0, "Done")
-    result = CaseResult(volume.name, CaseSummary(notes=[*run.notes, *volume.notes]), models=run.models, seconds=run.seconds)
+    result = CaseResult(
+        volume.name, CaseSummary(notes=[*run.notes, *volume.notes]), models=run.models, seconds=run.seconds
+    )
     return CaseOutput(result, probabilities={EVIDENCE: maps.astype(np.float16, copy=False)})
 
 
 def _cell_maps(session: Session, volume: CTVolume, labels: np.ndarray | None, report: Report) -> SliceMaps:
     spec, count = session.bundle.manifest.input, volume.shape[0]
     if labels is not None and not labels.any():
-        return SliceMaps(np.arange(count), np.zeros((count, 1, 1), np.float32), Canvas((1, 1), 1.0, (0.0, 0.0), (1.0, 1.0)))
+        return SliceMaps(
+            np.arange(count), np.zeros((count, 1, 1), np.float32), Canvas((1, 1), 1.0, (0.0, 0.0), (1.0, 1.0))
+        )
     frame, offset_hu = lay_canvas(spec, volume, labels)
     offset = spec.neighbor_mm / float(volume.spacing[2])
     canvas = prepared_slices(spec, volume, frame, offset_hu, part_of(report, 0, PREPARATION))
@@ -75,4 +84,6 @@ def _cell_maps(session: Session, volume: CTVolume, labels: np.ndarray | None, re
     cells = np.concatenate(maps)
     # The cells tile the canvas, so they lie on a coarser canvas with the same middle; that is also how they are taught.
     size = cells.shape[1:]
-    return SliceMaps(np.arange(count), cells, Canvas(size, frame.spacing_mm * spec.size[0] / size[0], frame.center, frame.voxel_mm))
+    return SliceMaps(
+        np.arange(count), cells, Canvas(size, frame.spacing_mm * spec.size[0] / size[0], frame.center, frame.voxel_mm)
+    )

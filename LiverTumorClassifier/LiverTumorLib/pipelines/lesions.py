@@ -14,7 +14,9 @@ from ..records.results import TUMOR, CaseSummary, Lesion
 ProbabilityAt = Callable[[np.ndarray], np.ndarray]
 
 
-def measure(labels: np.ndarray, volume: CTVolume, tumor_probability: np.ndarray | None = None) -> tuple[list[Lesion], CaseSummary]:
+def measure(
+    labels: np.ndarray, volume: CTVolume, tumor_probability: np.ndarray | None = None
+) -> tuple[list[Lesion], CaseSummary]:
     """Measure every lesion and the case, on the volume's own grid.
 
     Args:
@@ -23,7 +25,8 @@ def measure(labels: np.ndarray, volume: CTVolume, tumor_probability: np.ndarray 
         tumor_probability: map on the same grid, for each lesion's mean probability.
 
     Returns:
-        lesions, largest first and numbered from 1, and the summary. Regions that touch by a face, edge or corner are one lesion.
+        lesions, largest first and numbered from 1, and the summary. Regions that touch by a face, edge or corner are
+        one lesion.
 
     Raises:
         ValueError: labels on another grid.
@@ -37,7 +40,9 @@ def measure(labels: np.ndarray, volume: CTVolume, tumor_probability: np.ndarray 
     return measure_axial(view.bring(labels), view.volume, lambda kji: axial[tuple(kji.T)])
 
 
-def measure_axial(labels: np.ndarray, volume: CTVolume, probability_at: ProbabilityAt | None = None) -> tuple[list[Lesion], CaseSummary]:
+def measure_axial(
+    labels: np.ndarray, volume: CTVolume, probability_at: ProbabilityAt | None = None
+) -> tuple[list[Lesion], CaseSummary]:
     """`measure` for a volume that is in axial order already."""
     from scipy.ndimage import find_objects
 
@@ -75,7 +80,8 @@ def number_lesions(labels: np.ndarray) -> tuple[np.ndarray, tuple[slice, slice, 
 def axial_diameters(mask: np.ndarray, voxel_mm: tuple[float, float]) -> tuple[float, float]:
     """Longest diameter of a 2-D mask (j, i) and the longest line across it at right angles, in mm.
 
-    Measured on the convex hull, between voxel centers, which is unbiased for round shapes; never less than one (mean) voxel.
+    Measured on the convex hull, between voxel centers, which is unbiased for round shapes; never less than one (mean)
+    voxel.
     """
     from scipy.spatial import ConvexHull, QhullError
     from scipy.spatial.distance import pdist, squareform
@@ -125,7 +131,9 @@ def _lesion(number: int, own: np.ndarray, corner: list[int], volume: CTVolume, p
         first_slice=int(kji[:, 0].min()),
         last_slice=int(kji[:, 0].max()),
         distance_to_surface_mm=None if surface is None else _distance_mm(own, corner, volume, surface),
-        mean_probability=None if probability_at is None else round(float(probability_at(kji).mean(dtype=np.float64)), 4),
+        mean_probability=None
+        if probability_at is None
+        else round(float(probability_at(kji).mean(dtype=np.float64)), 4),
     )
 
 

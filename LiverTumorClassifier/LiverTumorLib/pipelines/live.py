@@ -22,13 +22,14 @@ if TYPE_CHECKING:
 class SliceScorer:
     """The calibrated tumor probability of any axial slice of one scan, the same as that of `classify_case`.
 
-    What the network said of a slice is kept, so that the average over its neighbors costs their time only once: a step to the next
-    slice takes about as long as the network does.
+    What the network said of a slice is kept, so that the average over its neighbors costs their time only once: a step
+    to the next slice takes about as long as the network does.
 
     Args:
         session: of a network for task "slice".
         volume: CT in axial order.
-        labels: (k, j, i) on the volume's grid, above 0 in the liver; None where nobody knows it. A network of the liver region needs it.
+        labels: (k, j, i) on the volume's grid, above 0 in the liver; None where nobody knows it. A network of the liver
+          region needs it.
         report: called with the done fraction while the scan is prepared; may raise to stop.
     """
 
@@ -52,7 +53,9 @@ class SliceScorer:
         place = int(np.searchsorted(self._scored, k))
         if place == len(self._scored) or self._scored[place] != k:
             return 0.0
-        around = self._scored[np.clip(np.arange(place - self._reach, place + self._reach + 1), 0, len(self._scored) - 1)]
+        around = self._scored[
+            np.clip(np.arange(place - self._reach, place + self._reach + 1), 0, len(self._scored) - 1)
+        ]
         new = np.unique(around[np.isnan(self._logits[around])])
         if len(new):
             outputs = self._session.predict_all([neighbor_channels(self._canvas, each, self._offset) for each in new])
@@ -62,11 +65,14 @@ class SliceScorer:
         return float(calibrated(logit, self._session.bundle.manifest.calibration))
 
 
-def answer_slices(volume: CTVolume, options: RunOptions, progress: Progress, dialog: Dialog, liver: np.ndarray | None = None) -> CaseOutput:
-    """A worker's task that continues until it is stopped: each question is the index of an axial slice (0 is the most inferior one).
+def answer_slices(
+    volume: CTVolume, options: RunOptions, progress: Progress, dialog: Dialog, liver: np.ndarray | None = None
+) -> CaseOutput:
+    """A worker's task that continues until it is stopped: each question is the index of an axial slice (0 is the most
+    inferior one).
 
-    The first answer is `{"heights": S coordinate in mm of every slice, "fields": of every slice, as in `SliceRecord`}`, the others are
-    `{"index": int, "probability": float}`. `liver` is as for `classify_case`.
+    The first answer is `{"heights": S coordinate in mm of every slice, "fields": of every slice, as in `SliceRecord`}`,
+    the others are `{"index": int, "probability": float}`. `liver` is as for `classify_case`.
 
     Raises:
         Cancelled: when nobody asks anymore, which is how it ends.

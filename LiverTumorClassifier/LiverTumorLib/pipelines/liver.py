@@ -27,8 +27,8 @@ def segment_liver(run: Run, volume: CTVolume, options: RunOptions) -> tuple[np.n
     """The stage "liver" of a run; notes of the run tell what was rejected or is doubtful.
 
     Returns:
-        labels, uint8 (k, j, i) on the grid of a volume in axial order, and where the options keep probabilities that of the liver there,
-        float16; at the threshold it makes the same liver.
+        labels, uint8 (k, j, i) on the grid of a volume in axial order, and where the options keep probabilities that of
+        the liver there, float16; at the threshold it makes the same liver.
     """
     labels, probability = np.zeros(volume.shape, np.uint8), None
     with run.stage("liver") as report:
@@ -53,8 +53,8 @@ def segment_liver(run: Run, volume: CTVolume, options: RunOptions) -> tuple[np.n
 
 
 def find_liver(session: Session, volume: CTVolume, threshold: float, report: Report) -> tuple[EdgeMaps | None, float]:
-    """Liver probability of a volume in axial order, cleaned to one liver, along the volume's edges, and its mean in the liver; None, 0
-    when there is none."""
+    """Liver probability of a volume in axial order, cleaned to one liver, along the volume's edges, and its mean in the
+    liver; None, 0 when there is none."""
     frame, _ = lay_canvas(session.bundle.manifest.input, volume, None)
     found = map_slices(session, volume, frame, range(volume.shape[0]), report)
     liver = clean_liver(found.smoothed(SMOOTH_MM, float(volume.spacing[2])), threshold)
@@ -66,8 +66,8 @@ def find_liver(session: Session, volume: CTVolume, threshold: float, report: Rep
 def clean_liver(found: SliceMaps, threshold: float) -> SliceMaps | None:
     """The liver is the largest connected component above the threshold, its holes filled slice by slice.
 
-    Probability elsewhere is 0, except in the component's direct neighbourhood, where interpolation to the scan's grid needs it.
-    Slices far from the liver are left out. None when nothing is large enough for a liver.
+    Probability elsewhere is 0, except in the component's direct neighbourhood, where interpolation to the scan's grid
+    needs it. Slices far from the liver are left out. None when nothing is large enough for a liver.
     """
     from scipy.ndimage import binary_dilation
 
@@ -85,7 +85,8 @@ def clean_liver(found: SliceMaps, threshold: float) -> SliceMaps | None:
 
 
 def _largest_component(mask: np.ndarray) -> np.ndarray | None:
-    """Largest component, connected by faces, of a (k, j, i) mask, its holes filled in every slice; None when the mask is empty."""
+    """Largest component, connected by faces, of a (k, j, i) mask, its holes filled in every slice; None when the mask
+    is empty."""
     from scipy.ndimage import binary_fill_holes, label
 
     numbered, count = label(mask)

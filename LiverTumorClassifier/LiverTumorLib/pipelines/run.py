@@ -60,7 +60,9 @@ class Run:
         """
         bundle = get_bundle(model)
         if bundle.manifest.task != task:
-            raise UsageError(f"Model '{bundle.id}' is for task '{bundle.manifest.task}', not for '{task}'; choose another model.")
+            raise UsageError(
+                f"Model '{bundle.id}' is for task '{bundle.manifest.task}', not for '{task}'; choose another model."
+            )
         used = threshold or bundle.manifest.threshold
         session = open_session(bundle, self.threads)
         self.models.append({**bundle.describe(), "threshold": used, "runtime": session.runtime})

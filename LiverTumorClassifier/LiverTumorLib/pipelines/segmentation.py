@@ -17,7 +17,10 @@ from .tumor import drop_small, find_tumor
 
 
 def segment_case(
-    volume: CTVolume, options: RunOptions | None = None, progress: Progress = no_progress, liver: np.ndarray | None = None
+    volume: CTVolume,
+    options: RunOptions | None = None,
+    progress: Progress = no_progress,
+    liver: np.ndarray | None = None,
 ) -> CaseOutput:
     """Segment liver and tumor of a CT, score its slices and measure its lesions.
 
@@ -25,7 +28,8 @@ def segment_case(
         volume: any orientation; results come back on exactly its grid.
         options: see `RunOptions`.
         progress: called with (stage, fraction, message); may raise `Cancelled`.
-        liver: (k, j, i) on the volume's grid, above 0 in a liver that is known already, lesions included; it takes the place of stage 1.
+        liver: (k, j, i) on the volume's grid, above 0 in a liver that is known already, lesions included; it takes the
+          place of stage 1.
 
     Raises:
         ValueError: a liver on another grid.
@@ -65,9 +69,13 @@ def segment_case(
         summary.notes = [*run.notes, *burden_doubts(summary), *volume.notes]
         if not options.tumor:
             summary.tumor_ml = summary.tumor_burden_percent = summary.lesion_count = None
-        output = CaseOutput(CaseResult(volume.name, summary, lesions, records, run.models, run.seconds), view.restore(labels))
+        output = CaseOutput(
+            CaseResult(volume.name, summary, lesions, records, run.models, run.seconds), view.restore(labels)
+        )
         if options.keep_probabilities:
-            output.probabilities["liver"] = view.restore(liver_probability, order=1) if liver is None else (liver > 0).astype(np.float16)
+            output.probabilities["liver"] = (
+                view.restore(liver_probability, order=1) if liver is None else (liver > 0).astype(np.float16)
+            )
             if options.tumor:
                 full = np.zeros(axial.shape, np.float16) if tumor is None else tumor.full(axial.shape)
                 output.probabilities["tumor"] = view.restore(full, order=1)

@@ -10,14 +10,15 @@ import numpy as np
 
 from ..ct.canvas import Canvas
 
-_BLOCK = 16  # slices brought to the scan's grid or from it at a time: a float copy of a long scan would not fit an ordinary computer
+# slices brought to the scan's grid or from it at a time: a float copy of a long scan would not fit an ordinary computer
+_BLOCK = 16
 
 
 def smoothed(maps: np.ndarray, sigma_mm: tuple[float, float], voxel_mm: tuple[float, float]) -> np.ndarray:
     """Probability (k, rows, columns) after a Gaussian; `sigma_mm` and `voxel_mm` are (along slices, within slices).
 
-    A network answers slice by slice, and its errors (and those of int8 rounding) differ more from slice to slice and pixel to pixel
-    than a liver or a lesion does.
+    A network answers slice by slice, and its errors (and those of int8 rounding) differ more from slice to slice and
+    pixel to pixel than a liver or a lesion does.
     """
     from scipy.ndimage import gaussian_filter
 
@@ -30,7 +31,8 @@ class RestoredMaps(ABC):
 
     @abstractmethod
     def restored(self, shape: tuple[int, int], least: float) -> Iterator[tuple[int, np.ndarray]]:
-        """(first axial index, maps of consecutive slices of that shape); blocks that stay under `least` may be left out."""
+        """(first axial index, maps of consecutive slices of that shape); blocks that stay under `least` may be left
+        out."""
 
     def paint(self, labels: np.ndarray, threshold: float, value: int) -> None:
         """Set axial labels (k, j, i) to `value` where the maps, brought to the labels' grid, reach the threshold."""
@@ -47,10 +49,12 @@ class RestoredMaps(ABC):
 
 @dataclass(frozen=True)
 class SliceMaps(RestoredMaps):
-    """Probability maps of axial slices; of slices between them, maps are interpolated where they are needed and never kept.
+    """Probability maps of axial slices; of slices between them, maps are interpolated where they are needed and never
+    kept.
 
     Attributes:
-        ks: (n,) axial indices of the mapped slices, ascending; the maps stand for all slices from the first to the last of them.
+        ks: (n,) axial indices of the mapped slices, ascending; the maps stand for all slices from the first to the last
+          of them.
         maps: float32 (n, rows, columns) in 0..1.
         frame: the canvas the maps lie on.
     """
@@ -65,14 +69,16 @@ class SliceMaps(RestoredMaps):
                 yield start, self.frame.restore(block, shape)
 
     def at(self, kji: np.ndarray) -> np.ndarray:
-        """Probability at axial voxel coordinates (n, 3), (k, j, i) order, taken from the nearest mapped slice and canvas pixel."""
+        """Probability at axial voxel coordinates (n, 3), (k, j, i) order, taken from the nearest mapped slice and
+        canvas pixel."""
         nearest = np.searchsorted((self.ks[1:] + self.ks[:-1]) / 2, kji[:, 0])
         pixel = [np.rint(self.frame.pixel(axis, kji[:, axis + 1])).astype(int) for axis in (0, 1)]
         rows, columns = (np.clip(p, 0, n - 1) for p, n in zip(pixel, self.frame.size, strict=True))
         return self.maps[nearest, rows, columns]
 
     def sampled(self, array: np.ndarray, change: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-        """The mapped slices of an array on the scan's grid, `change`d (see `Canvas.sample`), averaged over canvas pixels, like the maps."""
+        """The mapped slices of an array on the scan's grid, `change`d (see `Canvas.sample`), averaged over canvas
+        pixels, like the maps."""
         shown = np.empty(self.maps.shape, np.float32)
         for start in range(0, len(self.ks), _BLOCK):
             shown[start : start + _BLOCK] = self.frame.sample(array[self.ks[start : start + _BLOCK]], change)
@@ -81,7 +87,9 @@ class SliceMaps(RestoredMaps):
     def smoothed(self, sigma_mm: tuple[float, float], slice_mm: float) -> SliceMaps:
         """These maps after `smoothed`; axial slices are `slice_mm` apart."""
         step = self.ks[1] - self.ks[0] if len(self.ks) > 1 else 1
-        return SliceMaps(self.ks, smoothed(self.maps, sigma_mm, (slice_mm * float(step), self.frame.spacing_mm)), self.frame)
+        return SliceMaps(
+            self.ks, smoothed(self.maps, sigma_mm, (slice_mm * float(step), self.frame.spacing_mm)), self.frame
+        )
 
     def blocks(self) -> Iterator[tuple[int, np.ndarray]]:
         """(first axial index, maps of consecutive slices on the canvas) from the first to the last slice."""

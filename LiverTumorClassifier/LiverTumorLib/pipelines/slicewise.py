@@ -24,7 +24,9 @@ _PREPARED = 16
 PREPARATION = 0.3
 
 
-def map_slices(session: Session, volume: CTVolume, frame: Canvas, ks: range, report: Report, offset_hu: float = 0.0) -> SliceMaps:
+def map_slices(
+    session: Session, volume: CTVolume, frame: Canvas, ks: range, report: Report, offset_hu: float = 0.0
+) -> SliceMaps:
     """Probability maps that stand for the axial slices `ks` (consecutive) of a volume in axial order.
 
     `report` is called with the done fraction and may raise to stop the run; `offset_hu` as for `network_slices`.
@@ -36,8 +38,11 @@ def map_slices(session: Session, volume: CTVolume, frame: Canvas, ks: range, rep
     return SliceMaps(shown, maps, frame)
 
 
-def score_slices(session: Session, volume: CTVolume, labels: np.ndarray | None, ks: np.ndarray, report: Report) -> np.ndarray:
-    """Calibrated probability of tumor, float32, for each axial slice in `ks` (ascending), averaged over neighboring slices.
+def score_slices(
+    session: Session, volume: CTVolume, labels: np.ndarray | None, ks: np.ndarray, report: Report
+) -> np.ndarray:
+    """Calibrated probability of tumor, float32, for each axial slice in `ks` (ascending), averaged over neighboring
+    slices.
 
     `labels` (k, j, i), above 0 in the liver, lie on the volume's grid; a network of the liver region needs them.
     """
@@ -54,8 +59,8 @@ def score_slices(session: Session, volume: CTVolume, labels: np.ndarray | None, 
 def slice_logits(outputs: list[np.ndarray], liver: np.ndarray | None) -> np.ndarray:
     """Logit of tumor, (n,), of a slice network's raw outputs (see `Session.predict_all`).
 
-    Where the liver is known and the network has a map of cells, the logit is that of the most suspicious cell in the liver: what is
-    suspicious beside it is not asked for.
+    Where the liver is known and the network has a map of cells, the logit is that of the most suspicious cell in the
+    liver: what is suspicious beside it is not asked for.
 
     Args:
         liver: (n, rows, columns) in 0..1 on the network's canvas, or None.
@@ -74,7 +79,8 @@ def logit(raw: np.ndarray) -> np.ndarray:
 
 
 def liver_cells(liver: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Which cells lie in the liver, bool (n, *size), from liver (n, rows, columns) in 0..1 on the canvas that the cells tile."""
+    """Which cells lie in the liver, bool (n, *size), from liver (n, rows, columns) in 0..1 on the canvas that the cells
+    tile."""
     count, rows, columns = liver.shape
     share = liver.reshape(count, size[0], rows // size[0], size[1], columns // size[1]).mean(axis=(2, 4))
     # In a slice with a tip of liver only, the cell that holds most of it.
@@ -82,7 +88,8 @@ def liver_cells(liver: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def smoothed_logits(logits: np.ndarray, slice_mm: float) -> np.ndarray:
-    """Logits of consecutive slices averaged over their neighbors: a lesion is in several slices, an error often in one."""
+    """Logits of consecutive slices averaged over their neighbors: a lesion is in several slices, an error often in
+    one."""
     from scipy.ndimage import gaussian_filter1d
 
     return gaussian_filter1d(logits, LOGIT_SMOOTH_MM / slice_mm, mode="nearest", radius=smoothing_reach(slice_mm))
@@ -123,15 +130,22 @@ def part_of(report: Report, first: float, last: float) -> Report:
     return lambda fraction: report(first + (last - first) * fraction)
 
 
-def _predictions(session: Session, volume: CTVolume, frame: Canvas, ks: np.ndarray, report: Report, offset_hu: float = 0.0):
+def _predictions(
+    session: Session, volume: CTVolume, frame: Canvas, ks: np.ndarray, report: Report, offset_hu: float = 0.0
+):
     """Yield (position in ks, all raw outputs) a few slices at a time."""
     spec = session.bundle.manifest.input
     offset = spec.neighbor_mm / float(volume.spacing[2])
     reach = int(np.ceil(offset))
     first = max(0, int(ks[0]) - reach)
     last = min(volume.shape[0] - 1, int(ks[-1]) + reach)
-    canvas = prepared_slices(spec, volume, frame, offset_hu, part_of(report, 0, PREPARATION), np.arange(first, last + 1))
+    canvas = prepared_slices(
+        spec, volume, frame, offset_hu, part_of(report, 0, PREPARATION), np.arange(first, last + 1)
+    )
     report = part_of(report, PREPARATION, 1)
     for start in range(0, len(ks), STEP):
         report(start / len(ks))
-        yield start, session.predict_all([neighbor_channels(canvas, k - first, offset) for k in ks[start : start + STEP]])
+        yield (
+            start,
+            session.predict_all([neighbor_channels(canvas, k - first, offset) for k in ks[start : start + STEP]]),
+        )

@@ -33,12 +33,14 @@ class Survey:
         ml: its volume.
         size_mm: its extent to left, posterior and superior.
         cut: by which ends of the scan it is cut: "lower", "upper", "side".
-        even_mm: its height where it goes through the whole scan and its cross-section stays above half of the largest, else 0.
+        even_mm: its height where it goes through the whole scan and its cross-section stays above half of the largest,
+          else 0.
         thickness_mm: diameter of the largest ball that fits into it.
         body_mm: width of the body at its height, without the fat under the skin.
         share: its part of all lean tissue at its height, of the same part of the body (the same leg, say).
         bone_around: part of the rays from it that meet bone, in the one of four directions where the fewest do.
-        lung_above, lung_below: part of its surroundings there that is lung, in a scan stored clipped to a window lung or fat;
+        lung_above, lung_below: part of its surroundings there that is lung, in a scan stored clipped to a window lung
+        or fat;
             None where the scan does not show them.
         side: its middle between the body's right (-1) and left (1).
         spine: the spine's place between the body's front (-1) and back (1); None where it is not certain.
@@ -112,7 +114,8 @@ def survey(mask: np.ndarray, volume: CTVolume, probability: float | None = None)
 
 
 def find_spine(volume: CTVolume) -> float | None:
-    """Where the spine lies in a scan in axial order, between the body's front (-1) and back (1); None where it is not certain."""
+    """Where the spine lies in a scan in axial order, between the body's front (-1) and back (1); None where it is not
+    certain."""
     columns, step, coarse_mm = _coarse(volume, (0, 0, 0))
     hu = volume.array[(slice(None, None, step), *columns)].astype(np.float32)
     clipped, lean = _is_clipped(volume), hu > FAT_HU
@@ -120,7 +123,8 @@ def find_spine(volume: CTVolume) -> float | None:
 
 
 def _coarse(volume: CTVolume, through: tuple[int, int, int]) -> tuple[tuple[slice, slice], int, np.ndarray]:
-    """Coarse rows and columns, which hold the voxel `through` (k, j, i), the step between slices, and the coarse (k, j, i) voxel in mm."""
+    """Coarse rows and columns, which hold the voxel `through` (k, j, i), the step between slices, and the coarse (k, j,
+    i) voxel in mm."""
     step = max(1, -(-max(volume.shape[1:]) // COARSE))
     between = max(1, round(step * float(volume.spacing[:2].min() / volume.spacing[2])))
     return (
@@ -158,7 +162,8 @@ def _part_of_body(region: np.ndarray, hu: np.ndarray, clipped: bool) -> np.ndarr
 
 
 def _span(tissue: np.ndarray, axis: int) -> tuple[int, int]:
-    """First and last index along an axis between which nearly all of the tissue lies: a tube or the table's edge does not count."""
+    """First and last index along an axis between which nearly all of the tissue lies: a tube or the table's edge does
+    not count."""
     counts = np.cumsum(tissue.sum(axis=tuple({0, 1, 2} - {axis})))
     first, last = np.searchsorted(counts, (0.02 * counts[-1], 0.98 * counts[-1]))
     return int(first), int(last)
@@ -197,7 +202,9 @@ def _bone_around(region: np.ndarray, hu: np.ndarray, mm: np.ndarray) -> float:
     return min(met)
 
 
-def _lung_beside(mask: np.ndarray, hu: np.ndarray, start: int, slice_mm: float, clipped: bool, up: bool) -> float | None:
+def _lung_beside(
+    mask: np.ndarray, hu: np.ndarray, start: int, slice_mm: float, clipped: bool, up: bool
+) -> float | None:
     """`mask` holds the slices of the region only, from `start` on."""
     columns = np.nonzero((mask > 0).any(axis=0))
     if up:
@@ -213,7 +220,8 @@ def _lung_beside(mask: np.ndarray, hu: np.ndarray, start: int, slice_mm: float, 
 
 
 def _spine(hu: np.ndarray, lean: np.ndarray, mm: np.ndarray, clipped: bool) -> float | None:
-    """The most posterior bone in the middle of the body that goes through nearly all slices; a sternum, in front, may do so too."""
+    """The most posterior bone in the middle of the body that goes through nearly all slices; a sternum, in front, may
+    do so too."""
     from scipy.ndimage import maximum_filter, maximum_filter1d, minimum_filter1d, uniform_filter
 
     if len(hu) * mm[0] < 2 * DISC_MM or not lean.any():

@@ -1,8 +1,8 @@
 """Stage 2: tumor, in the liver that stage 1 found or straight from the abdomen.
 
-At the border of the liver tumor is believed up to a margin beyond what stage 1 predicted, because lesions at the surface
-are what stage 1 misses, but not where the CT shows fat or air there; a believed tumor voxel outside the predicted liver
-counts as liver too.
+At the border of the liver tumor is believed up to a margin beyond what stage 1 predicted, because lesions at the
+surface are what stage 1 misses, but not where the CT shows fat or air there; a believed tumor voxel outside the
+predicted liver counts as liver too.
 """
 
 from __future__ import annotations
@@ -27,9 +27,16 @@ _SMOOTH_MM = 2.0  # standard deviation of that average; single voxels are noise
 
 
 def find_tumor(
-    session: Session, volume: CTVolume, labels: np.ndarray, roi: bool, margin_mm: float, report: Report, threshold: float = 0.5
+    session: Session,
+    volume: CTVolume,
+    labels: np.ndarray,
+    roi: bool,
+    margin_mm: float,
+    report: Report,
+    threshold: float = 0.5,
 ) -> SliceMaps:
-    """Tumor probability on a canvas, 0 where tumor is not believed, below the threshold where it is nowhere sure enough.
+    """Tumor probability on a canvas, 0 where tumor is not believed, below the threshold where it is nowhere sure
+    enough.
 
     Args:
         session: of a network for task "tumor".
@@ -46,7 +53,9 @@ def find_tumor(
     spec = session.bundle.manifest.input
     if roi != (spec.region == "liver"):
         wanted = "inside the liver region" if roi else "straight from the abdomen"
-        raise UsageError(f"Model '{session.bundle.id}' was not trained to find tumor {wanted}; choose another tumor model.")
+        raise UsageError(
+            f"Model '{session.bundle.id}' was not trained to find tumor {wanted}; choose another tumor model."
+        )
     frame, offset_hu = lay_canvas(spec, volume, labels)
     if not roi:
         found = map_slices(session, volume, frame, range(volume.shape[0]), report)
@@ -65,9 +74,11 @@ def find_tumor(
 
 
 def keep_sure(maps: np.ndarray, threshold: float, sure: float) -> np.ndarray:
-    """Maps (k, rows, columns) in which connected regions at the threshold that reach `sure` nowhere are brought below the threshold.
+    """Maps (k, rows, columns) in which connected regions at the threshold that reach `sure` nowhere are brought below
+    the threshold.
 
-    Hysteresis, as Canny (PAMI 1986) uses it for edges: a low threshold draws the whole lesion, and `sure` keeps faint false ones away.
+    Hysteresis, as Canny (PAMI 1986) uses it for edges: a low threshold draws the whole lesion, and `sure` keeps faint
+    false ones away.
     """
     from scipy.ndimage import label
 

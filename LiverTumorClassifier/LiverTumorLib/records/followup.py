@@ -80,6 +80,7 @@ class Track:
         target: whether it holds a target lesion of RECIST.
         diameter_mm: for each date what RECIST adds up: longest diameters of the parts; 0 where it vanished; None where unknown.
         volume_ml: for each date.
+        center_ras: for each date where it is, or where registration puts it while it is not there; None where that is unknown.
         doubling_days: for each date, from the date before it; negative is the time of halving; None where it cannot be told.
     """
 
@@ -91,6 +92,7 @@ class Track:
     diameter_mm: list[float | None] = field(default_factory=list)
     volume_ml: list[float | None] = field(default_factory=list)
     doubling_days: list[float | None] = field(default_factory=list)
+    center_ras: list[tuple[float, float, float] | None] = field(default_factory=list)
 
 
 @dataclass
@@ -144,7 +146,7 @@ class FollowUp:
             [_study(record) for record in data["studies"]],
             [record and RegistrationQuality(**record) for record in data["registrations"]],
             [Link(**record) for record in data["links"]],
-            [Track(**record) for record in data["tracks"]],
+            [_track(record) for record in data["tracks"]],
             [Assessment(**record) for record in data["assessments"]],
             data["notes"],
         )
@@ -152,3 +154,7 @@ class FollowUp:
 
 def _study(record: dict) -> StudyRecord:
     return StudyRecord(**{**record, "lesions": [Lesion.from_dict(lesion) for lesion in record["lesions"]]})
+
+
+def _track(record: dict) -> Track:
+    return Track(**{**record, "center_ras": [place and tuple(place) for place in record["center_ras"]]})

@@ -1,4 +1,5 @@
-"""What a user may choose for a run; the same records serve the panels, the console, the command line and the job file."""
+"""What a user may choose for a run; the same records serve the panels, the console, the command line and the job
+file."""
 
 from __future__ import annotations
 
@@ -30,8 +31,9 @@ class RunOptions:
         tumor: run stage 2 (tumor); without it only the liver is segmented.
         slices: run the slice classifier.
         roi: look for tumor inside the liver region found by stage 1; False segments tumor straight from the abdomen.
-        roi_margin_mm: how far beyond the predicted liver tumor is accepted, since lesions at its border are often missed by stage 1.
-        liver_threshold, tumor_threshold, slice_threshold: probabilities; None takes the bundle's own.
+        roi_margin_mm: how far beyond the predicted liver tumor is accepted, since lesions at its border are often
+        missed by stage 1. liver_threshold, tumor_threshold, slice_threshold: probabilities; None takes the bundle's
+        own.
         min_lesion_ml: smaller connected tumor regions are dropped.
         keep_probabilities: return the liver and tumor probability maps too.
         threads: CPU threads for the networks; None uses all the process may run on.
@@ -72,7 +74,9 @@ class RunOptions:
         try:
             value = kind(getattr(self, name))
         except (TypeError, ValueError):
-            raise UsageError(f"{name} is {getattr(self, name)!r}; it must be a {'number' if kind is float else 'whole number'}.") from None
+            raise UsageError(
+                f"{name} is {getattr(self, name)!r}; it must be a {'number' if kind is float else 'whole number'}."
+            ) from None
         object.__setattr__(self, name, value)
         return value
 
@@ -84,7 +88,9 @@ class RunOptions:
         """Raises UsageError for a name that is not an option, or a value out of range."""
         unknown = set(data) - {f.name for f in fields(cls)}
         if unknown:
-            raise UsageError(f"Unknown option {sorted(unknown)[0]!r}; known are {', '.join(f.name for f in fields(cls))}.")
+            raise UsageError(
+                f"Unknown option {sorted(unknown)[0]!r}; known are {', '.join(f.name for f in fields(cls))}."
+            )
         return cls(**data)
 
 
@@ -94,8 +100,10 @@ class CaseOutput:
 
     Attributes:
         result: the figures.
-        labels: uint8 (k, j, i) on exactly the input's grid, 0 background, 1 liver, 2 tumor; None when nothing was segmented.
-        probabilities: "liver" and "tumor" float16 maps on the input's grid, when asked for; "evidence" of a run that maps it.
+        labels: uint8 (k, j, i) on exactly the input's grid, 0 background, 1 liver, 2 tumor; None when nothing was
+          segmented.
+        probabilities: "liver" and "tumor" float16 maps on the input's grid, when asked for; "evidence" of a run that
+          maps it.
         volume: the CT, where the run has read it itself.
     """
 

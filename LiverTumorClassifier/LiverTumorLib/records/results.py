@@ -39,8 +39,8 @@ class SliceRecord:
     """One axial slice: `index` counts from the most inferior slice, `ras_s` is its S coordinate in mm.
 
     `probability` is the calibrated probability that the slice holds tumor; None where the classifier did not run.
-    `field` says whether the slice is one the classifier was trained for: "liver", "no liver" (gated by the segmentation:
-    probability 0 by rule) or "unknown" (the segmentation did not run).
+    `field` says whether the slice is one the classifier was trained for: "liver", "no liver" (gated by the
+    segmentation: probability 0 by rule) or "unknown" (the segmentation did not run).
     """
 
     index: int

@@ -1,7 +1,8 @@
-"""The segments a result consists of: label value, name, color and SNOMED terminology, shared by the files and the MRML nodes.
+"""The segments a result consists of: label value, name, color and SNOMED terminology, shared by the files and the MRML
+nodes.
 
-Segments do not overlap: the Liver segment holds label 1 only, the Lesion segment label 2. Reported liver volumes include the
-tumor, as radiologists count it, so they are the volume of both segments together.
+Segments do not overlap: the Liver segment holds label 1 only, the Lesion segment label 2. Reported liver volumes
+include the tumor, as radiologists count it, so they are the volume of both segments together.
 """
 
 from __future__ import annotations
@@ -44,7 +45,13 @@ def _terminology(category: str, kind: str, region: str = _NO_CODE) -> str:
 
 
 SEGMENTS: tuple[Segment, ...] = (
-    Segment(LIVER, "Liver", "Liver", (221, 130, 101), _terminology("SCT^123037004^Anatomical Structure", "SCT^10200004^Liver")),
+    Segment(
+        LIVER,
+        "Liver",
+        "Liver",
+        (221, 130, 101),
+        _terminology("SCT^123037004^Anatomical Structure", "SCT^10200004^Liver"),
+    ),
     Segment(
         TUMOR,
         "Lesion",

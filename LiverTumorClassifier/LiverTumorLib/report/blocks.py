@@ -13,7 +13,12 @@ _NOTE_LINES = 4
 _COLUMNS = (  # heading, unit, position of the right edge, text of a lesion
     ("#", "", 0.05, lambda lesion: f"{lesion.id}"),
     ("Volume", "ml", 0.24, lambda lesion: f"{lesion.volume_ml:.2f}"),
-    ("Diameters", "mm", 0.50, lambda lesion: f"{lesion.longest_diameter_mm:.1f} × {lesion.perpendicular_diameter_mm:.1f}"),
+    (
+        "Diameters",
+        "mm",
+        0.50,
+        lambda lesion: f"{lesion.longest_diameter_mm:.1f} × {lesion.perpendicular_diameter_mm:.1f}",
+    ),
     ("Mean ± SD", "HU", 0.76, lambda lesion: f"{lesion.mean_hu:.0f} ± {lesion.sd_hu:.0f}"),
     ("Position", "S mm", 0.97, lambda lesion: f"{lesion.centroid_ras[2]:.1f}"),
 )
@@ -58,15 +63,33 @@ def draw_lesions(axes, lesions: list[Lesion], searched: bool) -> None:
         for _, _, right, text in _COLUMNS:
             axes.text(right, y, text(lesion), fontsize=9.5, ha="right", va="top")
     if len(lesions) > TABLE_ROWS:
-        axes.text(0.05, 0.85 - 0.083 * TABLE_ROWS, f"… and {len(lesions) - TABLE_ROWS} more", fontsize=9, color=_GRAY, va="top")
+        axes.text(
+            0.05,
+            0.85 - 0.083 * TABLE_ROWS,
+            f"… and {len(lesions) - TABLE_ROWS} more",
+            fontsize=9,
+            color=_GRAY,
+            va="top",
+        )
 
 
 def draw_curve(axes, result: CaseResult, shown_s: float) -> None:
     """Probability of tumor over slices by S position; slices without liver shaded, suspicious ones marked."""
-    records = sorted((record for record in result.slices if record.probability is not None), key=lambda record: record.ras_s)
+    records = sorted(
+        (record for record in result.slices if record.probability is not None), key=lambda record: record.ras_s
+    )
     if not records:
         axes.set_axis_off()
-        axes.text(0.5, 0.5, "Slices were not classified", ha="center", va="center", color=_GRAY, fontsize=11, transform=axes.transAxes)
+        axes.text(
+            0.5,
+            0.5,
+            "Slices were not classified",
+            ha="center",
+            va="center",
+            color=_GRAY,
+            fontsize=11,
+            transform=axes.transAxes,
+        )
         return
     positions = [record.ras_s for record in records]
     half = (positions[-1] - positions[0]) / max(1, len(positions) - 1) / 2 or 0.5
@@ -76,10 +99,23 @@ def draw_curve(axes, result: CaseResult, shown_s: float) -> None:
             axes.axvspan(members[0].ras_s - half, members[-1].ras_s + half, color="0.92", linewidth=0)
     axes.axvline(shown_s, color="0.5", linewidth=0.8, linestyle=(0, (1, 2)))
     color = SEGMENT_COLOR[1]
-    axes.plot(positions, [record.probability for record in records], color=color, linewidth=1.6, marker="o" if len(records) == 1 else None)
+    axes.plot(
+        positions,
+        [record.probability for record in records],
+        color=color,
+        linewidth=1.6,
+        marker="o" if len(records) == 1 else None,
+    )
     suspicious = set(result.summary.suspicious_slices)
     marked = [record for record in records if record.index in suspicious]
-    axes.plot([r.ras_s for r in marked], [r.probability for r in marked], "o", color=(0.75, 0.2, 0.1), markersize=3.2, linestyle="none")
+    axes.plot(
+        [r.ras_s for r in marked],
+        [r.probability for r in marked],
+        "o",
+        color=(0.75, 0.2, 0.1),
+        markersize=3.2,
+        linestyle="none",
+    )
     threshold = slice_threshold(result)
     if threshold is not None:
         axes.axhline(threshold, color="0.3", linewidth=0.9, linestyle="dashed")
@@ -99,7 +135,11 @@ def draw_curve(axes, result: CaseResult, shown_s: float) -> None:
 def curve_caption(result: CaseResult) -> str:
     """What the marks of the curve mean, as far as they occur."""
     gated = any(record.field == "no liver" for record in result.slices)
-    parts = [f"red: suspicious slices ({len(result.summary.suspicious_slices)})"] if result.summary.suspicious_slices else []
+    parts = (
+        [f"red: suspicious slices ({len(result.summary.suspicious_slices)})"]
+        if result.summary.suspicious_slices
+        else []
+    )
     if gated:
         parts.append("gray: no liver, 0 by rule")
     return "; ".join(parts)
@@ -107,7 +147,9 @@ def curve_caption(result: CaseResult) -> str:
 
 def slice_threshold(result: CaseResult) -> float | None:
     """The threshold of the slice classifier, where the record of its model tells it."""
-    return next((m["threshold"] for m in result.models if m.get("task") == "slice" and m.get("threshold") is not None), None)
+    return next(
+        (m["threshold"] for m in result.models if m.get("task") == "slice" and m.get("threshold") is not None), None
+    )
 
 
 def notes_text(notes: list[str], width: int) -> str:

@@ -1,4 +1,5 @@
-"""One page that shows a case: three cuts with contours, the figures, the lesions, the slice probabilities, what made them."""
+"""One page that shows a case: three cuts with contours, the figures, the lesions, the slice probabilities, what made
+them."""
 
 from __future__ import annotations
 
@@ -57,7 +58,11 @@ def case_figure(volume: CTVolume, output: CaseOutput, truth: np.ndarray | None =
     figure = Figure(figsize=SIZE_INCH, dpi=DPI, facecolor="white")
     FigureCanvasAgg(figure)
     _header(figure, result.name or volume.name)
-    for plane, box in ((AXIAL, (0.02, 0.42, 0.36, 0.455)), (CORONAL, (0.39, 0.42, 0.31, 0.455)), (SAGITTAL, (0.71, 0.42, 0.27, 0.455))):
+    for plane, box in (
+        (AXIAL, (0.02, 0.42, 0.36, 0.455)),
+        (CORONAL, (0.39, 0.42, 0.31, 0.455)),
+        (SAGITTAL, (0.71, 0.42, 0.27, 0.455)),
+    ):
         draw_cut(figure.add_axes(box), plane, view.volume, labels, truth, at)
     _legend(figure, labels is not None, truth is not None)
 
@@ -74,7 +79,9 @@ def case_figure(volume: CTVolume, output: CaseOutput, truth: np.ndarray | None =
 def _header(figure, name: str) -> None:
     name = name if len(name) <= _NAME_LENGTH else f"{name[: _NAME_LENGTH - 1]}…"
     figure.text(0.02, 0.965, name, fontsize=16, fontweight="bold", va="center", parse_math=False)
-    figure.text(0.98, 0.965, DISCLAIMER, fontsize=11, color=(0.7, 0.15, 0.1), fontweight="bold", ha="right", va="center")
+    figure.text(
+        0.98, 0.965, DISCLAIMER, fontsize=11, color=(0.7, 0.15, 0.1), fontweight="bold", ha="right", va="center"
+    )
 
 
 def _legend(figure, has_labels: bool, has_truth: bool) -> None:
@@ -86,8 +93,17 @@ def _legend(figure, has_labels: bool, has_truth: bool) -> None:
     if has_truth:
         entries.append(("Truth", TRUTH_COLOR, "dashed"))
     if entries:
-        handles = [Line2D([], [], color=color, linestyle=style, linewidth=2.2, label=name) for name, color, style in entries]
-        figure.legend(handles=handles, loc="lower right", bbox_to_anchor=(0.985, 0.905), ncols=len(entries), frameon=False, fontsize=9.5)
+        handles = [
+            Line2D([], [], color=color, linestyle=style, linewidth=2.2, label=name) for name, color, style in entries
+        ]
+        figure.legend(
+            handles=handles,
+            loc="lower right",
+            bbox_to_anchor=(0.985, 0.905),
+            ncols=len(entries),
+            frameon=False,
+            fontsize=9.5,
+        )
 
 
 def _footer(figure, output: CaseOutput, volume: CTVolume) -> None:
@@ -97,5 +113,8 @@ def _footer(figure, output: CaseOutput, volume: CTVolume) -> None:
     size = " × ".join(str(n) for n in volume.shape[::-1])
     spacing = " × ".join(f"{step:.2f}" for step in volume.spacing)
     seconds = f"; {sum(result.seconds.values()):.1f} s" if result.seconds else ""
-    made = f"LiverTumor {__version__}; models: {models_text(result.models)}; CT {size} voxels of {spacing} mm, window 40/400 HU{seconds}"
+    made = (
+        f"LiverTumor {__version__}; models: {models_text(result.models)}; CT {size} voxels of {spacing} mm, window "
+        f"40/400 HU{seconds}"
+    )
     figure.text(0.02, 0.014, made, fontsize=8.5, color="0.4", va="bottom", parse_math=False)

@@ -17,7 +17,8 @@ SEGMENT_COLOR = {segment.label: segment.color for segment in SEGMENTS}
 
 @dataclass(frozen=True)
 class Plane:
-    """One cut: the array axis (k, j, i) it lies across, its name, and the letters at its left, right, top and bottom."""
+    """One cut: the array axis (k, j, i) it lies across, its name, and the letters at its left, right, top and
+    bottom."""
 
     axis: int
     name: str
@@ -29,11 +30,13 @@ CORONAL = Plane(1, "Coronal", ("R", "L", "S", "I"))
 SAGITTAL = Plane(2, "Sagittal", ("A", "P", "S", "I"))
 
 
-def focus(volume: CTVolume, result: CaseResult, labels: np.ndarray | None, truth: np.ndarray | None) -> tuple[int, int, int]:
+def focus(
+    volume: CTVolume, result: CaseResult, labels: np.ndarray | None, truth: np.ndarray | None
+) -> tuple[int, int, int]:
     """The voxel (k, j, i) of an axial volume where the cuts meet.
 
-    The largest lesion; else the largest true tumor, so that a miss is seen; else the largest liver slice; else the slice most likely to
-    hold tumor; else the middle.
+    The largest lesion; else the largest true tumor, so that a miss is seen; else the largest liver slice; else the
+    slice most likely to hold tumor; else the middle.
     """
     last = np.array(volume.shape) - 1
     if result.lesions:
@@ -78,8 +81,11 @@ def body_box(volume: CTVolume) -> tuple[slice, slice]:
     return box[0], box[1]
 
 
-def draw_cut(axes, plane: Plane, volume: CTVolume, labels: np.ndarray | None, truth: np.ndarray | None, at: tuple[int, int, int]) -> None:
-    """Draw one cut of an axial volume into `axes`, in mm, with contours, orientation letters and the traces of the other cuts."""
+def draw_cut(
+    axes, plane: Plane, volume: CTVolume, labels: np.ndarray | None, truth: np.ndarray | None, at: tuple[int, int, int]
+) -> None:
+    """Draw one cut of an axial volume into `axes`, in mm, with contours, orientation letters and the traces of the
+    other cuts."""
     x_axis, y_axis = [axis for axis in (2, 1, 0) if axis != plane.axis]
     step = {0: float(volume.spacing[2]), 1: float(volume.spacing[1]), 2: float(volume.spacing[0])}
 
@@ -103,7 +109,10 @@ def draw_cut(axes, plane: Plane, volume: CTVolume, labels: np.ndarray | None, tr
     )
     xs = (np.arange(volume.shape[x_axis]) + 0.5) * step[x_axis]
     ys = (np.arange(volume.shape[y_axis]) + 0.5) * step[y_axis]
-    for array, colors, style in ((labels, SEGMENT_COLOR, "solid"), (truth, dict.fromkeys(SEGMENT_COLOR, TRUTH_COLOR), "dashed")):
+    for array, colors, style in (
+        (labels, SEGMENT_COLOR, "solid"),
+        (truth, dict.fromkeys(SEGMENT_COLOR, TRUTH_COLOR), "dashed"),
+    ):
         if array is not None:
             part = cut(array)
             _outline(axes, xs, ys, part >= LIVER, colors[LIVER], style)

@@ -1,8 +1,10 @@
-"""What slicer-core lacks of Slicer's Python, enough to load the module files and to use their logic without the application.
+"""What slicer-core lacks of Slicer's Python, enough to load the module files and to use their logic without the
+application.
 
-Only what this project uses is here, with Slicer's behavior; anything else is missing and raises. Panels are opened in the
-application of `application`: real Qt with the manners of Slicer's PythonQt, and plain widgets in place of qMRML's and CTK's. What is
-here was checked with Slicer 5.12.3's own ScriptedLoadableModule, parameterNodeWrapper and util on top of it.
+Only what this project uses is here, with Slicer's behavior; anything else is missing and raises. Panels are opened in
+the application of `application`: real Qt with the manners of Slicer's PythonQt, and plain widgets in place of qMRML's
+and CTK's. What is here was checked with Slicer 5.12.3's own ScriptedLoadableModule, parameterNodeWrapper and util on
+top of it.
 """
 
 from pathlib import Path

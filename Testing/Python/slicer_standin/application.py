@@ -1,4 +1,5 @@
-"""The application around the modules: `slicer.app`, its views and `slicer.modules`, on real Qt (off-screen) and real MRML."""
+"""The application around the modules: `slicer.app`, its views and `slicer.modules`, on real Qt (off-screen) and real
+MRML."""
 
 from __future__ import annotations
 
@@ -129,7 +130,9 @@ class LayoutManager:
 class ModulePanel(qmrml_widgets.qMRMLWidget):
     """What a module's widget is put into; the only one of a module."""
 
-    isEntered = QtCore.Property(bool, lambda self: self._entered, lambda self, entered: setattr(self, "_entered", entered))
+    isEntered = QtCore.Property(
+        bool, lambda self: self._entered, lambda self, entered: setattr(self, "_entered", entered)
+    )
 
     def __init__(self, name: str) -> None:
         super().__init__()
@@ -138,7 +141,8 @@ class ModulePanel(qmrml_widgets.qMRMLWidget):
         self.setLayout(wrapped(QtWidgets.QVBoxLayout)())
 
     def reload(self) -> None:
-        """Make the widget again from the module's code as it is now; `slicer.util.reloadScriptedModule` ends with this."""
+        """Make the widget again from the module's code as it is now; `slicer.util.reloadScriptedModule` ends with
+        this."""
         _make_widget(self._name, self)
 
 
@@ -187,7 +191,8 @@ def running(window: bool = True) -> Iterator[Application]:
             if isinstance(module, LoadedModule):
                 close_module(module.name)
         app.processEvents()
-        QtCore.QCoreApplication.sendPostedEvents(None, QtCore.QEvent.Type.DeferredDelete)  # which processEvents leaves alone
+        # which processEvents leaves alone
+        QtCore.QCoreApplication.sendPostedEvents(None, QtCore.QEvent.Type.DeferredDelete)
         sys.excepthook = hook
         for name in added:
             delattr(slicer, name)
@@ -247,7 +252,8 @@ def screenshot(name: str, path: Path) -> None:
 
 
 def _modules(scene):
-    """`slicer.modules` with the logics of Slicer's own modules that the panels ask for; the selection follows ShowChartInLayout."""
+    """`slicer.modules` with the logics of Slicer's own modules that the panels ask for; the selection follows
+    ShowChartInLayout."""
     application_logic = slicer.vtkSlicerApplicationLogic()
     application_logic.SetMRMLScene(scene)
     scene.AddNode(slicer.vtkMRMLLayoutNode())

@@ -77,7 +77,9 @@ class ctkSliderWidget(PythonQtObject, QtWidgets.QWidget):  # noqa: N801
 
     valueChanged = QtCore.Signal(float)
     signatures = {"valueChanged": ("valueChanged(double)",)}
-    value, minimum, maximum, singleStep = (_forwarded(name, float) for name in ("value", "minimum", "maximum", "singleStep"))
+    value, minimum, maximum, singleStep = (
+        _forwarded(name, float) for name in ("value", "minimum", "maximum", "singleStep")
+    )
     decimals, suffix = _forwarded("decimals", int), _forwarded("suffix", str)
 
     def __init__(self, parent=None):
@@ -89,7 +91,9 @@ class ctkSliderWidget(PythonQtObject, QtWidgets.QWidget):  # noqa: N801
         layout.addWidget(self._slider)
         layout.addWidget(self._box)
         self._box.valueChanged.connect(self._moved)
-        self._slider.valueChanged.connect(lambda step: self._box.setValue(self._box.minimum + step * self._box.singleStep))
+        self._slider.valueChanged.connect(
+            lambda step: self._box.setValue(self._box.minimum + step * self._box.singleStep)
+        )
         self._rescale()
 
     def _moved(self, value: float) -> None:
@@ -107,7 +111,8 @@ class ctkSliderWidget(PythonQtObject, QtWidgets.QWidget):  # noqa: N801
 class ctkPathLineEdit(PythonQtObject, QtWidgets.QWidget):  # noqa: N801
     """A line for a path; CTK's has a button that browses for one beside it.
 
-    As CTK's it tells of a change of path only where the path is valid: not empty and, with name filters, fitting one of them.
+    As CTK's it tells of a change of path only where the path is valid: not empty and, with name filters, fitting one of
+    them.
     """
 
     Dirs, Files = 0x001, 0x002
@@ -143,7 +148,9 @@ class ctkPathLineEdit(PythonQtObject, QtWidgets.QWidget):  # noqa: N801
 
     currentPath = QtCore.Property(str, _get_path, _set_path)
     filters = QtCore.Property(int, lambda self: self._filters, lambda self, value: setattr(self, "_filters", value))
-    nameFilters = QtCore.Property("QStringList", lambda self: self._name_filters, lambda self, value: setattr(self, "_name_filters", value))
+    nameFilters = QtCore.Property(
+        "QStringList", lambda self: self._name_filters, lambda self, value: setattr(self, "_name_filters", value)
+    )
 
 
 WIDGETS = (ctkCollapsibleButton, ctkPathLineEdit, ctkSliderWidget)

@@ -1,7 +1,7 @@
 """Qt as Slicer's Python sees it: PySide6 classes with PythonQt's manners.
 
-Properties of the meta object are attributes (`button.enabled = False`, `combo.currentText`), `connect` takes a signature, and an
-attribute that the class does not have cannot be set. Everything else is Qt itself.
+Properties of the meta object are attributes (`button.enabled = False`, `combo.currentText`), `connect` takes a
+signature, and an attribute that the class does not have cannot be set. Everything else is Qt itself.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from functools import cache
 
 from PySide6 import QtCore, QtGui, QtUiTools, QtWidgets
 
-# Signals of widgets written in Python whose arguments Qt's type system does not know: {name: signatures PythonQt would accept}.
+# Signals of widgets written in Python whose arguments Qt's type system does not know: {name: signatures PythonQt would
+# accept}.
 Signatures = dict[str, tuple[str, ...]]
 
 
@@ -110,11 +111,13 @@ class UiLoader(QtUiTools.QUiLoader):
         return layout
 
     def load(self, device, parent=None):
-        """Connections are made here: Qt cannot make those between signals and slots with MRML types written in Python."""
+        """Connections are made here: Qt cannot make those between signals and slots with MRML types written in
+        Python."""
         tree = ElementTree.fromstring(bytes(device.readAll().data()))
         connections = tree.find("connections")
         made = [
-            tuple(c.findtext(tag) for tag in ("sender", "signal", "receiver", "slot")) for c in (() if connections is None else connections)
+            tuple(c.findtext(tag) for tag in ("sender", "signal", "receiver", "slot"))
+            for c in (() if connections is None else connections)
         ]
         if connections is not None:
             tree.remove(connections)
@@ -125,7 +128,9 @@ class UiLoader(QtUiTools.QUiLoader):
         if widget is None:
             raise RuntimeError(self.errorString())
         for sender, signal, receiver, slot in made:
-            source, target = (widget if n == widget.objectName else widget.findChild(QtCore.QObject, n) for n in (sender, receiver))
+            source, target = (
+                widget if n == widget.objectName else widget.findChild(QtCore.QObject, n) for n in (sender, receiver)
+            )
             source.connect(signal, getattr(target, slot.partition("(")[0]))
         return widget
 

@@ -7,7 +7,11 @@ from PySide6 import QtCore, QtWidgets
 
 from .pythonqt import PythonQtObject
 
-_SCENE_EVENTS = (slicer.vtkMRMLScene.NodeAddedEvent, slicer.vtkMRMLScene.NodeRemovedEvent, slicer.vtkMRMLScene.EndCloseEvent)
+_SCENE_EVENTS = (
+    slicer.vtkMRMLScene.NodeAddedEvent,
+    slicer.vtkMRMLScene.NodeRemovedEvent,
+    slicer.vtkMRMLScene.EndCloseEvent,
+)
 
 
 class qMRMLWidget(PythonQtObject, QtWidgets.QWidget):  # noqa: N801
@@ -48,7 +52,9 @@ class qMRMLNodeComboBox(PythonQtObject, QtWidgets.QWidget):  # noqa: N801
     }
     nodeTypes, noneDisplay = _setting("nodeTypes", "QStringList"), _setting("noneDisplay", str)
     showChildNodeTypes, noneEnabled = _setting("showChildNodeTypes", bool), _setting("noneEnabled", bool)
-    addEnabled, renameEnabled, removeEnabled = (_setting(name, bool) for name in ("addEnabled", "renameEnabled", "removeEnabled"))
+    addEnabled, renameEnabled, removeEnabled = (
+        _setting(name, bool) for name in ("addEnabled", "renameEnabled", "removeEnabled")
+    )
 
     def __init__(self, parent=None):
         super().__init__(parent)

@@ -1,4 +1,5 @@
-"""The base classes of scripted modules. Widgets can be made while the application of `slicer_standin.application` runs."""
+"""The base classes of scripted modules. Widgets can be made while the application of `slicer_standin.application`
+runs."""
 
 import unittest
 from pathlib import Path

@@ -1,4 +1,5 @@
-"""Typed access to a parameter node and its connection to widgets, for the types and widgets this project's modules use."""
+"""Typed access to a parameter node and its connection to widgets, for the types and widgets this project's modules
+use."""
 
 from dataclasses import dataclass
 from typing import Annotated, get_args, get_origin, get_type_hints
@@ -64,7 +65,9 @@ def parameterNodeWrapper(cls):
     cls.disconnectGui = disconnectGui
     cls.StartModify = lambda self: self.parameterNode.StartModify()
     cls.EndModify = lambda self, state: self.parameterNode.EndModify(state)
-    cls.AddObserver = lambda self, event, receiver, priority=0.0: self.parameterNode.AddObserver(event, receiver, priority)
+    cls.AddObserver = lambda self, event, receiver, priority=0.0: self.parameterNode.AddObserver(
+        event, receiver, priority
+    )
     cls.RemoveObserver = lambda self, tag: self.parameterNode.RemoveObserver(tag)
     return cls
 
@@ -122,7 +125,9 @@ def _connector(widget, kind, limits) -> _Connector:
 
     if type(widget) is qt.QCheckBox and kind is bool:
         return attribute("checked", widget.stateChanged)
-    if type(widget) in (qt.QSpinBox, qt.QDoubleSpinBox, ctk.ctkSliderWidget) and kind is (int if type(widget) is qt.QSpinBox else float):
+    if type(widget) in (qt.QSpinBox, qt.QDoubleSpinBox, ctk.ctkSliderWidget) and kind is (
+        int if type(widget) is qt.QSpinBox else float
+    ):
         if limits is None:
             raise RuntimeError(f"{widget.name} needs a WithinRange annotation")
         widget.minimum, widget.maximum = limits.minimum, limits.maximum

@@ -31,7 +31,9 @@ def write_followup(folder: Path, result: FollowUp) -> None:
     write_json(folder / RESULT, result.to_dict())
     write_table(folder / LESIONS, _lesion_rows(result), _LESION_COLUMNS)
     write_table(folder / RESPONSES, _response_rows(result))
-    write_table(folder / PAIRS, _pair_rows(result), [*PAIR_COLUMNS, "by", "overlap (0-1)", "distance of centroids (mm)"])
+    write_table(
+        folder / PAIRS, _pair_rows(result), [*PAIR_COLUMNS, "by", "overlap (0-1)", "distance of centroids (mm)"]
+    )
 
 
 def date_name(result: FollowUp, at: int) -> str:
@@ -82,7 +84,11 @@ def _response_rows(result: FollowUp) -> list[dict]:
 def _pair_rows(result: FollowUp) -> list[dict]:
     """All pairs, and lesions without one: new ones without an earlier lesion, vanished ones without a later."""
     rows = [_pair_row(link.prior, link.prior_lesion, link.date, link.lesion, link.by, link) for link in result.links]
-    unpaired = {at for at, found in enumerate(result.registrations, start=1) if found and found.failure and not _has_pairs(result, at)}
+    unpaired = {
+        at
+        for at, found in enumerate(result.registrations, start=1)
+        if found and found.failure and not _has_pairs(result, at)
+    }
     for at, study in enumerate(result.studies):
         for lesion in study.lesions:
             if at and not any((link.date, link.lesion) == (at, lesion.id) for link in result.links):

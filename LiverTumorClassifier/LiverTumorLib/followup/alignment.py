@@ -34,7 +34,9 @@ class Alignment:
         from scipy.ndimage import map_coordinates
 
         kji = ((ras - self.origin) / self.step).T[::-1]
-        return ras + np.stack([map_coordinates(self.field[..., axis], kji, order=1, mode="nearest") for axis in range(3)], axis=1)
+        return ras + np.stack(
+            [map_coordinates(self.field[..., axis], kji, order=1, mode="nearest") for axis in range(3)], axis=1
+        )
 
     def to_current(self, ras: np.ndarray) -> np.ndarray:
         """Places (n, 3) of the date before, RAS mm, at the later date: fixed-point inversion, as Chen et al., Med Phys 35 (2008) 81-88."""

@@ -36,7 +36,9 @@ def read_pairs(path: Path) -> list[HandPair]:
         with open(path, newline="", encoding="utf-8-sig") as file:
             rows = list(csv.DictReader(file))
     except (OSError, ValueError, csv.Error) as error:
-        raise InputError(f"{path} cannot be read as a table of pairs ({error}); give a CSV with the columns {', '.join(PAIR_COLUMNS)}.") from error
+        raise InputError(
+            f"{path} cannot be read as a table of pairs ({error}); give a CSV with the columns {', '.join(PAIR_COLUMNS)}."
+        ) from error
     pairs = []
     for line, row in enumerate(rows, start=2):
         try:
@@ -62,16 +64,28 @@ def correct(links: Sequence[Link], pairs: Sequence[HandPair], studies: Sequence[
     kept = [
         link
         for link in links
-        if (link.prior, link.prior_lesion, link.date) not in earlier and (link.date, link.lesion, link.prior) not in later
+        if (link.prior, link.prior_lesion, link.date) not in earlier
+        and (link.date, link.lesion, link.prior) not in later
     ]
-    given = {(pair.prior - 1, pair.prior_lesion, pair.date - 1, pair.lesion) for pair in pairs if pair.prior_lesion and pair.lesion}
-    return sorted([*kept, *(Link(*nodes, by=BY_HAND) for nodes in given)], key=lambda link: (link.date, link.prior, link.prior_lesion))
+    given = {
+        (pair.prior - 1, pair.prior_lesion, pair.date - 1, pair.lesion)
+        for pair in pairs
+        if pair.prior_lesion and pair.lesion
+    }
+    return sorted(
+        [*kept, *(Link(*nodes, by=BY_HAND) for nodes in given)],
+        key=lambda link: (link.date, link.prior, link.prior_lesion),
+    )
 
 
 def _check(pair: HandPair, studies: Sequence[StudyRecord]) -> None:
     if not 1 <= pair.prior < pair.date <= len(studies):
-        raise InputError(f"The table of pairs names dates {pair.prior} and {pair.date}; of {len(studies)} dates the earlier comes first.")
+        raise InputError(
+            f"The table of pairs names dates {pair.prior} and {pair.date}; of {len(studies)} dates the earlier comes first."
+        )
     for date, lesion in ((pair.prior, pair.prior_lesion), (pair.date, pair.lesion)):
         count = len(studies[date - 1].lesions)
         if lesion is not None and not 1 <= lesion <= count:
-            raise InputError(f"The table of pairs names lesion {lesion} of date {date} ({studies[date - 1].name}), which has {count}.")
+            raise InputError(
+                f"The table of pairs names lesion {lesion} of date {date} ({studies[date - 1].name}), which has {count}."
+            )

@@ -45,7 +45,9 @@ class FollowOptions:
     threads: int | None = None
 
 
-def follow(studies: Sequence[Study], options: FollowOptions | None = None, progress: Progress = no_progress) -> FollowUp:
+def follow(
+    studies: Sequence[Study], options: FollowOptions | None = None, progress: Progress = no_progress
+) -> FollowUp:
     """Follow the lesions of one patient over two or more dates.
 
     Args:
@@ -76,7 +78,10 @@ def follow(studies: Sequence[Study], options: FollowOptions | None = None, progr
     assessments = assess(time_points(records, tracks))
     for at in np.flatnonzero(unknown):
         for later in assessments[at:]:
-            later.response, later.reason = "NE", f"the lesions of {records[at].name} could not be paired: {qualities[at - 1].failure}"
+            later.response, later.reason = (
+                "NE",
+                f"the lesions of {records[at].name} could not be paired: {qualities[at - 1].failure}",
+            )
     notes += _notes(studies, options, targets, qualities, unknown)
     progress("done", 1.0, "Done")
     return FollowUp(records, qualities, links, tracks, assessments, notes)
@@ -87,7 +92,9 @@ def in_order(studies: Sequence[Study]) -> tuple[list[Study], list[str]]:
     dates = [study.record.date for study in studies]
     if None in dates:
         some = "" if not any(dates) else "some of "
-        return list(studies), [f"The order is the one given, since {some}the dates are not known (--dates gives them); no doubling times."]
+        return list(studies), [
+            f"The order is the one given, since {some}the dates are not known (--dates gives them); no doubling times."
+        ]
     ordered = sorted(studies, key=lambda study: study.record.date)
     if ordered != list(studies):
         return ordered, ["The CT were not given in the order of their dates; they are sorted."]
@@ -123,7 +130,9 @@ def _register_all(
             continue
 
         def report(part: float, done: int = number, name: str = current.name) -> None:
-            progress("registering", 0.95 * (done + part) / count, f"Registering the liver of {name} ({done + 1} of {count})")
+            progress(
+                "registering", 0.95 * (done + part) / count, f"Registering the liver of {name} ({done + 1} of {count})"
+            )
 
         alignment, quality = register(current, prior, report, options.threads)
         alignments.append(alignment)
@@ -131,14 +140,18 @@ def _register_all(
     return alignments, qualities
 
 
-def _links(studies: Sequence[Study], alignments: list[Alignment], qualities: list[RegistrationQuality | None]) -> list[Link]:
+def _links(
+    studies: Sequence[Study], alignments: list[Alignment], qualities: list[RegistrationQuality | None]
+) -> list[Link]:
     """Pairs of each date with the date before, and then with lesions that had vanished at that date."""
     links: list[Link] = []
     for at in range(1, len(studies)):
         for earlier in range(at - 1, -1, -1):
             if any(quality is not None and quality.failure for quality in qualities[earlier:at]):
                 break
-            gone = set(range(len(studies[earlier].points))) - {link.prior_lesion - 1 for link in links if link.prior == earlier}
+            gone = set(range(len(studies[earlier].points))) - {
+                link.prior_lesion - 1 for link in links if link.prior == earlier
+            }
             free = set(range(len(studies[at].points))) - {link.lesion - 1 for link in links if link.date == at}
             if earlier < at - 1 and not (gone and free):
                 continue
@@ -147,7 +160,9 @@ def _links(studies: Sequence[Study], alignments: list[Alignment], qualities: lis
     return links
 
 
-def _pairs_of(studies, alignments, qualities, dates: tuple[int, int], rows: list[int] | None, columns: list[int] | None) -> list[Link]:
+def _pairs_of(
+    studies, alignments, qualities, dates: tuple[int, int], rows: list[int] | None, columns: list[int] | None
+) -> list[Link]:
     """Links between two dates; `rows` and `columns` are the lesions that take part, None is all."""
     earlier, at = dates
     near = nearness(studies[earlier], studies[at], alignments[earlier:at], rows, columns)
@@ -160,7 +175,9 @@ def _pairs_of(studies, alignments, qualities, dates: tuple[int, int], rows: list
     return found
 
 
-def _locate(tracks: list[Track], records: Sequence[StudyRecord], alignments: list[Alignment], failed: list[bool]) -> None:
+def _locate(
+    tracks: list[Track], records: Sequence[StudyRecord], alignments: list[Alignment], failed: list[bool]
+) -> None:
     """Note where each track is at every date; from the nearest date that has it, earlier ones first, over sound registrations."""
     for track in tracks:
         there = [at for at, lesions in enumerate(track.lesions) if lesions]
@@ -186,19 +203,27 @@ def _notes(studies, options: FollowOptions, targets: list[int], qualities, unkno
     for at, quality in enumerate(qualities, start=1):
         if quality is not None and quality.failure:
             how = "its pairs are those given by hand" if not unknown[at] else "give its pairs by hand (--pairs)"
-            notes.append(f"The liver of {studies[at].name} could not be registered on {studies[at - 1].name} ({quality.failure}); {how}.")
+            notes.append(
+                f"The liver of {studies[at].name} could not be registered on {studies[at - 1].name} ({quality.failure}); {how}."
+            )
     if not first.lesions:
         notes.append(f"The first date, {first.name}, has no lesions; each lesion found later is new.")
     elif not targets:
-        notes.append(f"No lesion of {first.name} is {measurable_mm(first.slice_mm):g} mm long, so there is no target lesion.")
+        notes.append(
+            f"No lesion of {first.name} is {measurable_mm(first.slice_mm):g} mm long, so there is no target lesion."
+        )
     if options.targets is not None and len(targets) > MOST_TARGETS:
         notes.append(f"{len(targets)} target lesions were chosen; RECIST 1.1 takes two in an organ.")
     small = [n for n in targets if first.lesions[n - 1].longest_diameter_mm < measurable_mm(first.slice_mm)]
     if small:
-        notes.append(f"Target lesion {', '.join(map(str, small))} is smaller than the {measurable_mm(first.slice_mm):g} mm of RECIST 1.1.")
+        notes.append(
+            f"Target lesion {', '.join(map(str, small))} is smaller than the {measurable_mm(first.slice_mm):g} mm of RECIST 1.1."
+        )
     thick = max(study.record.slice_mm for study in studies)
     if measurable_mm(thick) > MEASURABLE_MM:
-        notes.append(f"Slices are up to {thick:.1f} mm apart; small lesions and changes between such dates are uncertain.")
+        notes.append(
+            f"Slices are up to {thick:.1f} mm apart; small lesions and changes between such dates are uncertain."
+        )
     notes += [note for pair in zip(studies, studies[1:], strict=False) for note in _phase_notes(*pair)]
     known = [days_between(a.record.date, b.record.date) for a, b in zip(studies, studies[1:], strict=False)]
     if 0 in known:
@@ -217,10 +242,11 @@ def _phase_notes(prior: Study, current: Study) -> list[str]:
         if abs(hu[0] - hu[1]) <= PHASE_HU:
             return []
         what = f"their livers have {hu[0]:.0f} and {hu[1]:.0f} HU"
-    return [f"{prior.name} and {current.name} seem to be of other contrast phases ({what}); lesions may look larger, smaller or be hidden."]
+    return [
+        f"{prior.name} and {current.name} seem to be of other contrast phases ({what}); lesions may look larger, smaller or be hidden."
+    ]
 
 
 def _phase(description: str) -> str | None:
     text = description.lower()
     return next((phase for phase, words in _PHASES.items() if any(word in text for word in words)), None)
-

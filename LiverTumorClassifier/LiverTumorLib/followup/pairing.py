@@ -36,7 +36,11 @@ class Nearness:
 
 
 def nearness(
-    prior: Study, current: Study, chain: Sequence[Alignment], rows: Sequence[int] | None = None, columns: Sequence[int] | None = None
+    prior: Study,
+    current: Study,
+    chain: Sequence[Alignment],
+    rows: Sequence[int] | None = None,
+    columns: Sequence[int] | None = None,
 ) -> Nearness:
     """Compare the lesions of two dates.
 
@@ -71,7 +75,9 @@ def pair(near: Nearness, reach_mm: float = REACH_MM) -> list[tuple[int, int]]:
 
     possible = (near.overlap >= TOUCH) | (near.distance_mm <= reach_mm)
     score = np.where(possible, near.overlap + np.exp(-((near.distance_mm / _SCALE_MM) ** 2)), 0.0)
-    links = {(int(p), int(c)) for p, c in zip(*linear_sum_assignment(score, maximize=True), strict=True) if possible[p, c]}
+    links = {
+        (int(p), int(c)) for p, c in zip(*linear_sum_assignment(score, maximize=True), strict=True) if possible[p, c]
+    }
     with_p, with_c = {p for p, _ in links}, {c for _, c in links}
     for c in sorted(set(range(score.shape[1])) - with_c):
         if score.shape[0] and near.covered[:, c].max() >= PART:

@@ -48,7 +48,9 @@ class _Picture:
     seen: sitk.Image  # where there is a scan
 
 
-def register(current: Study, prior: Study, report: Report, threads: int | None = None) -> tuple[Alignment, RegistrationQuality]:
+def register(
+    current: Study, prior: Study, report: Report, threads: int | None = None
+) -> tuple[Alignment, RegistrationQuality]:
     """Bring a date onto the date before.
 
     Args:
@@ -85,8 +87,12 @@ def _picture(study: Study) -> _Picture:
     ct = np.clip((volume.array.astype(np.float32) - center) / (_CT_SPREAD * spread), -1, 1)
     ct[labels.array == TUMOR] = 0
     image = image_from(ct, volume.ijk_to_ras)
-    noise = [max(0.5, STEP_MM / 2 / step) for step in image.GetSpacing()]  # in voxels: finer detail than the grid's is noise
-    smooth = itk.SmoothingRecursiveGaussian(image, [sigma * step for sigma, step in zip(noise, image.GetSpacing(), strict=True)])
+    noise = [
+        max(0.5, STEP_MM / 2 / step) for step in image.GetSpacing()
+    ]  # in voxels: finer detail than the grid's is noise
+    smooth = itk.SmoothingRecursiveGaussian(
+        image, [sigma * step for sigma, step in zip(noise, image.GetSpacing(), strict=True)]
+    )
     liver = itk.Resample(image_from((labels.array > 0).astype(np.float32), volume.ijk_to_ras), grid) > 0.5
     distance = -itk.SignedMaurerDistanceMap(liver, squaredDistance=False, useImageSpacing=True) / DEPTH_MM
     shape = itk.Cast(itk.Clamp(distance, lowerBound=-1, upperBound=1), itk.sitkFloat32)
@@ -100,7 +106,10 @@ def _box(study: Study) -> tuple[slice, ...]:
     """The liver and a margin round it, as far as the scan goes."""
     margin = np.ceil(MARGIN_MM / study.volume.spacing[::-1]).astype(int)
     box = bounding_box(study.labels)
-    return tuple(slice(max(0, part.start - m), min(n, part.stop + m)) for part, m, n in zip(box, margin, study.labels.shape, strict=True))
+    return tuple(
+        slice(max(0, part.start - m), min(n, part.stop + m))
+        for part, m, n in zip(box, margin, study.labels.shape, strict=True)
+    )
 
 
 def _liver_box(study: Study) -> CTVolume:
@@ -144,7 +153,9 @@ def _affine(current: _Picture, prior: _Picture, report: Report) -> sitk.Transfor
         method.SetOptimizerAsRegularStepGradientDescent(4.0, 0.05, _TURNS[0], relaxationFactor=0.6)
         method.SetOptimizerScalesFromPhysicalShift()
         method.SetInitialTransform(rigid, inPlace=True)
-        _run(method, current.shape, prior.shape, _TURNS[0], lambda part, n=number: report((n + part) / (len(starts) + 1)))
+        _run(
+            method, current.shape, prior.shape, _TURNS[0], lambda part, n=number: report((n + part) / (len(starts) + 1))
+        )
         results.append((_mismatch(current, prior, rigid), number, rigid))
     _, _, rigid = min(results)
     affine = itk.AffineTransform(3)
@@ -163,7 +174,13 @@ def _starts(current: sitk.Image, prior: sitk.Image) -> list[np.ndarray]:
     """Displacements that lay center on center, dome on dome, and lower edge on lower edge."""
     shift = _center(prior) - _center(current)
     ends = [_ends(image) for image in (current, prior)]
-    return [shift, *(np.array([shift[0], shift[1], prior_end - current_end]) for current_end, prior_end in zip(*ends, strict=True))]
+    return [
+        shift,
+        *(
+            np.array([shift[0], shift[1], prior_end - current_end])
+            for current_end, prior_end in zip(*ends, strict=True)
+        ),
+    ]
 
 
 def _ends(liver: sitk.Image) -> tuple[float, float]:
@@ -205,7 +222,9 @@ def _deformation(current: _Picture, prior: _Picture, affine: sitk.Transform, rep
     method.SetInitialTransform(spline, inPlace=True)
     method.SetMetricSamplingStrategy(method.REGULAR)
     method.SetMetricSamplingPercentage(_SHARE)
-    method.SetOptimizerAsLBFGSB(gradientConvergenceTolerance=1e-6, numberOfIterations=_TURNS[2], costFunctionConvergenceFactor=1e9)
+    method.SetOptimizerAsLBFGSB(
+        gradientConvergenceTolerance=1e-6, numberOfIterations=_TURNS[2], costFunctionConvergenceFactor=1e9
+    )
     _run(method, current.whole, near.whole, _TURNS[2], report)
     return itk.CompositeTransform([affine, spline])
 
@@ -220,7 +239,9 @@ def _method(current: _Picture, prior: _Picture) -> sitk.ImageRegistrationMethod:
     return method
 
 
-def _run(method: sitk.ImageRegistrationMethod, fixed: sitk.Image, moving: sitk.Image, turns: int, report: Report) -> None:
+def _run(
+    method: sitk.ImageRegistrationMethod, fixed: sitk.Image, moving: sitk.Image, turns: int, report: Report
+) -> None:
     """Execute; a `Cancelled` of `report` stops it at the next step, since an exception cannot pass through SimpleITK.
 
     A metric that has lost all its points ends the stage where it is; what came of it shows in the quality.
@@ -273,10 +294,16 @@ def _quality(alignment: Alignment, current: _Picture, prior: _Picture) -> Regist
     both = int(np.count_nonzero(own & seen) + np.count_nonzero(liver & seen))
     dice = 2 * np.count_nonzero(own & liver & seen) / both if both else 0.0
     shell = (np.abs(itk.GetArrayViewFromImage(current.shape)) < STEP_MM / DEPTH_MM) & seen
-    residual = float(np.abs(depth - itk.GetArrayViewFromImage(current.shape))[shell].mean() * DEPTH_MM) if shell.any() else DEPTH_MM
+    residual = (
+        float(np.abs(depth - itk.GetArrayViewFromImage(current.shape))[shell].mean() * DEPTH_MM)
+        if shell.any()
+        else DEPTH_MM
+    )
     folding = 100 * float((alignment.jacobian()[own] <= 0).mean())
     shared = np.count_nonzero(own & seen) / np.count_nonzero(own)
-    return RegistrationQuality(round(float(dice), 4), round(residual, 2), round(folding, 3), _failure(dice, residual, folding, shared))
+    return RegistrationQuality(
+        round(float(dice), 4), round(residual, 2), round(folding, 3), _failure(dice, residual, folding, shared)
+    )
 
 
 def _failure(dice: float, residual: float, folding: float, shared: float) -> str:

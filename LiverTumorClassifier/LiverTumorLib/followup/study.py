@@ -46,7 +46,9 @@ class Study:
 
     def lesion_at(self, ras: np.ndarray) -> np.ndarray:
         """The number of the lesion at each of some places (n, 3), RAS mm; 0 where there is none."""
-        ijk = np.rint((ras - self.volume.ijk_to_ras[:3, 3]) @ np.linalg.inv(self.volume.ijk_to_ras[:3, :3]).T).astype(int)
+        ijk = np.rint((ras - self.volume.ijk_to_ras[:3, 3]) @ np.linalg.inv(self.volume.ijk_to_ras[:3, :3]).T).astype(
+            int
+        )
         numbers = np.zeros(len(ras), int)
         if self.numbered is not None:
             numbered, box = self.numbered
@@ -57,7 +59,13 @@ class Study:
 
 
 def make_study(
-    volume: CTVolume, labels: np.ndarray, *, date: str | None = None, key: str = "", patient: str = "", description: str = ""
+    volume: CTVolume,
+    labels: np.ndarray,
+    *,
+    date: str | None = None,
+    key: str = "",
+    patient: str = "",
+    description: str = "",
 ) -> Study:
     """A date of a CT in any orientation and labels on its grid.
 
@@ -74,13 +82,19 @@ def make_study(
             f"The labels of {volume.name} have {_size(labels.shape)} voxels, its CT has {_size(volume.shape)}; give labels on the CT's grid."
         )
     if not labels.any():
-        raise InputError(f"There is no liver in the labels of {volume.name}, so it cannot be registered; segment it, or correct the labels.")
+        raise InputError(
+            f"There is no liver in the labels of {volume.name}, so it cannot be registered; segment it, or correct the labels."
+        )
     if labels.max() > TUMOR:
-        raise InputError(f"The labels of {volume.name} hold the value {labels.max()}; give 0 background, 1 liver, 2 tumor.")
+        raise InputError(
+            f"The labels of {volume.name} hold the value {labels.max()}; give 0 background, 1 liver, 2 tumor."
+        )
     view = to_axial(volume)
     axial, own = view.volume, np.ascontiguousarray(view.bring(labels).astype(np.uint8))
     if np.count_nonzero(own == LIVER) == 0:
-        raise InputError(f"The labels of {volume.name} hold tumor without liver; give 1 for the liver and 2 for the tumor in it.")
+        raise InputError(
+            f"The labels of {volume.name} hold tumor without liver; give 1 for the liver and 2 for the tumor in it."
+        )
     lesions, summary = measure_axial(own, axial)
     summary.notes = list(volume.notes)
     numbered = number_lesions(own)
@@ -105,7 +119,9 @@ def _points(found: tuple[np.ndarray, tuple[slice, slice, slice]] | None, volume:
     numbered, box = found
     points = []
     for number, region in enumerate(find_objects(numbered), start=1):
-        kji = np.argwhere(numbered[region] == number) + [within.start + part.start for within, part in zip(box, region, strict=True)]
+        kji = np.argwhere(numbered[region] == number) + [
+            within.start + part.start for within, part in zip(box, region, strict=True)
+        ]
         points.append(volume.ras(kji[:: -(-len(kji) // _MOST_POINTS), ::-1]))
     return points
 

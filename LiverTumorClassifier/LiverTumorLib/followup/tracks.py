@@ -28,7 +28,9 @@ def tracking_uid(study_key: str, lesion: Lesion) -> str:
     return f"2.25.{uuid.uuid5(_NAMESPACE, f'{study_key} {place}').int}"
 
 
-def make_tracks(studies: Sequence[StudyRecord], links: Sequence[Link], unknown: Sequence[bool], targets: Sequence[int]) -> list[Track]:
+def make_tracks(
+    studies: Sequence[StudyRecord], links: Sequence[Link], unknown: Sequence[bool], targets: Sequence[int]
+) -> list[Track]:
     """Join lesions to tracks and measure those.
 
     Args:
@@ -67,7 +69,9 @@ def choose_targets(first: StudyRecord, wanted: Sequence[int] | None = None) -> l
         raise UsageError("A target lesion is named twice; name each once.")
     for lesion in wanted:
         if not 1 <= lesion <= len(first.lesions):
-            raise UsageError(f"{first.name} has no lesion {lesion} that could be a target; its lesions are 1 to {len(first.lesions)}.")
+            raise UsageError(
+                f"{first.name} has no lesion {lesion} that could be a target; its lesions are 1 to {len(first.lesions)}."
+            )
     return list(wanted)
 
 

@@ -111,7 +111,9 @@ def _longest_crossing(t: np.ndarray, u: np.ndarray) -> float:
     return float((np.where(meets, height, -np.inf).max(axis=1) - np.where(meets, height, np.inf).min(axis=1)).max())
 
 
-def _lesion(number: int, own: np.ndarray, corner: list[int], volume: CTVolume, probability_at: ProbabilityAt | None, surface) -> Lesion:
+def _lesion(
+    number: int, own: np.ndarray, corner: list[int], volume: CTVolume, probability_at: ProbabilityAt | None, surface
+) -> Lesion:
     """Measure lesion `number`, which is `own`, a mask whose first voxel is at `corner` (k, j, i) of the volume."""
     kji = np.argwhere(own) + corner
     ras = volume.ras(kji[:, ::-1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import time
 from collections.abc import Sequence
@@ -72,15 +73,23 @@ def run_follow_up(request: Request, display: Display) -> FollowUp:
     if request.picture and find_spec("matplotlib") is None:
         raise RequirementError("The page needs matplotlib: pip install matplotlib, or leave it out with --no-picture.")
     dates = _with_days(_dates(request), request.dates)
-    batch = Batch("segment", request.run, request.out / SEGMENTED, False, False, request.series, request.overwrite)
+    batch = Batch(
+        "segment",
+        request.run,
+        request.out / SEGMENTED,
+        picture=False,
+        series=request.series,
+        overwrite=request.overwrite,
+    )
     models = []
     for number, item in enumerate(dates):
         if not item.labels:
-            case = Case(item.name, Path(item.ct), is_dicom=_is_dicom(item))
-            batch.run([case], display)
-            labels = batch.out / case.name / f"{case.name}.seg.nrrd"
+            batch.run([Case(item.name, Path(item.ct), item.is_dicom)], display)
+            labels = batch.out / item.name / f"{item.name}.seg.nrrd"
             dates[number] = replace(item, labels=os.fspath(labels))
-            models = models or [get_bundle(name).describe() for name in (request.run.liver_model, request.run.tumor_model)]
+            models = models or [
+                get_bundle(name).describe() for name in (request.run.liver_model, request.run.tumor_model)
+            ]
     return _follow(request, dates, models, display)
 
 
@@ -139,15 +148,20 @@ def _date(text: str, labels: str | None, request: Request) -> Date:
     folder = Path(os.path.abspath(os.path.expanduser(text)))
     summary = read_summary(folder) if folder.is_dir() else None
     if summary is not None:
-        return _earlier_run(folder, summary, labels)
-    cases = find_cases([text], exclude=request.out, whole_folders=request.series is not None).cases
-    if len(cases) != 1:
-        raise UsageError(f"{text} holds {len(cases)} CT; name one CT for each date.")
+        return _earlier_run(folder, summary, labels, request.out)
     own = os.path.abspath(os.path.expanduser(labels)) if labels else ""
-    return Date(cases[0].name, os.fspath(cases[0].path), own, request.series if cases[0].is_dicom else None)
+    return _date_of(text, own, request.series, request.out)
 
 
-def _earlier_run(folder: Path, summary: dict, labels: str | None) -> Date:
+def _date_of(ct: str, labels: str, series: str | None, out: Path) -> Date:
+    cases = find_cases([ct], exclude=out, whole_folders=series is not None).cases
+    if len(cases) != 1:
+        raise UsageError(f"{ct} holds {len(cases)} CT; name one CT for each date.")
+    case = cases[0]
+    return Date(case.name, os.fspath(case.path), labels, case.is_dicom, series if case.is_dicom else None)
+
+
+def _earlier_run(folder: Path, summary: dict, labels: str | None, out: Path) -> Date:
     """The CT and the labels of a folder of results of `segment`; labels that somebody has corrected there are taken as they are."""
     ct, name = summary["origin"]["input"]["path"], summary["case"]["name"]
     own = Path(labels) if labels else folder / f"{name}.seg.nrrd"
@@ -158,7 +172,7 @@ def _earlier_run(folder: Path, summary: dict, labels: str | None) -> Date:
     corrected = not labels and own.name in changed_files(folder, summary)
     note = "its labels were corrected by hand." if corrected else None
     series = summary["origin"].get("extras", {}).get("series")
-    return Date(name, ct, os.path.abspath(own), series, note=note)
+    return replace(_date_of(ct, os.path.abspath(own), series, out), note=note)
 
 
 def _with_days(dates: list[Date], days: Sequence[str]) -> list[Date]:
@@ -176,14 +190,10 @@ def _day(text: str) -> str:
         raise UsageError(f"--dates {text}: give days as YYYY-MM-DD, such as 2026-03-31.") from None
 
 
-def _is_dicom(item: Date) -> bool:
-    return os.path.isdir(item.ct) or find_cases([item.ct], exclude=Path(item.ct)).cases[0].is_dicom
-
-
 def _origin(request: Request, dates: list[Date], models: list[dict]) -> dict:
     taken_from = [
         {
-            "ct": fingerprint(Path(item.ct), os.path.isdir(item.ct), request.out),
+            "ct": fingerprint(Path(item.ct), item.is_dicom, request.out),
             "labels": _checksum(Path(item.labels)),
             "date": item.date,
             "series": item.series,
@@ -191,15 +201,9 @@ def _origin(request: Request, dates: list[Date], models: list[dict]) -> dict:
         for item in dates
     ]
     chosen = {name: value for name, value in asdict(request.follow).items() if name != "threads"}
-    extras = {"dates": taken_from, "picture": request.picture, "follow": _plain(chosen)}
+    plain = json.loads(json.dumps(chosen))  # as it comes back from a summary: JSON knows no tuples
+    extras = {"dates": taken_from, "picture": request.picture, "follow": plain}
     return make_origin("follow", taken_from[-1]["ct"], request.run.to_dict(), models, extras)
-
-
-def _plain(data: dict) -> dict:
-    """As it comes back from JSON, which knows no tuples."""
-    import json
-
-    return json.loads(json.dumps(data))
 
 
 def _checksum(path: Path) -> str:

@@ -28,6 +28,7 @@ class Date:
     Attributes:
         name: of the case.
         ct, labels: files, or a DICOM folder as the CT.
+        is_dicom: the CT is a DICOM folder, or a file of one.
         series: which DICOM series of a folder.
         date: YYYY-MM-DD, in place of what the header says.
         note: what is to be said about it.
@@ -36,6 +37,7 @@ class Date:
     name: str
     ct: str
     labels: str
+    is_dicom: bool
     series: str | None = None
     date: str | None = None
     note: str | None = None

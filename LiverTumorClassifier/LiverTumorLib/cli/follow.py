@@ -20,8 +20,12 @@ _FILES = (
 def add_parser(subparsers) -> None:
     """Add the command."""
     parser = subparsers.add_parser("follow", help=_TITLE, description=f"{_TITLE[0].upper()}{_TITLE[1:]}. {_FILES}")
-    parser.add_argument("prior", metavar="PRIOR", help="the earliest CT, or its folder of results of 'livertumor segment'")
-    parser.add_argument("current", metavar="CURRENT", nargs="+", help="the CT after it, and more dates if there are any")
+    parser.add_argument(
+        "prior", metavar="PRIOR", help="the earliest CT, or its folder of results of 'livertumor segment'"
+    )
+    parser.add_argument(
+        "current", metavar="CURRENT", nargs="+", help="the CT after it, and more dates if there are any"
+    )
     add_output_options(parser)
     parser.add_argument(
         "--labels",
@@ -38,8 +42,12 @@ def add_parser(subparsers) -> None:
         metavar="N,N",
         help="target lesions, by their numbers at the first date (default: the two longest, from 10 mm on)",
     )
-    parser.add_argument("--pairs", metavar="CSV", help="pairs by hand, a table as pairs.csv; the rest is paired as usual")
-    parser.add_argument("--same-patient", action="store_true", help="the CT are of one patient, whatever their headers say")
+    parser.add_argument(
+        "--pairs", metavar="CSV", help="pairs by hand, a table as pairs.csv; the rest is paired as usual"
+    )
+    parser.add_argument(
+        "--same-patient", action="store_true", help="the CT are of one patient, whatever their headers say"
+    )
     parser.add_argument("--series", metavar="UID", help="which DICOM series of each folder: UID, number or description")
     add_run_options(parser, "segment")
     parser.set_defaults(func=run)

@@ -39,6 +39,8 @@ def read_pairs(path: Path) -> list[HandPair]:
         raise InputError(
             f"{path} cannot be read as a table of pairs ({error}); give a CSV with the columns {', '.join(PAIR_COLUMNS)}."
         ) from error
+    if not rows:
+        raise InputError(f"{path} holds no pairs; give a CSV with the columns {', '.join(PAIR_COLUMNS)}, a row a pair.")
     pairs = []
     for line, row in enumerate(rows, start=2):
         try:

@@ -96,7 +96,7 @@ def in_order(studies: Sequence[Study]) -> tuple[list[Study], list[str]]:
             f"The order is the one given, since {some}the dates are not known (--dates gives them); no doubling times."
         ]
     ordered = sorted(studies, key=lambda study: study.record.date)
-    if ordered != list(studies):
+    if [id(study) for study in ordered] != [id(study) for study in studies]:
         return ordered, ["The CT were not given in the order of their dates; they are sorted."]
     return ordered, []
 

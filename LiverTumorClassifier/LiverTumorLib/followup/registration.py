@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 
 Report = Callable[[float], None]
 
-STEP_MM = 3.0  # of the pictures' grid; the shape alone is registered on twice as coarse a one
+STEP_MM = 4.0  # of the pictures' grid; the shape alone is registered on twice as coarse a one
 MARGIN_MM, DEPTH_MM = 25.0, 15.0  # seen round the liver; distance to the surface that tells no more
-MESH_MM = 45.0  # between the control points of the deformation
+MESH_MM = 60.0  # between the control points of the deformation, at first; half of it in the end
 LEAST_DICE, MOST_RESIDUAL_MM, MOST_FOLDING = 0.85, 6.0, 0.5  # beyond these a registration has failed
-_CT_WEIGHT, _CT_SPREAD = 0.35, 3.0  # of the CT beside the shape; standard deviations that count
+_CT_WEIGHT, _CT_SPREAD = 0.6, 3.0  # of the CT beside the shape; standard deviations that count
 _NEAR, _SHARE = 0.8, 0.25  # depths outside the liver that count; share of the places that the B-splines look at
 _TURNS = (100, 100, 40)  # steps of the rigid, the affine and the B-spline stage at most
 _LPS = np.array([-1.0, -1.0, 1.0])
@@ -219,13 +219,15 @@ def _deformation(current: _Picture, prior: _Picture, affine: sitk.Transform, rep
     extent = np.array(current.whole.GetSize()) * current.whole.GetSpacing()
     spline = itk.BSplineTransformInitializer(current.whole, [max(2, round(size / MESH_MM)) for size in extent], order=3)
     method = _method(current, near)
-    method.SetInitialTransform(spline, inPlace=True)
+    method.SetInitialTransformAsBSpline(spline, inPlace=True, scaleFactors=[1, 2])
+    method.SetShrinkFactorsPerLevel([2, 1])
+    method.SetSmoothingSigmasPerLevel([STEP_MM, 0.0])
     method.SetMetricSamplingStrategy(method.REGULAR)
-    method.SetMetricSamplingPercentage(_SHARE)
-    method.SetOptimizerAsLBFGSB(
-        gradientConvergenceTolerance=1e-6, numberOfIterations=_TURNS[2], costFunctionConvergenceFactor=1e9
+    method.SetMetricSamplingPercentagePerLevel([1.0, _SHARE])
+    method.SetOptimizerAsLBFGS2(
+        solutionAccuracy=1e-4, numberOfIterations=_TURNS[2], deltaConvergenceDistance=5, deltaConvergenceTolerance=3e-4
     )
-    _run(method, current.whole, near.whole, _TURNS[2], report)
+    _run(method, current.whole, near.whole, _TURNS[2], report, levels=2)
     return itk.CompositeTransform([affine, spline])
 
 
@@ -240,7 +242,12 @@ def _method(current: _Picture, prior: _Picture) -> sitk.ImageRegistrationMethod:
 
 
 def _run(
-    method: sitk.ImageRegistrationMethod, fixed: sitk.Image, moving: sitk.Image, turns: int, report: Report
+    method: sitk.ImageRegistrationMethod,
+    fixed: sitk.Image,
+    moving: sitk.Image,
+    turns: int,
+    report: Report,
+    levels: int = 1,
 ) -> None:
     """Execute; a `Cancelled` of `report` stops it at the next step, since an exception cannot pass through SimpleITK.
 
@@ -251,7 +258,8 @@ def _run(
 
     def step() -> None:
         try:
-            report(min(1.0, method.GetOptimizerIteration() / turns))
+            done = method.GetCurrentLevel() + min(1.0, method.GetOptimizerIteration() / turns)
+            report(min(1.0, done / levels))
         except Cancelled as error:
             stopped.append(error)
             method.StopRegistration()

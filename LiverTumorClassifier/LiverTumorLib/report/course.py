@@ -18,7 +18,10 @@ def draw_course(axes, result: FollowUp) -> None:
         if track.target:
             _line(axes, xs, track.diameter_mm, color="0.55", linewidth=1.0, marker=".", label=f"lesion {track.id}")
     axes.set_ylim(bottom=0)
-    axes.set_ylabel("mm", fontsize=9, color=_GRAY)
+    if axes.lines:
+        axes.set_ylabel("mm", fontsize=9, color=_GRAY)
+    else:  # no target lesions
+        axes.set_yticks([])
     axes.set_xticks(xs, [study.date or f"date {at + 1}" for at, study in enumerate(result.studies)])
     margin = 0.06 * (xs[-1] - xs[0]) or 0.5
     axes.set_xlim(xs[0] - margin, xs[-1] + margin)
@@ -32,7 +35,9 @@ def draw_course(axes, result: FollowUp) -> None:
         part.spines["top"].set_visible(False)
     axes.tick_params(axis="x", labelsize=8)
     axes.grid(axis="y", color=_LINE, linewidth=0.6)
-    handles, labels = (one + two for one, two in zip(*(p.get_legend_handles_labels() for p in (axes, volume)), strict=True))
+    handles, labels = (
+        one + two for one, two in zip(*(p.get_legend_handles_labels() for p in (axes, volume)), strict=True)
+    )
     if handles:
         place = {"loc": "lower left", "bbox_to_anchor": (0.0, 1.0), "borderaxespad": 0.2}
         axes.legend(handles, labels, ncols=4, frameon=False, fontsize=8.5, columnspacing=1.0, handlelength=1.6, **place)

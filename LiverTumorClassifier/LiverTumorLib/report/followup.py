@@ -69,12 +69,10 @@ def shown_dates(count: int) -> list[int]:
 
 
 def shown_tracks(tracks: Sequence[Track]) -> list[Track]:
-    """The lesions that have a row: targets, then new ones, then the largest."""
-
-    def rank(track: Track) -> tuple[bool, bool, float]:
-        return not track.target, "new" not in track.status, -max((ml or 0.0 for ml in track.volume_ml), default=0.0)
-
-    return sorted(tracks, key=rank)[:ROWS]
+    """The lesions that have a row: targets, the two largest new ones, then the largest."""
+    by_size = sorted(tracks, key=lambda track: -max((ml or 0.0 for ml in track.volume_ml), default=0.0))
+    new = [track for track in by_size if "new" in track.status][:2]
+    return sorted(by_size, key=lambda track: (not track.target, track not in new))[:ROWS]
 
 
 def _figure(size: tuple[float, float]):
@@ -82,7 +80,9 @@ def _figure(size: tuple[float, float]):
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise RequirementError("The follow-up's page needs matplotlib; install it with: pip install matplotlib") from error
+        raise RequirementError(
+            "The follow-up's page needs matplotlib; install it with: pip install matplotlib"
+        ) from error
     figure = Figure(figsize=size, dpi=DPI, facecolor="white")
     FigureCanvasAgg(figure)
     return figure
@@ -90,14 +90,15 @@ def _figure(size: tuple[float, float]):
 
 def _draw_cuts(figure, result: FollowUp, scans: Sequence[tuple[CTVolume, np.ndarray]]) -> None:
     dates, tracks = shown_dates(len(result.studies)), shown_tracks(result.tracks)
-    width, height = 0.52 / len(dates), 0.755 / ROWS
-    width = min(width, 0.16)
+    width, height = min(0.52 / len(dates), 0.24), 0.755 / ROWS
     for column, at in enumerate(dates):
         study = result.studies[at]
         head = study.date or f"Date {at + 1}"
         text = head if study.name == head else f"{head}  {study.name}"
         limit = int(15 + 100 * (width - 0.1))
-        figure.text(0.02 + width * (column + 0.5), 0.925, text[:limit], fontsize=9.5, ha="center", va="center", parse_math=False)
+        figure.text(
+            0.02 + width * (column + 0.5), 0.925, text[:limit], fontsize=9.5, ha="center", va="center", parse_math=False
+        )
     for row, track in enumerate(tracks):
         for column, at in enumerate(dates):
             box = (0.022 + width * column, 0.905 - height * (row + 1), width - 0.004, height - 0.022)
@@ -121,7 +122,9 @@ def _draw_lesion(axes, result: FollowUp, track: Track, at: int, volume: CTVolume
         spine.set_visible(False)
     place = track.center_ras[at]
     if place is None:
-        axes.text(0.5, 0.5, "not known where", ha="center", va="center", fontsize=8, color=_GRAY, transform=axes.transAxes)
+        axes.text(
+            0.5, 0.5, "not known where", ha="center", va="center", fontsize=8, color=_GRAY, transform=axes.transAxes
+        )
         return
     i, j, k = (np.linalg.inv(volume.ijk_to_ras) @ [*place, 1.0])[:3]
     if track.lesions[at]:
@@ -131,12 +134,16 @@ def _draw_lesion(axes, result: FollowUp, track: Track, at: int, volume: CTVolume
     x, y = (i + 0.5) * x_step, (j + 0.5) * y_step
     extent = (0, volume.shape[2] * x_step, volume.shape[1] * y_step, 0)
     low, high = WINDOW_HU
-    axes.imshow(volume.array[k], cmap="gray", vmin=low, vmax=high, extent=extent, aspect="equal", interpolation="bilinear")
+    axes.imshow(
+        volume.array[k], cmap="gray", vmin=low, vmax=high, extent=extent, aspect="equal", interpolation="bilinear"
+    )
     xs, ys = (np.arange(volume.shape[2]) + 0.5) * x_step, (np.arange(volume.shape[1]) + 0.5) * y_step
     for label, mask in ((1, labels[k] >= 1), (2, labels[k] == 2)):
         outline(axes, xs, ys, mask, SEGMENT_COLOR[label], "solid")
     axes.plot([x], [y], marker="+", color="white", markersize=7, markeredgewidth=0.8)
-    axes.set_xlim(x - _HALF_MM * 1.25, x + _HALF_MM * 1.25)
+    box = axes.get_window_extent()
+    half = _HALF_MM * box.width / box.height
+    axes.set_xlim(x - half, x + half)
     axes.set_ylim(y + _HALF_MM, y - _HALF_MM)
     axes.set_facecolor("black")
 
@@ -161,8 +168,10 @@ def _draw_response(figure, result: FollowUp) -> None:
     step = 1 / max(4, len(rows))
     for line, row in enumerate(rows):
         for text, right in zip(row, (0.13, 0.32, 0.46, 0.60, 0.67, 0.81, 1.0), strict=True):
-            axes.text(right, 1 - step * line, text, fontsize=9, ha="right", va="top", color=_GRAY if line == 0 else "black")
-    axes.plot([0, 1], [1 - 0.92 * step] * 2, color="0.6", linewidth=0.8)
+            axes.text(
+                right, 1 - step * line, text, fontsize=9, ha="right", va="top", color=_GRAY if line == 0 else "black"
+            )
+    axes.plot([0, 1], [1 - 0.84 * step] * 2, color="0.6", linewidth=0.8)
 
 
 def _draw_table(axes, result: FollowUp) -> None:

@@ -125,3 +125,15 @@ def _free_places(volume: CTVolume, labels: np.ndarray, count: int) -> list[np.nd
         far = np.linalg.norm((np.indices(free.shape).reshape(3, -1).T - kji) * volume.spacing[::-1], axis=1)
         free[far.reshape(free.shape) < 30] = 0
     return places
+
+
+def ball(radius: float, center=(0.0, 0.0, 0.0), shape=(40, 64, 64), lesions=()) -> tuple[CTVolume, np.ndarray]:
+    """A round liver, and round lesions (center, radius) in it, in mm."""
+    to_ras = np.diag([-4.0, -4.0, 5.0, 1.0])
+    to_ras[:3, 3] = 126, 126, -100
+    volume = CTVolume(np.full(shape, 60, np.int16), to_ras, f"ball {radius:g} {center}")
+    ras = volume.ras(np.indices(shape).reshape(3, -1)[::-1].T)
+    labels = (np.linalg.norm(ras - center, axis=1) < radius).astype(np.uint8)
+    for place, size in lesions:
+        labels[np.linalg.norm(ras - place, axis=1) < size] = 2
+    return volume, labels.reshape(shape)

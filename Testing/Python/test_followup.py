@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("SimpleITK", reason="registration needs SimpleITK")
 
-from followup_phantoms import Change, source_places, two_dates
+from followup_phantoms import Change, ball, source_places, two_dates
 from LiverTumorLib.ct import CTVolume
 from LiverTumorLib.errors import Cancelled, InputError, UsageError
 from LiverTumorLib.followup import FollowOptions, follow, make_study
@@ -32,13 +32,14 @@ def result(moved):
 
 def test_the_pairs_are_those_of_the_known_field(moved, result):
     found, _ = result
-    assert {(link.prior_lesion, link.lesion) for link in found.links} == moved[0].true_pairs()
-    assert sorted(track.status[1] for track in found.tracks) == ["new", *["present"] * 4, "vanished"]
+    assert {(link.prior_lesion, link.lesion) for link in found.links} == moved[0].pairs
+    # the third lesion has grown into the second
+    assert sorted(track.status[1] for track in found.tracks) == ["merged", "new", "present", "present", "vanished"]
 
 
 def test_registration_says_that_it_went_well_and_finds_the_field(moved, result):
     (quality,) = result[0].registrations
-    assert not quality.failure and quality.dice > 0.93 and quality.residual_mm < 2.5 and quality.folding_percent == 0
+    assert not quality.failure and quality.dice > 0.88 and quality.residual_mm < 2.5 and quality.folding_percent == 0
     dates, prior, current = moved
     volume = dates.second[0]
     places = volume.ras(np.argwhere(dates.second[1] > 0)[::37, ::-1])
@@ -72,7 +73,7 @@ def test_every_track_knows_its_place_at_both_dates(moved, result):
 
 
 def test_doubling_time_is_that_of_the_days_between(result):
-    grown = next(track for track in result[0].tracks if track.lesions[0] == [2])
+    grown = next(track for track in result[0].tracks if track.lesions[0] == [5])
     before, now = grown.volume_ml
     assert grown.doubling_days == [None, pytest.approx(100 * np.log(2) / np.log(now / before), abs=0.1)]
 
@@ -101,18 +102,6 @@ def test_volume_changes_are_those_that_were_made(linear):
         if first in (1, 2):
             measured = after[now - 1].volume_ml / before[first - 1].volume_ml
             assert measured == pytest.approx(linear**3, rel=0.05)
-
-
-def ball(radius: float, center=(0.0, 0.0, 0.0), shape=(40, 64, 64), lesions=()) -> tuple[CTVolume, np.ndarray]:
-    """A round liver, and round lesions (center, radius) in it, in mm."""
-    to_ras = np.diag([-4.0, -4.0, 5.0, 1.0])
-    to_ras[:3, 3] = 126, 126, -100
-    volume = CTVolume(np.full(shape, 60, np.int16), to_ras, f"ball {radius:g} {center}")
-    ras = volume.ras(np.indices(shape).reshape(3, -1)[::-1].T)
-    labels = (np.linalg.norm(ras - center, axis=1) < radius).astype(np.uint8)
-    for place, size in lesions:
-        labels[np.linalg.norm(ras - place, axis=1) < size] = 2
-    return volume, labels.reshape(shape)
 
 
 def rods(**more) -> tuple[CTVolume, np.ndarray]:

@@ -74,6 +74,8 @@ def _assess_next(first: TimePoint, point: TimePoint, before: list[Assessment]) -
     target, target_reason = _target_response(total, sums[0] if sums else None, nadir) if point.targets else ("", "")
     nontarget = _nontarget_response(first, point)
     response, reason = _overall(target, target_reason, nontarget, point, relapse)
+    if response not in ("PD", "NE") and any(item.response == "PD" for item in before):
+        reason += "; an earlier date was PD"
     return Assessment(
         sum_mm=total,
         change_percent=_percent(total, sums[0] if sums else None),
@@ -98,13 +100,19 @@ def _target_response(total: float | None, baseline: float | None, nadir: float |
         return "PD", f"the sum grew by {percent}{growth:.1f} mm from its smallest, {nadir:.1f} mm"
     if total == 0:
         return "CR", "all target lesions have vanished"
-    change = f"{abs(100 * (total / baseline - 1)):.0f} %" if baseline else "from 0"
+    why = f"the sum is {_comparison(total, baseline)} at the first date"
     if total <= _SHRINKAGE * baseline + _ROUNDING:
-        return "PR", f"the sum is {change} smaller than at the first date"
-    why = f"the sum is {change} {'larger' if total > baseline else 'smaller'} than at the first date"
+        return "PR", why
     if total >= _GROWTH * nadir - _ROUNDING and nadir:
         return "SD", f"{why}; {100 * growth / nadir:.0f} % above its smallest, but less than 5 mm"
     return "SD", f"{why}, neither 30 % less nor 20 % and 5 mm above its smallest"
+
+
+def _comparison(total: float, baseline: float) -> str:
+    percent = 100 * (total / baseline - 1) if baseline else 100.0
+    if abs(percent) < 0.5:
+        return "as large as"
+    return f"{abs(percent):.0f} % {'larger' if percent > 0 else 'smaller'} than"
 
 
 def _nontarget_response(first: TimePoint, point: TimePoint) -> str:

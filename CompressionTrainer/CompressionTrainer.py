@@ -3,6 +3,7 @@
 import sys
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import slicer
 from slicer.i18n import tr as _
@@ -14,6 +15,9 @@ from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModuleTest,
     ScriptedLoadableModuleWidget,
 )
+
+if TYPE_CHECKING:
+    from CompressionTrainerLib.panel.trainer import TrainerPanel
 
 # The libraries are imported where they are used, when all folders are known: LiverTumorLib lies in that of
 # LiverTumorClassifier.
@@ -84,8 +88,8 @@ class CompressionTrainerWidget(ScriptedLoadableModuleWidget):
 
     def __init__(self, parent=None) -> None:
         ScriptedLoadableModuleWidget.__init__(self, parent)
-        self.logic = None
-        self.panel = None
+        self.logic: CompressionTrainerLogic | None = None
+        self.panel: TrainerPanel | None = None
 
     def setup(self) -> None:
         """Called once, when the module is opened for the first time."""
@@ -93,7 +97,7 @@ class CompressionTrainerWidget(ScriptedLoadableModuleWidget):
         try:
             from CompressionTrainerLib.panel.trainer import TrainerPanel
         except ModuleNotFoundError as error:
-            if error.name.partition(".")[0] != "LiverTumorLib":
+            if (error.name or "").partition(".")[0] != "LiverTumorLib":
                 raise
             self._sayWhatIsMissing()
             return
@@ -214,10 +218,10 @@ class CompressionTrainerLogic(ScriptedLoadableModuleLogic):
         :raises LiverTumorLib.errors.LiverTumorError: what is wrong with the data, the settings, the folder or the
           Python.
         """
-        from CompressionTrainerLib.workflow.request import ChainChoices, request_chain
+        from CompressionTrainerLib.workflow.request import WorkflowChoices, request_workflow
 
-        request = request_chain(
-            ChainChoices(
+        request = request_workflow(
+            WorkflowChoices(
                 dataFolder,
                 outputFolder,
                 configuration,

@@ -2,7 +2,7 @@
 
 import importlib.util
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import slicer
 from slicer import vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode
@@ -15,6 +15,9 @@ from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModuleTest,
     ScriptedLoadableModuleWidget,
 )
+
+if TYPE_CHECKING:
+    from LiverTumorLib.panel.segmentation import SegmentationPanel
 
 # LiverTumorLib lies in the folder of the LiverTumorClassifier module; it is imported where it is used, when all folders
 # are known.
@@ -107,8 +110,8 @@ class LiverSegmentationMobileUNetWidget(ScriptedLoadableModuleWidget):
 
     def __init__(self, parent=None) -> None:
         ScriptedLoadableModuleWidget.__init__(self, parent)
-        self.logic = None
-        self.panel = None
+        self.logic: LiverSegmentationMobileUNetLogic | None = None
+        self.panel: SegmentationPanel | None = None
 
     def setup(self) -> None:
         """Called once, when the module is opened for the first time."""
@@ -274,7 +277,7 @@ class LiverSegmentationMobileUNetTest(ScriptedLoadableModuleTest):
         slicer.mrmlScene.Clear()
 
     def test_phantomIsSegmented(self):
-        # Slicer installs nothing while it is tested
+        # Slicer installs nothing while it is tested.
         if not any(map(importlib.util.find_spec, ("ai_edge_litert", "onnxruntime"))):
             self.skipTest("neither ai-edge-litert nor onnxruntime is installed in this Python")
         from LiverTumorLib.mrml import ct_to_node

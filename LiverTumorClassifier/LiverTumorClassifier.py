@@ -2,7 +2,7 @@
 
 import importlib.util
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import slicer
 from slicer import vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode, vtkMRMLTableNode
@@ -15,6 +15,9 @@ from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModuleTest,
     ScriptedLoadableModuleWidget,
 )
+
+if TYPE_CHECKING:
+    from LiverTumorLib.panel.classification import ClassificationPanel
 
 
 class LiverTumorClassifier(ScriptedLoadableModule):
@@ -68,8 +71,8 @@ class LiverTumorClassifierWidget(ScriptedLoadableModuleWidget):
 
     def __init__(self, parent=None) -> None:
         ScriptedLoadableModuleWidget.__init__(self, parent)
-        self.logic = None
-        self.panel = None
+        self.logic: LiverTumorClassifierLogic | None = None
+        self.panel: ClassificationPanel | None = None
 
     def setup(self) -> None:
         """Called once, when the module is opened for the first time."""
@@ -86,11 +89,13 @@ class LiverTumorClassifierWidget(ScriptedLoadableModuleWidget):
 
     def enter(self) -> None:
         """Called each time the user opens the module."""
-        self.panel.enter()
+        if self.panel is not None:
+            self.panel.enter()
 
     def exit(self) -> None:
         """Called each time the user leaves the module; a run continues."""
-        self.panel.exit()
+        if self.panel is not None:
+            self.panel.exit()
 
     def onReload(self) -> None:
         """Load the library again too, not only this file."""
@@ -219,7 +224,7 @@ class LiverTumorClassifierTest(ScriptedLoadableModuleTest):
         slicer.mrmlScene.Clear()
 
     def test_phantomIsClassified(self):
-        # Slicer installs nothing while it is tested
+        # Slicer installs nothing while it is tested.
         if not any(map(importlib.util.find_spec, ("ai_edge_litert", "onnxruntime"))):
             self.skipTest("neither ai-edge-litert nor onnxruntime is installed in this Python")
         from LiverTumorLib.mrml import ct_to_node, labels_to_segmentation

@@ -1,4 +1,5 @@
-"""A second date for a phantom: everything moved and deformed by a known field, lesions grown, shrunk, split, gone and new."""
+"""A second date for a phantom: everything moved and deformed by a known field, lesions grown, shrunk, split, gone and
+new."""
 
 from __future__ import annotations
 
@@ -38,7 +39,8 @@ class Change:
 
 @dataclass
 class Dates:
-    """Two dates and the truth about them; `pairs` are lesions of the first date with those of the second they are part of."""
+    """Two dates and the truth about them; `pairs` are lesions of the first date with those of the second they are part
+    of."""
 
     first: tuple[CTVolume, np.ndarray]
     second: tuple[CTVolume, np.ndarray]

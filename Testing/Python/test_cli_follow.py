@@ -1,4 +1,5 @@
-"""`livertumor follow` as a user types it: inputs of all kinds, what is written, what is done already, what is refused."""
+"""`livertumor follow` as a user types it: inputs of all kinds, what is written, what is done already, what is
+refused."""
 
 from __future__ import annotations
 
@@ -58,7 +59,10 @@ def test_two_dates_give_pairs_a_response_tables_and_a_page(two):
     lesions = rows("out/follow-up/lesions.csv")
     assert [row["date"] for row in lesions] == ["2026-03-01", "2026-06-09"] * 2
     assert float(lesions[1]["doubling time (days)"]) == pytest.approx(found.tracks[0].doubling_days[1], rel=1e-4)
-    assert [row["response of the liver (RECIST 1.1)"] for row in rows("out/follow-up/response.csv")] == ["baseline", "PD"]
+    assert [row["response of the liver (RECIST 1.1)"] for row in rows("out/follow-up/response.csv")] == [
+        "baseline",
+        "PD",
+    ]
 
 
 def test_the_same_again_is_done_already_and_other_choices_are_not_overwritten(two):
@@ -81,7 +85,9 @@ def test_a_run_of_segment_and_a_ct_without_labels_are_followed(two):
     assert Path("out/segmented/summer/summer.seg.nrrd").is_file()
     Path("earlier/spring/spring.seg.nrrd").write_bytes(Path("out/segmented/summer/summer.seg.nrrd").read_bytes())
     done = run("follow", "earlier/spring", summer, "--out", "out", "--no-picture", "--overwrite")
-    assert "spring: its labels were corrected by hand." in done.stdout and "as large as at the first date" in done.stdout
+    assert (
+        "spring: its labels were corrected by hand." in done.stdout and "as large as at the first date" in done.stdout
+    )
 
 
 def test_pairs_by_hand(two):

@@ -50,7 +50,7 @@ def test_what_is_said_of_the_extension(extension):
     metadata = extension.metadata
     assert metadata["contributors"] == "LiverTumor developers"
     assert metadata["description"].count(". ") + metadata["description"].endswith(".") in (1, 2)  # one or two sentences
-    # the weights are not under the code's license
+    # The weights are not under the code's license.
     assert "LiTS" in metadata["description"] and "research" in metadata["description"]
 
 

@@ -303,7 +303,7 @@ def meta(
 def test_nrrd_of_every_encoding_gives_the_same(tmp_path):
     packed = {
         "raw": HU.tobytes(),
-        # two members, as parallel packers write
+        # Two members, as parallel packers write.
         "gzip": gzip.compress(HU.tobytes()[:3000]) + gzip.compress(HU.tobytes()[3000:]),
         "bz2": bz2.compress(HU.tobytes()),
         "ascii": " ".join(map(str, HU.ravel())).encode(),

@@ -14,7 +14,8 @@ def of_sums(*sums: float) -> list[str]:
     return responses(*(TimePoint([total]) for total in sums))
 
 
-# Eisenhauer et al., Eur J Cancer 45 (2009) 228-247, Table 1: overall response by target lesions, other lesions and new ones, after 100 mm.
+# Eisenhauer et al., Eur J Cancer 45 (2009) 228-247, Table 1: the overall response after
+# 100 mm, by target lesions, other lesions and new ones.
 TARGETS = {"CR": 0.0, "PR": 60.0, "SD": 100.0, "PD": 130.0, "NE": None}
 TABLE_1 = [
     ("CR", 0, 0, "CR"),
@@ -48,7 +49,7 @@ def test_table_2_without_target_lesions(others, new, overall):
     assert responses(TimePoint([], 3), TimePoint([], others, new))[-1] == overall
 
 
-# Its Appendix on frequent questions: 32 % less, then 28 %, then 33 %. The middle one is no PR, and "most would consider PR confirmed".
+# Its appendix of frequent questions: 32 % less, then 28 %, then 33 %. The middle one is no PR, yet most would see a PR.
 def test_shrinkage_that_hovers_about_30_percent():
     found = assess([TimePoint([total]) for total in (100.0, 68.0, 72.0, 67.0)])
     assert [item.response for item in found] == ["baseline", "PR", "SD", "PR"]
@@ -82,13 +83,15 @@ def test_thresholds(sums, last):
     assert of_sums(*sums)[-1] == last
 
 
-# CDISC, Disease Response Supplement for RECIST 1.1, example: the target is 59 % smaller while another lesion is not evaluated, then all gone.
+# CDISC, Disease Response Supplement for RECIST 1.1, example: the target is 59 % smaller while
+# another lesion is not evaluated, then all have gone.
 def test_the_cdisc_example():
     points = [TimePoint([100.0], 1), TimePoint([41.0], None), TimePoint([0.0], 0)]
     assert responses(*points) == ["baseline", "PR", "CR"]
 
 
-# Schwartz et al., Eur J Cancer 62 (2016) 132-137: a lesion that comes back is progression after CR, and is measured again otherwise.
+# Schwartz et al., Eur J Cancer 62 (2016) 132-137: a lesion that comes back after CR is progression, otherwise it is
+# measured again.
 def test_a_lesion_that_comes_back():
     gone = [TimePoint([30.0], 0), TimePoint([0.0], 0)]
     assert responses(*gone, TimePoint([3.0], 0, returned=1))[-1] == "PD"

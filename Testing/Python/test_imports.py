@@ -23,6 +23,8 @@ HEAVY = {
     "pydicom",
     "matplotlib",
 }
+# Of the node, and pydicom, in a process of their own.
+NODE = {"pynetdicom", "starlette", "uvicorn", "jinja2", "prometheus_client", "dicomweb_client"}
 NEEDS_SLICER = ("LiverTumorLib.mrml", "LiverTumorLib.panel")
 MODULE_FILES = ("LiverTumorClassifier", "LiverSegmentationMobileUNet", "CompressionTrainer")
 
@@ -48,10 +50,18 @@ def library_modules() -> list[str]:
 
 
 def test_the_library_loads_nothing_heavy_and_no_slicer():
-    modules = [name for name in library_modules() if not name.startswith(NEEDS_SLICER)]
+    modules = [name for name in library_modules() if not name.startswith((*NEEDS_SLICER, "LiverTumorLib.node."))]
     assert len(modules) > 20
     loaded = loaded_by("".join(f"import {name}\n" for name in modules))
-    assert loaded & (HEAVY | {"slicer", "vtk", "vtkmodules", "scipy"}) == set()
+    assert loaded & (HEAVY | NODE | {"slicer", "vtk", "vtkmodules", "scipy"}) == set()
+
+
+def test_the_node_loads_no_inference_and_no_slicer():
+    pytest.importorskip("pynetdicom", reason="the packages of the node are not installed")
+    modules = [name for name in library_modules() if name.startswith("LiverTumorLib.node.")]
+    assert len(modules) > 10
+    loaded = loaded_by("".join(f"import {name}\n" for name in modules))
+    assert loaded & ((HEAVY - {"pydicom"}) | {"slicer", "vtk", "vtkmodules", "scipy"}) == set()
 
 
 def test_the_mrml_part_loads_nothing_heavy():

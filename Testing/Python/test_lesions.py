@@ -33,7 +33,7 @@ def test_an_ellipsoid_is_measured():
     assert lesion.perpendicular_diameter_mm == pytest.approx(16, abs=1.2)
     assert lesion.centroid_ras == pytest.approx((60, 50, 40), abs=0.3)
     assert (lesion.mean_hu, lesion.sd_hu) == (50, 0)
-    # no voxel center lies on the poles
+    # No voxel center lies on the poles.
     assert (lesion.first_slice, lesion.diameter_slice, lesion.last_slice) == (16, 20, 24)
     # Nearest surface: the liver's lowest slice, k = 4; the lesion's is k = 16.
     assert lesion.distance_to_surface_mm == pytest.approx((16 - 4) * 2.0, abs=0.01)

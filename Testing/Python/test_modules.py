@@ -108,7 +108,7 @@ def test_defaults_and_changes_of_switches(scene):
 def test_the_panel_connects_every_parameter_to_a_fitting_widget(name):
     types = get_type_hints(getattr(load(name), f"{name}ParameterNode"))
     connected = parameters_in(panel(name))
-    # model ids are chosen otherwise
+    # Model ids are chosen otherwise.
     assert connected.keys() == {parameter for parameter, kind in types.items() if kind is not str}
     widgets = {bool: "QCheckBox", int: "QSpinBox", float: "QDoubleSpinBox"}
     for parameter, widget in connected.items():

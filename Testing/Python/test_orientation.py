@@ -27,7 +27,7 @@ def grids(draw, tilt=SLIGHT, smallest=1, largest=7, shear=NONE, finest=0.3):
     signs = np.array(draw(st.tuples(*[st.sampled_from((-1.0, 1.0))] * 3)))
     order = draw(st.permutations(range(3)))
     axes = (rotation @ AXIAL)[:, order] * signs
-    # as a tilted gantry: slices slide along their plane
+    # As a tilted gantry: slices slide along their plane.
     axes[:, order.index(2)] += draw(shear) * axes[:, order.index(1)]
     matrix = np.eye(4)
     matrix[:3, :3] = axes * spacing
@@ -100,7 +100,7 @@ def test_a_steep_volume_is_seen_upright_with_the_right_values_at_the_right_place
     last = np.array(shape[::-1]) - 1
     inside = ((ijk >= 1e-6) & (ijk <= last - 1e-6)).all(-1)
     far = ((ijk < -1.01) | (ijk > last + 1.01)).any(-1)
-    # linear interpolation of a linear picture is exact
+    # Linear interpolation of a linear picture is exact.
     assert np.allclose(axial.array[inside], (ras @ slope)[inside], atol=0.05)
     assert (axial.array[far] == AIR_HU).all()
 

@@ -26,7 +26,7 @@ def test_every_file_that_is_no_python_is_package_data(project, package):
     }
     assert present - carried == set()
     if package == "CompressionTrainerLib":
-        assert {path.suffix for path in carried} == {".json", ".toml", ".j2"}
+        assert {path.suffix for path in carried} == {".json", ".toml", ".j2", ".typed"}
 
 
 @pytest.mark.parametrize("package", PACKAGES)

@@ -22,7 +22,7 @@ from CompressionTrainerLib.training.run import calibration_slices, starting_netw
 from CompressionTrainerLib.training.settings import TrainSettings
 from CompressionTrainerLib.training.start import check_start, check_unseen_start, load_start, start_file
 from CompressionTrainerLib.workflow.checks import check_files
-from CompressionTrainerLib.workflow.config import load_chain
+from CompressionTrainerLib.workflow.config import load_workflow
 from LiverTumorLib.errors import InputError, UsageError
 from LiverTumorLib.models.catalogue import get_bundle
 from LiverTumorLib.models.session import open_session
@@ -160,17 +160,17 @@ def test_a_model_of_another_network_is_refused(tmp_path):
         load_start(build_network(config), start_file("liver-roi"))
 
 
-def test_a_chain_from_a_model_that_knows_the_val_patients_is_refused_before_it_begins(tmp_path):
+def test_a_workflow_from_a_model_that_knows_the_val_patients_is_refused_before_it_begins(tmp_path):
     split = load_split(CONFIGS.parents[1] / "data/splits/lits17-subset.json", tmp_path)
-    chain = load_chain("best", "liver-roi", {"start": start_file("liver-roi")})
+    workflow = load_workflow("best", "liver-roi", {"start": start_file("liver-roi")})
     with pytest.raises(
         UsageError, match="trained on the cases .* of 'val', so that they would say nothing about new patients"
     ):
-        check_files(chain, split)
-    check_files(chain, None)
+        check_files(workflow, split)
+    check_files(workflow, None)
     with pytest.raises(UsageError, match="trained on the cases 11, 22, 34, 37 of 'val'"):
-        check_files(chain, replace(split, name="the same patients by another name"))
-    check_files(chain, replace(split, name="patients of another hospital", sha256={}))
+        check_files(workflow, replace(split, name="the same patients by another name"))
+    check_files(workflow, replace(split, name="patients of another hospital", sha256={}))
 
 
 def test_weights_that_know_the_val_patients_are_refused(data, tmp_path):

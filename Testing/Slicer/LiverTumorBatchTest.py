@@ -27,7 +27,7 @@ class LiverTumorBatchTest(unittest.TestCase):
         return path
 
     def test_filesAreAnalysed(self):
-        # Slicer installs nothing while it is tested
+        # Slicer installs nothing while it is tested.
         if not any(map(importlib.util.find_spec, ("ai_edge_litert", "onnxruntime"))):
             self.skipTest("neither ai-edge-litert nor onnxruntime is installed in this Python")
         self.assertEqual(batch.main(["--", str(self.writePhantom()), str(self.out)]), 0)

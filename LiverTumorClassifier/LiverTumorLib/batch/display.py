@@ -69,7 +69,7 @@ class Display:
         """A line of the results, on stdout."""
         self.clear()
         if not self._quiet:
-            # what has been found is in files; that it cannot be shown, `main` says in the end
+            # What has been found is in files; that it cannot be shown, `main` says in the end.
             with contextlib.suppress(OSError):
                 print(visible(text), flush=True)
 

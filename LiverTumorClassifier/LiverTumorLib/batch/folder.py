@@ -23,9 +23,10 @@ from ..files import write_json, write_label_nifti, write_segmentation, write_tab
 from ..files.held import HeldFolder
 from ..files.labels import nifti_image
 from ..files.nifti import import_nibabel
-from ..files.tables import LESION_COLUMNS, SLICE_COLUMNS, lesion_rows, read_json, slice_rows, summary_row
+from ..files.tables import lesion_rows, read_json, slice_rows, summary_row
 from ..files.upright import MOVED, is_sheared
 from ..jobs.source import files_of
+from ..records.columns import LESION_COLUMNS, SLICE_COLUMNS, headers
 from ..records.options import CaseOutput
 from ..records.results import CaseResult
 
@@ -182,17 +183,17 @@ def write_files(folder: Path, name: str, output: CaseOutput, ijk_to_ras: np.ndar
         output.result.summary.notes.append(MOVED)
     if output.labels is not None:
         write_segmentation(folder / f"{name}.seg.nrrd", output.labels, ijk_to_ras)
-        write_table(folder / "lesions.csv", lesion_rows(output.result), list(LESION_COLUMNS.values()))
+        write_table(folder / "lesions.csv", lesion_rows(output.result), headers(LESION_COLUMNS))
         if nifti:
             write_label_nifti(folder / f"{name}.labels.nii.gz", output.labels, ijk_to_ras)
     if output.result.slices:
-        write_table(folder / "slices.csv", slice_rows(output.result), list(SLICE_COLUMNS.values()))
+        write_table(folder / "slices.csv", slice_rows(output.result), headers(SLICE_COLUMNS))
     for structure, probability in output.probabilities.items():
         write_volume(folder / f"{name}.{structure}-probability.nii.gz", probability.astype(np.float32), ijk_to_ras)
 
 
-def write_summary(folder: Path, output: CaseOutput, origin: dict, seconds: float) -> None:
-    """Write the summary of a case whose other files lie in `folder`."""
+def write_summary(folder: Path, output: CaseOutput, origin: dict, seconds: float) -> dict:
+    """Write the summary of a case whose other files lie in `folder`; what is in it."""
     files = {file.name: {"bytes": file.stat().st_size, "sha256": _sha256(file)} for file in sorted(folder.iterdir())}
     data = {
         "schema": SCHEMA,
@@ -202,6 +203,7 @@ def write_summary(folder: Path, output: CaseOutput, origin: dict, seconds: float
         "case": output.result.to_dict(),
     }
     write_json(folder / SUMMARY, data)
+    return data
 
 
 def make_origin(task: str, taken_from: dict, options: dict, models: list[dict], extras: dict) -> dict:

@@ -1,4 +1,5 @@
-"""The follow-up of a command line: which CT and labels are meant, segmentation of what has no labels, results all at once."""
+"""The follow-up of a command line: which CT and labels are meant, segmentation of what has no labels, results all at
+once."""
 
 from __future__ import annotations
 
@@ -162,7 +163,8 @@ def _date_of(ct: str, labels: str, series: str | None, out: Path) -> Date:
 
 
 def _earlier_run(folder: Path, summary: dict, labels: str | None, out: Path) -> Date:
-    """The CT and the labels of a folder of results of `segment`; labels that somebody has corrected there are taken as they are."""
+    """The CT and the labels of a folder of results of `segment`; labels that somebody has corrected there are taken as
+    they are."""
     ct, name = summary["origin"]["input"]["path"], summary["case"]["name"]
     own = Path(labels) if labels else folder / f"{name}.seg.nrrd"
     if not own.is_file():

@@ -1,4 +1,5 @@
-"""A follow-up in the child process: reads the dates, follows the lesions, writes the files into a folder that waits for them."""
+"""A follow-up in the child process: reads the dates, follows the lesions, writes the files into a folder that waits
+for them."""
 
 from __future__ import annotations
 
@@ -14,8 +15,8 @@ from ..files.dicom_study import study_facts
 from ..files.followup import write_followup
 from ..followup import FollowOptions, Study, follow, make_study
 from ..followup.byhand import HandPair
-from ..records.options import CaseOutput, Progress, RunOptions
 from ..jobs import Source
+from ..records.options import CaseOutput, Progress, RunOptions
 
 READER = "LiverTumorLib.batch.follow_task:read_dates"
 _SAME_GRID_MM = 0.05
@@ -54,7 +55,8 @@ class Work:
 
 
 def make_source(dates: list[Date], options: FollowOptions, folder: Path, picture: bool) -> Source:
-    """What the job is given; the files come as arguments of their own, since what reading may take is bounded by their size."""
+    """What the job is given; the files come as arguments of their own, since what reading may take is bounded by their
+    size."""
     files = [text for item in dates for text in (item.ct, item.labels)]
     plan = {
         "dates": [asdict(item) for item in dates],
@@ -91,7 +93,8 @@ def _read_date(item: Date) -> Study:
 
 
 def follow_and_write(work: Work, options: RunOptions, progress: Progress) -> CaseOutput:
-    """The task: follow, and write files and page. The output is that of the latest date, its notes those of the follow-up."""
+    """The task: follow, and write files and page. The output is that of the latest date, its notes those of the
+    follow-up."""
     result = follow(work.studies, work.options, progress)
     progress("writing", 0.97, "Writing the results")
     write_followup(work.folder, result)

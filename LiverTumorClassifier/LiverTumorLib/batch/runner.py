@@ -11,17 +11,29 @@ from pathlib import Path
 
 import numpy as np
 
+from .. import __version__
 from ..atomic import printable
-from ..errors import Cancelled, LiverTumorError, OutputError, RequirementError, SomeCasesFailed
+from ..errors import (
+    Cancelled,
+    LiverTumorError,
+    OutputError,
+    ReaderError,
+    RequirementError,
+    SomeCasesFailed,
+    WorkerError,
+)
 from ..files import write_table
 from ..files.held import remove_abandoned
-from ..files.tables import SUMMARY_COLUMNS, summary_row
+from ..files.tables import summary_row
 from ..jobs import Source, start_job
+from ..jobs.source import memory_limit
 from ..models.catalogue import get_bundle
-from ..records.options import RunOptions
+from ..records.columns import SUMMARY_COLUMNS, headers
+from ..records.options import CaseOutput, RunOptions
 from ..records.results import CaseResult
 from .cases import Case
 from .display import Display
+from .fallen import FallenReaders
 from .folder import (
     UNFINISHED,
     changed_files,
@@ -37,7 +49,7 @@ from .folder import (
 from .log import unexpected, with_log
 
 TABLE = "cases.csv"
-TABLE_COLUMNS = [*SUMMARY_COLUMNS.values(), "seconds", "status", "reason", "input"]
+TABLE_COLUMNS = [*headers(SUMMARY_COLUMNS), "seconds", "status", "reason", "input"]
 
 
 @dataclass(frozen=True)
@@ -150,9 +162,8 @@ class Batch:
         extras = {"nifti": self.nifti, "picture": self.picture, "series": self.series if case.is_dicom else None}
         if folder == case.path or folder in case.path.parents:
             raise OutputError(f"The results would lie among the input's own files, in {folder}; choose another --out.")
-        origin = make_origin(
-            self.task, fingerprint(case.path, case.is_dicom, self.out), self.options.to_dict(), models, extras
-        )
+        taken_from = fingerprint(case.path, case.is_dicom, self.out)
+        origin = make_origin(self.task, taken_from, self.options.to_dict(), models, extras)
         summary, keep = read_summary(folder), []
         if summary is None or summary["origin"] != origin:
             check_free(folder, case.name, self.overwrite)
@@ -166,9 +177,10 @@ class Batch:
         else:
             display.say(f"{case.name}: already done, in {folder}")
             return _done_row(summary)
-        source = Source((os.fspath(case.path), self.series if case.is_dicom else None), name=case.name)
-        output = start_job(self.task, source, self.options, on_event=display.event).wait()
+        output = self._read_and_work(case, taken_from, display)
         volume = output.volume
+        if volume is None:
+            raise WorkerError(f"The analysis process did not hand over the CT of {case.name}; run it again.")
         display.progress("writing", message="writing the results")
         with staged(folder, keep) as stage:
             write_files(stage, case.name, output, volume.ijk_to_ras, nifti=self.nifti)
@@ -177,11 +189,23 @@ class Batch:
 
                 case_picture(stage / "report.png", volume, output, truth=self.truths.get(case.name))
             seconds = time.monotonic() - begin
-            write_summary(stage, output, origin, seconds)
+            summary = write_summary(stage, output, origin, seconds)
         display.say(f"{_describe(output.result)} ({seconds:.1f} s, in {folder})")
         for note in [*volume.notes, *(note for note in output.result.summary.notes if note not in volume.notes)]:
             display.say(f"  {note}")
-        return _done_row(read_summary(folder))
+        return _done_row(summary)
+
+    def _read_and_work(self, case: Case, taken_from: dict, display: Display) -> CaseOutput:
+        """Do one case in a child, but not where the child has fallen while it read the same before."""
+        source = Source((os.fspath(case.path), self.series if case.is_dicom else None), name=case.name)
+        attempt = {"input": taken_from, "series": source.arguments[1], "version": __version__, "memory": memory_limit()}
+        fallen = FallenReaders(self.out)
+        fallen.check(attempt)
+        try:
+            return start_job(self.task, source, self.options, on_event=display.event).wait()
+        except ReaderError as error:
+            fallen.add(attempt, error)
+            raise
 
     def _models(self) -> list[dict]:
         """The bundles this run uses, verified, as they are written into the summaries."""
@@ -230,7 +254,12 @@ def _done_row(summary: dict) -> dict:
 
 
 def _failure_row(case: Case, error: LiverTumorError) -> dict:
-    return {SUMMARY_COLUMNS["name"]: case.name, "status": "failed", "reason": str(error), "input": printable(case.path)}
+    return {
+        SUMMARY_COLUMNS[0].header: case.name,
+        "status": "failed",
+        "reason": str(error),
+        "input": printable(case.path),
+    }
 
 
 def _describe(result: CaseResult) -> str:

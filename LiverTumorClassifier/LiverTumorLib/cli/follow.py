@@ -12,8 +12,8 @@ from .options import add_run_options, run_options
 
 _TITLE = "follow lesions over two or more CT of one patient: pairs, RECIST 1.1, growth"
 _FILES = (
-    "Writes DIR/follow-up/: report.png and report.pdf, plot.png, lesions.csv, response.csv, pairs.csv, followup.json; and"
-    " DIR/segmented/ for CT without labels. The response is that of the liver alone."
+    "Writes DIR/follow-up/: report.png and report.pdf, plot.png, lesions.csv, response.csv, pairs.csv, followup.json;"
+    " and DIR/segmented/ for CT without labels. The response is that of the liver alone."
 )
 
 

@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .filters import WHITE, Filters, apply_filters, check_filters
-from .region import bounding_box
+from .region import box_of
 from .volume import CTVolume
 
 BODY_HU = 0.0  # soft tissue lies above, fat and air below
-# a region's canvas moves and grows in steps of this, so that a stray pixel of the region does not move it
+# A region's canvas moves and grows in steps of this, so that a stray pixel of the region does not move it.
 SNAP_MM = 4.0
 LARGEST_SIZE, SHORTEST_MM, LONGEST_MM = 4096, 0.01, 1000.0
 
@@ -93,7 +94,9 @@ class Canvas:
     center: tuple[float, float]
     voxel_mm: tuple[float, float]
 
-    def sample(self, slices: np.ndarray, change: Callable[[np.ndarray], np.ndarray] | None = None) -> np.ndarray:
+    def sample(
+        self, slices: np.ndarray, change: Callable[[NDArray[np.float32]], np.ndarray] | None = None
+    ) -> NDArray[np.float32]:
         """Resample (n, j, i) images whose outside is 0 onto the canvas: (n, rows, columns) float32.
 
         Coarser canvases average (triangle filter as wide as a canvas pixel), so that noise does not alias.
@@ -109,39 +112,40 @@ class Canvas:
             under = change(under.astype(np.float32))
         return _resampled(under, weights[0][:, rows], weights[1][:, columns])
 
-    def restore(self, maps: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    def restore(self, maps: np.ndarray, shape: tuple[int, int]) -> NDArray[np.float32]:
         """Bring (n, rows, columns) maps back to slices of `shape` (j, i) by linear interpolation; 0 off the canvas."""
         return _resampled(maps, *(self._back_weights(axis, shape[axis]) for axis in (0, 1)))
 
-    def pixel(self, axis: int, voxels: np.ndarray) -> np.ndarray:
+    def pixel(self, axis: int, voxels: np.ndarray) -> NDArray[np.floating]:
         """Canvas coordinate along `axis` (0 rows, 1 columns) of voxel coordinates (j or i)."""
         return (voxels - self.center[axis]) * self.voxel_mm[axis] / self.spacing_mm + (self.size[axis] - 1) / 2
 
-    def _positions(self, axis: int) -> np.ndarray:
+    def _positions(self, axis: int) -> NDArray[np.floating]:
         """Voxel coordinate under each canvas pixel of one axis."""
         offsets = np.arange(self.size[axis]) - (self.size[axis] - 1) / 2
         return self.center[axis] + offsets * self.spacing_mm / self.voxel_mm[axis]
 
-    def _weights(self, axis: int, length: int) -> np.ndarray:
+    def _weights(self, axis: int, length: int) -> NDArray[np.float32]:
         width = max(1.0, self.spacing_mm / self.voxel_mm[axis])
         positions = self._positions(axis)[:, None]
         reach = int(np.ceil(width)) + 1
         around = np.floor(positions) + np.arange(-reach, reach + 2)[None, :]  # voxels off the scan too: they count as 0
-        total = np.clip(1 - np.abs(positions - around) / width, 0, None).sum(axis=1, keepdims=True)
-        weights = np.clip(1 - np.abs(positions - np.arange(length)[None, :]) / width, 0, None)
+        total: NDArray[np.float64] = np.clip(1 - np.abs(positions - around) / width, 0, None).sum(axis=1, keepdims=True)
+        weights: NDArray[np.float64] = np.clip(1 - np.abs(positions - np.arange(length)[None, :]) / width, 0, None)
         return (weights / total).astype(np.float32)
 
-    def _back_weights(self, axis: int, length: int) -> np.ndarray:
+    def _back_weights(self, axis: int, length: int) -> NDArray[np.float32]:
         pixel = self.pixel(axis, np.arange(length))
-        return np.clip(1 - np.abs(pixel[:, None] - np.arange(self.size[axis])[None, :]), 0, None).astype(np.float32)
+        weights: NDArray[np.floating] = np.clip(1 - np.abs(pixel[:, None] - np.arange(self.size[axis])), 0, None)
+        return weights.astype(np.float32)
 
 
 def body_canvas(volume: CTVolume, size: tuple[int, int], spacing_mm: float) -> Canvas:
     """The canvas centered on the patient's soft tissue, wherever the patient lies in the scan."""
     step = max(1, volume.shape[0] // 40)
     tissue = volume.array[::step] > BODY_HU
-    center = tuple(_centroid(tissue.sum(axis=(0, other))) for other in (2, 1))
-    return Canvas(tuple(size), spacing_mm, center, _in_plane(volume))
+    center = _centroid(tissue.sum(axis=(0, 2))), _centroid(tissue.sum(axis=(0, 1)))
+    return Canvas((size[0], size[1]), spacing_mm, center, _in_plane(volume))
 
 
 def region_canvas(
@@ -156,23 +160,23 @@ def region_canvas(
         center.append(round((used[0] + used[-1]) / 2 / step) * step)
         extents.append(math.ceil((used[-1] - used[0] + 1) * voxel_mm[axis - 1] / SNAP_MM + 1) * SNAP_MM + 2 * margin_mm)
     needed = max(extent / pixels for extent, pixels in zip(extents, size, strict=True))
-    return Canvas(tuple(size), max(spacing_mm, needed), tuple(center), voxel_mm)
+    return Canvas((size[0], size[1]), max(spacing_mm, needed), (center[0], center[1]), voxel_mm)
 
 
 def network_slices(
     volume: CTVolume,
-    frame: Canvas,
+    canvas: Canvas,
     window_hu: tuple[float, float],
     ks: np.ndarray | None = None,
     offset_hu: float = 0.0,
     filters: Filters = (),
-) -> np.ndarray:
+) -> NDArray[np.uint8]:
     """Axial slices as a network sees them, one channel: uint8 (n, rows, columns), 0 = window's low end and off the
     scan.
 
     Args:
         volume: CT in axial order.
-        frame: the canvas.
+        canvas: where the slices are brought to.
         window_hu: HU shown as 0 and as 255.
         ks: which slices; all when None.
         offset_hu: added to what the window shows, see `liver_offset`.
@@ -183,7 +187,7 @@ def network_slices(
     """
     low, high = window_hu
 
-    def windowed(block: np.ndarray) -> np.ndarray:
+    def windowed(block: NDArray[np.float32]) -> NDArray[np.float32]:
         # First the window, then the offset: a scan that was stored clipped to the window must look like one that was
         # not.
         np.clip(block, low, high, out=block)
@@ -192,13 +196,13 @@ def network_slices(
         return np.clip(block, 0, WHITE, out=block)
 
     ks = np.arange(volume.shape[0]) if ks is None else ks
-    out = np.empty((len(ks), *frame.size), np.uint8)
+    out = np.empty((len(ks), *canvas.size), np.uint8)
     for start in range(0, len(ks), 16):  # small blocks: a float copy of a whole scan would not fit an ordinary computer
         block = volume.array[ks[start : start + 16]]
         if filters:
-            shown = frame.sample(apply_filters(windowed(block.astype(np.float32)), filters, frame.voxel_mm))
+            shown = canvas.sample(apply_filters(windowed(block.astype(np.float32)), filters, canvas.voxel_mm))
         else:
-            shown = frame.sample(block, windowed)
+            shown = canvas.sample(block, windowed)
         out[start : start + 16] = np.rint(np.clip(shown, 0, WHITE))
     return out
 
@@ -211,7 +215,7 @@ def liver_offset(volume: CTVolume, liver: np.ndarray, liver_hu: float | None) ->
     """
     if liver_hu is None:
         return 0.0
-    box = bounding_box(liver)  # a mask of the whole of a long scan would take hundreds of megabytes
+    box = box_of(liver)  # a mask of the whole of a long scan would take hundreds of megabytes
     return liver_hu - float(np.median(volume.array[box][liver[box] > 0]))
 
 
@@ -229,9 +233,9 @@ def _slice_at(slices: np.ndarray, k: float) -> np.ndarray:
     below = int(k)
     part = k - below
     if part < 1e-3:
-        return slices[below]
-    mixed = slices[below] * np.float32(1 - part) + slices[below + 1] * np.float32(part)
-    return np.rint(mixed).astype(slices.dtype)
+        return np.asarray(slices[below])
+    mixed: NDArray[np.floating] = slices[below] * np.float32(1 - part) + slices[below + 1] * np.float32(part)
+    return np.asarray(np.rint(mixed), slices.dtype)
 
 
 def _used_columns(weights: np.ndarray) -> slice:
@@ -240,12 +244,14 @@ def _used_columns(weights: np.ndarray) -> slice:
     return slice(int(used[0]), int(used[-1]) + 1) if len(used) else slice(0, 0)
 
 
-def _resampled(images: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+def _resampled(
+    images: np.ndarray, row_weights: NDArray[np.float32], column_weights: NDArray[np.float32]
+) -> NDArray[np.float32]:
     """(n, rows, columns) float32 of (n, j, i) images and the weights (rows, j) and (columns, i), which are nearly all
     0."""
     from scipy.sparse import csr_array
 
-    rows, columns = csr_array(rows), csr_array(columns)
+    rows, columns = csr_array(row_weights), csr_array(column_weights)
     shrinks = rows.shape[0] < rows.shape[1]
     resampled = np.empty((len(images), rows.shape[0], columns.shape[0]), np.float32)
     for image, out in zip(images, resampled, strict=True):
@@ -274,7 +280,9 @@ def lay_canvas(spec: InputSpec, volume: CTVolume, liver: np.ndarray | None) -> t
     """
     if spec.region == "body":
         return body_canvas(volume, spec.size, spec.spacing_mm), 0.0
-    slices = bounding_box(liver)[0]
+    if liver is None:
+        raise ValueError("a canvas on the liver needs the liver")
+    slices = box_of(liver)[0]
     return region_canvas(volume, liver[slices], spec.size, spec.spacing_mm, spec.margin_mm), liver_offset(
         volume, liver, spec.liver_hu
     )

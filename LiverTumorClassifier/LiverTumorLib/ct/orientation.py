@@ -9,10 +9,14 @@ tilt, and those whose slices' own axes are not perpendicular.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .volume import CTVolume
+
+Order = Literal[0, 1]  # of an interpolation: nearest for labels, linear for what is measured
 
 MAX_TILT_DEG = 20.0
 MAX_SHEAR_DEG = 2.0  # between the axes of a slice, in which diameters and areas are measured
@@ -39,9 +43,9 @@ class AxialView:
     original_shape: tuple[int, int, int]
     axes: tuple[int, int, int] | None
     flips: tuple[bool, bool, bool]
-    axial_from_original: np.ndarray
+    axial_from_original: NDArray[np.floating]
 
-    def bring(self, array: np.ndarray, order: int = 0) -> np.ndarray:
+    def bring(self, array: np.ndarray, order: Order = 0) -> np.ndarray:
         """Bring another array on the input grid to the axial grid; `order` as in `restore`, outside is 0."""
         if self.axes is not None:
             return array.transpose(self.axes)[_flipping(self.flips)]
@@ -49,7 +53,7 @@ class AxialView:
             array.dtype, copy=False
         )
 
-    def restore(self, array: np.ndarray, order: int = 0) -> np.ndarray:
+    def restore(self, array: np.ndarray, order: Order = 0) -> np.ndarray:
         """Bring an axial (k, j, i) array back to the input grid.
 
         Args:
@@ -77,26 +81,33 @@ def to_axial(volume: CTVolume) -> AxialView:
     for axis, (origin, flip) in enumerate(zip(source, flips_ijk, strict=True)):
         matrix[origin, axis] = -1 if flip else 1
         matrix[origin, 3] = volume.shape[2 - origin] - 1 if flip else 0
-    axes = tuple(2 - source[2 - axis] for axis in range(3))  # the same choice, said in (k, j, i) array axes
-    flips = tuple(bool(flips_ijk[2 - axis]) for axis in range(3))
+    axes = (2 - source[2], 2 - source[1], 2 - source[0])  # the same choice, said in (k, j, i) array axes
+    flips = (bool(flips_ijk[2]), bool(flips_ijk[1]), bool(flips_ijk[0]))
     array = volume.array.transpose(axes)[_flipping(flips)]
     axial = CTVolume(array, volume.ijk_to_ras @ matrix, volume.name, volume.notes)
     return AxialView(axial, volume.shape, axes, flips, np.linalg.inv(matrix))
 
 
-def _closest_axes(directions: np.ndarray) -> tuple[int, int, int]:
+def _closest_axes(directions: NDArray[np.float64]) -> tuple[int, int, int]:
     """For each axial axis (i, j, k), the input axis whose direction is closest to it; each input axis is used once."""
     from itertools import permutations
 
     score = np.abs(_AXIAL_DIRECTIONS @ directions)
-    return max(permutations(range(3)), key=lambda order: sum(score[axis, origin] for axis, origin in enumerate(order)))
+    i, j, k = max(permutations(range(3)), key=lambda order: float(score[range(3), order].sum()))
+    return i, j, k
 
 
 def _flipping(flips: tuple[bool, bool, bool]) -> tuple[slice, ...]:
     return tuple(slice(None, None, -1) if flip else slice(None) for flip in flips)
 
 
-def _resample(array: np.ndarray, source_from_target: np.ndarray, shape, order: int, outside: float = 0.0) -> np.ndarray:
+def _resample(
+    array: np.ndarray,
+    source_from_target: NDArray[np.floating],
+    shape: tuple[int, int, int],
+    order: Order,
+    outside: float = 0.0,
+) -> np.ndarray:
     """Resample a (k, j, i) array; the matrix takes target to source voxel coordinates in (i, j, k) order.
 
     Voxels have an extent, so the outermost ones count one voxel further out: a single slice shows, and the corners of a
@@ -109,7 +120,7 @@ def _resample(array: np.ndarray, source_from_target: np.ndarray, shape, order: i
     padded = np.pad(array, 1, "edge")
     if array.dtype == np.float16:  # which ndimage does not know
         padded = padded.astype(np.float32)
-    output = np.float32 if order else padded.dtype
+    output = np.dtype(np.float32) if order else padded.dtype
     return affine_transform(
         padded, matrix, offset, output_shape=shape, output=output, order=order, mode="constant", cval=outside
     )
@@ -128,6 +139,8 @@ def _resampled_view(volume: CTVolume) -> AxialView:
     to_ras[:3, :3] = _AXIAL_DIRECTIONS.T * spacing
     to_ras[:3, 3] = _AXIAL_DIRECTIONS.T @ along.min(0)
     original_from_axial = np.linalg.inv(volume.ijk_to_ras) @ to_ras
-    array = _resample(volume.array, original_from_axial, tuple(size[::-1]), order=1, outside=AIR_HU)
+    array = _resample(
+        volume.array, original_from_axial, (int(size[2]), int(size[1]), int(size[0])), order=1, outside=AIR_HU
+    )
     axial = CTVolume(array, to_ras, volume.name, volume.notes)
-    return AxialView(axial, volume.shape, None, (False,) * 3, np.linalg.inv(original_from_axial))
+    return AxialView(axial, volume.shape, None, (False, False, False), np.linalg.inv(original_from_axial))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,7 @@ class CTVolume:
     """
 
     array: np.ndarray
-    ijk_to_ras: np.ndarray
+    ijk_to_ras: NDArray[np.float64]
     name: str = "CT"
     notes: tuple[str, ...] = field(default=())
 
@@ -37,16 +38,17 @@ class CTVolume:
         return self.array.shape
 
     @property
-    def spacing(self) -> np.ndarray:
+    def spacing(self) -> NDArray[np.float64]:
         """Voxel size in mm along (i, j, k)."""
-        return np.linalg.norm(self.ijk_to_ras[:3, :3], axis=0)
+        lengths: NDArray[np.float64] = np.linalg.norm(self.ijk_to_ras[:3, :3], axis=0)
+        return lengths
 
     @property
     def voxel_ml(self) -> float:
         """Volume of one voxel in ml; the determinant, so it holds for sheared grids (gantry tilt) too."""
         return abs(float(np.linalg.det(self.ijk_to_ras[:3, :3]))) / 1000.0
 
-    def ras(self, ijk: np.ndarray) -> np.ndarray:
+    def ras(self, ijk: ArrayLike) -> NDArray[np.float64]:
         """Take voxel coordinates (..., 3) in (i, j, k) order to RAS mm."""
         return np.asarray(ijk, dtype=np.float64) @ self.ijk_to_ras[:3, :3].T + self.ijk_to_ras[:3, 3]
 

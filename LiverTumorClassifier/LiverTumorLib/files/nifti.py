@@ -3,8 +3,11 @@ slice by slice."""
 
 from __future__ import annotations
 
+import io
 import math
 from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,13 +16,16 @@ from ..errors import InputError, RequirementError
 from .kinds import is_gzip
 from .stored import DAMAGE, MOST_BEHIND, MOST_PACKED_CT, check_grid, check_size, read_behind, read_hu, unpacked
 
+if TYPE_CHECKING:
+    from nibabel import Nifti1Header
+
 _SIZES = {348: 352, 540: 544}  # bytes of the header -> where the voxels of a single file begin at the earliest
 _MM = {1: (1000.0, "meters"), 3: (0.001, "micrometers")}  # xyzt_units
 _SAME_SIZE = 0.01  # relative; headers are rounded
 _APART_MM = 0.1
 
 
-def import_nibabel():
+def import_nibabel() -> ModuleType:
     """nibabel, or a RequirementError that says how to get it."""
     try:
         import nibabel
@@ -66,7 +72,7 @@ def read_nifti(path: Path, name: str, most_packed: float = MOST_PACKED_CT) -> CT
     return CTVolume(array, affine, name, notes + place_notes + start_notes)
 
 
-def _header(file, path: Path):
+def _header(file: io.BufferedIOBase, path: Path) -> tuple[Nifti1Header, int]:
     """The header of a single-file NIfTI-1 or NIfTI-2, unchecked, and where its voxels begin at the earliest."""
     nibabel = import_nibabel()
     head = file.read(348)
@@ -110,7 +116,7 @@ def _three(shape: tuple[int, ...], path: Path) -> tuple[tuple[int, int, int], tu
     return three, ("The file is a 4-D series of one frame, which was taken.",) if len(shape) > 3 else ()
 
 
-def _values(header, path: Path) -> tuple[np.dtype, tuple[float, float]]:
+def _values(header: Nifti1Header, path: Path) -> tuple[np.dtype, tuple[float, float]]:
     """Number type, and slope and intercept of the stored values; 0 and NaN as slope mean that there are none."""
     nibabel = import_nibabel()
     try:
@@ -132,7 +138,9 @@ def _values(header, path: Path) -> tuple[np.dtype, tuple[float, float]]:
     return dtype, (slope, intercept)
 
 
-def _start(header, earliest: int, path: Path, packed: int | None, promised: int) -> tuple[int, tuple[str, ...]]:
+def _start(
+    header: Nifti1Header, earliest: int, path: Path, packed: int | None, promised: int
+) -> tuple[int, tuple[str, ...]]:
     """Where the voxels begin. A single file cannot hold them before its header ends, whatever offset that gives."""
     offset = float(header["vox_offset"])
     if offset >= earliest:
@@ -142,7 +150,7 @@ def _start(header, earliest: int, path: Path, packed: int | None, promised: int)
             )
         return int(offset), ()
     size = path.stat().st_size if packed is None else _size_in_trailer(path)
-    # some writers leave out the four bytes behind the header
+    # Some writers leave out the four bytes behind the header.
     start = earliest - 4 if size == earliest - 4 + promised else earliest
     return start, (
         (
@@ -160,7 +168,7 @@ def _size_in_trailer(path: Path) -> int:
 
 
 @np.errstate(invalid="ignore", over="ignore")  # of signaling NaN; what is not finite is looked for
-def affine_of(header, path: Path) -> tuple[np.ndarray, tuple[str, ...]]:
+def affine_of(header: Nifti1Header, path: Path) -> tuple[np.ndarray, tuple[str, ...]]:
     """IJK to RAS, in mm, of a NIfTI header, and notes where the header contradicts itself.
 
     The choice between sform and qform is that of ITK 5.4 (`NiftiImageIO::SetImageIOOrientationFromNIfTI`): the sform
@@ -175,12 +183,14 @@ def affine_of(header, path: Path) -> tuple[np.ndarray, tuple[str, ...]]:
     has_sizes = bool((np.isfinite(sizes) & (sizes > 0)).all())
     sform, qform = _sform(header), _qform(header, sizes) if has_sizes else None
     scale, unit = _MM.get(int(header["xyzt_units"]) & 7, (1.0, ""))
-    notes = (f"The file gives lengths in {unit}; they were converted to millimeters.",) if unit else ()
+    notes: tuple[str, ...] = ()
+    if unit:
+        notes += (f"The file gives lengths in {unit}; they were converted to millimeters.",)
     given = bool(header["sform_code"]) or bool(header["qform_code"])
     if sform is None and not has_sizes:
         raise InputError(f"{path} does not say how large its voxels are; export it again.")
     if not given:
-        # signs as they are, as in ITK
+        # Signs as they are, as in ITK.
         matrix = np.diag([*(np.asarray(header["pixdim"][1:4], np.float64) * (-1, -1, 1)), 1.0])
         notes += (
             (
@@ -188,11 +198,17 @@ def affine_of(header, path: Path) -> tuple[np.ndarray, tuple[str, ...]]:
                 "Slicer does."
             ),
         )
-    elif sform is None and qform is None:
-        raise InputError(f"{path} has no usable orientation (its affine matrix is singular); export it again.")
+    elif sform is None:
+        if qform is None:
+            raise InputError(f"{path} has no usable orientation (its affine matrix is singular); export it again.")
+        matrix = qform
+        if header["sform_code"]:
+            notes += ("The sform of the file is unusable; its qform gave the orientation, as in ITK and Slicer.",)
     else:
-        matrix, choice = _choose(header, sform, qform, scale)
-        notes += choice
+        matrix = sform
+        if qform is not None:
+            matrix, choice = _choose(header, sform, qform, scale)
+            notes += choice
         if matrix is sform and has_sizes:
             matrix, sized = _sized(sform, sizes, path)
             notes += sized
@@ -202,18 +218,9 @@ def affine_of(header, path: Path) -> tuple[np.ndarray, tuple[str, ...]]:
 
 
 def _choose(
-    header, sform: np.ndarray | None, qform: np.ndarray | None, mm: float
+    header: Nifti1Header, sform: np.ndarray, qform: np.ndarray, mm: float
 ) -> tuple[np.ndarray, tuple[str, ...]]:
     """Sform or qform, as ITK chooses, and a note where that matters; `mm` is how many mm the unit of the header has."""
-    if sform is None:
-        told = (
-            ("The sform of the file is unusable; its qform gave the orientation, as in ITK and Slicer.",)
-            if header["sform_code"]
-            else ()
-        )
-        return qform, told
-    if qform is None:
-        return sform, ()
     shape = [max(int(n), 1) for n in header["dim"][1:4]]
     corners = np.array(
         [[i, j, k, 1.0] for i in (0, shape[0] - 1) for j in (0, shape[1] - 1) for k in (0, shape[2] - 1)]
@@ -256,13 +263,13 @@ def _rescaled(matrix: np.ndarray, sizes: np.ndarray) -> np.ndarray:
     return other
 
 
-def _sform(header) -> np.ndarray | None:
+def _sform(header: Nifti1Header) -> np.ndarray | None:
     """The sform where the header has one that can be inverted."""
     matrix = np.array([*(np.asarray(header[f"srow_{axis}"], np.float64) for axis in "xyz"), (0, 0, 0, 1)])
     return matrix if header["sform_code"] > 0 and _usable(matrix) else None
 
 
-def _qform(header, sizes: np.ndarray) -> np.ndarray | None:
+def _qform(header: Nifti1Header, sizes: np.ndarray) -> np.ndarray | None:
     """The qform where the header has one, after `nifti_quatern_to_mat44` of the NIfTI library: a quaternion too long is
     shortened to 1."""
     b, c, d = (float(header[f"quatern_{axis}"]) for axis in "bcd")

@@ -11,12 +11,15 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..errors import InputError
 from .intensity import LEAST_MM, MOST_MM, HUBuffer
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 MOST_VOXELS = 2**30  # 2 GiB as int16; 512 x 512 x 4096
 MOST_PACKED = 1100  # deflate packs 1032 to 1 at best, which nothing but one value throughout reaches
@@ -111,7 +114,7 @@ def check_grid(path: Path, matrix: np.ndarray) -> None:
 
 
 @contextmanager
-def unpacked(path: Path, packing: str | None, offset: int = 0) -> Iterator[BinaryIO]:
+def unpacked(path: Path, packing: str | None, offset: int = 0) -> Iterator[io.BufferedIOBase]:
     """The voxels' bytes of a file from `offset` on; `packing` is None, "deflate" (gzip or zlib) or "bzip2"."""
     with open(path, "rb") as file:
         file.seek(offset)
@@ -127,13 +130,14 @@ class _Inflated(io.RawIOBase):
     """The unpacked bytes of a zlib stream, or of a gzip file of one or more members, each with its checksum compared at
     its end."""
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: io.BufferedIOBase) -> None:
         self._file, self._packed, self._stream = file, b"", zlib.decompressobj(zlib.MAX_WBITS | 32)
 
     def readable(self) -> bool:
         return True
 
-    def readinto(self, target) -> int:
+    def readinto(self, target: Buffer) -> int:
+        view = memoryview(target).cast("B")
         while True:
             if self._stream.eof:
                 self._packed = self._stream.unused_data or self._file.read(_CHUNK)
@@ -141,23 +145,23 @@ class _Inflated(io.RawIOBase):
                     return 0
                 self._stream = zlib.decompressobj(zlib.MAX_WBITS | 32)
             packed = self._packed or self._file.read(_CHUNK)
-            part = self._stream.decompress(packed, len(target))
+            part = self._stream.decompress(packed, len(view))
             self._packed = self._stream.unconsumed_tail
             if part:
-                target[: len(part)] = part
+                view[: len(part)] = part
                 return len(part)
             if not packed and not self._stream.eof:
                 raise EOFError("the compressed data end early")
 
 
 def read_hu(
-    file: BinaryIO, shape: tuple[int, int, int], dtype: np.dtype, slope: float = 1.0, intercept: float = 0.0
+    file: io.BufferedIOBase, shape: tuple[int, int, int], dtype: np.dtype, slope: float = 1.0, intercept: float = 0.0
 ) -> np.ndarray:
     """Read (k, j, i) voxels plane by plane; the result is int16 or float32, see `HUBuffer`. Raises EOFError where they
     end early."""
     buffer = HUBuffer(shape)
     plane = np.empty(shape[1:], dtype)
-    view = memoryview(plane.reshape(-1).view(np.uint8))
+    view = plane.reshape(-1).view(np.uint8).data
     for k in range(shape[0]):
         filled = 0
         while filled < len(view):
@@ -169,7 +173,7 @@ def read_hu(
     return buffer.array
 
 
-def read_behind(file: BinaryIO) -> int:
+def read_behind(file: io.BufferedIOBase) -> int:
     """How many bytes lie behind the voxels, at most a little over `MOST_BEHIND`; a compressed stream is compared with
     its checksum."""
     count = 0

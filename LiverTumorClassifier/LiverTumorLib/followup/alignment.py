@@ -1,4 +1,5 @@
-"""Where each place of one date lies at the date before: a field of displacements, and chains of such fields over several dates."""
+"""Where each place of one date lies at the date before: a field of displacements, and chains of such fields over
+several dates."""
 
 from __future__ import annotations
 
@@ -39,7 +40,8 @@ class Alignment:
         )
 
     def to_current(self, ras: np.ndarray) -> np.ndarray:
-        """Places (n, 3) of the date before, RAS mm, at the later date: fixed-point inversion, as Chen et al., Med Phys 35 (2008) 81-88."""
+        """Places (n, 3) of the date before, RAS mm, at the later date: fixed-point inversion, as Chen et al., Med Phys
+        35 (2008) 81-88."""
         found = ras - self.field.mean(axis=(0, 1, 2))
         for _ in range(_ROUNDS):
             miss = ras - self.to_prior(found)
@@ -49,7 +51,8 @@ class Alignment:
         return found
 
     def jacobian(self) -> np.ndarray:
-        """Determinant (k, j, i) of the deformation's Jacobian: how much larger a place is at the date before; 0 and less is a fold."""
+        """Determinant (k, j, i) of the deformation's Jacobian: how much larger a place is at the date before; 0 and
+        less is a fold."""
         rows = [np.gradient(self.field[..., axis], *self.step[::-1]) for axis in range(3)]
         matrix = np.stack([np.stack(row[::-1], axis=-1) for row in rows], axis=-2) + np.eye(3)
         return np.linalg.det(matrix)

@@ -1,4 +1,5 @@
-"""Pairs that the user gives: a table of which lesion of one date is which lesion of the next, in place of what was found."""
+"""Pairs that the user gives: a table of which lesion of one date is which lesion of the next, in place of what was
+found."""
 
 from __future__ import annotations
 
@@ -11,13 +12,13 @@ from ..errors import InputError
 from ..files.followup import PAIR_COLUMNS
 from ..records.followup import BY_HAND, Link, StudyRecord
 
-
 _LONGEST = 1 << 20  # bytes
 
 
 @dataclass(frozen=True)
 class HandPair:
-    """One row: dates count from 1 as they are sorted; None for a lesion that is new (no earlier) or has vanished (no later)."""
+    """One row: dates count from 1 as they are sorted; None for a lesion that is new (no earlier) or has vanished (no
+    later)."""
 
     prior: int
     prior_lesion: int | None
@@ -37,7 +38,8 @@ def read_pairs(path: Path) -> list[HandPair]:
             rows = list(csv.DictReader(file))
     except (OSError, ValueError, csv.Error) as error:
         raise InputError(
-            f"{path} cannot be read as a table of pairs ({error}); give a CSV with the columns {', '.join(PAIR_COLUMNS)}."
+            f"{path} cannot be read as a table of pairs ({error}); give a CSV with the columns"
+            f" {', '.join(PAIR_COLUMNS)}."
         ) from error
     if not rows:
         raise InputError(f"{path} holds no pairs; give a CSV with the columns {', '.join(PAIR_COLUMNS)}, a row a pair.")
@@ -55,7 +57,8 @@ def read_pairs(path: Path) -> list[HandPair]:
 
 
 def correct(links: Sequence[Link], pairs: Sequence[HandPair], studies: Sequence[StudyRecord]) -> list[Link]:
-    """The links with the user's in place of those found: a lesion that a pair names keeps, between those two dates, only what pairs say.
+    """The links with the user's in place of those found: a lesion that a pair names keeps, between those two dates,
+    only what pairs say.
 
     Raises InputError: a pair names a date or a lesion that is not there, or dates in the wrong order.
     """
@@ -83,11 +86,13 @@ def correct(links: Sequence[Link], pairs: Sequence[HandPair], studies: Sequence[
 def _check(pair: HandPair, studies: Sequence[StudyRecord]) -> None:
     if not 1 <= pair.prior < pair.date <= len(studies):
         raise InputError(
-            f"The table of pairs names dates {pair.prior} and {pair.date}; of {len(studies)} dates the earlier comes first."
+            f"The table of pairs names dates {pair.prior} and {pair.date};"
+            f" give two of the {len(studies)} dates, the earlier first."
         )
     for date, lesion in ((pair.prior, pair.prior_lesion), (pair.date, pair.lesion)):
         count = len(studies[date - 1].lesions)
         if lesion is not None and not 1 <= lesion <= count:
             raise InputError(
-                f"The table of pairs names lesion {lesion} of date {date} ({studies[date - 1].name}), which has {count}."
+                f"The table of pairs names lesion {lesion} of date {date} ({studies[date - 1].name}),"
+                f" which has {count}."
             )

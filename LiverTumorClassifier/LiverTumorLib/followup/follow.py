@@ -55,7 +55,8 @@ def follow(
         progress: called with (stage, fraction, message); may raise `Cancelled`.
 
     Returns:
-        Everything in the order of the dates. Where a registration fails its date has no pairs but those by hand, and no response.
+        Everything in the order of the dates. Where a registration fails its date has no pairs but those by hand, and
+        no response.
 
     Raises:
         UsageError: fewer than two dates, the same CT twice, or dates of several patients; targets that are not there.
@@ -82,6 +83,7 @@ def follow(
                 "NE",
                 f"the lesions of {records[at].name} could not be paired: {qualities[at - 1].failure}",
             )
+    notes += [_mixed_note(track, targets) for track in tracks if track.target and set(track.lesions[0]) - set(targets)]
     notes += _notes(studies, options, targets, qualities, unknown)
     progress("done", 1.0, "Done")
     return FollowUp(records, qualities, links, tracks, assessments, notes)
@@ -178,7 +180,8 @@ def _pairs_of(
 def _locate(
     tracks: list[Track], records: Sequence[StudyRecord], alignments: list[Alignment], failed: list[bool]
 ) -> None:
-    """Note where each track is at every date; from the nearest date that has it, earlier ones first, over sound registrations."""
+    """Note where each track is at every date; from the nearest date that has it, earlier ones first, over sound
+    registrations."""
     for track in tracks:
         there = [at for at, lesions in enumerate(track.lesions) if lesions]
         for at in range(len(records)):
@@ -204,7 +207,8 @@ def _notes(studies, options: FollowOptions, targets: list[int], qualities, unkno
         if quality is not None and quality.failure:
             how = "its pairs are those given by hand" if not unknown[at] else "give its pairs by hand (--pairs)"
             notes.append(
-                f"The liver of {studies[at].name} could not be registered on {studies[at - 1].name} ({quality.failure}); {how}."
+                f"The liver of {studies[at].name} could not be registered on {studies[at - 1].name}"
+                f" ({quality.failure}); {how}."
             )
     if not first.lesions:
         notes.append(f"The first date, {first.name}, has no lesions; each lesion found later is new.")
@@ -217,7 +221,8 @@ def _notes(studies, options: FollowOptions, targets: list[int], qualities, unkno
     small = [n for n in targets if first.lesions[n - 1].longest_diameter_mm < measurable_mm(first.slice_mm)]
     if small:
         notes.append(
-            f"Target lesion {', '.join(map(str, small))} is smaller than the {measurable_mm(first.slice_mm):g} mm of RECIST 1.1."
+            f"Target lesion {', '.join(map(str, small))} is smaller than the {measurable_mm(first.slice_mm):g} mm"
+            " of RECIST 1.1."
         )
     thick = max(study.record.slice_mm for study in studies)
     if measurable_mm(thick) > MEASURABLE_MM:
@@ -232,6 +237,15 @@ def _notes(studies, options: FollowOptions, targets: list[int], qualities, unkno
     return notes
 
 
+def _mixed_note(track: Track, targets: Sequence[int]) -> str:
+    own, others = ([n for n in track.lesions[0] if (n in targets) == wanted] for wanted in (True, False))
+    names = [" and ".join(map(str, numbers)) for numbers in (own, others)]
+    return (
+        f"Target lesion {names[0]} has grown together with lesion {names[1]}, which is no target;"
+        " the longest part is measured."
+    )
+
+
 def _phase_notes(prior: Study, current: Study) -> list[str]:
     """Whether two dates seem to be of other contrast phases: by their descriptions, or by how dense the livers are."""
     named = [_phase(study.description) for study in (prior, current)]
@@ -243,7 +257,8 @@ def _phase_notes(prior: Study, current: Study) -> list[str]:
             return []
         what = f"their livers have {hu[0]:.0f} and {hu[1]:.0f} HU"
     return [
-        f"{prior.name} and {current.name} seem to be of other contrast phases ({what}); lesions may look larger, smaller or be hidden."
+        f"{prior.name} and {current.name} seem to be of other contrast phases ({what});"
+        " lesions may look larger, smaller or be hidden."
     ]
 
 

@@ -7,9 +7,11 @@ from datetime import date
 
 
 def doubling_days(before_ml: float | None, now_ml: float | None, days: float | None) -> float | None:
-    """The time in days in which the volume doubles, if it grows exponentially; negative where it shrinks, the time of halving.
+    """The time in days in which the volume doubles, if it grows exponentially; negative where it shrinks, the time of
+    halving.
 
-    days · ln 2 / ln(now / before): Schwartz, Cancer 14 (1961) 1272-1294; what it is worth with few measurements, and that it is very
+    days · ln 2 / ln(now / before): Schwartz, Cancer 14 (1961) 1272-1294; what it is worth with few measurements, and
+    that it is very
     sensitive to errors where the volumes are alike: Mehrara et al., Cancer Research 67 (2007) 3970-3975.
 
     Returns None where it is not defined: an unknown or empty volume, equal volumes, no or unknown time between them.

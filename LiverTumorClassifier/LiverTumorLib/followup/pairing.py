@@ -1,4 +1,5 @@
-"""Which lesion of an earlier date has become which lesion of a later one: one to one, split, merged, new or vanished."""
+"""Which lesion of an earlier date has become which lesion of a later one: one to one, split, merged, new or
+vanished."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ import numpy as np
 from .alignment import Alignment, to_earlier, to_later
 from .study import Study
 
-TOUCH, PART = 0.1, 0.5  # overlap from which two lesions can be one; share of a lesion that makes it a part of another
+TOUCH, PART = 0.1, 0.3  # overlap from which two lesions can be one; share of a lesion that makes it a part of another
 REACH_MM, MOST_REACH_MM = 6.0, 12.0  # distance of the centroids up to which lesions can be one without overlap
 _SCALE_MM = 10.0
 
@@ -64,8 +65,10 @@ def nearness(
 def pair(near: Nearness, reach_mm: float = REACH_MM) -> list[tuple[int, int]]:
     """Links (earlier, later) between lesions, counted from 0, in order; a lesion without one is new or has vanished.
 
-    First every lesion gets at most one partner, so that all together overlap most and lie nearest (Kuhn, Naval Res Logist Q 2 (1955)
-    83-97). Then lesions left over that lie for the most part in one of the other date are its parts: a later one was split off, an
+    First every lesion gets at most one partner, so that all together overlap most and lie nearest (Kuhn, Naval Res
+    Logist Q 2 (1955)
+    83-97). Then lesions left over that lie largely in one of the other date are its parts: a later one was split off,
+    an
     earlier one has merged.
 
     Args:
@@ -89,5 +92,6 @@ def pair(near: Nearness, reach_mm: float = REACH_MM) -> list[tuple[int, int]]:
 
 
 def _shares(numbers: np.ndarray, lesions: Sequence[int]) -> np.ndarray:
-    """Share of the places, of which the lesions' numbers (from 1) are given, that lie in each of some lesions (from 0)."""
+    """Share of the places, of which the lesions' numbers (from 1) are given, that lie in each of some lesions (from
+    0)."""
     return np.array([np.count_nonzero(numbers == lesion + 1) for lesion in lesions]) / max(1, len(numbers))

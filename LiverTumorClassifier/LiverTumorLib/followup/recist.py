@@ -1,6 +1,8 @@
-"""Response by RECIST 1.1 from diameters over the dates: Eisenhauer et al., Eur J Cancer 45 (2009) 228-247; Schwartz et al., 62 (2016) 132-137.
+"""Response by RECIST 1.1 from diameters over the dates: Eisenhauer et al., Eur J Cancer 45 (2009) 228-247; Schwartz et
+al., 62 (2016) 132-137.
 
-Only the liver is seen here, so the response is that of the liver. Whether lesions that are no targets have progressed unequivocally is
+Only the liver is seen here, so the response is that of the liver. Whether lesions that are no targets have progressed
+unequivocally is
 the judgment of a reader and never concluded here.
 """
 
@@ -24,7 +26,8 @@ class TimePoint:
 
     Attributes:
         targets: for each target lesion its diameter in mm, 0 where it has gone; None where it was not evaluated.
-        others: how many lesions that are no targets are there, of those of the first date; None where they were not evaluated.
+        others: how many lesions that are no targets are there, of those of the first date; None where they were not
+            evaluated.
         new: how many lesions are there that were not at the first date; those that have come back do not count.
         returned: how many lesions are there that had vanished.
     """
@@ -36,14 +39,16 @@ class TimePoint:
 
 
 def measurable_mm(slice_mm: float) -> float:
-    """The longest diameter from which a lesion can be a target, by the distance between slices (Eisenhauer 2009, section 3.1)."""
+    """The longest diameter from which a lesion can be a target, by the distance between slices (Eisenhauer 2009,
+    section 3.1)."""
     return MEASURABLE_MM if slice_mm <= _THICK_MM else 2 * slice_mm
 
 
 def assess(points: Sequence[TimePoint]) -> list[Assessment]:
     """The response at every date, the first of which is the baseline (Eisenhauer 2009, section 4.3, Tables 1 and 2).
 
-    A response is that of its own date: with 32, 28 and 33 % less than at the baseline it is PR, SD, PR; `best` keeps the PR.
+    A response is that of its own date: with 32, 28 and 33 % less than at the baseline it is PR, SD, PR; `best` keeps
+        the PR.
 
     Raises ValueError: no dates, or a date with another number of targets.
     """

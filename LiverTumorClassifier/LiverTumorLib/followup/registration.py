@@ -1,8 +1,12 @@
-"""The liver of one date onto that of the date before: rigid and affine on its shape, then B-splines on its shape and the CT in it.
+"""The liver of one date onto that of the date before: rigid and affine on its shape, then B-splines on its shape and
+the CT in it.
 
-Both livers become one kind of picture: the signed distance to the surface, and inside it the CT, in which lesions are blanked so that
-their growth pulls at nothing. The mean squares of two such pictures are minimized with SimpleITK (Lowekamp et al., Front Neuroinform 7
-(2013) 45), by free-form deformations of B-splines (Rueckert et al., IEEE Trans Med Imaging 18 (1999) 712-721). Where a scan cuts the
+Both livers become one kind of picture: the signed distance to the surface, and inside it the CT, in which lesions are
+blanked so that
+their growth pulls at nothing. The mean squares of two such pictures are minimized with SimpleITK (Lowekamp et al.,
+Front Neuroinform 7
+(2013) 45), by free-form deformations of B-splines (Rueckert et al., IEEE Trans Med Imaging 18 (1999) 712-721). Where a
+scan cuts the
 liver there is no surface, and what only one of the scans shows has no say.
 """
 
@@ -58,7 +62,8 @@ def register(
         threads: of SimpleITK; None uses all.
 
     Returns:
-        The way from `current` to `prior`, and how good it is. Where that has failed the livers' centers are laid on each other.
+        The way from `current` to `prior`, and how good it is. Where that has failed the livers' centers are laid on
+        each other.
 
     Raises RequirementError without SimpleITK, Cancelled.
     """
@@ -141,7 +146,8 @@ def _coarser(picture: _Picture) -> _Picture:
 
 
 def _affine(current: _Picture, prior: _Picture, report: Report) -> sitk.Transform:
-    """The best rigid registration of several starts, made affine. A scan that cuts the liver has its center elsewhere."""
+    """The best rigid registration of several starts, made affine. A scan that cuts the liver has its center
+    elsewhere."""
     itk = import_sitk()
     results = []
     starts = _starts(current.liver, prior.liver)
@@ -197,7 +203,8 @@ def _center(liver: sitk.Image) -> np.ndarray:
 
 
 def _mismatch(current: _Picture, prior: _Picture, transform: sitk.Transform) -> float:
-    """1 - Dice where both scans show something; what is not seen at all counts as half a mismatch, so that leaving pays nobody."""
+    """1 - Dice where both scans show something; what is not seen at all counts as half a mismatch, so that leaving
+    pays nobody."""
     itk = import_sitk()
     liver = itk.GetArrayFromImage(itk.Resample(prior.liver, current.liver, transform, itk.sitkNearestNeighbor)) > 0
     seen = itk.GetArrayFromImage(itk.Resample(prior.seen, current.liver, transform, itk.sitkNearestNeighbor)) > 0
@@ -208,7 +215,8 @@ def _mismatch(current: _Picture, prior: _Picture, transform: sitk.Transform) -> 
 
 
 def _deformation(current: _Picture, prior: _Picture, affine: sitk.Transform, report: Report) -> sitk.Transform:
-    """B-splines from where the affine registration has led; SimpleITK is ten times as fast where it has no other transform beside them."""
+    """B-splines from where the affine registration has led; SimpleITK is ten times as fast where it has no other
+    transform beside them."""
     itk = import_sitk()
     near = _Picture(
         *(

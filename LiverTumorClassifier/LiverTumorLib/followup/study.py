@@ -79,11 +79,13 @@ def make_study(
     """
     if labels.shape != volume.shape:
         raise InputError(
-            f"The labels of {volume.name} have {_size(labels.shape)} voxels, its CT has {_size(volume.shape)}; give labels on the CT's grid."
+            f"The labels of {volume.name} have {_size(labels.shape)} voxels, its CT has {_size(volume.shape)};"
+            " give labels on the CT's grid."
         )
     if not labels.any():
         raise InputError(
-            f"There is no liver in the labels of {volume.name}, so it cannot be registered; segment it, or correct the labels."
+            f"There is no liver in the labels of {volume.name}, so it cannot be registered;"
+            " segment it, or correct the labels."
         )
     if labels.max() > TUMOR:
         raise InputError(

@@ -1,4 +1,5 @@
-"""Lesions through the dates: what the links between dates join is one lesion, with its parts and all that grew together with it."""
+"""Lesions through the dates: what the links between dates join is one lesion, with its parts and all that grew
+together with it."""
 
 from __future__ import annotations
 
@@ -16,7 +17,8 @@ Node = tuple[int, int]  # date from 0, lesion from 1
 
 
 def tracking_uid(study_key: str, lesion: Lesion) -> str:
-    """The DICOM tracking unique identifier of a lesion by the date on which it was seen first: the same CT and lesion give the same.
+    """The DICOM tracking unique identifier of a lesion by the date on which it was seen first: the same CT and lesion
+    give the same.
 
     A UUID as a UID (PS3.5, B.2).
 
@@ -34,7 +36,8 @@ def make_tracks(
     """Join lesions to tracks and measure those.
 
     Args:
-        unknown: for each date, whether its lesions could not be paired with those before; then nothing is said of old ones there.
+        unknown: for each date, whether its lesions could not be paired with those before; then nothing is said of old
+            ones there.
         targets: lesions of the first date that are target lesions of RECIST.
     """
     groups = _groups(studies, links)
@@ -55,7 +58,8 @@ def make_tracks(
 
 
 def choose_targets(first: StudyRecord, wanted: Sequence[int] | None = None) -> list[int]:
-    """The target lesions of the first date, by number: the largest that are measurable, two at most (Eisenhauer 2009, 3.1 and 4.1).
+    """The target lesions of the first date, by number: the largest that are measurable, two at most (Eisenhauer 2009,
+    3.1 and 4.1).
 
     Args:
         wanted: lesions that the user has chosen instead.
@@ -70,7 +74,8 @@ def choose_targets(first: StudyRecord, wanted: Sequence[int] | None = None) -> l
     for lesion in wanted:
         if not 1 <= lesion <= len(first.lesions):
             raise UsageError(
-                f"{first.name} has no lesion {lesion} that could be a target; its lesions are 1 to {len(first.lesions)}."
+                f"{first.name} has no lesion {lesion} that could be a target; it has {len(first.lesions)},"
+                " numbered from 1."
             )
     return list(wanted)
 
@@ -128,15 +133,25 @@ def _change(links: list[Link]) -> str:
 
 
 def _measure(track: Track, studies: Sequence[StudyRecord], targets: Sequence[int]) -> None:
-    """Parts add up; of lesions that grew together the common one is measured (Eisenhauer 2009, section 4.2)."""
+    """Parts add up; of lesions that grew together the common one is measured (Eisenhauer 2009, section 4.2).
+
+    Where a target has grown together with lesions that are no targets, as many parts count later as there were
+    targets, the longest.
+    """
+    chosen = [lesion for lesion in track.lesions[0] if lesion in targets]
+    mixed = track.target and len(chosen) < len(track.lesions[0])
     for at, study in enumerate(studies):
         found = [study.lesions[lesion - 1] for lesion in track.lesions[at]]
-        counted = [lesion for lesion in found if at > 0 or not track.target or lesion.id in targets]
+        lengths = sorted((lesion.longest_diameter_mm for lesion in found), reverse=True)
+        if at == 0 and track.target:
+            lengths = [study.lesions[lesion - 1].longest_diameter_mm for lesion in chosen]
+        elif mixed:
+            lengths = lengths[: len(chosen)]
         if track.status[at] in ("unknown", "not yet"):
             track.diameter_mm.append(None)
             track.volume_ml.append(None)
         else:
-            track.diameter_mm.append(round(sum(lesion.longest_diameter_mm for lesion in counted), 2))
+            track.diameter_mm.append(round(sum(lengths), 2))
             track.volume_ml.append(round(sum(lesion.volume_ml for lesion in found), 4))
         days = days_between(studies[at - 1].date, study.date) if at else None
         doubling = doubling_days(track.volume_ml[at - 1], track.volume_ml[at], days) if at else None

@@ -5,11 +5,10 @@ A job folder holds `job.json`, the pixels as an uncompressed .npy that the worke
 the files that the worker reads itself, see `source`), and `output/`. The worker returns one JSON object a line:
 
     {"event": "progress", "stage": str, "fraction": 0..1, "message": str, "remaining_s": float or null}
-    {"event": "file", "path": str or null}                              a file that is opened by a reader that may
-    crash; null: no more {"event": "result", "folder": path of the output folder}            the last line of a run that
-    went well {"event": "answer", ...}                                            from a task that is asked questions,
-    see `dialog` {"event": "error", "kind": name of a class of errors.py, "message": str}   the last line of one that
-    did not
+    {"event": "file", "path": str or null}    a file that is opened by a reader that may crash; null: no more
+    {"event": "answer", ...}                  from a task that is asked questions, see `dialog`
+    {"event": "result", "folder": path of the output folder}                the last line of a run that went well
+    {"event": "error", "kind": name of a class of errors.py, "message": str}   the last line of one that did not
 
 Closing the worker's stdin stops it.
 """
@@ -24,6 +23,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from tokenize import TokenError
+from typing import Any, Literal
 
 import numpy as np
 
@@ -32,6 +32,8 @@ from ..ct import CTVolume
 from ..records.options import CaseOutput, Progress, RunOptions
 from ..records.results import CaseResult, CaseSummary
 from .source import Source, check_entry
+
+Event = dict[str, Any]
 
 SCHEMA = 2
 TASKS = {
@@ -55,8 +57,9 @@ _DAMAGE = (
     EOFError,
     MemoryError,
     ArithmeticError,
+    SyntaxError,
+    TokenError,
 )
-_DAMAGE += (SyntaxError, TokenError)
 
 # The worker's thread count is RunOptions.threads; a count left in the environment by another program would silently
 # overrule it.
@@ -109,8 +112,7 @@ def write_job(
 
     Args:
         entry: "module:function" to run instead of the one `TASKS` gives for `task`; the tests use it for tasks of their
-        own.
-            It opens no door: whoever can write into the private job folder can run code as this user anyway.
+            own. It opens no door: whoever can write into the private job folder can run code as this user anyway.
         liver: see `JobRecord`.
 
     Raises UsageError for an unknown task, OutputError when the folder cannot be written.
@@ -118,6 +120,7 @@ def write_job(
     if entry is None and task not in TASKS:
         raise errors.UsageError(f"Unknown task {task!r}; known are {', '.join(TASKS)}.")
     folder = Path(folder)
+    output, liver_file = "output", None if liver is None else "liver.npy"
     job = {
         "schema": SCHEMA,
         "task": task,
@@ -125,19 +128,19 @@ def write_job(
         "source" if isinstance(volume, Source) else "volume": asdict(volume)
         if isinstance(volume, Source)
         else _describe(volume),
-        "liver": None if liver is None else "liver.npy",
+        "liver": liver_file,
         "options": options.to_dict(),
-        "output": "output",
+        "output": output,
         "temporary": True,
         "dialog": task in DIALOGS,
     }
     path = folder / "job.json"
     try:
-        (folder / job["output"]).mkdir()
+        (folder / output).mkdir()
         if not isinstance(volume, Source):
             np.save(folder / ARRAY, volume.array, allow_pickle=False)
-        if liver is not None:
-            np.save(folder / job["liver"], liver, allow_pickle=False)
+        if liver is not None and liver_file is not None:
+            np.save(folder / liver_file, liver, allow_pickle=False)
         path.write_text(json.dumps(job), encoding="utf-8")
     except OSError as error:
         raise _not_written("The CT", folder, error) from error
@@ -161,6 +164,7 @@ def read_job(path: str | Path) -> JobRecord:
         schema = job["schema"]
         if schema != SCHEMA:
             raise errors.UsageError(f"The job file {path} has schema {schema}; this version reads {SCHEMA}.")
+        volume: CTVolume | Source
         if "source" in job:
             volume = Source(**{**job["source"], "arguments": tuple(job["source"]["arguments"])})
         else:
@@ -216,12 +220,12 @@ def load_output(folder: str | Path) -> CaseOutput:
         raise errors.WorkerError(f"The results of the run cannot be read from {folder}: {error}.") from error
 
 
-def _describe(volume: CTVolume) -> dict:
+def _describe(volume: CTVolume) -> dict[str, Any]:
     """All of a volume but its voxels."""
     return {"ijk_to_ras": volume.ijk_to_ras.tolist(), "name": volume.name, "notes": list(volume.notes)}
 
 
-def _load_volume(folder: Path, described: dict, mmap_mode: str | None = None) -> CTVolume:
+def _load_volume(folder: Path, described: dict[str, Any], mmap_mode: Literal["r"] | None = None) -> CTVolume:
     array = np.load(folder / ARRAY, mmap_mode=mmap_mode, allow_pickle=False).view(np.ndarray)
     if array.dtype.kind not in "iuf":
         raise ValueError(f"the voxels are {array.dtype}")
@@ -266,18 +270,18 @@ class JobState:
     fraction: float = 0.0
     message: str = ""
     remaining_s: float | None = None
-    events: list[dict] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
     result_folder: Path | None = None
     error: errors.LiverTumorError | None = None
     file: str | None = None
     _rest: bytes = b""
 
-    def feed(self, data: bytes) -> list[dict]:
+    def feed(self, data: bytes) -> list[Event]:
         """Take bytes from the worker's stdout, in any portions; returns the events completed by them."""
         *lines, self._rest = (self._rest + data).split(b"\n")
         return [event for line in lines if (event := parse_event(line)) and self.take(event)]
 
-    def take(self, event: dict) -> bool:
+    def take(self, event: Event) -> bool:
         """Note one event; False when it is not part of the protocol."""
         kind = event["event"]
         if kind == "progress":
@@ -296,8 +300,11 @@ class JobState:
         return True
 
 
-_NUMBER, _TEXT, _NOTHING = (int, float), (str,), (type(None),)
-_FIELDS = {
+_Kinds = tuple[type, ...]
+_NUMBER: _Kinds = (int, float)
+_TEXT: _Kinds = (str,)
+_NOTHING: _Kinds = (type(None),)
+_FIELDS: dict[str, dict[str, _Kinds]] = {
     "progress": {"stage": _TEXT, "fraction": _NUMBER, "message": _TEXT, "remaining_s": _NUMBER + _NOTHING},
     "result": {"folder": _TEXT},
     "error": {"kind": _TEXT, "message": _TEXT},
@@ -305,7 +312,7 @@ _FIELDS = {
 }
 
 
-def parse_event(line: bytes) -> dict | None:
+def parse_event(line: bytes) -> Event | None:
     """One line of the worker's stdout; None for anything that is not an event (a launcher may print there too)."""
     try:
         event = json.loads(line)
@@ -317,7 +324,7 @@ def parse_event(line: bytes) -> dict | None:
     return event if all(isinstance(event.get(name, fields), kinds) for name, kinds in fields.items()) else None
 
 
-def error_from_event(event: dict) -> errors.LiverTumorError:
+def error_from_event(event: Event) -> errors.LiverTumorError:
     """The exception an error event stands for; WorkerError where its kind is not one of errors.py."""
     kind = getattr(errors, str(event.get("kind")), None)
     if not (isinstance(kind, type) and issubclass(kind, errors.LiverTumorError)):
@@ -336,9 +343,8 @@ def crash_error(exit_code: int, log: str, file: str | None = None) -> errors.Liv
         how = "it takes more computing time than its size explains"
         if exit_code != _TOO_SLOW:
             how = f"the process that read it has fallen: {_describe_exit(exit_code)}"
-        return errors.InputError(
-            f"{file} cannot be read ({how}); it is damaged, so copy or export it again, or leave it out."
-        )
+        kind = errors.ReaderError if _is_crash(exit_code) else errors.InputError
+        return kind(f"{file} cannot be read ({how}); it is damaged, so copy or export it again, or leave it out.")
     message = f"The analysis process ended without a result ({_describe_exit(exit_code)})"
     last = " / ".join([line.strip() for line in log.splitlines() if line.strip()][-3:])
     return errors.WorkerError(f"{message}; its last words: {last[-400:]}" if last else f"{message}.")
@@ -347,15 +353,28 @@ def crash_error(exit_code: int, log: str, file: str | None = None) -> errors.Liv
 _TOO_SLOW = -getattr(signal, "SIGXCPU", 0) or None
 
 
-def _describe_exit(code: int) -> str:
+_FROM_OUTSIDE = ("SIGHUP", "SIGINT", "SIGKILL", "SIGTERM")
+
+
+def _is_crash(code: int) -> bool:
+    """Whether a process has fallen by its own doing; Windows' exit codes of crashes are larger than a byte."""
+    name = _signal_of(code)
+    return code > 255 or (name is not None and name not in _FROM_OUTSIDE)
+
+
+def _signal_of(code: int) -> str | None:
     number = -code if code < 0 else code - 128  # a shell or a launcher passes a signal on as 128 + its number
     try:
-        name = signal.Signals(number).name if number > 0 else None
+        return signal.Signals(number).name if number > 0 else None
     except ValueError:
-        name = None
+        return None
+
+
+def _describe_exit(code: int) -> str:
+    name = _signal_of(code)
     if name == "SIGKILL":
         return "it was killed from outside, most often because memory ran out"
     if name:
         return f"signal {name}"
-    # Windows' crash codes are known by their hexadecimal form
+    # Windows' crash codes are known by their hexadecimal form.
     return f"exit code {code:#x}" if code > 255 else f"exit code {code}"

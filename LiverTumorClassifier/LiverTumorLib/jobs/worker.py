@@ -19,6 +19,8 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+
 from ..ct import CTVolume
 from ..errors import Cancelled, LiverTumorError, UsageError, WorkerError
 from .dialog import Dialog
@@ -103,7 +105,7 @@ def main(arguments: list[str]) -> int:
             channel.send(event="progress", stage="reading", fraction=0.0, message="Reading the CT", remaining_s=None)
             volume = read_source(volume, lambda path: channel.send(event="file", path=path))
         progress = ProgressReporter(channel, stopped)
-        known = {"liver": job.liver} if job.liver is not None else {}
+        known: dict[str, np.ndarray | Dialog] = {"liver": job.liver} if job.liver is not None else {}
         if job.dialog:
             known["dialog"] = dialog
         output = find(job.entry)(volume, job.options, progress, **known)
@@ -155,7 +157,7 @@ def watch_stdin(stopped: threading.Event, discard: Callable[[], None], dialog: D
         return
     control = os.dup(0)
     null = os.open(os.devnull, os.O_RDONLY)
-    # on Windows a thread that waits on fd 0 blocks whoever else touches it, a starting grandchild for one
+    # On Windows a thread that waits on fd 0 blocks whoever else touches it, a starting grandchild for one.
     os.dup2(null, 0)
     os.close(null)
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from .bundle import MODEL, ONNX
 
@@ -34,7 +37,7 @@ class LiteRT:
         self.input_shape = tuple(int(length) for length in self._input["shape"])
         self.output_shapes = [tuple(output["shape"]) for output in self._outputs]
 
-    def run(self, image: np.ndarray) -> list[np.ndarray]:
+    def run(self, image: np.ndarray) -> list[NDArray[np.float32]]:
         """The outputs, float32 without the batch axis, for a float32 image (rows, columns, 3) in [-1, 1]."""
         scale, zero = self._input["quantization"]
         if scale:
@@ -43,8 +46,8 @@ class LiteRT:
         self._interpreter.invoke()
         return [self._dequantized(output) for output in self._outputs]
 
-    def _dequantized(self, output: dict) -> np.ndarray:
-        values = self._interpreter.get_tensor(output["index"])[0].astype(np.float32)
+    def _dequantized(self, output: dict[str, Any]) -> NDArray[np.float32]:
+        values: NDArray[np.float32] = self._interpreter.get_tensor(output["index"])[0].astype(np.float32)
         scale, zero = output["quantization"]
         return (values - zero) * np.float32(scale) if scale else values
 
@@ -73,9 +76,9 @@ class OnnxRuntime:
         self.input_shape = tuple(self._input.shape)
         self.output_shapes = [tuple(output.shape) for output in self._session.get_outputs()]
 
-    def run(self, image: np.ndarray) -> list[np.ndarray]:
+    def run(self, image: np.ndarray) -> list[NDArray[np.float32]]:
         """As `LiteRT.run`."""
         return [output[0] for output in self._session.run(None, {self._input.name: image[None]})]
 
 
-RUNTIMES = {"litert": LiteRT, "onnx": OnnxRuntime}
+RUNTIMES: dict[str, type[LiteRT] | type[OnnxRuntime]] = {"litert": LiteRT, "onnx": OnnxRuntime}

@@ -10,6 +10,7 @@ from ..files import tables
 from ..files.itk import image_from, import_sitk
 from ..files.labels import write_segmentation
 from ..pipelines.lesions import measure
+from ..records.columns import LESION_COLUMNS, headers
 from ..records.results import CaseResult
 from .nodes import subject_hierarchy
 from .segmentations import labels_from_segmentation
@@ -29,7 +30,7 @@ def export_lesions(segmentation_node, ct_node, path: str | Path) -> None:
     volume = ct_from_node(ct_node)
     lesions, summary = measure(labels_from_segmentation(segmentation_node, ct_node), volume)
     rows = tables.lesion_rows(CaseResult(volume.name, summary, lesions))
-    tables.write_table(path, rows, list(tables.LESION_COLUMNS.values()))
+    tables.write_table(path, rows, headers(LESION_COLUMNS))
 
 
 def export_labels(segmentation_node, ct_node, path: str | Path) -> None:

@@ -21,10 +21,9 @@ def in_percent(maps: np.ndarray) -> np.ndarray:
 
 def percent_of(node) -> np.ndarray:
     """uint8 (k, j, i) of a node that `fill_percent` has filled; it is the node's own memory."""
-    from vtk.util.numpy_support import vtk_to_numpy
+    import slicer
 
-    image = node.GetImageData()
-    return vtk_to_numpy(image.GetPointData().GetScalars()).reshape(image.GetDimensions()[::-1])
+    return slicer.util.arrayFromVolume(node)
 
 
 def fill_percent(node, percent: np.ndarray, ct_node) -> None:

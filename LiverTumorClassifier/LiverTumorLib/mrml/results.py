@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..ct import to_axial
-from ..errors import InputError
+from ..errors import InputError, WorkerError
 from ..records.options import CaseOutput
 from ..records.results import CaseResult, CaseSummary, Lesion
 from .nodes import companion_node, no_leftovers, output_node, place_beside
@@ -64,6 +64,8 @@ def show_segmentation(output: CaseOutput, ct_node, segmentation_node=None) -> Ca
         InputError: the CT has left the scene or changed its size since the run began.
     """
     check_present(ct_node)
+    if output.labels is None:
+        raise WorkerError(f"The run on {ct_node.GetName()} gave no labels back; run it again.")
     with no_leftovers(ct_node.GetScene()):
         segmentation = labels_to_segmentation(output.labels, ct_node, segmentation_node)
         lesions, summary = _show_measurements(

@@ -182,7 +182,7 @@ def _oriented_image(labels: np.ndarray, ijk_to_ras: np.ndarray):
     image = slicer.vtkOrientedImageData()
     image.SetExtent(*(bound for part in box[::-1] for bound in (part.start, part.stop - 1)))
     scalars = numpy_to_vtk(labels[box].astype(np.uint8).ravel(), deep=True, array_type=vtk.VTK_UNSIGNED_CHAR)
-    # the name that VTK gives; Slicer's DICOM export takes a segment for empty without it
+    # The name that VTK gives; Slicer's DICOM export takes a segment for empty without it.
     scalars.SetName("ImageScalars")
     image.GetPointData().SetScalars(scalars)
     _set_geometry(image, ijk_to_ras)
@@ -190,8 +190,6 @@ def _oriented_image(labels: np.ndarray, ijk_to_ras: np.ndarray):
 
 
 def _set_geometry(image, ijk_to_ras: np.ndarray) -> None:
-    import vtk
+    import slicer
 
-    matrix = vtk.vtkMatrix4x4()
-    matrix.DeepCopy(ijk_to_ras.ravel().tolist())
-    image.SetGeometryFromImageToWorldMatrix(matrix)
+    image.SetGeometryFromImageToWorldMatrix(slicer.util.vtkMatrixFromArray(ijk_to_ras))

@@ -9,19 +9,23 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from ..ct import CTVolume
 from ..errors import InputError
-from ..files import tables
 from ..jobs import start_job
 from ..jobs.remaining import RemainingTime
+from ..records.columns import SUMMARY_COLUMNS
 from ..records.options import CaseOutput, Progress, RunOptions
 from ..records.results import CaseResult
 from .nodes import companion_node, no_leftovers, one_update, place_beside
 from .results import CaseNodes, check_present
 from .serving import ServedRun
-from .tables import SUMMARY_COLUMNS, fill_table, summary_row
+from .tables import fill_table, summary_row
 from .volumes import ct_from_node, transform_between
+
+if TYPE_CHECKING:
+    import slicer
 
 SEQUENCE_ROLE = "LiverTumor.sequence"
 FRAMES_ROLE = "LiverTumor.frames"
@@ -40,9 +44,9 @@ class Frames:
         sequence: vtkMRMLSequenceNode with all of them.
     """
 
-    node: object
-    browser: object
-    sequence: object
+    node: slicer.vtkMRMLScalarVolumeNode
+    browser: slicer.vtkMRMLSequenceBrowserNode
+    sequence: slicer.vtkMRMLSequenceNode
 
     @property
     def count(self) -> int:
@@ -60,7 +64,7 @@ class Frames:
 
     def volume(self, number: int) -> CTVolume:
         """A frame's CT, under the parent transform of the node that shows it. Raises InputError, see `ct_from_node`."""
-        # in the sequence's own scene, where it is under no transform
+        # In the sequence's own scene, where it is under no transform.
         frame = ct_from_node(self.sequence.GetNthDataNode(number))
         matrix = transform_between(self.node, None) @ frame.ijk_to_ras
         return replace(frame, ijk_to_ras=matrix, name=f"{self.node.GetName()}, {self.name(number)}")
@@ -69,7 +73,9 @@ class Frames:
 def frames_of(volume_node) -> Frames | None:
     """The frames behind a volume node; None where it does not belong to a sequence, or there is only one."""
     scene = volume_node.GetScene() if volume_node is not None else None
-    for index in range(scene.GetNumberOfNodesByClass("vtkMRMLSequenceBrowserNode") if scene is not None else 0):
+    if scene is None:
+        return None
+    for index in range(scene.GetNumberOfNodesByClass("vtkMRMLSequenceBrowserNode")):
         browser = scene.GetNthNodeByClass(index, "vtkMRMLSequenceBrowserNode")
         sequence = browser.GetSequenceNode(volume_node)
         if sequence is not None and sequence.GetNumberOfDataNodes() > 1:
@@ -157,16 +163,16 @@ def show_frames(outputs: list[CaseOutput], frames: Frames, make_nodes: MakeNodes
             f"The sequence of {frames.node.GetName()} was changed while it was analyzed, so its results were dropped."
         )
     with no_leftovers(frames.node.GetScene()), one_update(frames.browser):
-        nodes = None
+        nodes: CaseNodes | None = None
         order = [number for number in range(frames.count) if number != frames.shown]
         for number in [*order, frames.shown]:  # last the one that is shown, so that its results are
-            nodes = make_nodes(outputs[number], nodes)
-            for node in _outputs(nodes):
+            nodes = made = make_nodes(outputs[number], nodes)
+            for node in _outputs(made):
                 _sequence(node, frames).SetDataNodeAtValue(node, frames.sequence.GetNthIndexValue(number))
-        for node in _outputs(nodes):
+        for node in _outputs(made):
             _follow(node, frames.browser)
         results = [output.result for output in outputs]
-        return replace(nodes, frames=results, frameTable=_frame_table(_outputs(nodes)[0], results, frames))
+        return replace(made, frames=results, frameTable=_frame_table(_outputs(made)[0], results, frames))
 
 
 def _outputs(nodes: CaseNodes) -> list:
@@ -197,6 +203,6 @@ def _follow(node, browser) -> None:
 def _frame_table(owner, results: list[CaseResult], frames: Frames):
     table = companion_node(owner, FRAMES_ROLE, "vtkMRMLTableNode", f"{frames.node.GetName()} frames")
     rows = [summary_row(frames.name(number), result.summary) for number, result in enumerate(results)]
-    fill_table(table, SUMMARY_COLUMNS, rows, tables.SUMMARY_COLUMNS)
+    fill_table(table, SUMMARY_COLUMNS, rows)
     place_beside(table, frames.node)
     return table

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import Cancelled, LiverTumorError, UsageError
-from ..jobs import Job
+from ..jobs.process import ChildJob
+
+if TYPE_CHECKING:
+    import qt
 
 POLL_MS = 100
 _WAIT_S = 0.02
@@ -15,7 +18,7 @@ _WAIT_S = 0.02
 _served: set[ServedRun] = set()
 
 # Yields the jobs of a run one after the other; each yield returns the job's output, or raises the error it ended with.
-Steps = Generator[Job, Any, Any]
+Steps = Generator[ChildJob[Any], Any, Any]
 
 
 class ServedRun:
@@ -36,7 +39,7 @@ class ServedRun:
         self._finished = finished
         self._over = self._stopped = False
         self._outcome: Any = None
-        self._timer = None
+        self._timer: qt.QTimer | None = None
         self.job = next(steps)
 
     @property
@@ -51,9 +54,9 @@ class ServedRun:
         if self._timer is None:
             import qt
 
-            self._timer = qt.QTimer()
-            self._timer.setInterval(POLL_MS)
-            self._timer.connect("timeout()", self.poll)
+            timer = self._timer = qt.QTimer()
+            timer.setInterval(POLL_MS)
+            timer.connect("timeout()", self.poll)
         self._timer.start()
         _served.add(self)
 
@@ -112,7 +115,7 @@ class ServedRun:
         self._stopped = True
         self.job.cancel()
 
-    def _next_job(self) -> Job:
+    def _next_job(self) -> ChildJob[Any]:
         try:
             output = self.job.output()
         except LiverTumorError as error:

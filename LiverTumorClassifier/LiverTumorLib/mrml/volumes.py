@@ -41,13 +41,10 @@ def ct_from_node(node) -> CTVolume:
 def ct_to_node(volume: CTVolume, scene):
     """A new scalar volume node with a CT's voxels and grid, in a soft-tissue window."""
     import slicer
-    import vtk
 
     node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", scene.GenerateUniqueName(volume.name))
     slicer.util.updateVolumeFromArray(node, volume.array)
-    matrix = vtk.vtkMatrix4x4()
-    matrix.DeepCopy(volume.ijk_to_ras.ravel().tolist())
-    node.SetIJKToRASMatrix(matrix)
+    node.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(volume.ijk_to_ras))
     node.CreateDefaultDisplayNodes()
     display = node.GetDisplayNode()
     display.SetAutoWindowLevel(False)
@@ -62,11 +59,12 @@ def is_map(node) -> bool:
 
 def local_ijk_to_ras(node) -> np.ndarray:
     """A volume node's own 4x4 IJKToRAS matrix, parent transforms left out."""
+    import slicer
     import vtk
 
     matrix = vtk.vtkMatrix4x4()
     node.GetIJKToRASMatrix(matrix)
-    return _as_array(matrix)
+    return slicer.util.arrayFromVTKMatrix(matrix)
 
 
 def ijk_to_world(node) -> np.ndarray:
@@ -94,7 +92,7 @@ def transform_between(node, other) -> np.ndarray:
     slicer.vtkMRMLTransformNode.GetMatrixTransformBetweenNodes(
         node.GetParentTransformNode(), other.GetParentTransformNode() if other is not None else None, matrix
     )
-    return _as_array(matrix)
+    return slicer.util.arrayFromVTKMatrix(matrix)
 
 
 def _check_kind(node) -> str:
@@ -139,7 +137,3 @@ def _check_quantity(node, name: str) -> None:
         and quantity.GetCodeValue() not in ("", "112031")
     ):
         raise InputError(f"{name} holds {quantity.GetCodeMeaning()}, not CT values in Hounsfield units; choose the CT.")
-
-
-def _as_array(matrix) -> np.ndarray:
-    return np.array([[matrix.GetElement(row, column) for column in range(4)] for row in range(4)])

@@ -77,7 +77,7 @@ class EvidenceOverlay(VTKObservationMixin):
                 remove_evidence(self._ct)
 
     def _show_map(self, nodes: CaseNodes) -> str:
-        # another one may have been chosen meanwhile
+        # Another one may have been chosen meanwhile.
         if self._ct is not None and evidence_of(self._ct) is nodes.evidenceVolume:
             show_ct(self._ct)
         return _("The colored places make the network suspect tumor.")

@@ -38,6 +38,7 @@ class LiveMode(VTKObservationMixin):
         self._job: Job | None = None
         self._heights: list[float] = []
         self._fields: list[str] = []
+        self._notes: list[str] = []
         self._index: int | None = None
         self._moved_at = 0.0
         self._text: SliceText | None = None
@@ -83,7 +84,7 @@ class LiveMode(VTKObservationMixin):
         job, self._job = self._job, None
         if job is not None:
             job.cancel()
-        self._heights, self._fields, self._index = [], [], None
+        self._heights, self._fields, self._notes, self._index = [], [], [], None
         self._show_off()
 
     def _show_off(self) -> None:
@@ -106,7 +107,7 @@ class LiveMode(VTKObservationMixin):
         if event["event"] != "answer" or self._job is None:
             return
         if "heights" in event:
-            self._heights, self._fields = event["heights"], event["fields"]
+            self._heights, self._fields, self._notes = event["heights"], event["fields"], event["notes"]
             self._on_slice()
         elif event["index"] == self._index:  # the user has not gone on meanwhile
             self._show(event["index"], event["probability"])
@@ -133,6 +134,7 @@ class LiveMode(VTKObservationMixin):
             self._text.show(text, _TRAINED if trained else _OUTSIDE)
         self.latency_s = time.perf_counter() - self._moved_at
         self._ui.liveBar.value = round(100 * probability)
-        self._ui.liveLabel.text = _("Slice {index} (S {s:.1f} mm): ").format(
-            index=index, s=self._heights[index]
-        ) + text.replace("\n", ", ")
+        line = _("Slice {index} (S {s:.1f} mm): ").format(index=index, s=self._heights[index]) + text.replace(
+            "\n", ", "
+        )
+        self._ui.liveLabel.text = "\n".join([line, *self._notes])

@@ -4,6 +4,8 @@ to the scene."""
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import slicer
 import vtk
@@ -31,7 +33,9 @@ class Panel(VTKObservationMixin):
         VTKObservationMixin.__init__(self)
         self.module = module
         self.logic = logic
-        self.parameters = None
+        self.parameters: Any = (
+            None  # of the class that the module wraps its parameter node with; None while there is none
+        )
         self._guiTag = None
         self._ct = None
         self._cards = ""
@@ -40,9 +44,7 @@ class Panel(VTKObservationMixin):
         self.ui = slicer.util.childWidgetVariables(form)
         form.setMRMLScene(slicer.mrmlScene)
         self.choosers = {
-            parameter: ModelChooser(
-                getattr(self.ui, box), task, lambda identifier, name=parameter: self._choose_model(name, identifier)
-            )
+            parameter: ModelChooser(getattr(self.ui, box), task, partial(self._choose_model, parameter))
             for parameter, (box, task) in models.items()
         }
         self.run = self.make_run_control()
@@ -62,8 +64,8 @@ class Panel(VTKObservationMixin):
         """Start a run and return it. Raises LiverTumorError."""
         raise NotImplementedError
 
-    def show_results(self, nodes: CaseNodes) -> str:
-        """Show a run's nodes; returns a line for the status label."""
+    def show_results(self, result: Any) -> str:
+        """Show what came of a run, what its class says; returns a line for the status label."""
         raise NotImplementedError
 
     def show_parameters(self) -> None:

@@ -224,7 +224,7 @@ class SegmentationResults(VTKObservationMixin):
 
         proposed = re.sub(r'[<>:"/\\|?*]', "_", f"{self._ct.GetName()} {name}")  # what Windows has no names with
         chosen = qt.QFileDialog.getSaveFileName(None, title, proposed, kinds)
-        # PySide's answer, which PythonQt for Qt 6 may share
+        # PySide's answer, which PythonQt for Qt 6 may share.
         chosen = chosen[0] if isinstance(chosen, tuple) else chosen
         if not chosen:
             return None

@@ -43,7 +43,7 @@ class SliceResults(VTKObservationMixin):
         self._node = None
         self._view = None
         self._heights: list[float] = []
-        self._plotViews = []
+        self._plotViews: list[slicer.qMRMLPlotView] = []
         self._table = RecordTable(ui.sliceTable, _COLUMNS, self._on_row)
         ui.plotButton.connect("clicked(bool)", self._show_plot)
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..ct import CTVolume
 from ..ct.region import bounding_box
@@ -37,14 +38,14 @@ class EdgeMaps(RestoredMaps):
     intercept: SliceMaps
     volume: CTVolume
 
-    def restored(self, shape: tuple[int, int], least: float) -> Iterator[tuple[int, np.ndarray]]:
+    def restored(self, shape: tuple[int, int], least: float) -> Iterator[tuple[int, NDArray[np.float32]]]:
         from scipy.ndimage import gaussian_filter
 
         sigma = (0, SMOOTH_MM / float(self.volume.spacing[1]), SMOOTH_MM / float(self.volume.spacing[0]))
-        restore = self.slope.frame.restore
+        restore = self.slope.canvas.restore
         for (start, slope), (_, intercept) in zip(self.slope.blocks(), self.intercept.blocks(), strict=True):
             block = restore(intercept, shape)
-            # smoothing the whole of each slice would take most of the time
+            # Smoothing the whole of each slice would take most of the time.
             if (box := bounding_box(block)) is not None:
                 ks, *plane = box
                 density = _within_window(self.volume.array[start + ks.start : start + ks.stop, *plane])
@@ -56,9 +57,9 @@ def along_edges(maps: SliceMaps, volume: CTVolume) -> EdgeMaps:
     """Maps of a volume in axial order, along the volume's edges."""
     from scipy.ndimage import uniform_filter
 
-    pixels = 2 * round((AROUND_MM / maps.frame.spacing_mm - 1) / 2) + 1
+    pixels = 2 * round((AROUND_MM / maps.canvas.spacing_mm - 1) / 2) + 1
 
-    def around(values: np.ndarray) -> np.ndarray:
+    def around(values: NDArray[np.float32]) -> NDArray[np.float32]:
         return uniform_filter(values, (0, pixels, pixels), mode="nearest")
 
     density = maps.sampled(volume.array, _within_window)
@@ -69,5 +70,5 @@ def along_edges(maps: SliceMaps, volume: CTVolume) -> EdgeMaps:
     return EdgeMaps(replace(maps, maps=around(slope)), replace(maps, maps=around(intercept)), volume)
 
 
-def _within_window(density: np.ndarray) -> np.ndarray:
-    return np.clip(density, *WINDOW_HU).astype(np.float32)
+def _within_window(density: np.ndarray) -> NDArray[np.float32]:
+    return np.asarray(np.clip(density, *WINDOW_HU), np.float32)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..ct import CTVolume, to_axial
-from ..ct.region import bounding_box, component_sizes, components
+from ..ct.region import Box, bounding_box, component_sizes, components
 from ..records.results import TUMOR, CaseSummary, Lesion
 
 # Gives the tumor probability at axial voxel coordinates (n, 3) in (k, j, i) order.
+if TYPE_CHECKING:
+    from scipy.spatial import cKDTree
+
 ProbabilityAt = Callable[[np.ndarray], np.ndarray]
 
 
@@ -47,10 +51,11 @@ def measure_axial(
     from scipy.ndimage import find_objects
 
     lesions = []
+    liver = bounding_box(labels)
     found = number_lesions(labels)
-    if found:
+    if liver is not None and found is not None:
         numbered, box = found
-        surface = _surface_mm(labels, bounding_box(labels), volume)
+        surface = _surface_mm(labels, liver, volume)
         for number, region in enumerate(find_objects(numbered), start=1):
             corner = [within.start + part.start for within, part in zip(box, region, strict=True)]
             lesions.append(_lesion(number, numbered[region] == number, corner, volume, probability_at, surface))
@@ -65,8 +70,9 @@ def measure_axial(
     )
 
 
-def number_lesions(labels: np.ndarray) -> tuple[np.ndarray, tuple[slice, slice, slice]] | None:
-    """The lesions of a label volume (k, j, i), numbered as `measure` numbers them, in the box that holds them all; None without any."""
+def number_lesions(labels: np.ndarray) -> tuple[np.ndarray, Box] | None:
+    """The lesions of a label volume (k, j, i), numbered as `measure` numbers them, in the box that holds them all;
+    None without any."""
     found = components(labels == TUMOR)
     if found is None:
         return None
@@ -112,11 +118,16 @@ def _longest_crossing(t: np.ndarray, u: np.ndarray) -> float:
 
 
 def _lesion(
-    number: int, own: np.ndarray, corner: list[int], volume: CTVolume, probability_at: ProbabilityAt | None, surface
+    number: int,
+    own: np.ndarray,
+    corner: list[int],
+    volume: CTVolume,
+    probability_at: ProbabilityAt | None,
+    surface: cKDTree | None,
 ) -> Lesion:
     """Measure lesion `number`, which is `own`, a mask whose first voxel is at `corner` (k, j, i) of the volume."""
     kji = np.argwhere(own) + corner
-    ras = volume.ras(kji[:, ::-1])
+    r, a, s = volume.ras(kji[:, ::-1]).mean(axis=0)
     hu = volume.array[tuple(kji.T)].astype(np.float64)
     voxel_mm = (float(volume.spacing[1]), float(volume.spacing[0]))
     diameters = [(*axial_diameters(plane, voxel_mm), corner[0] + k) for k, plane in enumerate(own) if plane.any()]
@@ -129,7 +140,7 @@ def _lesion(
         diameter_slice=int(diameter_slice),
         mean_hu=round(float(hu.mean()), 2),
         sd_hu=round(float(hu.std()), 2),
-        centroid_ras=tuple(round(float(x), 2) for x in ras.mean(axis=0)),
+        centroid_ras=(round(float(r), 2), round(float(a), 2), round(float(s), 2)),
         first_slice=int(kji[:, 0].min()),
         last_slice=int(kji[:, 0].max()),
         distance_to_surface_mm=None if surface is None else _distance_mm(own, corner, volume, surface),
@@ -139,7 +150,7 @@ def _lesion(
     )
 
 
-def _distance_mm(own: np.ndarray, corner: list[int], volume: CTVolume, surface) -> float:
+def _distance_mm(own: np.ndarray, corner: list[int], volume: CTVolume, surface: cKDTree) -> float:
     """Shortest distance from a lesion to the surface; its outermost voxels are the nearest ones, and far fewer.
 
     A few of them say how far it is at most, which spares the search for the others most of its way.
@@ -148,11 +159,11 @@ def _distance_mm(own: np.ndarray, corner: list[int], volume: CTVolume, surface) 
 
     kji = np.argwhere(own & ~binary_erosion(own)) + corner
     points = volume.ras(kji[:, ::-1])
-    bound = float(surface.query(points[::64])[0].min())
-    return round(min(bound, float(surface.query(points, distance_upper_bound=bound)[0].min())), 2)
+    bound = float(np.min(surface.query(points[::64])[0]))
+    return round(min(bound, float(np.min(surface.query(points, distance_upper_bound=bound)[0]))), 2)
 
 
-def _surface_mm(labels: np.ndarray, liver: tuple[slice, ...], volume: CTVolume):
+def _surface_mm(labels: np.ndarray, liver: Box, volume: CTVolume) -> cKDTree | None:
     """Search tree over the centers of the outermost voxels of the liver, which lies in the box `liver`, in RAS mm.
 
     A distance transform of a whole scan would take seconds. None when there is no surface.

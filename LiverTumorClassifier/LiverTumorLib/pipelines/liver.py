@@ -6,7 +6,7 @@ import numpy as np
 
 from ..ct import CTVolume
 from ..ct.canvas import lay_canvas
-from ..ct.region import bounding_box, component_sizes
+from ..ct.region import bounding_box, box_of, component_sizes
 from ..models.session import Session
 from ..records.options import RunOptions
 from ..records.results import LIVER
@@ -38,7 +38,8 @@ def segment_liver(run: Run, volume: CTVolume, options: RunOptions) -> tuple[np.n
             maps.paint(labels, threshold, LIVER)
             # Noise at the edge leaves single voxels beside the liver and small holes in it.
             if (box := bounding_box(labels)) is not None:
-                labels[box] = np.where(_largest_component(labels[box] > 0), LIVER, 0)
+                largest = _largest_component(labels[box] > 0)
+                labels[box] = 0 if largest is None else np.where(largest, LIVER, 0)
         found = survey(labels, volume, sure)
         if found is not None and (reason := rejection(found)):
             labels[:] = 0
@@ -55,8 +56,8 @@ def segment_liver(run: Run, volume: CTVolume, options: RunOptions) -> tuple[np.n
 def find_liver(session: Session, volume: CTVolume, threshold: float, report: Report) -> tuple[EdgeMaps | None, float]:
     """Liver probability of a volume in axial order, cleaned to one liver, along the volume's edges, and its mean in the
     liver; None, 0 when there is none."""
-    frame, _ = lay_canvas(session.bundle.manifest.input, volume, None)
-    found = map_slices(session, volume, frame, range(volume.shape[0]), report)
+    canvas, _ = lay_canvas(session.bundle.manifest.input, volume, None)
+    found = map_slices(session, volume, canvas, range(volume.shape[0]), report)
     liver = clean_liver(found.smoothed(SMOOTH_MM, float(volume.spacing[2])), threshold)
     if liver is None:
         return None, 0.0
@@ -72,16 +73,16 @@ def clean_liver(found: SliceMaps, threshold: float) -> SliceMaps | None:
     from scipy.ndimage import binary_dilation
 
     region = _largest_component(found.maps >= threshold)
-    if region is None or region.sum(axis=(1, 2)).max() * found.frame.spacing_mm**2 < SMALLEST_LIVER_MM2:
+    if region is None or region.sum(axis=(1, 2)).max() * found.canvas.spacing_mm**2 < SMALLEST_LIVER_MM2:
         return None
     used = np.flatnonzero(region.any(axis=(1, 2)))
     part = slice(max(used[0] - 1, 0), used[-1] + 2)
     region, maps = region[part], found.maps[part]
-    near = binary_dilation(region, np.ones((3, 3, 3)))
+    near = binary_dilation(region, np.ones((3, 3, 3), bool))
     doubtful = maps < threshold
     # Well above the threshold, or rounding in the interpolation would leave specks in what was filled.
     filled = np.where(region & doubtful, (1 + threshold) / 2, maps)
-    return SliceMaps(found.ks[part], np.where(region | (near & doubtful), filled, 0).astype(np.float32), found.frame)
+    return SliceMaps(found.ks[part], np.where(region | (near & doubtful), filled, 0).astype(np.float32), found.canvas)
 
 
 def _largest_component(mask: np.ndarray) -> np.ndarray | None:
@@ -92,7 +93,7 @@ def _largest_component(mask: np.ndarray) -> np.ndarray | None:
     numbered, count = label(mask)
     if not count:
         return None
-    region = numbered == component_sizes(numbered)[1:].argmax() + 1
-    for plane in region[bounding_box(region)]:
+    region: np.ndarray = numbered == component_sizes(numbered)[1:].argmax() + 1
+    for plane in region[box_of(region)]:
         plane[:] = binary_fill_holes(plane)
     return region

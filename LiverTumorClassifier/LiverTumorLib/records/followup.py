@@ -17,7 +17,8 @@ class StudyRecord:
     Attributes:
         name: what the user calls the CT.
         date: of the study, as YYYY-MM-DD; None where nobody knows.
-        key: tells this CT from all others, the same whenever it is read: its SeriesInstanceUID, or a checksum of its voxels.
+        key: tells this CT from all others, the same whenever it is read: its SeriesInstanceUID, or a checksum of its
+            voxels.
         lesions: as `measure` numbers them, largest first.
         liver_ml, tumor_ml: volumes; the liver's includes the tumor.
         slice_mm: distance between slices.
@@ -51,7 +52,8 @@ class RegistrationQuality:
 
 @dataclass
 class Link:
-    """Lesion `lesion` of date `date` is what lesion `prior_lesion` of date `prior` has become (dates count from 0, lesions from 1).
+    """Lesion `lesion` of date `date` is what lesion `prior_lesion` of date `prior` has become (dates count from 0,
+    lesions from 1).
 
     Attributes:
         by: BY_REGISTRATION or BY_HAND.
@@ -76,12 +78,16 @@ class Track:
         id: number from 1; those of the first date come first, largest first.
         uid: DICOM tracking unique identifier, the same in every follow-up that has the lesion's first date in it.
         lesions: for each date the numbers of the lesions that are this one.
-        status: for each date "present", "split", "merged", "split and merged", "new", "reappeared", "vanished", "not yet" or "unknown".
+        status: for each date "present", "split", "merged", "split and merged", "new", "reappeared", "vanished", "not
+            yet" or "unknown".
         target: whether it holds a target lesion of RECIST.
-        diameter_mm: for each date what RECIST adds up: longest diameters of the parts; 0 where it vanished; None where unknown.
+        diameter_mm: for each date what RECIST adds up: longest diameters of the parts; 0 where it vanished; None where
+            unknown.
         volume_ml: for each date.
-        center_ras: for each date where it is, or where registration puts it while it is not there; None where that is unknown.
-        doubling_days: for each date, from the date before it; negative is the time of halving; None where it cannot be told.
+        center_ras: for each date where it is, or where registration puts it while it is not there; None where that is
+            unknown.
+        doubling_days: for each date, from the date before it; negative is the time of halving; None where it cannot be
+            told.
     """
 
     id: int
@@ -106,7 +112,8 @@ class Assessment:
         nadir_percent, nadir_change_mm: of the sum against the nadir.
         target, nontarget: responses of either kind of lesion; "" where there are none.
         new_lesions: how many appeared since the first date and are there, by track.
-        response: "baseline", "CR", "PR", "SD", "PD", "Non-CR/Non-PD", "NED" (no lesion at any date) or "NE" (not evaluable).
+        response: "baseline", "CR", "PR", "SD", "PD", "Non-CR/Non-PD", "NED" (no lesion at any date) or "NE" (not
+            evaluable).
         reason: why, in one sentence.
         best: best response up to this date; what comes after progression does not count.
     """

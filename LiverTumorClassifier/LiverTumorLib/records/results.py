@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 LIVER = 1
 TUMOR = 2
@@ -72,15 +73,15 @@ class CaseResult:
     summary: CaseSummary
     lesions: list[Lesion] = field(default_factory=list)
     slices: list[SliceRecord] = field(default_factory=list)
-    models: list[dict] = field(default_factory=list)
+    models: list[dict[str, Any]] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
 
-    def to_dict(self) -> dict:
+    def to_dict(self) -> dict[str, Any]:
         """Plain dictionaries and lists, ready for JSON."""
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, data: dict) -> CaseResult:
+    def from_dict(cls, data: dict[str, Any]) -> CaseResult:
         """The inverse of `to_dict`, also after a trip through JSON."""
         lesions = [Lesion.from_dict(lesion) for lesion in data["lesions"]]
         slices = [SliceRecord(**record) for record in data["slices"]]

@@ -37,7 +37,8 @@ class Segment:
     @property
     def color(self) -> tuple[float, float, float]:
         """Color as fractions of one, as Slicer wants it."""
-        return tuple(channel / 255 for channel in self.rgb)
+        red, green, blue = self.rgb
+        return red / 255, green / 255, blue / 255
 
 
 def _terminology(category: str, kind: str, region: str = _NO_CODE) -> str:

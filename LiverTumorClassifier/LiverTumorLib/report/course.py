@@ -10,13 +10,15 @@ _GRAY, _LINE, _VOLUME = "0.35", "0.85", (0.20, 0.45, 0.70)
 
 
 def draw_course(axes, result: FollowUp) -> None:
-    """Draw the target lesions' diameters and their sum (left, mm), and the whole tumor volume (right, ml) over the dates."""
+    """Draw the target lesions' diameters and their sum (left, mm), and the whole tumor volume (right, ml) over the
+    dates."""
     xs = positions(result)
     sums = [found.sum_mm for found in result.assessments]
     _line(axes, xs, sums, color="black", linewidth=2.0, marker="o", label="sum of targets")
     for track in result.tracks:
         if track.target:
             _line(axes, xs, track.diameter_mm, color="0.55", linewidth=1.0, marker=".", label=f"lesion {track.id}")
+    axes.margins(y=0.1)
     axes.set_ylim(bottom=0)
     if axes.lines:
         axes.set_ylabel("mm", fontsize=9, color=_GRAY)
@@ -28,6 +30,7 @@ def draw_course(axes, result: FollowUp) -> None:
     volume = axes.twinx()
     volumes = [study.tumor_ml for study in result.studies]
     _line(volume, xs, volumes, color=_VOLUME, linewidth=1.4, linestyle="dashed", marker="s", label="tumor volume")
+    volume.margins(y=0.1)
     volume.set_ylim(bottom=0)
     volume.set_ylabel("ml", fontsize=9, color=_VOLUME)
     for part, color in ((axes, _GRAY), (volume, _VOLUME)):

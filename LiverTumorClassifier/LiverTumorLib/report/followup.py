@@ -58,7 +58,7 @@ def followup_figure(result: FollowUp, scans: Sequence[tuple[CTVolume, np.ndarray
     draw_course(figure.add_axes((0.60, 0.165, 0.34, 0.20)), result)
     notes = notes_text(result.notes, 190)
     figure.text(0.02, 0.102, notes, fontsize=8.5, color=(0.6, 0.3, 0.0), va="top", parse_math=False)
-    made = f"LiverTumor {__version__}; RECIST 1.1 (Eisenhauer 2009), of the liver alone; {_quality_text(result)}; window 40/400 HU"
+    made = f"LiverTumor {__version__}; RECIST 1.1 (Eisenhauer 2009), of the liver alone; {_quality_text(result)}"
     figure.text(0.02, 0.014, made, fontsize=8.5, color="0.4", va="bottom", parse_math=False)
     return figure
 
@@ -95,7 +95,7 @@ def _draw_cuts(figure, result: FollowUp, scans: Sequence[tuple[CTVolume, np.ndar
         study = result.studies[at]
         head = study.date or f"Date {at + 1}"
         text = head if study.name == head else f"{head}  {study.name}"
-        limit = int(15 + 100 * (width - 0.1))
+        limit = int(200 * width)
         figure.text(
             0.02 + width * (column + 0.5), 0.925, text[:limit], fontsize=9.5, ha="center", va="center", parse_math=False
         )
@@ -153,7 +153,7 @@ def _draw_response(figure, result: FollowUp) -> None:
     figure.text(0.56, 0.905, last.response, fontsize=24, fontweight="bold", va="center", color=_color(last.response))
     x = 0.565 + 0.017 * len(last.response) + 0.015
     figure.text(min(x, 0.75), 0.905, _wrapped(last.reason, 60), fontsize=10, va="center", parse_math=False)
-    axes = figure.add_axes((0.56, 0.775, 0.42, 0.10))
+    axes = figure.add_axes((0.56, 0.764, 0.42, 0.115))
     axes.set_axis_off()
     axes.set_xlim(0, 1)
     axes.set_ylim(0, 1)
@@ -171,7 +171,7 @@ def _draw_response(figure, result: FollowUp) -> None:
             axes.text(
                 right, 1 - step * line, text, fontsize=9, ha="right", va="top", color=_GRAY if line == 0 else "black"
             )
-    axes.plot([0, 1], [1 - 0.84 * step] * 2, color="0.6", linewidth=0.8)
+    axes.plot([0, 1], [1 - 0.88 * step] * 2, color="0.6", linewidth=0.8)
 
 
 def _draw_table(axes, result: FollowUp) -> None:

@@ -4,6 +4,7 @@ them."""
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -87,7 +88,7 @@ def _header(figure, name: str) -> None:
 def _legend(figure, has_labels: bool, has_truth: bool) -> None:
     from matplotlib.lines import Line2D
 
-    entries = []
+    entries: list[tuple[str, tuple[float, float, float] | str, Literal["solid", "dashed"]]] = []
     if has_labels:
         entries += [("Liver", SEGMENT_COLOR[LIVER], "solid"), ("Lesion", SEGMENT_COLOR[TUMOR], "solid")]
     if has_truth:

@@ -50,9 +50,9 @@ def focus(
             rows, columns = np.nonzero(mask[k])
             return k, int(np.median(rows)), int(np.median(columns))
     k, j, i = (int(n) for n in (last + 1) // 2)
-    scored = [record for record in result.slices if record.probability is not None]
+    scored = [(record.probability, -record.index) for record in result.slices if record.probability is not None]
     if scored:
-        k = min(max(scored, key=lambda record: record.probability).index, int(last[0]))
+        k = min(-max(scored)[1], int(last[0]))
     return k, j, i
 
 

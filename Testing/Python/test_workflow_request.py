@@ -1,4 +1,4 @@
-"""A chain as the panel asks for it: what becomes of the choices, what is refused, where it stops."""
+"""A workflow as the panel asks for it: what becomes of the choices, what is refused, where it stops."""
 
 import importlib.util
 import sys
@@ -7,73 +7,73 @@ from types import SimpleNamespace
 
 import pytest
 from CompressionTrainerLib.environment.choice import own_folder, trainer_python
-from CompressionTrainerLib.workflow.compose import chain_text
-from CompressionTrainerLib.workflow.config import CONFIGS, load_chain
+from CompressionTrainerLib.workflow.compose import workflow_text
+from CompressionTrainerLib.workflow.config import CONFIGS, load_workflow
 from CompressionTrainerLib.workflow.estimate import BEFORE, Estimate
 from CompressionTrainerLib.workflow.folder import check_rows, epochs, finished_stages, variants
-from CompressionTrainerLib.workflow.job import start_chain
-from CompressionTrainerLib.workflow.progress import ChainProgress
-from CompressionTrainerLib.workflow.request import ChainChoices, request_chain
-from CompressionTrainerLib.workflow.run import chain_status, compress, require_unchanged
+from CompressionTrainerLib.workflow.job import start_workflow
+from CompressionTrainerLib.workflow.progress import WorkflowProgress
+from CompressionTrainerLib.workflow.request import WorkflowChoices, request_workflow
+from CompressionTrainerLib.workflow.run import compress, require_unchanged, workflow_status
 from LiverTumorLib.ct.canvas import InputSpec
 from LiverTumorLib.errors import InputError, ModelError, OutputError, UsageError
 from LiverTumorLib.models.bundle import MODEL, load_bundle, write_bundle
 from LiverTumorLib.models.catalogue import SHIPPED, bundle_folders, get_bundle
 from LiverTumorLib.models.install import install_bundle
 from LiverTumorLib.models.manifest import Manifest
-from test_chain import Setup, setup  # noqa: F401  a fixture
+from workflow_setup import Setup, setup_fixture  # noqa: F401  a fixture
 
 PRESETS = sorted(path.stem for path in CONFIGS.glob("*.toml"))
 needs_trainer = pytest.mark.skipif(
-    not importlib.util.find_spec("tensorflow"), reason="the chain needs the trainer's packages"
+    not importlib.util.find_spec("tensorflow"), reason="the workflow needs the trainer's packages"
 )
 
 
 def stages_of(text: str, tmp_path) -> dict:
     (tmp_path / "asked.toml").write_text(text, encoding="utf-8")
-    return load_chain(tmp_path / "asked.toml").stages
+    return load_workflow(tmp_path / "asked.toml").stages
 
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_a_configuration_comes_back_as_it_was_written(preset, tmp_path):
-    chain = load_chain(preset)
+    workflow = load_workflow(preset)
     (tmp_path / "other place").mkdir()
-    (tmp_path / "other place" / "copy.toml").write_text(chain_text(chain), encoding="utf-8")
-    copy = load_chain(tmp_path / "other place" / "copy.toml")
+    (tmp_path / "other place" / "copy.toml").write_text(workflow_text(workflow), encoding="utf-8")
+    copy = load_workflow(tmp_path / "other place" / "copy.toml")
     assert (copy.name, copy.network, copy.student, copy.stages) == (
-        chain.name,
-        chain.network,
-        chain.student,
-        chain.stages,
+        workflow.name,
+        workflow.network,
+        workflow.student,
+        workflow.stages,
     )
 
 
 def test_files_that_a_configuration_names_are_found_from_anywhere(tmp_path):
     (tmp_path / "here").mkdir()
     (tmp_path / "here" / "a 'b\" ü.npz").write_bytes(b"")
-    (tmp_path / "here" / "chain.toml").write_text(
+    (tmp_path / "here" / "workflow.toml").write_text(
         'name = "x"\nnetwork = "fast"\n[train]\nimagenet = "a \'b\\" ü.npz"\n[export]\n'
     )
-    request = request_chain(ChainChoices(tmp_path, tmp_path / "out", tmp_path / "here" / "chain.toml"))
+    request = request_workflow(WorkflowChoices(tmp_path, tmp_path / "out", tmp_path / "here" / "workflow.toml"))
     assert stages_of(request.config, tmp_path)["train"]["imagenet"] == tmp_path / "here" / "a 'b\" ü.npz"
 
 
 def test_a_model_to_start_from_is_named_by_its_id(tmp_path):
-    (tmp_path / "chain.toml").write_text('name = "x"\nnetwork = "liver-roi"\n[train]\nstart = "liver-roi"\n')
+    (tmp_path / "workflow.toml").write_text('name = "x"\nnetwork = "liver-roi"\n[train]\nstart = "liver-roi"\n')
     model = get_bundle("liver-roi").model
     for request in (
-        request_chain(ChainChoices(tmp_path, tmp_path / "out", tmp_path / "chain.toml")),
-        request_chain(ChainChoices(tmp_path, tmp_path / "out", "best", network="liver-roi", start="liver-roi")),
-        request_chain(ChainChoices(tmp_path, tmp_path / "out", "best", network="liver-roi", start=model)),
+        request_workflow(WorkflowChoices(tmp_path, tmp_path / "out", tmp_path / "workflow.toml")),
+        request_workflow(WorkflowChoices(tmp_path, tmp_path / "out", "best", network="liver-roi", start="liver-roi")),
+        request_workflow(WorkflowChoices(tmp_path, tmp_path / "out", "best", network="liver-roi", start=model)),
     ):
         assert stages_of(request.config, tmp_path)["train"]["start"] == model
     with pytest.raises(UsageError, match="liver-ro, which .train. start names, is missing"):
-        request_chain(ChainChoices(tmp_path, tmp_path / "out", "best", network="liver-roi", start="liver-ro"))
+        request_workflow(WorkflowChoices(tmp_path, tmp_path / "out", "best", network="liver-roi", start="liver-ro"))
 
 
 def test_choices_reach_the_configuration_and_the_command_line(tmp_path):
-    request = request_chain(
-        ChainChoices(
+    request = request_workflow(
+        WorkflowChoices(
             tmp_path,
             tmp_path / "out",
             "fast",
@@ -87,19 +87,19 @@ def test_choices_reach_the_configuration_and_the_command_line(tmp_path):
     )
     stages = stages_of(request.config, tmp_path)
     assert stages["prepare"] == {"split": "slice", "slices": "liver", "skip_bad": True}
-    # there is nothing without training
+    # There is nothing without training.
     assert "prune" not in stages and {"train", "quantize", "export"} <= stages.keys()
-    assert load_chain(tmp_path / "asked.toml").name == "mine"
+    assert load_workflow(tmp_path / "asked.toml").name == "mine"
     words = request.words(tmp_path / "c.toml")
     assert words[:4] == ["compress", str(tmp_path / "c.toml"), "--data", str(tmp_path)]
     assert words[-3:] == ["--until", "export", "--overwrite"] and "--split" not in words
 
     (tmp_path / "split.json").write_text("{}")
-    request = request_chain(
-        ChainChoices(tmp_path, tmp_path / "out", "best", network="liver-roi", split=tmp_path / "split.json")
+    request = request_workflow(
+        WorkflowChoices(tmp_path, tmp_path / "out", "best", network="liver-roi", split=tmp_path / "split.json")
     )
     assert "prepare" not in stages_of(request.config, tmp_path)
-    assert load_chain(tmp_path / "asked.toml").network.config.task == "liver"
+    assert load_workflow(tmp_path / "asked.toml").network.config.task == "liver"
     assert request.words(tmp_path)[-2:] == ["--split", str(tmp_path / "split.json")]
 
 
@@ -120,15 +120,15 @@ def test_choices_reach_the_configuration_and_the_command_line(tmp_path):
 def test_what_does_not_fit_is_told_before_anything_starts(tmp_path, changes, error, message):
     asked = {"data": tmp_path, "out": tmp_path / "out", "configuration": "fast"} | changes
     with pytest.raises(error, match=message):
-        request_chain(ChainChoices(**asked))
+        request_workflow(WorkflowChoices(**asked))
     assert not (tmp_path / "out").exists()
 
 
 @needs_trainer
-def test_a_chain_stops_after_a_stage_and_goes_on(setup: Setup):  # noqa: F811
+def test_a_workflow_stops_after_a_stage_and_goes_on(setup: Setup):  # noqa: F811
     def look(until: str | None):
-        return chain_status(
-            load_chain(setup.folder / "chain.toml"),
+        return workflow_status(
+            load_workflow(setup.folder / "workflow.toml"),
             setup.data,
             setup.folder / "split.json",
             setup.out,
@@ -151,9 +151,9 @@ def test_a_check_of_the_data_that_failed_may_be_repeated_with_other_settings(set
     """Where nothing was frozen there is nothing to keep; a frozen split is not replaced unasked."""
 
     def look(more: str):
-        (setup.folder / "chain.toml").write_text(f'name = "x"\nnetwork = "tiny.toml"\n[prepare]\n{more}\n')
-        return chain_status(
-            load_chain(setup.folder / "chain.toml"), setup.data, None, setup.out, setup.out / "cache", "prepare"
+        (setup.folder / "workflow.toml").write_text(f'name = "x"\nnetwork = "tiny.toml"\n[prepare]\n{more}\n')
+        return workflow_status(
+            load_workflow(setup.folder / "workflow.toml"), setup.data, None, setup.out, setup.out / "cache", "prepare"
         )
 
     setup.will("prepare", "fail")
@@ -170,7 +170,7 @@ def test_the_fraction_never_falls():
     """A stage that tells nothing at first is judged by its time, which may say more than the stage does afterwards."""
     told = []
     stage = SimpleNamespace(name="train")
-    progress = ChainProgress(
+    progress = WorkflowProgress(
         lambda *report: told.append(report[1]), [stage], [stage], {"train": Estimate(0.01, BEFORE)}
     )
     progress.begin(stage)
@@ -208,9 +208,9 @@ def test_the_pythons(tmp_path, monkeypatch):
 
 def test_a_python_that_is_not_there_is_told(tmp_path, monkeypatch):
     monkeypatch.setenv("LIVERTUMOR_MODELS", str(tmp_path / "models"))
-    request = request_chain(ChainChoices(tmp_path, tmp_path / "out", "fast"))
+    request = request_workflow(WorkflowChoices(tmp_path, tmp_path / "out", "fast"))
     with pytest.raises(Exception, match=r"python.* cannot be started: No such file"):
-        start_chain(trainer_python("own"), request)
+        start_workflow(trainer_python("own"), request)
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,9 +10,11 @@ import numpy as np
 from .patient import Patient
 from .shapes import Array
 
+Corner = Sequence[float] | Array  # x, y, z in reference mm
+
 
 @dataclass
-class Canvas:
+class Painting:
     """The body's part of a slice, or a box of it (then its arrays are views into the slice's).
 
     Attributes:
@@ -40,8 +43,8 @@ class Canvas:
     @classmethod
     def over(
         cls, patient: Patient, hu: Array, labels: Array, xs: Array, ys: Array, height: float, edge: float
-    ) -> Canvas:
-        """A canvas that paints into `hu` (float32) and `labels` (uint8), both (len(ys), len(xs)), at reference height
+    ) -> Painting:
+        """A painting into `hu` (float32) and `labels` (uint8), both (len(ys), len(xs)), at reference height
         `height`."""
         bend = [2.0 * field.on_slice(xs, ys, height) for field in patient.warp]
         x, y = xs.astype(np.float32)[None] + bend[0], ys.astype(np.float32)[:, None] + bend[1]
@@ -49,7 +52,7 @@ class Canvas:
         textures = {name: getattr(patient, name).on_slice(xs, ys, height) for name in ("mottle", "strands")}
         return cls(xs, ys, x, y, np.float32(height) + bend[2], hu, labels, textures, edge, height, margin)
 
-    def box(self, low: tuple, high: tuple) -> Canvas | None:
+    def box(self, low: Corner, high: Corner) -> Painting | None:
         """The part of the slice that can see an object between two corners (x, y, z); None when the slice misses it."""
         margin = self.margin
         if not low[2] - margin <= self.height <= high[2] + margin:
@@ -59,13 +62,15 @@ class Canvas:
         if i0 == i1 or j0 == j1:
             return None
         rows, columns = slice(j0, j1), slice(i0, i1)
-        images = (image[rows, columns] for image in (self.x, self.y, self.z, self.hu, self.labels))
+        x, y, z, hu, labels = (image[rows, columns] for image in (self.x, self.y, self.z, self.hu, self.labels))
         extra = {name: image[rows, columns] for name, image in self.extra.items()}
-        return Canvas(self.xs[columns], self.ys[rows], *images, extra, self.edge, self.height, margin)
+        xs, ys = self.xs[columns], self.ys[rows]
+        return Painting(xs, ys, x, y, z, hu, labels, extra, self.edge, self.height, margin)
 
-    def around(self, center: tuple, radius: float) -> Canvas | None:
+    def around(self, center: Corner, radius: float) -> Painting | None:
         """The box around a ball."""
-        return self.box(tuple(c - radius for c in center), tuple(c + radius for c in center))
+        middle = np.asarray(center)
+        return self.box(middle - radius, middle + radius)
 
     def paint(self, distance: Array, hu: Array | float, label: int | None = None, edge: float | None = None) -> None:
         """Blend `hu` over everything at negative `distance` (mm), with a soft edge; set the label there where one is

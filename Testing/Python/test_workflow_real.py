@@ -20,7 +20,7 @@ COMMAND = [
     "-m",
     "LiverTumorLib.cli",
     "compress",
-    "chain.toml",
+    "workflow.toml",
     "--data",
     "data",
     "--split",
@@ -64,16 +64,16 @@ def text_of(task: str) -> str:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("chain")
+    folder = tmp_path_factory.mktemp("workflow")
     (folder / "data").mkdir()
     write_data(folder / "data")
     (folder / "tiny.toml").write_text(text_of("liver"))
-    (folder / "chain.toml").write_text(SEGMENTER)
+    (folder / "workflow.toml").write_text(SEGMENTER)
     return folder
 
 
 def compress(folder: Path, *words: str) -> tuple[list[dict], str]:
-    """The events of a chain, and what it said."""
+    """The events of a workflow, and what it said."""
     line = [*COMMAND, *words, "--events", "--out", "out"]
     done = subprocess.run(line, cwd=folder, capture_output=True, text=True, timeout=3600, env=child_environment())
     assert done.returncode == 0, done.stderr
@@ -111,7 +111,7 @@ def test_a_classifiers_student_is_made_smaller_in_every_way_and_measured_in_all_
     (tmp_path / "data").symlink_to(folder / "data")
     (tmp_path / "teacher.toml").write_text(text_of("slice").replace("width = 0.35", "width = 0.5"))
     (tmp_path / "student.toml").write_text(text_of("slice"))
-    (tmp_path / "chain.toml").write_text(CLASSIFIER)
+    (tmp_path / "workflow.toml").write_text(CLASSIFIER)
     compress(tmp_path)
     out = tmp_path / "out"
     check_smaller(out, "tiny-slice")

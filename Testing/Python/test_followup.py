@@ -84,7 +84,7 @@ def test_progress_never_falls_and_names_its_stages(result):
     assert list(fractions) == sorted(fractions) and fractions[-1] == 1 and len(fractions) > 20
 
 
-def test_cancelling_in_the_middle_of_the_registration(moved):
+def test_canceling_in_the_middle_of_the_registration(moved):
     def stop(stage: str, fraction: float, message: str) -> None:
         if fraction > 0.3:
             raise Cancelled("The run was stopped.")

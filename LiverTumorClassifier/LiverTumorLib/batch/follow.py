@@ -82,7 +82,7 @@ def run_follow_up(request: Request, display: Display) -> FollowUp:
         series=request.series,
         overwrite=request.overwrite,
     )
-    models = []
+    models: list[dict] = []
     for number, item in enumerate(dates):
         if not item.labels:
             batch.run([Case(item.name, Path(item.ct), item.is_dicom)], display)
@@ -139,7 +139,7 @@ def _dates(request: Request) -> list[Date]:
         raise UsageError(
             f"{len(request.inputs)} CT and {len(request.labels)} labels were given; give one for each, - for none."
         )
-    labels = [None if text in (None, "-") else text for text in request.labels or [None] * len(request.inputs)]
+    labels = [None if text == "-" else text for text in request.labels or ["-"] * len(request.inputs)]
     found = [_date(text, own, request) for text, own in zip(request.inputs, labels, strict=True)]
     names = distinct_names([Path(item.ct) for item in found])
     return [replace(item, name=names[Path(item.ct)]) for item in found]
@@ -193,19 +193,15 @@ def _day(text: str) -> str:
 
 
 def _origin(request: Request, dates: list[Date], models: list[dict]) -> dict:
+    scans = [fingerprint(Path(item.ct), item.is_dicom, request.out) for item in dates]
     taken_from = [
-        {
-            "ct": fingerprint(Path(item.ct), item.is_dicom, request.out),
-            "labels": _checksum(Path(item.labels)),
-            "date": item.date,
-            "series": item.series,
-        }
-        for item in dates
+        {"ct": scan, "labels": _checksum(Path(item.labels)), "date": item.date, "series": item.series}
+        for scan, item in zip(scans, dates, strict=True)
     ]
     chosen = {name: value for name, value in asdict(request.follow).items() if name != "threads"}
     plain = json.loads(json.dumps(chosen))  # as it comes back from a summary: JSON knows no tuples
     extras = {"dates": taken_from, "picture": request.picture, "follow": plain}
-    return make_origin("follow", taken_from[-1]["ct"], request.run.to_dict(), models, extras)
+    return make_origin("follow", scans[-1], request.run.to_dict(), models, extras)
 
 
 def _checksum(path: Path) -> str:

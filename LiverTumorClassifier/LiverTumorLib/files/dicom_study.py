@@ -12,8 +12,6 @@ from .dicom import chosen_series
 from .dicom_file import plain, read_dataset
 from .kinds import DICOM, kind_of
 
-_TAGS = ["StudyDate", "AcquisitionDate", "SeriesDate", "SeriesDescription"]
-
 
 @dataclass(frozen=True)
 class StudyFacts:
@@ -42,7 +40,7 @@ def study_facts(path: Path, series: str | None = None) -> StudyFacts:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         chosen = chosen_series(path, series)
-        header = read_dataset(chosen.slices[0].path, stop_before_pixels=True, specific_tags=_TAGS)
+        header = read_dataset(chosen.slices[0].path, stop_before_pixels=True)
         dates = (_date(header.get(tag)) for tag in ("StudyDate", "AcquisitionDate", "SeriesDate"))
         description = plain(str(header.get("SeriesDescription") or ""))
     identity = chosen.identity

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from ..records.followup import FollowUp, Link
 from .tables import write_json, write_table
@@ -41,7 +42,7 @@ def date_name(result: FollowUp, at: int) -> str:
     return result.studies[at].date or f"date {at + 1}"
 
 
-def _lesion_rows(result: FollowUp) -> list[dict]:
+def _lesion_rows(result: FollowUp) -> list[dict[str, Any]]:
     rows = []
     for track in result.tracks:
         for at, status in enumerate(track.status):
@@ -56,7 +57,7 @@ def _lesion_rows(result: FollowUp) -> list[dict]:
     return rows
 
 
-def _response_rows(result: FollowUp) -> list[dict]:
+def _response_rows(result: FollowUp) -> list[dict[str, Any]]:
     return [
         {
             "number": at + 1,
@@ -81,7 +82,7 @@ def _response_rows(result: FollowUp) -> list[dict]:
     ]
 
 
-def _pair_rows(result: FollowUp) -> list[dict]:
+def _pair_rows(result: FollowUp) -> list[dict[str, Any]]:
     """All pairs, and lesions without one: new ones without an earlier lesion, vanished ones without a later."""
     rows = [_pair_row(link.prior, link.prior_lesion, link.date, link.lesion, link.by, link) for link in result.links]
     unpaired = {
@@ -105,7 +106,7 @@ def _has_pairs(result: FollowUp, at: int) -> bool:
 
 def _pair_row(
     prior: int, prior_lesion: int | None, date: int, lesion: int | None, by: str, link: Link | None = None
-) -> dict:
+) -> dict[str, Any]:
     shown = dict(zip(PAIR_COLUMNS, (prior + 1, prior_lesion, date + 1, lesion), strict=True))
     found = {"overlap (0-1)": link and link.overlap, "distance of centroids (mm)": link and link.distance_mm}
     return shown | {"by": by} | found

@@ -77,12 +77,11 @@ def follow(
     tracks = make_tracks(records, links, unknown, targets)
     _locate(tracks, records, alignments, failed)
     assessments = assess(time_points(records, tracks))
-    for at in np.flatnonzero(unknown):
-        for later in assessments[at:]:
-            later.response, later.reason = (
-                "NE",
-                f"the lesions of {records[at].name} could not be paired: {qualities[at - 1].failure}",
-            )
+    for at, quality in enumerate(qualities, start=1):
+        if quality is not None and unknown[at]:
+            for later in assessments[at:]:
+                later.response = "NE"
+                later.reason = f"the lesions of {records[at].name} could not be paired: {quality.failure}"
     notes += [_mixed_note(track, targets) for track in tracks if track.target and set(track.lesions[0]) - set(targets)]
     notes += _notes(studies, options, targets, qualities, unknown)
     progress("done", 1.0, "Done")
@@ -91,13 +90,13 @@ def follow(
 
 def in_order(studies: Sequence[Study]) -> tuple[list[Study], list[str]]:
     """The dates from the earliest to the latest, and what has to be said about that."""
-    dates = [study.record.date for study in studies]
-    if None in dates:
-        some = "" if not any(dates) else "some of "
+    dated = [study.record.date for study in studies if study.record.date]
+    if len(dated) < len(studies):
+        some = "some of " if dated else ""
         return list(studies), [
             f"The order is the one given, since {some}the dates are not known (--dates gives them); no doubling times."
         ]
-    ordered = sorted(studies, key=lambda study: study.record.date)
+    ordered = sorted(studies, key=lambda study: study.record.date or "")
     if [id(study) for study in ordered] != [id(study) for study in studies]:
         return ordered, ["The CT were not given in the order of their dates; they are sorted."]
     return ordered, []
@@ -192,8 +191,8 @@ def _locate(
                 track.center_ras.append(None)
                 continue
             move = to_later if source < at else to_earlier
-            place = move(alignments[low:high], np.array([lesion.centroid_ras]))[0]
-            track.center_ras.append(tuple(round(float(mm), 2) for mm in place))
+            r, a, s = move(alignments[low:high], np.array([lesion.centroid_ras]))[0].round(2).tolist()
+            track.center_ras.append((r, a, s))
 
 
 def _paired_by_hand(pairs: Sequence[HandPair], at: int) -> bool:

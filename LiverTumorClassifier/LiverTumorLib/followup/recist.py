@@ -162,9 +162,8 @@ def _best(before: list[Assessment], response: str) -> str:
 
 
 def _sum(point: TimePoint) -> float | None:
-    if not point.targets or any(diameter is None for diameter in point.targets):
-        return None
-    return round(float(sum(point.targets)), 2)
+    known = [diameter for diameter in point.targets if diameter is not None]
+    return round(float(sum(known)), 2) if known and len(known) == len(point.targets) else None
 
 
 def _percent(total: float | None, of: float | None) -> float | None:

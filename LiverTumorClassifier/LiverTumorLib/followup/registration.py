@@ -69,16 +69,15 @@ def register(
     """
     itk = import_sitk()
     itk.ProcessObject.SetGlobalDefaultNumberOfThreads(threads or itk.ProcessObject.GetGlobalDefaultNumberOfThreads())
-    pictures = [_picture(study) for study in (current, prior)]
+    own, other = _picture(current), _picture(prior)
     report(0.1)
-    affine = _affine(*(_coarser(picture) for picture in pictures), lambda part: report(0.1 + 0.3 * part))
-    transform = _deformation(*pictures, affine, lambda part: report(0.4 + 0.5 * part))
-    alignment = _alignment(transform, pictures[0].liver)
-    quality = _quality(alignment, *pictures)
+    affine = _affine(_coarser(own), _coarser(other), lambda part: report(0.1 + 0.3 * part))
+    transform = _deformation(own, other, affine, lambda part: report(0.4 + 0.5 * part))
+    alignment = _alignment(transform, own.liver)
+    quality = _quality(alignment, own, other)
     report(1.0)
     if quality.failure:
-        centers = [_center(picture.liver) for picture in pictures]
-        alignment = Alignment.shift((centers[1] - centers[0]) * _LPS)
+        alignment = Alignment.shift((_center(other.liver) - _center(own.liver)) * _LPS)
     return alignment, quality
 
 
@@ -110,7 +109,7 @@ def _picture(study: Study) -> _Picture:
 def _box(study: Study) -> tuple[slice, ...]:
     """The liver and a margin round it, as far as the scan goes."""
     margin = np.ceil(MARGIN_MM / study.volume.spacing[::-1]).astype(int)
-    box = bounding_box(study.labels)
+    box = bounding_box(study.labels) or ()  # a study has a liver
     return tuple(
         slice(max(0, part.start - m), min(n, part.stop + m))
         for part, m, n in zip(box, margin, study.labels.shape, strict=True)
@@ -151,6 +150,10 @@ def _affine(current: _Picture, prior: _Picture, report: Report) -> sitk.Transfor
     itk = import_sitk()
     results = []
     starts = _starts(current.liver, prior.liver)
+
+    def report_of(number: int) -> Report:
+        return lambda part: report((number + part) / (len(starts) + 1))
+
     for number, shift in enumerate(starts):
         rigid = itk.Euler3DTransform()
         rigid.SetCenter(_center(current.liver).tolist())
@@ -159,9 +162,7 @@ def _affine(current: _Picture, prior: _Picture, report: Report) -> sitk.Transfor
         method.SetOptimizerAsRegularStepGradientDescent(4.0, 0.05, _TURNS[0], relaxationFactor=0.6)
         method.SetOptimizerScalesFromPhysicalShift()
         method.SetInitialTransform(rigid, inPlace=True)
-        _run(
-            method, current.shape, prior.shape, _TURNS[0], lambda part, n=number: report((n + part) / (len(starts) + 1))
-        )
+        _run(method, current.shape, prior.shape, _TURNS[0], report_of(number))
         results.append((_mismatch(current, prior, rigid), number, rigid))
     _, _, rigid = min(results)
     affine = itk.AffineTransform(3)
@@ -172,7 +173,7 @@ def _affine(current: _Picture, prior: _Picture, report: Report) -> sitk.Transfor
     method.SetOptimizerAsRegularStepGradientDescent(2.0, 0.02, _TURNS[1], relaxationFactor=0.6)
     method.SetOptimizerScalesFromPhysicalShift()
     method.SetInitialTransform(affine, inPlace=True)
-    _run(method, current.shape, prior.shape, _TURNS[1], lambda part: report((len(starts) + part) / (len(starts) + 1)))
+    _run(method, current.shape, prior.shape, _TURNS[1], report_of(len(starts)))
     return affine if _mismatch(current, prior, affine) <= _mismatch(current, prior, rigid) else rigid
 
 

@@ -105,8 +105,8 @@ def make_study(
         date=date,
         key=key or _checksum(axial),
         lesions=lesions,
-        liver_ml=summary.liver_ml,
-        tumor_ml=summary.tumor_ml,
+        liver_ml=summary.liver_ml or 0.0,
+        tumor_ml=summary.tumor_ml or 0.0,
         slice_mm=round(float(axial.spacing[2]), 3),
     )
     result = CaseResult(volume.name, summary, lesions)

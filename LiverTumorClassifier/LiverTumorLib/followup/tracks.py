@@ -127,8 +127,8 @@ def _status(lesions: list[list[int]], links: list[Link], unknown: Sequence[bool]
 
 
 def _change(links: list[Link]) -> str:
-    befores, nows = [(link.prior, link.prior_lesion) for link in links], [link.lesion for link in links]
-    split, merged = len(set(befores)) < len(befores), len(set(nows)) < len(nows)
+    earlier, nows = [(link.prior, link.prior_lesion) for link in links], [link.lesion for link in links]
+    split, merged = len(set(earlier)) < len(earlier), len(set(nows)) < len(nows)
     return "split and merged" if split and merged else "split" if split else "merged" if merged else "present"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from .results import Lesion
 
@@ -142,12 +143,12 @@ class FollowUp:
     assessments: list[Assessment]
     notes: list[str] = field(default_factory=list)
 
-    def to_dict(self) -> dict:
+    def to_dict(self) -> dict[str, Any]:
         """Plain dictionaries and lists, ready for JSON."""
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, data: dict) -> FollowUp:
+    def from_dict(cls, data: dict[str, Any]) -> FollowUp:
         """The inverse of `to_dict`, also after a trip through JSON."""
         return cls(
             [_study(record) for record in data["studies"]],
@@ -159,9 +160,9 @@ class FollowUp:
         )
 
 
-def _study(record: dict) -> StudyRecord:
+def _study(record: dict[str, Any]) -> StudyRecord:
     return StudyRecord(**{**record, "lesions": [Lesion.from_dict(lesion) for lesion in record["lesions"]]})
 
 
-def _track(record: dict) -> Track:
+def _track(record: dict[str, Any]) -> Track:
     return Track(**{**record, "center_ras": [place and tuple(place) for place in record["center_ras"]]})

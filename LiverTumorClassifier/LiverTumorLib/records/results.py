@@ -30,7 +30,7 @@ class Lesion:
     mean_probability: float | None = None
 
     @classmethod
-    def from_dict(cls, data: dict) -> Lesion:
+    def from_dict(cls, data: dict[str, Any]) -> Lesion:
         """The inverse of `asdict`, also after a trip through JSON."""
         return cls(**{**data, "centroid_ras": tuple(data["centroid_ras"])})
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 
 from ..records.followup import FollowUp
@@ -48,15 +49,14 @@ def draw_course(axes, result: FollowUp) -> None:
 
 def positions(result: FollowUp) -> list[float]:
     """Where the dates stand, in days since the first; one step each where they are not all known or fall on one day."""
-    dates = [study.date for study in result.studies]
-    count = len(dates)
-    if None in dates or len(set(dates)) < count:
+    days = [date.fromisoformat(study.date) for study in result.studies if study.date]
+    count = len(result.studies)
+    if len(set(days)) < count:
         return [float(at) for at in range(count)]
-    first = date.fromisoformat(dates[0])
-    return [float((date.fromisoformat(day) - first).days) for day in dates]
+    return [float((day - days[0]).days) for day in days]
 
 
-def _line(axes, xs: list[float], values: list[float | None], **style: object) -> None:
+def _line(axes, xs: list[float], values: Sequence[float | None], **style: object) -> None:
     known = [(x, value) for x, value in zip(xs, values, strict=True) if value is not None]
     if known:
         axes.plot(*zip(*known, strict=True), **style)

@@ -114,7 +114,8 @@ def _draw_lesion(axes, result: FollowUp, track: Track, at: int, volume: CTVolume
     diameter = track.diameter_mm[at]
     size = f"{diameter:.1f} mm" if diameter and track.lesions[at] else track.status[at]
     more = f", {track.status[at]}" if track.lesions[at] and track.status[at] not in ("present", "new") else ""
-    axes.set_title(f"{track.id} ({kind}): {size}{more}", fontsize=8.5, color="0.25", pad=2)
+    head = f"{track.id} ({kind}): " if at == 0 else ""
+    axes.set_title(f"{head}{size}{more}", fontsize=8.5, color="0.25", pad=2)
     axes.set_xticks([])
     axes.set_yticks([])
     axes.set_facecolor("0.93")
@@ -153,7 +154,7 @@ def _draw_response(figure, result: FollowUp) -> None:
     figure.text(0.56, 0.905, last.response, fontsize=24, fontweight="bold", va="center", color=_color(last.response))
     x = 0.565 + 0.017 * len(last.response) + 0.015
     figure.text(min(x, 0.75), 0.905, _wrapped(last.reason, 60), fontsize=10, va="center", parse_math=False)
-    axes = figure.add_axes((0.56, 0.764, 0.42, 0.115))
+    axes = figure.add_axes((0.56, 0.770, 0.42, 0.112))
     axes.set_axis_off()
     axes.set_xlim(0, 1)
     axes.set_ylim(0, 1)

@@ -1,4 +1,4 @@
-"""How many lesions are paired right, and how exact volume changes are, on phantoms with known changes (Docs/follow-up.md).
+"""How many lesions are paired right on phantoms with known changes; Docs/follow-up.md has the figures.
 
 Run from the root of the repository: python Testing/Study/followup_phantoms_study.py [seeds…]
 """

@@ -547,3 +547,14 @@ def test_headers_without_a_voxel_size_have_no_affine():
     header["pixdim"][1:4] = 0
     with pytest.raises(InputError, match="how large its voxels are"):
         affine_of(header, Path("a.nii"))
+
+
+@pytest.mark.parametrize("codes", [{"sform_code": 1, "qform_code": 0}, {"sform_code": 0, "qform_code": 1}])
+@pytest.mark.parametrize("axis", range(3))
+def test_negative_voxel_sizes_are_refused(tmp_path, codes, axis):
+    """NIfTI forbids them; ITK turns the axis around by them, others take their amount."""
+    matrix = np.diag([-0.7, -0.8, 2.5, 1])
+    sizes = [1, 0.7, 0.8, 2.5, 0, 0, 0, 0]
+    sizes[axis + 1] *= -1
+    with pytest.raises(InputError, match="negative voxel size"):
+        read_ct(nifti(tmp_path / "a.nii", matrix, matrix, pixdim=sizes, **codes))

@@ -7,17 +7,14 @@ import io
 import math
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..ct.volume import CTVolume
 from ..errors import InputError, RequirementError
 from .kinds import is_gzip
+from .nifti_header import NIFTI_1, NIFTI_2, number_type
 from .stored import DAMAGE, MOST_BEHIND, MOST_PACKED_CT, check_grid, check_size, read_behind, read_hu, unpacked
-
-if TYPE_CHECKING:
-    from nibabel import Nifti1Header
 
 _SIZES = {348: 352, 540: 544}  # bytes of the header -> where the voxels of a single file begin at the earliest
 _MM = {1: (1000.0, "meters"), 3: (0.001, "micrometers")}  # xyzt_units
@@ -30,7 +27,7 @@ def import_nibabel() -> ModuleType:
     try:
         import nibabel
     except ImportError:
-        raise RequirementError("Reading and writing NIfTI needs nibabel: pip install nibabel.") from None
+        raise RequirementError("Writing NIfTI needs nibabel: pip install nibabel.") from None
     return nibabel
 
 
@@ -52,7 +49,7 @@ def read_nifti(path: Path, name: str, most_packed: float = MOST_PACKED_CT) -> CT
     try:
         with unpacked(path, None if packed is None else "deflate") as file:
             header, start = _header(file, path)
-            shape, notes = _three(header.get_data_shape(), path)
+            shape, notes = _three(tuple(header["dim"][1 : header["dim"][0] + 1].tolist()), path)
             dtype, (slope, intercept) = _values(header, path)
             affine, place_notes = affine_of(header, path)
             planes = (shape[2], shape[1], shape[0])
@@ -72,9 +69,8 @@ def read_nifti(path: Path, name: str, most_packed: float = MOST_PACKED_CT) -> CT
     return CTVolume(array, affine, name, notes + place_notes + start_notes)
 
 
-def _header(file: io.BufferedIOBase, path: Path) -> tuple[Nifti1Header, int]:
+def _header(file: io.BufferedIOBase, path: Path) -> tuple[np.void, int]:
     """The header of a single-file NIfTI-1 or NIfTI-2, unchecked, and where its voxels begin at the earliest."""
-    nibabel = import_nibabel()
     head = file.read(348)
     size = (
         int.from_bytes(head[:4], "little")
@@ -84,10 +80,10 @@ def _header(file: io.BufferedIOBase, path: Path) -> tuple[Nifti1Header, int]:
     if size not in _SIZES:
         raise InputError(f"{path} is damaged, incomplete or no NIfTI file; copy or export it again.")
     head += file.read(size - 348)
-    kind, endian = (nibabel.Nifti1Header if size == 348 else nibabel.Nifti2Header), "<" if head[:2] != b"\0\0" else ">"
+    kind = (NIFTI_1 if size == 348 else NIFTI_2).newbyteorder("<" if head[:2] != b"\0\0" else ">")
     if len(head) < size:
         raise InputError(f"{path} is damaged, incomplete or no NIfTI file; copy or export it again.")
-    header = kind(head, endian, check=False)
+    header = np.frombuffer(head, kind)[0]
     magic = bytes(header["magic"])[:3]
     if magic in (b"ni1", b"ni2"):
         raise InputError(
@@ -116,16 +112,15 @@ def _three(shape: tuple[int, ...], path: Path) -> tuple[tuple[int, int, int], tu
     return three, ("The file is a 4-D series of one frame, which was taken.",) if len(shape) > 3 else ()
 
 
-def _values(header: Nifti1Header, path: Path) -> tuple[np.dtype, tuple[float, float]]:
+def _values(header: np.void, path: Path) -> tuple[np.dtype, tuple[float, float]]:
     """Number type, and slope and intercept of the stored values; 0 and NaN as slope mean that there are none."""
-    nibabel = import_nibabel()
     try:
-        dtype = header.get_data_dtype()
-    except (nibabel.spatialimages.HeaderDataError, KeyError) as error:
+        dtype = number_type(header)
+    except KeyError as error:
         raise InputError(
             f"{path} has values of a type that NIfTI does not know; its header is damaged, export it again."
         ) from error
-    if dtype.kind not in "buif":
+    if dtype is None:
         raise InputError(f"{path} holds color or complex values; a CT in Hounsfield units is needed.")
     slope, intercept = float(header["scl_slope"]), float(header["scl_inter"])
     if slope == 0 or math.isnan(slope):
@@ -139,7 +134,7 @@ def _values(header: Nifti1Header, path: Path) -> tuple[np.dtype, tuple[float, fl
 
 
 def _start(
-    header: Nifti1Header, earliest: int, path: Path, packed: int | None, promised: int
+    header: np.void, earliest: int, path: Path, packed: int | None, promised: int
 ) -> tuple[int, tuple[str, ...]]:
     """Where the voxels begin. A single file cannot hold them before its header ends, whatever offset that gives."""
     offset = float(header["vox_offset"])
@@ -168,7 +163,7 @@ def _size_in_trailer(path: Path) -> int:
 
 
 @np.errstate(invalid="ignore", over="ignore")  # of signaling NaN; what is not finite is looked for
-def affine_of(header: Nifti1Header, path: Path) -> tuple[np.ndarray, tuple[str, ...]]:
+def affine_of(header: np.void, path: Path) -> tuple[np.ndarray, tuple[str, ...]]:
     """IJK to RAS, in mm, of a NIfTI header, and notes where the header contradicts itself.
 
     The choice between sform and qform is that of ITK 5.4 (`NiftiImageIO::SetImageIOOrientationFromNIfTI`): the sform
@@ -189,6 +184,11 @@ def affine_of(header: Nifti1Header, path: Path) -> tuple[np.ndarray, tuple[str, 
     given = bool(header["sform_code"]) or bool(header["qform_code"])
     if sform is None and not has_sizes:
         raise InputError(f"{path} does not say how large its voxels are; export it again.")
+    if given and (np.asarray(header["pixdim"][1:4], np.float64) < 0).any():
+        raise InputError(
+            f"{path} gives a negative voxel size (pixdim), by which some programs turn the image around, "
+            "and others do not; correct its header, or export it again."
+        )
     if not given:
         # Signs as they are, as in ITK.
         matrix = np.diag([*(np.asarray(header["pixdim"][1:4], np.float64) * (-1, -1, 1)), 1.0])
@@ -217,9 +217,7 @@ def affine_of(header: Nifti1Header, path: Path) -> tuple[np.ndarray, tuple[str, 
     return matrix, notes
 
 
-def _choose(
-    header: Nifti1Header, sform: np.ndarray, qform: np.ndarray, mm: float
-) -> tuple[np.ndarray, tuple[str, ...]]:
+def _choose(header: np.void, sform: np.ndarray, qform: np.ndarray, mm: float) -> tuple[np.ndarray, tuple[str, ...]]:
     """Sform or qform, as ITK chooses, and a note where that matters; `mm` is how many mm the unit of the header has."""
     shape = [max(int(n), 1) for n in header["dim"][1:4]]
     corners = np.array(
@@ -263,13 +261,13 @@ def _rescaled(matrix: np.ndarray, sizes: np.ndarray) -> np.ndarray:
     return other
 
 
-def _sform(header: Nifti1Header) -> np.ndarray | None:
+def _sform(header: np.void) -> np.ndarray | None:
     """The sform where the header has one that can be inverted."""
     matrix = np.array([*(np.asarray(header[f"srow_{axis}"], np.float64) for axis in "xyz"), (0, 0, 0, 1)])
     return matrix if header["sform_code"] > 0 and _usable(matrix) else None
 
 
-def _qform(header: Nifti1Header, sizes: np.ndarray) -> np.ndarray | None:
+def _qform(header: np.void, sizes: np.ndarray) -> np.ndarray | None:
     """The qform where the header has one, after `nifti_quatern_to_mat44` of the NIfTI library: a quaternion too long is
     shortened to 1."""
     b, c, d = (float(header[f"quatern_{axis}"]) for axis in "bcd")

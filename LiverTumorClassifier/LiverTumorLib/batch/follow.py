@@ -18,7 +18,7 @@ from ..files.followup import RESULT
 from ..files.tables import read_json
 from ..followup import FollowOptions
 from ..jobs import start_job
-from ..models.catalogue import get_bundle
+from ..models.licenses import license_lines
 from ..records.followup import FollowUp
 from ..records.options import CaseOutput, RunOptions
 from .cases import Case, distinct_names, find_cases
@@ -82,15 +82,17 @@ def run_follow_up(request: Request, display: Display) -> FollowUp:
         series=request.series,
         overwrite=request.overwrite,
     )
-    models: list[dict] = []
-    for number, item in enumerate(dates):
-        if not item.labels:
-            batch.run([Case(item.name, Path(item.ct), item.is_dicom)], display)
-            labels = batch.out / item.name / f"{item.name}.seg.nrrd"
-            dates[number] = replace(item, labels=os.fspath(labels))
-            models = models or [
-                get_bundle(name).describe() for name in (request.run.liver_model, request.run.tumor_model)
-            ]
+    cases = {
+        number: Case(item.name, Path(item.ct), item.is_dicom) for number, item in enumerate(dates) if not item.labels
+    }
+    if cases:
+        for line in license_lines(batch.bundles()):
+            display.say(f"Weights of {line}")
+        batch.run(list(cases.values()), display)
+    for number, case in cases.items():
+        labels = batch.out / case.name / f"{case.name}.seg.nrrd"
+        dates[number] = replace(dates[number], labels=os.fspath(labels))
+    models = [bundle.describe() for bundle in batch.bundles()] if cases else []
     return _follow(request, dates, models, display)
 
 

@@ -3,6 +3,7 @@
 import sys
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import slicer
 from slicer.i18n import tr as _
@@ -15,8 +16,13 @@ from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModuleWidget,
 )
 
+if TYPE_CHECKING:
+    from CompressionTrainerLib.panel.trainer import TrainerPanel
+
 # The libraries are imported where they are used, when all folders are known: LiverTumorLib lies in that of
 # LiverTumorClassifier.
+
+_PAGE = "https://github.com/SlicerLiverTumor/SlicerLiverTumor/blob/main/Docs/trainer.md"
 
 
 class CompressionTrainer(ScriptedLoadableModule):
@@ -27,7 +33,7 @@ class CompressionTrainer(ScriptedLoadableModule):
         self.parent.title = _("Compression Trainer")
         self.parent.categories = [translate("qSlicerAbstractCoreModule", "Segmentation")]
         self.parent.dependencies = []  # Slicer would leave this module out without a word where one of them is missing
-        self.parent.contributors = ["LiverTumor developers"]
+        self.parent.contributors = ["LiverTumor developers (SlicerLiverTumor)"]
         self.parent.helpText = _(
             "Trains the small networks of the Liver Tumor Classifier and Liver Segmentation modules from a folder of "
             "labeled CT, prunes them, quantizes them in training, measures every variant, and installs the int8 model "
@@ -40,6 +46,7 @@ class CompressionTrainer(ScriptedLoadableModule):
             "print(result.variants, result.reportFile)\n"
             "trainer.installModel(result.modelFolder)</pre>"
         )
+        self.parent.helpText += f"<p>{_('How to use it:')} <a href='{_PAGE}'>{_PAGE}</a></p>"
         self.parent.acknowledgementText = _(
             "Follows two papers: the two-stage Mobile U-Net for liver and liver tumor segmentation on LiTS17, and "
             "'Quantization-Aware Pruned MobileNetV2 for Real-Time Liver Tumor Classification on CT Images' (Jaafaru et "
@@ -84,8 +91,8 @@ class CompressionTrainerWidget(ScriptedLoadableModuleWidget):
 
     def __init__(self, parent=None) -> None:
         ScriptedLoadableModuleWidget.__init__(self, parent)
-        self.logic = None
-        self.panel = None
+        self.logic: CompressionTrainerLogic | None = None
+        self.panel: TrainerPanel | None = None
 
     def setup(self) -> None:
         """Called once, when the module is opened for the first time."""
@@ -93,7 +100,7 @@ class CompressionTrainerWidget(ScriptedLoadableModuleWidget):
         try:
             from CompressionTrainerLib.panel.trainer import TrainerPanel
         except ModuleNotFoundError as error:
-            if error.name.partition(".")[0] != "LiverTumorLib":
+            if (error.name or "").partition(".")[0] != "LiverTumorLib":
                 raise
             self._sayWhatIsMissing()
             return
@@ -214,10 +221,10 @@ class CompressionTrainerLogic(ScriptedLoadableModuleLogic):
         :raises LiverTumorLib.errors.LiverTumorError: what is wrong with the data, the settings, the folder or the
           Python.
         """
-        from CompressionTrainerLib.workflow.request import ChainChoices, request_chain
+        from CompressionTrainerLib.workflow.request import WorkflowChoices, request_workflow
 
-        request = request_chain(
-            ChainChoices(
+        request = request_workflow(
+            WorkflowChoices(
                 dataFolder,
                 outputFolder,
                 configuration,

@@ -2,7 +2,7 @@
 
 import importlib.util
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import slicer
 from slicer import vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode, vtkMRMLTableNode
@@ -16,6 +16,11 @@ from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModuleWidget,
 )
 
+if TYPE_CHECKING:
+    from LiverTumorLib.panel.classification import ClassificationPanel
+
+_PAGE = "https://github.com/SlicerLiverTumor/SlicerLiverTumor/blob/main/Docs/tutorial.md"
+
 
 class LiverTumorClassifier(ScriptedLoadableModule):
     """What Slicer shows of the module before it is opened."""
@@ -25,13 +30,14 @@ class LiverTumorClassifier(ScriptedLoadableModule):
         self.parent.title = _("Liver Tumor Classifier")
         self.parent.categories = [translate("qSlicerAbstractCoreModule", "Segmentation")]
         self.parent.dependencies = []
-        self.parent.contributors = ["LiverTumor developers"]
+        self.parent.contributors = ["LiverTumor developers (SlicerLiverTumor)"]
         self.parent.helpText = _(
             "Gives every axial slice of an abdominal CT its calibrated probability of showing liver tumor "
             "(MobileNetV2), as a table and a plot. Slices without liver get the probability 0. For research; not a "
             "medical device. The Sample Data module has a digital phantom to try it on. Slicer's own sample CTLiver "
             "(CC BY-SA 4.0) is a training case of LiTS, so it shows how the module works, not how good it is."
         )
+        self.parent.helpText += f"<p>{_('How to use it:')} <a href='{_PAGE}'>{_PAGE}</a></p>"
         self.parent.acknowledgementText = _(
             "Follows two papers: the two-stage Mobile U-Net for liver and liver tumor segmentation on LiTS17, and "
             "'Quantization-Aware Pruned MobileNetV2 for Real-Time Liver Tumor Classification on CT Images' (Jaafaru et "
@@ -68,8 +74,8 @@ class LiverTumorClassifierWidget(ScriptedLoadableModuleWidget):
 
     def __init__(self, parent=None) -> None:
         ScriptedLoadableModuleWidget.__init__(self, parent)
-        self.logic = None
-        self.panel = None
+        self.logic: LiverTumorClassifierLogic | None = None
+        self.panel: ClassificationPanel | None = None
 
     def setup(self) -> None:
         """Called once, when the module is opened for the first time."""
@@ -86,11 +92,13 @@ class LiverTumorClassifierWidget(ScriptedLoadableModuleWidget):
 
     def enter(self) -> None:
         """Called each time the user opens the module."""
-        self.panel.enter()
+        if self.panel is not None:
+            self.panel.enter()
 
     def exit(self) -> None:
         """Called each time the user leaves the module; a run continues."""
-        self.panel.exit()
+        if self.panel is not None:
+            self.panel.exit()
 
     def onReload(self) -> None:
         """Load the library again too, not only this file."""
@@ -183,7 +191,17 @@ class LiverTumorClassifierLogic(ScriptedLoadableModuleLogic):
         )
 
     def processFolder(
-        self, inputs, outputDir, *, picture=True, series=None, overwrite=False, progressCallback=None, **options
+        self,
+        inputs,
+        outputDir,
+        *,
+        picture=True,
+        series=None,
+        overwrite=False,
+        wait=True,
+        progressCallback=None,
+        finishedCallback=None,
+        **options,
     ):
         """Classify many CTs without loading them into the scene; the same as ``livertumor classify INPUT... --out
         DIR``.
@@ -193,9 +211,9 @@ class LiverTumorClassifierLogic(ScriptedLoadableModuleLogic):
         :param picture: write a one-page picture of each case (needs matplotlib).
         :param series: which DICOM series of a folder.
         :param overwrite: replace results of other inputs or options.
-        :param progressCallback: called with (stage, fraction, message).
-        :param options: as in :py:meth:`process`.
-        :return: path of ``cases.csv``, the table of all cases.
+        :param wait, progressCallback, finishedCallback, options: as in :py:meth:`process`.
+        :return: path of ``cases.csv``, the table of all cases; where wait is False, a run (``wait()``,
+          ``cancel()``, ``result()``).
         :raises LiverTumorLib.errors.SomeCasesFailed: some cases have no result; the message says which and why.
         """
         from LiverTumorLib.mrml import options_from, process_folder
@@ -209,6 +227,8 @@ class LiverTumorClassifierLogic(ScriptedLoadableModuleLogic):
             series=series,
             overwrite=overwrite,
             progress=progressCallback,
+            finished=finishedCallback,
+            wait=wait,
         )
 
 
@@ -219,7 +239,7 @@ class LiverTumorClassifierTest(ScriptedLoadableModuleTest):
         slicer.mrmlScene.Clear()
 
     def test_phantomIsClassified(self):
-        # Slicer installs nothing while it is tested
+        # Slicer installs nothing while it is tested.
         if not any(map(importlib.util.find_spec, ("ai_edge_litert", "onnxruntime"))):
             self.skipTest("neither ai-edge-litert nor onnxruntime is installed in this Python")
         from LiverTumorLib.mrml import ct_to_node, labels_to_segmentation

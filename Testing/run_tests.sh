@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Runs the tests: makes .venv-test with exact versions (Testing/requirements-lock.txt), checks style, spelling and imports, runs pytest.
+# Runs the tests: makes .venv-test with exact versions (Testing/requirements-lock.txt), checks style, spelling, types and imports, runs pytest.
 #   Testing/run_tests.sh                 everything but the tests marked slow
 #   Testing/run_tests.sh --fast          without TensorFlow, panels and real CT: for the loop of a developer
-#   Testing/run_tests.sh --style         style, spelling and imports only
+#   Testing/run_tests.sh --style         style, spelling, types and imports only
 #   Testing/run_tests.sh --coverage      also says how much of the code the tests reach
 #   Testing/run_tests.sh -k metrics      any options of pytest
 # Tests on real CT run where LIVERTUMOR_TEST_DATA names the data folder; the others need no data.
@@ -60,7 +60,7 @@ if is_python "$environment/bin/python" 12 && ! missing=$("$environment/bin/pytho
 fi
 
 cd "$repository"
-say "Checking style, spelling and imports"
+say "Checking style, spelling, types and imports"
 complaints=0
 # check TOOL OPTION…: says something only where the tool does.
 check() {
@@ -72,10 +72,11 @@ check() {
 check ruff check --quiet .
 check ruff format --quiet --check .
 check codespell
+check mypy --no-error-summary
 check lint-imports --no-cache --no-logo
 [ "$only_style" -eq 0 ] || exit "$complaints"
 say "Running the tests"
 export QT_QPA_PLATFORM=offscreen MPLBACKEND=Agg
 # A process for each CPU; the tests of a file share what they made, so they stay together.
 "$environment/bin/python" -m pytest -m "not slow" --no-header --numprocesses auto --dist loadfile --no-loadscope-reorder ${options[@]+"${options[@]}"} || exit 1
-[ "$complaints" -eq 0 ] || stop "The tests pass, but there are complaints about style, spelling or imports (above); \`$environment/bin/ruff check --fix .\` and \`ruff format .\` correct most of them."
+[ "$complaints" -eq 0 ] || stop "The tests pass, but there are complaints about style, spelling, types or imports (above); \`$environment/bin/ruff check --fix .\` and \`ruff format .\` correct most of them."

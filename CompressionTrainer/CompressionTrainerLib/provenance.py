@@ -34,7 +34,7 @@ def provenance(command: str, models: list[dict]) -> dict:
 
 def commit() -> str:
     """The commit of this code; "" where it is not a checkout, as after an installation, or there is no git."""
-    # an environment may lie in somebody's checkout
+    # An environment may lie in another repository.
     return _git("rev-parse", "HEAD") if (CHECKOUT / ".git").exists() else ""
 
 

@@ -8,14 +8,21 @@ import dataclasses
 import types
 import typing
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import Field, dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
 from LiverTumorLib.errors import UsageError
 from LiverTumorLib.suggestion import did_you_mean
 
-T = TypeVar("T")
+
+class Dataclass(Protocol):
+    """Any dataclass."""
+
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+
+
+T = TypeVar("T", bound=Dataclass)
 _KIND_NAMES = {
     float: "a number",
     int: "a whole number",
@@ -71,22 +78,21 @@ def weights_option() -> Any:
     return option("best", text, choices=("best", "last"))
 
 
-def add_settings(parser: argparse.ArgumentParser, kind: type) -> None:
+def add_settings(parser: argparse.ArgumentParser, kind: type[Dataclass]) -> None:
     """Add an option to a command for each field of its settings."""
     groups: dict[str | None, Any] = {None: parser}
     for each, inner, several in _fields(kind):
         told: Option = each.metadata[_METADATA]
         if told.group not in groups:
             groups[told.group] = parser.add_argument_group(told.group)
-        given: dict[str, Any] = {"default": each.default, "help": told.help}
+        default: Any = each.default
+        given: dict[str, Any] = {"default": default, "help": told.help}
         if inner is bool:
             given["action"] = argparse.BooleanOptionalAction if each.default else "store_true"
         else:
             given |= {"type": _parser_of(inner, told), "metavar": told.metavar, "choices": told.choices or None}
         if several:
-            given |= (
-                {"nargs": "+", "action": "append", "default": list(each.default)} if several == 2 else {"nargs": "+"}
-            )
+            given |= {"nargs": "+", "action": "append", "default": list(default)} if several == 2 else {"nargs": "+"}
         groups[told.group].add_argument(_flag(each.name), **given)
 
 
@@ -99,33 +105,31 @@ def settings_from(kind: type[T], arguments: argparse.Namespace) -> T:
         raise UsageError(f"{error}.") from error
 
 
-def read_settings(path: Path, stage: str, kind: type, values: object) -> dict[str, Any]:
+def read_settings(path: Path, stage: str, kind: type[Dataclass], values: object) -> dict[str, Any]:
     """What one section of a configuration file gives, by field and as the fields want it; files are found relative to
-    its folder.
-
-    Raises:
-        UsageError: it is not a section, has an unknown key (the nearest known one is named) or a value that does not
-        fit.
-    """
-    if not isinstance(values, dict):
-        raise UsageError(f"{path}: {stage!r} is a section; write [{stage}] and its settings below.")
-    known, given = {each.name: (each, inner, several) for each, inner, several in _fields(kind)}, {}
-    for key, value in values.items():
-        if key not in known:
-            raise UsageError(f"{path}: [{stage}] {key!r} is not a setting; {did_you_mean(key, known, 'known are')}")
-        each, inner, several = known[key]
-        try:
-            given[key] = _read(value, inner, several, each.metadata[_METADATA], path.parent)
-        except ValueError as error:
-            raise UsageError(f"{path}: [{stage}] {key} is {value!r}; it must be {error}.") from None
-    try:
-        kind(**given)
-    except ValueError as error:
-        raise UsageError(f"{path}: [{stage}] {error}.") from error
+    its folder. Raises UsageError as `read_section`, and where settings exclude each other."""
+    given = _values(path, stage, kind, values)
+    _made(path, stage, kind, given)
     return given
 
 
-def as_words(kind: type, given: Mapping[str, Any]) -> list[str]:
+def read_section(path: str | Path, section: str | None, kind: type[T], values: object) -> T:
+    """A dataclass from what a configuration file says in one section.
+
+    Args:
+        path: of the file, for what is said of a wrong one; files in it are found relative to its folder.
+        section: its name; None is what stands before all sections.
+        kind: the dataclass. Lists are taken as tuples, whose content is for the class to check.
+        values: the section's content.
+
+    Raises:
+        UsageError: it is not a section, has an unknown key (the nearest known one is named), lacks one, or has a value
+            that does not fit.
+    """
+    return _made(path, section, kind, _values(path, section, kind, values))
+
+
+def as_words(kind: type[Dataclass], given: Mapping[str, Any]) -> list[str]:
     """Settings, and other options beside them, as a command line has them; a switch that is at its default is left
     out."""
     defaults = {each.name: each.default for each in dataclasses.fields(kind)}
@@ -152,7 +156,47 @@ def changed(settings: Any) -> dict[str, Any]:
     }
 
 
-def _fields(kind: type) -> list[tuple[dataclasses.Field, type, int]]:
+def _values(path: str | Path, section: str | None, kind: type[Dataclass], values: object) -> dict[str, Any]:
+    """The content of a section by field, as the fields want it."""
+    where = _where(path, section)
+    if not isinstance(values, dict):
+        raise UsageError(f"{path}: {section!r} is a section; write [{section}] and its settings below.")
+    known = {each.name: (each, inner, several) for each, inner, several in _fields(kind)}
+    given: dict[str, Any] = {}
+    for key, value in values.items():
+        if key not in known:
+            raise UsageError(f"{where}{key!r} is not a setting; {did_you_mean(key, known, 'known are')}")
+        each, inner, several = known[key]
+        try:
+            told = each.metadata.get(_METADATA)
+            if told:
+                given[key] = _read(value, inner, several, told, Path(path).parent)
+            else:
+                given[key] = None if value is each.default is None else _plain(value, inner, several)
+        except ValueError as error:
+            raise UsageError(f"{where}{key} is {value!r}; it must be {error}.") from None
+    return given
+
+
+def _made(path: str | Path, section: str | None, kind: type[T], given: dict[str, Any]) -> T:
+    """The dataclass with these values; what it lacks, or refuses, is told with the file."""
+    where = _where(path, section)
+    needed = [
+        each.name for each in dataclasses.fields(kind) if each.default is each.default_factory is dataclasses.MISSING
+    ]
+    if missing := [name for name in needed if name not in given]:
+        raise UsageError(f"{where}{missing[0]!r} is missing; add it.")
+    try:
+        return kind(**given)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"{where}{error}.") from error
+
+
+def _where(path: str | Path, section: str | None) -> str:
+    return f"{path}: [{section}] " if section else f"{path}: "
+
+
+def _fields(kind: type[Dataclass]) -> list[tuple[Field[Any], Any, int]]:
     """The fields, the type of one value of each, and how deep the list is in which they come."""
     hints, found = typing.get_type_hints(kind), []
     for each in dataclasses.fields(kind):
@@ -167,19 +211,30 @@ def _fields(kind: type) -> list[tuple[dataclasses.Field, type, int]]:
 def _read(value: object, inner: type, depth: int, told: Option, folder: Path) -> Any:
     """A value of a configuration file as its field wants it; raises ValueError with what it must be."""
     if depth:
-        return tuple(
-            _read(each, inner, depth - 1, told, folder) for each in (value if isinstance(value, list) else [value])
-        )
-    if inner is str and isinstance(value, int) and not isinstance(value, bool):
-        value = str(value)  # ids are often numbers
-    wanted = {float: (int, float), Path: str}.get(inner, inner)
-    if not isinstance(value, wanted) or (isinstance(value, bool) and inner is not bool):
-        raise ValueError(_KIND_NAMES[inner])
+        several = value if isinstance(value, list) else [value]
+        # Ids are often numbers.
+        texts = [str(each) if inner is str and type(each) is int else each for each in several]
+        return tuple(_read(each, inner, depth - 1, told, folder) for each in texts)
+    _require_kind(value, inner)
     if told.choices and value not in told.choices:
         raise ValueError(f"one of {', '.join(map(str, told.choices))}")
     if told.limit and not told.limit.holds(value):
         raise ValueError(told.limit.words)
     return told.locate(str(value), folder) if inner is Path else value
+
+
+def _plain(value: object, inner: Any, depth: int) -> Any:
+    """A value of a field of which only its type says something; raises ValueError with what it must be."""
+    if depth or inner not in _KIND_NAMES:
+        return tuple(value) if isinstance(value, list) else value
+    _require_kind(value, inner)
+    return value
+
+
+def _require_kind(value: object, inner: type) -> None:
+    wanted: dict[type, tuple[type, ...]] = {float: (int, float), Path: (str,)}
+    if not isinstance(value, wanted.get(inner, (inner,))) or (isinstance(value, bool) and inner is not bool):
+        raise ValueError(_KIND_NAMES[inner])
 
 
 def _parser_of(inner: type, told: Option) -> Callable[[str], Any]:

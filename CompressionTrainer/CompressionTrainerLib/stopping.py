@@ -28,7 +28,8 @@ def stops_promptly() -> Iterator[None]:
     try:
         before = signal.set_wakeup_fd(teller.fileno(), warn_on_full_buffer=False)
     except ValueError:  # only the main thread hears signals
-        listener.close(), teller.close()
+        listener.close()
+        teller.close()
         yield
         return
     left = threading.Event()

@@ -19,6 +19,10 @@ class InputError(LiverTumorError):
     exit_code = 3
 
 
+class ReaderError(InputError):
+    """The process that read an input crashed on it, or ran out of the memory or time that its size explains."""
+
+
 class OutputError(LiverTumorError):
     """A result cannot be written: no permission, no space, or it exists already."""
 
@@ -47,6 +51,12 @@ class SomeCasesFailed(LiverTumorError):
     """A batch went through, but at least one case has no result."""
 
     exit_code = 8
+
+
+class BusyError(LiverTumorError):
+    """What only one program can have, a port or a folder, another program has."""
+
+    exit_code = 9
 
 
 class Cancelled(LiverTumorError):

@@ -69,13 +69,17 @@ def _written_by(name: str, array: Callable[[], np.ndarray], packed: bool = False
     return make
 
 
-def _series(syntax: str | None = None) -> Callable[[Path], Path]:
+def _series(syntax: str | None = None, bare: bool = False) -> Callable[[Path], Path]:
     def make(folder: Path) -> Path:
-        from dicom_writer import write_series
+        from dicom_writer import pack_as_jpeg, write_series
 
-        write_series(folder / "series", _ct())
-        file = sorted((folder / "series").iterdir())[2]
-        if syntax is not None:
+        file = write_series(folder / "series", _ct())[2]
+        if syntax in ("JPEG", "JPEG2000"):
+            pack_as_jpeg(file, syntax)
+        elif bare:
+            content = file.read_bytes()
+            file.write_bytes(content[144 + int.from_bytes(content[140:144], "little") :])
+        elif syntax is not None:
             import pydicom
 
             dataset = pydicom.dcmread(file)
@@ -84,6 +88,28 @@ def _series(syntax: str | None = None) -> Callable[[Path], Path]:
         return file
 
     return make
+
+
+def _before_pixels(content: bytes, random: Random) -> bytes:
+    at = content.rindex(b"\xe0\x7f\x10\x00")
+    return mutate_bytes(content[:at], random) + content[at:]
+
+
+def _take_slice(path: Path) -> None:
+    from LiverTumorLib.files.dicom_header import Kind, look_at
+    from LiverTumorLib.files.dicom_pixels import read_pixels
+
+    if look_at(path).kind is Kind.SLICE:
+        read_pixels(path)
+
+
+def _take_headers(path: Path) -> None:
+    """A series in which one header is changed: the same volume, or a word on it."""
+    volume = _read_ct(path.parent)
+    same = volume.shape == _ct().shape and np.array_equal(volume.array, _ct())
+    grid = np.array([[-0.7, 0, 0, 100], [0, -0.8, 0, 90], [0, 0, 2.5, -300], [0, 0, 0, 1]])
+    if not volume.notes and not (same and np.abs(volume.ijk_to_ras - grid).max() < 0.3):
+        raise Changed(f"{path.name} {volume.shape} {volume.ijk_to_ras.round(2).tolist()}")
 
 
 def _read_ct(path: Path) -> object:
@@ -359,6 +385,11 @@ TARGETS = {
             _after_header(b"LOCAL\n"),
         ),
         Target("dicom", _series(), lambda path: _read_ct(path.parent)),
+        Target("dicom-file", _series(), _take_slice),
+        Target("dicom-header", _series(), _take_headers, _before_pixels),
+        Target("dicom-bare", _series(bare=True), _take_headers, _before_pixels),
+        Target("dicom-jpeg", _series("JPEG"), lambda path: _read_ct(path.parent)),
+        Target("dicom-jpeg2000", _series("JPEG2000"), lambda path: _read_ct(path.parent)),
         Target("dicom-rle", _series("1.2.840.10008.1.2.5"), lambda path: _read_ct(path.parent)),
         Target("mask-nifti", _written_by("a.nii", _labels), _read_labels),
         Target(

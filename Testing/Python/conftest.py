@@ -18,30 +18,24 @@ hypothesis.settings.load_profile("any machine")
 
 # What `--fast` leaves out, by file: importing TensorFlow alone takes seconds, and the panels wait for child processes.
 SLOW_FILES = (
-    *(
-        "test_benchmark.py",
-        "test_chain*.py",
-        "test_compression_*.py",
-        "test_docs.py",
-        "test_evaluate_command.py",
-        "test_export_command.py",
-    ),
-    *(
-        "test_extension_archive.py",
-        "test_files_real.py",
-        "test_float_twin.py",
-        "test_format_benchmark.py",
-        "test_modules.py",
-    ),
-    *(
-        "test_mrml_onnx.py",
-        "test_networks.py",
-        "test_onnx.py",
-        "test_panel_*.py",
-        "test_slicer_tests.py",
-        "test_trainer*.py",
-        "test_training_*.py",
-    ),
+    "test_benchmark.py",
+    "test_compression_*.py",
+    "test_docs.py",
+    "test_evaluate_command.py",
+    "test_export_command.py",
+    "test_extension_archive.py",
+    "test_files_real.py",
+    "test_float_twin.py",
+    "test_format_benchmark.py",
+    "test_modules.py",
+    "test_mrml_onnx.py",
+    "test_networks.py",
+    "test_onnx.py",
+    "test_panel_*.py",
+    "test_slicer_tests.py",
+    "test_trainer*.py",
+    "test_training_*.py",
+    "test_workflow*.py",
 )
 FAST_FILES = ("test_training_config.py",)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pydicom
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
@@ -64,3 +65,27 @@ def write_series(
         if k not in leave_out:
             write_slice(paths[-1], plane, np.add(first, np.multiply(step, k)), **({"SeriesInstanceUID": uid} | tags))
     return paths
+
+
+def pack_as_jpeg(file: Path, kind: str = "JPEG") -> None:
+    """Compress the pixels of a slice as lossless JPEG or JPEG 2000 ("JPEG2000"); its other tags stay."""
+    import SimpleITK as sitk
+
+    plain = pydicom.dcmread(file)
+    image = sitk.GetImageFromArray((plain.pixel_array.astype(int) - 1024).astype(np.int16)[None])
+    for tag, value in (("0028|1052", "-1024"), ("0028|1053", "1"), ("0008|0060", "CT")):
+        image.SetMetaData(tag, value)
+    writer = sitk.ImageFileWriter()
+    writer.SetImageIO("GDCMImageIO")
+    writer.SetUseCompression(True)
+    writer.SetCompressor(kind)
+    writer.SetFileName(str(file.with_suffix(".jpeg")))
+    writer.Execute(image)
+    packed = pydicom.dcmread(file.with_suffix(".jpeg"))
+    file.with_suffix(".jpeg").unlink()
+    coded = {name: getattr(packed, name) for name in ("PixelData", "BitsStored", "HighBit", "PixelRepresentation")}
+    plain.file_meta.TransferSyntaxUID = packed.file_meta.TransferSyntaxUID
+    for name, value in coded.items():
+        setattr(plain, name, value)
+    plain["PixelData"].is_undefined_length = True
+    plain.save_as(file)

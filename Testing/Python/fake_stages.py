@@ -1,4 +1,4 @@
-"""A command line like `livertumor` whose trainer's commands only write small files, for the tests of the chain that
+"""A command line like `livertumor` whose trainer's commands only write small files, for the tests of the workflow that
 runs them.
 
 python fake_stages.py compress …    the real command, with this file in place of `livertumor` for the stages

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from CompressionTrainerLib.data.folds import fold_splits, split_file_content
+from CompressionTrainerLib.data.folds import fold_splits, joined_by_person, split_file_content
 from CompressionTrainerLib.data.slices import CaseSlices
-from CompressionTrainerLib.data.splits import Case, Split, load_split
+from CompressionTrainerLib.data.splits import LabeledCase, Split, load_split
 from CompressionTrainerLib.evaluation.out_of_fold import (
     HeldOut,
     Point,
@@ -26,10 +26,10 @@ def make_split(kind: str = "patient") -> tuple[Split, dict[str, float]]:
     """Twelve patients, the first with two scans, one with unknown tumor; case 99 is a test patient's. And their tumor
     volumes."""
     data = Path("data")
-    cases = [Case(f"{n}", f"{n}", data / f"{n}.nii", data / f"{n}-seg.nii") for n in range(11)]
-    cases.insert(1, Case("0b", "0", data / "0b.nii", data / "0b-seg.nii"))
-    cases.append(Case("liver", "liver", data / "l.nii", data / "l-seg.nii", "liver"))
-    test = [Case("99", "99", data / "99.nii", data / "99-seg.nii")]
+    cases = [LabeledCase(f"{n}", f"{n}", data / f"{n}.nii", data / f"{n}-seg.nii") for n in range(11)]
+    cases.insert(1, LabeledCase("0b", "0", data / "0b.nii", data / "0b-seg.nii"))
+    cases.append(LabeledCase("liver", "liver", data / "l.nii", data / "l-seg.nii", "liver"))
+    test = [LabeledCase("99", "99", data / "99.nii", data / "99-seg.nii")]
     volumes = {case.id: 10.0 * number for number, case in enumerate(cases) if case.holds == "tumor"}
     return Split("s", {"train": cases[:8], "val": cases[8:], "test": test}, {}, data, kind), volumes
 
@@ -54,6 +54,19 @@ def test_a_fold_reads_back_from_its_file(tmp_path):
     path = tmp_path / "fold.json"
     path.write_text(json.dumps(split_file_content(fold)), encoding="utf-8")
     assert load_split(path, split.data).cases == fold.cases
+
+
+def test_cases_that_a_file_beside_the_data_joins_are_held_out_together(tmp_path):
+    """Also where the split, which is older, has them as several patients, and over several steps."""
+    (tmp_path / "patients.csv").write_text("case,patient\n0b,anna\n3,anna\n7,7\n", encoding="utf-8")
+    cases = [LabeledCase(f"{n}", f"{n}", tmp_path / f"{n}.nii", tmp_path / f"{n}-seg.nii") for n in range(9)]
+    cases.append(LabeledCase("0b", "0", tmp_path / "0b.nii", tmp_path / "0b-seg.nii"))
+    split = joined_by_person(Split("s", {"train": cases[:5], "val": cases[5:], "test": []}, {}, tmp_path))
+    for fold in fold_splits(split, 3, 1, {case.id: float(number) for number, case in enumerate(cases)}):
+        assert len({"0", "0b", "3"} & {case.id for case in fold.cases["test"]}) in (0, 3)
+        (tmp_path / "fold.json").write_text(json.dumps(split_file_content(fold)), encoding="utf-8")
+        stored = [case for cases in load_split(tmp_path / "fold.json", tmp_path).cases.values() for case in cases]
+        assert len({case.patient for case in stored if case.id in ("0", "0b", "3")}) == 1 and len(stored) == len(cases)
 
 
 def test_what_cannot_be_divided_is_said():
@@ -168,6 +181,17 @@ def test_the_command_trains_a_network_a_fold_and_goes_on_where_it_was(tmp_path, 
     (tmp_path / "cv/cross-validation.json").write_text("{}", encoding="utf-8")
     with pytest.raises(InputError, match="is not the summary of a cross-validation"):
         given_point(run, tmp_path / "cv")
+
+    for other, said in (
+        ([*command[:-1], "3"], "holds a cross-validation with other folds or data (fold-1.json)"),
+        ([*command, "--seed", "2"], "holds a cross-validation with other folds or data"),
+        ([*command, "--start", "tumor-slice"], "holds a cross-validation that started from other weights (fold-1)"),
+    ):
+        assert main(other) == 3 and said in capsys.readouterr().err, (
+            "its networks were trained on patients held out here"
+        )
+    config.write_text(config.read_text() + "noise = 0.01\n")
+    assert main(command) == 3 and "holds a cross-validation of another configuration" in capsys.readouterr().err
 
     assert main([*command, "--only", "3"]) == 2
     assert "--only 3 is not one of the 2 folds" in capsys.readouterr().err

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from CompressionTrainerLib.data.check import alike, check_case, check_folder, copies
 from CompressionTrainerLib.data.layouts import find_cases
-from CompressionTrainerLib.data.splits import Case
+from CompressionTrainerLib.data.splits import LabeledCase
 from labeled_data import MATRIX, make_ct, make_labels, save
 from LiverTumorLib.errors import Cancelled
 
@@ -77,7 +77,7 @@ FAULTS = {
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_is_one_row(tmp_path, fault):
     ct, mask, matrix, what, remedy = FAULTS[fault]
-    case = Case("p", "p", save(tmp_path / "p.nii.gz", ct), save(tmp_path / "p_seg.nii.gz", mask, matrix))
+    case = LabeledCase("p", "p", save(tmp_path / "p.nii.gz", ct), save(tmp_path / "p_seg.nii.gz", mask, matrix))
     facts, (problem,) = check_case(case)
     assert facts is None and problem.blocking and problem.case == "p"
     assert what in problem.what and remedy in problem.remedy
@@ -91,7 +91,7 @@ def test_what_was_repaired_while_a_ct_was_read_is_a_note(tmp_path):
     ct = make_ct().astype(np.float32)
     ct[0, 0, :3] = np.nan
     facts, notes = check_case(
-        Case("p", "p", save(tmp_path / "p.nii.gz", ct), save(tmp_path / "p_seg.nii.gz", make_labels()))
+        LabeledCase("p", "p", save(tmp_path / "p.nii.gz", ct), save(tmp_path / "p_seg.nii.gz", make_labels()))
     )
     assert facts is not None and not any(note.blocking for note in notes)
     [note] = [note for note in notes if "3 voxels without a finite value were set to air" in note.what]
@@ -101,7 +101,7 @@ def test_what_was_repaired_while_a_ct_was_read_is_a_note(tmp_path):
 @pytest.mark.parametrize("name", ["p.nii.gz", "p_seg.nii.gz"])
 @pytest.mark.parametrize("content", [b"", b"no NIfTI at all", None])
 def test_an_unreadable_file_is_named(tmp_path, name, content):
-    case = Case("p", "p", save(tmp_path / "p.nii.gz", make_ct()), save(tmp_path / "p_seg.nii.gz", make_labels()))
+    case = LabeledCase("p", "p", save(tmp_path / "p.nii.gz", make_ct()), save(tmp_path / "p_seg.nii.gz", make_labels()))
     path = tmp_path / name
     path.write_bytes(path.read_bytes()[:-200] if content is None else content)
     facts, (problem,) = check_case(case)
@@ -110,7 +110,7 @@ def test_an_unreadable_file_is_named(tmp_path, name, content):
 
 
 def test_headers_that_differ_by_rounding_fit(tmp_path):
-    case = Case(
+    case = LabeledCase(
         "p", "p", save(tmp_path / "p.nii.gz", make_ct()), save(tmp_path / "p_seg.nii.gz", make_labels(), moved(0.02))
     )
     assert check_case(case)[1] == []
@@ -119,7 +119,7 @@ def test_headers_that_differ_by_rounding_fit(tmp_path):
 def test_facts_are_measured_on_the_full_mask(tmp_path):
     labels = make_labels(tumor=(2, 5), pixels=3)
     facts, problems = check_case(
-        Case("p", "p", save(tmp_path / "p.nii.gz", make_ct()), save(tmp_path / "p_seg.nii.gz", labels))
+        LabeledCase("p", "p", save(tmp_path / "p.nii.gz", make_ct()), save(tmp_path / "p_seg.nii.gz", labels))
     )
     assert problems == []
     assert facts.slice_mm == pytest.approx(5)
@@ -128,7 +128,7 @@ def test_facts_are_measured_on_the_full_mask(tmp_path):
 
 
 def test_no_tumor_is_a_note_and_the_case_is_used(tmp_path):
-    case = Case(
+    case = LabeledCase(
         "p", "p", save(tmp_path / "p.nii.gz", make_ct()), save(tmp_path / "p_seg.nii.gz", make_labels(tumor=()))
     )
     facts, (note,) = check_case(case)
@@ -188,9 +188,11 @@ def test_a_stopped_check_goes_on_and_changed_files_are_checked_again(folder, tmp
     assert facts["a"].slice_mm == 5 and np.flatnonzero(facts["a"].tumor_mm2).tolist() == [1, 2]
 
 
-def save_phantom(folder, array, labels, matrix, mask_matrix=None) -> Case:
+def save_phantom(folder, array, labels, matrix, mask_matrix=None) -> LabeledCase:
     mask_matrix = matrix if mask_matrix is None else mask_matrix
-    return Case("p", "p", save(folder / "p.nii.gz", array, matrix), save(folder / "p_seg.nii.gz", labels, mask_matrix))
+    return LabeledCase(
+        "p", "p", save(folder / "p.nii.gz", array, matrix), save(folder / "p_seg.nii.gz", labels, mask_matrix)
+    )
 
 
 @pytest.fixture(scope="module")

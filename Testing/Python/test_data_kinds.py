@@ -48,8 +48,9 @@ def test_a_case_without_liver_has_no_mask_and_reads_as_background(split_file):
 
 def test_each_network_trains_on_the_cases_that_tell_it_something(split_file):
     pytest.importorskip("tensorflow", reason="the trainer's tests need TensorFlow")
+    from CompressionTrainerLib.training.checks import usable_cases
     from CompressionTrainerLib.training.config import config_from_dict
-    from CompressionTrainerLib.training.run import load_slices, usable_cases
+    from CompressionTrainerLib.training.run import load_slices
 
     def config(task, **spec):
         spec = {"size": [32, 32], "spacing_mm": 2.0, **spec}

@@ -190,7 +190,7 @@ def test_a_lost_voxel_size_is_noted(phantom):
     volume, mask = phantom
     lost = CTVolume(volume.array, np.diag([-1.0, -1.0, 1.0, 1.0]))
     assert "exactly 1 mm" in " ".join(scan_doubts(lost)) and scan_doubts(volume) == []
-    # slices of 4 mm taken as 1 mm
+    # Slices of 4 mm taken as 1 mm.
     flat = CTVolume(np.repeat(np.repeat(volume.array, 3, 1), 3, 2), np.diag([-1.0, -1.0, 1.0, 1.0]))
     assert "exactly 1 mm" in " ".join(doubts(survey(np.repeat(np.repeat(mask, 3, 1), 3, 2), flat)))
 

@@ -259,13 +259,30 @@ def test_a_name_alone_is_a_note(tmp_path, capsys):
 
 
 @shipped
+def test_what_cannot_be_measured_in_its_true_liver_is_left_out_and_named(data, tmp_path, capsys):
+    """So that a workflow whose val patients are of several kinds comes to its end."""
+    site, out = tmp_path / "site", tmp_path / "o"
+    shutil.copytree(data, site / "liver-only")
+    volume, truth = make_phantom(seed=3, shape=(32, 96, 96))
+    save(site / "volume-9.nii.gz", volume.array, volume.ijk_to_ras)
+    save(site / "segmentation-9.nii.gz", truth, volume.ijk_to_ras)
+    words = ["--subset", "all", "--true-liver", "--no-slices", "--out", out, "--log", tmp_path / "log.jsonl"]
+    evaluate(site, *words)
+    assert "Left out: 1, 2; in them tumor is unknown or there is no liver" in capsys.readouterr().err
+    stored = json.loads((out / "evaluation.json").read_text(encoding="utf-8"))
+    assert [case["case"] for case in stored["cases"]] == ["volume-9"] and stored["about"]["left_out"] == ["1", "2"]
+
+
+@shipped
 def test_a_case_counts_for_what_is_known_of_it(data, tmp_path):
     """A case whose tumor is unknown for the liver only, and one without liver by what is found there."""
     site, out = tmp_path / "site", tmp_path / "o"
     shutil.copytree(data, site / "liver-only")
     volume, _ = make_phantom(seed=3, shape=(32, 96, 96))
     save(site / "no-liver" / "legs.nii.gz", volume.array[:4], volume.ijk_to_ras)
-    with pytest.raises(UsageError, match="In the cases legs, 1, 2 tumor is unknown or there is no liver, so nothing"):
+    with pytest.raises(
+        UsageError, match="No case can be measured with --true-liver: legs, 1, 2; in them tumor is unknown"
+    ):
         evaluate(site, "--subset", "all", "--true-liver", "--out", out)
     evaluate(site, "--subset", "all", "--out", out, "--log", tmp_path / "log.jsonl", "--no-slices")
     stored = json.loads((out / "evaluation.json").read_text(encoding="utf-8"))

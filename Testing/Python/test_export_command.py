@@ -1,5 +1,5 @@
 """`livertumor export` stopped while TensorFlow converts: no process and no file stays. That it goes through,
-test_chain_real.py shows."""
+test_workflow_real.py shows."""
 
 from __future__ import annotations
 
@@ -43,7 +43,9 @@ def inside_the_converter(pid: int) -> bool:
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux tells which signals a process handles")
 @pytest.mark.usefixtures("ctrl_c")
 @pytest.mark.parametrize(
-    "stop", [lambda job: job._process.terminate(), CommandJob.cancel], ids=["terminate", "as-chain-and-panel-stop-it"]
+    "stop",
+    [lambda job: job._process.terminate(), CommandJob.cancel],
+    ids=["terminate", "as-workflow-and-panel-stop-it"],
 )
 def test_a_stop_inside_a_conversion_ends_the_command_and_leaves_no_file(words, tmp_path, monkeypatch, stop):
     out, scratch = tmp_path / "model", tmp_path / "scratch"

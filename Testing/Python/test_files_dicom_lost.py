@@ -11,7 +11,7 @@ import pytest
 from dicom_writer import write_series, write_slice
 from LiverTumorLib.errors import InputError
 from LiverTumorLib.files import read_ct
-from pydicom.uid import SecondaryCaptureImageStorage
+from pydicom.uid import MRImageStorage, SecondaryCaptureImageStorage
 from test_files_reading import ct_values, refusal
 
 HU = ct_values((12, 32, 32))
@@ -52,10 +52,25 @@ def link_to_nowhere(file: Path) -> None:
     file.symlink_to("/nowhere/at/all")
 
 
-def bare_and_cut(file: Path) -> None:
-    cut_at(0x28, 0x100)(file)
+def strip_meta(file: Path) -> None:
     content = file.read_bytes()
     file.write_bytes(content[144 + int.from_bytes(content[140:144], "little") :])
+
+
+def bare_and_cut(file: Path) -> None:
+    cut_at(0x28, 0x100)(file)
+    strip_meta(file)
+
+
+def bare_of_another_class(*cut_before: int):
+    """Its class is that of another object, as a damaged digit makes it, and it is cut."""
+
+    def spoil(file: Path) -> None:
+        change(file, SOPClassUID=MRImageStorage)
+        cut_at(*cut_before, 0)(file)
+        strip_meta(file)
+
+    return spoil
 
 
 DAMAGES = {
@@ -69,6 +84,8 @@ DAMAGES = {
     "a link": (link_to_nowhere, "is a link that leads nowhere"),
     "a page": (lambda file: file.write_bytes(b"<html>not found</html>" * 30), "is not a DICOM file"),
     "bare and cut": (bare_and_cut, "has an incomplete header"),
+    "bare, of another class and cut early": (bare_of_another_class(0x20, 0x0E), "has an incomplete header"),
+    "samples": (lambda file: change(file, SamplesPerPixel=3), "has a damaged DICOM header"),
     "half a position": (lambda file: change(file, ImagePositionPatient=[1, 2]), "has a damaged DICOM header"),
 }
 
@@ -97,6 +114,7 @@ LACKS = {
     "modality and class": ({"Modality": None, "SOPClassUID": "1.2.3.4"}, "images of unknown modality"),
     "another modality": ({"Modality": "OT"}, "OT images"),
     "frames": ({"NumberOfFrames": 2}, "multi-frame CT"),
+    "class and rows, bare": (bare_of_another_class(0x28, 0x10), "objects without pixels"),
 }
 
 
@@ -106,7 +124,7 @@ def test_images_that_lack_something_are_counted_by_reason(tmp_path, lack, where)
     files = series_in(tmp_path / "ct")
     tags, words = LACKS[lack]
     for k in PLACES[where]:
-        change(files[k], **tags)
+        tags(files[k]) if callable(tags) else change(files[k], **tags)
     count = f"{len(PLACES[where])} of 12 images"
     if where == "middle":
         refusal(tmp_path / "ct", count, "cannot be used", words, files[5].name, "lacks 2 slices in between")
@@ -127,6 +145,28 @@ def test_a_missing_modality_is_known_from_the_class(tmp_path, where):
     assert volume.notes == (
         f"{len(PLACES[where])} of 12 images without a modality were taken for CT, as the SOP class says.",
     )
+
+
+@pytest.mark.parametrize("where", PLACES)
+@pytest.mark.parametrize("bare", [False, True])
+def test_a_class_unlike_the_neighbors_is_noted(tmp_path, where, bare):
+    files = series_in(tmp_path / "ct")
+    for k, file in enumerate(files):
+        if k in PLACES[where]:
+            change(file, SOPClassUID=MRImageStorage)
+        if bare:
+            strip_meta(file)
+    volume = read_ct(tmp_path / "ct")
+    assert np.array_equal(volume.array, HU)
+    assert volume.notes == (
+        f"{len(PLACES[where])} of 12 images of another SOP class were taken for CT, as the modality says.",
+    )
+
+
+def test_a_class_of_all_slices_is_their_makers_own(tmp_path):
+    for file in series_in(tmp_path / "ct"):
+        change(file, SOPClassUID=SecondaryCaptureImageStorage)
+    assert read_ct(tmp_path / "ct").notes == ()
 
 
 def test_several_reasons_have_their_numbers(tmp_path):
@@ -249,6 +289,50 @@ def test_one_missing_slice_is_told_once_and_other_numberings_not_at_all(tmp_path
             )
         volume = read_ct(tmp_path / folder)
         assert np.array_equal(volume.array, HU) and volume.notes == (), folder
+
+
+@pytest.mark.parametrize("end", ["bottom", "top"])
+@pytest.mark.parametrize("witness", ["ImagesInAcquisition", "NumberOfSeriesRelatedInstances", "NumberOfSlices"])
+@pytest.mark.parametrize("said", [12, 9, 40])
+def test_images_missing_at_an_end_are_told_where_the_headers_count_them(tmp_path, end, witness, said):
+    files = series_in(tmp_path / "ct")
+    for k, file in enumerate(files):
+        change(file, InstanceNumber=k + 1 if end == "top" else 12 - k, **{witness: said})
+    for k in (0, 1, 2) if end == "bottom" else (9, 10, 11):
+        files[k].unlink()
+    notes = ("The headers speak of 12 images, but there are 9; the volume may be cut.",) if said == 12 else ()
+    assert read_ct(tmp_path / "ct").notes == notes, "a count that is far from the images is of something else"
+
+
+def test_counted_images_that_are_lost_or_interpolated_are_told_once(tmp_path):
+    files = series_in(tmp_path / "ct")
+    for file in files:
+        change(file, ImagesInAcquisition=12)
+    assert read_ct(tmp_path / "ct").notes == ()
+    change(files[0], ImagePositionPatient=None)
+    files[5].unlink()
+    told = " ".join(read_ct(tmp_path / "ct").notes)
+    assert "1 of 11 images" in told and "was interpolated" in told and "speak of" not in told
+
+
+def test_numbers_that_begin_late_are_told(tmp_path):
+    files = series_in(tmp_path / "ct")
+    for file in files[:3]:
+        file.unlink()
+    assert read_ct(tmp_path / "ct").notes == (
+        "The images are numbered from 4 on; those before may be missing, and the volume be cut.",
+    )
+    write_slice(
+        tmp_path / "ct" / "IM9001",
+        HU[0],
+        (0, 0, 0),
+        ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"],
+        SeriesInstanceUID="1.2.3",
+    )
+    assert read_ct(tmp_path / "ct").notes == (), "the first are of localizers"
+    for k, file in enumerate(files[3:]):
+        change(file, InstanceNumber=k + 200)
+    assert read_ct(tmp_path / "ct").notes == (), "a numbering of the whole examination"
 
 
 def test_every_second_slice_missing_is_told_by_thickness_and_numbers(tmp_path):

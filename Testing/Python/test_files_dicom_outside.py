@@ -274,7 +274,7 @@ def test_no_escape_codes_and_no_endless_text_reach_a_message(tmp_path):
 def test_a_damaged_value_never_changes_a_volume_without_a_word(tmp_path, wrong):
     files = write_series(tmp_path / "ct", HU, uid="1.2.3")
     put(files[0], *wrong)
-    # and no rows: another kind of object, by its class, were it not for the other copy of the class
+    # And no rows: another kind of object, by its class, were it not for the other copy of the class.
     if wrong[0] == 0x00080016:
         put(files[0], 0x00280010, b"US", b"\0\0")
     try:

@@ -203,6 +203,38 @@ def test_inverted_swapped_and_multiplied_values_are_told():
     refused((hu + 1024) * 16, "multiplied by about 16")
 
 
+def test_padding_above_air_hides_no_offset():
+    refused(padded(np.rint(body((12, 96, 96))) - 1024, 0).astype(np.int16), "offset of -1024.*add 1024")
+    refused(padded(np.rint(body((12, 96, 96))) + 8192, 9000).astype(np.int16), "offset of 8192")
+
+
+@pytest.mark.parametrize("span", [(-1000, 1000), (-1024, 3071), (-1100, 1500)])
+@pytest.mark.parametrize("top", [1000, 500, 4095, -500])
+@pytest.mark.parametrize("dtype", [np.int16, np.float32])
+def test_rescaled_values_are_told_whatever_the_factor(span, top, dtype):
+    """`top` below 0 stands for a mere factor of one half."""
+    hu = np.clip(body((12, 96, 96)), *span)
+    values = hu / 2 if top < 0 else (hu - span[0]) / np.ptp(span) * top
+    if top < 0 and span[0] > -1050:
+        pytest.skip("air that is one value may be the end of a window")
+    refused((np.rint(values) if dtype == np.int16 else values).astype(dtype), "rescaled|multiplied|offset of")
+
+
+def test_values_that_were_rescaled_get_no_offset_as_remedy():
+    hu = np.clip(body((12, 96, 96)), -2048, 3071)
+    refused(
+        np.rint((hu + 2048) / 5119 * 4095).astype(np.int16),
+        r"rescaled \(air lies near 8\d\d, soft tissue or fat near 16\d\d",
+    )
+
+
+def test_a_ct_whose_negative_values_are_cut_is_no_mr():
+    hu = np.rint(body((12, 96, 96)))
+    hu[:, 40:50, 40:50] = np.random.default_rng(0).normal(700, 100, (12, 10, 10))
+    for most in (None, 3000, 1500):
+        checked(np.clip(hu, 0, most).astype(np.int16))
+
+
 @pytest.mark.parametrize("place", [slice(0, 1), slice(6, 7), slice(-2, None)], ids=["first", "middle", "last two"])
 def test_some_slices_with_an_offset_are_told(place):
     array = np.rint(body((12, 96, 96)))
@@ -210,8 +242,8 @@ def test_some_slices_with_an_offset_are_told(place):
     refused(array.astype(np.int16), rf"{len(range(12)[place])} of 12 slices .*number {range(12)[place][0]},")
 
 
-@pytest.mark.parametrize("padding", [-2000, -3024, -1024, 0, -32768])
-@pytest.mark.parametrize("window", [(-1100, 3000), (-1000, 400), (-160, 240), (-40, 160), (-100, 240)])
+@pytest.mark.parametrize("padding", [-2000, -3024, -1024, 0, 200, -32768])
+@pytest.mark.parametrize("window", [(-1100, 3000), (-1000, 400), (-500, 1300), (-160, 240), (-40, 160), (-100, 240)])
 def test_padding_does_not_make_a_ct_strange(window, padding):
     array = padded(np.clip(np.rint(body((12, 96, 96))), *window), padding).astype(np.int16)
     assert np.array_equal(checked(array).array, array)

@@ -12,7 +12,7 @@ import pytest
 import SimpleITK as sitk
 from LiverTumorLib.errors import InputError
 from LiverTumorLib.files import read_ct, read_labels
-from LiverTumorLib.files.intensity import spread_sample
+from LiverTumorLib.files.units import spread_sample
 
 OBLIQUE = np.array([[-0.68, 0.12, 0.3, 101.5], [-0.1, -0.7, 0.2, -33.25], [0.1, 0.15, 2.4, -804.5], [0, 0, 0, 1]])
 

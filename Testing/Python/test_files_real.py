@@ -34,7 +34,7 @@ def test_ct_and_its_mask_lie_at_the_same_place(ct, mask, low, high):
     assert low < np.median(volume.array[labels > 0]) < high
     axial = to_axial(volume).volume
     liver = to_axial(volume.with_array(labels)).volume.array > 0
-    # the liver is on the patient's right, which comes first
+    # The liver is on the patient's right, which comes first.
     assert np.argwhere(liver)[:, 2].mean() < liver.shape[2] / 2
     assert (np.diff([axial.ras(np.array([0, 0, k]))[2] for k in range(axial.shape[0])]) > 0).all()
 

@@ -18,8 +18,9 @@ from LiverTumorLib.atomic import atomic_path
 from LiverTumorLib.batch.folder import write_volume
 from LiverTumorLib.errors import OutputError
 from LiverTumorLib.files import read_labels, write_json, write_label_nifti, write_segmentation, write_table
-from LiverTumorLib.files.tables import LESION_COLUMNS, SUMMARY_COLUMNS, lesion_rows, slice_rows, summary_row
+from LiverTumorLib.files.tables import lesion_rows, slice_rows, summary_row
 from LiverTumorLib.files.upright import upright
+from LiverTumorLib.records.columns import LESION_COLUMNS, SUMMARY_COLUMNS, headers
 from LiverTumorLib.records.results import CaseResult, CaseSummary, Lesion, SliceRecord
 from LiverTumorLib.records.segments import SEGMENTS
 
@@ -72,7 +73,7 @@ def _grid(axes, flips, sizes, shears, origin) -> np.ndarray:
 @given(grids)
 def test_all_that_is_written_opens_in_itk_and_lies_at_its_place(tmp_path_factory, grid):
     """Gantry tilt, flipped and turned grids: no voxel is lost, and each lies within half a voxel of where it was."""
-    # of its own: for "a.nii.gz" ITK would take the voxels of an "a.nii" beside it
+    # Of its own: for "a.nii.gz" ITK would take the voxels of an "a.nii" beside it.
     folder = tmp_path_factory.mktemp("written")
     labels = LABELS[:9, :8, :7]
     write_segmentation(folder / "a.seg.nrrd", labels, grid)
@@ -86,7 +87,7 @@ def test_all_that_is_written_opens_in_itk_and_lies_at_its_place(tmp_path_factory
         for k, j, i in np.argwhere(labels)[::7]:
             place = grid @ (i, j, k, 1)
             index = np.array(image.TransformPhysicalPointToContinuousIndex((place[:3] * (-1, -1, 1)).tolist()))
-            # a half goes either way
+            # A half goes either way.
             near = [np.unique(np.rint([value - 1e-2, value + 1e-2])).astype(int) for value in index]
             x, y, z = (np.clip(places, 0, size - 1) for places, size in zip(near, image.GetSize(), strict=True))
             assert labels[k, j, i] in array[np.ix_(z, y, x)]
@@ -112,7 +113,7 @@ def test_the_segmentation_names_its_segments(tmp_path):
     assert image.GetMetaData("Segmentation_MasterRepresentation") == "Binary labelmap"
     assert image.GetMetaData("Segmentation_ReferenceImageExtentOffset") == "0 0 0"
     for number, (name, label, rgb, code) in enumerate(
-        (("Liver", 1, (221, 130, 101), "10200004"), ("Lesion", 2, (255, 200, 50), "52988006"))
+        (("Liver", 1, (221, 130, 101), "10200004^Liver"), ("Lesion", 2, (255, 200, 50), "4147007^Mass"))
     ):
         field = {
             key: image.GetMetaData(f"Segment{number}_{key}")
@@ -121,7 +122,7 @@ def test_the_segmentation_names_its_segments(tmp_path):
         assert field["Name"] == field["ID"] == name == SEGMENTS[number].name
         assert np.allclose(np.array(field["Color"].split(), float) * 255, rgb, atol=0.01)
         assert (field["LabelValue"], field["Layer"], field["Extent"]) == (str(label), "0", "0 39 0 30 0 24")
-        assert field["Tags"].startswith("TerminologyEntry:") and f"SCT^{code}^{name}" in field["Tags"]
+        assert field["Tags"].startswith("TerminologyEntry:") and f"SCT^{code}~" in field["Tags"]
     assert b"space: left-posterior-superior" in (tmp_path / "a.seg.nrrd").read_bytes()[:400]
 
 
@@ -272,11 +273,11 @@ def test_tables_say_their_units(tmp_path):
     write_table(tmp_path / "cases.csv", [summary_row(result)])
     row = _table(tmp_path / "cases.csv")[0]
     assert row["case"] == "Случай 1" and float(row["liver volume incl. tumor (ml)"]) == 1500
-    assert row["most suspicious slices (axial index)"] == "40; 41" and list(row) == list(SUMMARY_COLUMNS.values())
+    assert row["most suspicious slices (axial index)"] == "40; 41" and list(row) == headers(SUMMARY_COLUMNS)
 
 
 def test_a_table_without_rows_keeps_its_header(tmp_path):
-    write_table(tmp_path / "lesions.csv", lesion_rows(_result(0)), list(LESION_COLUMNS.values()))
+    write_table(tmp_path / "lesions.csv", lesion_rows(_result(0)), headers(LESION_COLUMNS))
     assert (tmp_path / "lesions.csv").read_text(encoding="utf-8").startswith("lesion,volume (ml),")
 
 

@@ -75,7 +75,7 @@ def test_strengths_are_millimeters():
     assert filtered(line, "median", 3.0, (3.0, 3.0)).max() == WHITE
     dot = np.zeros((41, 41))
     dot[20, 20] = 80.0
-    # rows 9 mm apart are out of reach, columns 0.4 mm apart are not
+    # Rows 9 mm apart are out of reach, columns 0.4 mm apart are not.
     spread = filtered(dot, "bilateral", 200.0, (9.0, 0.4))
     assert 1 < spread[20, 22] < 80 and spread[19, 20] < 1e-3
 
@@ -135,18 +135,18 @@ def test_training_and_inference_see_the_same_pixels(scan):
     """The cached canvas of training is wider than the network's: cut to the network's, it is what inference makes."""
     pytest.importorskip("SimpleITK")
     filters = check_filters([["median", 1.0], ["bilateral", 20.0], ["clahe", 3.0], ["gamma", 0.8]])
-    frame = body_canvas(scan, (48, 48), 2.0)
-    wide = Canvas((frame.size[0] + 32, frame.size[1] + 32), frame.spacing_mm, frame.center, frame.voxel_mm)
-    inference = network_slices(scan, frame, (-40, 160), filters=filters)
+    canvas = body_canvas(scan, (48, 48), 2.0)
+    wide = Canvas((canvas.size[0] + 32, canvas.size[1] + 32), canvas.spacing_mm, canvas.center, canvas.voxel_mm)
+    inference = network_slices(scan, canvas, (-40, 160), filters=filters)
     assert np.array_equal(network_slices(scan, wide, (-40, 160), filters=filters)[:, 16:-16, 16:-16], inference)
-    assert np.abs(inference.astype(int) - network_slices(scan, frame, (-40, 160))).max() > 20
+    assert np.abs(inference.astype(int) - network_slices(scan, canvas, (-40, 160))).max() > 20
 
 
 def test_a_scan_stored_clipped_to_the_window_is_filtered_alike(scan):
     filters = check_filters([["gaussian", 2.0], ["clahe", 3.0]])
-    frame = body_canvas(scan, (48, 48), 2.0)
+    canvas = body_canvas(scan, (48, 48), 2.0)
     clipped = scan.with_array(scan.array.clip(-40, 160))
-    assert np.array_equal(*(network_slices(volume, frame, (-40, 160), filters=filters) for volume in (scan, clipped)))
+    assert np.array_equal(*(network_slices(volume, canvas, (-40, 160), filters=filters) for volume in (scan, clipped)))
 
 
 @pytest.mark.parametrize(

@@ -130,7 +130,7 @@ def test_adams_state_is_two_more_numbers_for_each_trained_weight(files):
     trained = sum(np.prod(weight.shape) for weight in files.trained.trainable_weights)
     more = found["with_optimizer_bytes"] - found["without_optimizer_bytes"]
     assert found["without_optimizer_bytes"] == found["bytes"]  # these weights were saved without an optimizer
-    # the file's own bookkeeping comes on top
+    # The file's own bookkeeping comes on top.
     assert 8 * trained < more < 8 * trained + 1000 * len(files.trained.trainable_weights)
 
 
@@ -140,7 +140,7 @@ def test_gzip_is_that_of_the_weights_where_a_file_holds_adams_state_too(files, t
     trained.compile(keras.optimizers.Adam())
     trained.optimizer.build(trained.trainable_variables)
     for variable in trained.optimizer.variables:
-        # as after a training
+        # As after a training.
         variable.assign(np.random.default_rng(1).normal(size=variable.shape).astype(variable.dtype.name))
     trained.save_weights(tmp_path / "best.weights.h5")
     (tmp_path / "run.json").write_text((files.folder / "run/run.json").read_text())

@@ -4,6 +4,7 @@ rest continues."""
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -11,22 +12,30 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cli_tools import rows, run, write_ct
+from cli_tools import LIBRARIES, rows, run, write_ct
 from job_tools import PATIENCE_S, posix
 from labeled_data import make_ct, make_labels, save
 from LiverTumorLib import errors
 from LiverTumorLib.jobs import Source, read_apart, start_job
+from LiverTumorLib.jobs.protocol import crash_error
 from LiverTumorLib.records.options import RunOptions
 
-# ITK takes the name of the data for a pattern of printf, and writes through a pointer that nobody has given it.
-POISON = """ObjectType = Image
-NDims = 3
-BinaryData = True
-DimSize = 4 4 4
-ElementSpacing = 1 1 1
-ElementType = MET_SHORT
-ElementDataFile = %s%n 1 4 1
+# As a native reader would: no file is known on which one still crashes, and another version may know some.
+CRASH = """import ctypes
+from LiverTumorLib.files import reading
+whole = reading.read_stored
+reading.read_stored = lambda path, *more: ctypes.string_at(0) if path.name == "poison.nii" else whole(path, *more)
 """
+
+
+@pytest.fixture
+def poison(tmp_path, monkeypatch):
+    """In every child a reader crashes on files named poison.nii."""
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "sitecustomize.py").write_text(CRASH)
+    monkeypatch.setenv(
+        "PYTHONPATH", os.pathsep.join([str(tmp_path / "site"), *LIBRARIES, os.environ.get("PYTHONPATH", "")])
+    )
 
 
 def test_a_volume_is_read_in_a_child(temp, tmp_path):
@@ -48,33 +57,67 @@ def test_a_crash_while_reading_names_the_file(temp, tmp_path):
         job.wait(timeout=PATIENCE_S)
 
 
-def test_a_poisoned_file_costs_its_own_case_only(work):
+def test_a_poisoned_file_costs_its_own_case_only_and_is_not_tried_for_ever(work, poison):
     write_ct("in/a.nii")
-    Path("in/b.mhd").write_text(POISON)
+    write_ct("in/poison.nii")
     write_ct("in/c.nii")
-    for _ in range(2):  # and again at the next start
+    again = "It was not tried again; remove "
+    for start, change in enumerate(
+        (None, None, lambda: os.utime("in/poison.nii", (0, 0)), lambda: os.remove("out/unreadable.json"))
+    ):
+        if change:
+            change()
         done = run("segment", "in", "--out", "out", check=errors.SomeCasesFailed.exit_code)
         table = {row["case"]: row for row in rows("out/cases.csv")}
-        assert {name: row["status"] for name, row in table.items()} == {"a": "done", "b": "failed", "c": "done"}
-        assert "b.mhd" in table["b"]["reason"] and "Details are in" not in table["b"]["reason"]
-    assert "c: already done" in done.stdout
+        assert {name: row["status"] for name, row in table.items()} == {"a": "done", "poison": "failed", "c": "done"}
+        assert "poison.nii" in table["poison"]["reason"] and "Details are in" not in table["poison"]["reason"]
+        assert (again in table["poison"]["reason"]) == (start == 1)
+    assert "c: already done" in done.stdout and sorted(os.listdir("out")) == ["a", "c", "cases.csv", "unreadable.json"]
+    reason = "Reading fell."
+    listed = json.loads(Path("out/unreadable.json").read_text())
+    Path("out/unreadable.json").write_text(json.dumps({"inputs": [{**listed["inputs"][0], "reason": reason}]}))
+    done = run("classify", "in/poison.nii", "--out", "out", check=errors.InputError.exit_code)
+    assert f"{reason} {again}" in done.stderr, "not even for another task"
+    run("classify", "in/poison.nii", "--out", "other", check=errors.InputError.exit_code)
+    os.remove("in/poison.nii")
+    write_ct("in/b.nii")
+    assert "b: liver" in run("segment", "in", "--out", "out").stdout
 
 
-def test_prepare_goes_on_after_a_poisoned_file_and_does_not_try_it_again(temp, tmp_path):
+@pytest.mark.parametrize(
+    "content", ["", "[]", '{"inputs": [{"attempt": 1, "reason": "x"}]}', '{"inputs": [1]}', "null"]
+)
+def test_a_broken_list_of_poisoned_files_hinders_nobody(work, content):
+    write_ct("a.nii")
+    Path("out").mkdir()
+    Path("out/unreadable.json").write_text(content)
+    assert "a: liver" in run("segment", "a.nii", "--out", "out").stdout
+
+
+@posix
+@pytest.mark.parametrize(
+    ("number", "own"),
+    [(signal.SIGSEGV, True), (signal.SIGABRT, True), (signal.SIGKILL, False), (signal.SIGTERM, False)],
+)
+def test_only_a_reader_that_falls_by_itself_says_something_of_the_file(number, own):
+    assert type(crash_error(-number, "", "a.mha")) is (errors.ReaderError if own else errors.InputError)
+
+
+def test_prepare_goes_on_after_a_poisoned_file_and_does_not_try_it_again(temp, tmp_path, poison):
     from CompressionTrainerLib.data.check import check_folder
-    from CompressionTrainerLib.data.splits import Case
+    from CompressionTrainerLib.data.splits import LabeledCase
 
     cases = []
     for name in "abc":
         save(tmp_path / f"{name}.nii", make_ct())
         save(tmp_path / f"{name}_seg.nii", make_labels())
-        cases.append(Case(name, name, tmp_path / f"{name}.nii", tmp_path / f"{name}_seg.nii"))
-    (tmp_path / "b.mhd").write_text(POISON)
-    cases[1] = Case("b", "b", tmp_path / "b.mhd", tmp_path / "b_seg.nii")
+        cases.append(LabeledCase(name, name, tmp_path / f"{name}.nii", tmp_path / f"{name}_seg.nii"))
+    save(tmp_path / "poison.nii", make_ct())
+    cases[1] = LabeledCase("b", "b", tmp_path / "poison.nii", tmp_path / "b_seg.nii")
     facts, problems = check_folder(cases, tmp_path / "keep", lambda *_: None)
     assert sorted(facts) == ["a", "c"]
     [problem] = [problem for problem in problems if problem.blocking]
-    assert problem.case == "b" and problem.file.name == "b.mhd" and "b.mhd" in problem.what
+    assert problem.case == "b" and problem.file.name == "poison.nii" and "poison.nii" in problem.what
     kept = json.loads((tmp_path / "keep" / "b.json").read_text())
     kept["problems"][0]["what"] = "as kept"
     (tmp_path / "keep" / "b.json").write_text(json.dumps(kept))
@@ -95,7 +138,7 @@ def bounded_child(tmp_path: Path, statement: str) -> subprocess.CompletedProcess
 @pytest.mark.skipif(sys.platform != "linux", reason="macOS and Windows do not bound the address space")
 def test_memory_is_bounded_while_reading(tmp_path):
     done = bounded_child(tmp_path, "bytearray(5 << 30)")
-    assert "InputError" in done.stderr and "small.nii cannot be read in the memory there is" in done.stderr
+    assert "ReaderError" in done.stderr and "small.nii cannot be read in the memory there is" in done.stderr
 
 
 @posix

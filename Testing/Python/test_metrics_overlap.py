@@ -64,7 +64,7 @@ def test_overlap_agrees_with_simpleitk(prediction, truth):
     counts = Counts.of(prediction, truth)
     assert counts.dice == pytest.approx(measures.GetDiceCoefficient())
     assert 1 - counts.voe == pytest.approx(measures.GetJaccardCoefficient())
-    # ITK's naming of source and target varies
+    # ITK's naming of source and target varies.
     false_positives = {measures.GetFalsePositiveError(), measures.GetFalseNegativeError()}
     assert any(1 - counts.sensitivity == pytest.approx(value) for value in false_positives)
 

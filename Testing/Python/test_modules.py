@@ -74,7 +74,7 @@ def test_the_module_says_what_it_is(name):
     assert module.moduleName == name
     assert parent.title and parent.helpText
     assert parent.categories == ["Segmentation"]
-    assert parent.contributors == ["LiverTumor developers"]
+    assert parent.contributors == ["LiverTumor developers (SlicerLiverTumor)"]
     assert "not a medical device" in parent.helpText
     for source in ("Mobile U-Net", "MobileNetV2", "LiTS"):
         assert source in parent.acknowledgementText
@@ -108,7 +108,7 @@ def test_defaults_and_changes_of_switches(scene):
 def test_the_panel_connects_every_parameter_to_a_fitting_widget(name):
     types = get_type_hints(getattr(load(name), f"{name}ParameterNode"))
     connected = parameters_in(panel(name))
-    # model ids are chosen otherwise
+    # Model ids are chosen otherwise.
     assert connected.keys() == {parameter for parameter, kind in types.items() if kind is not str}
     widgets = {bool: "QCheckBox", int: "QSpinBox", float: "QDoubleSpinBox"}
     for parameter, widget in connected.items():

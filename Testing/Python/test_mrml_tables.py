@@ -6,9 +6,9 @@ import pytest
 pytest.importorskip("slicer_core", reason="slicer-core is not installed")
 
 import slicer
-from LiverTumorLib.files import tables as csv_tables
 from LiverTumorLib.mrml.plots import plot_probability
 from LiverTumorLib.mrml.tables import fill_lesion_table, fill_slice_table, fill_summary_table
+from LiverTumorLib.records.columns import LESION_COLUMNS
 from LiverTumorLib.records.results import CaseSummary, Lesion, SliceRecord
 from mrml_scene import add_ct, new_scene
 
@@ -48,10 +48,8 @@ def kinds(node) -> dict[str, str]:
 def test_lesions(table):
     fill_lesion_table(table, LESIONS)
     whole = {"id", "diameter_slice", "first_slice", "last_slice"}
-    assert list(kinds(table)) == list(csv_tables.LESION_COLUMNS)
-    assert kinds(table) == {
-        name: "vtkIntArray" if name in whole else "vtkDoubleArray" for name in csv_tables.LESION_COLUMNS
-    }
+    assert list(kinds(table)) == [column.name for column in LESION_COLUMNS]
+    assert kinds(table) == {name: "vtkIntArray" if name in whole else "vtkDoubleArray" for name in kinds(table)}
     assert column(table, "id") == [1, 2]
     assert column(table, "centroid_a") == [20.5, -3.0]
     assert column(table, "volume_ml") == [4.25, 0.5]
@@ -61,10 +59,8 @@ def test_lesions(table):
 def test_titles_and_units_are_shown(table):
     fill_lesion_table(table, LESIONS)
     assert table.GetUseColumnTitleAsColumnHeader()
-    titles = {name: table.GetColumnTitle(name) for name in csv_tables.LESION_COLUMNS}
-    assert {name: title.lower() for name, title in titles.items()} == {
-        name: title.lower() for name, title in csv_tables.LESION_COLUMNS.items()
-    }
+    titles = {name: table.GetColumnTitle(name) for name in kinds(table)}
+    assert titles["longest_diameter_mm"] == "Longest axial diameter (mm)" and titles["sd_hu"] == "SD (HU)"
     units = {name: table.GetColumnUnitLabel(name) for name in kinds(table)}
     assert units["volume_ml"] == "ml"
     assert units["longest_diameter_mm"] == units["centroid_s"] == units["distance_to_surface_mm"] == "mm"
@@ -76,7 +72,7 @@ def test_titles_and_units_are_shown(table):
 def test_no_lesions_is_an_empty_table_with_all_columns(table):
     fill_lesion_table(table, [])
     assert table.GetNumberOfRows() == 0
-    assert list(kinds(table)) == list(csv_tables.LESION_COLUMNS)
+    assert list(kinds(table)) == [column.name for column in LESION_COLUMNS]
 
 
 def test_what_did_not_run_has_no_column(table):

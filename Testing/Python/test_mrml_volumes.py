@@ -12,7 +12,7 @@ from LiverTumorLib.errors import InputError
 from LiverTumorLib.mrml import ct_from_node, ct_to_node
 from mrml_scene import GRIDS, add_ct, add_transform, make_ct, new_scene, scene_state
 
-# a quarter turn and a shift
+# A quarter turn and a shift.
 MOVE = np.array([[0.0, -1.0, 0, 12.5], [1.0, 0, 0, -3.0], [0, 0, 1.0, 40.0], [0, 0, 0, 1]])
 
 

@@ -79,7 +79,7 @@ def test_baselines_of_width_one_are_the_published_networks():
     assert baseline(keras, "vgg16", SIZE).count_params() == 14_714_688
     assert baseline(keras, "mobilenet_v1", SIZE).count_params() == 3_228_864
     layers = unet(keras, SIZE, 0.125).layers
-    # the four transposed ones are of that class too
+    # The four transposed ones are of that class too.
     assert sum(isinstance(layer, keras.layers.Conv2D) for layer in layers) == 23
 
 

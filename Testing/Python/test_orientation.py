@@ -6,7 +6,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from LiverTumorLib.ct import CTVolume, to_axial
-from LiverTumorLib.ct.orientation import AIR_HU, MAX_TILT_DEG
+from LiverTumorLib.ct.orientation import AIR_HU, MAX_TILT_DEG, axial_to_ras
 from scipy.spatial.transform import Rotation
 
 AXIAL = np.array([[-1.0, 0, 0], [0, -1.0, 0], [0, 0, 1.0]])  # columns: RAS directions of i, j, k in axial order
@@ -27,7 +27,7 @@ def grids(draw, tilt=SLIGHT, smallest=1, largest=7, shear=NONE, finest=0.3):
     signs = np.array(draw(st.tuples(*[st.sampled_from((-1.0, 1.0))] * 3)))
     order = draw(st.permutations(range(3)))
     axes = (rotation @ AXIAL)[:, order] * signs
-    # as a tilted gantry: slices slide along their plane
+    # As a tilted gantry: slices slide along their plane.
     axes[:, order.index(2)] += draw(shear) * axes[:, order.index(1)]
     matrix = np.eye(4)
     matrix[:3, :3] = axes * spacing
@@ -52,6 +52,12 @@ def test_axial_order_is_a_relabelling_of_the_same_voxels(grid):
     places = _voxels_ras(volume).reshape(-1, 3)
     assert sorted(axial.shape) == sorted(volume.shape)
     assert np.allclose(_voxels_ras(axial), places[axial.array.astype(int)], atol=1e-6)
+
+
+@given(st.one_of(grids(), grids(tilt=STEEP, smallest=2)))
+def test_the_axial_grid_is_known_without_the_voxels(grid):
+    volume = _numbered(*grid)
+    np.testing.assert_allclose(axial_to_ras(volume), to_axial(volume).volume.ijk_to_ras, atol=1e-9)
 
 
 @given(grids())
@@ -100,7 +106,7 @@ def test_a_steep_volume_is_seen_upright_with_the_right_values_at_the_right_place
     last = np.array(shape[::-1]) - 1
     inside = ((ijk >= 1e-6) & (ijk <= last - 1e-6)).all(-1)
     far = ((ijk < -1.01) | (ijk > last + 1.01)).any(-1)
-    # linear interpolation of a linear picture is exact
+    # Linear interpolation of a linear picture is exact.
     assert np.allclose(axial.array[inside], (ras @ slope)[inside], atol=0.05)
     assert (axial.array[far] == AIR_HU).all()
 

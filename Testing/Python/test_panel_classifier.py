@@ -12,6 +12,7 @@ pytest.importorskip("PySide6.QtWidgets", reason="PySide6 is not installed")
 
 import slicer
 import vtk
+from LiverTumorLib.ct import CTVolume
 from LiverTumorLib.mrml import ct_to_node, labels_to_segmentation
 from LiverTumorLib.mrml.plots import CHART_ROLE, CURSOR_ROLE
 from mrml_scene import GRIDS, add_ct, make_ct, make_labels
@@ -139,6 +140,21 @@ def test_live_mode_follows_the_view(app, live):
         assert ("outside the trained field" in text) == (not has_liver[k])
         assert live.ui.liveBar.value == pytest.approx(100 * expected[k], abs=0.6)
     assert min(latencies) < 0.3  # 0.05 is promised on a machine that does nothing else
+
+
+def test_live_mode_tells_what_is_doubtful(app):
+    """The phantom with its liver on the left, as a header that exchanges the sides makes it."""
+    mirrored = CTVolume(np.ascontiguousarray(phantom()[0].array[:, :, ::-1]), phantom()[0].ijk_to_ras, "mirrored")
+    ct = ct_to_node(mirrored, slicer.mrmlScene)
+    panel = application.open_module(NAME).panel
+    panel.ui.liverSelector.setCurrentNode(labels_to_segmentation(np.ascontiguousarray(phantom()[1][:, :, ::-1]), ct))
+    axial_view(app).mrmlSliceNode().SetSliceOffset(slice_height(18))
+    panel.ui.liveButton.click()
+    spin(lambda: panel.live.latency_s is not None)
+    first, *notes = panel.ui.liveLabel.text.splitlines()
+    assert first.startswith("Slice ") and any("lies on the patient's left" in note for note in notes)
+    panel.ui.liveButton.click()
+    assert panel.ui.liveLabel.text == ""
 
 
 def test_live_mode_leaves_nothing_behind(app, live):

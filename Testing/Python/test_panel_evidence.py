@@ -72,7 +72,7 @@ def test_any_orientation_gives_the_same_map(output):
 
     volume = phantom()[0]
     matrix = volume.ijk_to_ras @ np.array([[0, 0, -1.0, volume.shape[2] - 1], [1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 0, 1]])
-    # its k axis is the old -i
+    # Its k axis is the old -i.
     turned = CTVolume(np.ascontiguousarray(volume.array[..., ::-1].transpose(2, 0, 1)), matrix, "turned")
     maps = map_evidence(turned).probabilities["evidence"]
     np.testing.assert_array_equal(maps.transpose(1, 2, 0)[..., ::-1], output.probabilities["evidence"])

@@ -17,64 +17,12 @@ pytest.importorskip("PySide6.QtWidgets", reason="PySide6 is not installed")
 pytest.importorskip("tensorflow", reason="the trainer's tests need TensorFlow")
 
 import slicer
-from CompressionTrainerLib.workflow.config import CONFIGS
-from LiverTumorLib.errors import Cancelled, InputError, OutputError, RequirementError
-from LiverTumorLib.jobs import protocol
+from LiverTumorLib.errors import Cancelled, OutputError
 from LiverTumorLib.models.catalogue import get_bundle
 from panel_tools import spin
 from slicer_standin import application
-from tiny_training import TINY, write_data
-from trainer_wheel import write_wheel
-
-NAME = "CompressionTrainer"
-PATIENCE_S = 1200
-CHAIN = """
-name = "tiny"
-network = "tiny.toml"
-[export]
-[compare]
-[benchmark]
-rounds = 1
-slices = 2
-threads = [1]
-[report]
-"""
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory) -> Path:
-    """Data, a configuration and its network; the run goes into `out`."""
-    folder = tmp_path_factory.mktemp("trainer")
-    (folder / "data").mkdir()
-    write_data(folder / "data")
-    (folder / "tiny.toml").write_text(TINY.format(task="slice", region="body"))
-    (folder / "chain.toml").write_text(CHAIN)
-    return folder
-
-
-def choose(panel, folder: Path, out: Path | None = None) -> None:
-    """Choose data, configuration and output folder as a user does; by default that of the training."""
-    panel.ui.dataPath.currentPath = str(folder / "data")
-    panel.ui.splitBox.setCurrentIndex(2)
-    panel.ui.splitPath.currentPath = str(folder / "data" / "split.json")
-    panel.ui.configurationBox.setCurrentIndex(panel.ui.configurationBox.count - 1)
-    panel.ui.configurationPath.currentPath = str(folder / "chain.toml")
-    panel.ui.nameEdit.text = "tiny-slice"
-    panel.ui.outputPath.currentPath = str(out or folder / "out")
-
-
-def stages(panel) -> dict[str, str]:
-    table = panel.ui.stageTable
-    return {table.item(row, 0).text(): table.item(row, 1).text() for row in range(table.rowCount)}
-
-
-def start(panel) -> None:
-    panel.ui.applyButton.click()
-    assert panel.run.running, panel.ui.statusLabel.text
-
-
-def finish(panel) -> None:
-    spin(lambda: not panel.run.running, PATIENCE_S)
+from tiny_training import write_data
+from trainer_panel import NAME, PATIENCE_S, choose, finish, folder_fixture, stages, start  # noqa: F401  a fixture
 
 
 def children_of(pid: int) -> set[int]:
@@ -149,7 +97,7 @@ def test_a_training_from_its_start_to_its_models(trained, folder):
 def test_a_stop_leaves_no_process_and_the_next_start_goes_on(trained):
     assert trained.left == set() and not trained.job_folder.exists()
     assert trained.stopped.startswith("Stopped; press Start to continue")
-    assert "a start continues it" in trained.folder_text
+    assert "Start continues it" in trained.folder_text
     assert "to continue" in trained.log  # what the trainer planned for the stage train
 
 
@@ -217,7 +165,7 @@ def test_the_logic_finds_all_done(trained, folder, app):
     result = logic.compress(
         folder / "data",
         folder / "out",
-        folder / "chain.toml",
+        folder / "workflow.toml",
         modelName="tiny-slice",
         split=folder / "data/split.json",
         python=sys.executable,
@@ -259,135 +207,6 @@ def test_the_data_are_checked_before_anything_is_trained(folder, app, tmp_path):
     assert not (tmp_path / "out/train").exists()
 
 
-def test_a_data_folder_and_an_output_folder_are_asked_for(folder, app, tmp_path):
-    ui = application.open_module(NAME).panel.ui
-    assert not ui.applyButton.enabled and ui.applyButton.toolTip.startswith("Choose the folder with the labeled CT")
-    ui.dataPath.currentPath = str(folder / "missing")
-    assert "missing is not a folder" in ui.applyButton.toolTip
-    ui.dataPath.currentPath = str(folder / "data")
-    assert ui.applyButton.toolTip == "Choose a folder to write to."
-    ui.outputPath.currentPath = str(tmp_path / "out")
-    assert ui.applyButton.enabled
-    ui.nameEdit.text = "a/b"
-    assert "'a/b' cannot be a model's name" in ui.applyButton.toolTip
-    ui.nameEdit.text = ""
-    ui.splitBox.setCurrentIndex(1)
-    assert "look alike" in ui.splitLabel.text
-
-
-def test_every_shipped_configuration_can_be_chosen(app):
-    panel = application.open_module(NAME).panel
-    box, stages_of = panel.ui.configurationBox, {}
-    for index in range(box.count - 1):  # the last is a file of the user's
-        box.setCurrentIndex(index)
-        stages_of[box.itemText(index).partition(":")[0]] = set(stages(panel))
-    assert stages_of.keys() == {path.stem for path in CONFIGS.glob("*.toml")}
-    assert {"distill", "slim", "prune", "quantize"} <= stages_of["small"]
-
-
-def test_stages_can_be_left_out(folder, app, tmp_path):
-    panel = application.open_module(NAME).panel
-    choose(panel, folder, tmp_path / "out")
-    import qt
-
-    rows = list(stages(panel))
-    panel.ui.stageTable.item(rows.index("benchmark"), 0).setCheckState(qt.Qt.Unchecked)
-    assert stages(panel)["benchmark"] == "left out" and panel.parameters.leaveOut == "benchmark"
-    assert "[benchmark]" not in panel.choices.request().config and "[compare]" in panel.choices.request().config
-    panel.ui.stageTable.item(rows.index("export"), 0).setCheckState(qt.Qt.Unchecked)
-    assert panel.ui.applyButton.toolTip == "The stage 'compare' needs what 'export' makes; leave it out too."
-    assert not panel.ui.stageTable.item(rows.index("train"), 0).flags() & qt.Qt.ItemIsUserCheckable
-    application.leave_module(NAME)
-    assert stages(application.open_module(NAME).panel)["benchmark"] == "left out"
-
-
-def test_a_folder_that_cannot_be_written_is_told(folder, app, tmp_path):
-    (tmp_path / "file").write_text("")
-    panel = application.open_module(NAME).panel
-    choose(panel, folder, tmp_path / "file" / "out")
-    start(panel)
-    finish(panel)
-    assert f"{tmp_path / 'file'} is a file; choose another folder" in panel.ui.statusLabel.text
-    assert panel.ui.applyButton.text == "Start" and panel.ui.applyButton.enabled
-
-
-def test_a_python_that_cannot_train_is_told(folder, app, tmp_path):
-    broken = tmp_path / "python"
-    broken.write_text("#!/bin/sh\necho no such library >&2\nexit 3\n")
-    panel = application.open_module(NAME).panel
-    choose(panel, folder)
-    panel.ui.pythonBox.setCurrentIndex(2)
-    assert "is not a program" in panel.ui.applyButton.toolTip
-    panel.ui.pythonPath.currentPath = str(broken)
-    assert "is not a program" in panel.ui.applyButton.toolTip  # it cannot be executed
-    broken.chmod(0o755)
-    panel.refresh()
-    panel.ui.probeButton.click()
-    finish(panel)
-    assert "no such library" in panel.ui.statusLabel.text
-    panel.ui.pythonPath.currentPath = sys._base_executable  # which has none of the packages
-    panel.ui.probeButton.click()
-    finish(panel)
-    assert "lacks numpy" in panel.ui.statusLabel.text and "tensorflow" in panel.ui.statusLabel.text
-    panel.ui.pythonPath.currentPath = sys.executable
-    panel.ui.probeButton.click()
-    finish(panel)
-    assert panel.ui.statusLabel.text == "This Python can train." and "tf-keras 2" in panel.ui.pythonLabel.text
-    assert not any(
-        value in slicer.mrmlScene.GetFirstNodeByName(NAME).GetParameterNamesAsCommaSeparatedList()
-        for value in ("ython",)
-    )
-
-
-def test_an_environment_of_its_own_is_made_when_the_user_agrees(app, tmp_path, monkeypatch):
-    """A real virtual environment, filled by a real pip from a folder of wheels; it still lacks TensorFlow, which is
-    told."""
-    from CompressionTrainerLib.environment.choice import own_folder
-    from CompressionTrainerLib.mrml.runs import Installation, TrainerRun, python_of
-
-    monkeypatch.setenv("LIVERTUMOR_MODELS", str(tmp_path / "LiverTumor" / "models"))
-    requirements = tmp_path / "requirements.txt"
-    requirements.write_text("tinything==1.0\n")
-    write_wheel(tmp_path / "wheels", "tinything", "1.0")
-    python = python_of("own")
-    asked = []
-    with pytest.raises(RequirementError, match="has no Python environment yet"):
-        TrainerRun(
-            python, None, Installation(requirements, lambda *question: asked.append(question), tmp_path / "wheels")
-        ).wait()
-    assert asked == [(python, "The trainer has no Python environment yet.")] and not own_folder().exists()
-    with pytest.raises(RequirementError, match="lacks numpy, .*tensorflow"):
-        TrainerRun(python, None, Installation(requirements, lambda *question: True, tmp_path / "wheels")).wait()
-    assert python.ready and python.executable == own_folder() / "bin/python"
-    found = subprocess.run(
-        [python.executable, "-c", "import tinything; print(tinything.__file__)"], capture_output=True, text=True
-    )
-    assert found.stdout.startswith(str(own_folder()))
-
-    # Slicer's own Python is filled by the same program, which may not change what is there: numpy, here.
-    write_wheel(tmp_path / "wheels", "numpy", "99.0")
-    requirements.write_text("tinything\nnumpy>=99\n")
-    here = {
-        **python.variables,
-        "PYTHONPATH": os.pathsep.join([python.variables["PYTHONPATH"], *filter(None, sys.path)]),
-    }
-    words = ["-m", "CompressionTrainerLib.environment.install", requirements, "--wheels", tmp_path / "wheels"]
-    refused = subprocess.run(
-        [python.executable, *words], env=here, capture_output=True, text=True, stdin=subprocess.DEVNULL
-    )
-    assert (
-        refused.returncode == RequirementError.exit_code
-        and "numpy==" in refused.stderr
-        and "conflict" in refused.stderr
-    )
-    assert not list(own_folder().glob("lib/*/site-packages/numpy*"))
-
-    requirements.write_text("not-among-the-wheels\n")
-    with pytest.raises(RequirementError, match="could not be installed.*not-among-the-wheels"):
-        TrainerRun(python, None, Installation(requirements, lambda *question: True, tmp_path / "wheels")).wait()
-    assert not python.ready  # half-made, and so made again the next time
-
-
 def test_a_training_outlives_the_scene_but_not_its_module(folder, app, tmp_path):
     panel = application.open_module(NAME).panel
     choose(panel, folder, tmp_path / "out")
@@ -405,23 +224,10 @@ def test_a_training_outlives_the_scene_but_not_its_module(folder, app, tmp_path)
     assert panel.parameters.parameterNode.GetScene() is slicer.mrmlScene
 
 
-def test_alone_it_says_which_folder_it_needs(app, monkeypatch):
-    """As where only this module's folder is among Slicer's module paths."""
-    import qt
-
-    for name in [name for name in sys.modules if name.partition(".")[0] in ("LiverTumorLib", "CompressionTrainerLib")]:
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, "LiverTumorLib", None)
-    application.open_module(NAME)
-    (label,) = slicer.modules.compressiontrainer.widgetRepresentation().findChildren(qt.QLabel)
-    assert "needs the folder LiverTumorClassifier" in label.text
-    application.leave_module(NAME)
-
-
 def test_a_run_of_the_console_can_be_stopped(folder, app, tmp_path):
     logic = importlib.import_module(NAME).CompressionTrainerLogic()
     run = logic.compress(
-        folder / "data", tmp_path / "out", folder / "chain.toml", split=folder / "data/split.json", wait=False
+        folder / "data", tmp_path / "out", folder / "workflow.toml", split=folder / "data/split.json", wait=False
     )
     run.cancel()
     with pytest.raises(Cancelled):
@@ -437,9 +243,3 @@ def test_a_model_is_not_replaced_silently(trained, folder, tmp_path, monkeypatch
         logic.installModel(folder / "out/models/tiny-slice")
     assert logic.installModel(folder / "out/models/tiny-slice", overwrite=True).folder == bundle.folder
     assert [path.name for path in tmp_path.iterdir()] == ["tiny-slice"]
-
-
-def test_without_a_data_folder_nothing_is_started(monkeypatch):
-    monkeypatch.setattr(protocol, "worker_environment", None)
-    with pytest.raises(InputError, match="Choose the folder"):
-        importlib.import_module(NAME).CompressionTrainerLogic().compress("", "out")

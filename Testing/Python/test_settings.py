@@ -44,7 +44,7 @@ def told(stage: str) -> dict:
 @pytest.mark.parametrize("stage", COMMANDS)
 def test_a_configuration_and_the_command_line_mean_the_same(stage, tmp_path):
     kind = COMMANDS[stage].settings
-    given = read_settings(tmp_path / "chain.toml", stage, kind, told(stage))
+    given = read_settings(tmp_path / "workflow.toml", stage, kind, told(stage))
     assert given.keys() == told(stage).keys()
     parser = argparse.ArgumentParser()
     add_settings(parser, kind)
@@ -55,7 +55,10 @@ def test_a_configuration_and_the_command_line_mean_the_same(stage, tmp_path):
 
 def test_values_come_as_the_fields_want_them(tmp_path):
     prepare = read_settings(
-        tmp_path / "chain.toml", "prepare", COMMANDS["prepare"].settings, {"leave_out": [3], "same_patient": [[7, "b"]]}
+        tmp_path / "workflow.toml",
+        "prepare",
+        COMMANDS["prepare"].settings,
+        {"leave_out": [3], "same_patient": [[7, "b"]]},
     )
     assert prepare == {"leave_out": ("3",), "same_patient": (("7", "b"),)}
     assert read_settings(tmp_path / "c.toml", "benchmark", COMMANDS["benchmark"].settings, {"threads": 2}) == {
@@ -84,8 +87,8 @@ def test_values_come_as_the_fields_want_them(tmp_path):
 )
 def test_what_does_not_fit_is_told_with_its_file(stage, values, said):
     with pytest.raises(UsageError) as caught:
-        read_settings(Path("chain.toml"), stage, COMMANDS[stage].settings, values)
-    assert str(caught.value).startswith("chain.toml: ") and said in str(caught.value)
+        read_settings(Path("workflow.toml"), stage, COMMANDS[stage].settings, values)
+    assert str(caught.value).startswith("workflow.toml: ") and said in str(caught.value)
 
 
 def test_what_excludes_each_other_is_told_on_the_command_line_too():

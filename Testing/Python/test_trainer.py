@@ -1,7 +1,7 @@
 """The trainer on tiny data with the real TensorFlow: train, export to int8, quantize in training, run what was
 exported.
 
-With the U-Net at an eighth of its width, which has few layers, and MobileNetV2; test_chain_real.py trains the Mobile
+With the U-Net at an eighth of its width, which has few layers, and MobileNetV2; test_workflow_real.py trains the Mobile
 U-Net.
 """
 
@@ -157,7 +157,7 @@ def test_a_run_is_not_overwritten(data, tmp_path):
 
 
 def test_a_folder_without_a_run_cannot_be_quantized(data, tmp_path):
-    with pytest.raises(InputError, match="holds no finished training run"):
+    with pytest.raises(InputError, match="is not the folder of a training run"):
         quantize_run(tmp_path, data, QuantizeSettings(epochs=1))
 
 

@@ -132,7 +132,7 @@ def test_the_command_refuses_what_it_cannot_explain(run_and_ct, tmp_path):
     run, ct = run_and_ct
     with pytest.raises(UsageError, match="slices 0 to 7, and no 8"):
         explain(run, ct, "--slice", 8, "--out", tmp_path / "o")
-    with pytest.raises(InputError, match="holds no finished training run"):
+    with pytest.raises(InputError, match="is not the folder of a training run"):
         explain(tmp_path, ct, "--out", tmp_path / "o")
     other = json.loads((run / "run.json").read_text(encoding="utf-8"))
     other["config"]["task"] = "tumor"

@@ -22,7 +22,7 @@ from CompressionTrainerLib.training.run import calibration_slices, starting_netw
 from CompressionTrainerLib.training.settings import TrainSettings
 from CompressionTrainerLib.training.start import check_start, check_unseen_start, load_start, start_file
 from CompressionTrainerLib.workflow.checks import check_files
-from CompressionTrainerLib.workflow.config import load_chain
+from CompressionTrainerLib.workflow.config import load_workflow
 from LiverTumorLib.errors import InputError, UsageError
 from LiverTumorLib.models.catalogue import get_bundle
 from LiverTumorLib.models.session import open_session
@@ -116,7 +116,7 @@ def test_layers_of_a_run_are_found_by_their_names(data, tmp_path):
             network(slices.replace("width = 0.35", 'architecture = "vgg16"\nwidth = 0.125')), run / "best.weights.h5"
         )
     (run / "best.weights.h5").rename(tmp_path / "alone.weights.h5")
-    with pytest.raises(InputError, match=r"lies beside no run\.json"):
+    with pytest.raises(InputError, match=r"has no run\.json beside it"):
         load_start(other, tmp_path / "alone.weights.h5")
 
 
@@ -156,21 +156,21 @@ def test_a_model_of_another_network_is_refused(tmp_path):
         TINY.format(task="liver", region="body").replace("[network]", '[network]\narchitecture = "unet"')
     )
     config = load_config(tmp_path / "unet.toml")
-    with pytest.raises(UsageError, match="No layer of .*model.tflite is like one of this network"):
+    with pytest.raises(UsageError, match="No layer of .*model.tflite matches one of this network"):
         load_start(build_network(config), start_file("liver-roi"))
 
 
-def test_a_chain_from_a_model_that_knows_the_val_patients_is_refused_before_it_begins(tmp_path):
+def test_a_workflow_from_a_model_that_knows_the_val_patients_is_refused_before_it_begins(tmp_path):
     split = load_split(CONFIGS.parents[1] / "data/splits/lits17-subset.json", tmp_path)
-    chain = load_chain("best", "liver-roi", {"start": start_file("liver-roi")})
+    workflow = load_workflow("best", "liver-roi", {"start": start_file("liver-roi")})
     with pytest.raises(
-        UsageError, match="trained on the cases .* of 'val', so that they would say nothing about new patients"
+        UsageError, match="trained on the cases .* of 'val', so figures on them would say nothing about new patients"
     ):
-        check_files(chain, split)
-    check_files(chain, None)
+        check_files(workflow, split)
+    check_files(workflow, None)
     with pytest.raises(UsageError, match="trained on the cases 11, 22, 34, 37 of 'val'"):
-        check_files(chain, replace(split, name="the same patients by another name"))
-    check_files(chain, replace(split, name="patients of another hospital", sha256={}))
+        check_files(workflow, replace(split, name="the same patients by another name"))
+    check_files(workflow, replace(split, name="patients of another hospital", sha256={}))
 
 
 def test_weights_that_know_the_val_patients_are_refused(data, tmp_path):

@@ -35,7 +35,7 @@ class LiverTumorPanelsTest(unittest.TestCase):
             self.assertGreater(widget.layout.count(), 0, name)
 
     def test_phantomIsAnalysed(self):
-        # Slicer installs nothing while it is tested
+        # Slicer installs nothing while it is tested.
         if not any(map(importlib.util.find_spec, ("ai_edge_litert", "onnxruntime"))):
             self.skipTest("neither ai-edge-litert nor onnxruntime is installed in this Python")
         volumeNode = self.addPhantom()

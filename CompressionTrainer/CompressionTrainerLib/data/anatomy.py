@@ -9,14 +9,14 @@ from LiverTumorLib.pipelines.survey import survey
 
 from .labeled import Labeled
 from .problems import Problem
-from .splits import Case
+from .splits import LabeledCase
 
 
-def anatomy_notes(case: Case, labeled: Labeled) -> list[Problem]:
+def anatomy_notes(case: LabeledCase, labeled: Labeled) -> list[Problem]:
     """Notes on a case; none of them keeps it from being used."""
     volume, found = labeled.volume, survey(labeled.labels, labeled.volume)
     sentences = [(case.ct, sentence) for sentence in _header_doubts(volume)]
-    if found is not None:
+    if found is not None and case.mask is not None:
         sentences += [(case.ct, sentence) for sentence in place_doubts(found)]
         # Labeled scans are often cropped to a part of the liver, so a small one says nothing.
         sizes = size_doubts(found) if found.ml > ORDINARY_ML[1] else []
@@ -28,7 +28,7 @@ def _header_doubts(volume: CTVolume) -> list[str]:
     """Sentences on an identity matrix, which is what software writes that knows nothing of voxel size and place."""
     if not (volume.spacing == 1).all():
         return []
-    corners = volume.ras([[0, 0, 0], np.array(volume.shape[::-1]) - 1])
+    corners = volume.ras(np.array([(0, 0, 0), np.array(volume.shape[::-1]) - 1]))
     if np.abs(corners).min(axis=0).max() > 1e-3:  # no corner lies at the origin
         return []
     return [

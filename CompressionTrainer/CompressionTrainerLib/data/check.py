@@ -24,7 +24,7 @@ from .identity import fingerprint, sha256_of
 from .labeled import Labeled, read_case
 from .problems import Problem
 from .signature import AKIN_HU, SAME_HU, Signature, distance_hu, sign
-from .splits import Case
+from .splits import LabeledCase
 
 CaseProgress = Callable[[int, int, str], None]
 
@@ -34,11 +34,11 @@ class CaseFacts:
     """What a split needs to know of a case.
 
     Attributes:
-        signature: what tells the CT again in other files, as `Signature.to_dict` gives it.
+        signature: what identifies the CT in other files, as `Signature.to_dict` gives it.
         ct_sha256, mask_sha256: of the files; None where there is no mask.
         slice_mm: distance of the axial slices.
         liver_mm2, tumor_mm2: by axial slice, on the full-resolution mask; the liver includes the tumor.
-        holds: as in `Case`.
+        holds: as in `LabeledCase`.
     """
 
     signature: dict[str, str]
@@ -51,7 +51,7 @@ class CaseFacts:
 
 
 def check_folder(
-    cases: Sequence[Case], keep: Path, progress: CaseProgress
+    cases: Sequence[LabeledCase], keep: Path, progress: CaseProgress
 ) -> tuple[dict[str, CaseFacts], list[Problem]]:
     """Check all cases.
 
@@ -82,7 +82,7 @@ def alike(facts: dict[str, CaseFacts]) -> list[tuple[str, str, float]]:
     return [pair for pair in pairs if pair[2] < AKIN_HU]
 
 
-def _keep_all(cases: Sequence[Case], keep: Path, progress: CaseProgress) -> None:
+def _keep_all(cases: Sequence[LabeledCase], keep: Path, progress: CaseProgress) -> None:
     """Check the cases of which nothing is kept, in a child: one that a native reader crashes on is a problem of that
     case alone."""
     numbers = {printable(os.path.abspath(case.ct)): number for number, case in enumerate(cases)}
@@ -115,7 +115,7 @@ def _keep_all(cases: Sequence[Case], keep: Path, progress: CaseProgress) -> None
 def _check_in_child(keep: str, *words: str) -> None:
     """Check cases (id, what it holds, CT, and mask or "" of each) and keep what was found."""
     for id, holds, ct, mask in zip(*(words[part::4] for part in range(4)), strict=True):
-        case = Case(id, id, Path(ct), Path(mask) if mask else None, holds)
+        case = LabeledCase(id, id, Path(ct), Path(mask) if mask else None, holds)
         with bounded(*case.files):
             found = check_case(case)
         _keep(case, Path(keep), *found)
@@ -125,12 +125,12 @@ def _nothing(read: None, options: RunOptions, progress: Callable) -> CaseOutput:
     return CaseOutput(CaseResult("", CaseSummary()))
 
 
-def check_case(case: Case) -> tuple[CaseFacts | None, list[Problem]]:
+def check_case(case: LabeledCase) -> tuple[CaseFacts | None, list[Problem]]:
     """The facts of a case, None where it cannot be used, and its problems."""
     try:
         labeled = read_case(case)
         signature = sign(labeled.volume).to_dict()
-        digests = sha256_of(case.ct), case.mask and sha256_of(case.mask)
+        ct_sha256, mask_sha256 = sha256_of(case.ct), sha256_of(case.mask) if case.mask else None
     except InputError as error:
         at_fault = case.mask if case.mask and str(case.mask) in str(error) else case.ct
         return None, [Problem.from_sentence(case.id, at_fault, str(error))]
@@ -140,11 +140,12 @@ def check_case(case: Case) -> tuple[CaseFacts | None, list[Problem]]:
     if any(problem.blocking for problem in problems):
         return None, problems
     problems += [*_reading_notes(case, labeled), *anatomy_notes(case, labeled)]
-    areas = [labeled.areas_mm2(mask).round(3).tolist() for mask in (labeled.labels > 0, labeled.labels == TUMOR)]
-    return CaseFacts(signature, *digests, float(labeled.volume.spacing[2]), *areas, case.holds), problems
+    liver, tumor = (labeled.areas_mm2(mask).round(3).tolist() for mask in (labeled.labels > 0, labeled.labels == TUMOR))
+    spacing = float(labeled.volume.spacing[2])
+    return CaseFacts(signature, ct_sha256, mask_sha256, spacing, liver, tumor, case.holds), problems
 
 
-def _kept(case: Case, keep: Path) -> tuple[CaseFacts | None, list[Problem]] | None:
+def _kept(case: LabeledCase, keep: Path) -> tuple[CaseFacts | None, list[Problem]] | None:
     """What was kept of a case; None where there is nothing, or its files are others now."""
     try:
         kept = read_json(keep / f"{case.id}.json")
@@ -156,7 +157,7 @@ def _kept(case: Case, keep: Path) -> tuple[CaseFacts | None, list[Problem]] | No
         return None  # not there, or of another version: check
 
 
-def _keep(case: Case, keep: Path, facts: CaseFacts | None, problems: list[Problem]) -> None:
+def _keep(case: LabeledCase, keep: Path, facts: CaseFacts | None, problems: list[Problem]) -> None:
     data = {
         "source": _source(case),
         "facts": facts and asdict(facts),
@@ -165,17 +166,17 @@ def _keep(case: Case, keep: Path, facts: CaseFacts | None, problems: list[Proble
     write_json(keep / f"{case.id}.json", data)
 
 
-def _source(case: Case) -> list:
+def _source(case: LabeledCase) -> list:
     return [case.holds, *map(os.path.abspath, case.files), *map(fingerprint, case.files)]
 
 
-def _mask_path(case: Case) -> str:
+def _mask_path(case: LabeledCase) -> str:
     return os.path.abspath(case.mask) if case.mask else ""
 
 
-def _label_problems(case: Case, labeled: Labeled) -> list[Problem]:
+def _label_problems(case: LabeledCase, labeled: Labeled) -> list[Problem]:
     present = set(np.unique(labeled.labels).tolist())
-    if case.holds == "none":
+    if case.mask is None:
         return []
     if present <= {0}:
         return [Problem(case.id, case.mask, "the mask is empty", "take the right mask, or remove the case")]
@@ -191,7 +192,7 @@ def _label_problems(case: Case, labeled: Labeled) -> list[Problem]:
         return [Problem(case.id, case.mask, what, remedy, blocking=False)] if TUMOR in present else []
     if TUMOR not in present:
         remedy = (
-            "nothing, if the patient has none; where nobody has looked for it, say in patients.csv that the case holds "
+            "nothing, if the patient has none; where it was not looked for, say in patients.csv that the case holds "
             "liver"
         )
         return [
@@ -206,19 +207,19 @@ def _label_problems(case: Case, labeled: Labeled) -> list[Problem]:
     return []
 
 
-def _reading_notes(case: Case, labeled: Labeled) -> list[Problem]:
+def _reading_notes(case: LabeledCase, labeled: Labeled) -> list[Problem]:
     """What was repaired or chosen while the CT was read."""
     remedy = "nothing, if that was to be expected; otherwise export the CT again"
     return [Problem(case.id, case.ct, note.rstrip("."), remedy, blocking=False) for note in labeled.volume.notes]
 
 
-def copies(cases: Sequence[Case], pairs: Sequence[tuple[str, str, float]]) -> list[Problem]:
+def copies(cases: Sequence[LabeledCase], pairs: Sequence[tuple[str, str, float]]) -> list[Problem]:
     """Notes on cases that are `alike`."""
     ct = {case.id: case.ct for case in cases}
     notes = []
     for first, copy, apart in pairs:
         what, remedy = (
-            f"it shows the scan of case {first}, stored otherwise",
+            f"it shows the scan of case {first}, stored in another form",
             "both count as one patient; remove one of them",
         )
         if apart == 0:

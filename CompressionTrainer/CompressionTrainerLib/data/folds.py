@@ -8,9 +8,11 @@ from dataclasses import replace
 import numpy as np
 from LiverTumorLib.errors import InputError, UsageError
 
-from .splits import Case, Split
+from .partition import patient_groups
+from .patients import read_patients
+from .splits import LabeledCase, Split
 
-Patients = dict[str, list[Case]]
+Patients = dict[str, list[LabeledCase]]
 
 
 def fold_splits(split: Split, folds: int, seed: int, tumor_ml: Mapping[str, float]) -> list[Split]:
@@ -45,6 +47,23 @@ def fold_splits(split: Split, folds: int, seed: int, tumor_ml: Mapping[str, floa
     if sum(ml >= 0 for ml in known.values()) < folds:
         raise InputError(f"{len(known)} patients cannot be divided into {folds} folds; use fewer folds.")
     return [_held_out(split, patients, held, number) for number, held in enumerate(_dealt(known, folds, seed), start=1)]
+
+
+def joined_by_person(split: Split) -> Split:
+    """The split with the patients that the data folder's patients.csv joins counted as one, as the split's own are."""
+    cases = {case.id: case for members in split.cases.values() for case in members}
+    entries = read_patients(split.data)
+    named: dict[tuple[str, str], list[str]] = {}
+    for case in cases.values():
+        named.setdefault(("split", case.patient), []).append(case.id)
+        if case.id in entries and entries[case.id].patient:
+            named.setdefault(("file", entries[case.id].patient), []).append(case.id)
+    groups = patient_groups(cases, named.values())
+    patient = {case: cases[group[0]].patient for group in groups for case in group}
+    joined = {
+        subset: [replace(case, patient=patient[case.id]) for case in members] for subset, members in split.cases.items()
+    }
+    return replace(split, cases=joined)
 
 
 def _dealt(tumor_ml: dict[str, float], folds: int, seed: int) -> list[list[str]]:
@@ -87,7 +106,7 @@ def split_file_content(split: Split) -> dict:
     }
 
 
-def _by_patient(cases: Sequence[Case]) -> list[list[str]]:
+def _by_patient(cases: Sequence[LabeledCase]) -> list[list[str]]:
     groups: dict[str, list[str]] = {}
     for case in cases:
         groups.setdefault(case.patient, []).append(case.id)

@@ -16,8 +16,8 @@ def sha256_of(path: Path) -> str:
         for file in _files_in(path):
             total.update(f"{file.relative_to(path).as_posix()}\0{sha256_of(file)}\n".encode())
         return total.hexdigest()
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    with open(path, "rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def fingerprint(path: Path) -> list:

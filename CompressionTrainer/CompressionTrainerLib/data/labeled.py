@@ -16,7 +16,7 @@ from LiverTumorLib.records.results import TUMOR, CaseResult, CaseSummary
 
 from ..environment.process import child_environment
 from .ircadb import read_structures
-from .splits import Case
+from .splits import LabeledCase
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Labeled:
         return np.count_nonzero(mask, axis=(1, 2)) * float(self.volume.spacing[0] * self.volume.spacing[1])
 
 
-def read_case(case: Case) -> Labeled:
+def read_case(case: LabeledCase) -> Labeled:
     """Read CT and mask of a case; one without liver has no mask, and its labels are all 0.
 
     The mask may be stored in another order of axes than its CT, as DICOM and NIfTI do, but must lie on the same voxels.
@@ -72,17 +72,19 @@ def read_case(case: Case) -> Labeled:
     return Labeled(view.volume, axial.array)
 
 
-def read_case_apart(case: Case) -> Labeled:
+def read_case_apart(case: LabeledCase) -> Labeled:
     """`read_case` in a child process, in which a file on which a native reader crashes is an InputError too."""
-    source = Source((os.path.abspath(case.ct), case.mask and os.path.abspath(case.mask)), f"{__name__}:_read_files")
+    mask = os.path.abspath(case.mask) if case.mask else None
+    source = Source((os.path.abspath(case.ct), mask), f"{__name__}:_read_files")
     output = start_job(
         "read", source, RunOptions(), entry=f"{__name__}:_hand_over", environment=child_environment()
     ).wait()
+    assert output.volume is not None and output.labels is not None  # `_hand_over` gives both
     return Labeled(output.volume, output.labels)
 
 
 def _read_files(ct: str, mask: str | None) -> Labeled:
-    return read_case(Case("", "", Path(ct), mask and Path(mask)))
+    return read_case(LabeledCase("", "", Path(ct), Path(mask) if mask else None))
 
 
 def _hand_over(labeled: Labeled, options: RunOptions, progress: Progress) -> CaseOutput:
@@ -94,7 +96,7 @@ def _differing(one: np.ndarray, other: np.ndarray) -> str:
     """Which parts of two IJK to RAS matrices differ."""
     sizes = [np.linalg.norm(matrix[:3, :3], axis=0) for matrix in (one, other)]
     parts = {
-        "voxel size": np.allclose(*sizes, rtol=1e-3),
+        "voxel size": np.allclose(sizes[0], sizes[1], rtol=1e-3),
         "orientation": np.allclose(one[:3, :3] / sizes[0], other[:3, :3] / sizes[1], atol=1e-3),
         "origin": np.allclose(one[:3, 3], other[:3, 3], atol=1e-2),
     }

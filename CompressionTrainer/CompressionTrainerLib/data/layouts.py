@@ -24,11 +24,11 @@ from LiverTumorLib.files.reading import ITK_ENDINGS, NIFTI_ENDINGS, case_name
 
 from .patients import FILE, Entry, read_patients, require_known
 from .problems import Problem
-from .splits import Case
+from .splits import LabeledCase
 
 _ENDINGS = (*NIFTI_ENDINGS, *ITK_ENDINGS)
 _APART = {"liver-only": "liver", "no-liver": "none"}  # folders, and what their cases hold
-# volume-7-below is a part of volume-7
+# volume-7-below is a part of volume-7.
 _LITS = re.compile(r"(volume|segmentation)-((\d+)(?:-[a-z]\w*)?)", re.IGNORECASE)
 _MASK_NAME = re.compile(r"(.+?)[-_. ](seg|segmentation|labels?|labelmap|masks?|truth)", re.IGNORECASE)
 _MASK_FOLDER = re.compile(r"labels?(tr)?|masks?|segmentations?|truths?", re.IGNORECASE)
@@ -45,7 +45,7 @@ class Found:
     with the rest."""
 
     layout: str
-    cases: list[Case]
+    cases: list[LabeledCase]
     problems: list[Problem]
 
     @property
@@ -69,16 +69,11 @@ def find_cases(folder: str | Path) -> Found:
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder; name the folder that holds the labeled CT.")
     entries = read_patients(folder)
-    apart = {
-        path: _APART[name]
-        for path in sorted(folder.iterdir())
-        if path.is_dir() and (name := _plain(path.name)) in _APART
-    }
-    parts = [
-        part
-        for part in (_find_labeled(folder, tuple(apart)), *(_find_apart(path, holds) for path, holds in apart.items()))
-        if part
-    ]
+    folders = [path for path in sorted(folder.iterdir()) if path.is_dir()]
+    apart = {path: _APART[_plain(path.name)] for path in folders if _plain(path.name) in _APART}
+    labeled = _find_labeled(folder, tuple(apart))
+    parts = [labeled] if labeled else []
+    parts += [_find_apart(path, holds) for path, holds in apart.items()]
     if not parts:
         raise InputError(
             f"{folder} holds no labeled CT; it should hold volume-N with segmentation-N (LiTS), dataset.json with "
@@ -135,22 +130,22 @@ def _find_apart(folder: Path, holds: str) -> Found:
                 )
             )
         else:
-            cases.append(Case(name, match[3] if match else name, file, None, holds))
+            cases.append(LabeledCase(name, match[3] if match else name, file, None, holds))
     return _in_order("no-liver", cases, problems)
 
 
 def _joined(parts: Sequence[Found]) -> Found:
     """All parts as one. Cases of one id are told apart by their folders."""
-    count = Counter(case.id for part in parts for case in part.cases)
-    cases = [
-        replace(case, id=f"{_APART_NAMES[case.holds]}_{case.id}")
-        if count[case.id] > 1 and case.holds in _APART_NAMES
-        else case
-        for part in parts
-        for case in part.cases
-    ]
+    cases = [case for part in parts for case in part.cases]
+    count = Counter(case.id for case in cases)
+
+    def distinct(case: LabeledCase) -> LabeledCase:
+        if count[case.id] == 1 or case.holds not in _APART_NAMES:
+            return case
+        return replace(case, id=f"{_APART_NAMES[case.holds]}_{case.id}")
+
     problems = [problem for part in parts for problem in part.problems]
-    return _in_order(parts[0].layout, cases, problems)
+    return _in_order(parts[0].layout, [distinct(case) for case in cases], problems)
 
 
 _APART_NAMES = {holds: name for name, holds in _APART.items()}
@@ -165,7 +160,8 @@ def _as_told(found: Found, entries: dict[str, Entry], path: Path) -> Found:
         if problem.what == _MASK_MISSING and _holds(entries, problem.case) == "none"
     ]
     cases = found.cases + [
-        Case(problem.case, _own_patient(found.layout, problem.case), problem.file, None, "none") for problem in bare
+        LabeledCase(problem.case, _own_patient(found.layout, problem.case), problem.file, None, "none")
+        for problem in bare
     ]
     problems = [problem for problem in found.problems if problem not in bare]
     told = []
@@ -229,7 +225,7 @@ def _find_ircadb(folder: Path, skip: tuple[Path, ...]) -> Found | None:
             )
             problems.append(Problem(names[patient], missing[0], "the folder is missing", remedy))
         else:
-            cases.append(Case(names[patient], names[patient], ct, masks))
+            cases.append(LabeledCase(names[patient], names[patient], ct, masks))
     return _in_order("3D-IRCADb", cases, problems) if patients else None
 
 
@@ -297,11 +293,11 @@ def _paired(layout: str, images: dict[str, list[Path]], masks: dict[str, list[Pa
         elif not labels:
             problems.append(Problem(name, cts[0], _MASK_MISSING, _NO_MASK))
         else:
-            cases.append(Case(name, name, cts[0], labels[0]))
+            cases.append(LabeledCase(name, name, cts[0], labels[0]))
     return _in_order(layout, cases, problems)
 
 
-def _in_order(layout: str, cases: list[Case], problems: list[Problem]) -> Found:
+def _in_order(layout: str, cases: list[LabeledCase], problems: list[Problem]) -> Found:
     """Cases and problems by id, 9 before 10."""
 
     def key(case: str) -> list[tuple[int, str]]:

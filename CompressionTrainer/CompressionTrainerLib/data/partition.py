@@ -3,8 +3,9 @@ and seeded."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from typing import TypeVar
 
 import numpy as np
 from LiverTumorLib.errors import InputError, RequirementError, UsageError
@@ -15,6 +16,7 @@ from .splits import KINDS, SUBSETS
 SHARE = 0.15  # of val and of test; the rest trains
 SELECTIONS = ("all", "liver", "balanced")
 
+T = TypeVar("T")
 # The axial slices, by case id, that one subset has.
 Slices = dict[str, np.ndarray]
 
@@ -65,10 +67,10 @@ class Division:
         """Patients, cases and slices of each subset, and how many of them have tumor or liver."""
         table = {}
         for subset, slices in self.subsets.items():
-            present = [[case for case in group if case in slices] for group in patients]
+            present = within(patients, slices)
             tumor = {case: int(self.tumor[case][ks].sum()) if case in self.tumor else 0 for case, ks in slices.items()}
             table[subset] = {
-                "patients": sum(map(bool, present)),
+                "patients": len(present),
                 "patients with tumor": sum(any(tumor[case] for case in group) for group in present),
                 "cases": len(slices),
                 "slices": sum(map(len, slices.values())),
@@ -100,7 +102,7 @@ def divide(facts: dict[str, CaseFacts], patients: Sequence[Sequence[str]], optio
     """
     if options.kind == "slice" or options.selection == "balanced":
         facts = {case: each for case, each in facts.items() if each.holds != "liver"}
-        patients = [group for cases in patients if (group := [case for case in cases if case in facts])]
+        patients = within(patients, facts)
     known = {case: np.array(each.tumor_mm2) for case, each in facts.items() if each.holds != "liver"}
     tumor = {case: areas * (areas >= options.min_tumor_mm2) > 0 for case, areas in known.items()}
     liver = {case: np.array(each.liver_mm2) > 0 for case, each in facts.items()}
@@ -109,13 +111,13 @@ def divide(facts: dict[str, CaseFacts], patients: Sequence[Sequence[str]], optio
     }
     if options.kind == "patient":
         subsets = [
-            {name: {case: used[case] for group in chosen for case in group} for name, chosen in part.items()}
+            {name: {case: used[case] for case in _flat(chosen)} for name, chosen in part.items()}
             for part in _patient_parts(patients, facts, tumor, options)
         ]
     else:
-        units = [(case, k) for case, ks in used.items() for k in ks]
+        units = [(case, int(k)) for case, ks in used.items() for k in ks]
         parts = _parts([np.array([tumor[case][k] for case, k in units], int)], options, "slices")
-        subsets = [{name: _gather([units[n] for n in chosen]) for name, chosen in part.items()} for part in parts]
+        subsets = [{name: _gather(_chosen(units, numbers)) for name, numbers in part.items()} for part in parts]
     if options.selection == "balanced":
         rng = np.random.default_rng(options.seed)
         subsets = [{name: _balanced(slices, tumor, rng) for name, slices in division.items()} for division in subsets]
@@ -135,6 +137,12 @@ def patient_groups(cases: Iterable[str], same_patient: Iterable[Sequence[str]]) 
     return [list(cases) for cases in dict.fromkeys(tuple(cases) for cases in group.values())]
 
 
+def within(patients: Iterable[Sequence[str]], cases: Container[str]) -> list[list[str]]:
+    """The cases of each patient that are among `cases`; patients without any are left out."""
+    groups = [[case for case in group if case in cases] for group in patients]
+    return [group for group in groups if group]
+
+
 def split_content(name: str, division: Division, patients: Sequence[Sequence[str]], options: SplitOptions) -> dict:
     """What a split file says of a division, but for the files of the cases."""
     content = {
@@ -142,10 +150,7 @@ def split_content(name: str, division: Division, patients: Sequence[Sequence[str
         "kind": options.kind,
         "made": asdict(options),
         "counts": division.counts(patients),
-        "patients": {
-            subset: [inside for group in patients if (inside := [case for case in group if case in slices])]
-            for subset, slices in division.subsets.items()
-        },
+        "patients": {subset: within(patients, slices) for subset, slices in division.subsets.items()},
         "tumor_slices": {case: np.flatnonzero(mask) for case, mask in division.tumor.items()},
     }
     if options.kind == "slice" or options.selection != "all":
@@ -158,15 +163,25 @@ def _patient_parts(
 ) -> Iterator[dict[str, list[Sequence[str]]]]:
     """The patients of each subset, one division after the other; those who say nothing about tumor are divided by
     themselves."""
-    liver = [[case for case in group if np.any(facts[case].liver_mm2)] for group in patients]
-    judged = [n for n, cases in enumerate(liver) if any(case in tumor for case in cases)] or list(range(len(patients)))
+
+    def is_judged(group: Sequence[str]) -> bool:
+        """Whether a case of the patient shows liver, and whether it has tumor is known."""
+        return any(case in tumor and np.any(facts[case].liver_mm2) for case in group)
+
+    judged = [n for n, group in enumerate(patients) if is_judged(group)] or list(range(len(patients)))
     others = [n for n in range(len(patients)) if n not in judged]
-    parts = _parts(_burden_strata([patients[n] for n in judged], facts, tumor), options, "patients")
+    parts = _parts(_burden_strata(_chosen(patients, judged), facts, tumor), options, "patients")
     for part, more in zip(parts, _shares(len(others), options), strict=True):
-        yield {
-            name: [patients[n] for n in sorted([judged[i] for i in part[name]] + [others[i] for i in more[name]])]
-            for name in SUBSETS
-        }
+        numbers = {name: _chosen(judged, part[name]) + _chosen(others, more[name]) for name in SUBSETS}
+        yield {name: _chosen(patients, sorted(numbers[name])) for name in SUBSETS}
+
+
+def _chosen(items: Sequence[T], numbers: Iterable[int]) -> list[T]:
+    return [items[number] for number in numbers]
+
+
+def _flat(groups: Iterable[Sequence[str]]) -> list[str]:
+    return [case for group in groups for case in group]
 
 
 def _burden_strata(

@@ -2,7 +2,7 @@
 
 After TumorCP (Yang et al., MICCAI 2021) and CarveMix (Zhang et al., MICCAI 2021): a lesion is cut out of another
 patient's slices with its rim, turned, mirrored and brought to a drawn size, and blended in at its contrast with the
-liver around it. Painted lesions (`synthetic`) have the shapes that somebody thought of; these have the texture and the
+liver around it. Painted lesions (`synthetic`) have invented shapes; these have the texture and the
 borders of real ones.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from LiverTumorLib.ct.canvas import InputSpec, neighbor_channels
@@ -17,7 +18,7 @@ from scipy.ndimage import affine_transform, find_objects, gaussian_filter, label
 
 from .slices import CaseSlices
 
-# of the pasted lesion; drawn evenly in its logarithm, so that small ones are as frequent as large ones
+# Of the pasted lesion; drawn evenly in its logarithm, so that small ones are as frequent as large ones.
 RADIUS_MM = (2.5, 30.0)
 LARGEST_SCALE = 2.0  # a lesion is enlarged or shrunk by no more than this, or its texture would be another
 CONTRAST = (0.6, 1.3)  # factor on its contrast with the liver around it
@@ -139,7 +140,7 @@ def _turned(lesion: Lesion, scale: float, rng: np.random.Generator) -> Lesion:
     side = int(np.ceil(np.hypot(rows, columns) * scale))
     offset = (np.array([rows, columns]) - 1) / 2 - turn @ np.full(2, (side - 1) / 2)
 
-    def moved(planes: np.ndarray, mode: str) -> np.ndarray:
+    def moved(planes: np.ndarray, mode: Literal["nearest", "constant"]) -> np.ndarray:
         each = [
             affine_transform(plane, turn, offset, (side, side), order=1, mode=mode)
             for plane in np.moveaxis(planes, -1, 0)
@@ -152,8 +153,13 @@ def _turned(lesion: Lesion, scale: float, rng: np.random.Generator) -> Lesion:
 def _overlap(corner, patch: tuple[int, int], shape: tuple[int, int]) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
     """Where a patch with its first pixel at `corner` lies in an image of `shape`: the part of the image, and that of
     the patch."""
-    target = tuple(
-        slice(max(start, 0), min(start + length, end)) for start, length, end in zip(corner, patch, shape, strict=True)
+    row, column = corner
+    target = (
+        slice(max(row, 0), min(row + patch[0], shape[0])),
+        slice(max(column, 0), min(column + patch[1], shape[1])),
     )
-    source = tuple(slice(part.start - start, part.stop - start) for part, start in zip(target, corner, strict=True))
+    source = (
+        slice(target[0].start - row, target[0].stop - row),
+        slice(target[1].start - column, target[1].stop - column),
+    )
     return target, source

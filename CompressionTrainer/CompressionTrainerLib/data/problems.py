@@ -37,7 +37,7 @@ class Problem:
         return dict(
             zip(
                 COLUMNS,
-                ("error" if self.blocking else "note", self.case, self.file, self.what, self.remedy),
+                ("error" if self.blocking else "note", self.case, str(self.file), self.what, self.remedy),
                 strict=True,
             )
         )

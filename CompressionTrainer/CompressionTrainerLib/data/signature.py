@@ -2,7 +2,7 @@
 stored.
 
 A signature holds a thumbnail of 5 x 5 cells, each 54 x 72 mm large and centered on the body, for every 6 mm of a scan:
-about a kilobyte, in which nobody recognizes anything. The thumbnails of a scan are points on a curve in 25 dimensions.
+about a kilobyte, in which no one can be recognized. The thumbnails of a scan are points on a curve in 25 dimensions.
 Scans are one where half of the points of the shorter curve lie on the longer one, so that neither the first slice nor
 the distance of the slices matters.
 """
@@ -32,7 +32,7 @@ SHARE, LEAST_PLANES, LEAST_SPREAD_HU = 0.5, 5, 2.0
 
 @dataclass(frozen=True)
 class Signature:
-    """What tells a scan again.
+    """What identifies a scan.
 
     Attributes:
         voxels: SHA-256 of its voxels in axial order, in whole HU.

@@ -15,7 +15,7 @@ from LiverTumorLib.records.results import TUMOR
 
 from .identity import fingerprint
 from .labeled import read_case_apart
-from .splits import Case, Split, slices_of
+from .splits import LabeledCase, Split, slices_of
 
 # Cached canvases are wider than the network's by this many pixels, so that shifted and rotated crops show real anatomy.
 BORDER = 32
@@ -52,14 +52,17 @@ def subset_slices(split: Split, subset: str, spec: InputSpec, cache: str | Path)
     return [_as_split(split, subset, case, cached_slices(case, spec, cache)) for case in split.cases[subset]]
 
 
-def _as_split(split: Split, subset: str, case: Case, slices: CaseSlices) -> CaseSlices:
+def _as_split(split: Split, subset: str, case: LabeledCase, slices: CaseSlices) -> CaseSlices:
     """The slices of a case with the split's selection and labels."""
-    marks = {"selected": slices_of(split, subset, case), "has_tumor": split.tumor_slices.get(case.id)}
     everywhere = np.arange(len(slices.image))
-    return replace(slices, **{name: np.isin(everywhere, ks) for name, ks in marks.items() if ks is not None})
+    if (ks := slices_of(split, subset, case)) is not None:
+        slices = replace(slices, selected=np.isin(everywhere, ks))
+    if (ks := split.tumor_slices.get(case.id)) is not None:
+        slices = replace(slices, has_tumor=np.isin(everywhere, ks))
+    return slices
 
 
-def cached_slices(case: Case, spec: InputSpec, cache: str | Path) -> CaseSlices:
+def cached_slices(case: LabeledCase, spec: InputSpec, cache: str | Path) -> CaseSlices:
     """Read a case's network slices from the cache folder, making them first where they are not there yet.
 
     Those of another CT or mask, which a folder shared by several data sets may hold under the same id, are made again.
@@ -71,17 +74,17 @@ def cached_slices(case: Case, spec: InputSpec, cache: str | Path) -> CaseSlices:
     folder = Path(cache) / key / f"case-{case.id}"
     meta, source = _read_meta(folder), [fingerprint(path) for path in case.files]
     if meta is None or meta.get("source", source) != source:
-        _write_slices(case, spec, folder, source)
-        meta = _read_meta(folder)
+        meta = _write_slices(case, spec, folder, source)
     arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("image", "liver", "tumor")}
-    flags = {name: np.array(meta[name], bool) for name in ("has_liver", "has_tumor")}
+    flags = {name: np.array(meta[name], np.bool_) for name in ("has_liver", "has_tumor")}
     return CaseSlices(case.id, case.patient, **arrays, **flags, slice_mm=meta["slice_mm"])
 
 
 def training_canvas(volume: CTVolume, liver: np.ndarray, spec: InputSpec) -> tuple[Canvas, float]:
     """The canvas and offset as of `lay_canvas`, the canvas grown by BORDER pixels on every side."""
-    frame, offset_hu = lay_canvas(spec, volume, liver)
-    return replace(frame, size=tuple(length + 2 * BORDER for length in frame.size)), offset_hu
+    canvas, offset_hu = lay_canvas(spec, volume, liver)
+    rows, columns = canvas.size
+    return replace(canvas, size=(rows + 2 * BORDER, columns + 2 * BORDER)), offset_hu
 
 
 def _read_meta(folder: Path) -> dict | None:
@@ -90,7 +93,8 @@ def _read_meta(folder: Path) -> dict | None:
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
 
 
-def _write_slices(case: Case, spec: InputSpec, folder: Path, source: list) -> None:
+def _write_slices(case: LabeledCase, spec: InputSpec, folder: Path, source: list) -> dict:
+    """Make a case's network slices; returns what `_read_meta` does from now on."""
     from LiverTumorLib.atomic import atomic_path
     from LiverTumorLib.files import write_json
 
@@ -100,10 +104,10 @@ def _write_slices(case: Case, spec: InputSpec, folder: Path, source: list) -> No
         raise InputError(
             f"{case.mask} is empty, so there is no liver to look into; take the right mask, or leave the case out."
         )
-    frame, offset_hu = training_canvas(volume, mask, spec)
-    arrays = {"image": network_slices(volume, frame, spec.window_hu, offset_hu=offset_hu, filters=spec.filters)}
+    canvas, offset_hu = training_canvas(volume, mask, spec)
+    arrays = {"image": network_slices(volume, canvas, spec.window_hu, offset_hu=offset_hu, filters=spec.filters)}
     for name, truth in (("liver", mask > 0), ("tumor", mask == TUMOR)):
-        arrays[name] = np.rint(frame.sample(truth.astype(np.float32) * 255)).clip(0, 255).astype(np.uint8)
+        arrays[name] = np.rint(canvas.sample(truth.astype(np.float32) * 255)).clip(0, 255).astype(np.uint8)
     for name, array in arrays.items():
         with atomic_path(folder / f"{name}.npy") as temporary:
             np.save(temporary, array)
@@ -114,3 +118,4 @@ def _write_slices(case: Case, spec: InputSpec, folder: Path, source: list) -> No
         "source": source,
     }
     write_json(folder / "meta.json", meta)  # last: it says that the arrays are complete
+    return meta

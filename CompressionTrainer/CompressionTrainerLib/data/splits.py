@@ -19,7 +19,7 @@ KINDS = ("patient", "slice")
 
 
 @dataclass(frozen=True)
-class Case:
+class LabeledCase:
     """One labeled CT: its id (a text, also where a file says a number), its patient (the smallest case id of that
     patient), CT and mask.
 
@@ -54,11 +54,11 @@ class Split:
         tumor_slices: by case id, the axial slices that count as tumor; empty where any tumor pixel counts.
         source: what the data are and whom to cite, for the cards of models trained on them; empty if unknown.
         weights_license: under which such models may be used; empty if unknown.
-        signatures: by case id as text, what tells its CT again, see `signature`; empty where the split does not say.
+        signatures: by case id as text, what identifies its CT, see `signature`; empty where the split does not say.
     """
 
     name: str
-    cases: dict[str, list[Case]]
+    cases: dict[str, list[LabeledCase]]
     sha256: dict[str, str]
     data: Path
     kind: str = "patient"
@@ -68,7 +68,7 @@ class Split:
     weights_license: str = ""
     signatures: dict[str, dict[str, str]] = field(default_factory=dict)
 
-    def verify(self, cases: list[Case]) -> None:
+    def verify(self, cases: list[LabeledCase]) -> None:
         """Raises InputError where a file is missing or is not the one the split was frozen with."""
         for path in (path for case in cases for path in case.files):
             if not path.exists():
@@ -79,7 +79,7 @@ class Split:
                     f"{path} is not the file that the split '{self.name}' was frozen with; restore the original file."
                 )
 
-    def ct_sha256(self, case: Case) -> str | None:
+    def ct_sha256(self, case: LabeledCase) -> str | None:
         """What a case's CT was frozen with; None where the split does not say."""
         return self.sha256.get(case.ct.relative_to(self.data).as_posix())
 
@@ -101,7 +101,7 @@ def _joined(one: dict[str, list[int]], other: dict[str, list[int]]) -> dict[str,
     return {case: sorted([*one.get(case, []), *other.get(case, [])]) for case in one.keys() | other.keys()}
 
 
-def slices_of(split: Split, subset: str, case: Case) -> list[int] | None:
+def slices_of(split: Split, subset: str, case: LabeledCase) -> list[int] | None:
     """The axial slices of a case that belong to a subset; None where all of them do."""
     return split.slices[subset][case.id] if split.slices else None
 
@@ -137,7 +137,7 @@ def load_split(path: str | Path, data: str | Path) -> Split:
             _require_patients_apart(path, split)
             require_apart(
                 Path(path),
-                {subset: [str(case.id) for case in members] for subset, members in split.cases.items()},
+                {subset: [case.id for case in members] for subset, members in split.cases.items()},
                 data,
             )
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
@@ -145,7 +145,7 @@ def load_split(path: str | Path, data: str | Path) -> Split:
     return split
 
 
-def _cases(content: dict, groups: list[list], data: Path) -> list[Case]:
+def _cases(content: dict, groups: list[list], data: Path) -> list[LabeledCase]:
     """The cases of a subset, listed by patient."""
     if not isinstance(groups, list) or not all(isinstance(group, list) for group in groups):
         raise TypeError("the patients of a subset are not lists of case ids")
@@ -160,17 +160,17 @@ def _cases(content: dict, groups: list[list], data: Path) -> list[Case]:
     ]
 
 
-def _case(content: dict, case: str, patient: str, data: Path) -> Case:
+def _case(content: dict, case: str, patient: str, data: Path) -> LabeledCase:
     """A case with its files, which a split file lists by case, relative to the data folder, or gives by a pattern for
     all."""
     if "cases" not in content:
-        ct, mask = (_within(data, content["files"][name].replace("{case}", str(case))) for name in ("ct", "mask"))
-        return Case(case, patient, ct, mask)
+        ct, mask = (_within(data, content["files"][name].replace("{case}", case)) for name in ("ct", "mask"))
+        return LabeledCase(case, patient, ct, mask)
     entry = content["cases"][case]
     holds = entry.get("holds", "tumor")
     if holds not in HOLDS:
         raise ValueError(f"case {case} holds {holds!r}, not one of {', '.join(HOLDS)}")
-    return Case(
+    return LabeledCase(
         case, patient, _within(data, entry["ct"]), None if holds == "none" else _within(data, entry["mask"]), holds
     )
 
@@ -193,7 +193,7 @@ def _require_kinds(split: Split) -> None:
         raise TypeError("a slice's index is not a whole number")
     for subset in SUBSETS if split.slices else ():
         for case in split.cases[subset]:
-            if not isinstance(split.slices[subset][str(case.id)], list):
+            if not isinstance(split.slices[subset][case.id], list):
                 raise TypeError(f"the slices of case {case.id} are not a list")
 
 

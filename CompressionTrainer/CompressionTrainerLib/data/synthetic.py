@@ -73,7 +73,7 @@ def paint_lesions(
 def paint_mass(
     image: np.ndarray, masks: np.ndarray, pixel_mm: float, neighbor_mm: float, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Paint one mass into the body beside the liver, likelier near it; arguments as of `paint_lesions`.
+    """Paint one mass into the body beside the liver, more often near it; arguments as of `paint_lesions`.
 
     The masks stay as they are: the liver keeps its outline, and the mass is not part of it.
     """

@@ -1,6 +1,6 @@
 """Figures on patients that a model was trained on say nothing about others, so they must be asked for by name.
 
-CT are told again by the checksums of their files, by their signatures (see `data.signature`) or, where a model's record
+CT are recognized by the checksums of their files, by their signatures (see `data.signature`) or, where a model's record
 has neither, by their ids in a split of the same name.
 """
 
@@ -19,7 +19,7 @@ from .identity import sha256_of
 from .labeled import read_case_apart
 from .problems import Problem
 from .signature import SAME_HU, Signature, distance_hu, sign, sign_file
-from .splits import Case, Split
+from .splits import LabeledCase, Split
 
 SIGNATURES = "train_signatures"  # of a training's record, by case
 # As LiTS and MSD call the same 131 CT: volume-7, liver_7; models know them as 7, liver_7 or after a part of them,
@@ -39,8 +39,8 @@ class KnownCT:
     def of(cls, path: Path) -> KnownCT:
         """Of a CT, which is read; one that cannot be is left to whatever uses it."""
         try:
-            # In a child, since nobody has looked yet whether a reader crashes on it.
-            return cls(sha256_of(path), sign(read_case_apart(Case("", "", path, None, "none")).volume))
+            # In a child, since a reader may crash on it.
+            return cls(sha256_of(path), sign(read_case_apart(LabeledCase("", "", path, None, "none")).volume))
         except (OSError, InputError):
             return cls(None, None)
 
@@ -49,7 +49,7 @@ def check_unseen(model: str, training: dict, split: Split, subset: str) -> None:
     """Raises UsageError where a model was trained on cases of a split that it is to be measured on, unless these are
     'train'.
 
-    Where only the name of a CT is like one's that it was trained on, that is said.
+    Where only the name of a CT resembles that of one that it was trained on, a note says so.
 
     Args:
         model: what to call it.
@@ -126,7 +126,7 @@ def known_as(ct: Signature | None, signatures: dict[str, Signature]) -> str | No
     return next((case for case, signature in signatures.items() if distance_hu(ct, signature) < SAME_HU), None)
 
 
-def case_signature(case: Case, split: Split) -> Signature | None:
+def case_signature(case: LabeledCase, split: Split) -> Signature | None:
     """The signature of a split's case: the one that it was frozen with, or made of its CT; None where that is missing
     or unreadable."""
     if content := split.signatures.get(case.id):
@@ -142,7 +142,7 @@ def case_signature(case: Case, split: Split) -> Signature | None:
         return None
 
 
-def known_patients(cases: Iterable[Case], facts: Mapping[str, CaseFacts]) -> list[Problem]:
+def known_patients(cases: Iterable[LabeledCase], facts: Mapping[str, CaseFacts]) -> list[Problem]:
     """Notes on the usable cases of a data folder that models which are installed were trained on."""
     from LiverTumorLib.models.catalogue import list_bundles
 

@@ -66,7 +66,7 @@ def _install_into(venv: Path, requirements: Path, wheels: Path | None, report: P
         print(line)
     (venv / UNFINISHED).touch()
     python = venv / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
-    # or pip would take the packages of the running Python for those of the environment
+    # Or pip would take the packages of the running Python for those of the environment.
     os.environ.pop("PYTHONPATH", None)
     _pip([sys.executable, "-m", "pip", "--python", str(python), "install"], requirements, wheels, report)
     (venv / UNFINISHED).unlink()
@@ -96,6 +96,7 @@ def _pip(command: list[str], requirements: Path, wheels: Path | None, report: Pr
 def _lines(command: list[str]) -> Iterator[str]:
     """What a program prints, as it comes; it is ended when the reader goes. Raises RequirementError where it fails."""
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
+    assert process.stdout is not None  # as asked for
     told: list[str] = []
     try:
         for line in process.stdout:

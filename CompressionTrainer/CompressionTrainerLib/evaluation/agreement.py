@@ -32,27 +32,34 @@ class Agreement:
     float_tumor_dice: float
 
 
+def segmented(output: CaseOutput) -> np.ndarray:
+    """The labels that a run has given its case, (k, j, i): `segment_case` always does."""
+    assert output.labels is not None
+    return output.labels
+
+
 def compare_runs(run: CaseOutput, twin: CaseOutput, truth: np.ndarray) -> Agreement:
     """Compare two outputs of `segment_case` with kept probabilities on one CT, and the second, the float one, with the
     truth's labels."""
-    slices = [
-        (ours, theirs)
+    differences = [
+        abs(ours.probability - theirs.probability)
         for ours, theirs in zip(run.result.slices, twin.result.slices, strict=True)
         if ours.probability is not None
         and theirs.probability is not None
         and {ours.field, theirs.field} != {"no liver"}
     ]
+    labels, twin_labels = segmented(run), segmented(twin)
     differ = set(run.result.summary.suspicious_slices) ^ set(twin.result.summary.suspicious_slices)
     return Agreement(
-        liver_dice=Counts.of(run.labels > 0, twin.labels > 0).dice,
-        tumor_dice=Counts.of(run.labels == TUMOR, twin.labels == TUMOR).dice,
+        liver_dice=Counts.of(labels > 0, twin_labels > 0).dice,
+        tumor_dice=Counts.of(labels == TUMOR, twin_labels == TUMOR).dice,
         liver_dp=_largest_difference(run, twin, "liver"),
         tumor_dp=_largest_difference(run, twin, "tumor"),
-        slice_dp=max((abs(ours.probability - theirs.probability) for ours, theirs in slices), default=float("nan")),
-        slices=len(slices),
-        same_decisions=len(slices) - len(differ),
-        float_liver_dice=_truth_dice(twin.labels > 0, truth > 0),
-        float_tumor_dice=_truth_dice(twin.labels == TUMOR, truth == TUMOR),
+        slice_dp=max(differences, default=float("nan")),
+        slices=len(differences),
+        same_decisions=len(differences) - len(differ),
+        float_liver_dice=_truth_dice(twin_labels > 0, truth > 0),
+        float_tumor_dice=_truth_dice(twin_labels == TUMOR, truth == TUMOR),
     )
 
 

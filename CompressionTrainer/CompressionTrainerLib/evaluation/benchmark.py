@@ -113,7 +113,7 @@ def _measure(model: ModelFile, runtime: str, threads: int, slices: int) -> dict:
         str(slices),
         str(time.monotonic()),
     ]
-    # which sets no thread count
+    # Which sets no thread count.
     done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", env=child_environment())
     if done.returncode:
         reason = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]

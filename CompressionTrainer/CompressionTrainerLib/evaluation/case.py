@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +11,7 @@ from LiverTumorLib.metrics import Counts, LesionDetection, SurfaceDistances, det
 from LiverTumorLib.records.options import CaseOutput
 from LiverTumorLib.records.results import TUMOR
 
-from .agreement import Agreement
+from .agreement import Agreement, segmented
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,10 @@ class Slices:
 
 @dataclass(frozen=True)
 class CaseScores:
-    """All figures of one case; None is what was not looked for, or what the truth does not label."""
+    """All figures of one case; None is what was not looked for, or what the truth does not label.
+
+    `notes` tell what was repaired or assumed while the CT was read, and what is doubtful in CT, truth and result.
+    """
 
     name: str
     patient: str
@@ -52,6 +56,7 @@ class CaseScores:
     seconds: float
     models: list[dict]
     agreement: Agreement | None = None
+    notes: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -90,12 +95,12 @@ def score_case(
         parts: what of it is measured.
         agreement: with a float twin, to travel with the case.
     """
-    result = output.result
-    predicted_tumor, true_tumor = output.labels == TUMOR, truth == TUMOR
+    result, labels = output.result, segmented(output)
+    predicted_tumor, true_tumor = labels == TUMOR, truth == TUMOR
     return CaseScores(
         name=result.name,
         patient=patient,
-        liver=_structure(output.labels > 0, truth > 0, volume) if parts.liver else None,
+        liver=_structure(labels > 0, truth > 0, volume) if parts.liver else None,
         tumor=_structure(predicted_tumor, true_tumor, volume) if parts.tumor else None,
         lesions=detect_lesions(predicted_tumor, true_tumor, volume.voxel_ml) if parts.tumor else None,
         slices=_slices(output, truth, volume) if parts.slices else None,
@@ -118,5 +123,5 @@ def _slices(output: CaseOutput, truth: np.ndarray, volume: CTVolume) -> Slices |
         return None
     index = np.array([record.index for record in scored])
     axial = to_axial(volume).bring(truth)
-    liver, tumor = (axial > 0).any(axis=(1, 2)), (axial == TUMOR).any(axis=(1, 2))
+    liver, tumor = np.any(axial > 0, axis=(1, 2)), np.any(axial == TUMOR, axis=(1, 2))
     return Slices(index, np.array([record.probability for record in scored]), tumor[index], liver[index])

@@ -115,11 +115,11 @@ def compare(scores: dict[str, np.ndarray], slices: Sequence[LabeledSlice], thres
 
 def rows(scores: dict[str, np.ndarray], slices: Sequence[LabeledSlice]) -> list[dict]:
     """One row for each slice: what it is of, the truth, and the probability that each model gives it."""
-    return [
-        {"case": each.case, "patient": each.patient, "slice": each.k, "tumor": int(each.tumor), "liver": 1}
-        | {name: float(values[number]) for name, values in scores.items()}
-        for number, each in enumerate(slices)
-    ]
+    table = []
+    for number, each in enumerate(slices):
+        about = {"case": each.case, "patient": each.patient, "slice": each.k, "tumor": int(each.tumor), "liver": 1}
+        table.append(about | {name: float(values[number]) for name, values in scores.items()})
+    return table
 
 
 def _keras(weights: Path, images: Iterator[np.ndarray]) -> list[float]:

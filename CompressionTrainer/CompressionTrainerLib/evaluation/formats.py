@@ -69,7 +69,7 @@ def describe(model: ModelFile) -> dict:
         ) from error
     except Exception as error:  # h5py, flatbuffers and protobuf each have their own
         raise ModelError(f"{model.path} cannot be read as a network ({str(error).partition(chr(10))[0]}).") from error
-    weights = Counter()
+    weights: Counter[str] = Counter()
     for kernel in found:
         weights[kernel.dtype] += kernel.weights
     return {

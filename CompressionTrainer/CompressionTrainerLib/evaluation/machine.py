@@ -35,7 +35,8 @@ def peak_memory_mb() -> float | None:
     """The most memory (MiB) that was resident for this process since it began; None where the system does not say."""
     status = Path("/proc/self/status")
     if status.exists():  # not getrusage, which on Linux counts what the parent held when it started this process
-        return int(re.search(r"^VmHWM:\s+(\d+)", status.read_text(), re.MULTILINE)[1]) / 1024
+        peak = re.search(r"^VmHWM:\s+(\d+)", status.read_text(), re.MULTILINE)
+        return int(peak[1]) / 1024 if peak else None
     if sys.platform == "darwin":
         import resource
 

@@ -7,8 +7,8 @@ faint false ones away.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
 from LiverTumorLib.ct.canvas import InputSpec, neighbor_channels
@@ -22,6 +22,7 @@ from ..data.slices import INNER, CaseSlices
 from ..networks.config import PREDICT_BATCH
 
 SUMMARY = "cross-validation.json"  # in the folder of a cross-validation
+POINTS = ("chosen", "one_threshold", "half")  # the operating points in it
 THRESHOLDS = np.round(np.arange(0.05, 0.951, 0.05), 2)
 # Without tumor there is no Dice; a threshold that invents this much tumor (ml) in such a patient costs as much as
 # missing one.
@@ -133,9 +134,12 @@ def by_patient(cases: Sequence[HeldOut], tables: Sequence[dict[Point, float]]) -
     groups: dict[str, list[dict[Point, float]]] = {}
     for case, table in zip(cases, tables, strict=True):
         groups.setdefault(case.patient, []).append(table)
-    return {
-        point: float(np.mean([np.mean([t[point] for t in group]) for group in groups.values()])) for point in tables[0]
-    }
+
+    def mean(point: Point) -> float:
+        patients = [np.mean([table[point] for table in group]) for group in groups.values()]
+        return float(np.mean(patients))
+
+    return {point: mean(point) for point in tables[0]}
 
 
 def best_point(plane: dict[Point, float], tie: float = 0.005) -> Point:
@@ -145,6 +149,23 @@ def best_point(plane: dict[Point, float], tie: float = 0.005) -> Point:
     near = [point for point, score in plane.items() if score >= best - tie]
     middle = np.median([[point.threshold, point.sure] for point in near], axis=0)
     return min(near, key=lambda point: np.hypot(point.threshold - middle[0], point.sure - middle[1]))
+
+
+def summarize(held: Sequence[HeldOut]) -> dict:
+    """The mean score at every operating point, and the figures at POINTS: the best one, the best of those with one
+    threshold, and 0.5."""
+    plane = by_patient(held, [scores(case) for case in held])
+    one_threshold = {point: score for point, score in plane.items() if point.threshold == point.sure}
+    points = dict(zip(POINTS, (best_point(plane), best_point(one_threshold), Point(0.5, 0.5)), strict=True))
+
+    def figures(point: Point) -> dict:
+        return {**asdict(point), "score": plane[point], **pooled([at_point(case, point) for case in held])}
+
+    return {
+        "held_out": [case.case for case in held],
+        "points": {name: figures(point) for name, point in points.items()},
+        "plane": [{**asdict(point), "score": round(score, 4)} for point, score in plane.items()],
+    }
 
 
 def at_point(case: HeldOut, point: Point) -> CaseAtPoint:
@@ -171,9 +192,9 @@ def at_point(case: HeldOut, point: Point) -> CaseAtPoint:
 
 def pooled(cases: Sequence[CaseAtPoint]) -> dict:
     """Figures over all held-out cases, with intervals that resample patients."""
-    from dataclasses import asdict
+    from LiverTumorLib.metrics import bootstrap
 
-    from LiverTumorLib.metrics import bootstrap, size_bin
+    from .summary import by_size
 
     groups: dict[str, list[CaseAtPoint]] = {}
     for case in cases:
@@ -181,22 +202,18 @@ def pooled(cases: Sequence[CaseAtPoint]) -> dict:
     patients = list(groups.values())
 
     def dice(drawn: list[list[CaseAtPoint]]) -> float:
-        values = [known for group in drawn if (known := [case.dice for case in group if case.dice is not None])]
-        return float(np.mean([np.mean(each) for each in values])) if values else float("nan")
+        known = [[case.dice for case in group if case.dice is not None] for group in drawn]
+        means = [np.mean(values) for values in known if values]
+        return float(np.mean(means)) if means else float("nan")
 
-    def found(least_ml: float):
+    def found(least_ml: float) -> Callable[[list[list[CaseAtPoint]]], float]:
         def share(drawn: list[list[CaseAtPoint]]) -> float:
-            lesions = [hit for group in drawn for case in group for ml, hit, _ in case.lesions if ml >= least_ml]
-            return float(np.mean(lesions)) if lesions else float("nan")
+            lesions = [lesion for group in drawn for case in group for lesion in case.lesions]
+            hits = [hit for ml, hit, _ in lesions if ml >= least_ml]
+            return float(np.mean(hits)) if hits else float("nan")
 
         return share
 
-    sizes: dict[str, dict[str, int]] = {}
-    for ml, hit, touched in sorted(lesion for case in cases for lesion in case.lesions):
-        counted = sizes.setdefault(size_bin(ml), {"true": 0, "found": 0, "touched": 0})
-        counted["true"] += 1
-        counted["found"] += hit
-        counted["touched"] += touched
     return {
         "patients": len(patients),
         "cases": len(cases),
@@ -204,6 +221,6 @@ def pooled(cases: Sequence[CaseAtPoint]) -> dict:
         "share_of_lesions_found": asdict(bootstrap(patients, found(0.0))),
         "share_of_lesions_from_1_ml_found": asdict(bootstrap(patients, found(1.0))),
         "extra_lesions": sum(case.extra for case in cases),
-        "lesions_by_size": sizes,
+        "lesions_by_size": by_size(lesion for case in cases for lesion in case.lesions),
         "false_ml_without_truth": {case.case: round(case.false_ml, 2) for case in cases if case.dice is None},
     }

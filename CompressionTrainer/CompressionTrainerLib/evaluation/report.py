@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from LiverTumorLib.atomic import atomic_path
 from LiverTumorLib.files import write_json, write_table
@@ -26,7 +27,7 @@ HD95 = (
 
 def case_row(case: CaseScores) -> dict:
     """The case in one flat row; a figure that is not defined is NaN."""
-    row = {"case": case.name, "patient": case.patient}
+    row: dict[str, Any] = {"case": case.name, "patient": case.patient}
     for name, structure in (("liver", case.liver), ("tumor", case.tumor)):
         if structure is not None:
             row |= _structure_row(name, structure)
@@ -35,7 +36,7 @@ def case_row(case: CaseScores) -> dict:
         row |= {"lesions_true": len(case.lesions.lesions), "lesions_extra_ml": sum(case.lesions.extra_ml)}
     if case.agreement is not None:
         row |= {f"float_{name}": value for name, value in asdict(case.agreement).items()}
-    return row | {"seconds": case.seconds}
+    return row | {"seconds": case.seconds, "notes": list(case.notes)}
 
 
 def lesion_rows(case: CaseScores) -> list[dict]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..data.splits import Case, Split, load_split
+from ..data.splits import LabeledCase, Split, load_split
 
 EVERYTHING = "all"
 
@@ -26,7 +26,7 @@ class Selection:
     """
 
     title: str
-    cases: list[Case]
+    cases: list[LabeledCase]
     complete: bool
     split: Split | None
     about: dict
@@ -51,8 +51,9 @@ def select_cases(
     if bool(pairs) == bool(folder):
         raise UsageError("Give either the folder DATA, or --pair CT MASK.")
     if pairs:
-        cases = [Case(short(ct), short(ct), ct, mask) for ct, mask in pairs]
+        cases = [LabeledCase(short(ct), short(ct), ct, mask) for ct, mask in pairs]
         return Selection(f"Pairs: {', '.join(case.id for case in cases)}", cases, False, None, {"kind": "pairs"})
+    assert folder is not None  # the other of the two ways
     if subset == EVERYTHING:
         return _whole_folder(folder)
     split = load_split(split_file, folder)
@@ -66,8 +67,7 @@ def select_cases(
     split.verify(cases)
     patients = {part: len({case.patient for case in members}) for part, members in split.cases.items()}
     about = {"data": folder.resolve().name, "split": split.name, "kind": split.kind, "subset": subset}
-    about["patients"] = patients
-    return Selection(f"{split.name}, {subset} patients", cases, True, split, about)
+    return Selection(f"{split.name}, {subset} patients", cases, True, split, about | {"patients": patients})
 
 
 def _whole_folder(folder: Path) -> Selection:

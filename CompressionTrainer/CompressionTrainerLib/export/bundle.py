@@ -53,7 +53,7 @@ def export_run(
     Raises:
         InputError: there is no run, or data that the split needs are missing.
         ModelError: the network does not convert to int8, or the operating point is not that of a bundle.
-        UsageError: a refit without an operating point, or one of another question.
+        UsageError: a refit without an operating point, or one of another task.
     """
     chosen = given_point(run, settings.operating_point)
     report, weights = report or Console(), settings.weights
@@ -94,7 +94,7 @@ def export_run(
     )
     entry = {MODEL: {"quantization": method}}
     report("threshold", 0.8, "Choosing the threshold", None)
-    # a stop while the threshold is sought must not leave a bundle without one
+    # A stop while the threshold is sought must not leave a bundle without one.
     with tempfile.TemporaryDirectory() as scratch:
         bundle = write_bundle(Path(scratch) / out.name, replace(manifest, files=entry), {MODEL: quantized})
         manifest = (
@@ -147,11 +147,11 @@ def _with_operating_point(bundle: Bundle, config: TrainConfig, cases) -> Manifes
         return replace(bundle.manifest, calibration=calibration, threshold=threshold, metrics={"validation": figures})
     if config.task == "tumor":
         point, score = tumor_point(session, cases)
-        figures = {"score": score, "grid": "the network's canvas in the true liver, thresholds chosen here"}
-        return replace(bundle.manifest, threshold=point.threshold, sure=point.sure, metrics={"validation": figures})
+        measured = {"score": score, "grid": "the network's canvas in the true liver, thresholds chosen here"}
+        return replace(bundle.manifest, threshold=point.threshold, sure=point.sure, metrics={"validation": measured})
     threshold, scores = liver_threshold(session, cases)
-    figures = {"dice_by_threshold": scores, "grid": "the network's canvas, threshold chosen here"}
-    return replace(bundle.manifest, threshold=threshold, metrics={"validation": figures})
+    dice = {"dice_by_threshold": scores, "grid": "the network's canvas, threshold chosen here"}
+    return replace(bundle.manifest, threshold=threshold, metrics={"validation": dice})
 
 
 def _license_of_start(record: dict) -> str | None:

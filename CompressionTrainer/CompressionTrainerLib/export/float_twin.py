@@ -71,7 +71,7 @@ def float_twin(content: bytes) -> bytes:
 
 def _leave_out(graph, operators: list) -> None:
     """Take operators that only hand a tensor on out of a graph; its inputs and outputs stay what they were."""
-    stands_for = {}
+    stands_for: dict[int, int] = {}
     for operator in operators:
         taken, given = int(operator.inputs[0]), int(operator.outputs[0])
         taken = stands_for.get(taken, taken)

@@ -49,7 +49,8 @@ def add_twin(folder: Path) -> dict:
     differences = compare(original, twin, phantom_slices(bundle.manifest.input))
     if differences["mean_difference"] > TOLERANCE:
         raise ModelError(
-            f"The ONNX twin of {bundle.model} answers otherwise than the original ({differences}); nothing was written."
+            f"The ONNX twin of {bundle.model} does not give the results of the original ({differences}); nothing was "
+            "written."
         )
     entry = {"quantization": bundle.manifest.files[MODEL].get("quantization", "unknown"), **differences}
     manifest = replace(bundle.manifest, files={**bundle.manifest.files, ONNX: entry})
@@ -102,12 +103,12 @@ def phantom_slices(spec: InputSpec, count: int = 12) -> list[np.ndarray]:
     """Slices of a phantom through its liver as a network of this input sees them, float32 (rows, columns, 3) in [-1,
     1]."""
     volume, labels = make_phantom(shape=(50, 192, 192))
-    frame, offset_hu = lay_canvas(spec, volume, labels)
-    canvas = network_slices(volume, frame, spec.window_hu, offset_hu=offset_hu, filters=spec.filters)
+    canvas, offset_hu = lay_canvas(spec, volume, labels)
+    images = network_slices(volume, canvas, spec.window_hu, offset_hu=offset_hu, filters=spec.filters)
     inside = np.flatnonzero(labels.any(axis=(1, 2)))
     shown = inside[np.linspace(0, len(inside) - 1, count).astype(int)]
     offset = spec.neighbor_mm / float(volume.spacing[2])
-    return [neighbor_channels(canvas, k, offset).astype(np.float32) / 127.5 - 1 for k in shown]
+    return [neighbor_channels(images, k, offset).astype(np.float32) / 127.5 - 1 for k in shown]
 
 
 def _take_and_give_floats(graph, image: dict, outputs: list[dict]) -> None:
@@ -118,7 +119,7 @@ def _take_and_give_floats(graph, image: dict, outputs: list[dict]) -> None:
     def quantized(end: dict) -> list[str]:
         scale, zero = end["quantization"]
         names = [f"{end['name']}/scale", f"{end['name']}/zero_point"]
-        values = np.float32(scale), np.array(zero, end["dtype"])
+        values = np.array(scale, np.float32), np.array(zero, end["dtype"])
         graph.initializer.extend(
             numpy_helper.from_array(value, name) for value, name in zip(values, names, strict=True)
         )

@@ -34,7 +34,7 @@ def given_point(run: Path, folder: Path | None) -> OperatingPoint | None:
     Raises:
         InputError: a cross-validation that cannot be read.
         ModelError: there is no such model.
-        UsageError: a refit without an operating point, one of another question, or a run that has patients to choose
+        UsageError: a refit without an operating point, one of another task, or a run that has patients to choose
           its own on.
     """
     config = read_run(run)
@@ -54,7 +54,8 @@ def _of_model(folder: Path, config: TrainConfig, run: Path) -> OperatingPoint:
     manifest = load_bundle(folder).manifest
     if (manifest.task, manifest.input) != (config.task, config.input):
         raise UsageError(
-            f"The model in {folder} answers another question, or sees another canvas, than the run in {run}."
+            f"The model in {folder} has another task or another input than the run in {run}; give the one that was "
+            "chosen for it."
         )
     chosen_on = manifest.training.get("cases", {}).get("val")
     if not chosen_on:
@@ -78,6 +79,7 @@ def _of_cross_validation(folder: Path, config: TrainConfig) -> OperatingPoint:
         ) from error
     if (measured.task, measured.input) != (config.task, config.input):
         raise UsageError(
-            f"The cross-validation in {folder} is of another question, or of another canvas, than this run."
+            f"The cross-validation in {folder} has another task or another input than this run; give one of the same "
+            "configuration."
         )
     return OperatingPoint(threshold, sure if config.task == "tumor" else 0.0, about=about)

@@ -21,7 +21,7 @@ class ExportSettings:
     version: str = option("0.1.0", "version of the model (default: %(default)s)", metavar="X.Y.Z")
     operating_point: Path | None = option(
         None,
-        "of a refit: the model, or the folder of a cross-validation, whose threshold and calibration it takes, for it "
-        "has no val patients left to choose its own",
+        "for a refit, which has no val patients left to choose on: the model, or the folder of a cross-validation, "
+        "whose threshold and calibration to use",
         metavar="MODEL",
     )

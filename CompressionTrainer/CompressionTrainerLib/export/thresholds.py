@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from LiverTumorLib.ct.canvas import InputSpec, neighbor_channels
@@ -23,7 +23,7 @@ def predictions(session: Session, case: CaseSlices) -> list[np.ndarray]:
     return session.predict_all([neighbor_channels(image, k, offset) for k in range(len(image))])
 
 
-def liver_threshold(session: Session, cases: Sequence[CaseSlices]) -> tuple[float, dict[str, float]]:
+def liver_threshold(session: Session, cases: Sequence[CaseSlices]) -> tuple[float, dict[float, float]]:
     """Threshold with about the best median Dice over cases (see `nearest_to_half`), and that Dice by threshold (on the
     network's canvas).
 
@@ -50,7 +50,7 @@ def tumor_point(session: Session, cases: Sequence[CaseSlices]) -> tuple[Point, f
 
 
 def case_scores(
-    output: np.ndarray, case: CaseSlices, spec: InputSpec, task: str, thresholds: Sequence[float]
+    output: np.ndarray, case: CaseSlices, spec: InputSpec, task: str, thresholds: Iterable[float]
 ) -> list[float]:
     """Score of a case at each threshold: Dice with the truth where there is any, and without any 1 for nothing found,
     falling to 0 at FALSE_TUMOR_ML. Tumor counts in the true liver only, as inference looks for it in the predicted one.
@@ -61,7 +61,7 @@ def case_scores(
     truth = (case.liver if task == "liver" else case.tumor)[INNER] >= 128
     output = as_in_inference(output, case, spec, task)
     voxel_ml = spec.spacing_mm**2 * case.slice_mm / 1000
-    scored = []
+    scored: list[float] = []
     for threshold in thresholds:
         found = output >= threshold
         if truth.any():

@@ -14,7 +14,7 @@ from ..progress import Console, ProgressReport
 from ..training.finished import open_run
 from ..training.run import calibration_slices
 from .bundle import is_quantized, quantized_network
-from .tflite import VARIANTS, tflite
+from .tflite import VARIANTS, int8_tflite, tflite
 
 TABLE = "variants.csv"
 
@@ -36,13 +36,14 @@ def write_variants(
     """
     source = open_run(run, data, weights)
     samples = calibration_slices(source.config, source.slices["train"])
-    sources = {variant: (source.model, variant, samples) for variant in VARIANTS}
-    if is_quantized(run):
-        sources["int8-qat"] = (quantized_network(run, source.model, weights), "int8")
+    names = [*VARIANTS, "int8-qat"] if is_quantized(run) else list(VARIANTS)
     report, files = report or Console(), {}
-    for number, (variant, how) in enumerate(sources.items()):
-        report("convert", number / len(sources), variant, None)
-        files[variant] = tflite(*how)
+    for number, name in enumerate(names):
+        report("convert", number / len(names), name, None)
+        if name in VARIANTS:
+            files[name] = tflite(source.model, name, samples)
+        else:
+            files[name] = int8_tflite(quantized_network(run, source.model, weights))
     rows = [{"variant": variant, **describe(content)} for variant, content in files.items()]
     for variant, content in files.items():
         with atomic_path(out / f"{variant}.tflite") as path:

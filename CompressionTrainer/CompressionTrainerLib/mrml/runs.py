@@ -1,5 +1,5 @@
-"""Runs of the trainer: its Python is looked at, filled where the user agrees, and then runs the chain, each in a child
-process."""
+"""Runs of the trainer: its Python is looked at, filled where the user agrees, and then runs the workflow, each in a
+child process."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from LiverTumorLib.records.options import Progress
 from ..environment.choice import SLICER, TrainerPython, trainer_python
 from ..workflow import folder
 from ..workflow.folder import Variant
-from ..workflow.job import Listener, TrainerJob, start_chain, start_installation, start_probe
-from ..workflow.request import ChainRequest
+from ..workflow.job import Listener, TrainerJob, start_installation, start_probe, start_workflow
+from ..workflow.request import WorkflowRequest
 
 # Asked with a Python and why it cannot train yet: True installs what it lacks.
 Ask = Callable[[TrainerPython, str], bool]
@@ -29,10 +29,10 @@ _tried: set[str] = set()
 
 @dataclass(frozen=True)
 class TrainerResult:
-    """What a chain's folder holds when a run is over; None, or an empty list, for what there is not.
+    """What a workflow's folder holds when a run is over; None, or an empty list, for what there is not.
 
     Attributes:
-        outputFolder: the chain's folder.
+        outputFolder: the workflow's folder.
         variants: its models with sizes, scores and speeds.
         checkRows: what is wrong with the data, a problem a row.
         modelFolder: the bundle that came out.
@@ -67,7 +67,7 @@ class TrainerRun(ServedRun):
     """A run of the trainer that has been started; `result` is a TrainerResult, or what the Python told of itself.
 
     Args:
-        request: the chain to run; None only looks whether the Python can train.
+        request: the workflow to run; None only looks whether the Python can train.
         progress: called with (stage, fraction, message).
         on_event: called with every event, which at the end of an epoch has its "metrics".
         finished: called with this run when it is over.
@@ -80,7 +80,7 @@ class TrainerRun(ServedRun):
     def __init__(
         self,
         python: TrainerPython,
-        request: ChainRequest | None,
+        request: WorkflowRequest | None,
         installation: Installation,
         progress: Progress | None = None,
         on_event: Listener | None = None,
@@ -111,13 +111,15 @@ def python_of(kind: str, path: str = "") -> TrainerPython:
     return trainer_python(kind, path, slicer.util.startupEnvironment() if application() is not None else None)
 
 
-def _steps(python: TrainerPython, request: ChainRequest | None, installation: Installation, listen: Listener) -> Steps:
+def _steps(
+    python: TrainerPython, request: WorkflowRequest | None, installation: Installation, listen: Listener
+) -> Steps:
     told: dict[str, str] = {}
     if request is None or str(python.executable) not in _tried:
         told = yield from _look(python, installation, listen)
     if request is None:
         return told
-    job = start_chain(python, request, listen)
+    job = start_workflow(python, request, listen)
     out = yield job
     problems = folder.check_rows(out / "prepare")
     return TrainerResult(out, folder.variants(out), problems, folder.bundle_of(out), folder.report_of(out), job.log)

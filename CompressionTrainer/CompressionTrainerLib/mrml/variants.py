@@ -1,4 +1,4 @@
-"""The models of a chain as a table node, and their size against their accuracy as a plot chart."""
+"""The models of a workflow as a table node, and their size against their accuracy as a plot chart."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from LiverTumorLib.mrml.nodes import companion_node, one_update
 from LiverTumorLib.mrml.plots import draw_line
-from LiverTumorLib.mrml.tables import Column, fill_table
+from LiverTumorLib.mrml.tables import fill_table
+from LiverTumorLib.records.columns import Column
 
 from ..reporting.models import pareto_front
 from ..workflow.folder import Variant
@@ -14,36 +15,32 @@ from ..workflow.folder import Variant
 CHART_ROLE, SERIES_ROLE = "LiverTumor.chart", "LiverTumor.series"
 FRONT_ROLE, FRONT_SERIES_ROLE = "LiverTumor.front", "LiverTumor.frontSeries"
 _COLUMNS = (
-    Column("name", str, description="Model file, with its folder."),
-    Column("mb", float, "MB"),
-    Column("gzip_mb", float, "MB", "After gzip, which is where zeros show."),
-    Column("accuracy", float, description="Slices called rightly, val patients (0 to 1)."),
-    Column("auc", float, description="Area under the ROC curve, val patients (0 to 1)."),
-    Column("dice", float, description="Mean Dice over the val patients (0 to 1)."),
-    Column("slices_per_s", float, "1/s", "One slice at a time, on this machine."),
+    Column("name", "model", str, description="Model file, with its folder."),
+    Column("mb", "size (MB)", float, "MB"),
+    Column("gzip_mb", "after gzip (MB)", float, "MB", "After gzip, which is where zeros show."),
+    Column("accuracy", "accuracy", float, description="Slices classified correctly, val patients (0 to 1)."),
+    Column("auc", "AUC", float, description="Area under the ROC curve, val patients (0 to 1)."),
+    Column("dice", "Dice", float, description="Mean Dice over the val patients (0 to 1)."),
+    Column("slices_per_s", "slices a second", float, "1/s", "One slice at a time, on this machine."),
 )
-TITLES = {
-    "name": "model",
-    "mb": "size (MB)",
-    "gzip_mb": "after gzip (MB)",
-    "accuracy": "accuracy",
-    "auc": "AUC",
-    "dice": "Dice",
-    "slices_per_s": "slices a second",
-}
+TITLES = {column.name: column.header for column in _COLUMNS}
 
 
 def show_variants(table_node, variants: Sequence[Variant]):
     """Fill a table node with the models; returns the chart of size against AUC or Dice, None where fewer than one has
     both."""
-    fill_table(table_node, _COLUMNS, [vars(variant) for variant in variants], TITLES)
-    measured = [variant for variant in variants if variant.mb is not None and variant.score is not None]
+    fill_table(table_node, _COLUMNS, [vars(variant) for variant in variants])
+    measured = [
+        (variant, (variant.mb, variant.score))
+        for variant in variants
+        if variant.mb is not None and variant.score is not None
+    ]
     if not measured:
         return None
-    score = "auc" if measured[0].auc is not None else "dice"
-    best = pareto_front([(variant.mb, variant.score) for variant in measured])
+    score = "auc" if measured[0][0].auc is not None else "dice"
+    best = pareto_front([point for _, point in measured])
     front = companion_node(table_node, FRONT_ROLE, "vtkMRMLTableNode", f"{table_node.GetName()} front")
-    fill_table(front, _COLUMNS, [vars(measured[place]) for place in best], TITLES)
+    fill_table(front, _COLUMNS, [vars(measured[place][0]) for place in best])
     front.SetHideFromEditors(True)
     chart = companion_node(table_node, CHART_ROLE, "vtkMRMLPlotChartNode", f"{table_node.GetName()} size and accuracy")
     points = companion_node(table_node, SERIES_ROLE, "vtkMRMLPlotSeriesNode", "models")

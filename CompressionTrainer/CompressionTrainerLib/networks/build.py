@@ -19,8 +19,13 @@ from .unet import unet
 class Described(Protocol):
     """What says which network is meant, as a training configuration does."""
 
-    input: InputSpec
-    network: NetworkConfig
+    @property
+    def input(self) -> InputSpec:
+        """What the network is shown."""
+
+    @property
+    def network(self) -> NetworkConfig:
+        """Which network."""
 
     @property
     def architecture(self) -> str:

@@ -9,6 +9,7 @@ norm before them (Liu et al., "Learning Efficient Convolutional Networks through
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from LiverTumorLib.errors import UsageError
@@ -35,9 +36,9 @@ _CHANNELWISE = (
 class ChannelPath:
     """Layers that channels live in: the convolution that makes them, what they pass, and the layer that reads them."""
 
-    maker: object
-    passed: list
-    reader: object
+    maker: Any
+    passed: list[Any]
+    reader: Any
 
 
 def channel_paths(model) -> list[ChannelPath]:
@@ -48,7 +49,8 @@ def channel_paths(model) -> list[ChannelPath]:
     inside, outputs = set(map(id, model.layers)), set(model.output_names)
     found = []
     for maker in filter(_makes_channels, model.layers):
-        passed, layer = [], maker
+        passed: list[Any] = []
+        layer = maker
         while layer.name not in outputs:
             readers = [node.layer for node in layer.outbound_nodes if id(node.layer) in inside]
             if len(readers) != 1:
@@ -107,7 +109,9 @@ def with_channels(model, channels: dict[str, int]):
 def without_channels(model, kept: dict[str, np.ndarray]):
     """The smaller network with only the channels `kept` (as `strongest_channels` gives them), and the weights of
     `model`."""
-    made, passed, read = {}, {}, {}
+    made: dict[str, np.ndarray] = {}
+    passed: dict[str, np.ndarray] = {}
+    read: dict[str, np.ndarray] = {}
     for path in channel_paths(model):
         if (numbers := kept.get(path.maker.name)) is not None:
             made[path.maker.name] = read[path.reader.name] = numbers

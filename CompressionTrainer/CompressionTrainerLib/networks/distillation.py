@@ -22,7 +22,7 @@ class Distiller(keras.Model):
             share: of the soft loss in the whole, 0 to 1.
         """
         self.student, self.temperature, self.share = student, temperature, share
-        # Keras would count a model that is an attribute as a part
+        # Keras would count a model that is an attribute as a part.
         self._teach = lambda images: teacher(images, training=False)
         self._soft_loss = keras.metrics.Mean("soft_loss")
 

@@ -105,7 +105,7 @@ def _activation_ranges(model, samples: np.ndarray) -> dict[str, tuple[float, flo
     lows, highs = [], []
     for start in range(0, len(samples), 8):
         outputs = probe(samples[start : start + 8], training=False)
-        # a seventh is plenty
+        # A seventh is plenty.
         ends = [np.quantile(np.ravel(output)[::7], [OUTLIERS, 1 - OUTLIERS]) for output in outputs]
         lows.append([low for low, _ in ends])
         highs.append([high for _, high in ends])

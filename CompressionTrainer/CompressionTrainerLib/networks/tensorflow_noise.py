@@ -39,7 +39,7 @@ def without_noise() -> Iterator[None]:
     A process of its own does that, so that the last words of a process that is ended are passed on too.
     """
     with ExitStack() as at_end:
-        # a program without a console, or no room for a process: then all is passed on
+        # A program without a console, or no room for a process: then all is passed on.
         with suppress(OSError, AttributeError):
             _filter_stderr(at_end)
         yield
@@ -52,13 +52,14 @@ def _filter_stderr(at_end: ExitStack) -> None:
     at_end.callback(os.close, kept)
     noise = _NOISE if _has_nvidia_driver() else (*_NOISE, *_CUDA_NOISE)
     process = subprocess.Popen([sys.executable, "-S", "-c", _FILTER, *noise], stdin=subprocess.PIPE)
+    assert process.stdin is not None  # as asked for
     os.dup2(process.stdin.fileno(), 2)
     process.stdin.close()
 
     def take_away() -> None:
         sys.stderr.flush()
         os.dup2(kept, 2)
-        with suppress(subprocess.TimeoutExpired):  # somebody else's process has the pipe
+        with suppress(subprocess.TimeoutExpired):  # another process has the pipe
             process.wait(5)
 
     at_end.callback(take_away)

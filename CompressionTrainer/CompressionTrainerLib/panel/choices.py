@@ -1,4 +1,4 @@
-"""What the user chooses for a chain, kept in the parameter node; what of it can be chosen depends on the rest."""
+"""What the user chooses for a workflow, kept in the parameter node; what of it can be chosen depends on the rest."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from slicer.i18n import tr as _
 
 from ..workflow.config import NETWORKS
 from ..workflow.folder import finished_stages
-from ..workflow.request import PATIENT, SLICE, ChainChoices, ChainRequest, chain_of, request_chain
+from ..workflow.request import PATIENT, SLICE, WorkflowChoices, WorkflowRequest, request_workflow, workflow_of
 from .stage_list import StageList
 from .widgets import PathChoice, TextChoice
 
@@ -81,11 +81,11 @@ class Choices:
         ui.outputLabel.visible = bool(ui.outputLabel.text)
         self._show_stages()
 
-    def request(self, until: str | None = None) -> ChainRequest:
-        """The chain that is asked for. Raises LiverTumorError where something is missing or does not fit."""
+    def request(self, until: str | None = None) -> WorkflowRequest:
+        """The workflow that is asked for. Raises LiverTumorError where something is missing or does not fit."""
         parameters = self._parameters()
-        return request_chain(
-            ChainChoices(
+        return request_workflow(
+            WorkflowChoices(
                 parameters.dataFolder,
                 parameters.outputFolder,
                 self._configuration,
@@ -118,7 +118,7 @@ class Choices:
     def _show_stages(self) -> None:
         parameters = self._parameters()
         try:
-            names = list(chain_of(self._configuration, self._network).stages)
+            names = list(workflow_of(self._configuration, self._network).stages)
         except LiverTumorError:  # `request` tells why
             names = []
         first = [] if parameters.split == FILE else ["prepare"]
@@ -149,7 +149,7 @@ def _folder_text(folder: str) -> str:
         return ""
     finished = finished_stages(Path(folder))
     if finished:
-        return _("{count} stages are finished there; a start continues after them.").format(count=len(finished))
+        return _("{count} stages are finished there; Start continues after them.").format(count=len(finished))
     if (Path(folder) / "about.json").is_file():
-        return _("A run was begun there; a start continues it.")
+        return _("A run was started there; Start continues it.")
     return ""

@@ -16,7 +16,7 @@ def install_asking(folder: Path) -> Bundle | None:
     new = load_bundle(folder)
     present = next((bundle for bundle in list_bundles() if bundle.id == new.id), None)
     if present is not None:
-        text = _("There is a model '{id}' already, version {version}, in {folder}. Let the new one take its place?")
+        text = _("There is a model '{id}' already, version {version}, in {folder}. Replace it with the new one?")
         if not slicer.util.confirmOkCancelDisplay(
             text.format(id=new.id, version=present.manifest.version, folder=present.folder)
         ):

@@ -63,7 +63,7 @@ class PythonChoice:
 
 
 def _ask(python: TrainerPython, why: str) -> bool:
-    """Whether the user agrees that packages are installed; nobody is there to agree while Slicer is tested."""
+    """Whether the user agrees that packages are installed; not while Slicer is tested, where there is no user."""
     if slicer.app.testingEnabled():
         return False
     where = own_folder() if python.kind == OWN else _("Slicer's Python ({path})").format(path=python.executable)

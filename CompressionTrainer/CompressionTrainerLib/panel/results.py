@@ -1,5 +1,5 @@
-"""What a chain's folder holds, in the panel: problems of the data, curves, the table of models, the model to install,
-the report."""
+"""What a workflow's folder holds, in the panel: problems of the data, curves, the table of models, the model to
+install, the report."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Results:
 
     @property
     def _prepared(self) -> Path | None:
-        """The folder in which the data's check lies: the chain's own, or that of the split file."""
+        """The folder in which the data's check lies: the workflow's own, or that of the split file."""
         parameters = self._parameters()
         if parameters is not None and parameters.split == FILE:
             return Path(parameters.splitFile).parent if parameters.splitFile else None
@@ -91,15 +91,16 @@ class Results:
 
     def _show_check(self) -> None:
         prepared = self._prepared
-        checked = prepared is not None and (prepared / "check.csv").is_file()
-        rows = folder.check_rows(prepared) if checked else []
+        if prepared is not None and not (prepared / "check.csv").is_file():
+            prepared = None
+        rows = folder.check_rows(prepared) if prepared else []
         self._problems.show([row | {"what is wrong": _with_file(row)} for row in rows])
         self._ui.checkTable.resizeRowsToContents()  # whole sentences
         counted = [
             _("{part}: {patients} patients, {slices} slices").format(
                 part=row["part"], patients=row.get("patients", "?"), slices=row.get("slices", "?")
             )
-            for row in (folder.counts(prepared) if checked else [])
+            for row in (folder.counts(prepared) if prepared else [])
         ]
         errors = sum(row["severity"] == "error" for row in rows)
         found = (
@@ -107,7 +108,7 @@ class Results:
             if rows
             else _("Nothing is wrong.")
         )
-        self._ui.checkLabel.text = "; ".join([found, *counted]) if checked else _("The data were not checked yet.")
+        self._ui.checkLabel.text = "; ".join([found, *counted]) if prepared else _("The data were not checked yet.")
 
     def _show_variants(self) -> None:
         variants = folder.variants(self._folder) if self._folder else []
@@ -134,7 +135,8 @@ class Results:
 
     def _install(self, checked: bool = False) -> None:
         with errors_shown(_("The model could not be installed."), self._tell):
-            bundle = install_asking(folder.bundle_of(self._folder))
+            model = folder.bundle_of(self._folder) if self._folder else None
+            bundle = install_asking(model) if model else None
             if bundle is not None:
                 self._tell(
                     _("Installed: '{id}' in {folder}; the other modules list it now.").format(
@@ -145,7 +147,7 @@ class Results:
     def _open_report(self, checked: bool = False) -> None:
         import qt
 
-        path = folder.report_of(self._folder)
+        path = folder.report_of(self._folder) if self._folder else None
         if path is None or not qt.QDesktopServices.openUrl(qt.QUrl.fromLocalFile(str(path))):
             self._tell(_("The report could not be opened; it is {path}.").format(path=path))
 

@@ -1,4 +1,4 @@
-"""The stages of a chain in the panel: which are wanted, and where each stands."""
+"""The stages of a workflow in the panel: which are wanted, and where each stands."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from LiverTumorLib.panel.run_control import RunControl, RunTexts
 from slicer.i18n import tr as _
 
 from ..mrml.runs import TrainerResult, TrainerRun, chosen_python
-from ..workflow.request import ChainRequest
+from ..workflow.request import WorkflowRequest
 from .choices import FILE, Choices
 from .python_choice import PythonChoice
 from .results import Results
@@ -37,7 +37,7 @@ class TrainerPanel(Panel):
                 "Start the training in the background; it continues where the output folder's run was stopped."
             ),
             cancel_tip=_(
-                "Stop the training; what is finished stays, and a start continues after the last whole epoch."
+                "Stop the training; what is finished stays, and Start continues after the last complete epoch."
             ),
             not_started=_("The training could not be started."),
             failed=_("The training failed."),
@@ -56,8 +56,9 @@ class TrainerPanel(Panel):
         self.choices.show()
         self.results.show()
 
-    def choose(self) -> None:
+    def choose(self, parameters) -> bool:
         """There is nothing to choose for the user."""
+        return False
 
     def problem(self) -> str:
         if self.parameters is None:
@@ -71,8 +72,9 @@ class TrainerPanel(Panel):
 
     def refresh(self, caller=None, event=None) -> None:
         super().refresh()
-        free = not self.run.running and self.parameters is not None
-        checkable = free and self.parameters.split != FILE
+        parameters = self.parameters
+        free = not self.run.running and parameters is not None
+        checkable = free and parameters.split != FILE
         self.ui.checkButton.enabled = checkable and not self.problem()
         self.ui.probeButton.enabled = free
 
@@ -109,7 +111,7 @@ class TrainerPanel(Panel):
         self.python.tell(versions)
         return _("This Python can train.")
 
-    def _launch(self, request: ChainRequest | None, progress, finished) -> TrainerRun:
+    def _launch(self, request: WorkflowRequest | None, progress, finished) -> TrainerRun:
         requirements = Path(self.module.resourcePath("CompressionTrainerRequirements.txt"))
         run = TrainerRun(
             chosen_python(), request, self.python.installation(requirements), progress, self._on_event, finished

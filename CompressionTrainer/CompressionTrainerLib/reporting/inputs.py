@@ -12,6 +12,7 @@ import numpy as np
 from LiverTumorLib.errors import InputError
 from LiverTumorLib.metrics import PatientSlices
 
+from ..evaluation.out_of_fold import POINTS, SUMMARY
 from ..training.record import is_run, read_record
 
 
@@ -74,6 +75,26 @@ class ComparedModels:
 
 
 @dataclass(frozen=True)
+class CrossValidation:
+    """A folder of `livertumor cross-validate`.
+
+    Attributes:
+        name: of the configuration, with the folder's.
+        content: its JSON file.
+        cases: the rows of its table, a case held out each.
+    """
+
+    name: str
+    content: dict
+    cases: list[dict]
+
+    @property
+    def task(self) -> str:
+        """What the networks segment: "liver" or "tumor"."""
+        return self.content["config"]["task"]
+
+
+@dataclass(frozen=True)
 class LoggedTraining:
     """A folder in which a network was trained.
 
@@ -98,6 +119,7 @@ class Inputs:
 
     evaluations: list[Evaluation] = field(default_factory=list)
     comparisons: list[ComparedModels] = field(default_factory=list)
+    cross_validations: list[CrossValidation] = field(default_factory=list)
     runs: list[LoggedTraining] = field(default_factory=list)
     benchmarks: list[dict] = field(default_factory=list)
     variants: list[dict] = field(default_factory=list)
@@ -137,83 +159,96 @@ def read_inputs(folders: list[Path]) -> Inputs:
     Raises:
         InputError: a folder does not exist, none holds anything for a report, or a file is damaged.
     """
-    found, roots = Inputs(), {}
+    found = Inputs()
+    roots: dict[Path, tuple[Path, Path]] = {}
     for folder in folders:
         if not folder.is_dir():
             raise InputError(
-                f"{folder} is not a folder; name folders of training, evaluation, comparison or benchmark."
+                f"{folder} is not a folder; name folders of training, evaluation, comparison, cross-validation or "
+                "benchmark."
             )
         for path in sorted(path for path in folder.rglob("*") if path.name in _READERS or path.name == "log.csv"):
             roots.setdefault(path.resolve(), (path, folder))  # folders may lie in each other
-    chains = {resolved: _chain_of(resolved) for resolved in roots}
-    several = len(set(chains.values()) - {None}) > 1  # in all of them files have the same names
+    workflows = {resolved: _workflow_of(resolved) for resolved in roots}
+    several = len(set(workflows.values()) - {None}) > 1  # in all of them files have the same names
     for resolved, (path, folder) in roots.items():
-        chain = chains[resolved]
-        _read(path, folder, found, f"{chain.name}/" if several and chain else "")
+        workflow = workflows[resolved]
+        _read(path, folder, found, f"{workflow.name}/" if several and workflow else "")
     if not any(vars(found).values()):
         raise InputError(
             f"{', '.join(map(str, folders))}: nothing there for a report; it is made of what 'livertumor train', "
-            "'prepare', 'evaluate', 'compare', 'benchmark' and 'saliency' write."
+            "'prepare', 'cross-validate', 'evaluate', 'compare', 'benchmark' and 'saliency' write."
         )
     return found
 
 
-def _chain_of(path: Path) -> Path | None:
-    """The folder of the chain ('livertumor compress') that a file belongs to."""
+def _workflow_of(path: Path) -> Path | None:
+    """The folder of the workflow ('livertumor compress') that a file belongs to."""
     return next((folder for folder in path.parents if (folder / "compress.toml").is_file()), None)
 
 
-def _read(path: Path, root: Path, found: Inputs, chain: str) -> None:
-    """Read a file below the folder `root`; `chain` goes before the names of models."""
+def _read(path: Path, root: Path, found: Inputs, workflow: str) -> None:
+    """Read a file below the folder `root`; `workflow` goes before the names of models."""
     try:
         if path.name == "log.csv":
             found.runs += _run(path, root)
         else:
-            _READERS[path.name](path, found, chain)
+            _READERS[path.name](path, found, workflow)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
             f"{path} is not a file this version can read ({type(error).__name__}: {error}); make it again."
         ) from error
 
 
-def _evaluation(path: Path, found: Inputs, chain: str) -> None:
+def _evaluation(path: Path, found: Inputs, workflow: str) -> None:
     tables = {name: _rows(path.with_name(f"{name}.csv")) for name in ("lesions", "slices")}
     scores = _scores(tables["slices"], "probability") if tables["slices"] else None
     found.evaluations.append(Evaluation(path.parent, _json(path), tables["lesions"], scores))
 
 
-def _comparison(path: Path, found: Inputs, chain: str) -> None:
+def _comparison(path: Path, found: Inputs, workflow: str) -> None:
     content, rows = _json(path), _rows(path.with_name("predictions.csv"))
-    scores = {f"{chain}{name}": _scores(rows, name) for name in content["models"]}
-    content["models"] = {f"{chain}{name}": model for name, model in content["models"].items()}
+    scores = {f"{workflow}{name}": _scores(rows, name) for name in content["models"]}
+    content["models"] = {f"{workflow}{name}": model for name, model in content["models"].items()}
     found.comparisons.append(ComparedModels(path.parent, content, scores))
 
 
-def _benchmark(path: Path, found: Inputs, chain: str) -> None:
+def _cross_validation(path: Path, found: Inputs, workflow: str) -> None:
+    content = _json(path)
+    for point in POINTS:
+        if not {"threshold", "sure", "score", "mean_dice", "lesions_by_size"} <= content["points"][point].keys():
+            raise ValueError(f"its operating point '{point}' is not complete")
+    if not content["plane"]:
+        raise ValueError("it holds no scores")
+    name = f"{content['config']['name']} ({path.resolve().parent.name})"
+    found.cross_validations.append(CrossValidation(name, content, _rows(path.with_name("cases.csv"))))
+
+
+def _benchmark(path: Path, found: Inputs, workflow: str) -> None:
     content = _json(path)
     if all("file" in row for row in content["rows"]):  # else that of whole scans, which Testing/Benchmark writes
-        content["rows"] = [row | {"file": f"{chain}{row['file']}"} for row in content["rows"]]
+        content["rows"] = [row | {"file": f"{workflow}{row['file']}"} for row in content["rows"]]
         found.benchmarks.append(content)
 
 
-def _saliency(path: Path, found: Inputs, chain: str) -> None:
+def _saliency(path: Path, found: Inputs, workflow: str) -> None:
     record = _json(path)
     if path.with_name(record["picture"]).is_file():
         found.saliency.append((path.parent, record))
 
 
-def _model(path: Path, found: Inputs, chain: str) -> None:
+def _model(path: Path, found: Inputs, workflow: str) -> None:
     """The TFLite file of a model; its float twin, which has the same id, lies in a folder "float" and is left out."""
     file = path.with_name("model.tflite")
     if file.is_file() and path.parent.parent.name != "float":
-        found.models.setdefault(f"{chain}{_json(path)['id']}", file)
+        found.models.setdefault(f"{workflow}{_json(path)['id']}", file)
 
 
-def _variants(path: Path, found: Inputs, chain: str) -> None:
+def _variants(path: Path, found: Inputs, workflow: str) -> None:
     """Sizes of the files beside variants.csv, as benchmarks have them."""
     for row in _rows(path):
         sizes = {"bytes": int(row["bytes"]), "gzip_bytes": int(row["gzip_bytes"]), "sparsity": float(row["sparsity"])}
-        found.variants.append({"file": f"{chain}{path.resolve().parent.name}/{row['variant']}.tflite"} | sizes)
+        found.variants.append({"file": f"{workflow}{path.resolve().parent.name}/{row['variant']}.tflite"} | sizes)
 
 
 def _run(log: Path, root: Path) -> list[LoggedTraining]:
@@ -222,7 +257,7 @@ def _run(log: Path, root: Path) -> list[LoggedTraining]:
     folder = log.parent
     record = next((read_record(each) for each in (folder, folder.parent) if is_run(each)), None)
     if record is None:
-        return []  # somebody else's log.csv
+        return []  # a log.csv from elsewhere
     epochs = [{name: float(value) for name, value in row.items() if value} for row in _rows(log)]
     name = folder.relative_to(root.parent).as_posix() if folder != root else folder.resolve().name
     return [LoggedTraining(folder, name, record, _stage(folder, record), epochs)] if epochs else []
@@ -266,9 +301,10 @@ def _json(path: Path) -> dict:
 _READERS = {
     "evaluation.json": _evaluation,
     "comparison.json": _comparison,
+    SUMMARY: _cross_validation,
     "benchmark.json": _benchmark,
     "variants.csv": _variants,
-    "counts.csv": lambda path, found, chain: found.counts.append(_rows(path)),
+    "counts.csv": lambda path, found, workflow: found.counts.append(_rows(path)),
     "saliency.json": _saliency,
     "manifest.json": _model,
 }

@@ -40,7 +40,7 @@ def model_facts(inputs: Inputs) -> list[ModelFacts]:
     not count."""
     measured = [row for benchmark in inputs.benchmarks for row in benchmark["rows"]]
     sizes = {row["file"]: row for row in reversed(measured + inputs.variants)}
-    speeds = {}
+    speeds: dict[str, dict] = {}
     for row in measured:
         best = speeds.get(row["file"])
         if row["runtime"] == _USUAL[row["kind"]] and (best is None or row["threads"] < best["threads"]):

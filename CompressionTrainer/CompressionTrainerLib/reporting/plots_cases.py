@@ -8,6 +8,8 @@ from LiverTumorLib.metrics import SIZE_BINS_ML, size_bin
 
 from .drawing import BLUE, COLORS, GRAY, GREEN, VERMILION, new_figure, svg_uri
 
+_STRUCTURES = {"liver": BLUE, "tumor": VERMILION}
+
 
 def plot_dice(rows: list[dict], means: dict[str, dict]) -> str:
     """Dice of liver and tumor of each case as dots on a line, the mean of each with its interval behind them.
@@ -17,12 +19,12 @@ def plot_dice(rows: list[dict], means: dict[str, dict]) -> str:
           tumor).
         means: interval by structure, "liver" and perhaps "tumor".
     """
-    shown = [name for name in ("liver", "tumor") if name in means]
-    rows = sorted(rows, key=lambda row: -(row.get("liver_dice") or 0))
+    shown = [name for name in _STRUCTURES if name in means]
+    rows = sorted(rows, key=lambda row: -(row.get(f"{shown[0]}_dice") or 0))
     with new_figure(5.2 * len(shown) + 0.8, 1.7 + 0.3 * len(rows)) as figure:
         panels = figure.subplots(1, len(shown), sharey=True, squeeze=False)[0]
-        for axes, name, color in zip(panels, shown, (BLUE, VERMILION), strict=False):
-            mean, places = means[name], range(len(rows))
+        for axes, name in zip(panels, shown, strict=True):
+            color, mean, places = _STRUCTURES[name], means[name], range(len(rows))
             values = [row.get(f"{name}_dice") for row in rows]
             if mean.get("low") is not None:
                 axes.axvspan(mean["low"], mean["high"], color=color, alpha=0.13, linewidth=0)
@@ -49,7 +51,7 @@ def plot_lesions(lesions: list[dict]) -> str:
     bins = [size_bin(edge) for edge in (0.0, *SIZE_BINS_ML)]
     outcomes = {"found": GREEN, "only touched": COLORS[4], "missed": VERMILION, "extra": GRAY}
     hatches = ("", "///", "...", "xxx")
-    counted = {outcome: Counter() for outcome in outcomes}
+    counted: dict[str, Counter[str]] = {outcome: Counter() for outcome in outcomes}
     for lesion in lesions:
         counted[_outcome(lesion)][size_bin(float(lesion["volume_ml"]))] += 1
     with new_figure(8, 3.9) as figure:

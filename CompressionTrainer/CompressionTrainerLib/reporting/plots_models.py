@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from .drawing import BLUE, COLORS, GRAY, MARKERS, VERMILION, new_figure, svg_uri
 from .models import ModelFacts, pareto_front
@@ -12,9 +13,9 @@ from .reported import Reported
 def plot_bars(models: list[ModelFacts], reported: list[Reported]) -> str:
     """Four panels after the classifier paper's Figures 6 and 11: size, zeros, speed, accuracy; reported models hatched.
 
-    A panel without any of our own numbers is left out.
+    A panel without any measured number is left out.
     """
-    panels = {
+    panels: dict[str, tuple[Sequence[float | None], Sequence[float | None], str]] = {
         "Size (MiB)": ([m.mib for m in models], [r.mib for r in reported], "{:.2f}"),
         "Zeros among the weights (%)": (
             _percent([m.sparsity for m in models]),
@@ -23,7 +24,7 @@ def plot_bars(models: list[ModelFacts], reported: list[Reported]) -> str:
         ),
         "Speed (slices a second)": ([m.fps for m in models], [r.fps for r in reported], "{:.1f}"),
         "Accuracy (%)": (
-            _percent([m.accuracy and m.accuracy["value"] for m in models]),
+            _percent([m.accuracy["value"] if m.accuracy else None for m in models]),
             _percent([r.accuracy for r in reported]),
             "{:.1f}",
         ),
@@ -36,8 +37,9 @@ def plot_bars(models: list[ModelFacts], reported: list[Reported]) -> str:
         figure.get_layout_engine().set(hspace=0.06, wspace=0.04)
         grid = figure.subplots(rows, columns, sharey=True, squeeze=False)
         for axes, (title, (ours, theirs, style)) in zip(grid.flat, panels.items(), strict=False):
-            ends = [m.accuracy and m.accuracy["high"] for m in models] if title == "Accuracy (%)" else []
-            _draw_bars(axes, names, ours, theirs, style, _percent(ends))
+            accuracies = [m.accuracy for m in models] if title == "Accuracy (%)" else []
+            ends = _percent([accuracy["high"] if accuracy else None for accuracy in accuracies])
+            _draw_bars(axes, names, ours, theirs, style, ends)
             axes.set_title(title)
         for axes in list(grid.flat)[len(panels) :]:
             axes.set_visible(False)
@@ -50,34 +52,27 @@ def plot_bars(models: list[ModelFacts], reported: list[Reported]) -> str:
         return svg_uri(figure)
 
 
-def plot_pareto(models: list[ModelFacts]) -> str:
-    """AUC over size; the line joins the models that no smaller one equals. All models must have both."""
-    ordered = sorted(models, key=lambda model: (model.mib, -model.auc["value"]))
-    front = [ordered[place] for place in pareto_front([(model.mib, model.auc["value"]) for model in ordered])]
+def plot_pareto(models: list[tuple[str, float, dict]]) -> str:
+    """AUC, an interval as a dictionary, over size (MiB) of models by name; the line joins those that no smaller one
+    equals."""
+    ordered = sorted(models, key=lambda model: (model[1], -model[2]["value"]))
+    points = [(mib, auc["value"]) for _, mib, auc in ordered]
+    front = [points[place] for place in pareto_front(points)]
     with new_figure(9, 4.8) as figure:
         axes = figure.subplots()
-        axes.plot(
-            [m.mib for m in front],
-            [m.auc["value"] for m in front],
-            color=GRAY,
-            linewidth=1.2,
-            drawstyle="steps-post",
-            zorder=1,
-        )
-        for number, model in enumerate(ordered):
+        axes.plot(*zip(*front, strict=True), color=GRAY, linewidth=1.2, drawstyle="steps-post", zorder=1)
+        for number, (name, mib, auc) in enumerate(ordered):
             color, marker = COLORS[number % len(COLORS)], MARKERS[number // len(COLORS) % len(MARKERS)]
-            if model.auc.get("low") is not None:
-                axes.vlines(model.mib, model.auc["low"], model.auc["high"], color=color, linewidth=1.2)
-            axes.plot(
-                model.mib, model.auc["value"], marker, color=color, markersize=8, label=model.name, linestyle="none"
-            )
+            if auc.get("low") is not None:
+                axes.vlines(mib, auc["low"], auc["high"], color=color, linewidth=1.2)
+            axes.plot(mib, auc["value"], marker, color=color, markersize=8, label=name, linestyle="none")
         axes.set(xscale="log", xlabel="size of the file (MiB)", ylabel="AUC", title="Accuracy against size")
         axes.xaxis.set_major_formatter("{x:g}")
         axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0))
         return svg_uri(figure)
 
 
-def _draw_bars(axes, names: list[str], ours: list, theirs: list, style: str, ends: list) -> None:
+def _draw_bars(axes, names: list[str], ours: Sequence, theirs: Sequence, style: str, ends: Sequence) -> None:
     """Bars with their numbers, which stand behind the `ends` of intervals."""
     values = [*ours, *theirs]
     longest = max(value for value in values if value is not None) or 1
@@ -103,5 +98,5 @@ def _draw_bars(axes, names: list[str], ours: list, theirs: list, style: str, end
     axes.grid(axis="y", visible=False)
 
 
-def _percent(shares: list[float | None]) -> list[float | None]:
+def _percent(shares: Sequence[float | None]) -> list[float | None]:
     return [None if share is None else 100 * share for share in shares]

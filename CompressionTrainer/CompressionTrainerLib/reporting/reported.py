@@ -10,26 +10,35 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Reported:
-    """A model of the classifier paper as reported; None where it says nothing. Slices were divided slice-wise.
+    """A model of the classifier paper as reported. Slices were divided slice-wise.
 
     Attributes:
         mib: the size, which it calls MB.
-        accuracy to f1: recalculated from its confusion matrix where it shows one (`test_slices` > 0), else as it says.
-        remark: what the size, or a copied accuracy, really is; `speed_remark` of the speed.
+        accuracy to f1: recalculated from its confusion matrix of `test_slices` slices.
+        remark: what the size really is; `speed_remark` of the speed.
     """
 
     name: str
-    mib: float | None = None
-    sparsity: float | None = None
-    fps: float | None = None
-    accuracy: float | None = None
-    precision: float | None = None
-    recall: float | None = None
-    specificity: float | None = None
-    f1: float | None = None
-    test_slices: int = 0
-    remark: str = ""
-    speed_remark: str = ""
+    mib: float
+    sparsity: float
+    fps: float
+    accuracy: float
+    precision: float
+    recall: float
+    specificity: float
+    f1: float
+    test_slices: int
+    remark: str
+    speed_remark: str
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """A network that the classifier paper compares its own with; `remark` says where the accuracy comes from."""
+
+    name: str
+    accuracy: float
+    remark: str
 
 
 STAGES = (
@@ -50,13 +59,13 @@ STAGES = (
     ),
 )  # fmt: skip
 BASELINES = (
-    Reported(
+    Baseline(
         "ResNet50",
-        accuracy=0.62,
-        remark="Copied from another paper; calling every slice tumor gives 0.615 on these data.",
+        0.62,
+        "Copied from another paper; calling every slice tumor gives 0.615 on these data.",
     ),
-    Reported("VGG16", accuracy=0.911, remark="Copied from another paper, not run on these data."),
-    Reported("MobileNetV1", accuracy=0.941, remark="Copied from another paper, not run on these data."),
+    Baseline("VGG16", 0.911, "Copied from another paper, not run on these data."),
+    Baseline("MobileNetV1", 0.941, "Copied from another paper, not run on these data."),
 )
 CLASSIFIER_PAPER = (
     "Classifier paper: Jaafaru et al., 'Quantization-Aware Pruned MobileNetV2 for Real-Time Liver Tumor Classification "

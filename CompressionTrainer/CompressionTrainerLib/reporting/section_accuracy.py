@@ -12,7 +12,7 @@ from .page import Figure, Section, Table, Text
 from .plots_cases import plot_dice, plot_lesions
 from .plots_slices import MOST_BANDS, MOST_CURVES, plot_confusion, plot_curves, plot_reliability
 
-_FIGURES = {
+FIGURES = {
     "AUC": "auc",
     "accuracy": "accuracy",
     "precision": "precision",
@@ -103,11 +103,11 @@ def agreement_section(inputs: Inputs) -> Section | None:
     """What rounding to 8 bits changes: pipelines against their float twins, networks against the first of a
     comparison."""
     blocks: list = []
-    rows = [
-        {"evaluation": evaluation.title} | {name.replace("_", " "): number(value) for name, value in figures.items()}
-        for evaluation in inputs.evaluations
-        if (figures := evaluation.content["summary"].get("int8_against_float"))
-    ]
+    rows = []
+    for evaluation in inputs.evaluations:
+        if figures := evaluation.content["summary"].get("int8_against_float"):
+            cells = {name.replace("_", " "): number(value) for name, value in figures.items()}
+            rows.append({"evaluation": evaluation.title, **cells})
     if rows:
         note = (
             "Dice between the masks of both; dp: the largest difference of a probability anywhere; "
@@ -115,16 +115,8 @@ def agreement_section(inputs: Inputs) -> Section | None:
         )
         blocks.append(Table("agreement", "The pipeline with int8 and with float networks, same weights", rows, note))
     for place, comparison in enumerate(inputs.comparisons, start=1):
-        rows = [
-            {
-                "model": name,
-                "same decision": f"{against['same_decision']:.2%}",
-                "largest difference of a probability": number(against["largest_difference"]),
-                "AUC, difference": interval(against["auc_difference"], 4),
-            }
-            for name, model in comparison.content["models"].items()
-            if (against := model.get("against_first"))
-        ]
+        compared = {name: model.get("against_first") for name, model in comparison.content["models"].items()}
+        rows = [_against_row(name, against) for name, against in compared.items() if against]
         if rows:
             first = next(iter(comparison.content["models"]))
             note = (
@@ -132,7 +124,16 @@ def agreement_section(inputs: Inputs) -> Section | None:
                 "its middle."
             )
             blocks.append(Table(f"against-{place}", f"Against {first}: {comparison.content['title']}", rows, note))
-    return Section("What compression changes in the answers", blocks) if blocks else None
+    return Section("What compression changes in the results", blocks) if blocks else None
+
+
+def _against_row(name: str, against: dict) -> dict:
+    return {
+        "model": name,
+        "same decision": f"{against['same_decision']:.2%}",
+        "largest difference of a probability": number(against["largest_difference"]),
+        "AUC, difference": interval(against["auc_difference"], 4),
+    }
 
 
 def pictures_section(inputs: Inputs) -> Section | None:
@@ -169,20 +170,20 @@ def _pipeline_rows(evaluation: Evaluation) -> list[dict]:
 
 
 def _figure_cells(figures: dict) -> dict:
-    return {header: interval(figures[key]) for header, key in _FIGURES.items()}
+    return {header: interval(figures[key]) for header, key in FIGURES.items()}
 
 
 def _evaluation_figures(place: int, evaluation: Evaluation) -> list:
     figures, title = evaluation.content["summary"]["slices_with_liver"], evaluation.title
     blocks: list = [_confusion_figure(f"confusion-{place}", title, {"whole pipeline": figures}, figures["threshold"])]
     blocks += _alike({"The whole pipeline": figures})
-    patients = evaluation.scores.by_patient(liver_only=True) if evaluation.scores else []
-    if patients:
-        blocks += curve_figure(f"curves-{place}", {"whole pipeline": evaluation.scores}, title)
+    scores = evaluation.scores
+    if scores and (patients := scores.by_patient(liver_only=True)):
+        blocks += curve_figure(f"curves-{place}", {"whole pipeline": scores}, title)
         result = reliability(patients)
         caption = (
-            f"{title}: of the slices with a probability, the share that has tumor. On the line, probabilities can be "
-            f"taken at their word. Brier score {interval(_plain(result.brier))}, expected calibration error "
+            f"{title}: of the slices with a probability, the share that has tumor. On the line, probabilities mean "
+            f"what they say. Brier score {interval(_plain(result.brier))}, expected calibration error "
             f"{interval(_plain(result.error))}."
         )
         blocks.append(Figure(f"reliability-{place}", caption, plot_reliability(result)))

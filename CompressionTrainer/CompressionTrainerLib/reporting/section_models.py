@@ -8,6 +8,7 @@ from .models import ModelFacts, model_facts
 from .page import Figure, Section, Table, Text
 from .plots_models import plot_bars, plot_pareto
 from .reported import BASELINES, CLASSIFIER_PAPER, SPLIT_REMARK, STAGES, Reported
+from .section_accuracy import FIGURES
 from .section_folds import fold_figures
 
 
@@ -28,7 +29,11 @@ def models_section(inputs: Inputs) -> Section | None:
             "Our files, and hatched what the classifier paper reports of its own (another machine, other test slices)."
         )
         blocks.append(Figure("variants", caption, plot_bars(models, list(STAGES))))
-    both = [model for model in models if model.mib is not None and model.auc and model.auc["value"] is not None]
+    both = [
+        (model.name, model.mib, model.auc)
+        for model in models
+        if model.mib is not None and model.auc and model.auc["value"] is not None
+    ]
     if len(both) > 1:
         caption = (
             "AUC over the size of the file, with 95 % intervals by patient; the gray line joins the best of each size."
@@ -64,10 +69,10 @@ def paper_section(inputs: Inputs) -> Section | None:
             "have if they were independent (they are not); ours resample patients."
         )
         blocks.append(Table("paper-accuracy", "Accuracy", [*accuracy, *map(_reported_accuracy, STAGES)], note))
-    sizes = [_size_row(model) for model in models if model.mib is not None]
+    sizes = [_size_row(model, model.mib) for model in models if model.mib is not None]
     if sizes:
         blocks.append(Table("paper-size", "Size and zeros", [*sizes, *map(_reported_size, STAGES)]))
-    speeds = [_fps_row(model) for model in models if model.fps is not None]
+    speeds = [_fps_row(model, model.fps) for model in models if model.fps is not None]
     if speeds:
         blocks.append(Table("paper-speed", "Speed", [*speeds, *map(_reported_speed, STAGES)]))
     if accuracy:
@@ -99,17 +104,9 @@ def _compared(inputs: Inputs) -> dict[str, dict]:
 
 
 def _accuracy_row(name: str, model: dict) -> dict:
-    cells = {
-        "accuracy": "accuracy",
-        "precision": "precision",
-        "recall": "sensitivity",
-        "specificity": "specificity",
-        "F1": "dice",
-    }
     slices = sum(model["confusion"].values())
-    return {"source": "ours", "model": name, "split by": "patient", "slices": f"{slices} {model['subset']}"} | {
-        header: interval(model[key]) for header, key in cells.items()
-    }
+    about = {"source": "ours", "model": name, "split by": "patient", "slices": f"{slices} {model['subset']}"}
+    return about | {header: interval(model[key]) for header, key in FIGURES.items() if header != "AUC"}
 
 
 def _reported_accuracy(stage: Reported) -> dict:
@@ -127,12 +124,12 @@ def _reported_accuracy(stage: Reported) -> dict:
     }
 
 
-def _size_row(model: ModelFacts) -> dict:
+def _size_row(model: ModelFacts, mib: float) -> dict:
     return {
         "source": "ours",
         "model": model.name,
-        "MiB": f"{model.mib:.2f}",
-        "MB": f"{model.mib * 2**20 / 1e6:.2f}",
+        "MiB": f"{mib:.2f}",
+        "MB": f"{mib * 2**20 / 1e6:.2f}",
         "MiB after gzip": number(model.gzip_mib, 2),
         "MiB with Adam's state": number(model.optimizer_mib, 2),
         "zeros": f"{model.sparsity:.1%}",
@@ -146,13 +143,13 @@ def _reported_size(stage: Reported) -> dict:
     return row | {"zeros": f"{stage.sparsity:.1%}", "what it is": stage.remark}
 
 
-def _fps_row(model: ModelFacts) -> dict:
+def _fps_row(model: ModelFacts, fps: float) -> dict:
     return {
         "source": "ours",
         "model": model.name,
-        "slices a second": number(model.fps, 1),
-        "ms a slice": number(1000 / model.fps, 1),
-        "run by": f"{model.runtime}, {model.threads} thread{'s' if model.threads > 1 else ''}",
+        "slices a second": number(fps, 1),
+        "ms a slice": number(1000 / fps, 1),
+        "run by": f"{model.runtime}, {model.threads} thread{'' if model.threads == 1 else 's'}",
     }
 
 

@@ -35,7 +35,8 @@ def network_section(inputs: Inputs) -> Section | None:
 def _model(name: str, path: Path) -> list[Text | Figure | Table]:
     content = path.read_bytes()
     found = kernels(content)
-    block, blocks = residual_block(content), []
+    block = residual_block(content)
+    blocks: list[Text | Figure | Table] = []
     if block:
         blocks.append(Figure(f"block-{slug(name)}", f"{name}: {_BLOCK}", plot_block(block)))
     blocks.append(

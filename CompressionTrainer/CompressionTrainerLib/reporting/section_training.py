@@ -21,7 +21,7 @@ _SCORES = {"liver": "dice", "tumor": "dice", "slice": "accuracy"}
 
 def data_section(inputs: Inputs) -> Section | None:
     """How the data are divided, and how many slices have tumor."""
-    blocks = []
+    blocks: list[Text | Table | Figure] = []
     for number_, rows in enumerate(inputs.counts):
         plain = [{name: int(value) if value.isdecimal() else value for name, value in row.items()} for row in rows]
         blocks += [
@@ -62,16 +62,18 @@ def training_section(inputs: Inputs) -> Section | None:
         return None
     blocks: list = [Table("runs", "Training runs", [_run_row(run) for run in inputs.runs], _RUNS_NOTE)]
     for run in _ends(inputs.runs):
-        chain = _chain(run, inputs.runs)
+        workflow = _stages_to(run, inputs.runs)
         score = _SCORES[run.record["config"]["task"]]
         what = "Loss and accuracy" if score == "accuracy" else "Loss and Dice"
         path = f"{run.name}"
-        if len(chain) > 1:
+        if len(workflow) > 1:
             path += ", by way of " + ", ".join(
-                f"({place}) {each.stage} ({each.name})" for place, each in enumerate(chain, start=1)
+                f"({place}) {each.stage} ({each.name})" for place, each in enumerate(workflow, start=1)
             )
         caption = f"{what} by epoch of {path}. Training figures are those of augmented slices."
-        blocks.append(Figure(f"training-{slug(run.name)}", caption, plot_training([each.log for each in chain], score)))
+        blocks.append(
+            Figure(f"training-{slug(run.name)}", caption, plot_training([each.log for each in workflow], score))
+        )
     dice = [run for run in inputs.runs if run.record["config"]["task"] == "liver" and run.stage == "training"]
     for run in dice:
         blocks += [_dice_table(run)]
@@ -103,7 +105,10 @@ def _run_row(run: LoggedTraining) -> dict:
     config = run.record["config"]
     network, optimizer, score = config["network"], config["optimizer"], _SCORES[config["task"]]
     column = column_of(run.log, score, "val_")
-    best = max(range(len(run.log)), key=lambda epoch: run.log[epoch].get(column, float("-inf"))) if column else None
+    best = "–"
+    if column:
+        scores = [epoch.get(column, float("-inf")) for epoch in run.log]
+        best = f"{number(max(scores))} (epoch {scores.index(max(scores)) + 1})"
     return {
         "run": run.name,
         "stage": run.stage,
@@ -114,7 +119,7 @@ def _run_row(run: LoggedTraining) -> dict:
         "slices an epoch": config["sampling"]["slices"],
         "batch": optimizer["batch"],
         "epochs": len(run.log),
-        "best validation": "–" if best is None else f"{number(run.log[best][column])} (epoch {best + 1})",
+        "best validation": best,
     }
 
 
@@ -166,11 +171,11 @@ def _before(run: LoggedTraining, runs: list[LoggedTraining]) -> LoggedTraining |
     return same[0] if len(same) == 1 else None
 
 
-def _chain(run: LoggedTraining, runs: list[LoggedTraining]) -> list[LoggedTraining]:
-    chain = [run]
-    while (earlier := _before(chain[0], runs)) is not None and earlier not in chain:
-        chain.insert(0, earlier)
-    return chain
+def _stages_to(run: LoggedTraining, runs: list[LoggedTraining]) -> list[LoggedTraining]:
+    path = [run]
+    while (earlier := _before(path[0], runs)) is not None and earlier not in path:
+        path.insert(0, earlier)
+    return path
 
 
 def _ends(runs: list[LoggedTraining]) -> list[LoggedTraining]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from ..provenance import code_of
-from .inputs import Inputs
+from .inputs import Inputs, LoggedTraining
 from .page import Section, Table, Text
 from .section_accuracy import agreement_section, pictures_section, segmentation_section, slices_section
+from .section_cross_validation import cross_validation_section
 from .section_folds import folds_section, leak_section
 from .section_models import models_section, paper_section
 from .section_network import network_section
@@ -36,6 +37,7 @@ def make_sections(inputs: Inputs) -> list[Section]:
         _summary(inputs),
         data_section(inputs),
         training_section(inputs),
+        cross_validation_section(inputs),
         segmentation_section(inputs),
         slices_section(inputs),
         leak_section(inputs),
@@ -55,6 +57,7 @@ def about(inputs: Inputs) -> dict:
     """What stands under the title: the lead, and the date."""
     what = {
         "training run": len(inputs.runs),
+        "cross-validation": len(inputs.cross_validations),
         "evaluation on labeled CT": len(inputs.evaluations),
         "comparison of networks": len(inputs.comparisons),
         "benchmark": len(inputs.benchmarks),
@@ -92,41 +95,46 @@ def _summary(inputs: Inputs) -> Section:
 def _provenance(inputs: Inputs) -> Section | None:
     blocks: list = []
     measured = [("evaluation", each.content) for each in inputs.evaluations]
-    measured += [("comparison", each.content) for each in inputs.comparisons]
-    rows = [
-        {
-            "what": what,
-            "title": content["title"],
-            "date": content["provenance"]["date"],
-            "code": code_of(content["provenance"], 12)
-            + (" with changes" if content["provenance"]["uncommitted_changes"] else ""),
-            "command": content["provenance"]["command"],
-        }
-        for what, content in measured
+    # Earlier versions kept the commit of a cross-validation only.
+    measured += [
+        ("cross-validation", {"title": each.name, **each.content})
+        for each in inputs.cross_validations
+        if "provenance" in each.content
     ]
+    measured += [("comparison", each.content) for each in inputs.comparisons]
+    rows = [_measurement_row(what, content["title"], content["provenance"]) for what, content in measured]
     if rows:
         blocks.append(Table("provenance", "Measurements", rows))
-    models = {
-        (model["id"], model["version"], model["sha256"]): {
-            "model": model["id"],
-            "version": model["version"],
-            "SHA-256": model["sha256"][:16],
-        }
-        for _, content in measured
-        for model in content["provenance"]["models"]
-    }
+    models = [model for _, content in measured for model in content["provenance"]["models"]]
     if models:
-        blocks.append(Table("models", "Models measured", list(models.values())))
-    runs = [
-        {
-            "run": run.name,
-            "seed": str(run.record["config"].get("seed", "–")),
-            "code": code_of(run.record, 12),
-            "versions": ", ".join(f"{name} {number}" for name, number in run.record.get("versions", {}).items()),
-            "machine": run.record.get("machine", "–"),
-        }
-        for run in inputs.runs
-    ]
-    if runs:
-        blocks.append(Table("run-provenance", "Training runs", runs))
-    return Section("How to make it again", blocks) if blocks else None
+        distinct = {(model["id"], model["version"], model["sha256"]): model for model in models}
+        blocks.append(Table("models", "Models measured", [_model_row(model) for model in distinct.values()]))
+    if inputs.runs:
+        blocks.append(Table("run-provenance", "Training runs", [_run_row(run) for run in inputs.runs]))
+    return Section("How to reproduce it", blocks) if blocks else None
+
+
+def _measurement_row(what: str, title: str, provenance: dict) -> dict:
+    changed = " with changes" if provenance["uncommitted_changes"] else ""
+    return {
+        "what": what,
+        "title": title,
+        "date": provenance["date"],
+        "code": code_of(provenance, 12) + changed,
+        "command": provenance["command"],
+    }
+
+
+def _model_row(model: dict) -> dict:
+    return {"model": model["id"], "version": model["version"], "SHA-256": model["sha256"][:16]}
+
+
+def _run_row(run: LoggedTraining) -> dict:
+    versions = run.record.get("versions", {})
+    return {
+        "run": run.name,
+        "seed": str(run.record["config"].get("seed", "–")),
+        "code": code_of(run.record, 12),
+        "versions": ", ".join(f"{name} {number}" for name, number in versions.items()),
+        "machine": run.record.get("machine", "–"),
+    }

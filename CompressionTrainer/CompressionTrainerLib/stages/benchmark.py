@@ -28,7 +28,7 @@ def add_parser(subparsers) -> None:
         description="Measure model files side by side on this machine: size (also after gzip), zeros among the "
         "weights, milliseconds a slice, time to the first result and memory, in Keras, in LiteRT with and without "
         "XNNPACK and in ONNX Runtime. Every measurement is a process of its own, and all take turns in every round. "
-        "Leave the machine alone meanwhile.",
+        "Do not use the machine for anything else meanwhile.",
     )
     models = "a .tflite, .onnx or .weights.h5 file, the folder of a training run, or a model by folder or id"
     parser.add_argument("models", nargs="+", metavar="MODEL", help=models)

@@ -34,7 +34,8 @@ def add_parser(subparsers) -> None:
         description="Run slice classifiers of any format (of a training run, TFLite, ONNX) on the same slices of a "
         "split, those that hold liver, and measure them: AUC, accuracy and others with 95 % intervals by patient, and "
         "how each differs from the first one. The networks are run alone; 'livertumor evaluate' measures the pipeline "
-        "that users run. The split may be by slice, as the seed paper's was, to see how much that flatters. A look at "
+        "that users run. The split may be by slice, as in the classifier paper, to see how much that flatters the "
+        "figures. A look at "
         "the test patients is appended to the log in the source tree.",
     )
     models = "a .tflite, .onnx or .weights.h5 file, the folder of a training run, or a model by folder or id"

@@ -13,8 +13,8 @@ from ..training.settings import TrainSettings, start_option
 from .options import CONFIG_HELP, add_data_options, add_events_option, training_data, training_work
 
 if TYPE_CHECKING:
-    from ..data.splits import Split
-    from ..evaluation.out_of_fold import HeldOut, Point
+    from ..data.slices import CaseSlices
+    from ..evaluation.out_of_fold import HeldOut
     from ..progress import ProgressReport
     from ..training.config import TrainConfig
 
@@ -25,11 +25,11 @@ CASES, PREDICTIONS = "cases.csv", "out-of-fold"
 class CrossValidateSettings:
     """How many folds there are, which of them is done, and what the networks start from."""
 
-    folds: int = option(5, "how many (default: %(default)s)", metavar="K")
+    folds: int = option(5, "number of folds (default: %(default)s)", metavar="K")
     only: int | None = option(
-        None, "do only fold N of them, from 1, and the figures of those that are done", metavar="N"
+        None, "train only fold N, from 1; the figures are of all folds that are done", metavar="N"
     )
-    seed: int = option(1, "of the division into folds (default: %(default)s)", metavar="N")
+    seed: int = option(1, "seed of the division into folds (default: %(default)s)", metavar="N")
     imagenet: Path | None = option(
         None, "ImageNet weights of MobileNetV2 (.npz) (default: random weights)", metavar="FILE"
     )
@@ -42,11 +42,11 @@ def add_parser(subparsers) -> None:
         "cross-validate",
         help="train a segmentation network once a fold and measure it on the patients held out",
         description="Divide the train and the val patients of a split into folds by person, train the network once "
-        "without each fold, and let it answer about the patients of that fold. So every patient is measured by a "
-        "network that has not seen them, on the network's own canvas (tumor: in the true liver). Chooses the operating "
-        "point on all of them together and writes cross-validation.json, cases.csv and the predictions into the folder "
-        "--out. Test patients are not touched. A command that was stopped continues where it was. Needs TensorFlow: "
-        "pip install '.[train]'.",
+        "without each fold, and apply it to the patients of that fold. So every patient is measured by a network that "
+        "has not seen them, on the network's own canvas (tumor: in the true liver). Chooses the operating point on all "
+        "of them together and writes cross-validation.json, cases.csv and the predictions into the folder --out, which "
+        "'livertumor report' shows. Test patients are not touched. After a stop, the same command continues where it "
+        "was. Needs TensorFlow: pip install '.[train]'.",
     )
     parser.add_argument("config", metavar="CONFIG", help=f"{CONFIG_HELP}, of a liver or a tumor network")
     add_data_options(parser)
@@ -79,7 +79,7 @@ def cross_validate(arguments: argparse.Namespace, report: ProgressReport) -> Non
 
     from ..training.config import load_config
 
-    # all patients outside the fold train; nothing is chosen meanwhile
+    # All patients outside the fold train; nothing is chosen meanwhile.
     config = replace(load_config(arguments.config), refit=True)
     if config.task == "slice":
         raise UsageError(
@@ -88,38 +88,70 @@ def cross_validate(arguments: argparse.Namespace, report: ProgressReport) -> Non
     if arguments.only is not None and not 1 <= arguments.only <= arguments.folds:
         raise UsageError(f"--only {arguments.only} is not one of the {arguments.folds} folds.")
     folds = _folds(arguments, config)
-    held = []
+    _check_folder(arguments, config, folds)
+    held: list[HeldOut] = []
+    done: list[int] = []
     for number, fold in enumerate(folds, start=1):
         write_json(arguments.out / f"fold-{number}.json", fold)
         if arguments.only in (None, number):
             _train_fold(arguments, config, number, _part(report, number, len(folds)))
-        held += _predictions(arguments, config, number)
-    _write_figures(arguments.out, config, held, len(folds))
+        if answered := _predictions(arguments, config, number):
+            held += answered
+            done.append(number)
+    if held:
+        _write_figures(arguments.out, config, held, {"folds": len(folds), "folds_done": done})
 
 
 def _folds(arguments: argparse.Namespace, config: TrainConfig) -> list[dict]:
-    """The content of the folds' split files."""
-    from ..data.folds import fold_splits, split_file_content
-    from ..training.run import load_slices
-
-    slices, split = load_slices(config, training_data(arguments))
-    volumes = {
-        case.case: float((case.tumor >= 128).sum() * config.input.spacing_mm**2 * case.slice_mm / 1000)
-        for case in slices["train"]
-    }
-    known = {case.id: volumes[case.id] for case in split.cases["train"] if case.holds == "tumor"}
-    return [
-        split_file_content(fold)
-        for fold in fold_splits(_whole(split, arguments), arguments.folds, arguments.seed, known)
-    ]
-
-
-def _whole(split: Split, arguments: argparse.Namespace) -> Split:
-    """The split with all its cases, those that this network cannot use among them, so that the folds are the same for
-    every network."""
+    """The content of the folds' split files, of which none holds out a patient that the start was trained on."""
+    from ..data.folds import fold_splits, joined_by_person, split_file_content
     from ..data.splits import load_split
+    from ..training.run import load_slices
+    from ..training.start import check_unseen_start
 
-    return load_split(arguments.split, split.data)
+    slices, usable = load_slices(config, training_data(arguments))
+    pixel_ml = config.input.spacing_mm**2 / 1000
+    volumes = {case.case: float((case.tumor >= 128).sum() * pixel_ml * case.slice_mm) for case in slices["train"]}
+    known = {case.id: volumes[case.id] for case in usable.cases["train"] if case.holds == "tumor"}
+    # With the cases that this network cannot use, so that the folds are the same for every network.
+    whole = joined_by_person(load_split(arguments.split, arguments.data))
+    splits = fold_splits(whole, arguments.folds, arguments.seed, known)
+    for split in splits:
+        check_unseen_start(arguments.start, split)
+    return [split_file_content(split) for split in splits]
+
+
+def _check_folder(arguments: argparse.Namespace, config: TrainConfig, folds: list[dict]) -> None:
+    """Raises InputError where the folder holds another cross-validation, whose networks know patients held out here."""
+    import json
+
+    from LiverTumorLib.errors import InputError
+
+    from ..training.config import config_from_dict
+    from ..training.record import is_run, read_record
+
+    def refuse(what: str) -> None:
+        raise InputError(f"{arguments.out} holds a cross-validation {what}; choose another --out, or remove it.")
+
+    def content(path: Path) -> object:
+        try:
+            return json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+
+    asked = {f"fold-{number}.json": json.loads(json.dumps(fold)) for number, fold in enumerate(folds, start=1)}
+    for path in sorted(arguments.out.glob("fold-*.json")):
+        if content(path) != asked.get(path.name):
+            refuse(f"with other folds or data ({path.name})")
+    for number in range(1, len(folds) + 1):
+        run = arguments.out / f"fold-{number}"
+        if is_run(run):
+            record = read_record(run)
+            if config_from_dict(record["config"], run) != config:
+                refuse(f"of another configuration ({run.name})")
+            start = arguments.start and str(arguments.start)
+            if (bool(record.get("imagenet")), record.get("start")) != (bool(arguments.imagenet), start):
+                refuse(f"that started from other weights ({run.name})")
 
 
 def _train_fold(arguments: argparse.Namespace, config: TrainConfig, number: int, report: ProgressReport) -> None:
@@ -166,11 +198,11 @@ def _predict_fold(arguments: argparse.Namespace, config: TrainConfig, number: in
             np.save(path, held_out(model, case, config.input, config.task).probability)
 
 
-def _held_cases(arguments: argparse.Namespace, config: TrainConfig, number: int) -> list:
+def _held_cases(arguments: argparse.Namespace, config: TrainConfig, number: int) -> list[CaseSlices]:
     """Network slices of the cases that a fold holds out."""
     from ..data.slices import subset_slices
     from ..data.splits import load_split
-    from ..training.run import usable_cases
+    from ..training.checks import usable_cases
 
     split = load_split(arguments.out / f"fold-{number}.json", arguments.data)
     usable = replace(split, cases=split.cases | {"test": usable_cases(config, split.cases["test"])})
@@ -195,45 +227,27 @@ def _predictions(arguments: argparse.Namespace, config: TrainConfig, number: int
     return held
 
 
-def _write_figures(out: Path, config: TrainConfig, held: list[HeldOut], folds: int) -> None:
-    """Choose the operating point and write the figures there."""
+def _write_figures(out: Path, config: TrainConfig, held: list[HeldOut], folds: dict) -> None:
+    """Choose the operating point and write the figures there; `folds` says how many there are, and which are done."""
     from LiverTumorLib.files import write_json, write_table
 
-    from ..evaluation.out_of_fold import SUMMARY, Point, at_point, best_point, by_patient, pooled, scores
-    from ..provenance import commit
+    from ..evaluation.out_of_fold import SUMMARY, Point, at_point, summarize
+    from ..provenance import provenance
 
-    if not held:
-        return
-    plane = by_patient(held, [scores(case) for case in held])
-    chosen, plain = (
-        best_point(plane),
-        best_point({point: score for point, score in plane.items() if point.threshold == point.sure}),
-    )
-    figures = {
-        name: {**asdict(point), "score": plane[point], **pooled([at_point(case, point) for case in held])}
-        for name, point in (("chosen", chosen), ("one_threshold", plain), ("half", Point(0.5, 0.5)))
-    }
-    content = {
-        "config": config.to_dict(),
-        "folds": folds,
-        "held_out": [case.case for case in held],
-        "commit": commit() or None,
-        "points": figures,
-        "plane": _rows(plane),
-    }
-    write_json(out / SUMMARY, content)
+    figures = summarize(held)
+    command = f"livertumor cross-validate {config.name} --folds {folds['folds']}"
+    about = {"config": config.to_dict(), **folds, "provenance": provenance(command, [])}
+    write_json(out / SUMMARY, about | figures)
+    points = figures["points"]
+    chosen = Point(points["chosen"]["threshold"], points["chosen"]["sure"])
     rows = [asdict(at_point(case, chosen)) for case in held]
     write_table(out / CASES, [{key: value for key, value in row.items() if key != "lesions"} for row in rows])
-    dice = figures["chosen"]["mean_dice"]
+    dice = points["chosen"]["mean_dice"]
     print(
         f"{len(held)} cases held out: mean Dice {dice['value']:.3f} ({dice['low']:.3f} to {dice['high']:.3f}) at "
         f"threshold {chosen.threshold:g} where {chosen.sure:g} is reached; at 0.5 "
-        f"{figures['half']['mean_dice']['value']:.3f}."
+        f"{points['half']['mean_dice']['value']:.3f}."
     )
-
-
-def _rows(plane: dict[Point, float]) -> list[dict]:
-    return [{**asdict(point), "score": round(score, 4)} for point, score in plane.items()]
 
 
 def _part(report: ProgressReport, number: int, folds: int) -> ProgressReport:

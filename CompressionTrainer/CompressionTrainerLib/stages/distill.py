@@ -24,7 +24,7 @@ class DistillSettings:
     weights: str = weights_option()
     temperature: float = option(
         2.0,
-        "by which logits are divided before answers are compared (default %(default)s)",
+        "logits are divided by T before outputs are compared (default %(default)s)",
         metavar="T",
         limit=POSITIVE,
     )
@@ -51,19 +51,14 @@ def add_parser(subparsers) -> None:
         "distill",
         help="train a small network on the outputs of a trained one",
         description="Train the small network of a configuration (narrower, or with smaller inputs over the same "
-        "canvas) on the labels and on the answers of a finished run's network (knowledge distillation, Hinton et al., "
+        "canvas) on the labels and on the outputs of a finished run's network (knowledge distillation, Hinton et al., "
         "2015). The result is a run that 'livertumor prune', 'quantize' and 'export' take. Needs TensorFlow: pip "
         "install '.[train]'.",
     )
     add_source(parser, metavar="TEACHER")
     parser.add_argument("--config", required=True, metavar="CONFIG", help=f"the student's {CONFIG_HELP}")
-    parser.add_argument(
-        "--out",
-        type=Path,
-        required=True,
-        metavar="DIR",
-        help="folder of the student's run; one that holds a run is refused",
-    )
+    out = "folder of the student's run; one that holds a run is refused"
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help=out)
     add_settings(parser, DistillSettings)
     parser.set_defaults(func=run)
 

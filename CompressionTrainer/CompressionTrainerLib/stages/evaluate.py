@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from LiverTumorLib.cli.options import RUN_OPTIONS, named_run_options
+from LiverTumorLib.records.named_options import RUN_OPTIONS, named_run_options
 
 from ..settings import add_settings, as_words, changed, option, settings_from
 from .options import add_events_option, add_overwrite_option, refuse_to_replace
@@ -18,7 +18,7 @@ from .options import add_events_option, add_overwrite_option, refuse_to_replace
 if TYPE_CHECKING:
     from LiverTumorLib.records.options import RunOptions
 
-    from ..data.splits import Case
+    from ..data.splits import LabeledCase
     from ..evaluation.case import CaseScores
     from ..evaluation.selection import Selection
     from ..progress import ProgressReport
@@ -34,7 +34,12 @@ def _twin_of(task: str) -> Any:
 
 def _run_option(name: str) -> Any:
     told = RUN_OPTIONS[name]
-    return option(False if told.kind is bool else None, told.help, metavar=told.metavar, group=_GROUPS.get(told.group))
+    return option(
+        False if told.kind is bool else None,
+        told.help,
+        metavar=told.metavar,
+        group=_GROUPS[told.group] if told.group else None,
+    )
 
 
 @dataclass(frozen=True)
@@ -50,7 +55,7 @@ class EvaluateSettings:
     float_slice_model: str | None = _twin_of("slice")
     true_liver: bool = option(
         False,
-        "look in the mask's liver instead of one that stage 1 finds, to measure the tumor or the slice network alone",
+        "use the mask's liver instead of the one that stage 1 finds, to measure the tumor or the slice network alone",
     )
     no_tumor: bool = _run_option("no_tumor")
     no_slices: bool = _run_option("no_slices")
@@ -150,7 +155,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 def evaluate(arguments: argparse.Namespace, report: ProgressReport) -> None:
     """What `run` does, its progress told to `report`."""
-    from LiverTumorLib.errors import SomeCasesFailed, UsageError
+    from LiverTumorLib.errors import SomeCasesFailed
     from LiverTumorLib.models.catalogue import get_bundle
 
     from ..evaluation.report import FILES, write_report
@@ -162,11 +167,8 @@ def evaluate(arguments: argparse.Namespace, report: ProgressReport) -> None:
     refuse_to_replace(arguments, FILES)
     settings = settings_from(EvaluateSettings, arguments)
     options = settings.run_options()
-    if unmeasured := [case.id for case in selection.cases if settings.true_liver and case.holds != "tumor"]:
-        raise UsageError(
-            f"In the cases {', '.join(unmeasured)} tumor is unknown or there is no liver, so nothing can be measured "
-            "in their true liver; leave them out, or measure without --true-liver."
-        )
+    if settings.true_liver:
+        selection = _in_true_liver(selection)
     _check_unseen(settings.used_models(), selection, arguments.subset)
     scored, pictures, failed = _score_all(selection, settings, arguments.out, report)
     threshold = (
@@ -188,6 +190,21 @@ def evaluate(arguments: argparse.Namespace, report: ProgressReport) -> None:
         raise SomeCasesFailed(
             f"{len(failed)} of {len(selection.cases)} cases were left out, and the figures are of the others:{reasons}"
         )
+
+
+def _in_true_liver(selection: Selection) -> Selection:
+    """The cases with tumor and liver labeled; the others are left out, and named. Raises UsageError where none is
+    left."""
+    from LiverTumorLib.errors import UsageError
+
+    measured = [case for case in selection.cases if case.holds == "tumor"]
+    unmeasured = [case.id for case in selection.cases if case.holds != "tumor"]
+    why = "in them tumor is unknown or there is no liver, so nothing can be measured in their true liver"
+    if not measured:
+        raise UsageError(f"No case can be measured with --true-liver: {', '.join(unmeasured)}; {why}. Leave it out.")
+    if unmeasured:
+        print(f"Left out: {', '.join(unmeasured)}; {why}.", file=sys.stderr)
+    return replace(selection, cases=measured, about=selection.about | {"left_out": unmeasured})
 
 
 def _check_unseen(models: list[str], selection: Selection, subset: str) -> None:
@@ -241,7 +258,7 @@ def _score_all(
 
 
 def _score(
-    case: Case,
+    case: LabeledCase,
     selection: Selection,
     settings: EvaluateSettings,
     picture: Path | None,
@@ -249,18 +266,22 @@ def _score(
 ) -> CaseScores:
     """Run one case and hold it against its truth; `tell` is told how much of that is done."""
     import numpy as np
+    from LiverTumorLib.batch.display import visible
     from LiverTumorLib.pipelines.segmentation import segment_case
 
     from ..data.anatomy import anatomy_notes
     from ..data.labeled import read_case_apart
-    from ..evaluation.agreement import compare_runs
+    from ..evaluation.agreement import compare_runs, segmented
     from ..evaluation.case import Parts, score_case
     from ..evaluation.pictures import draw_slices
 
     labeled, options, twins = read_case_apart(case), settings.run_options(), settings.twins()
     volume, truth = labeled.volume, labeled.labels
     liver = (truth > 0).astype(np.uint8) if settings.true_liver else None
-    runs = [options] if not twins else [replace(options, keep_probabilities=True, **models) for models in ({}, twins)]
+    runs = [options]
+    if twins:
+        kept = replace(options, keep_probabilities=True)
+        runs = [kept, with_models(kept, twins)]
     outputs = []
     for place, each in enumerate(runs):
 
@@ -268,19 +289,26 @@ def _score(
             tell((place + fraction) / len(runs), message)
 
         outputs.append(segment_case(volume, each, progress, liver=liver))
-    agreement = compare_runs(*outputs, truth) if twins else None
+    agreement = compare_runs(outputs[0], outputs[1], truth) if twins else None
     doubtful = [f"{problem.what}; {problem.remedy}." for problem in anatomy_notes(case, labeled)]
-    for note in dict.fromkeys([*doubtful, *outputs[0].result.summary.notes]):
-        print(f"  {note}", file=sys.stderr, flush=True)
+    notes = list(dict.fromkeys([*doubtful, *outputs[0].result.summary.notes]))
+    for note in notes:
+        print(visible(f"  {note}"), file=sys.stderr, flush=True)
     if picture:
-        draw_slices(picture, volume, outputs[0].labels, truth, settings.pictures)
+        draw_slices(picture, volume, segmented(outputs[0]), truth, settings.pictures)
     # Of a folder without a split, --no-tumor says that only the liver is labeled.
     complete = selection.complete and (options.tumor or "split" in selection.about)
     is_labeled = case.holds != "liver" and (complete or bool((truth == 2).any()))
     parts = Parts(
         liver=not settings.true_liver, tumor=options.tumor and is_labeled, slices=options.slices and is_labeled
     )
-    return score_case(outputs[0], truth, volume, case.patient, parts, agreement)
+    return replace(score_case(outputs[0], truth, volume, case.patient, parts, agreement), notes=notes)
+
+
+def with_models(options: RunOptions, models: Mapping[str, str]) -> RunOptions:
+    """The options with other models, by their fields."""
+    changes: dict[str, Any] = dict(models)
+    return replace(options, **changes)
 
 
 def key_figures(summary: dict) -> dict:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ..data.check import CaseFacts
     from ..data.layouts import Found
     from ..data.partition import Division
-    from ..data.splits import Case
+    from ..data.splits import LabeledCase
     from ..progress import ProgressReport
 
 CHECK, COUNTS, REQUEST, KEEP = "check.csv", "counts.csv", "prepare.json", "checked"
@@ -33,7 +33,7 @@ class PrepareSettings:
         "(default: %(default)s)",
         choices=KINDS,
     )
-    seed: int = option(1, "of the draw (default: %(default)s)", metavar="N")
+    seed: int = option(1, "seed of the draw (default: %(default)s)", metavar="N")
     slices: str = option(
         "all",
         "use all slices, those with liver, or of those as many with tumor as without (default: %(default)s)",
@@ -46,7 +46,7 @@ class PrepareSettings:
     )
     same_patient: tuple[tuple[str, ...], ...] = option(
         (),
-        "case ids that are one patient, for example 7 9, beside those of DATA/patients.csv; may be repeated",
+        "case ids that are one patient, for example 7 9, in addition to DATA/patients.csv; may be repeated",
         metavar="ID",
     )
     leave_out: tuple[str, ...] = option(
@@ -68,11 +68,11 @@ def add_parser(subparsers) -> None:
         "are the labels known, is a case there twice), say what is wrong in one table, and divide the cases into "
         "train, val and test. The folder may be laid out as LiTS (volume-N, segmentation-N), MSD (dataset.json), "
         "3D-IRCADb (PATIENT_DICOM, MASKS_DICOM) or in pairs (images/X with masks/X, or X with X_seg); masks hold 0 "
-        "background, 1 liver, 2 tumor. In it, a folder liver-only may hold cases in whose masks nobody has marked "
-        "tumor, for the liver network only, and a folder no-liver scans that show no liver and have no masks. A file "
+        "background, 1 liver, 2 tumor. In it, a folder liver-only may hold cases in whose masks tumor is not marked, "
+        "for the liver network only, and a folder no-liver scans that show no liver and have no masks. A file "
         "patients.csv in it, with the columns case, patient and, if need be, holds (tumor, liver or none), says which "
-        "cases are one person, and the same as these folders for a single case. Scans that were copied, compressed, "
-        "windowed or cut are told again by what they show, also where an installed model was trained on them. Writes "
+        "cases are one person and, for single cases, what these folders say. Scans that were copied, compressed, "
+        "windowed or cut are recognized by their content, also where an installed model was trained on them. Writes "
         "check.csv, counts.csv and split.json (or fold-1.json, …) into the folder --out. Give the same split file to "
         "every training and evaluation that is to be compared. A check that was stopped continues where it was.",
     )
@@ -227,7 +227,7 @@ def _already_done(out: Path, splits: list[Path], request: dict, overwrite: bool)
     if overwrite:
         return False
     tables = [path for path in (out / CHECK, out / COUNTS) if path.exists()]
-    # tables alone: of a preparation that was stopped
+    # Tables alone: of a preparation that was stopped.
     present = _split_files(out) or ([] if (out / REQUEST).exists() else tables)
     try:
         same = json.loads((out / REQUEST).read_text(encoding="utf-8")) == json.loads(json.dumps(request))
@@ -242,10 +242,11 @@ def _split_files(out: Path) -> list[Path]:
     return sorted(path for pattern in ("fold-*.json", "split.json") for path in out.glob(pattern))
 
 
-def _files(cases: list[Case], facts: dict[str, CaseFacts], data: Path) -> dict:
+def _files(cases: list[LabeledCase], facts: dict[str, CaseFacts], data: Path) -> dict:
     """The entries of a split file that say which files the cases have, what they were, and what tells their CT
     again."""
-    cases_entry, sha256 = {}, {}
+    cases_entry: dict[str, dict] = {}
+    sha256: dict[str, str | None] = {}
     for case in cases:
         names = [path.relative_to(data).as_posix() for path in case.files]
         cases_entry[case.id] = dict(zip(("ct", "mask"), names, strict=False)) | (

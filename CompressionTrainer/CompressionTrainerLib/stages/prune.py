@@ -26,9 +26,11 @@ class PruneSettings:
     weights: str = weights_option()
     sparsity: float = option(0.2, "share of zeros, 0 to 1 (default %(default)s)", metavar="S", limit=SHARE)
     epochs: int = option(2, "epochs of gradual pruning (default %(default)s)", metavar="N", limit=COUNT)
-    fine_tune: int = option(2, "epochs with the zeros held (default %(default)s)", metavar="N", limit=COUNT)
+    fine_tune: int = option(
+        2, "epochs of fine-tuning in which zeros stay zero (default %(default)s)", metavar="N", limit=COUNT
+    )
     learning_rate: float | None = option(
-        None, "first learning rate of both (default: the run's own)", metavar="R", limit=POSITIVE
+        None, "initial learning rate of both (default: the run's own)", metavar="R", limit=POSITIVE
     )
 
 
@@ -122,4 +124,8 @@ def prune_run(
 
 def _part(report: ProgressReport, stage: str, begin: float, end: float) -> ProgressReport:
     """Tells of a training that is the work from `begin` to `end`, as fractions of the whole."""
-    return lambda _, fraction, message, figures=None: report(stage, begin + fraction * (end - begin), message, figures)
+
+    def told(_: str, fraction: float, message: str, figures: dict[str, float] | None = None) -> None:
+        report(stage, begin + fraction * (end - begin), message, figures)
+
+    return told

@@ -22,12 +22,11 @@ class QuantizeSettings:
 
     weights: str = weights_option()
     epochs: int = option(3, "epochs of fine-tuning (default %(default)s)", metavar="N", limit=COUNT)
-    learning_rate: float = option(1e-4, "its first learning rate (default %(default)s)", metavar="R", limit=POSITIVE)
-    keep_zeros: bool = option(True, "weights that pruning made zero stay zero (default: they do)")
+    learning_rate: float = option(1e-4, "initial learning rate (default %(default)s)", metavar="R", limit=POSITIVE)
+    keep_zeros: bool = option(True, "weights that pruning made zero stay zero (default: yes)")
     distill: bool = option(
         False,
-        "learn the float network's own answers in place of the labels, so that the int8 network decides as that one "
-        "does",
+        "learn the float network's outputs instead of the labels, so that the int8 network decides as it does",
     )
 
 
@@ -37,7 +36,8 @@ def add_parser(subparsers) -> None:
         "quantize",
         help="fine-tune a trained network with int8 rounding in place",
         description="Fine-tune a finished run's network with the rounding of int8 in place (quantization-aware "
-        "training), so that its int8 file answers as the float network does. Writes into RUN/quantized; 'livertumor "
+        "training), so that its int8 file gives the results of the float network. Writes into RUN/quantized; "
+        "'livertumor "
         "export' then exports from there. Needs TensorFlow: pip install '.[train]'.",
     )
     add_source(parser)

@@ -23,8 +23,9 @@ def add_parser(subparsers) -> None:
         "report",
         help="make one HTML page of trainings, evaluations and benchmarks",
         description="Put what is in the folders, and below them, on one HTML page that needs nothing beside it: "
-        "training runs, tables of 'livertumor prepare', results of 'evaluate', 'compare', 'benchmark' and 'saliency'. "
-        "What is not there is left out. The numbers of the tables are written beside the page as CSV, and all together "
+        "training runs, tables of 'livertumor prepare', results of 'cross-validate', 'evaluate', 'compare', "
+        "'benchmark' and 'saliency'. What is not there is left out. The numbers of the tables are written beside the "
+        "page as CSV, and all together "
         "as JSON. Pictures of patients that are in the folders are in the page.",
     )
     parser.add_argument(

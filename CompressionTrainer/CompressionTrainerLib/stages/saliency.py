@@ -92,12 +92,12 @@ def _network_inputs(ct: Path, spec):
     volume, liver = to_axial(read_apart(ct)).volume, None
     if spec.region == "liver":
         liver = segment_case(volume, RunOptions(tumor=False, slices=False)).labels
-        if not liver.any():
+        if liver is None or not liver.any():
             raise InputError(
                 f"No liver was found in {ct}, and the network is one of the liver region; take a CT of the abdomen."
             )
-    frame, offset_hu = lay_canvas(spec, volume, liver)
-    images = network_slices(volume, frame, spec.window_hu, offset_hu=offset_hu, filters=spec.filters)
+    canvas, offset_hu = lay_canvas(spec, volume, liver)
+    images = network_slices(volume, canvas, spec.window_hu, offset_hu=offset_hu, filters=spec.filters)
     offset = spec.neighbor_mm / float(volume.spacing[2])
     return np.stack([neighbor_channels(images, k, offset) for k in range(len(images))]).astype(np.float32) / 127.5 - 1
 

@@ -21,17 +21,19 @@ class SlimSettings:
     """How channels leave a run's network: of which weights, how many, where, and the fine-tuning after it."""
 
     weights: str = weights_option()
-    remove: float = option(0.3, "share of the channels, 0 to 1 (default %(default)s)", metavar="S", limit=SHARE)
+    remove: float = option(
+        0.3, "share of the channels to remove, 0 to 1 (default %(default)s)", metavar="S", limit=SHARE
+    )
     up_to_stride: int | None = option(
         None,
-        "only in the first layers: those whose maps are at most N times smaller than the image, and take most of the "
+        "only in the first layers, whose maps are at most N times smaller than the image and which take most of the "
         "time",
         metavar="N",
         choices=(1, 2, 4, 8, 16, 32),
     )
     epochs: int = option(4, "epochs of fine-tuning (default %(default)s)", metavar="N", limit=COUNT)
     learning_rate: float | None = option(
-        None, "its first learning rate (default: the run's own)", metavar="R", limit=POSITIVE
+        None, "initial learning rate (default: the run's own)", metavar="R", limit=POSITIVE
     )
 
 

@@ -17,8 +17,8 @@ def add_parser(subparsers) -> None:
         description="Train one network on the train patients of a frozen split and keep the weights that do best on "
         "its val patients; test patients are not touched. Writes best.weights.h5, last.weights.h5, log.csv and "
         "run.json (all that is needed to repeat the run) into the folder --out; 'livertumor export' makes a model of "
-        "it. A training that was stopped, or killed, at any moment goes on after its last complete epoch when the same "
-        "command is given again. Needs TensorFlow: pip install '.[train]'.",
+        "it. A training that was stopped or killed continues after its last complete epoch when the same command is "
+        "given again. Needs TensorFlow: pip install '.[train]'.",
     )
     parser.add_argument("config", metavar="CONFIG", help=CONFIG_HELP)
     add_data_options(parser)

@@ -12,7 +12,29 @@ from LiverTumorLib.errors import InputError, UsageError
 
 from ..data.samples import every_slice
 from ..data.slices import CaseSlices
+from ..data.splits import LabeledCase, Split
 from .config import TrainConfig
+
+
+def usable_cases(config: TrainConfig, cases: Sequence[LabeledCase]) -> list[LabeledCase]:
+    """The cases that can teach or test a network: where tumor is unknown only the liver's, where there is no liver
+    those of whole scans."""
+    usable = {"tumor"}
+    if config.task == "liver":
+        usable.add("liver")
+    if config.input.region == "body":
+        usable.add("none")
+    return [case for case in cases if case.holds in usable]
+
+
+def require_usable(config: TrainConfig, split: Split, subset: str) -> None:
+    """Raises InputError where none of a subset's cases says anything to the network of a configuration."""
+    if not usable_cases(config, split.cases[subset]):
+        wanted = "liver" if config.task == "liver" else "tumor"
+        raise InputError(
+            f"None of the {subset} cases of the split '{split.name}' has {wanted} labels, so the network cannot be "
+            "trained with it; choose another split, or train another network."
+        )
 
 
 def check_classes(config: TrainConfig, slices: dict[str, Sequence[CaseSlices]]) -> None:
@@ -57,6 +79,7 @@ def check_imagenet(config: TrainConfig, path: Path | None) -> None:
             f"{path}, which should hold the ImageNet weights, is missing; check its name, or leave out --imagenet "
             "to start from random weights."
         )
+    damaged: str | Exception | None
     try:
         with zipfile.ZipFile(path) as archive:
             damaged = archive.testzip()
@@ -64,8 +87,8 @@ def check_imagenet(config: TrainConfig, path: Path | None) -> None:
         damaged = error
     if damaged:
         raise InputError(
-            f"{path} is not a complete file of ImageNet weights ({damaged}), as an interrupted download leaves it; get "
-            "it again, or leave out --imagenet to start from random weights."
+            f"{path} is not a complete file of ImageNet weights ({damaged}), as an interrupted download leaves it; "
+            "download it again, or leave out --imagenet to start from random weights."
         )
 
 

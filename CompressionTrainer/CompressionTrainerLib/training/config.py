@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import tomllib
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from LiverTumorLib.ct.canvas import InputSpec
 from LiverTumorLib.errors import UsageError
@@ -17,6 +18,7 @@ from ..data.samples import Sampling
 from ..networks.config import ARCHITECTURES, NetworkConfig
 from ..networks.heads import HEADS
 from ..networks.mobilenet_v2 import BLOCKS, BLOCKS_OF_16
+from ..settings import read_section
 
 _PIXEL_LOSSES = ("bce_dice", "dice", "focal", "tversky")
 LOSSES = {"liver": _PIXEL_LOSSES, "tumor": _PIXEL_LOSSES, "slice": ("cross_entropy", "focal")}
@@ -26,9 +28,6 @@ TASKS = tuple(LOSSES)
 CONFIGS = Path(__file__).parent / "configs"
 SCHEDULES = ("cosine", "plateau")
 PRECISIONS = ("float32", "mixed_bfloat16")
-# What a setting of a type may be given as; other types are looked at by their own classes.
-_KINDS = {"float": (int, float), "int": int, "str": str, "bool": bool}
-_KIND_NAMES = {"float": "a number", "int": "a whole number", "str": "a text", "bool": "true or false"}
 
 
 @dataclass(frozen=True)
@@ -109,7 +108,7 @@ class TrainConfig:
         return asdict(self)
 
 
-_SECTIONS = {
+_SECTIONS: dict[str, Any] = {
     "input": InputSpec,
     "sampling": Sampling,
     "network": NetworkConfig,
@@ -166,9 +165,9 @@ def config_from_dict(content: dict, path: str | Path = "configuration") -> Train
     except ValueError as error:
         raise UsageError(f"{path} cannot be read as a training configuration: {error}.") from error
     sections = {
-        name: read_section(path, kind, name, content[name]) for name, kind in _SECTIONS.items() if name in content
+        name: read_section(path, name, kind, content[name]) for name, kind in _SECTIONS.items() if name in content
     }
-    config = read_section(path, TrainConfig, None, {**content, **sections})
+    config = read_section(path, None, TrainConfig, {**content, **sections})
     _choice(path, "task", config.task, TASKS)
     _choice(path, "[network] architecture", config.network.architecture, ("", *ARCHITECTURES[config.task]))
     _choice(path, "[network] head", config.network.head, HEADS)
@@ -253,30 +252,3 @@ def _check_size(path, config: TrainConfig) -> None:
 def _choice(path, name: str, value: str, known: tuple[str, ...]) -> None:
     if value not in known:
         raise UsageError(f"{path}: {name} is {value!r}; {did_you_mean(value, known, 'it must be one of')}")
-
-
-def read_section(path: str | Path, kind: type, name: str | None, values: object):
-    """A dataclass `kind` from what a configuration file says in one section.
-
-    Args:
-        path: of the file, for what is said of a wrong one.
-        name: of the section; None is what stands before all sections.
-        values: the section's content.
-
-    Raises:
-        UsageError: an unknown key (the nearest known one is named), a missing one, or a value of another type.
-    """
-    known = {f.name: f.type for f in fields(kind)}
-    where = f"[{name}] " if name else ""
-    if not isinstance(values, dict):
-        raise UsageError(f"{path}: {name!r} is a section; write [{name}] and its settings below.")
-    for key, value in values.items():
-        if key not in known:
-            raise UsageError(f"{path}: {where}{key!r} is not a setting; {did_you_mean(key, known, 'known are')}")
-        wanted = _KINDS.get(known[key])
-        if wanted and (not isinstance(value, wanted) or isinstance(value, bool) and wanted is not bool):
-            raise UsageError(f"{path}: {where}{key} is {value!r}; it must be {_KIND_NAMES[known[key]]}.")
-    try:
-        return kind(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
-    except (TypeError, ValueError) as error:
-        raise UsageError(f"{path}: {where}{error}.".replace("__init__() ", "")) from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from LiverTumorLib.errors import InputError
 
@@ -33,7 +34,7 @@ class FinishedRun:
     config: TrainConfig
     slices: dict[str, list[CaseSlices]]
     split: Split
-    model: object
+    model: Any
     weights: Path
 
 
@@ -59,9 +60,14 @@ def open_run(run: Path, data: TrainingData, weights: str = "best") -> FinishedRu
 def fine_tuning_config(config: TrainConfig, epochs: int, learning_rate: float | None) -> TrainConfig:
     """The run's configuration with the fine-tuning's schedule, by default at the run's own rate; another seed, so that
     other slices are drawn."""
-    schedule = {"schedule": "cosine", "warmup_epochs": 0.0, "stop_patience": 0}
-    rate = learning_rate or config.optimizer.learning_rate
-    optimizer = replace(config.optimizer, epochs=epochs, learning_rate=rate, **schedule)
+    optimizer = replace(
+        config.optimizer,
+        epochs=epochs,
+        learning_rate=learning_rate or config.optimizer.learning_rate,
+        schedule="cosine",
+        warmup_epochs=0.0,
+        stop_patience=0,
+    )
     return replace(config, optimizer=optimizer, seed=config.seed + 1000)
 
 

@@ -46,7 +46,7 @@ class Keeper(keras.callbacks.Callback):
         """
         self.set_model(model)
         if self._writes:
-            # what `atomic_path` leaves where the process was killed
+            # What `atomic_path` leaves where the process was killed.
             for unfinished in self._out.glob(".????????????.*"):
                 unfinished.unlink()
         found = read_arrays(self._out)
@@ -73,7 +73,7 @@ class Keeper(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs=None) -> None:
         state = self.state
-        # ReduceLROnPlateau's: before it acted
+        # ReduceLROnPlateau's: before it acted.
         figures = {name: float(value) for name, value in sorted(logs.items()) if name != "lr"}
         state.epochs = epoch + 1
         state.learning_rate = float(keras.backend.get_value(self.model.optimizer.learning_rate))

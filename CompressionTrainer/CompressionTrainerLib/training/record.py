@@ -40,8 +40,13 @@ def read_record(run: Path) -> dict:
     path = run / RECORD
     try:
         record = with_new_keys(json.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError as error:
+        raise InputError(
+            f"{run} is not the folder of a training run, which holds {RECORD}; name the one that 'livertumor train' "
+            "has written."
+        ) from error
     except (OSError, ValueError) as error:
-        raise InputError(f"{run} holds no finished training run: its {RECORD} cannot be read ({error}).") from error
+        raise InputError(f"{path} cannot be read ({error}); restore it, or train again.") from error
     if not isinstance(record, dict):
         raise InputError(
             f"{path} is not the record of a training run; take the folder that 'livertumor train' has written."
@@ -57,7 +62,7 @@ def read_run(run: Path) -> TrainConfig:
     try:
         return config_from_dict(read_record(run)["config"])
     except KeyError as error:
-        raise InputError(f"{run} holds no finished training run ({error}).") from error
+        raise InputError(f"{run / RECORD} has no {error}; restore it, or train again.") from error
 
 
 def lineage(run: Path) -> dict:

@@ -9,11 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from LiverTumorLib.errors import InputError, LiverTumorError, WorkerError
+from LiverTumorLib.errors import LiverTumorError, WorkerError
 
 from ..data.samples import load_sample
 from ..data.slices import subset_slices
-from ..data.splits import Case, Split, load_split
+from ..data.splits import Split, load_split
 from ..data.training_data import TrainingData
 from ..networks.build import build_network
 from ..networks.keras_module import keras, tf
@@ -21,7 +21,7 @@ from ..networks.mobilenet_v2 import freeze_imagenet, load_imagenet, reestimate_b
 from ..progress import Console, ProgressReport
 from .batches import steps_per_epoch
 from .callbacks import PlainNames, SeedDropout, StopAtNaN, Tell
-from .checks import check_classes, check_imagenet
+from .checks import check_classes, check_imagenet, require_usable, usable_cases
 from .config import TrainConfig
 from .keeper import Keeper
 from .memory import available_bytes, step_bytes
@@ -113,8 +113,9 @@ def fit(
 ) -> None:
     """Train `model` as the configuration says; writes best.weights.h5, last.weights.h5 and log.csv into `out`.
 
-    Goes on after the last complete epoch where `out` holds an unfinished training; where it holds a finished one, only
-    the last weights are loaded. `callbacks` come before those that save, so that what they do to the weights is saved.
+    Continues after the last complete epoch where `out` holds an unfinished training; where it holds a finished one,
+    only the last weights are loaded. `callbacks` come before those that save, so that what they do to the weights is
+    saved.
 
     Raises:
         InputError: the folder holds a training of another network.
@@ -164,7 +165,7 @@ def fit(
             raise too_large from error
         except tf.errors.UnavailableError as error:
             raise WorkerError(
-                "Another worker of this training has gone; start all of them again with the same command, and the "
+                "Another worker of this training has ended; start all of them again with the same command, and the "
                 "training continues."
             ) from error
     keeper.finish()
@@ -226,26 +227,10 @@ def load_slices(config: TrainConfig, data: TrainingData) -> tuple[dict, Split]:
     if config.refit:
         split = split.refitted()
     cases = {subset: usable_cases(config, split.cases[subset]) for subset in ("train", "val")}
-    if not cases["train"]:
-        wanted = "liver" if config.task == "liver" else "tumor"
-        raise InputError(
-            f"None of the train cases of {data.split} has {wanted} labels; choose another split, or train another "
-            "network."
-        )
+    require_usable(config, split, "train")
     split.verify([case for subset in cases.values() for case in subset])
     chosen = replace(split, cases=split.cases | cases)
     return {subset: subset_slices(chosen, subset, config.input, data.cache) for subset in cases}, chosen
-
-
-def usable_cases(config: TrainConfig, cases: Sequence[Case]) -> list[Case]:
-    """The cases that can teach or test a network: where tumor is unknown only the liver's, where there is no liver
-    those of whole scans."""
-    usable = {"tumor"}
-    if config.task == "liver":
-        usable.add("liver")
-    if config.input.region == "body":
-        usable.add("none")
-    return [case for case in cases if case.holds in usable]
 
 
 def calibration_slices(config: TrainConfig, cases) -> np.ndarray:

@@ -60,9 +60,9 @@ def check_unseen_start(path: Path | None, split: Split) -> None:
     for subset in ("val", "test"):
         if seen := seen_cases(training, split, subset):
             raise UsageError(
-                f"{path} was trained on the cases {', '.join(seen)} of '{subset}', so that they would say nothing "
-                "about new patients after a training from there; start from weights of before that, from random ones "
-                "(compress: '--start none'), or choose another split."
+                f"{path} was trained on the cases {', '.join(seen)} of '{subset}', so figures on them would say "
+                "nothing about new patients; start from earlier weights, from random ones (compress: '--start none'), "
+                "or choose another split."
             )
     if path and split.kind == "patient":
         warn_of_names(
@@ -77,7 +77,7 @@ def load_start(model, path: Path) -> None:
     `reestimate_batch_norm`, which makes them trainable.
 
     Raises:
-        UsageError: no layer is alike.
+        UsageError: no layer matches.
     """
     if not is_tflite(path):
         _fill_by_name(model, path)
@@ -93,7 +93,7 @@ def load_start(model, path: Path) -> None:
         filled += layer is not None and _fill(layer, kernel, bias)
     if not filled:
         raise UsageError(
-            f"No layer of {path} is like one of this network; start from a model of the same architecture."
+            f"No layer of {path} matches one of this network; start from a model of the same architecture."
         )
 
 
@@ -103,7 +103,8 @@ def _fill_by_name(model, path: Path) -> None:
     run = run_of(path)
     if not is_run(run):
         raise InputError(
-            f"{path} lies beside no {RECORD}, which says what network its weights are of; name it in its run's folder."
+            f"{path} has no {RECORD} beside it, which says what network its weights are of; give the file in its run's "
+            "folder."
         )
     try:
         source = {layer.name: layer.get_weights() for layer in _network_of(run, path).layers}
@@ -117,7 +118,7 @@ def _fill_by_name(model, path: Path) -> None:
             alike += layer.name not in HEAD_LAYERS and weights[0].ndim == 4
     if not alike:
         raise UsageError(
-            f"No layer of {path} is like one of this network; start from weights of the same architecture."
+            f"No layer of {path} matches one of this network; start from weights of the same architecture."
         )
 
 

@@ -13,6 +13,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
@@ -76,6 +77,7 @@ def read_arrays(out: Path, arrays: bool = True) -> tuple[TrainingState, list[np.
 
 def write_state(out: Path, state: TrainingState, values: Sequence[np.ndarray]) -> None:
     """Write the state with the values of all variables, in one step."""
-    arrays = {str(number): value for number, value in enumerate(values)}
+    arrays: dict[str, Any] = {str(number): value for number, value in enumerate(values)}
+    arrays[_ENTRY] = np.array(json.dumps(asdict(state)))
     with atomic_path(out / STATE) as path:
-        np.savez(path, **arrays, **{_ENTRY: np.array(json.dumps(asdict(state)))})
+        np.savez(path, **arrays)

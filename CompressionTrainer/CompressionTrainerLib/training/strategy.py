@@ -54,8 +54,8 @@ def shared_batches(
     """
     replicas = strategy.num_replicas_in_sync
     if replicas == 1:
-        validation = validation_batches(config, slices["val"]) if slices["val"] else None
-        return training_batches(config, slices["train"], first_epoch), validation, None
+        unshared = validation_batches(config, slices["val"]) if slices["val"] else None
+        return training_batches(config, slices["train"], first_epoch), unshared, None
 
     def training(context):
         here = replicas // context.num_input_pipelines

@@ -1,4 +1,4 @@
-"""What would stop a chain after hours, looked for before it begins."""
+"""What would stop a workflow after hours, looked for before it begins."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from LiverTumorLib.errors import InputError, OutputError, UsageError
 from ..data.slices import BORDER
 from ..data.splits import Split
 from ..requirement import need_trainer_packages
-from ..training.checks import check_canvas, check_imagenet
+from ..training.checks import check_canvas, check_imagenet, require_usable
 from ..training.start import check_start, check_unseen_start
-from .config import Chain
+from .config import Workflow
 
 # What stages need beside the trainer's packages.
 _PACKAGES = {"onnx": ("onnx", "onnxruntime", "tf2onnx"), "report": ("jinja2", "matplotlib")}
@@ -23,19 +23,19 @@ _SLICES_PER_CASE, _BYTES_PER_PIXEL = 400, 3
 _RESULTS_BYTES = 1_000_000_000
 
 
-def check_packages(chain: Chain) -> None:
+def check_packages(workflow: Workflow) -> None:
     """Raises RequirementError where a package is missing that a stage needs."""
     need_trainer_packages(
-        *(package for stage, packages in _PACKAGES.items() if stage in chain.stages for package in packages)
+        *(package for stage, packages in _PACKAGES.items() if stage in workflow.stages for package in packages)
     )
 
 
-def check_files(chain: Chain, split: Split | None) -> None:
+def check_files(workflow: Workflow, split: Split | None) -> None:
     """Raises InputError or UsageError where the split has nothing to train on or choose by, the weights to start from
     do not fit or know its val or test patients, or what the network answers is not what its student is asked."""
-    if chain.network.config.refit or (chain.student and chain.student.config.refit):
+    if workflow.network.config.refit or (workflow.student and workflow.student.config.refit):
         raise UsageError(
-            "A chain chooses by its val patients, so refit has no place in it; 'livertumor train' takes such a "
+            "A workflow chooses by its val patients, so refit has no place in it; 'livertumor train' takes such a "
             "configuration."
         )
     if split:
@@ -44,19 +44,20 @@ def check_files(chain: Chain, split: Split | None) -> None:
                 raise InputError(
                     f"The split '{split.name}' has no patients in '{subset}'; training needs both, so make it again."
                 )
-    check_imagenet(chain.network.config, chain.stages["train"].get("imagenet"))
-    for start in (chain.stages.get(stage, {}).get("start") for stage in ("train", "distill")):
+            require_usable(workflow.network.config, split, subset)
+    check_imagenet(workflow.network.config, workflow.stages["train"].get("imagenet"))
+    for start in (workflow.stages.get(stage, {}).get("start") for stage in ("train", "distill")):
         check_start(start)
         if split:
             check_unseen_start(start, split)
-    if chain.student:
-        check_canvas(chain.network.config, chain.student.config)
+    if workflow.student:
+        check_canvas(workflow.network.config, workflow.student.config)
 
 
-def check_space(chain: Chain, cases: int, out: Path, cache: Path) -> None:
-    """Raises OutputError where `out` cannot be written, or has less space than the chain needs beside what is there
+def check_space(workflow: Workflow, cases: int, out: Path, cache: Path) -> None:
+    """Raises OutputError where `out` cannot be written, or has less space than the workflow needs beside what is there
     already."""
-    specs = {network.config.input for network in (chain.network, chain.student) if network}
+    specs = {network.config.input for network in (workflow.network, workflow.student) if network}
     prepared = sum(cases * _SLICES_PER_CASE * _BYTES_PER_PIXEL * _pixels(spec) for spec in specs)
     needed: dict[int, float] = {}  # by disk
     for folder, more in ((out, _RESULTS_BYTES), (cache, 0 if cache.exists() else prepared)):
@@ -69,8 +70,8 @@ def check_space(chain: Chain, cases: int, out: Path, cache: Path) -> None:
         needed[disk] = needed.get(disk, 0) + more
         if free < needed[disk]:
             raise OutputError(
-                f"{present} has {free / 1e9:.1f} GB left, and the chain needs about {needed[disk] / 1e9:.1f} GB there; "
-                "free some, or choose another folder."
+                f"{present} has {free / 1e9:.1f} GB left, and the workflow needs about {needed[disk] / 1e9:.1f} GB "
+                "there; free some, or choose another folder."
             )
 
 

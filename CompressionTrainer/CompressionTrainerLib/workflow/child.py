@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from LiverTumorLib import errors
-from LiverTumorLib.jobs import Job
 from LiverTumorLib.jobs.folder import new_job_folder
+from LiverTumorLib.jobs.process import ChildJob
 from LiverTumorLib.jobs.protocol import crash_error
 
 from ..environment.process import child_environment
@@ -20,7 +20,7 @@ TICK_S = 0.2
 _SENTENCE = "livertumor: "
 
 
-class CommandJob(Job):
+class CommandJob(ChildJob[Path]):
     """A command of the trainer that tells of itself by events; `output` returns the folder it has filled, and `log`
     with what it printed."""
 

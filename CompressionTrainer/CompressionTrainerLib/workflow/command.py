@@ -21,15 +21,15 @@ def add_parser(subparsers) -> None:
         "install '.[train]'.",
     )
     config = (
-        "chain configuration: a TOML file (its path has a separator or ends in .toml), or the name of a shipped one"
+        "workflow configuration: a TOML file (its path has a separator or ends in .toml), or the name of a shipped one"
     )
     parser.add_argument("config", metavar="CONFIG", help=config)
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder with the labeled CT")
     parser.add_argument(
         "--split", type=Path, metavar="FILE", help="frozen split (JSON) (default: one is made first, as 'prepare' does)"
     )
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the whole chain")
-    cache = "folder of prepared network slices, which several chains may share (default: OUT/cache)"
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the whole workflow")
+    cache = "folder of prepared network slices, which several workflows may share (default: OUT/cache)"
     parser.add_argument("--cache", type=Path, metavar="DIR", help=cache)
     parser.add_argument("--network", metavar="CONFIG", help=f"{CONFIG_HELP}, in place of CONFIG's")
     parser.add_argument(
@@ -64,18 +64,18 @@ def run(arguments: argparse.Namespace) -> None:
 
     from ..export.card import answers_alike
     from ..progress import reporting
-    from .config import load_chain
+    from .config import load_workflow
     from .folder import bundle_of
-    from .run import chain_status, compress, require_unchanged
+    from .run import compress, require_unchanged, workflow_status
 
     if arguments.measure and not arguments.dry_run:
         raise UsageError("--measure is for --dry-run; leave it out, or add --dry-run.")
     files = {name: path.resolve() for name in ("imagenet", "start") if (path := getattr(arguments, name))}
-    chain = load_chain(arguments.config, arguments.network, files)
+    workflow = load_workflow(arguments.config, arguments.network, files)
     out = arguments.out
     if arguments.dry_run:
-        status = chain_status(
-            chain, arguments.data, arguments.split, out, arguments.cache or out / "cache", arguments.until
+        status = workflow_status(
+            workflow, arguments.data, arguments.split, out, arguments.cache or out / "cache", arguments.until
         )
         print("\n".join(_plan(status, arguments.measure)))
         if arguments.split is None:
@@ -90,8 +90,8 @@ def run(arguments: argparse.Namespace) -> None:
                 print(f"Without --overwrite it would end here: {error}")
         return
     with reporting(arguments.events, out) as report:
-        status = chain_status(
-            chain, arguments.data, arguments.split, out, arguments.cache or out / "cache", arguments.until
+        status = workflow_status(
+            workflow, arguments.data, arguments.split, out, arguments.cache or out / "cache", arguments.until
         )
         if not arguments.overwrite:
             require_unchanged(status)
@@ -99,7 +99,7 @@ def run(arguments: argparse.Namespace) -> None:
         print("\n".join(lines), flush=True)
         if arguments.events:
             report("plan", 0.0, lines[-1], None)
-        compress(status, f"livertumor compress {chain.path.name}", report)
+        compress(status, f"livertumor compress {workflow.path.name}", report)
     if (bundle := bundle_of(out)) and (same := answers_alike(load_bundle(bundle).manifest)):
         print(same)
     print(f"Everything is in {out}.")

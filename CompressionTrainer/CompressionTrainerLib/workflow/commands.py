@@ -1,4 +1,4 @@
-"""The commands that a chain is made of, the settings of each, and how these are put into words."""
+"""The commands that a workflow is made of, the settings of each, and how these are put into words."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A chain's configuration as text, for a chain that was put together from another one."""
+"""A workflow's configuration as text, for a workflow that was put together from another one."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ import json
 import os
 from pathlib import Path
 
-from .config import Chain
+from .config import Workflow
 
 
-def chain_text(chain: Chain) -> str:
-    """The TOML file that `load_chain` reads as `chain`, wherever it lies: the files that it names stand there with
-    their whole paths."""
-    lines = [f"name = {_toml(chain.name)}", f"network = {_toml(chain.network.path)}"]
-    for stage, settings in chain.stages.items():
-        given = {"config": chain.student.path, **settings} if stage == "distill" else settings
+def workflow_text(workflow: Workflow) -> str:
+    """The TOML file that `load_workflow` reads as `workflow`, wherever it lies: the files that it names stand there
+    with their whole paths."""
+    lines = [f"name = {_toml(workflow.name)}", f"network = {_toml(workflow.network.path)}"]
+    for stage, settings in workflow.stages.items():
+        student = {"config": workflow.student.path} if stage == "distill" and workflow.student else {}
+        given = student | settings
         lines += ["", f"[{stage}]", *(f"{key} = {_toml(value)}" for key, value in given.items())]
     return "\n".join(lines) + "\n"
 

@@ -1,4 +1,5 @@
-"""A chain's configuration: one TOML file that names a network and the stages it goes through, every setting known."""
+"""A workflow's configuration: one TOML file that names a network and the stages it goes through, every setting
+known."""
 
 from __future__ import annotations
 
@@ -6,12 +7,13 @@ import re
 import tomllib
 from dataclasses import dataclass, make_dataclass
 from pathlib import Path
+from typing import Any
 
 from LiverTumorLib.errors import UsageError
 
-from ..settings import read_settings
+from ..settings import read_section, read_settings
 from ..training.config import CONFIGS as NETWORKS
-from ..training.config import TrainConfig, find_config, load_config, read_section
+from ..training.config import TrainConfig, find_config, load_config
 from .commands import COMMANDS, STAGES
 
 CONFIGS = Path(__file__).parent / "configs"
@@ -28,12 +30,12 @@ class ConfigFile:
 
 
 @dataclass(frozen=True)
-class Chain:
+class Workflow:
     """What is to be done.
 
     Attributes:
         path: the configuration file.
-        name: of the chain, and the id of the model that comes out.
+        name: of the workflow, and the id of the model that comes out.
         network: what is trained.
         student: what distillation trains, or None.
         stages: settings by stage; stages that are left out are not there. "train" always is.
@@ -43,11 +45,13 @@ class Chain:
     name: str
     network: ConfigFile
     student: ConfigFile | None
-    stages: dict[str, dict[str, object]]
+    stages: dict[str, dict[str, Any]]
 
 
-def load_chain(config: str | Path, network: str | Path | None = None, files: dict[str, Path] | None = None) -> Chain:
-    """Read a chain's configuration.
+def load_workflow(
+    config: str | Path, network: str | Path | None = None, files: dict[str, Path] | None = None
+) -> Workflow:
+    """Read a workflow's configuration.
 
     Args:
         config: a file, or the name of a shipped one.
@@ -59,13 +63,14 @@ def load_chain(config: str | Path, network: str | Path | None = None, files: dic
         UsageError: an unreadable file, an unknown key (the nearest known one is named), a missing key, or a file that
         is not there.
     """
-    path = find_config(config, CONFIGS, "chain configuration")
+    path = find_config(config, CONFIGS, "workflow configuration")
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise UsageError(f"{path} cannot be read as a chain configuration: {error}.") from error
-    keys = [("name", "str"), ("network", "str"), *((stage, "dict", None) for stage in STAGES)]
-    head = read_section(path, make_dataclass("Head", keys), None, content)
+        raise UsageError(f"{path} cannot be read as a workflow configuration: {error}.") from error
+    keys: list[tuple[str, Any] | tuple[str, Any, Any]] = [("name", str), ("network", str)]
+    keys += [(stage, Any, None) for stage in STAGES]
+    head: Any = read_section(path, None, make_dataclass("Head", keys), content)
     if not is_name(head.name):
         raise UsageError(
             f"{path}: name is {head.name!r}; it becomes a folder's name, so use letters, digits, '-', '_' and '.' only."
@@ -92,11 +97,11 @@ def load_chain(config: str | Path, network: str | Path | None = None, files: dic
         for name, value in values.items():
             if isinstance(value, Path) and not value.is_file():
                 raise UsageError(f"{value}, which [{stage}] {name} names, is missing; check the name.")
-    return Chain(path, head.name, named, student, stages)
+    return Workflow(path, head.name, named, student, stages)
 
 
 def is_name(text: str) -> bool:
-    """Whether a text may be the name of a chain, which is that of a folder."""
+    """Whether a text may be the name of a workflow, which is that of a folder."""
     return re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", text) is not None
 
 

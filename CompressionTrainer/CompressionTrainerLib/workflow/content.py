@@ -16,7 +16,8 @@ MANIFEST = "data.json"
 
 @dataclass(frozen=True)
 class Content:
-    """A file or folder from outside the chain's folder, and the SHA-256 of what counts in it; "" where nothing does."""
+    """A file or folder from outside the workflow's folder, and the SHA-256 of what counts in it; "" where nothing
+    does."""
 
     path: Path
     sha256: str
@@ -36,7 +37,7 @@ def file_content(path: Path) -> Content:
 
 
 def data_manifest(data: Path, split: Split | None, known: dict[str, dict]) -> dict[str, dict]:
-    """SHA-256 and fingerprint of the CT and masks that the chain looks at, by path relative to `data`.
+    """SHA-256 and fingerprint of the CT and masks that the workflow looks at, by path relative to `data`.
 
     These are those of the split's train and val cases, or without a split all that are there.
 
@@ -48,7 +49,7 @@ def data_manifest(data: Path, split: Split | None, known: dict[str, dict]) -> di
     """
     cases = [*split.cases["train"], *split.cases["val"]] if split else find_cases(data).cases
     frozen = split.sha256 if split else {}
-    manifest = {}
+    manifest: dict[str, dict] = {}
     for case in cases:
         files = {path.relative_to(data).as_posix(): path for path in case.files}
         if all(_is_known(path, known.get(name), frozen.get(name)) for name, path in files.items()):
@@ -63,12 +64,9 @@ def data_manifest(data: Path, split: Split | None, known: dict[str, dict]) -> di
 
 def _is_known(path: Path, entry: dict | None, sha256: str | None) -> bool:
     """Whether a manifest's entry still holds for a file, which was frozen with `sha256` if with any."""
-    return (
-        bool(entry)
-        and path.exists()
-        and entry["fingerprint"] == fingerprint(path)
-        and sha256 in (None, entry["sha256"])
-    )
+    if not entry or not path.exists():
+        return False
+    return entry["fingerprint"] == fingerprint(path) and sha256 in (None, entry["sha256"])
 
 
 def data_content(data: Path, manifest: dict[str, dict]) -> Content:

@@ -1,4 +1,4 @@
-"""How long the stages of a chain will take, and how that is known."""
+"""How long the stages of a workflow will take, and how that is known."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def estimates(stages: list[Stage], out: Path, step_s: dict[str, float] | None = 
     """How long each stage takes from its start to its end, by name.
 
     Args:
-        out: the chain's folder, whose journal tells what the same stages took before.
+        out: the workflow's folder, whose journal tells what the same stages took before.
         step_s: measured seconds of one training step, by stage.
     """
     return {stage.name: _estimate(stage, entry(out, stage.name), (step_s or {}).get(stage.name)) for stage in stages}

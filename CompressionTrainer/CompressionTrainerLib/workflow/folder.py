@@ -1,4 +1,4 @@
-"""What a chain's folder holds so far: finished stages, epochs, measured models, the bundle, the report. Loads no
+"""What a workflow's folder holds so far: finished stages, epochs, measured models, the bundle, the report. Loads no
 TensorFlow."""
 
 from __future__ import annotations
@@ -78,12 +78,10 @@ def epochs(out: Path) -> list[Epoch]:
             rows = _numbers(log)
             stage = log.parent.relative_to(out).as_posix()
             for row in rows:
-                kinds = [
-                    ("loss", ""),
-                    ("loss", "val_"),
-                    *((score, prefix) for prefix in ("", "val_") for score in _score_of(rows)),
+                figures = [
+                    _figure(row, rows, kind, prefix) for kind in ("loss", _score_of(rows)) for prefix in ("", "val_")
                 ]
-                found.append(Epoch(len(found) + 1, stage, *(row.get(column_of(rows, *kind)) for kind in kinds)))
+                found.append(Epoch(len(found) + 1, stage, *figures))
     return found
 
 
@@ -130,7 +128,7 @@ def _variant(facts: ModelFacts, dice: float | None) -> Variant:
 
 
 def _bundle_dice(bundle: Path, inputs: Inputs) -> float | None:
-    """Mean Dice over the val patients, from the chain's evaluation of its bundle; None for a classifier."""
+    """Mean Dice over the val patients, from the workflow's evaluation of its bundle; None for a classifier."""
     try:
         task = load_bundle(bundle).manifest.task
     except ModelError:
@@ -139,8 +137,13 @@ def _bundle_dice(bundle: Path, inputs: Inputs) -> float | None:
     return next((found["mean_dice"]["value"] for found in figures if found), None)
 
 
-def _score_of(rows: list[dict[str, float]]) -> list[str]:
-    return ["dice"] if column_of(rows, "dice") else ["accuracy"]
+def _score_of(rows: list[dict[str, float]]) -> str:
+    return "dice" if column_of(rows, "dice") else "accuracy"
+
+
+def _figure(row: dict[str, float], rows: list[dict[str, float]], kind: str, prefix: str) -> float | None:
+    column = column_of(rows, kind, prefix)
+    return row.get(column) if column else None
 
 
 def _numbers(path: Path) -> list[dict[str, float]]:

@@ -11,7 +11,7 @@ from LiverTumorLib.jobs.folder import new_job_folder
 
 from ..environment.choice import OWN, SLICER, TrainerPython, own_folder, trainer_python
 from .child import CommandJob
-from .request import ChainRequest
+from .request import WorkflowRequest
 
 CONFIG = "compress.toml"
 Listener = Callable[[dict], None]
@@ -20,11 +20,11 @@ Listener = Callable[[dict], None]
 class TrainerJob(CommandJob):
     """A command that may have children of its own."""
 
-    terminate_after_s, kill_after_s = 1.2, 0.6  # a chain ends its stages before itself
+    terminate_after_s, kill_after_s = 1.2, 0.6  # a workflow ends its stages before itself
 
 
-def start_chain(python: TrainerPython, request: ChainRequest, on_event: Listener | None = None) -> TrainerJob:
-    """Run a chain. Raises OutputError or WorkerError where it cannot be started."""
+def start_workflow(python: TrainerPython, request: WorkflowRequest, on_event: Listener | None = None) -> TrainerJob:
+    """Run a workflow. Raises OutputError or WorkerError where it cannot be started."""
 
     def words(folder: Path) -> list[str]:
         (folder / CONFIG).write_text(request.config, encoding="utf-8")

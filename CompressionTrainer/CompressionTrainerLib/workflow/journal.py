@@ -1,5 +1,5 @@
-"""What has been done in a chain's folder: each finished stage leaves an entry, each folder that the chain made bears a
-mark.
+"""What has been done in a workflow's folder: each finished stage leaves an entry, each folder that the workflow made
+bears a mark.
 
 OUT/stages/STAGE.done.json    the stage's identity, what it was made of, seconds, versions and date, once it is finished
 OUT/…/.stage.json             in the folder of each stage, finished or not: its identity. Only a folder with it is ever
@@ -35,7 +35,7 @@ def standing(out: Path, stage: Stage) -> Standing:
     """Where a stage stands.
 
     Raises:
-        OutputError: the folder that the stage would make is somebody else's.
+        OutputError: the folder that the stage would make was not made by a workflow.
     """
     mark = read(stage.folder / MARK)
     if mark is None:
@@ -51,7 +51,7 @@ def standing(out: Path, stage: Stage) -> Standing:
 
 
 def left_over(out: Path, stages: list[Stage]) -> dict[Path, str]:
-    """Folders of stages that the chain no longer has, with the stages' names."""
+    """Folders of stages that the workflow no longer has, with the stages' names."""
     planned = {stage.folder for stage in stages}
     marks = [*out.glob(f"*/{MARK}"), *out.glob(f"*/*/{MARK}")]
     return {
@@ -62,7 +62,7 @@ def left_over(out: Path, stages: list[Stage]) -> dict[Path, str]:
 
 
 def mark(stage: Stage) -> None:
-    """Make a stage's folder, as one of the chain's."""
+    """Make a stage's folder, as one of the workflow's."""
     write_json(stage.folder / MARK, {"stage": stage.name, "identity": stage.identity, "parts": stage.parts})
 
 
@@ -88,7 +88,7 @@ def forget(out: Path, name: str) -> None:
 
 
 def remove(folder: Path) -> None:
-    """Remove a folder that the chain has made; raises OutputError where that does not work."""
+    """Remove a folder that the workflow has made; raises OutputError where that does not work."""
     if not (folder / MARK).is_file():
         return
     try:
@@ -115,7 +115,7 @@ def _difference(before: dict, now: dict) -> str:
         if old == new:
             continue
         if key == "after":
-            return "it builds on a stage that is made again"
+            return "it builds on a stage that is repeated"
         if key == "sources" or any(isinstance(value, str) and len(value) == 64 for value in (old, new)):
             what = {"sources": "configuration" if now["command"] == "train" else "data"}.get(key, key)
             return f"the content of its {what} has changed"

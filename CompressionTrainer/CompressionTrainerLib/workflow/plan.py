@@ -1,8 +1,8 @@
-"""The stages of a chain: what each is told, what it builds on, and the folder it makes."""
+"""The stages of a workflow: what each is told, what it builds on, and the folder it makes."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from LiverTumorLib.errors import UsageError
 
 from ..training.config import TrainConfig
 from . import commands
-from .config import Chain, ConfigFile
+from .config import ConfigFile, Workflow
 from .content import Content, digest, file_content
 
 MODELS = "models"
@@ -27,11 +27,12 @@ _SWITCHES = {
 
 @dataclass(frozen=True)
 class Stage:
-    """One command of the chain.
+    """One command of the workflow.
 
     Attributes:
         name: of the stage, in `commands.STAGES`.
-        sources, options: what the command is told; a Path is one in the chain's folder, a Content comes from outside.
+        sources, options: what the command is told; a Path is one in the workflow's folder, a Content comes from
+            outside.
         folder: what it makes.
         parts: all that its result depends on, by name, as JSON; the stages it builds on stand there with their
           identities.
@@ -41,7 +42,7 @@ class Stage:
     """
 
     name: str
-    sources: list[Path | Content]
+    sources: Sequence[Path | Content]
     options: dict[str, object]
     folder: Path
     parts: dict[str, object]
@@ -52,7 +53,9 @@ class Stage:
     @property
     def after(self) -> list[str]:
         """The stages that it builds on."""
-        return list(self.parts["after"])
+        after = self.parts["after"]
+        assert isinstance(after, dict)
+        return list(after)
 
     @property
     def identity(self) -> str:
@@ -65,51 +68,51 @@ class Stage:
         return commands.words(self.name, [file for path in self.sources for file in _files(path)], self.options)
 
 
-def plan(chain: Chain, data: Content, split: Content | None, out: Path, cache: Path) -> list[Stage]:
-    """The stages of a chain in the order in which they run; looks at no file in `out`.
+def plan(workflow: Workflow, data: Content, split: Content | None, out: Path, cache: Path) -> list[Stage]:
+    """The stages of a workflow in the order in which they run; looks at no file in `out`.
 
     Args:
         data: folder with the labeled CT.
-        split: frozen split, or None where the chain makes its own.
-        out: the chain's folder.
+        split: frozen split, or None where the workflow makes its own.
+        out: the workflow's folder.
         cache: folder of prepared network slices.
 
     Raises:
         UsageError: a setting that its command does not take.
     """
-    planner = _Planner(chain, out)
+    planner = _Planner(workflow, out)
     if split is None:
         planner.add("prepare", [data], {"out": out / "prepare"}, out / "prepare")
     shared = {"data": data, "split": split or out / "prepare" / "split.json", "cache": Content(cache, "")}
     first = ["prepare"] if split is None else []
 
     run, made_by, networks = out / "train", ["train"], []
-    planner.add("train", [_configuration(out / NETWORK, chain.network)], shared | {"out": run}, run, first)
+    planner.add("train", [_configuration(out / NETWORK, workflow.network)], shared | {"out": run}, run, first)
     for name in ("distill", "slim", "prune"):
-        if name in chain.stages:
+        if name in workflow.stages:
             own = shared | {"out": out / name}
-            if name == "distill":
-                own["config"] = _configuration(out / STUDENT, chain.student)
-                planner.config = chain.student.config
-            networks.append(_weights(chain, name, run))
+            if name == "distill" and workflow.student:
+                own["config"] = _configuration(out / STUDENT, workflow.student)
+                planner.config = workflow.student.config
+            networks.append(_weights(workflow, name, run))
             planner.add(name, [run], own, out / name, made_by)
             run, made_by = out / name, [name]
-    networks.append(_weights(chain, "quantize" if "quantize" in chain.stages else "export", run))
-    if "quantize" in chain.stages:
+    networks.append(_weights(workflow, "quantize" if "quantize" in workflow.stages else "export", run))
+    if "quantize" in workflow.stages:
         planner.add("quantize", [run], shared, run / "quantized", made_by)
         made_by = [*made_by, "quantize"]
 
-    model, variants, task = out / MODELS / chain.name, out / "variants", planner.config.task
+    model, variants, task = out / MODELS / workflow.name, out / "variants", planner.config.task
     planner.add("export", [run], shared | {"out": model}, out / MODELS, made_by)
     planner.add("onnx", [model], {}, out / "onnx", ["export"])
     planner.add("variants", [run], shared | {"out": variants}, variants, made_by)
 
-    # Measured on the val patients only: the test patients are for whoever is done with all choices.
+    # Measured on the val patients only: the test patients are for the time when all choices are made.
     subset = {"subset": "val", "split": shared["split"]}
-    twins = {f"{task}_model": model, f"float_{task}_model": run / "float" / chain.name}
+    twins = {f"{task}_model": model, f"float_{task}_model": run / "float" / workflow.name}
     measured = subset | {"out": out / "evaluate", **twins, **dict.fromkeys(_SWITCHES[task], True)}
     planner.add("evaluate", [data], measured, out / "evaluate", ["export"])
-    models = [*networks, model, *([variants / "*.tflite"] if "variants" in chain.stages else [])]
+    models = [*networks, model, *([variants / "*.tflite"] if "variants" in workflow.stages else [])]
     files = [name for name in commands.MAKING if name != "prepare"]
     if task == "slice":
         planner.add("compare", models, shared | subset | {"run": run, "out": out / "compare"}, out / "compare", files)
@@ -119,34 +122,44 @@ def plan(chain: Chain, data: Content, split: Content | None, out: Path, cache: P
 
 
 class _Planner:
-    """Collects the stages that the chain has; `config` is what is trained from here on."""
+    """Collects the stages that the workflow has; `config` is what is trained from here on."""
 
-    def __init__(self, chain: Chain, out: Path) -> None:
-        self._chain, self._out = chain, out
-        self.config = chain.network.config
+    def __init__(self, workflow: Workflow, out: Path) -> None:
+        self._workflow, self._out = workflow, out
+        self.config = workflow.network.config
         self.stages: list[Stage] = []
 
     def add(
-        self, name: str, sources: list[Path | Content], own: dict[str, object], folder: Path, after: Sequence[str] = ()
+        self,
+        name: str,
+        sources: Sequence[Path | Content],
+        own: Mapping[str, object],
+        folder: Path,
+        after: Sequence[str] = (),
     ) -> None:
-        """Add a stage, if the chain has it; `own` options are the chain's, which the configuration's do not touch."""
-        if name not in self._chain.stages and name != "prepare":
+        """Add a stage, if the workflow has it; `own` options are the workflow's, which the configuration's do not
+        touch."""
+        if name not in self._workflow.stages and name != "prepare":
             return
         given = {
             key: file_content(value) if isinstance(value, Path) else value
-            for key, value in self._chain.stages.get(name, {}).items()
+            for key, value in self._workflow.stages.get(name, {}).items()
         }
         for key in given.keys() & own.keys():
-            raise UsageError(f"{self._chain.path}: [{name}] {key} is for the chain to say; leave it out.")
-        options = given | own
+            raise UsageError(f"{self._workflow.path}: [{name}] {key} is for the workflow to say; leave it out.")
+        options: dict[str, object] = {**given, **own}
         identities = {stage.name: stage.identity for stage in self.stages if stage.name in after}
-        parts = {"command": name, "after": identities, "sources": [self._part(source) for source in sources]}
+        parts: dict[str, object] = {
+            "command": name,
+            "after": identities,
+            "sources": [self._part(source) for source in sources],
+        }
         parts |= {key: self._part(value) for key, value in options.items()}
         stage = Stage(name, sources, options, folder, parts, self._steps(name), self.config, name in _RESUME)
         self.stages.append(stage)
 
     def _part(self, value: object) -> object:
-        """A value as its result depends on it, wherever the chain's folder is."""
+        """A value as its result depends on it, wherever the workflow's folder is."""
         if isinstance(value, Content):
             return value.sha256
         if isinstance(value, tuple):
@@ -155,27 +168,22 @@ class _Planner:
 
     def _steps(self, name: str) -> int:
         """Training steps: of all epochs that the configuration or the stage's settings speak of."""
-        optimizer, settings = (
-            self.config.optimizer,
-            commands.COMMANDS[name].settings(**self._chain.stages.get(name, {})),
-        )
-        epochs = (
-            optimizer.epochs
-            if name in ("train", "distill")
-            else getattr(settings, "epochs", 0) + getattr(settings, "fine_tune", 0)
-        )
+        optimizer = self.config.optimizer
+        settings = commands.COMMANDS[name].settings(**self._workflow.stages.get(name, {}))
+        own = getattr(settings, "epochs", 0) + getattr(settings, "fine_tune", 0)
+        epochs = optimizer.epochs if name in ("train", "distill") else own
         return epochs * (self.config.sampling.slices // optimizer.batch)
 
 
-def _weights(chain: Chain, stage: str, run: Path) -> Path:
+def _weights(workflow: Workflow, stage: str, run: Path) -> Path:
     """Those of a run's weights that a stage continues with."""
-    return run / f"{chain.stages.get(stage, {}).get('weights', 'best')}.weights.h5"
+    return run / f"{workflow.stages.get(stage, {}).get('weights', 'best')}.weights.h5"
 
 
-def _files(path: Path | Content) -> list[Path | Content]:
+def _files(path: Path | Content) -> Sequence[Path | Content]:
     return sorted(path.parent.glob(path.name)) if isinstance(path, Path) and "*" in path.name else [path]
 
 
 def _configuration(copy: Path, network: ConfigFile) -> Content:
-    """The copy of a training configuration in the chain's folder; what it says counts, not how it is written."""
+    """The copy of a training configuration in the workflow's folder; what it says counts, not how it is written."""
     return Content(copy, digest(asdict(network.config)))

@@ -48,4 +48,4 @@ def _noise(config: TrainConfig) -> CaseSlices:
     rows, columns = config.input.size
     image = np.random.default_rng(0).integers(0, 256, (_SLICES, rows + 2 * BORDER, columns + 2 * BORDER), np.uint8)
     k = np.arange(_SLICES)
-    return CaseSlices(0, 0, image, image, image, k < _SLICES // 2, k < _SLICES // 4, 5.0)
+    return CaseSlices("noise", "nobody", image, image, image, k < _SLICES // 2, k < _SLICES // 4, 5.0)

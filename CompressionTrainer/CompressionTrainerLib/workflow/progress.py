@@ -1,4 +1,4 @@
-"""How far a chain is, from how far its stages are and how long each takes."""
+"""How far a workflow is, from how far its stages are and how long each takes."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from .plan import Stage
 _MOST = 0.95
 
 
-class ChainProgress:
-    """Tells a report of the whole chain's progress; called with the events of the stage that runs, and with None as
+class WorkflowProgress:
+    """Tells a report of the whole workflow's progress; called with the events of the stage that runs, and with None as
     time goes by."""
 
     def __init__(
@@ -27,6 +27,7 @@ class ChainProgress:
         }
         self._seconds = {stage.name: estimates[stage.name].seconds for stage in to_do}
         self._over = self._whole = 0.0
+        self._told: float | None = None  # by the stage that runs
 
     def begin(self, stage: Stage) -> None:
         """A stage starts."""

@@ -1,4 +1,4 @@
-"""A chain as somebody asks for it who does not write configurations: a preset, and what is to be different."""
+"""A workflow as the panel asks for it, without a configuration file: a preset, and what is to be different."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from pathlib import Path
 from LiverTumorLib.errors import InputError, UsageError
 
 from ..training.start import start_file
-from .compose import chain_text
-from .config import NEEDS, Chain, is_name, load_chain
+from .compose import workflow_text
+from .config import NEEDS, Workflow, is_name, load_workflow
 
 PATIENT, SLICE = "patient", "slice"
 
 
 @dataclass(frozen=True)
-class ChainRequest:
-    """A chain that is to be run.
+class WorkflowRequest:
+    """A workflow that is to be run.
 
     Attributes:
         config: text of its configuration.
         data: folder with the labeled CT.
-        out: the chain's folder.
-        split: a frozen split, or None where the chain makes its own.
+        out: the workflow's folder.
+        split: a frozen split, or None where the workflow makes its own.
         until: the stage after which it is to stop, or None for the last.
         overwrite: replace what is there from other settings.
     """
@@ -44,19 +44,19 @@ class ChainRequest:
 
 
 @dataclass(frozen=True)
-class ChainChoices:
-    """What somebody chooses who does not write configurations.
+class WorkflowChoices:
+    """What is chosen in the panel, without a configuration file.
 
     Attributes:
         data, out: folders.
-        configuration: a chain configuration, or the name of a shipped one.
+        configuration: a workflow configuration, or the name of a shipped one.
         network: a training configuration instead of its own.
         name: id of the model that comes out, instead of the configuration's.
         split: "patient"; "slice", as the classifier paper divided; or a frozen split file.
         leave_out: stages of the configuration that are not wanted.
         skip_bad: leave out the cases that cannot be used.
         imagenet, start: weights to start from; `start` may be a model's id.
-        until, overwrite: see `ChainRequest`.
+        until, overwrite: see `WorkflowRequest`.
     """
 
     data: str | Path
@@ -73,7 +73,7 @@ class ChainChoices:
     overwrite: bool = False
 
 
-def request_chain(asked: ChainChoices) -> ChainRequest:
+def request_workflow(asked: WorkflowChoices) -> WorkflowRequest:
     """Put a request together; looks at no data.
 
     Raises:
@@ -83,49 +83,56 @@ def request_chain(asked: ChainChoices) -> ChainRequest:
     data, split = asked.data, asked.split
     if not data or not Path(data).is_dir():
         raise InputError(
-            f"{data} is not a folder; choose that of the labeled CT."
+            f"{data} is not a folder; choose the folder with the labeled CT."
             if data
             else "Choose the folder with the labeled CT."
         )
     if not str(asked.out):
         raise UsageError("Choose a folder to write to.")
-    chain = chain_of(asked.configuration, asked.network, asked.leave_out, imagenet=asked.imagenet, start=asked.start)
+    workflow = workflow_of(
+        asked.configuration, asked.network, asked.leave_out, imagenet=asked.imagenet, start=asked.start
+    )
     if asked.name:
         if not is_name(asked.name):
             raise UsageError(f"'{asked.name}' cannot be a model's name; use letters, digits, '-', '_' and '.' only.")
-        chain = replace(chain, name=asked.name)
+        workflow = replace(workflow, name=asked.name)
     frozen = None
     if split in (PATIENT, SLICE):
         kind = {"split": SLICE, "slices": "liver"} if split == SLICE else {"split": PATIENT}
-        own = chain.stages.get("prepare", {}) | kind | ({"skip_bad": True} if asked.skip_bad else {})
-        chain = replace(
-            chain,
-            stages={"prepare": own, **{stage: each for stage, each in chain.stages.items() if stage != "prepare"}},
+        own = workflow.stages.get("prepare", {}) | kind | ({"skip_bad": True} if asked.skip_bad else {})
+        workflow = replace(
+            workflow,
+            stages={"prepare": own, **{stage: each for stage, each in workflow.stages.items() if stage != "prepare"}},
         )
     else:
         frozen = Path(split).absolute()
         if not split or not frozen.is_file():
             raise InputError(f"'{split}' is not a split file; choose one that 'livertumor prepare' has written.")
-    return ChainRequest(
-        chain_text(chain), Path(data).absolute(), Path(asked.out).absolute(), frozen, asked.until, asked.overwrite
+    return WorkflowRequest(
+        workflow_text(workflow), Path(data).absolute(), Path(asked.out).absolute(), frozen, asked.until, asked.overwrite
     )
 
 
-def chain_of(
+def workflow_of(
     configuration: str | Path,
     network: str | Path | None = None,
     leave_out: Collection[str] = (),
     *,
     imagenet: str | Path | None = None,
     start: str | Path | None = None,
-) -> Chain:
-    """A configuration without some of its stages; raises UsageError as `load_chain` does, and where a stage needs one
-    that is left out."""
-    files = {"imagenet": imagenet and Path(imagenet), "start": start and start_file(str(start))}
-    files = {key: path.absolute() for key, path in files.items() if path}
-    chain = load_chain(configuration, network, files)
-    stages = {stage: settings for stage, settings in chain.stages.items() if stage not in leave_out or stage == "train"}
+) -> Workflow:
+    """A configuration without some of its stages; raises UsageError as `load_workflow` does, and where a stage needs
+    one that is left out."""
+    files: dict[str, Path] = {}
+    if imagenet:
+        files["imagenet"] = Path(imagenet).absolute()
+    if start:
+        files["start"] = start_file(str(start)).absolute()
+    workflow = load_workflow(configuration, network, files)
+    stages = {
+        stage: settings for stage, settings in workflow.stages.items() if stage not in leave_out or stage == "train"
+    }
     for stage, needed in NEEDS.items():
         if stage in stages and needed not in stages:
             raise UsageError(f"The stage '{stage}' needs what '{needed}' makes; leave it out too.")
-    return replace(chain, stages=stages)
+    return replace(workflow, stages=stages)

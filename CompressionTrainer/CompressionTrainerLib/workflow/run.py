@@ -1,4 +1,4 @@
-"""A chain, from its plan to its last stage."""
+"""A workflow, from its plan to its last stage."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ from ..training.state import read_state
 from . import journal
 from .checks import check_files, check_packages, check_space
 from .child import run_child
-from .config import Chain
+from .config import Workflow
 from .content import MANIFEST, Content, data_content, data_manifest, digest
 from .estimate import estimates
 from .journal import Standing
 from .plan import NETWORK, SPLIT, STUDENT, Stage, plan
-from .progress import ChainProgress
+from .progress import WorkflowProgress
 
 CONFIG, ABOUT, LOGS = "compress.toml", "about.json", "logs"
 _PACKAGES = ("tensorflow", "tf_keras", "tensorflow-model-optimization", "numpy", "scipy", "ai-edge-litert")
 
 
 @dataclass(frozen=True)
-class ChainStatus:
-    """A chain that has been looked through: its stages, where each stands, what is in the way, the data's manifest, and
-    the stage after which it is to stop."""
+class WorkflowStatus:
+    """A workflow that has been looked through: its stages, where each stands, what is in the way, the data's manifest,
+    and the stage after which it is to stop."""
 
-    chain: Chain
+    workflow: Workflow
     out: Path
     split: Path | None
     manifest: dict[str, dict]
@@ -57,33 +57,33 @@ class ChainStatus:
         return [stage for stage in wanted if self.standings[stage.name].what != "done"]
 
 
-def chain_status(
-    chain: Chain, data: Path, split: Path | None, out: Path, cache: Path, until: str | None = None
-) -> ChainStatus:
-    """Look at all that a chain needs and at what has been done of it; writes nothing.
+def workflow_status(
+    workflow: Workflow, data: Path, split: Path | None, out: Path, cache: Path, until: str | None = None
+) -> WorkflowStatus:
+    """Look at all that a workflow needs and at what has been done of it; writes nothing.
 
     Args:
         data: folder with the labeled CT.
-        split: frozen split, or None where the chain is to make its own.
-        out: the chain's folder.
+        split: frozen split, or None where the workflow is to make its own.
+        out: the workflow's folder.
         cache: folder of prepared network slices.
         until: the stage after which it is to stop, or None for the last.
 
     Raises:
-        LiverTumorError: something would stop the chain later; which kind is said by what.
+        LiverTumorError: something would stop the workflow later; which kind is said by what.
     """
-    check_packages(chain)
+    check_packages(workflow)
     data, out, cache = data.resolve(), out.resolve(), cache.resolve()
     frozen = load_split(split, data) if split else None
-    check_files(chain, frozen)
+    check_files(workflow, frozen)
     known = (journal.read(out / MANIFEST) or {}).get("files", {})
     manifest = data_manifest(data, frozen, known)
-    check_space(chain, len(manifest) // 2, out, cache)
+    check_space(workflow, len(manifest) // 2, out, cache)
     content = Content(out / SPLIT, digest(json.loads(split.read_text(encoding="utf-8")))) if split else None
-    stages = plan(chain, data_content(data, manifest), content, out, cache)
+    stages = plan(workflow, data_content(data, manifest), content, out, cache)
     if until and until not in [stage.name for stage in stages]:
         raise UsageError(
-            f"The chain has no stage {until!r} to stop after; it has {', '.join(stage.name for stage in stages)}."
+            f"The workflow has no stage {until!r} to stop after; it has {', '.join(stage.name for stage in stages)}."
         )
     standings: dict[str, Standing] = {}
     for stage in stages:
@@ -91,10 +91,10 @@ def chain_status(
         if found.what == "done" and any(standings[name].what != "done" for name in stage.after):
             found = Standing("stopped")  # what it was made from is made again
         standings[stage.name] = found
-    return ChainStatus(chain, out, split, manifest, stages, standings, journal.left_over(out, stages), until)
+    return WorkflowStatus(workflow, out, split, manifest, stages, standings, journal.left_over(out, stages), until)
 
 
-def require_unchanged(status: ChainStatus) -> None:
+def require_unchanged(status: WorkflowStatus) -> None:
     """Raises OutputError where the folder holds results of other settings; data whose check was not finished are
     none."""
     unchecked = {"prepare"} if journal.entry(status.out, "prepare") is None else set()
@@ -111,7 +111,7 @@ def require_unchanged(status: ChainStatus) -> None:
         )
 
 
-def compress(status: ChainStatus, command: str, report: ProgressReport) -> None:
+def compress(status: WorkflowStatus, command: str, report: ProgressReport) -> None:
     """Run the stages that are not done; results of other settings are replaced.
 
     Args:
@@ -132,7 +132,7 @@ def compress(status: ChainStatus, command: str, report: ProgressReport) -> None:
             journal.remove(stage.folder)
     versions = _versions()
     _write_settings(status, command, versions)
-    progress = ChainProgress(report, status.stages, status.to_do, estimates(status.stages, out))
+    progress = WorkflowProgress(report, status.stages, status.to_do, estimates(status.stages, out))
     for stage in status.to_do:
         progress.begin(stage)
         started = time.monotonic()
@@ -144,10 +144,10 @@ def compress(status: ChainStatus, command: str, report: ProgressReport) -> None:
         progress.end()
 
 
-def _run_stage(stage: Stage, log: Path, progress: ChainProgress) -> bool:
+def _run_stage(stage: Stage, log: Path, progress: WorkflowProgress) -> bool:
     """Run a stage; returns whether it continued with what was there."""
     goes_on = stage.resumes and (stage.folder / journal.MARK).exists()
-    # only the record is missing, and training would not begin again
+    # Only the record is missing, and training would not begin again.
     if goes_on and stage.steps and _is_trained(stage.folder):
         if stage.name == "train":
             return True
@@ -176,11 +176,11 @@ def _is_trained(run: Path) -> bool:
     return state is not None and state.finished
 
 
-def _write_settings(status: ChainStatus, command: str, versions: dict[str, str]) -> None:
-    """All that says what is done, in the chain's folder: configurations, split, data, versions, seeds."""
-    chain, out = status.chain, status.out
-    copies = {CONFIG: chain.path, NETWORK: chain.network.path}
-    copies |= {STUDENT: chain.student.path} if chain.student else {}
+def _write_settings(status: WorkflowStatus, command: str, versions: dict[str, str]) -> None:
+    """All that says what is done, in the workflow's folder: configurations, split, data, versions, seeds."""
+    workflow, out = status.workflow, status.out
+    copies = {CONFIG: workflow.path, NETWORK: workflow.network.path}
+    copies |= {STUDENT: workflow.student.path} if workflow.student else {}
     copies |= {SPLIT: status.split} if status.split else {}
     for name, source in copies.items():
         if source.resolve() != out / name:
@@ -188,11 +188,11 @@ def _write_settings(status: ChainStatus, command: str, versions: dict[str, str])
                 shutil.copyfile(source, path)
     write_json(out / MANIFEST, {"files": status.manifest})
     about = {
-        "name": chain.name,
+        "name": workflow.name,
         "origin": provenance(command, []),
         "versions": versions,
         "machine": platform.processor() or platform.machine(),
-        "seed": chain.network.config.seed,
+        "seed": workflow.network.config.seed,
         "stages": {stage.name: stage.words for stage in status.stages},
     }
     write_json(out / ABOUT, about)

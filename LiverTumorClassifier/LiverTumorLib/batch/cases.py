@@ -11,12 +11,13 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
+from typing import TypeVar
 
 from ..atomic import printable
 from ..errors import InputError, RequirementError, UsageError
 from ..files.dicom import first_ct
 from ..files.dicom_file import looks_like_dicom
-from ..files.dicom_header import Finding, Kind
+from ..files.dicom_header import Finding, Kind, SliceFinding
 from ..files.dicom_series import FEWEST_JOINED, signature
 from ..files.reading import ITK_ENDINGS, NIFTI_ENDINGS, case_name
 
@@ -30,10 +31,11 @@ _NO_CT = re.compile(
 )
 _NO_CT_FOLDER = re.compile(r"labels?(tr|ts|va|val)?|masks?|segmentations?", re.IGNORECASE)
 _FORBIDDEN = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f-\x9f]')  # in file names on Windows
-# the last is the table of a batch
-_RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?|cases\.csv", re.IGNORECASE)
+# The last two are a batch's own.
+_RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?|cases\.csv|unreadable\.json", re.IGNORECASE)
 _LONGEST = 100  # bytes
 _MOST_NAMED = 5  # folders in a message
+_AnyPath = TypeVar("_AnyPath", bound=PurePath)
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ def find_cases(inputs: Sequence[str], *, exclude: Path, whole_folders: bool = Fa
     skipped: list[str] = []
     paths: dict[Path, bool] = {}  # path -> is DICOM, in order and each once
     expanded = _expand(inputs)
-    # Path.is_dir raises where it may not look
+    # Path.is_dir raises where it may not look.
     files = {path: _is_dicom(path) for path in expanded if not os.path.isdir(path)}
     dicom_files_in = Counter(path.parent for path, is_dicom in files.items() if is_dicom)
     for path in expanded:
@@ -105,7 +107,7 @@ def cases_of_files(files: Sequence[PurePath]) -> dict[PurePath, bool]:
     return dict(sorted({**found, **dict.fromkeys(dicom, True)}.items()))
 
 
-def distinct_names(paths: Sequence[Path]) -> dict[Path, str]:
+def distinct_names(paths: Sequence[_AnyPath]) -> dict[_AnyPath, str]:
     """A name for each path, fit for files on every system: its own, with as many parent folders before it as tell it
     from others.
 
@@ -178,13 +180,13 @@ def _parts_of_series(series: dict[Path, _DicomFolder]) -> list[list[Path]]:
     common UID."""
     by_uid: dict[tuple, list[Path]] = defaultdict(list)
     for part, content in series.items():
-        if content.image is not None and content.image.identity.uid:
-            identity = content.image.identity
+        identity = None if content.image is None else content.image.identity
+        if identity is not None and identity.uid:
             by_uid[identity.uid, identity.study, identity.patient or identity.name].append(part)
     single: dict[tuple, list[Path]] = defaultdict(list)
     for parts in by_uid.values():
         content = series[parts[0]]
-        if len(parts) == 1 and content.files == 1 and content.image.geometry is not None:
+        if len(parts) == 1 and content.files == 1 and isinstance(content.image, SliceFinding):
             single[signature(content.image)].append(parts[0])
     return [parts for parts in by_uid.values() if len(parts) > 1] + [
         parts for parts in single.values() if len(parts) >= FEWEST_JOINED
@@ -255,7 +257,7 @@ def _is_dicom(path: Path) -> bool:
     return looks_like_dicom(path)
 
 
-def _base_name(path: Path) -> str:
+def _base_name(path: PurePath) -> str:
     return path.name if os.path.isdir(path) else case_name(path)
 
 

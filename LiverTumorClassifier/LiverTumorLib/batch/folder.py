@@ -13,6 +13,7 @@ import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -23,9 +24,10 @@ from ..files import write_json, write_label_nifti, write_segmentation, write_tab
 from ..files.held import HeldFolder
 from ..files.labels import nifti_image
 from ..files.nifti import import_nibabel
-from ..files.tables import LESION_COLUMNS, SLICE_COLUMNS, lesion_rows, read_json, slice_rows, summary_row
+from ..files.tables import lesion_rows, read_json, slice_rows, summary_row
 from ..files.upright import MOVED, is_sheared
 from ..jobs.source import files_of
+from ..records.columns import LESION_COLUMNS, SLICE_COLUMNS, headers
 from ..records.options import CaseOutput
 from ..records.results import CaseResult
 
@@ -62,7 +64,7 @@ def read_summary(folder: Path) -> dict | None:
         return None
 
 
-def as_summary(content: object) -> dict | None:
+def as_summary(content: Any) -> dict | None:
     """The content of a summary's file where it is one that this version knows."""
     try:
         summary_row(CaseResult.from_dict(content["case"]))
@@ -121,7 +123,7 @@ def _is_half_written(folder: Path, name: str) -> bool:
     except OSError:
         return False
     except (ValueError, RecursionError):
-        own = re.compile(rf"{re.escape(name)}\..*|lesions\.csv|slices\.csv|report\.png|summary\.json")
+        own = re.compile(rf"{re.escape(name)}\..*|lesions\.csv|slices\.csv|report\.(png|pdf)|summary\.json")
         ours = _SUMMARY_HEAD.startswith(summary[: len(_SUMMARY_HEAD)])
         return ours and all(own.fullmatch(file.name) for file in folder.iterdir())
 
@@ -189,17 +191,17 @@ def write_files(folder: Path, name: str, output: CaseOutput, ijk_to_ras: np.ndar
         output.result.summary.notes.append(MOVED)
     if output.labels is not None:
         write_segmentation(folder / f"{name}.seg.nrrd", output.labels, ijk_to_ras)
-        write_table(folder / "lesions.csv", lesion_rows(output.result), list(LESION_COLUMNS.values()))
+        write_table(folder / "lesions.csv", lesion_rows(output.result), headers(LESION_COLUMNS))
         if nifti:
             write_label_nifti(folder / f"{name}.labels.nii.gz", output.labels, ijk_to_ras)
     if output.result.slices:
-        write_table(folder / "slices.csv", slice_rows(output.result), list(SLICE_COLUMNS.values()))
+        write_table(folder / "slices.csv", slice_rows(output.result), headers(SLICE_COLUMNS))
     for structure, probability in output.probabilities.items():
         write_volume(folder / f"{name}.{structure}-probability.nii.gz", probability.astype(np.float32), ijk_to_ras)
 
 
-def write_summary(folder: Path, output: CaseOutput, origin: dict, seconds: float) -> None:
-    """Write the summary of a case whose other files lie in `folder`."""
+def write_summary(folder: Path, output: CaseOutput, origin: dict, seconds: float) -> dict:
+    """Write the summary of a case whose other files lie in `folder`; what is in it."""
     files = {file.name: {"bytes": file.stat().st_size, "sha256": _sha256(file)} for file in sorted(folder.iterdir())}
     data = {
         "schema": SCHEMA,
@@ -209,6 +211,7 @@ def write_summary(folder: Path, output: CaseOutput, origin: dict, seconds: float
         "case": output.result.to_dict(),
     }
     write_json(folder / SUMMARY, data)
+    return data
 
 
 def make_origin(task: str, taken_from: dict, options: dict, models: list[dict], extras: dict) -> dict:

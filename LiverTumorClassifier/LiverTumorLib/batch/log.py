@@ -49,7 +49,7 @@ def _remove_oldest(place: Path) -> None:
             status = path.lstat()
             if not hasattr(os, "getuid") or status.st_uid == os.getuid():
                 logs[path] = status.st_mtime
-    for path in sorted(logs, key=logs.get)[:-_KEPT]:
+    for path in sorted(logs, key=lambda path: logs[path])[:-_KEPT]:
         with contextlib.suppress(OSError):
             path.unlink()
 

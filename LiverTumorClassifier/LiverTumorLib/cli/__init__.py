@@ -26,7 +26,10 @@ from ..errors import Cancelled, LiverTumorError, OutputError
 COMMANDS = (
     "LiverTumorLib.cli.analyze",
     "LiverTumorLib.cli.demo",
+    "LiverTumorLib.cli.follow",
+    "LiverTumorLib.cli.listen",
     "LiverTumorLib.cli.models",
+    "LiverTumorLib.cli.view",
     "CompressionTrainerLib.workflow.command",
     "CompressionTrainerLib.stages.prepare",
     "CompressionTrainerLib.stages.evaluate",

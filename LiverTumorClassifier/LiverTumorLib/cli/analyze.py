@@ -10,6 +10,7 @@ from pathlib import Path
 from ..errors import UsageError
 from .options import add_run_options, run_options
 
+_MOST_AT_ONCE = 4  # cases; each takes some hundred megabytes, and long ones a gigabyte
 _TASKS = {
     "segment": (
         "segment liver and tumor, measure lesions, classify slices",
@@ -41,6 +42,11 @@ def add_parser(subparsers) -> None:
         add_output_options(parser)
         if task == "segment":
             parser.add_argument("--nifti", action="store_true", help="also write a NIfTI label map (1 liver, 2 tumor)")
+            parser.add_argument(
+                "--dicom",
+                action="store_true",
+                help="also write DICOM objects (segmentation, report, page) of the study, and report.pdf",
+            )
             parser.add_argument(
                 "--keep-probabilities", action="store_true", help="also write the probability maps, as NIfTI"
             )
@@ -78,19 +84,24 @@ def run(arguments: argparse.Namespace) -> None:
     from ..batch.cases import find_cases
     from ..batch.display import Display
     from ..batch.runner import Batch
+    from ..models.licenses import license_lines
+    from ..models.session import available_threads
 
     if arguments.cluster is None:
         _refuse_cluster_options(arguments)
     out = Path(os.path.abspath(os.path.expanduser(arguments.out)))
     display = Display(arguments.quiet)
+    options = run_options(arguments)
     batch = Batch(
         arguments.task,
-        run_options(arguments),
+        options,
         out,
         nifti=getattr(arguments, "nifti", False),
         picture=arguments.picture,
+        dicom=getattr(arguments, "dicom", False),
         series=arguments.series,
         overwrite=arguments.overwrite,
+        at_once=min(options.threads or available_threads(), _MOST_AT_ONCE),
     )
     if arguments.cluster is not None:
         from ..cluster.command import run_on_cluster
@@ -100,6 +111,8 @@ def run(arguments: argparse.Namespace) -> None:
     inputs = find_cases(arguments.inputs, exclude=out, whole_folders=arguments.series is not None)
     for reason in inputs.skipped:
         display.say(f"Skipped {reason}")
+    for line in license_lines(batch.bundles()):
+        display.say(f"Weights of {line}")
     batch.run(inputs.cases, display)
 
 

@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import RequirementError, UsageError, WorkerError
 
@@ -96,7 +96,7 @@ def connected(settings: ClusterSettings) -> Iterator[Client]:
         yield client
 
 
-def _local(settings: ClusterSettings):
+def _local(settings: ClusterSettings) -> Any:
     from distributed import LocalCluster
 
     try:
@@ -112,19 +112,15 @@ def _local(settings: ClusterSettings):
         raise WorkerError(f"The workers cannot be started on this computer: {error}.") from error
 
 
-def _slurm(settings: ClusterSettings):
+def _slurm(settings: ClusterSettings) -> Any:
     try:
         from dask_jobqueue import SLURMCluster
     except ImportError:
         raise RequirementError("--cluster slurm needs dask-jobqueue: pip install 'livertumor[cluster]'.") from None
     try:
         # Queue, account, time limit and the rest come from the user's ~/.config/dask/jobqueue.yaml.
-        cluster = SLURMCluster(
-            cores=1,
-            processes=1,
-            **({"memory": settings.memory} if settings.memory else {}),
-            scheduler_options={"dashboard_address": "127.0.0.1:0"},
-        )
+        given: dict[str, Any] = {} if settings.memory is None else {"memory": settings.memory}
+        cluster = SLURMCluster(cores=1, processes=1, scheduler_options={"dashboard_address": "127.0.0.1:0"}, **given)
         cluster.scale(settings.workers or 1)
     except (OSError, RuntimeError, ValueError, TypeError) as error:
         raise UsageError(

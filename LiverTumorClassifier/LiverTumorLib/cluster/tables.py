@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..atomic import atomic_path
 from ..batch.runner import TABLE_COLUMNS
-from ..files.tables import LESION_COLUMNS, SUMMARY_COLUMNS, lesion_rows
+from ..files.tables import lesion_rows
+from ..records.columns import LESION_COLUMNS, SUMMARY_COLUMNS
 from ..records.results import CaseResult
 
+if TYPE_CHECKING:
+    import pyarrow
+
 CASES, LESIONS = "cases.parquet", "lesions.parquet"
-_WHOLE = {"lesion_count", "id", "diameter_slice", "first_slice", "last_slice"}  # numbers without a fraction
-_TEXTS = {"name", "notes"}
+_CASE = SUMMARY_COLUMNS[0].header
+_LISTS = {"suspicious_slices": int, "notes": str}  # these are texts in CSV
 
 
 def write_parquet(folder: Path, rows: Sequence[dict], summaries: Mapping[str, dict]) -> None:
@@ -28,38 +33,27 @@ def write_parquet(folder: Path, rows: Sequence[dict], summaries: Mapping[str, di
     """
     import pyarrow as pa
 
-    kinds = {header: _kind(name) for name, header in SUMMARY_COLUMNS.items()} | {"seconds": pa.float64()}
-    _write(
-        folder / CASES, [_plain(row) for row in rows], {name: kinds.get(name, pa.string()) for name in TABLE_COLUMNS}
-    )
-    case = SUMMARY_COLUMNS["name"]
+    kinds = {column.header: _type(column.kind) for column in SUMMARY_COLUMNS} | {"seconds": pa.float64()}
+    kinds |= {
+        column.header: pa.list_(_type(_LISTS[column.name])) for column in SUMMARY_COLUMNS if column.name in _LISTS
+    }
+    _write(folder / CASES, rows, {name: kinds.get(name, pa.string()) for name in TABLE_COLUMNS})
     lesions = [
-        {case: name} | row
+        {_CASE: name} | row
         for name, summary in summaries.items()
         for row in lesion_rows(CaseResult.from_dict(summary["case"]))
     ]
-    _write(
-        folder / LESIONS,
-        lesions,
-        {case: pa.string()} | {header: _kind(name) for name, header in LESION_COLUMNS.items()},
-    )
+    of_lesions = {column.header: _type(column.kind) for column in LESION_COLUMNS}
+    _write(folder / LESIONS, lesions, {_CASE: pa.string()} | of_lesions)
 
 
-def _kind(name: str):
+def _type(kind: type) -> pyarrow.DataType:
     import pyarrow as pa
 
-    if name == "suspicious_slices":
-        return pa.list_(pa.int64())
-    return pa.string() if name in _TEXTS else pa.int64() if name in _WHOLE else pa.float64()
+    return {float: pa.float64(), int: pa.int64(), str: pa.string()}[kind]
 
 
-def _plain(row: dict) -> dict:
-    """Notes as one text, as the CSV has them."""
-    notes = SUMMARY_COLUMNS["notes"]
-    return row | ({notes: "; ".join(row[notes])} if row.get(notes) is not None else {})
-
-
-def _write(path: Path, rows: list[dict], kinds: dict) -> None:
+def _write(path: Path, rows: Sequence[dict], kinds: Mapping[str, pyarrow.DataType]) -> None:
     import pyarrow as pa
     from pyarrow import parquet
 

@@ -6,18 +6,23 @@ Training and inference both come through this file, so that a network meets at t
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .filters import WHITE, Filters, apply_filters, check_filters
-from .region import bounding_box
+from .region import box_of
 from .volume import CTVolume
 
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
 BODY_HU = 0.0  # soft tissue lies above, fat and air below
-# a region's canvas moves and grows in steps of this, so that a stray pixel of the region does not move it
+# A region's canvas moves and grows in steps of this, so that a stray pixel of the region does not move it.
 SNAP_MM = 4.0
 LARGEST_SIZE, SHORTEST_MM, LONGEST_MM = 4096, 0.01, 1000.0
 
@@ -93,8 +98,12 @@ class Canvas:
     center: tuple[float, float]
     voxel_mm: tuple[float, float]
 
-    def sample(self, slices: np.ndarray, change: Callable[[np.ndarray], np.ndarray] | None = None) -> np.ndarray:
-        """Resample (n, j, i) images whose outside is 0 onto the canvas: (n, rows, columns) float32.
+    def sample(
+        self,
+        slices: np.ndarray | Sequence[np.ndarray],
+        change: Callable[[NDArray[np.float32]], np.ndarray] | None = None,
+    ) -> NDArray[np.float32]:
+        """Resample n (j, i) images of one shape, whose outside is 0, onto the canvas: (n, rows, columns) float32.
 
         Coarser canvases average (triangle filter as wide as a canvas pixel), so that noise does not alias.
 
@@ -102,46 +111,48 @@ class Canvas:
             slices: the images.
             change: done voxel by voxel to a float32 copy of what lies under the canvas, which it may alter.
         """
-        weights = [self._weights(axis, slices.shape[axis + 1]) for axis in (0, 1)]
-        rows, columns = (_used_columns(part) for part in weights)
-        under = slices[:, rows, columns]
-        if change is not None:
-            under = change(under.astype(np.float32))
-        return _resampled(under, weights[0][:, rows], weights[1][:, columns])
+        sampled = np.empty((len(slices), *self.size), np.float32)
+        for image, out in zip(slices, sampled, strict=True):
+            (by_row, rows), (by_column, columns) = (_weights(self, axis, image.shape[axis]) for axis in (0, 1))
+            under = image[rows, columns].astype(np.float32)
+            out[:] = _resampled(under if change is None else change(under), by_row, by_column)
+        return sampled
 
-    def restore(self, maps: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    def restore(self, maps: np.ndarray, shape: tuple[int, int]) -> NDArray[np.float32]:
         """Bring (n, rows, columns) maps back to slices of `shape` (j, i) by linear interpolation; 0 off the canvas."""
-        return _resampled(maps, *(self._back_weights(axis, shape[axis]) for axis in (0, 1)))
+        part, (rows, columns) = self.restore_part(maps, shape)
+        whole = np.zeros((len(maps), *shape), np.float32)
+        whole[:, rows, columns] = part
+        return whole
 
-    def pixel(self, axis: int, voxels: np.ndarray) -> np.ndarray:
+    def restore_part(self, maps: np.ndarray, shape: tuple[int, int]) -> tuple[NDArray[np.float32], tuple[slice, slice]]:
+        """As `restore`, but only the part of the slices that lies under the canvas, and its rows and columns."""
+        (by_row, rows), (by_column, columns) = (_back_weights(self, axis, shape[axis]) for axis in (0, 1))
+        part = np.empty((len(maps), by_row.shape[0], by_column.shape[0]), np.float32)
+        for image, out in zip(maps, part, strict=True):
+            out[:] = _resampled(image.astype(np.float32, copy=False), by_row, by_column)
+        return part, (rows, columns)
+
+    def cropped(self, rows: slice, columns: slice) -> Canvas:
+        """The canvas that consists of some of this one's rows and columns."""
+        center = [
+            middle + ((part.start + part.stop - 1) / 2 - (count - 1) / 2) * self.spacing_mm / mm
+            for middle, part, count, mm in zip(self.center, (rows, columns), self.size, self.voxel_mm, strict=True)
+        ]
+        size = rows.stop - rows.start, columns.stop - columns.start
+        return Canvas(size, self.spacing_mm, (center[0], center[1]), self.voxel_mm)
+
+    def pixel(self, axis: int, voxels: np.ndarray) -> NDArray[np.floating]:
         """Canvas coordinate along `axis` (0 rows, 1 columns) of voxel coordinates (j or i)."""
         return (voxels - self.center[axis]) * self.voxel_mm[axis] / self.spacing_mm + (self.size[axis] - 1) / 2
-
-    def _positions(self, axis: int) -> np.ndarray:
-        """Voxel coordinate under each canvas pixel of one axis."""
-        offsets = np.arange(self.size[axis]) - (self.size[axis] - 1) / 2
-        return self.center[axis] + offsets * self.spacing_mm / self.voxel_mm[axis]
-
-    def _weights(self, axis: int, length: int) -> np.ndarray:
-        width = max(1.0, self.spacing_mm / self.voxel_mm[axis])
-        positions = self._positions(axis)[:, None]
-        reach = int(np.ceil(width)) + 1
-        around = np.floor(positions) + np.arange(-reach, reach + 2)[None, :]  # voxels off the scan too: they count as 0
-        total = np.clip(1 - np.abs(positions - around) / width, 0, None).sum(axis=1, keepdims=True)
-        weights = np.clip(1 - np.abs(positions - np.arange(length)[None, :]) / width, 0, None)
-        return (weights / total).astype(np.float32)
-
-    def _back_weights(self, axis: int, length: int) -> np.ndarray:
-        pixel = self.pixel(axis, np.arange(length))
-        return np.clip(1 - np.abs(pixel[:, None] - np.arange(self.size[axis])[None, :]), 0, None).astype(np.float32)
 
 
 def body_canvas(volume: CTVolume, size: tuple[int, int], spacing_mm: float) -> Canvas:
     """The canvas centered on the patient's soft tissue, wherever the patient lies in the scan."""
     step = max(1, volume.shape[0] // 40)
     tissue = volume.array[::step] > BODY_HU
-    center = tuple(_centroid(tissue.sum(axis=(0, other))) for other in (2, 1))
-    return Canvas(tuple(size), spacing_mm, center, _in_plane(volume))
+    center = _centroid(tissue.sum(axis=(0, 2))), _centroid(tissue.sum(axis=(0, 1)))
+    return Canvas((size[0], size[1]), spacing_mm, center, _in_plane(volume))
 
 
 def region_canvas(
@@ -156,23 +167,23 @@ def region_canvas(
         center.append(round((used[0] + used[-1]) / 2 / step) * step)
         extents.append(math.ceil((used[-1] - used[0] + 1) * voxel_mm[axis - 1] / SNAP_MM + 1) * SNAP_MM + 2 * margin_mm)
     needed = max(extent / pixels for extent, pixels in zip(extents, size, strict=True))
-    return Canvas(tuple(size), max(spacing_mm, needed), tuple(center), voxel_mm)
+    return Canvas((size[0], size[1]), max(spacing_mm, needed), (center[0], center[1]), voxel_mm)
 
 
 def network_slices(
     volume: CTVolume,
-    frame: Canvas,
+    canvas: Canvas,
     window_hu: tuple[float, float],
     ks: np.ndarray | None = None,
     offset_hu: float = 0.0,
     filters: Filters = (),
-) -> np.ndarray:
+) -> NDArray[np.uint8]:
     """Axial slices as a network sees them, one channel: uint8 (n, rows, columns), 0 = window's low end and off the
     scan.
 
     Args:
         volume: CT in axial order.
-        frame: the canvas.
+        canvas: where the slices are brought to.
         window_hu: HU shown as 0 and as 255.
         ks: which slices; all when None.
         offset_hu: added to what the window shows, see `liver_offset`.
@@ -182,24 +193,26 @@ def network_slices(
         RequirementError: SimpleITK, which one of the filters needs, is not installed.
     """
     low, high = window_hu
+    # First the window, then the offset, then the ends of gray, all in one clip: a scan that was stored clipped to the
+    # window must look like one that was not.
+    least, most = max(low, low - offset_hu), min(high, high - offset_hu)
 
-    def windowed(block: np.ndarray) -> np.ndarray:
-        # First the window, then the offset: a scan that was stored clipped to the window must look like one that was
-        # not.
-        np.clip(block, low, high, out=block)
-        block += offset_hu - low
-        block *= WHITE / (high - low)
-        return np.clip(block, 0, WHITE, out=block)
+    def windowed(image: NDArray[np.float32]) -> NDArray[np.float32]:
+        np.clip(image, least, most, out=image)
+        image += offset_hu - low
+        image *= WHITE / (high - low)
+        return image
 
     ks = np.arange(volume.shape[0]) if ks is None else ks
-    out = np.empty((len(ks), *frame.size), np.uint8)
-    for start in range(0, len(ks), 16):  # small blocks: a float copy of a whole scan would not fit an ordinary computer
-        block = volume.array[ks[start : start + 16]]
+    out = np.empty((len(ks), *canvas.size), np.uint8)
+    # One by one: a float copy of a whole scan would not fit an ordinary computer, nor that of some slices its cache.
+    for k, shown in zip(ks, out, strict=True):
         if filters:
-            shown = frame.sample(apply_filters(windowed(block.astype(np.float32)), filters, frame.voxel_mm))
+            gray = windowed(volume.array[k : k + 1].astype(np.float32))
+            pixels = canvas.sample(apply_filters(gray, filters, canvas.voxel_mm))[0]
         else:
-            shown = frame.sample(block, windowed)
-        out[start : start + 16] = np.rint(np.clip(shown, 0, WHITE))
+            pixels = canvas.sample(volume.array[k : k + 1], windowed)[0]
+        np.rint(np.clip(pixels, 0, WHITE, out=pixels), out=shown, casting="unsafe")
     return out
 
 
@@ -211,7 +224,7 @@ def liver_offset(volume: CTVolume, liver: np.ndarray, liver_hu: float | None) ->
     """
     if liver_hu is None:
         return 0.0
-    box = bounding_box(liver)  # a mask of the whole of a long scan would take hundreds of megabytes
+    box = box_of(liver)  # a mask of the whole of a long scan would take hundreds of megabytes
     return liver_hu - float(np.median(volume.array[box][liver[box] > 0]))
 
 
@@ -229,30 +242,46 @@ def _slice_at(slices: np.ndarray, k: float) -> np.ndarray:
     below = int(k)
     part = k - below
     if part < 1e-3:
-        return slices[below]
-    mixed = slices[below] * np.float32(1 - part) + slices[below + 1] * np.float32(part)
-    return np.rint(mixed).astype(slices.dtype)
+        return np.asarray(slices[below])
+    mixed: NDArray[np.floating] = slices[below] * np.float32(1 - part) + slices[below + 1] * np.float32(part)
+    return np.asarray(np.rint(mixed), slices.dtype)
 
 
-def _used_columns(weights: np.ndarray) -> slice:
-    """From the first to the last column of a matrix that is not all 0."""
-    used = np.flatnonzero(weights.any(axis=0))
-    return slice(int(used[0]), int(used[-1]) + 1) if len(used) else slice(0, 0)
+@lru_cache(maxsize=32)
+def _weights(frame: Canvas, axis: int, length: int) -> tuple[csr_array, slice]:
+    """Weights of a scan's voxels along an axis in each canvas pixel, (pixels, voxels), and which voxels those are."""
+    width = max(1.0, frame.spacing_mm / frame.voxel_mm[axis])
+    offsets = np.arange(frame.size[axis]) - (frame.size[axis] - 1) / 2
+    positions = (frame.center[axis] + offsets * frame.spacing_mm / frame.voxel_mm[axis])[:, None]
+    reach = int(np.ceil(width)) + 1
+    around = np.floor(positions) + np.arange(-reach, reach + 2)[None, :]  # voxels off the scan too: they count as 0
+    total = np.clip(1 - np.abs(positions - around) / width, 0, None).sum(axis=1, keepdims=True)
+    weights = np.clip(1 - np.abs(positions - np.arange(length)[None, :]) / width, 0, None)
+    return _sparse((weights / total).astype(np.float32), by=0)
 
 
-def _resampled(images: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """(n, rows, columns) float32 of (n, j, i) images and the weights (rows, j) and (columns, i), which are nearly all
-    0."""
+@lru_cache(maxsize=32)
+def _back_weights(frame: Canvas, axis: int, length: int) -> tuple[csr_array, slice]:
+    """Weights of canvas pixels in each voxel along a scan's axis, (voxels, pixels), and which voxels those are."""
+    pixel = frame.pixel(axis, np.arange(length))
+    weights = np.clip(1 - np.abs(pixel[:, None] - np.arange(frame.size[axis])[None, :]), 0, None)
+    return _sparse(weights.astype(np.float32), by=1)
+
+
+def _sparse(weights: NDArray[np.float32], by: int) -> tuple[csr_array, slice]:
+    """A matrix without the rows (`by` 1) or columns (`by` 0) before the first and behind the last that has a weight."""
     from scipy.sparse import csr_array
 
-    rows, columns = csr_array(rows), csr_array(columns)
-    shrinks = rows.shape[0] < rows.shape[1]
-    resampled = np.empty((len(images), rows.shape[0], columns.shape[0]), np.float32)
-    for image, out in zip(images, resampled, strict=True):
-        image = image.astype(np.float32, copy=False)
-        # Turned over where the image is small.
-        out[:] = (columns @ (rows @ image).T).T if shrinks else rows @ (columns @ image.T).T
-    return resampled
+    used = np.flatnonzero(weights.any(axis=by))
+    part = slice(int(used[0]), int(used[-1]) + 1) if len(used) else slice(0, 0)
+    return csr_array(weights[part] if by else weights[:, part]), part
+
+
+def _resampled(image: NDArray[np.float32], rows: csr_array, columns: csr_array) -> NDArray[np.float32]:
+    """(rows, columns) float32 of a (j, i) image and the weights (rows, j) and (columns, i)."""
+    if rows.shape[0] < rows.shape[1]:  # turned over where the image is small
+        return np.asarray((columns @ (rows @ image).T).T)
+    return np.asarray(rows @ (columns @ image.T).T)
 
 
 def _centroid(counts: np.ndarray) -> float:
@@ -274,7 +303,9 @@ def lay_canvas(spec: InputSpec, volume: CTVolume, liver: np.ndarray | None) -> t
     """
     if spec.region == "body":
         return body_canvas(volume, spec.size, spec.spacing_mm), 0.0
-    slices = bounding_box(liver)[0]
+    if liver is None:
+        raise ValueError("a canvas on the liver needs the liver")
+    slices = box_of(liver)[0]
     return region_canvas(volume, liver[slices], spec.size, spec.spacing_mm, spec.margin_mm), liver_offset(
         volume, liver, spec.liver_hu
     )

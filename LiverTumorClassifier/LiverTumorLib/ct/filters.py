@@ -8,13 +8,17 @@ clipped to the window is filtered as one that was not, and where a canvas lies a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from itertools import pairwise
+from types import ModuleType
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import RequirementError
 from ..suggestion import did_you_mean
 
 Filters = tuple[tuple[str, float], ...]
+Plane = NDArray[np.float32]
 
 WHITE = 255.0
 TILE_MM = 60.0  # of CLAHE: a part of the liver with its surroundings
@@ -22,7 +26,7 @@ BINS = 256
 BILATERAL_MM = 1.5
 
 
-def check_filters(filters: Iterable) -> Filters:
+def check_filters(filters: Iterable[object]) -> Filters:
     """(name, strength) pairs, also as JSON and TOML give them, in the form that the other functions take.
 
     Raises:
@@ -34,7 +38,7 @@ def check_filters(filters: Iterable) -> Filters:
             raise ValueError(f"a filter is a name with its strength, as in ['median', 1.0], not {entry!r}")
         name, strength = entry
         if name not in FILTERS:
-            # whoever tells the user ends the sentence
+            # Whoever tells the user ends the sentence.
             hint = did_you_mean(str(name), FILTERS, "known are").rstrip(".?")
             raise ValueError(f"{name!r} is not a filter; {hint}")
         lowest = 1.0 if name == "clahe" else 0.0
@@ -46,7 +50,7 @@ def check_filters(filters: Iterable) -> Filters:
     return tuple(checked)
 
 
-def apply_filters(slices: np.ndarray, filters: Filters, voxel_mm: tuple[float, float]) -> np.ndarray:
+def apply_filters(slices: NDArray[np.float32], filters: Filters, voxel_mm: tuple[float, float]) -> NDArray[np.float32]:
     """Filter axial slices one by one, in the order of `filters`.
 
     Args:
@@ -62,21 +66,21 @@ def apply_filters(slices: np.ndarray, filters: Filters, voxel_mm: tuple[float, f
     return slices
 
 
-def _median(plane: np.ndarray, radius_mm: float, voxel_mm: tuple[float, float]) -> np.ndarray:
+def _median(plane: Plane, radius_mm: float, voxel_mm: tuple[float, float]) -> Plane:
     """Median of the square that reaches `radius_mm` each way, and one voxel at least."""
     from scipy.ndimage import median_filter
 
     return median_filter(plane, [2 * max(1, round(radius_mm / mm)) + 1 for mm in voxel_mm], mode="nearest")
 
 
-def _gaussian(plane: np.ndarray, sigma_mm: float, voxel_mm: tuple[float, float]) -> np.ndarray:
+def _gaussian(plane: Plane, sigma_mm: float, voxel_mm: tuple[float, float]) -> Plane:
     """Gaussian smoothing of standard deviation `sigma_mm`."""
     from scipy.ndimage import gaussian_filter
 
     return gaussian_filter(plane, [sigma_mm / mm for mm in voxel_mm], mode="nearest")
 
 
-def _curvature_anisotropic(plane: np.ndarray, conductance: float, voxel_mm: tuple[float, float]) -> np.ndarray:
+def _curvature_anisotropic(plane: Plane, conductance: float, voxel_mm: tuple[float, float]) -> Plane:
     """Edge-preserving smoothing: modified curvature diffusion (Whitaker and Xue, ICIP 2001), five steps of ITK's
     filter.
 
@@ -85,10 +89,11 @@ def _curvature_anisotropic(plane: np.ndarray, conductance: float, voxel_mm: tupl
     sitk = _simple_itk("curvature-anisotropic")
     # Steps are those of an image with unit spacing: 0.0625 is stable for it in two dimensions.
     smoothed = sitk.CurvatureAnisotropicDiffusion(sitk.GetImageFromArray(plane), 0.0625, conductance, 1, 5)
-    return sitk.GetArrayFromImage(smoothed)
+    array: Plane = sitk.GetArrayFromImage(smoothed)
+    return array
 
 
-def _bilateral(plane: np.ndarray, range_sigma: float, voxel_mm: tuple[float, float]) -> np.ndarray:
+def _bilateral(plane: Plane, range_sigma: float, voxel_mm: tuple[float, float]) -> Plane:
     """Edge-preserving smoothing: the average of what is near in place and in gray value (Tomasi and Manduchi, ICCV
     1998).
 
@@ -99,10 +104,11 @@ def _bilateral(plane: np.ndarray, range_sigma: float, voxel_mm: tuple[float, flo
     sitk = _simple_itk("bilateral")
     image = sitk.GetImageFromArray(plane)
     image.SetSpacing(voxel_mm[::-1])  # ITK's order is (i, j)
-    return sitk.GetArrayFromImage(sitk.Bilateral(image, BILATERAL_MM, range_sigma, BINS))
+    array: Plane = sitk.GetArrayFromImage(sitk.Bilateral(image, BILATERAL_MM, range_sigma, BINS))
+    return array
 
 
-def _simple_itk(name: str):
+def _simple_itk(name: str) -> ModuleType:
     try:
         import SimpleITK
     except ImportError:
@@ -110,12 +116,13 @@ def _simple_itk(name: str):
     return SimpleITK
 
 
-def _gamma(plane: np.ndarray, exponent: float, voxel_mm: tuple[float, float]) -> np.ndarray:
+def _gamma(plane: Plane, exponent: float, voxel_mm: tuple[float, float]) -> Plane:
     """Gray values, as fractions of white, to the power of `exponent`: below 1 brightens, above 1 darkens."""
-    return (np.clip(plane / WHITE, 0, 1) ** np.float32(exponent)) * np.float32(WHITE)
+    shares: Plane = np.clip(plane / WHITE, 0, 1)
+    return np.power(shares, np.float32(exponent)) * np.float32(WHITE)
 
 
-def _clahe(plane: np.ndarray, clip_limit: float, voxel_mm: tuple[float, float]) -> np.ndarray:
+def _clahe(plane: Plane, clip_limit: float, voxel_mm: tuple[float, float]) -> Plane:
     """Contrast-limited adaptive histogram equalization (Zuiderveld, Graphics Gems IV, 1994) with tiles of about
     TILE_MM.
 
@@ -124,36 +131,36 @@ def _clahe(plane: np.ndarray, clip_limit: float, voxel_mm: tuple[float, float]) 
     seconds a slice.
     """
     gray = np.clip(np.rint(plane), 0, BINS - 1).astype(np.intp)
-    edges = [
-        np.linspace(0, n, max(1, round(n * mm / TILE_MM)) + 1).round().astype(int)
-        for n, mm in zip(gray.shape, voxel_mm, strict=True)
-    ]
-    curves = np.array(
-        [
-            [
-                _equalizing_curve(gray[top:bottom, left:right], clip_limit)
-                for left, right in zip(edges[1], edges[1][1:], strict=False)
-            ]
-            for top, bottom in zip(edges[0], edges[0][1:], strict=False)
-        ]
-    )
-    (j0, j1, down), (i0, i1, along) = (_between(len(ends) - 1, n) for ends, n in zip(edges, gray.shape, strict=True))
-    j0, j1, down = j0[:, None], j1[:, None], down[:, None]
-    upper = curves[j0, i0, gray] * (1 - along) + curves[j0, i1, gray] * along
-    lower = curves[j1, i0, gray] * (1 - along) + curves[j1, i1, gray] * along
+    rows, columns = (_tile_edges(n, mm) for n, mm in zip(gray.shape, voxel_mm, strict=True))
+    curves = np.empty((len(rows) - 1, len(columns) - 1, BINS), np.float32)
+    for row, (top, bottom) in enumerate(pairwise(rows)):
+        for column, (left, right) in enumerate(pairwise(columns)):
+            curves[row, column] = _equalizing_curve(gray[top:bottom, left:right], clip_limit)
+    j0, j1, down = (part[:, None] for part in _between(len(rows) - 1, gray.shape[0]))
+    i0, i1, along = _between(len(columns) - 1, gray.shape[1])
+    upper: Plane = curves[j0, i0, gray] * (1 - along) + curves[j0, i1, gray] * along
+    lower: Plane = curves[j1, i0, gray] * (1 - along) + curves[j1, i1, gray] * along
     return upper * (1 - down) + lower * down
 
 
-def _equalizing_curve(tile: np.ndarray, clip_limit: float) -> np.ndarray:
+def _tile_edges(pixels: int, pixel_mm: float) -> NDArray[np.intp]:
+    """Where the tiles of an axis begin and end."""
+    tiles = max(1, round(pixels * pixel_mm / TILE_MM))
+    return np.linspace(0, pixels, tiles + 1).round().astype(np.intp)
+
+
+def _equalizing_curve(tile: NDArray[np.intp], clip_limit: float) -> NDArray[np.float32]:
     """New gray value, float32, for each of BINS old ones: the clipped histogram's cumulative sum, from 0 to WHITE."""
     counts = np.bincount(tile.ravel(), minlength=BINS).astype(np.float32)
     clipped = np.minimum(counts, clip_limit * tile.size / BINS)
     clipped += (counts.sum() - clipped.sum()) / BINS
-    total = np.cumsum(clipped)
-    return ((total - total[0]) * (WHITE / (total[-1] - total[0]))).astype(np.float32)
+    total: NDArray[np.float32] = np.cumsum(clipped)
+    span: np.float32 = total[-1] - total[0]
+    curve: NDArray[np.float32] = (total - total[0]) * (np.float32(WHITE) / span)
+    return curve
 
 
-def _between(tiles: int, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _between(tiles: int, n: int) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]:
     """For each of n pixels the two tiles between whose centers it lies, and the weight of the second; at the ends one
     tile twice."""
     position = np.clip((np.arange(n) + 0.5) * tiles / n - 0.5, 0, tiles - 1)
@@ -161,7 +168,7 @@ def _between(tiles: int, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return first, np.minimum(first + 1, tiles - 1), (position - first).astype(np.float32)
 
 
-FILTERS: dict[str, Callable[[np.ndarray, float, tuple[float, float]], np.ndarray]] = {
+FILTERS: dict[str, Callable[[Plane, float, tuple[float, float]], Plane]] = {
     "median": _median,
     "gaussian": _gaussian,
     "bilateral": _bilateral,

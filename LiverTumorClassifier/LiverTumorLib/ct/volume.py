@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 
 @dataclass(frozen=True)
@@ -16,12 +17,15 @@ class CTVolume:
         ijk_to_ras: 4x4 float64 matrix that takes (i, j, k, 1) to RAS millimeters, as Slicer's IJKToRAS.
         name: what the user calls the case; used in messages and file names.
         notes: sentences on repairs made while reading (for example an interpolated missing slice).
+        images: for each k the DICOM file read there, "" where one was missing; in an uneven series the k-th in order,
+            from whose place the plane may be off. Empty for other formats.
     """
 
     array: np.ndarray
-    ijk_to_ras: np.ndarray
+    ijk_to_ras: NDArray[np.float64]
     name: str = "CT"
     notes: tuple[str, ...] = field(default=())
+    images: tuple[str, ...] = field(default=())
 
     def __post_init__(self) -> None:
         if self.array.ndim != 3:
@@ -37,16 +41,17 @@ class CTVolume:
         return self.array.shape
 
     @property
-    def spacing(self) -> np.ndarray:
+    def spacing(self) -> NDArray[np.float64]:
         """Voxel size in mm along (i, j, k)."""
-        return np.linalg.norm(self.ijk_to_ras[:3, :3], axis=0)
+        lengths: NDArray[np.float64] = np.linalg.norm(self.ijk_to_ras[:3, :3], axis=0)
+        return lengths
 
     @property
     def voxel_ml(self) -> float:
         """Volume of one voxel in ml; the determinant, so it holds for sheared grids (gantry tilt) too."""
         return abs(float(np.linalg.det(self.ijk_to_ras[:3, :3]))) / 1000.0
 
-    def ras(self, ijk: np.ndarray) -> np.ndarray:
+    def ras(self, ijk: ArrayLike) -> NDArray[np.float64]:
         """Take voxel coordinates (..., 3) in (i, j, k) order to RAS mm."""
         return np.asarray(ijk, dtype=np.float64) @ self.ijk_to_ras[:3, :3].T + self.ijk_to_ras[:3, 3]
 
@@ -54,4 +59,4 @@ class CTVolume:
         """The same grid with other voxels; `array` must have this volume's shape."""
         if array.shape != self.array.shape:
             raise ValueError(f"array of shape {array.shape} does not fit the grid {self.array.shape}")
-        return CTVolume(array, self.ijk_to_ras, self.name, self.notes)
+        return replace(self, array=array)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sized
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +13,7 @@ import numpy as np
 from ..ct.volume import CTVolume
 from ..errors import InputError, UsageError
 from .dicom_acquisitions import acquisitions
-from .dicom_header import MULTIFRAME, Finding, Identity, Kind, look_at
+from .dicom_header import LOCALIZERS, MULTIFRAME, Finding, Identity, Kind, Slice, look_at
 from .dicom_pixels import read_stack
 from .dicom_series import Found, Series, reasons, sort_findings
 from .dicom_stack import Stack, make_stack
@@ -44,8 +44,16 @@ def read_dicom(path: Path, name: str, series: str | None = None) -> CTVolume:
         found, notes = _scan(path)
         chosen, stack, choice_notes = _choose(found, path, series)
         array, pixel_notes = read_stack(chosen, stack)
-    notes += (*choice_notes, *chosen.notes, *_loss_notes(chosen, stack), *stack.notes, *pixel_notes)
-    return CTVolume(array, stack.ijk_to_ras, name, notes)
+    losses = _loss_notes(chosen, stack, LOCALIZERS in found.others)
+    notes += (*choice_notes, *chosen.notes, *losses, *stack.notes, *pixel_notes)
+    images = tuple(os.fspath(files[0]) if files else "" for files in stack.places)
+    return CTVolume(array, stack.ijk_to_ras, name, notes, images)
+
+
+def chosen_series(path: Path, series: str | None = None) -> Series:
+    """The series that `read_dicom` reads with these arguments; its pixels stay unread. Raises what `read_dicom`
+    raises."""
+    return _choose(_scan(path)[0], path, series)[0]
 
 
 def first_ct(files: Iterable[Path]) -> Finding | None:
@@ -109,7 +117,7 @@ def _files_below(folder: Path) -> tuple[list[Path], list[OSError]]:
     return sorted(files), closed
 
 
-def _number(items: list, noun: str) -> str:
+def _number(items: Sized, noun: str) -> str:
     return f"{len(items)} {noun}{'s' * (len(items) != 1)}"
 
 
@@ -245,27 +253,34 @@ def _stack_of(series: Series) -> Stack:
         ) from error
 
 
-def _loss_notes(series: Series, stack: Stack) -> tuple[str, ...]:
-    """What speaks for missing images: those that could not be used, and holes in their numbering."""
+def _loss_notes(series: Series, stack: Stack, with_localizers: bool) -> tuple[str, ...]:
+    """What speaks for missing images: unusable ones, holes in their numbering or its late begin, and too few of them.
+
+    `with_localizers` tells that the first numbers may be those of localizers.
+    """
     notes: tuple[str, ...] = ()
     if series.lost:
         count = len(series.slices) + len(series.lost)
         notes += (
-            (
-                f"{len(series.lost)} of {count} images of the series could not be used ({reasons(series.lost)}); the "
-                "volume may be cut."
-            ),
+            f"{len(series.lost)} of {count} images of the series could not be used ({reasons(series.lost)}); "
+            "the volume may be cut.",
         )
-    numbers = sorted({item.number for item in (*series.slices, *series.lost)} - {None})
-    if len(numbers) > 1 and not series.acquisition and not _numbered_in_steps(numbers, series, stack):
-        missing = numbers[-1] - numbers[0] + 1 - len(numbers) - sum(not files for files in stack.places)
+    if series.acquisition:
+        return notes
+    gaps = sum(not files for files in stack.places)
+    images: list[Slice | Finding] = [*series.slices, *series.lost]
+    numbers = sorted({item.number for item in images if item.number is not None})
+    if len(numbers) > 1 and not _numbered_in_steps(numbers, series, stack):
+        missing = numbers[-1] - numbers[0] + 1 - len(numbers) - gaps
         if 0 < missing < len(numbers):
-            notes += (
-                (
-                    f"The images are numbered {numbers[0]} to {numbers[-1]}, but {missing} of the numbers are missing; "
-                    "so may be images."
-                ),
-            )
+            numbered = f"The images are numbered {numbers[0]} to {numbers[-1]}"
+            return (*notes, f"{numbered}, but {missing} of the numbers are missing; so may be images.")
+    promised = {item.promised for item in series.slices}
+    count = len(series.slices) + len(series.lost) + gaps
+    if len(promised) == 1 and 0 < (total := promised.pop() or 0) - count < count:
+        return (*notes, f"The headers speak of {total} images, but there are {count}; the volume may be cut.")
+    if len(numbers) > 1 and 0 < numbers[0] - 1 < len(numbers) and not with_localizers:
+        notes += (f"The images are numbered from {numbers[0]} on; those before may be missing, and the volume be cut.",)
     return notes
 
 

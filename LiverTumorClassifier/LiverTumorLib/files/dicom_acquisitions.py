@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -44,25 +45,28 @@ def _by_number(slices: list[Slice]) -> dict[str, list[Slice]]:
 
 def _by_time(slices: list[Slice]) -> dict[str, list[Slice]]:
     """Cut at pauses of at least half the longest one."""
-    if any(item.time_s is None for item in slices):
+    timed = [(item.time_s, item) for item in slices if item.time_s is not None]
+    if len(timed) < len(slices):
         return {}
-    ordered = sorted(slices, key=lambda item: item.time_s)
-    pauses = np.diff([item.time_s for item in ordered])
+    timed.sort(key=lambda pair: pair[0])
+    ordered = [item for _, item in timed]
+    pauses = np.diff([time for time, _ in timed])
     return _cut(ordered, np.flatnonzero((pauses > 0) & (pauses >= 0.5 * pauses.max())))
 
 
 def _by_order(slices: list[Slice]) -> dict[str, list[Slice]]:
     """Cut where the slices, in order of their numbers, turn back along the body."""
-    if any(item.number is None for item in slices):
+    numbered = [(item.number, item) for item in slices if item.number is not None]
+    if len(numbered) < len(slices):
         return {}
-    ordered = sorted(slices, key=lambda item: item.number)
+    ordered = [item for _, item in sorted(numbered, key=lambda pair: pair[0])]
     steps = np.diff(_depth(ordered))
     return _cut(ordered, np.flatnonzero(np.sign(steps) == -np.sign(np.median(steps))))
 
 
 def _cut(ordered: list[Slice], after: Iterable[int]) -> dict[str, list[Slice]]:
     ends = [0, *(int(index) + 1 for index in after), len(ordered)]
-    parts = [ordered[begin:end] for begin, end in zip(ends, ends[1:], strict=False)]
+    parts = [ordered[begin:end] for begin, end in pairwise(ends)]
     return {f"{number} of {len(parts)}": part for number, part in enumerate(parts, 1)}
 
 

@@ -7,9 +7,13 @@ from __future__ import annotations
 
 import zlib
 from pathlib import Path
-from typing import BinaryIO
+from types import ModuleType
+from typing import TYPE_CHECKING, BinaryIO
 
 from ..errors import RequirementError
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
 
 META_BYTES = 4096  # more than any file meta group takes
 _DEFLATED = "1.2.840.10008.1.2.1.99"
@@ -17,7 +21,7 @@ _MOST_INFLATED = 1 << 26  # bytes of a deflated data set; a slice has half a mil
 _LONG_VR = (b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV")
 
 
-def import_pydicom():
+def import_pydicom() -> ModuleType:
     """pydicom, or a RequirementError that says how to get it."""
     try:
         import pydicom
@@ -40,7 +44,7 @@ def looks_like_dicom(file: Path) -> bool:
         return False
 
 
-def read_dataset(file: Path, **options):
+def read_dataset(file: Path, stop_before_pixels: bool = False) -> Dataset:
     """pydicom's data set of a file, whether or not it has a preamble, a file meta group and a transfer syntax.
 
     Raises whatever pydicom raises, ValueError where the file is not DICOM, RequirementError where pydicom is not
@@ -50,7 +54,7 @@ def read_dataset(file: Path, **options):
         head = stream.read(META_BYTES)
         if not begins_as_dicom(head):
             raise ValueError("no DICOM")
-        return dataset_of(stream, head, **options)
+        return dataset_of(stream, head, stop_before_pixels=stop_before_pixels)
 
 
 def begins_as_dicom(head: bytes) -> bool:
@@ -89,8 +93,10 @@ def file_meta(head: bytes) -> tuple[dict[int, str], int]:
     return values, at
 
 
-def dataset_of(stream: BinaryIO, head: bytes, **options):
-    """As `read_dataset`, of an open file whose first META_BYTES are `head`."""
+def dataset_of(
+    stream: BinaryIO, head: bytes, *, stop_before_pixels: bool = False, specific_tags: list[int | str] | None = None
+) -> Dataset:
+    """As `read_dataset`, of an open file whose first META_BYTES are `head`; the options are those of `dcmread`."""
     meta, end = file_meta(head)
     if end >= META_BYTES:
         raise ValueError("a file meta group without end")
@@ -98,7 +104,10 @@ def dataset_of(stream: BinaryIO, head: bytes, **options):
         stream.seek(end)
         _check_inflated(stream)
     stream.seek(0)
-    return import_pydicom().dcmread(stream, force=True, **options)
+    dataset: Dataset = import_pydicom().dcmread(
+        stream, force=True, stop_before_pixels=stop_before_pixels, specific_tags=specific_tags
+    )
+    return dataset
 
 
 def _check_inflated(stream: BinaryIO) -> None:

@@ -11,25 +11,31 @@ import re
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from ..errors import InputError
 from .dicom_file import META_BYTES, begins_as_dicom, dataset_of, file_meta, import_pydicom, plain
 
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
 MULTIFRAME = "multi-frame CT"
+LOCALIZERS, OBJECT = "localizers", "objects without pixels"
+NO_MODALITY, OTHER_CLASS = "without a modality", "of another SOP class"
 _SOP_CLASS, _MODALITY, _IMAGE_TYPE = 0x00080016, 0x00080060, 0x00080008
 _STUDY_UID, _SERIES_UID, _FRAME = 0x0020000D, 0x0020000E, 0x00200052
 _SERIES_NUMBER, _ACQUISITION_NUMBER, _INSTANCE_NUMBER = 0x00200011, 0x00200012, 0x00200013
 _ACQUISITION_TIME, _ACQUISITION_DATE_TIME, _CONTENT_TIME = 0x00080032, 0x0008002A, 0x00080033
-_TAGS = [
+_COUNTS = ("NumberOfSeriesRelatedInstances", "NumberOfSlices", "ImagesInAcquisition")
+_TAGS: list[int | str] = [
     _SOP_CLASS, _MODALITY, _IMAGE_TYPE, _STUDY_UID, _SERIES_UID, _FRAME,
     _SERIES_NUMBER, _ACQUISITION_NUMBER, _INSTANCE_NUMBER,
     _ACQUISITION_TIME, _ACQUISITION_DATE_TIME, _CONTENT_TIME,
     "PatientID", "PatientName", "SeriesDescription",
     "Rows", "Columns", "BitsAllocated", "SamplesPerPixel", "NumberOfFrames",
-    "PixelSpacing", "ImagePositionPatient", "ImageOrientationPatient", "SliceThickness",
+    "PixelSpacing", "ImagePositionPatient", "ImageOrientationPatient", "SliceThickness", *_COUNTS,
 ]  # fmt: skip
 _CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"  # and, with a further number, the enhanced kinds
 _SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
@@ -75,6 +81,7 @@ class Slice:
         number: InstanceNumber, None where not given.
         acquisition: AcquisitionNumber, "" where not given.
         time_s: seconds from midnight to the acquisition, or to the making of the image; None where not given.
+        promised: how many images its series or acquisition has by the header; None where that does not say it.
     """
 
     path: Path
@@ -86,6 +93,7 @@ class Slice:
     number: int | None = None
     acquisition: str = ""
     time_s: float | None = None
+    promised: int | None = None
 
 
 @dataclass(frozen=True)
@@ -94,8 +102,8 @@ class Finding:
 
     Attributes:
         kind: see `Kind`.
-        what: of a slice "", or what was assumed; of other files what they are ("MR images") or, where `damaged` or
-            foreign, what is wrong with them ("is empty").
+        what: of a slice "", NO_MODALITY or OTHER_CLASS; of other files what they are ("MR images") or, where `damaged`
+            or foreign, what is wrong with them ("is empty").
         damaged: the file's bytes are at fault, not what its maker left out.
         identity: None for what never counts as an image of a series (reports, localizers, screen captures).
         number: InstanceNumber.
@@ -109,6 +117,14 @@ class Finding:
     identity: Identity | None = None
     number: int | None = None
     geometry: Slice | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SliceFinding(Finding):
+    """A finding of the kind SLICE, which has an identity and a geometry."""
+
+    identity: Identity
+    geometry: Slice
 
 
 def look_at(file: Path) -> Finding:
@@ -142,7 +158,7 @@ def look_at(file: Path) -> Finding:
         )
 
 
-def slice_geometry(header, file: Path) -> Slice:
+def slice_geometry(header: Dataset, file: Path) -> Slice:
     """The geometry of one slice; ValueError where its header lacks it or is damaged."""
     try:
         down, along = (float(value) for value in header.PixelSpacing)
@@ -157,6 +173,7 @@ def slice_geometry(header, file: Path) -> Slice:
             number=_integer(header, _INSTANCE_NUMBER),
             acquisition=_code(header, _ACQUISITION_NUMBER),
             time_s=_seconds(header),
+            promised=_promised(header),
         )
     except Exception as error:  # pydicom converts a value when it is asked for
         raise ValueError("damaged geometry") from error
@@ -171,31 +188,34 @@ def _unreadable(file: Path, head: bytes, meta: dict[int, str]) -> Finding:
     if head[128:132] != b"DICM":
         return Finding(file, Kind.FOREIGN, "is not a DICOM file")
     if _is_no_image("", meta.get(2, ""), ""):
-        return Finding(file, Kind.OTHER, "other")
+        return Finding(file, Kind.OTHER, OBJECT)
     return Finding(file, Kind.LOST, "has a damaged DICOM header", damaged=True, identity=Identity())
 
 
-def _judge(file: Path, header, head: bytes, meta: dict[int, str], file_bytes: int) -> Finding:
+def _judge(file: Path, header: Dataset, head: bytes, meta: dict[int, str], file_bytes: int) -> Finding:
     """What a file is by its header."""
     sop_class, modality = _code(header, _SOP_CLASS) or meta.get(2, ""), _code(header, _MODALITY).upper()
     identity = _identity(header)
     number = _integer(header, _INSTANCE_NUMBER)
 
-    def finding(kind: Kind, what: str = "", damaged: bool = False, geometry: Slice | None = None) -> Finding:
-        return Finding(file, kind, what, damaged, identity, number, geometry)
+    def finding(kind: Kind, what: str, damaged: bool = False) -> Finding:
+        return Finding(file, kind, what, damaged, identity, number)
 
     try:
-        # which every image has, after its geometry
+        # Which every image has, after its geometry.
         has_pixels, complete = bool(header.get("Rows")), "BitsAllocated" in header
         if not has_pixels:
             if head[128:132] != b"DICM" and not modality and not sop_class.startswith("1."):
                 return Finding(file, Kind.FOREIGN, "is not a DICOM file")
             if _is_no_image(_code(header, _SOP_CLASS), meta.get(2, ""), modality):
-                return Finding(file, Kind.OTHER, "other")
+                if meta.get(2):
+                    return Finding(file, Kind.OTHER, OBJECT)
+                if identity.uid:  # without file meta a damaged class may look like another; which series it is in tells
+                    return finding(Kind.OTHER, OBJECT)
         if has_pixels and modality != "CT" and not (modality == "" and sop_class == _CT_IMAGE):
             return finding(Kind.OTHER, f"{modality[:16]} images" if modality else "images of unknown modality")
         if "LOCALIZER" in _code(header, _IMAGE_TYPE):
-            return Finding(file, Kind.OTHER, "localizers")
+            return Finding(file, Kind.OTHER, LOCALIZERS)
         if not has_pixels or not complete:
             return finding(Kind.LOST, _CUT, damaged=True)
         if int(header.get("NumberOfFrames") or 1) > 1:
@@ -206,7 +226,9 @@ def _judge(file: Path, header, head: bytes, meta: dict[int, str], file_bytes: in
             "PixelSpacing": "pixel size",
         }
         lacking = [name for tag, name in places.items() if not header.get(tag)]
-        if header.get("SamplesPerPixel") in (3, 4) or (lacking and sop_class.startswith(_SECONDARY_CAPTURE)):
+        if (header.get("SamplesPerPixel") in (3, 4) and sop_class != _CT_IMAGE) or (
+            lacking and sop_class.startswith(_SECONDARY_CAPTURE)
+        ):
             return Finding(file, Kind.OTHER, "screen captures")
         if header.get("SamplesPerPixel", 1) != 1:
             return finding(Kind.LOST, _BAD, damaged=True)
@@ -217,7 +239,8 @@ def _judge(file: Path, header, head: bytes, meta: dict[int, str], file_bytes: in
             return finding(Kind.LOST, "ends before its pixels do", damaged=True)
     except Exception:  # pydicom converts a value when it is asked for, and raises errors of every kind
         return finding(Kind.LOST, _BAD, damaged=True)
-    return finding(Kind.SLICE, "" if modality else "without a modality", geometry=geometry)
+    odd = OTHER_CLASS if modality and not sop_class.startswith(_CT_IMAGE) else "" if modality else NO_MODALITY
+    return SliceFinding(file, Kind.SLICE, odd, identity=identity, number=number, geometry=geometry)
 
 
 def _is_no_image(sop_class: str, meta_class: str, modality: str) -> bool:
@@ -232,11 +255,11 @@ def _is_no_image(sop_class: str, meta_class: str, modality: str) -> bool:
     if any(uid.startswith(_CT_IMAGE) for uid in (sop_class, meta_class)):
         return False
     if not sop_class:
-        return import_pydicom().uid.UID(meta_class).keyword != ""  # one that pydicom knows
+        return bool(import_pydicom().uid.UID(meta_class).keyword)  # one that pydicom knows
     return meta_class in ("", sop_class) and re.fullmatch(r"[0-2](\.\d+)+", sop_class) is not None
 
 
-def _identity(header) -> Identity:
+def _identity(header: Dataset) -> Identity:
     patient = _text(header, "PatientID")
     return Identity(
         uid=_code(header, _SERIES_UID),
@@ -256,7 +279,7 @@ def _can_hold(file_bytes: int, size: tuple[int, int], bits: int, syntax: str) ->
     return max(size) <= _MOST_PIXELS and size[0] * size[1] * bits // 8 <= file_bytes * ratio
 
 
-def _text(header, tag: str) -> str:
+def _text(header: Dataset, tag: str) -> str:
     """A tag's text, "" where there is none or it is damaged."""
     try:
         value = header.get(tag)
@@ -265,7 +288,7 @@ def _text(header, tag: str) -> str:
         return ""
 
 
-def _code(header, tag: int) -> str:
+def _code(header: Dataset, tag: int) -> str:
     """As `_text`, of UIDs, codes, times and whole numbers: printable ASCII, not made into pydicom's types, which takes
     its time."""
     element = header.get_item(tag, keep_deferred=True)
@@ -275,14 +298,23 @@ def _code(header, tag: int) -> str:
     )
 
 
-def _integer(header, tag: int) -> int | None:
+def _integer(header: Dataset, tag: int) -> int | None:
     try:
         return int(_code(header, tag))
     except ValueError:
         return None
 
 
-def _seconds(header) -> float | None:
+def _promised(header: Dataset) -> int | None:
+    for tag in _COUNTS:
+        try:
+            return int(header[tag].value)
+        except Exception:  # not there, or damaged; see `_judge`
+            continue
+    return None
+
+
+def _seconds(header: Dataset) -> float | None:
     """Seconds from midnight to the acquisition, else to the making of the image."""
     text = _code(header, _ACQUISITION_TIME) or _code(header, _ACQUISITION_DATE_TIME)[8:] or _code(header, _CONTENT_TIME)
     try:

@@ -5,16 +5,23 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import InputError, RequirementError
 from .dicom_file import import_pydicom, plain, read_dataset
+from .dicom_frame import fault_of_jpeg
 from .dicom_series import Series
 from .dicom_stack import Stack
-from .intensity import OFFSET_HU, HUBuffer, looks_offset, spread_sample
+from .intensity import HUBuffer
 from .itk import import_sitk, itk_name
+from .units import OFFSET_HU, looks_offset, spread_sample
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+    from pydicom.uid import UID
 
 _MOST_VOXELS = 2**32  # 8 GiB
 _MOST_RESCALE = 1e5
@@ -84,14 +91,18 @@ def read_stack(series: Series, stack: Stack) -> tuple[np.ndarray, tuple[str, ...
     array = buffer.array
     for k in (k for k, files in enumerate(stack.places) if not files):
         array[k] = _between(array, k - 1, 2, 0.5)
-    notes = (f"{duplicates} identical duplicate slices were dropped.",) if duplicates else ()
+    notes: tuple[str, ...] = ()
+    if duplicates:
+        notes += (f"{duplicates} identical duplicate slices were dropped.",)
     if units := units - {""}:
         named = ", ".join(sorted(units)[:3])
         notes += (f"The rescale type {named!r} is none that DICOM knows; the values were taken as HU.",)
     if len(rescales) > 1:
+        slopes = sorted(slope for slope, _ in rescales)
         intercepts = sorted(intercept for _, intercept in rescales)
         notes += (
-            f"The rescale is not the same in all slices (intercepts from {intercepts[0]:g} to {intercepts[-1]:g}).",
+            f"The rescale is not the same in all slices (slopes from {slopes[0]:g} to {slopes[-1]:g}, intercepts from "
+            f"{intercepts[0]:g} to {intercepts[-1]:g}).",
         )
     if any(without_intercept):
         if not all(without_intercept):
@@ -132,6 +143,8 @@ def read_pixels(file: Path) -> Pixels:
         raise InputError(
             f"{file} has an impossible rescale (slope {slope:g}, intercept {intercept or 0:g}); export it again."
         )
+    if fault := _fault_of_frame(dataset, syntax):
+        raise InputError(f"{file} is damaged ({fault}); copy or export it again.")
     if unit.upper() == "US" or unit.upper().startswith(("HU", "HOU")):
         unit = ""
     try:
@@ -142,11 +155,23 @@ def read_pixels(file: Path) -> Pixels:
     return Pixels(_decoded_by_itk(file, syntax.name), 1.0, 0.0, unit)
 
 
-def _transfer_syntax(dataset, file: Path):
+def _fault_of_frame(dataset: Dataset, syntax: UID) -> str | None:
+    """What is wrong with the compressed pixels of a slice, as far as that shows before they are decoded."""
+    pydicom = import_pydicom()
+    if not syntax.is_compressed or syntax == pydicom.uid.RLELossless:
+        return None
+    try:
+        frame = pydicom.encaps.get_frame(dataset.PixelData, 0, number_of_frames=1)
+        return fault_of_jpeg(frame, int(dataset.Rows), int(dataset.Columns))
+    except Exception:  # see `read_pixels`
+        return "its compressed pixels are not packed as DICOM has them"
+
+
+def _transfer_syntax(dataset: Dataset, file: Path) -> UID:
     """The transfer syntax; set to how the data set was read where the file does not say. InputError where it is none
     that is known."""
     uid = import_pydicom().uid
-    syntax = dataset.file_meta.get("TransferSyntaxUID")
+    syntax: UID | None = dataset.file_meta.get("TransferSyntaxUID")
     if not syntax:
         if dataset["PixelData"].is_undefined_length:
             raise InputError(
@@ -165,7 +190,7 @@ def _transfer_syntax(dataset, file: Path):
 
 def _between(array: np.ndarray, low: int, step: int, part: float) -> np.ndarray:
     """The plane at `part` of the way from plane `low` to the one `step` above it, in the array's own number type."""
-    plane = array[low] * np.float32(1 - part) + array[low + step] * np.float32(part)
+    plane: NDArray[np.floating] = array[low] * np.float32(1 - part) + array[low + step] * np.float32(part)
     return np.rint(plane) if array.dtype == np.int16 else plane
 
 
@@ -182,9 +207,10 @@ def _decoded_by_itk(file: Path, syntax: str) -> np.ndarray:
     """HU of one compressed slice, rescaled by GDCM itself."""
     sitk = import_sitk()
     try:
-        return sitk.GetArrayFromImage(sitk.ReadImage(itk_name(file)))[0]
+        planes: np.ndarray = sitk.GetArrayFromImage(sitk.ReadImage(itk_name(file)))
     except RuntimeError as error:
         raise InputError(
             f"{file} is damaged, or compressed ({syntax}) in a way that no installed decoder reads; "
             "copy it again, or install pylibjpeg with pylibjpeg-libjpeg and pylibjpeg-openjpeg."
         ) from error
+    return np.asarray(planes[0])

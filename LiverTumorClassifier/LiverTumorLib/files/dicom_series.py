@@ -11,7 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from .dicom_header import Finding, Identity, Kind, Slice
+from .dicom_header import NO_MODALITY, OBJECT, OTHER_CLASS, Finding, Identity, Kind, Slice, SliceFinding
+
+Signature = tuple[str | float | tuple[int, int], ...]
 
 _DICOM_ENDINGS = (".dcm", ".ima", ".dicom")
 FEWEST_JOINED = 3  # slices with a series UID each
@@ -48,7 +50,7 @@ class Series:
 
     @property
     def is_axial(self) -> bool:
-        return abs(np.cross(*self.slices[0].axes.T)[2]) > np.cos(np.radians(45))
+        return bool(abs(np.cross(*self.slices[0].axes.T)[2]) > np.cos(np.radians(45)))
 
 
 @dataclass(frozen=True)
@@ -72,9 +74,9 @@ def sort_findings(findings: Iterable[Finding]) -> Found:
     """Put slices together by series, patient and study; lost images to the series whose UID they carry or among whose
     slices they lie."""
     rest: list[Finding] = []
-    by_uid: dict[tuple[str, Path | None], list[Finding]] = defaultdict(list)
+    by_uid: dict[tuple[str, Path | None], list[SliceFinding]] = defaultdict(list)
     for finding in findings:
-        if finding.kind is Kind.SLICE:
+        if isinstance(finding, SliceFinding):
             uid = finding.identity.uid
             by_uid[uid, None if uid else finding.file.parent].append(finding)
         else:
@@ -93,12 +95,12 @@ def sort_findings(findings: Iterable[Finding]) -> Found:
             damaged.append(finding)
         elif finding.kind is Kind.FOREIGN and not mine:
             foreign += 1
-        elif finding.kind in (Kind.OTHER, Kind.LOST) and not finding.damaged and finding.what != "other":
+        elif finding.kind in (Kind.OTHER, Kind.LOST) and not finding.damaged and finding.what != OBJECT:
             others.add(finding.what)
     return Found(series, others, damaged, foreign)
 
 
-def _by_patient(group: list[Finding]) -> list[list[Finding]]:
+def _by_patient(group: list[SliceFinding]) -> list[list[SliceFinding]]:
     """One group as it is, or a group for each patient and study where several share a series UID."""
     has_id = any(finding.identity.patient for finding in group)
     owners = [
@@ -106,15 +108,15 @@ def _by_patient(group: list[Finding]) -> list[list[Finding]]:
     ]
     if all(len({value for value in values if value}) <= 1 for values in zip(*owners, strict=True)):
         return [group]
-    parts: dict[tuple[str, str], list[Finding]] = defaultdict(list)
+    parts: dict[tuple[str, str], list[SliceFinding]] = defaultdict(list)
     for owner, finding in zip(owners, group, strict=True):
         parts[owner].append(finding)
     return list(parts.values())
 
 
-def _joined(groups: list[list[Finding]]) -> list[list[Finding]]:
+def _joined(groups: list[list[SliceFinding]]) -> list[list[SliceFinding]]:
     """Put "series" of one slice each, as some anonymizers make them, together where all else agrees."""
-    alike: dict[tuple, list[list[Finding]]] = defaultdict(list)
+    alike: dict[Signature, list[list[SliceFinding]]] = defaultdict(list)
     for group in groups:
         if len(group) == 1:
             alike[signature(group[0])].append(group)
@@ -123,14 +125,14 @@ def _joined(groups: list[list[Finding]]) -> list[list[Finding]]:
     return whole + [group for group in groups if len(group) > 1 or signature(group[0]) not in several]
 
 
-def signature(finding: Finding) -> tuple:
+def signature(finding: SliceFinding) -> Signature:
     """What slices of one volume agree in, their series UID apart."""
     identity, geometry = finding.identity, finding.geometry
     numbers = (round(float(value), 3) + 0.0 for value in (*geometry.axes.ravel(), *geometry.pixel_mm))
     return (*identity._replace(uid=""), geometry.size, *numbers)
 
 
-def _series(group: list[Finding]) -> Series:
+def _series(group: list[SliceFinding]) -> Series:
     identity = Identity(
         *(
             next((value for value in values if value), "")
@@ -143,18 +145,22 @@ def _series(group: list[Finding]) -> Series:
             f"{len(group)} images had a series UID each; they were put together, as they agree in study, number, "
             "description, frame of reference and geometry.",
         )
-    if unnamed := sum(bool(finding.what) for finding in group):
-        were = "was" if unnamed == 1 else "were"
-        notes += (f"{unnamed} of {len(group)} images without a modality {were} taken for CT, as the SOP class says.",)
+    for what, witness in ((NO_MODALITY, "SOP class"), (OTHER_CLASS, "modality")):
+        count = sum(finding.what == what for finding in group)
+        if count and (
+            what == NO_MODALITY or count < len(group)
+        ):  # some makers have a class of their own for all images
+            were = "was" if count == 1 else "were"
+            notes += (f"{count} of {len(group)} images {what} {were} taken for CT, as the {witness} says.",)
     return Series(identity, group[0].file.parent, slices=[finding.geometry for finding in group], notes=notes)
 
 
 class _Owners:
     """Looks up the series that a file without usable slice belongs to."""
 
-    def __init__(self, series: list[Series], groups: list[list[Finding]]) -> None:
+    def __init__(self, series: list[Series], groups: list[list[SliceFinding]]) -> None:
         self._by_uid: dict[str, list[Series]] = defaultdict(list)
-        self._joined: dict[tuple, list[Series]] = defaultdict(list)
+        self._joined: dict[tuple[Path, str, str, str], list[Series]] = defaultdict(list)
         self._in_folder: dict[Path, list[Series]] = defaultdict(list)
         self._names: dict[Path, set[str]] = defaultdict(set)
         for item, group in zip(series, groups, strict=True):

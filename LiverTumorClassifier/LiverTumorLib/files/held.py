@@ -12,6 +12,7 @@ import shutil
 import stat
 import time
 from pathlib import Path
+from typing import BinaryIO
 
 _LOCK = "lock"
 _LOCKED_WITHIN_S = 60.0  # of its making a folder has its lock; killed before, it never gets one
@@ -75,7 +76,7 @@ def _is_abandoned(lock: Path) -> bool:
         return False
 
 
-def _lock(file) -> bool:
+def _lock(file: BinaryIO) -> bool:
     import fcntl
 
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 _LPS_RAS = np.diag([-1.0, -1.0, 1.0])
 
 
-def import_sitk():
+def import_sitk() -> ModuleType:
     """SimpleITK, or a RequirementError that says how to get it."""
     try:
         import SimpleITK
@@ -48,7 +49,7 @@ def itk_name(path: Path) -> str:
 
 def image_from(array: np.ndarray, ijk_to_ras: np.ndarray) -> sitk.Image:
     """A SimpleITK image of a (k, j, i) array on its grid; sheared grids are kept."""
-    image = import_sitk().GetImageFromArray(array)
+    image: sitk.Image = import_sitk().GetImageFromArray(array)
     axes = _LPS_RAS @ ijk_to_ras[:3, :3]
     spacing = np.linalg.norm(axes, axis=0)
     image.SetSpacing(spacing.tolist())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,6 +18,9 @@ from .opening import announce
 from .reading import check_path, read_stored
 from .stored import MOST_PACKED
 from .upright import upright
+
+if TYPE_CHECKING:
+    import nibabel
 
 
 def read_labels(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
@@ -105,10 +109,10 @@ def write_label_nifti(path: str | Path, labels: np.ndarray, ijk_to_ras: np.ndarr
         import_nibabel().save(image, temporary)
 
 
-def nifti_image(array: np.ndarray, ijk_to_ras: np.ndarray):
+def nifti_image(array: np.ndarray, ijk_to_ras: np.ndarray) -> nibabel.Nifti1Image:
     """A nibabel image of a (k, j, i) array that ITK and Slicer open: sform and qform alike, on an `upright` grid."""
     array, matrix = upright(array, ijk_to_ras)
-    image = import_nibabel().Nifti1Image(array.T, matrix)
+    image: nibabel.Nifti1Image = import_nibabel().Nifti1Image(array.T, matrix)
     image.set_sform(matrix, code="scanner")
     image.set_qform(matrix, code="scanner")
     image.header.set_xyzt_units("mm")

@@ -56,7 +56,7 @@ def metaimage_layout(header: TextHeader) -> Layout:
             f"{path} has several values per voxel (color, vectors or several frames); a CT in Hounsfield units is "
             "needed."
         )
-    notes = ("The file is a 4-D series of one frame, which was taken.",) if len(sizes) > 3 else ()
+    notes: tuple[str, ...] = ("The file is a 4-D series of one frame, which was taken.",) if len(sizes) > 3 else ()
     kind = fields.get("elementtype", "").upper()
     if kind not in _TYPES:
         raise header.damaged(f'the ElementType "{kind[:40]}" is not a number')

@@ -3,14 +3,17 @@ slice by slice."""
 
 from __future__ import annotations
 
+import io
 import math
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 
 from ..ct.volume import CTVolume
 from ..errors import InputError, RequirementError
 from .kinds import is_gzip
+from .nifti_header import NIFTI_1, NIFTI_2, number_type
 from .stored import DAMAGE, MOST_BEHIND, MOST_PACKED_CT, check_grid, check_size, read_behind, read_hu, unpacked
 
 _SIZES = {348: 352, 540: 544}  # bytes of the header -> where the voxels of a single file begin at the earliest
@@ -19,12 +22,12 @@ _SAME_SIZE = 0.01  # relative; headers are rounded
 _APART_MM = 0.1
 
 
-def import_nibabel():
+def import_nibabel() -> ModuleType:
     """nibabel, or a RequirementError that says how to get it."""
     try:
         import nibabel
     except ImportError:
-        raise RequirementError("Reading and writing NIfTI needs nibabel: pip install nibabel.") from None
+        raise RequirementError("Writing NIfTI needs nibabel: pip install nibabel.") from None
     return nibabel
 
 
@@ -46,7 +49,7 @@ def read_nifti(path: Path, name: str, most_packed: float = MOST_PACKED_CT) -> CT
     try:
         with unpacked(path, None if packed is None else "deflate") as file:
             header, start = _header(file, path)
-            shape, notes = _three(header.get_data_shape(), path)
+            shape, notes = _three(tuple(header["dim"][1 : header["dim"][0] + 1].tolist()), path)
             dtype, (slope, intercept) = _values(header, path)
             affine, place_notes = affine_of(header, path)
             planes = (shape[2], shape[1], shape[0])
@@ -66,9 +69,8 @@ def read_nifti(path: Path, name: str, most_packed: float = MOST_PACKED_CT) -> CT
     return CTVolume(array, affine, name, notes + place_notes + start_notes)
 
 
-def _header(file, path: Path):
+def _header(file: io.BufferedIOBase, path: Path) -> tuple[np.void, int]:
     """The header of a single-file NIfTI-1 or NIfTI-2, unchecked, and where its voxels begin at the earliest."""
-    nibabel = import_nibabel()
     head = file.read(348)
     size = (
         int.from_bytes(head[:4], "little")
@@ -78,10 +80,10 @@ def _header(file, path: Path):
     if size not in _SIZES:
         raise InputError(f"{path} is damaged, incomplete or no NIfTI file; copy or export it again.")
     head += file.read(size - 348)
-    kind, endian = (nibabel.Nifti1Header if size == 348 else nibabel.Nifti2Header), "<" if head[:2] != b"\0\0" else ">"
+    kind = (NIFTI_1 if size == 348 else NIFTI_2).newbyteorder("<" if head[:2] != b"\0\0" else ">")
     if len(head) < size:
         raise InputError(f"{path} is damaged, incomplete or no NIfTI file; copy or export it again.")
-    header = kind(head, endian, check=False)
+    header = np.frombuffer(head, kind)[0]
     magic = bytes(header["magic"])[:3]
     if magic in (b"ni1", b"ni2"):
         raise InputError(
@@ -110,16 +112,15 @@ def _three(shape: tuple[int, ...], path: Path) -> tuple[tuple[int, int, int], tu
     return three, ("The file is a 4-D series of one frame, which was taken.",) if len(shape) > 3 else ()
 
 
-def _values(header, path: Path) -> tuple[np.dtype, tuple[float, float]]:
+def _values(header: np.void, path: Path) -> tuple[np.dtype, tuple[float, float]]:
     """Number type, and slope and intercept of the stored values; 0 and NaN as slope mean that there are none."""
-    nibabel = import_nibabel()
     try:
-        dtype = header.get_data_dtype()
-    except (nibabel.spatialimages.HeaderDataError, KeyError) as error:
+        dtype = number_type(header)
+    except KeyError as error:
         raise InputError(
             f"{path} has values of a type that NIfTI does not know; its header is damaged, export it again."
         ) from error
-    if dtype.kind not in "buif":
+    if dtype is None:
         raise InputError(f"{path} holds color or complex values; a CT in Hounsfield units is needed.")
     slope, intercept = float(header["scl_slope"]), float(header["scl_inter"])
     if slope == 0 or math.isnan(slope):
@@ -132,7 +133,9 @@ def _values(header, path: Path) -> tuple[np.dtype, tuple[float, float]]:
     return dtype, (slope, intercept)
 
 
-def _start(header, earliest: int, path: Path, packed: int | None, promised: int) -> tuple[int, tuple[str, ...]]:
+def _start(
+    header: np.void, earliest: int, path: Path, packed: int | None, promised: int
+) -> tuple[int, tuple[str, ...]]:
     """Where the voxels begin. A single file cannot hold them before its header ends, whatever offset that gives."""
     offset = float(header["vox_offset"])
     if offset >= earliest:
@@ -142,7 +145,7 @@ def _start(header, earliest: int, path: Path, packed: int | None, promised: int)
             )
         return int(offset), ()
     size = path.stat().st_size if packed is None else _size_in_trailer(path)
-    # some writers leave out the four bytes behind the header
+    # Some writers leave out the four bytes behind the header.
     start = earliest - 4 if size == earliest - 4 + promised else earliest
     return start, (
         (
@@ -160,7 +163,7 @@ def _size_in_trailer(path: Path) -> int:
 
 
 @np.errstate(invalid="ignore", over="ignore")  # of signaling NaN; what is not finite is looked for
-def affine_of(header, path: Path) -> tuple[np.ndarray, tuple[str, ...]]:
+def affine_of(header: np.void, path: Path) -> tuple[np.ndarray, tuple[str, ...]]:
     """IJK to RAS, in mm, of a NIfTI header, and notes where the header contradicts itself.
 
     The choice between sform and qform is that of ITK 5.4 (`NiftiImageIO::SetImageIOOrientationFromNIfTI`): the sform
@@ -175,12 +178,19 @@ def affine_of(header, path: Path) -> tuple[np.ndarray, tuple[str, ...]]:
     has_sizes = bool((np.isfinite(sizes) & (sizes > 0)).all())
     sform, qform = _sform(header), _qform(header, sizes) if has_sizes else None
     scale, unit = _MM.get(int(header["xyzt_units"]) & 7, (1.0, ""))
-    notes = (f"The file gives lengths in {unit}; they were converted to millimeters.",) if unit else ()
+    notes: tuple[str, ...] = ()
+    if unit:
+        notes += (f"The file gives lengths in {unit}; they were converted to millimeters.",)
     given = bool(header["sform_code"]) or bool(header["qform_code"])
     if sform is None and not has_sizes:
         raise InputError(f"{path} does not say how large its voxels are; export it again.")
+    if given and (np.asarray(header["pixdim"][1:4], np.float64) < 0).any():
+        raise InputError(
+            f"{path} gives a negative voxel size (pixdim), by which some programs turn the image around, "
+            "and others do not; correct its header, or export it again."
+        )
     if not given:
-        # signs as they are, as in ITK
+        # Signs as they are, as in ITK.
         matrix = np.diag([*(np.asarray(header["pixdim"][1:4], np.float64) * (-1, -1, 1)), 1.0])
         notes += (
             (
@@ -188,11 +198,17 @@ def affine_of(header, path: Path) -> tuple[np.ndarray, tuple[str, ...]]:
                 "Slicer does."
             ),
         )
-    elif sform is None and qform is None:
-        raise InputError(f"{path} has no usable orientation (its affine matrix is singular); export it again.")
+    elif sform is None:
+        if qform is None:
+            raise InputError(f"{path} has no usable orientation (its affine matrix is singular); export it again.")
+        matrix = qform
+        if header["sform_code"]:
+            notes += ("The sform of the file is unusable; its qform gave the orientation, as in ITK and Slicer.",)
     else:
-        matrix, choice = _choose(header, sform, qform, scale)
-        notes += choice
+        matrix = sform
+        if qform is not None:
+            matrix, choice = _choose(header, sform, qform, scale)
+            notes += choice
         if matrix is sform and has_sizes:
             matrix, sized = _sized(sform, sizes, path)
             notes += sized
@@ -201,19 +217,8 @@ def affine_of(header, path: Path) -> tuple[np.ndarray, tuple[str, ...]]:
     return matrix, notes
 
 
-def _choose(
-    header, sform: np.ndarray | None, qform: np.ndarray | None, mm: float
-) -> tuple[np.ndarray, tuple[str, ...]]:
+def _choose(header: np.void, sform: np.ndarray, qform: np.ndarray, mm: float) -> tuple[np.ndarray, tuple[str, ...]]:
     """Sform or qform, as ITK chooses, and a note where that matters; `mm` is how many mm the unit of the header has."""
-    if sform is None:
-        told = (
-            ("The sform of the file is unusable; its qform gave the orientation, as in ITK and Slicer.",)
-            if header["sform_code"]
-            else ()
-        )
-        return qform, told
-    if qform is None:
-        return sform, ()
     shape = [max(int(n), 1) for n in header["dim"][1:4]]
     corners = np.array(
         [[i, j, k, 1.0] for i in (0, shape[0] - 1) for j in (0, shape[1] - 1) for k in (0, shape[2] - 1)]
@@ -256,13 +261,13 @@ def _rescaled(matrix: np.ndarray, sizes: np.ndarray) -> np.ndarray:
     return other
 
 
-def _sform(header) -> np.ndarray | None:
+def _sform(header: np.void) -> np.ndarray | None:
     """The sform where the header has one that can be inverted."""
     matrix = np.array([*(np.asarray(header[f"srow_{axis}"], np.float64) for axis in "xyz"), (0, 0, 0, 1)])
     return matrix if header["sform_code"] > 0 and _usable(matrix) else None
 
 
-def _qform(header, sizes: np.ndarray) -> np.ndarray | None:
+def _qform(header: np.void, sizes: np.ndarray) -> np.ndarray | None:
     """The qform where the header has one, after `nifti_quatern_to_mat44` of the NIfTI library: a quaternion too long is
     shortened to 1."""
     b, c, d = (float(header[f"quatern_{axis}"]) for axis in "bcd")

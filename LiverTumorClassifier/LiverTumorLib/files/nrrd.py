@@ -34,7 +34,7 @@ _PACKINGS = {
     **dict.fromkeys(("ascii", "text", "txt"), "ascii"),
     "hex": "hex",
 }
-# to RAS; a space that is not known is taken as LPS, as in ITK. Of LAS, ITK turns the wrong axis; this is as in Slicer
+# To RAS; a space that is not known is taken as LPS, as in ITK. Of LAS, ITK turns the wrong axis; this is as in Slicer.
 _SPACES = {
     "right-anterior-superior": (1, 1, 1),
     "ras": (1, 1, 1),
@@ -150,9 +150,10 @@ def _place(header: TextHeader, axes: list[int]) -> tuple[np.ndarray, tuple[str, 
     matrix = np.eye(4)
     if directions is not None:
         vectors = [directions[n] if n < len(directions) else None for n in axes]
-        if any(vector is None or len(vector) < 3 for vector in vectors):
+        usable = [vector[:3] for vector in vectors if vector is not None and len(vector) >= 3]
+        if len(usable) < 3:
             raise InputError(f"{path} does not say how large its voxels are; export it again.")
-        matrix[:3, :3] = np.array([vector[:3] for vector in vectors]).T
+        matrix[:3, :3] = np.array(usable).T
         origin = _directions(TextHeader(path, {"space directions": fields.get("space origin", "(0,0,0)")}, (), 0))
         if not origin or origin[0] is None or len(origin[0]) < 3:
             raise header.damaged("space origin")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
+from dataclasses import replace
+from pathlib import Path, PurePath
 
 from ..ct.volume import CTVolume
 from ..errors import InputError
@@ -45,7 +46,7 @@ def read_ct(path: str | Path, series: str | None = None) -> CTVolume:
         return check_ct(read_stored(path, name))
     volume = read_dicom(path, name, series)
     notes = () if path.is_dir() else _misnamed(path, DICOM)
-    return check_ct(CTVolume(volume.array, volume.ijk_to_ras, name, notes + volume.notes))
+    return check_ct(replace(volume, name=name, notes=notes + volume.notes))
 
 
 def read_stored(path: Path, name: str, most_packed: float = MOST_PACKED_CT) -> CTVolume:
@@ -92,7 +93,7 @@ def _misnamed(path: Path, kind: str) -> tuple[str, ...]:
     return ()
 
 
-def case_name(path: Path) -> str:
+def case_name(path: PurePath) -> str:
     """A case's name from its file name, without the ending."""
     for ending in (*NIFTI_ENDINGS[::-1], *ITK_ENDINGS, ".dcm"):
         if path.name.lower().endswith(ending):

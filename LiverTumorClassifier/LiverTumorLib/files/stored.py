@@ -7,16 +7,19 @@ import io
 import math
 import os
 import stat
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..errors import InputError
+from .inflate import InflateError, inflating
 from .intensity import LEAST_MM, MOST_MM, HUBuffer
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 MOST_VOXELS = 2**30  # 2 GiB as int16; 512 x 512 x 4096
 MOST_PACKED = 1100  # deflate packs 1032 to 1 at best, which nothing but one value throughout reaches
@@ -25,7 +28,7 @@ SMALL = 1 << 28  # bytes; what unpacks to less is unpacked whatever its ratio
 MOST_BEHIND = 1 << 26  # bytes behind the voxels
 _CHUNK = 1 << 17
 # What files and decompressors raise on incomplete or damaged data.
-DAMAGE = (OSError, EOFError, ValueError, OverflowError, zlib.error)
+DAMAGE = (OSError, EOFError, ValueError, OverflowError, *InflateError)
 
 
 def check_regular(path: Path, named_by: Path | None = None) -> None:
@@ -111,7 +114,7 @@ def check_grid(path: Path, matrix: np.ndarray) -> None:
 
 
 @contextmanager
-def unpacked(path: Path, packing: str | None, offset: int = 0) -> Iterator[BinaryIO]:
+def unpacked(path: Path, packing: str | None, offset: int = 0) -> Iterator[io.BufferedIOBase]:
     """The voxels' bytes of a file from `offset` on; `packing` is None, "deflate" (gzip or zlib) or "bzip2"."""
     with open(path, "rb") as file:
         file.seek(offset)
@@ -127,37 +130,38 @@ class _Inflated(io.RawIOBase):
     """The unpacked bytes of a zlib stream, or of a gzip file of one or more members, each with its checksum compared at
     its end."""
 
-    def __init__(self, file: BinaryIO) -> None:
-        self._file, self._packed, self._stream = file, b"", zlib.decompressobj(zlib.MAX_WBITS | 32)
+    def __init__(self, file: io.BufferedIOBase) -> None:
+        self._file, self._packed, self._stream = file, b"", inflating()
 
     def readable(self) -> bool:
         return True
 
-    def readinto(self, target) -> int:
+    def readinto(self, target: Buffer) -> int:
+        view = memoryview(target).cast("B")
         while True:
             if self._stream.eof:
                 self._packed = self._stream.unused_data or self._file.read(_CHUNK)
                 if not self._packed.startswith(b"\x1f\x8b"):
                     return 0
-                self._stream = zlib.decompressobj(zlib.MAX_WBITS | 32)
+                self._stream = inflating()
             packed = self._packed or self._file.read(_CHUNK)
-            part = self._stream.decompress(packed, len(target))
+            part = self._stream.decompress(packed, len(view))
             self._packed = self._stream.unconsumed_tail
             if part:
-                target[: len(part)] = part
+                view[: len(part)] = part
                 return len(part)
             if not packed and not self._stream.eof:
                 raise EOFError("the compressed data end early")
 
 
 def read_hu(
-    file: BinaryIO, shape: tuple[int, int, int], dtype: np.dtype, slope: float = 1.0, intercept: float = 0.0
+    file: io.BufferedIOBase, shape: tuple[int, int, int], dtype: np.dtype, slope: float = 1.0, intercept: float = 0.0
 ) -> np.ndarray:
     """Read (k, j, i) voxels plane by plane; the result is int16 or float32, see `HUBuffer`. Raises EOFError where they
     end early."""
     buffer = HUBuffer(shape)
     plane = np.empty(shape[1:], dtype)
-    view = memoryview(plane.reshape(-1).view(np.uint8))
+    view = plane.reshape(-1).view(np.uint8).data
     for k in range(shape[0]):
         filled = 0
         while filled < len(view):
@@ -169,7 +173,7 @@ def read_hu(
     return buffer.array
 
 
-def read_behind(file: BinaryIO) -> int:
+def read_behind(file: io.BufferedIOBase) -> int:
     """How many bytes lie behind the voxels, at most a little over `MOST_BEHIND`; a compressed stream is compared with
     its checksum."""
     count = 0

@@ -5,72 +5,45 @@ from __future__ import annotations
 import csv
 import json
 import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..atomic import atomic_path
+from ..records.columns import (
+    LESION_COLUMNS,
+    SLICE_COLUMNS,
+    SUMMARY_COLUMNS,
+    lesion_values,
+    summary_values,
+    with_headers,
+)
 from ..records.results import CaseResult
+
+Row = dict[str, Any]  # from column header to value
 
 LONGEST_JSON = 32 << 20  # bytes
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
-LESION_COLUMNS = {
-    "id": "lesion",
-    "volume_ml": "volume (ml)",
-    "longest_diameter_mm": "longest axial diameter (mm)",
-    "perpendicular_diameter_mm": "perpendicular diameter (mm)",
-    "diameter_slice": "diameter slice (axial index)",
-    "mean_hu": "mean (HU)",
-    "sd_hu": "SD (HU)",
-    "centroid_r": "centroid R (mm)",
-    "centroid_a": "centroid A (mm)",
-    "centroid_s": "centroid S (mm)",
-    "first_slice": "first slice (axial index)",
-    "last_slice": "last slice (axial index)",
-    "distance_to_surface_mm": "distance to liver surface (mm)",
-    "mean_probability": "mean probability (0-1)",
-}
-SLICE_COLUMNS = {
-    "index": "slice (axial index)",
-    "ras_s": "S (mm)",
-    "field": "field",
-    "probability": "tumor probability (0-1)",
-    "liver_mm2": "liver area (mm2)",
-    "tumor_mm2": "tumor area (mm2)",
-}
-SUMMARY_COLUMNS = {
-    "name": "case",
-    "liver_ml": "liver volume incl. tumor (ml)",
-    "tumor_ml": "tumor volume (ml)",
-    "tumor_burden_percent": "tumor burden (%)",
-    "lesion_count": "lesions",
-    "largest_diameter_mm": "largest diameter (mm)",
-    "suspicious_slices": "most suspicious slices (axial index)",
-    "notes": "notes",
-}
 
 
-def lesion_rows(result: CaseResult) -> list[dict]:
+def lesion_rows(result: CaseResult) -> list[Row]:
     """One row per lesion, keyed by the column headers."""
-    rows = []
-    for lesion in result.lesions:
-        record = vars(lesion) | dict(zip(("centroid_r", "centroid_a", "centroid_s"), lesion.centroid_ras, strict=True))
-        rows.append(_headed(record, LESION_COLUMNS))
-    return rows
+    return [with_headers(lesion_values(lesion), LESION_COLUMNS) for lesion in result.lesions]
 
 
-def slice_rows(result: CaseResult) -> list[dict]:
+def slice_rows(result: CaseResult) -> list[Row]:
     """One row per axial slice, keyed by the column headers."""
-    return [_headed(vars(record), SLICE_COLUMNS) for record in result.slices]
+    return [with_headers(vars(record), SLICE_COLUMNS) for record in result.slices]
 
 
-def summary_row(result: CaseResult) -> dict:
+def summary_row(result: CaseResult) -> Row:
     """The case in one row, keyed by the column headers."""
-    return _headed({"name": result.name} | vars(result.summary), SUMMARY_COLUMNS)
+    return with_headers(summary_values(result.name, result.summary), SUMMARY_COLUMNS)
 
 
-def write_table(path: str | Path, rows: list[dict], columns: list[str] | None = None) -> None:
+def write_table(path: str | Path, rows: Sequence[Mapping[str, Any]], columns: list[str] | None = None) -> None:
     """Write rows as CSV (UTF-8, comma, decimal point); None and NaN become empty cells, lists are joined by semicolons.
 
     A text that a spreadsheet would run as a formula, which a file's name may be, gets an apostrophe before it (OWASP,
@@ -121,10 +94,6 @@ def read_json(path: str | Path) -> Any:
 
 def _no_number(text: str) -> None:
     raise ValueError(f"{text} is not a number")
-
-
-def _headed(record: dict, columns: dict[str, str]) -> dict:
-    return {header: record[key] for key, header in columns.items()}
 
 
 def _plain(value: Any) -> Any:

@@ -10,15 +10,18 @@ import contextlib
 import io
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..errors import InputError
 from .stored import DAMAGE, MOST_BEHIND, SMALL, check_regular, check_size, read_behind, read_hu, unpacked
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 NRRD_ENDINGS = (".nrrd", ".nhdr")
 MOST_NUMBER = 1e12  # no length in a header is longer, whatever its unit
@@ -191,11 +194,11 @@ def read_layout(path: Path, layout: Layout, most_packed: float) -> tuple[np.ndar
         )
     try:
         with contextlib.closing(_opened(layout, skip)) as parts:
-            file = io.BufferedReader(_Joined(parts), 1 << 17)
+            stream: io.BufferedIOBase = io.BufferedReader(_Joined(parts), 1 << 17)
             if text:
-                file = io.BytesIO(_from_text(file.read(), layout))
-            array = read_hu(file, layout.shape, layout.dtype)
-            behind = read_behind(file)
+                stream = io.BytesIO(_from_text(stream.read(), layout))
+            array = read_hu(stream, layout.shape, layout.dtype)
+            behind = read_behind(stream)
     except DAMAGE as error:
         raise InputError(f"{path} is damaged or incomplete; copy or export it again.") from error
     if behind > MOST_BEHIND:
@@ -209,7 +212,7 @@ def read_layout(path: Path, layout: Layout, most_packed: float) -> tuple[np.ndar
     )
 
 
-def _opened(layout: Layout, skip: int) -> Iterator[BinaryIO]:
+def _opened(layout: Layout, skip: int) -> Generator[io.BufferedIOBase]:
     for file in layout.files:
         with unpacked(file, None if layout.packing in ("ascii", "hex") else layout.packing, skip) as opened:
             yield opened
@@ -218,13 +221,14 @@ def _opened(layout: Layout, skip: int) -> Iterator[BinaryIO]:
 class _Joined(io.RawIOBase):
     """Files one behind the other as one."""
 
-    def __init__(self, parts: Iterator[BinaryIO]) -> None:
-        self._parts, self._part = parts, next(parts)
+    def __init__(self, parts: Iterator[io.BufferedIOBase]) -> None:
+        self._parts = parts
+        self._part: io.BufferedIOBase | None = next(parts)
 
     def readable(self) -> bool:
         return True
 
-    def readinto(self, target) -> int:
+    def readinto(self, target: Buffer) -> int:
         while self._part is not None:
             count = self._part.readinto(target)
             if count:

@@ -19,9 +19,12 @@ _SAMPLES = 500_000
 _BIN = 10.0  # HU
 _NEAR = 300.0  # HU; contrast, fat and noise move the peaks by less
 _FACTORS = (2.0, 4.0, 10.0, 8.0, 16.0, 32.0, 64.0, 100.0, 256.0, 1000.0, 0.1, 1 / 16, 0.01)
+_FRACTIONS = tuple(0.72 * 0.87**step for step in range(10))  # peaks are found where the factor is 15 % off
 _USUAL = (-32768, -1024, -1000, 1000, 1024, 2048, 4096, 8192, 16384, 32768)  # offsets
 # The ends of gray values in 8 bits, as numbers of any type; rounding and smoothing take up to 1 from them.
 _GRAY = ((0, 255), (-128, 127))
+_LEAST_PILE = 0.05  # of all values; in 10 HU of air or liver less has one and the same value
+_THINNED = 4  # one of so many is looked at where many factors are tried
 _JUDGED = 20_000  # values; smaller cut-outs may hold nothing but lung or bone
 
 
@@ -75,6 +78,8 @@ def spread_sample(array: np.ndarray, samples: int = _SAMPLES) -> np.ndarray:
 def _extremes(array: np.ndarray) -> tuple[float, float]:
     """The least and the greatest of all finite values: of a picture, a single pixel may reach the ends of its gray
     scale."""
+    if array.dtype.kind in "iu":
+        return float(array.min()), float(array.max())
     planes = [finite for plane in array if (finite := plane[np.isfinite(plane)]).size]
     return float(min(plane.min() for plane in planes)), float(max(plane.max() for plane in planes))
 
@@ -85,16 +90,22 @@ def looks_offset(values: np.ndarray) -> bool:
     return _all_near(values, OFFSET_HU) if offset is None else abs(offset - OFFSET_HU) < 100
 
 
-def measured_offset(values: np.ndarray) -> float | None:
+def measured_offset(values: np.ndarray, pile: float | None = None) -> float | None:
     """By how much the peaks of a CT lie above where HU have them, to about 30 HU; None where there are no such peaks.
 
-    Padding, a pile of one value far below all others, is passed over.
+    Padding, a pile of one value far below all others, is passed over, and where that does not help the `pile`.
     """
     for part in _without_padding(values):
         offset = _offset_of_peaks(part)
         if offset is not None:
             return offset
-    return None
+    return None if pile is None else _offset_of_peaks(values[values != pile])
+
+
+def _pile(values: np.ndarray) -> float | None:
+    """The value that so many have that they may be padding, which need not lie below all others; None where none is."""
+    found, counts = np.unique(values, return_counts=True)
+    return float(found[counts.argmax()]) if counts.max() >= _LEAST_PILE * values.size else None
 
 
 def _without_padding(values: np.ndarray) -> list[np.ndarray]:
@@ -119,10 +130,10 @@ def _offset_of_peaks(values: np.ndarray) -> float | None:
     if not 500 < high - low < 1e6 or values.size < 500:
         return None
     first = math.floor(low / _BIN)
-    share = np.bincount(
+    counts = np.bincount(
         (values / _BIN).astype(np.int64) - first if low >= 0 else np.floor(values / _BIN).astype(np.int64) - first
     )
-    share = share / values.size
+    share = counts / values.size
     below = np.concatenate(([0.0], np.cumsum(share)))
     offsets = np.arange(0, share.size + 120)  # in bins from the first; air lies 100 bins below
 
@@ -162,9 +173,12 @@ def _spread(values: np.ndarray) -> float:
 def _fault(values: np.ndarray, offset: float | None, whole: bool) -> str | None:
     """What was done to values that are not HU, and what to do; None where nothing can be told."""
     if offset is not None and (values.size >= _JUDGED or _usual(offset)):
-        return _offset_sentence(offset)
+        return _scale_sentence(*_peaks(values, offset)) or _offset_sentence(offset)
     if values.size < _JUDGED:
         return _offset_sentence(float(OFFSET_HU)) if _all_near(values, OFFSET_HU) else None
+    pile = _pile(values)
+    if (offset := measured_offset(values, pile)) is not None and abs(offset) >= _NEAR:
+        return _offset_sentence(offset)
     for modulus in (65536, 4096):
         unwrapped = _unwrapped(values, modulus)
         if unwrapped is not None and measured_offset(unwrapped) is not None:
@@ -191,6 +205,9 @@ def _fault(values: np.ndarray, offset: float | None, whole: bool) -> str | None:
                 f"looks like a CT whose values were multiplied by about {factor:g} (air and soft tissue lie "
                 f"{1000 * factor:g} apart, not 1000); export it again in Hounsfield units, or undo it."
             )
+    for factor in _FRACTIONS:
+        if sentence := _squeezed(values[::_THINNED], factor, pile):
+            return sentence
     if _all_near(values, OFFSET_HU):
         return _offset_sentence(float(OFFSET_HU))
     if any(np.mean((part > -250) & (part < 400)) > 0.005 for part in _without_padding(values)):
@@ -213,12 +230,52 @@ def _offset_sentence(offset: float) -> str:
     usual = _usual(offset)
     what = " or ".join(map(str, usual)) if usual else f"{offset:.0f}"
     verb = f"subtract {what} from its values" if offset > 0 else f"add {what.replace('-', '')} to its values"
-    exact = "the one that its source names, or that brings" if len(usual) > 1 else "whichever brings"
+    exact = "the one that its source names, or that brings" if len(usual) > 1 else "which brings"
     twice = "was subtracted twice, perhaps; " if offset < 0 and usual else ""
     return (
         f"looks like a CT stored with an offset of {what} ({twice}measured: about {offset:.0f}; soft tissue lies near "
         f"{offset + 50:.0f}); {verb} ({exact} air to -1000 and fat to -100) and try again."
     )
+
+
+def _peaks(values: np.ndarray, offset: float, factor: float = 1.0) -> tuple[float, float]:
+    """Where air and soft tissue lie in a CT that was multiplied by a factor; `offset` is that of the values before."""
+    hu = values / factor - offset
+    edges = np.arange(-200.0, 310.0, 10.0)
+    tissue = edges[np.histogram(hu, edges)[0].argmax()] + 5
+    return factor * (float(np.median(hu[(hu > -1150) & (hu < -850)])) + offset), factor * (tissue + offset)
+
+
+def _scale_sentence(air: float, tissue: float) -> str | None:
+    """What is wrong with values whose peaks do not lie as far from each other as in HU; None where they do."""
+    if 850 < tissue - air < 1150:  # fat is 900 above air, a contrasted liver 1150
+        return None
+    return (
+        f"looks like a CT whose values were rescaled (air lies near {air:.0f}, soft tissue or fat near {tissue:.0f}, "
+        "which lie 900 to 1100 apart in Hounsfield units); export it again in Hounsfield units, or undo it."
+    )
+
+
+def _squeezed(values: np.ndarray, factor: float, pile: float | None) -> str | None:
+    """What is wrong with a CT multiplied by a factor below 1.
+
+    A CT in a window looks alike, but has its soft tissue where HU have it, and its air, or what lies above the window,
+    is one value; fat and soft tissue alone look alike, too.
+    """
+    offset = measured_offset(values / factor, None if pile is None else pile / factor)
+    if offset is None:
+        return None
+    air, tissue = _peaks(values, offset, factor)
+    edge = _is_one_value(values, air, factor)
+    if _is_one_value(values, tissue, factor) or (-200 < tissue < 200 and (edge or air > -_NEAR)):
+        return None
+    return _scale_sentence(air, tissue)
+
+
+def _is_one_value(values: np.ndarray, peak: float, factor: float) -> bool:
+    """Whether a peak is the end of a window, or padding."""
+    around = values[np.abs(values - peak) < 150 * factor]
+    return bool(np.unique(around, return_counts=True)[1].max(initial=0) > 0.5 * around.size)
 
 
 def _windowed(values: np.ndarray) -> bool:
@@ -246,15 +303,18 @@ def _unwrapped(values: np.ndarray, modulus: int) -> np.ndarray | None:
 
 def _is_multiple(values: np.ndarray, factor: float) -> bool:
     """Whether values are those of a CT times a factor. Below 1, a CT in a window looks alike, but has its soft tissue
-    farther up."""
+    farther up; above, one with padding does, whose soft tissue lies where HU have it."""
     offset = None if factor > 1 and _windowed(values) else measured_offset(values / factor)
-    if offset is None or factor > 1:
-        return offset is not None
+    if offset is None:
+        return False
+    if factor > 1:
+        air, tissue = _peaks(values, offset, factor)
+        return not (-200 < tissue < 200 and _is_one_value(values, air, factor))
     hu = values / factor - offset
-    tissue = hu[(hu > -200) & (hu < 300)]
-    commonest = np.unique(tissue, return_counts=True)[1].max() / tissue.size
+    soft = hu[(hu > -200) & (hu < 300)]
+    commonest = np.unique(soft, return_counts=True)[1].max() / soft.size
     window = np.mean(values == values.min()) > 0.15 and abs(offset) > 60
-    return bool(_spread(tissue) < 250 and commonest < 0.4 and not window)
+    return bool(_spread(soft) < 250 and commonest < 0.4 and not window)
 
 
 def _all_near(values: np.ndarray, offset: float) -> bool:
@@ -269,11 +329,22 @@ def _refuse_mr(values: np.ndarray, top: float, name: str) -> None:
     background = np.mean(values <= 0.05 * top)
     windowed = np.mean(values >= values.max()) > 0.001
     tissue = np.median(values[values > 0.05 * top])
+    if _cut_at_zero(values):
+        return
     if background > 0.2 and not windowed and top < 12 * tissue:
         raise InputError(
             f"{name} has no negative values, as MR images have, so it cannot be a CT in Hounsfield units; choose the "
             "CT, or export it again if its values were rescaled."
         )
+
+
+def _cut_at_zero(values: np.ndarray) -> bool:
+    """Whether values are those of a CT whose negative ones became 0: many zeros, soft tissue where HU have it, bone."""
+    rest = values[values > 0]
+    near = np.mean((rest > 0) & (rest < 200))
+    return bool(
+        np.mean(values == 0) > 0.2 and near > 0.7 and 20 < np.median(rest) < 120 and np.percentile(rest, 99.9) > 400
+    )
 
 
 def _check_slices(array: np.ndarray, name: str) -> None:

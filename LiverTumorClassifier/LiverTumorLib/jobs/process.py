@@ -9,8 +9,10 @@ import queue
 import subprocess
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
@@ -20,7 +22,16 @@ from ..files.held import HeldFolder
 from ..records.options import CaseOutput, RunOptions
 from .folder import new_job_folder
 from .group import signal_group, start_group
-from .protocol import JobState, crash_error, load_output, worker_command, worker_environment, write_job
+from .protocol import (
+    Event,
+    JobState,
+    Writer,
+    crash_error,
+    load_output,
+    worker_command,
+    worker_environment,
+    write_job,
+)
 from .source import Source
 
 # After a stop: closed stdin, then terminate, then kill. All of it fits into the two seconds that a user is promised.
@@ -28,7 +39,9 @@ TERMINATE_AFTER_S = 0.6
 KILL_AFTER_S = 0.3
 LOG_TAIL_BYTES = 20_000
 
-_running: set[Job] = set()
+Outcome = TypeVar("Outcome")
+
+_running: set[ChildJob[Any]] = set()
 
 
 def start_job(
@@ -38,9 +51,10 @@ def start_job(
     *,
     python: list[str] | None = None,
     environment: Mapping[str, str] | None = None,
-    on_event: Callable[[dict], None] | None = None,
+    on_event: Callable[[Event], None] | None = None,
     entry: str | None = None,
     liver: np.ndarray | None = None,
+    writer: Writer | None = None,
 ) -> Job:
     """Run a task ("segment", "classify", "live", "evidence" or "read") in a child process.
 
@@ -52,14 +66,15 @@ def start_job(
         on_event: called with each event, on the thread that polls or waits.
         entry: "module:function" instead of the task's own, see `protocol.write_job`.
         liver: uint8 (k, j, i), a liver that is known already.
+        writer: writes the output in the child, of which then only the figures come back.
 
     Raises UsageError, OutputError (no room for the pixels in the temporary folder) or WorkerError (the child cannot be
     started).
     """
     folder = new_job_folder()
     try:
-        command = worker_command(write_job(folder.path, task, volume, options, entry=entry, liver=liver), python)
-        return Job(command, folder, on_event, environment)
+        job = write_job(folder.path, task, volume, options, entry=entry, liver=liver, writer=writer)
+        return Job(worker_command(job, python), folder, on_event, environment)
     except BaseException:
         folder.remove()
         raise
@@ -68,13 +83,17 @@ def start_job(
 def read_apart(path: str | Path) -> CTVolume:
     """`read_ct` in a child process, see `source`. Raises what it raises, and OutputError or WorkerError where there can
     be no child."""
-    return start_job("read", Source((os.path.abspath(path), None)), RunOptions()).wait().volume
+    volume = start_job("read", Source((os.path.abspath(path), None)), RunOptions()).wait().volume
+    if volume is None:
+        raise WorkerError(f"The analysis process read {path} and gave nothing back; run it again.")
+    return volume
 
 
-class Job:
+class ChildJob(ABC, Generic[Outcome]):
     """A running worker. `poll` and `wait` are for one thread, the caller's; `cancel` may come from any.
 
     A thread of its own reads the events, loads the results and removes the job folder, whether anybody polls or not.
+    What the results are, a class derived from this one says.
 
     Args:
         command: the command line of the child, which speaks the job protocol.
@@ -90,7 +109,7 @@ class Job:
         self,
         command: Sequence[str],
         folder: HeldFolder,
-        on_event: Callable[[dict], None] | None = None,
+        on_event: Callable[[Event], None] | None = None,
         environment: Mapping[str, str] | None = None,
         log: Path | None = None,
     ) -> None:
@@ -98,15 +117,17 @@ class Job:
         self._log = log or folder.path / "worker.log"
         self._on_event = on_event
         self._state = JobState()
-        self._queue: queue.SimpleQueue[dict] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._cancelled = False
         self._ended = threading.Event()
-        self._outcome: CaseOutput | LiverTumorError | None = None
+        self._outcome: Outcome | LiverTumorError | None = None
         try:
             with open(self._log, "ab") as file:
                 self._log_start = file.tell()
-                self._process = start_group(command, file, worker_environment() if environment is None else environment)
+                self._process, self._stdin, self._stdout = start_group(
+                    command, file, worker_environment() if environment is None else environment
+                )
         except OSError as error:
             raise WorkerError(
                 f"The analysis process {command[0]} cannot be started: {error.strerror or error}."
@@ -115,7 +136,7 @@ class Job:
         threading.Thread(target=self._supervise, name="job events", daemon=True).start()
 
     @property
-    def events(self) -> list[dict]:
+    def events(self) -> list[Event]:
         """Every event received so far but answers and files, oldest first."""
         return self._state.events
 
@@ -141,7 +162,7 @@ class Job:
 
     def poll(self) -> bool:
         """Take in the events that have come, without waiting; True when the run is over and `output` has its answer."""
-        # Slicer's main thread keeps the interpreter lock while idle: without this the reader would starve
+        # Slicer's main thread keeps the interpreter lock while idle: without this the reader would starve.
         time.sleep(0.001)
         ended = self._ended.is_set()  # asked first: events that come before the end are in the queue by then
         with contextlib.suppress(queue.Empty):
@@ -151,15 +172,16 @@ class Job:
                     self._on_event(event)
         return ended
 
-    def output(self) -> CaseOutput:
+    def output(self) -> Outcome:
         """The results of a run that is over. Raises the error it ended with, WorkerError while it still runs."""
-        if not self._ended.is_set():
+        outcome = self._outcome if self._ended.is_set() else None
+        if outcome is None:
             raise WorkerError("The run is not over yet.")
-        if isinstance(self._outcome, LiverTumorError):
-            raise self._outcome
-        return self._outcome
+        if isinstance(outcome, LiverTumorError):
+            raise outcome
+        return outcome
 
-    def wait(self, timeout: float | None = None, serve: Callable[[], object] | None = None) -> CaseOutput:
+    def wait(self, timeout: float | None = None, serve: Callable[[], object] | None = None) -> Outcome:
         """Wait for the end and return the results.
 
         Args:
@@ -192,8 +214,8 @@ class Job:
     def ask(self, question: str) -> None:
         """Put a question (one line) to a task that answers them; only the newest one is sure of an answer."""
         with contextlib.suppress(OSError, ValueError):  # it has ended; `poll` tells why
-            self._process.stdin.write(question.encode() + b"\n")
-            self._process.stdin.flush()
+            self._stdin.write(question.encode() + b"\n")
+            self._stdin.flush()
 
     def cancel(self) -> None:
         """Stop the run; returns at once, and within two seconds neither a process nor a file of it is left."""
@@ -202,7 +224,7 @@ class Job:
                 return
             self._cancelled = True
         with contextlib.suppress(OSError):
-            self._process.stdin.close()
+            self._stdin.close()
         threading.Thread(target=self._enforce_stop, name="job stop", daemon=True).start()
 
     def _enforce_stop(self) -> None:
@@ -216,12 +238,12 @@ class Job:
         reader = JobState()
         try:
             try:
-                while data := self._process.stdout.read1(65536):
+                while data := self._stdout.read1(65536):
                     for event in reader.feed(data):
                         self._queue.put(event)
             finally:
                 exit_code = self._reap()
-            outcome = self._settle(reader, exit_code)
+            outcome: Outcome | LiverTumorError = self._settle(reader, exit_code)
         except LiverTumorError as error:
             outcome = error
         except Exception as error:  # a lost outcome would leave the caller waiting for ever
@@ -233,7 +255,7 @@ class Job:
             _running.discard(self)
             self._ended.set()
 
-    def _settle(self, reader: JobState, exit_code: int) -> CaseOutput | LiverTumorError:
+    def _settle(self, reader: JobState, exit_code: int) -> Outcome | LiverTumorError:
         if self._cancelled:
             return Cancelled("The run was stopped.")
         log = self._read_log()
@@ -246,9 +268,9 @@ class Job:
             error.add_note(f"The worker's log:\n{log}")  # for log files; what a user reads is the sentence
         return error
 
-    def _results(self, folder: Path, log: str):
+    @abstractmethod
+    def _results(self, folder: Path, log: str) -> Outcome:
         """What `output` returns; raises LiverTumorError."""
-        return load_output(folder)
 
     def _error(self, exit_code: int, log: str) -> LiverTumorError:
         """The error of a child that has told of none; `log` is the end of what it wrote to stderr."""
@@ -262,7 +284,7 @@ class Job:
 
     def _reap(self) -> int:
         """End what is left of the tree, now that the worker has nothing more to say, and collect the exit code."""
-        # killing would set the exit code there, and taskkill /T finds the tree only while its root lives
+        # Killing would set the exit code there, and taskkill /T finds the tree only while its root lives.
         if os.name == "nt":
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(KILL_AFTER_S)
@@ -270,8 +292,8 @@ class Job:
         with self._lock:
             exit_code = self._process.wait()
         with contextlib.suppress(OSError):
-            self._process.stdin.close()
-        self._process.stdout.close()
+            self._stdin.close()
+        self._stdout.close()
         return exit_code
 
     def _signal_tree(self, terminate: bool) -> None:
@@ -280,6 +302,13 @@ class Job:
             if self._process.returncode is not None:  # reaped: its number may belong to somebody else by now
                 return
             signal_group(self._process, terminate)
+
+
+class Job(ChildJob[CaseOutput]):
+    """A worker that runs one of the tasks on a case."""
+
+    def _results(self, folder: Path, log: str) -> CaseOutput:
+        return load_output(folder)
 
 
 @atexit.register

@@ -5,13 +5,13 @@ A job folder holds `job.json`, the pixels as an uncompressed .npy that the worke
 the files that the worker reads itself, see `source`), and `output/`. The worker returns one JSON object a line:
 
     {"event": "progress", "stage": str, "fraction": 0..1, "message": str, "remaining_s": float or null}
-    {"event": "file", "path": str or null}                              a file that is opened by a reader that may
-    crash; null: no more {"event": "result", "folder": path of the output folder}            the last line of a run that
-    went well {"event": "answer", ...}                                            from a task that is asked questions,
-    see `dialog` {"event": "error", "kind": name of a class of errors.py, "message": str}   the last line of one that
-    did not
+    {"event": "file", "path": str or null}    a file that is opened by a reader that may crash; null: no more
+    {"event": "answer", ...}                  from a task that is asked questions, see `dialog`
+    {"event": "result", "folder": path of the output folder}                the last line of a run that went well
+    {"event": "error", "kind": name of a class of errors.py, "message": str}   the last line of one that did not
 
-Closing the worker's stdin stops it.
+Closing the worker's stdin stops it. A worker that does several jobs (see `warm`) is told the paths of their job files
+on stdin, and ends each with an answer: "kind" is null where it went well, and with "message" as of an error where not.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from tokenize import TokenError
+from typing import Any, Literal
 
 import numpy as np
 
@@ -33,14 +34,19 @@ from ..records.options import CaseOutput, Progress, RunOptions
 from ..records.results import CaseResult, CaseSummary
 from .source import Source, check_entry
 
+Event = dict[str, Any]
+
 SCHEMA = 2
 TASKS = {
     "segment": "LiverTumorLib.pipelines.segmentation:segment_case",
     "classify": "LiverTumorLib.pipelines.classification:classify_case",
     "live": "LiverTumorLib.pipelines.live:answer_slices",
     "evidence": "LiverTumorLib.pipelines.evidence:map_evidence",
+    "follow": "LiverTumorLib.batch.follow_task:follow_and_write",
     "read": "LiverTumorLib.jobs.protocol:hand_over",
 }
+JOBS_IN = "--jobs-in"  # a worker's argument before the folder of the jobs that it will be told
+WRITING = "writing"  # the stage of a `Writer`
 DIALOGS = {"live"}  # tasks that are asked questions while they run
 RESULT_FILE, ARRAY = "result.json", "volume.npy"
 # What files raise that this version has not written; the last five come of an array's header.
@@ -54,8 +60,9 @@ _DAMAGE = (
     EOFError,
     MemoryError,
     ArithmeticError,
+    SyntaxError,
+    TokenError,
 )
-_DAMAGE += (SyntaxError, TokenError)
 
 # Bytes of address space that a worker may take, where whoever starts it sets a bound (Linux, macOS).
 MEMORY_VARIABLE = "LIVERTUMOR_MEMORY"
@@ -71,6 +78,24 @@ THREAD_VARIABLES = (
 
 
 @dataclass(frozen=True)
+class Writer:
+    """What a child does with its output, so that no volume travels: the parent gets the figures only.
+
+    Raises ValueError for what names no function.
+
+    Attributes:
+        entry: "module:function", called with (output, **arguments).
+        arguments: plain values, as JSON knows them.
+    """
+
+    entry: str
+    arguments: dict[str, str | bool | None]
+
+    def __post_init__(self) -> None:
+        check_entry(self.entry)
+
+
+@dataclass(frozen=True)
 class JobRecord:
     """A job file as the worker reads it.
 
@@ -81,6 +106,7 @@ class JobRecord:
         temporary: the job folder belongs to this run alone, so the worker removes it when it is stopped.
         liver: uint8 (k, j, i), a liver that is known already, for tasks that take one.
         dialog: the task is asked questions on stdin.
+        writer: who writes the output in the child, see `Writer`; None where it is handed to the parent.
     """
 
     entry: str
@@ -90,6 +116,7 @@ class JobRecord:
     temporary: bool
     liver: np.ndarray | None = None
     dialog: bool = False
+    writer: Writer | None = None
 
 
 def hand_over(volume: CTVolume, options: RunOptions, progress: Progress) -> CaseOutput:
@@ -105,20 +132,21 @@ def write_job(
     *,
     entry: str | None = None,
     liver: np.ndarray | None = None,
+    writer: Writer | None = None,
 ) -> Path:
     """Write a job into an existing private folder made for this run alone; returns the path of its job file.
 
     Args:
         entry: "module:function" to run instead of the one `TASKS` gives for `task`; the tests use it for tasks of their
-        own.
-            It opens no door: whoever can write into the private job folder can run code as this user anyway.
-        liver: see `JobRecord`.
+            own. It opens no door: whoever can write into the private job folder can run code as this user anyway.
+        liver, writer: see `JobRecord`.
 
     Raises UsageError for an unknown task, OutputError when the folder cannot be written.
     """
     if entry is None and task not in TASKS:
         raise errors.UsageError(f"Unknown task {task!r}; known are {', '.join(TASKS)}.")
     folder = Path(folder)
+    output, liver_file = "output", None if liver is None else "liver.npy"
     job = {
         "schema": SCHEMA,
         "task": task,
@@ -126,19 +154,20 @@ def write_job(
         "source" if isinstance(volume, Source) else "volume": asdict(volume)
         if isinstance(volume, Source)
         else _describe(volume),
-        "liver": None if liver is None else "liver.npy",
+        "liver": liver_file,
         "options": options.to_dict(),
-        "output": "output",
+        "output": output,
         "temporary": True,
         "dialog": task in DIALOGS,
+        "writer": writer and asdict(writer),
     }
     path = folder / "job.json"
     try:
-        (folder / job["output"]).mkdir()
+        (folder / output).mkdir()
         if not isinstance(volume, Source):
             np.save(folder / ARRAY, volume.array, allow_pickle=False)
-        if liver is not None:
-            np.save(folder / job["liver"], liver, allow_pickle=False)
+        if liver is not None and liver_file is not None:
+            np.save(folder / liver_file, liver, allow_pickle=False)
         path.write_text(json.dumps(job), encoding="utf-8")
     except OSError as error:
         raise _not_written("The CT", folder, error) from error
@@ -162,6 +191,7 @@ def read_job(path: str | Path) -> JobRecord:
         schema = job["schema"]
         if schema != SCHEMA:
             raise errors.UsageError(f"The job file {path} has schema {schema}; this version reads {SCHEMA}.")
+        volume: CTVolume | Source
         if "source" in job:
             volume = Source(**{**job["source"], "arguments": tuple(job["source"]["arguments"])})
         else:
@@ -170,10 +200,10 @@ def read_job(path: str | Path) -> JobRecord:
         if liver is not None and liver.dtype != np.uint8:
             raise ValueError(f"the liver's values are {liver.dtype}")
         check_entry(job["entry"])
-        output, temporary = path.parent / job["output"], job["temporary"] is True
-        return JobRecord(
-            job["entry"], volume, RunOptions.from_dict(job["options"]), output, temporary, liver, job["dialog"] is True
-        )
+        writer = Writer(**job["writer"]) if job["writer"] else None
+        output, temporary, dialog = path.parent / job["output"], job["temporary"] is True, job["dialog"] is True
+        options = RunOptions.from_dict(job["options"])
+        return JobRecord(job["entry"], volume, options, output, temporary, liver, dialog, writer)
     except (*_DAMAGE, IndexError) as error:
         raise errors.UsageError(f"The job file {path} cannot be read: {type(error).__name__}: {error}.") from error
 
@@ -217,24 +247,34 @@ def load_output(folder: str | Path) -> CaseOutput:
         raise errors.WorkerError(f"The results of the run cannot be read from {folder}: {error}.") from error
 
 
-def _describe(volume: CTVolume) -> dict:
+def _describe(volume: CTVolume) -> dict[str, Any]:
     """All of a volume but its voxels."""
-    return {"ijk_to_ras": volume.ijk_to_ras.tolist(), "name": volume.name, "notes": list(volume.notes)}
+    return {
+        "ijk_to_ras": volume.ijk_to_ras.tolist(),
+        "name": volume.name,
+        "notes": list(volume.notes),
+        "images": list(volume.images),
+    }
 
 
-def _load_volume(folder: Path, described: dict, mmap_mode: str | None = None) -> CTVolume:
+def _load_volume(folder: Path, described: dict[str, Any], mmap_mode: Literal["r"] | None = None) -> CTVolume:
     array = np.load(folder / ARRAY, mmap_mode=mmap_mode, allow_pickle=False).view(np.ndarray)
     if array.dtype.kind not in "iuf":
         raise ValueError(f"the voxels are {array.dtype}")
-    texts = [described["name"], *described["notes"]]
-    if not all(isinstance(text, str) for text in texts):
-        raise TypeError("a name or a note is not text")
-    return CTVolume(array, np.array(described["ijk_to_ras"], np.float64), texts[0], tuple(texts[1:]))
+    name, notes, images = described["name"], tuple(described["notes"]), tuple(described.get("images", ()))
+    if not all(isinstance(text, str) for text in (name, *notes, *images)):
+        raise TypeError("a name, a note or an image is not text")
+    return CTVolume(array, np.array(described["ijk_to_ras"], np.float64), name, notes, images)
 
 
 def worker_command(job_file: str | Path, python: Sequence[str] | None = None) -> list[str]:
     """The command line of the child; `python` is the interpreter with its own arguments, by default the running one."""
     return [*(python or [sys.executable]), "-m", "LiverTumorLib.jobs.worker", str(job_file)]
+
+
+def warm_worker_command(folder: Path, python: Sequence[str] | None = None) -> list[str]:
+    """As `worker_command`, for a child that is told its jobs on stdin, one after another; they lie in `folder`."""
+    return [*worker_command(JOBS_IN, python), str(folder)]
 
 
 def worker_environment(base: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -267,18 +307,18 @@ class JobState:
     fraction: float = 0.0
     message: str = ""
     remaining_s: float | None = None
-    events: list[dict] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
     result_folder: Path | None = None
     error: errors.LiverTumorError | None = None
     file: str | None = None
     _rest: bytes = b""
 
-    def feed(self, data: bytes) -> list[dict]:
+    def feed(self, data: bytes) -> list[Event]:
         """Take bytes from the worker's stdout, in any portions; returns the events completed by them."""
         *lines, self._rest = (self._rest + data).split(b"\n")
         return [event for line in lines if (event := parse_event(line)) and self.take(event)]
 
-    def take(self, event: dict) -> bool:
+    def take(self, event: Event) -> bool:
         """Note one event; False when it is not part of the protocol."""
         kind = event["event"]
         if kind == "progress":
@@ -297,8 +337,11 @@ class JobState:
         return True
 
 
-_NUMBER, _TEXT, _NOTHING = (int, float), (str,), (type(None),)
-_FIELDS = {
+_Kinds = tuple[type, ...]
+_NUMBER: _Kinds = (int, float)
+_TEXT: _Kinds = (str,)
+_NOTHING: _Kinds = (type(None),)
+_FIELDS: dict[str, dict[str, _Kinds]] = {
     "progress": {"stage": _TEXT, "fraction": _NUMBER, "message": _TEXT, "remaining_s": _NUMBER + _NOTHING},
     "result": {"folder": _TEXT},
     "error": {"kind": _TEXT, "message": _TEXT},
@@ -306,7 +349,7 @@ _FIELDS = {
 }
 
 
-def parse_event(line: bytes) -> dict | None:
+def parse_event(line: bytes) -> Event | None:
     """One line of the worker's stdout; None for anything that is not an event (a launcher may print there too)."""
     try:
         event = json.loads(line)
@@ -318,7 +361,7 @@ def parse_event(line: bytes) -> dict | None:
     return event if all(isinstance(event.get(name, fields), kinds) for name, kinds in fields.items()) else None
 
 
-def error_from_event(event: dict) -> errors.LiverTumorError:
+def error_from_event(event: Event) -> errors.LiverTumorError:
     """The exception an error event stands for; WorkerError where its kind is not one of errors.py."""
     kind = getattr(errors, str(event.get("kind")), None)
     if not (isinstance(kind, type) and issubclass(kind, errors.LiverTumorError)):
@@ -337,9 +380,8 @@ def crash_error(exit_code: int, log: str, file: str | None = None) -> errors.Liv
         how = "it takes more computing time than its size explains"
         if exit_code != _TOO_SLOW:
             how = f"the process that read it has fallen: {_describe_exit(exit_code)}"
-        return errors.InputError(
-            f"{file} cannot be read ({how}); it is damaged, so copy or export it again, or leave it out."
-        )
+        kind = errors.ReaderError if _is_crash(exit_code) else errors.InputError
+        return kind(f"{file} cannot be read ({how}); it is damaged, so copy or export it again, or leave it out.")
     message = f"The analysis process ended without a result ({_describe_exit(exit_code)})"
     last = " / ".join([line.strip() for line in log.splitlines() if line.strip()][-3:])
     return errors.WorkerError(f"{message}; its last words: {last[-400:]}" if last else f"{message}.")
@@ -348,15 +390,28 @@ def crash_error(exit_code: int, log: str, file: str | None = None) -> errors.Liv
 _TOO_SLOW = -getattr(signal, "SIGXCPU", 0) or None
 
 
-def _describe_exit(code: int) -> str:
+_FROM_OUTSIDE = ("SIGHUP", "SIGINT", "SIGKILL", "SIGTERM")
+
+
+def _is_crash(code: int) -> bool:
+    """Whether a process has fallen by its own doing; Windows' exit codes of crashes are larger than a byte."""
+    name = _signal_of(code)
+    return code > 255 or (name is not None and name not in _FROM_OUTSIDE)
+
+
+def _signal_of(code: int) -> str | None:
     number = -code if code < 0 else code - 128  # a shell or a launcher passes a signal on as 128 + its number
     try:
-        name = signal.Signals(number).name if number > 0 else None
+        return signal.Signals(number).name if number > 0 else None
     except ValueError:
-        name = None
+        return None
+
+
+def _describe_exit(code: int) -> str:
+    name = _signal_of(code)
     if name == "SIGKILL":
         return "it was killed from outside, most often because memory ran out"
     if name:
         return f"signal {name}"
-    # Windows' crash codes are known by their hexadecimal form
+    # Windows' crash codes are known by their hexadecimal form.
     return f"exit code {code:#x}" if code > 255 else f"exit code {code}"

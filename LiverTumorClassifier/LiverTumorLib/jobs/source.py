@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import Any
 
 from ..atomic import printable
-from ..errors import InputError
+from ..errors import ReaderError
 from ..files.opening import openings_told
 from ..files.reading import ITK_ENDINGS, NIFTI_ENDINGS
 from ..files.text_header import data_file
 
-# bytes, and bytes for each byte of the files; a packed CT grows tenfold, and is held twice
+# Bytes, and bytes for each byte of the files; a packed CT grows tenfold, and is held twice.
 MEMORY_BASE, MEMORY_FACTOR = 3 << 30, 40
 CPU_BASE_S, CPU_S_PER_MB = 10, 2.0
 READ_CT = "LiverTumorLib.files:read_ct"
@@ -45,6 +45,11 @@ class Source:
     reader: str = READ_CT
     name: str | None = None
 
+    @property
+    def path(self) -> str:
+        """The first argument."""
+        return str(self.arguments[0])
+
     def __post_init__(self) -> None:
         check_entry(self.reader)
         if not all(isinstance(text, str | None) for text in (*self.arguments, self.name)) or not any(
@@ -59,10 +64,11 @@ def check_entry(entry: str) -> None:
         raise ValueError(f"{entry!r} names no function")
 
 
-def find(entry: str) -> Callable:
+def find(entry: str) -> Callable[..., Any]:
     """The function that "module:function" names."""
     module, _, function = entry.partition(":")
-    return getattr(importlib.import_module(module), function)
+    found: Callable[..., Any] = getattr(importlib.import_module(module), function)
+    return found
 
 
 def read_source(source: Source, tell: Callable[[str | None], None]) -> Any:
@@ -71,7 +77,7 @@ def read_source(source: Source, tell: Callable[[str | None], None]) -> Any:
     Raises InputError, also where the bounds do not suffice, and what else the reader raises.
     """
     paths = [Path(text) for text in source.arguments if text and os.path.isabs(text)]
-    tell(printable(source.arguments[0]))
+    tell(printable(source.path))
     with openings_told(tell), bounded(*paths):
         volume = find(source.reader)(*source.arguments)
     tell(None)
@@ -82,14 +88,14 @@ def read_source(source: Source, tell: Callable[[str | None], None]) -> Any:
 def bounded(*paths: Path) -> Iterator[None]:
     """Within the block this process may use no more memory and computing time than the files can need.
 
-    Raises InputError where it runs out of memory; out of time it is ended by SIGXCPU.
+    Raises ReaderError where it runs out of memory; out of time it is ended by SIGXCPU.
     """
     size = sum(map(_bytes_at, paths))
     try:
         with _limits(MEMORY_BASE + MEMORY_FACTOR * size, CPU_BASE_S + CPU_S_PER_MB * size / 1e6):
             yield
     except MemoryError:
-        raise InputError(
+        raise ReaderError(
             f"{printable(paths[0])} cannot be read in the memory there is; where its size does not explain that, it is "
             "damaged, so copy or export it again."
         ) from None
@@ -114,6 +120,16 @@ def _limits(memory: int, cpu_s: float) -> Iterator[None]:
         for kind, limits in before.items():
             with contextlib.suppress(OSError, ValueError):
                 resource.setrlimit(kind, limits)
+
+
+def memory_limit() -> int | None:
+    """Bytes of address space that whoever has started this process lets it have; None where there is no bound."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    return None if limit == resource.RLIM_INFINITY else limit
 
 
 def _address_space() -> int:

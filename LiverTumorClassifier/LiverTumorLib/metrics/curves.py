@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
@@ -16,6 +17,10 @@ BINS = 10
 
 # Of one patient: probability (n,) and truth (n,) bool.
 PatientSlices = tuple[np.ndarray, np.ndarray]
+
+Value = TypeVar("Value")
+# Of the slices rightly and wrongly called tumor at each threshold.
+Figure = Callable[[np.ndarray, np.ndarray], Value]
 
 
 @dataclass(frozen=True)
@@ -91,18 +96,18 @@ def reliability(patients: Sequence[PatientSlices]) -> Reliability:
         return np.stack([np.bincount(which, weights, BINS) for weights in (None, probability, truth)])
 
     def shares(drawn: Sequence[np.ndarray]) -> np.ndarray:
-        count, _, found = sum(drawn)
+        count, _, found = np.sum(drawn, axis=0)
         return np.divide(found, count, out=np.full(BINS, np.nan), where=count > 0)
 
     def error(drawn: Sequence[np.ndarray]) -> float:
-        count, predicted, found = sum(drawn)
+        count, predicted, found = np.sum(drawn, axis=0)
         return float(np.abs(found - predicted).sum() / count.sum())
 
     def brier(drawn: Sequence[tuple[float, int]]) -> float:
         return sum(total for total, _ in drawn) / sum(count for _, count in drawn)
 
     tables = [table(*patient) for patient in patients]
-    count, predicted, _ = sum(tables)
+    count, predicted, _ = np.sum(tables, axis=0)
     used = count > 0
     low, high = _band(patients, np.stack([shares(drawn) for drawn in resample(tables, BAND_RESAMPLES)]))
     squares = [(float(np.sum((probability - truth) ** 2)), len(truth)) for probability, truth in patients]
@@ -121,13 +126,15 @@ def _auc(found: np.ndarray, alarms: np.ndarray) -> float:
     return float(np.trapezoid(found, alarms) / (found[-1] * alarms[-1]))
 
 
-def _curve(patients: Sequence[PatientSlices], curve: Callable, area: Callable) -> Curve:
+def _curve(patients: Sequence[PatientSlices], curve: Figure[np.ndarray], area: Figure[float]) -> Curve:
     y, everyone = _by_draw(patients, curve, np.full(GRID.size, np.nan)), range(len(patients))
     low, high = _band(patients, np.stack([y(indices) for indices in resample(everyone, BAND_RESAMPLES)]))
     return Curve(GRID, y(everyone), low, high, bootstrap(everyone, _by_draw(patients, area, np.nan)))
 
 
-def _by_draw(patients: Sequence[PatientSlices], figure: Callable, undefined) -> Callable[[Sequence[int]], object]:
+def _by_draw(
+    patients: Sequence[PatientSlices], figure: Figure[Value], undefined: Value
+) -> Callable[[Sequence[int]], Value]:
     """`figure` as a function of the indices of drawn patients; `undefined` where their slices are of one class.
 
     A figure is made of the numbers of slices rightly and of those wrongly called tumor at each threshold, from the
@@ -137,10 +144,10 @@ def _by_draw(patients: Sequence[PatientSlices], figure: Callable, undefined) -> 
     owner = np.repeat(np.arange(len(patients)), [len(part) for part, _ in patients])
     order = np.argsort(-probability, kind="stable")
     truth, owner, probability = truth[order].astype(bool), owner[order], probability[order]
-    # slices of one probability are called together
+    # Slices of one probability are called together.
     steps = np.append(np.flatnonzero(np.diff(probability)), len(probability) - 1)
 
-    def drawn(indices: Sequence[int]):
+    def drawn(indices: Sequence[int]) -> Value:
         if not truth.size:
             return undefined
         weights = np.bincount(indices, minlength=len(patients))[owner]

@@ -10,8 +10,10 @@ lesion must itself be covered to that share too.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 
 # Upper edges in ml. About 5 ml is a sphere of 21 mm.
 SIZE_BINS_ML = (1.0, 5.0, 20.0)
@@ -96,7 +98,7 @@ def detect_lesions(
     nodes = true_count + predicted_count
     shared = csr_array(edges, shape=(nodes, nodes))
     groups, group_of = connected_components(shared, directed=False)
-    overlap = np.asarray(shared.sum(axis=1)).ravel()[:true_count]
+    overlap: NDArray[np.int64] = np.asarray(shared.sum(axis=1)).ravel()[:true_count]
     group_overlap = np.bincount(group_of[:true_count], weights=overlap, minlength=groups)
     group_size = np.bincount(group_of, weights=np.concatenate([true_size, predicted_size]), minlength=groups)
 
@@ -113,6 +115,6 @@ def detect_lesions(
 def size_bin(volume_ml: float) -> str:
     """The name of the size bin a lesion falls into, such as "1-5 ml"."""
     names = [f"< {SIZE_BINS_ML[0]:g} ml"]
-    names += [f"{low:g}-{high:g} ml" for low, high in zip(SIZE_BINS_ML, SIZE_BINS_ML[1:], strict=False)]
+    names += [f"{low:g}-{high:g} ml" for low, high in pairwise(SIZE_BINS_ML)]
     names += [f">= {SIZE_BINS_ML[-1]:g} ml"]
     return names[int(np.searchsorted(SIZE_BINS_ML, volume_ml, side="right"))]

@@ -44,7 +44,7 @@ class Bundle:
     def model(self) -> Path:
         return self.folder / MODEL
 
-    def describe(self) -> dict:
+    def describe(self) -> dict[str, str]:
         """What a result says of the model it came from."""
         sha256 = self.manifest.files[MODEL]["sha256"]
         return {"id": self.id, "task": self.manifest.task, "version": self.manifest.version, "sha256": sha256}
@@ -108,7 +108,7 @@ def write_bundle(folder: Path, manifest: Manifest, files: dict[str, bytes]) -> B
     }
     manifest = replace(manifest, files=entries)
     text = json.dumps(manifest.to_dict(), indent=1, ensure_ascii=False) + "\n"
-    # the manifest last: it names nothing that is not there
+    # The manifest last: it names nothing that is not there.
     for name, content in {**files, MANIFEST: text.encode()}.items():
         with atomic_path(folder / name) as path:
             path.write_bytes(content)

@@ -67,7 +67,8 @@ class Manifest:
         unknown = set(data) - {f.name for f in fields(cls)}
         if unknown:
             raise ValueError(f"unknown field {sorted(unknown)[0]!r}")
-        spec = {key: tuple(value) if isinstance(value, list) else value for key, value in data.pop("input").items()}
+        given: dict[str, Any] = data.pop("input")
+        spec: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in given.items()}
         manifest = cls(input=InputSpec(**spec), calibration=Calibration(**data.pop("calibration", {})), **data)
         texts = {"id": manifest.id, "version": manifest.version, "title": manifest.title, "license": manifest.license}
         if wrong := [name for name, text in texts.items() if not isinstance(text, str) or len(text) > _LONGEST]:

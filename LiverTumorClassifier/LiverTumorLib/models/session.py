@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import importlib
 import os
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import ModelError, RequirementError, UsageError
 from .bundle import Bundle
@@ -66,18 +68,18 @@ class Session:
         """Whether `predict_all` of a slice classifier gives its map of cells too."""
         return len(self._order) > 1
 
-    def predict(self, images: list[np.ndarray] | np.ndarray) -> np.ndarray:
+    def predict(self, images: Sequence[np.ndarray] | np.ndarray) -> NDArray[np.float32]:
         """Raw main output, float32 (n, …), for uint8 images (n, rows, columns, 3) as `network_slices` makes them."""
         return self.predict_all(images)[0]
 
-    def predict_all(self, images: list[np.ndarray] | np.ndarray) -> list[np.ndarray]:
+    def predict_all(self, images: Sequence[np.ndarray] | np.ndarray) -> list[NDArray[np.float32]]:
         """All raw outputs, the main one first; a slice classifier's second, where it has one, is (n, rows / 32, columns
         / 32, 1): the probability of tumor in each cell of its last feature map."""
-        answers: list = [None] * len(images)
+        answers: list[list[NDArray[np.float32]]] = [[] for _ in images]
 
         def run_lane(lane: int) -> None:
             for number in range(lane, len(images), len(self._networks)):
-                answers[number] = self._networks[lane].run(images[number].astype(np.float32) / 127.5 - 1)
+                answers[number] = self._networks[lane].run(images[number])
 
         list(self._pool.map(run_lane, range(len(self._networks))))
         return [np.stack([answer[output] for answer in answers]) for output in self._order]

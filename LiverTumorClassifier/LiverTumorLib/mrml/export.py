@@ -10,9 +10,11 @@ from ..files import tables
 from ..files.itk import image_from, import_sitk
 from ..files.labels import write_segmentation
 from ..pipelines.lesions import measure
+from ..records.columns import LESION_COLUMNS, headers
 from ..records.results import CaseResult
 from .nodes import subject_hierarchy
 from .segmentations import labels_from_segmentation
+from .translation import _
 from .volumes import ct_from_node, ijk_to_world
 
 SEGMENTATION_ENDING = ".seg.nrrd"
@@ -29,7 +31,7 @@ def export_lesions(segmentation_node, ct_node, path: str | Path) -> None:
     volume = ct_from_node(ct_node)
     lesions, summary = measure(labels_from_segmentation(segmentation_node, ct_node), volume)
     rows = tables.lesion_rows(CaseResult(volume.name, summary, lesions))
-    tables.write_table(path, rows, list(tables.LESION_COLUMNS.values()))
+    tables.write_table(path, rows, headers(LESION_COLUMNS))
 
 
 def export_labels(segmentation_node, ct_node, path: str | Path) -> None:
@@ -43,7 +45,11 @@ def export_labels(segmentation_node, ct_node, path: str | Path) -> None:
     """
     path = Path(path)
     if not path.name.lower().endswith((SEGMENTATION_ENDING, *NIFTI_ENDINGS)):
-        raise OutputError(f"{path} has no known ending; let the name end in .nii.gz or {SEGMENTATION_ENDING}.")
+        raise OutputError(
+            _("{path} has no known ending; let the name end in .nii.gz or {ending}.").format(
+                path=path, ending=SEGMENTATION_ENDING
+            )
+        )
     labels, matrix = labels_from_segmentation(segmentation_node, ct_node), ijk_to_world(ct_node)
     if path.name.lower().endswith(SEGMENTATION_ENDING):
         write_segmentation(path, labels, matrix)
@@ -53,15 +59,17 @@ def export_labels(segmentation_node, ct_node, path: str | Path) -> None:
             import_sitk().WriteImage(image_from(labels, matrix), str(temporary), useCompression=True)
         except RuntimeError as error:
             raise OutputError(
-                f"{path} cannot be written as NIfTI ({ct_node.GetName()} may be from a tilted gantry, which NIfTI has "
-                f"no room for); choose {SEGMENTATION_ENDING}."
+                _(
+                    "{path} cannot be written as NIfTI ({name} may be from a tilted gantry, which NIfTI has "
+                    "no room for); choose {ending}."
+                ).format(path=path, name=ct_node.GetName(), ending=SEGMENTATION_ENDING)
             ) from error
 
 
 def dicom_problem(ct_node) -> str:
     """Why a segmentation of this CT cannot become a DICOM SEG; "" where it can."""
     if ct_node is None or not ct_node.GetAttribute("DICOM.instanceUIDs"):
-        return "The CT was not loaded from DICOM, so there is no study that a DICOM SEG could belong to."
+        return _("The CT was not loaded from DICOM, so there is no study that a DICOM SEG could belong to.")
     return ""
 
 
@@ -83,9 +91,11 @@ def export_dicom(segmentation_node, ct_node, folder: str | Path) -> None:
     exportables = plugin.examineForExport(item)
     if not exportables:
         raise InputError(
-            f"The DICOM files of {ct_node.GetName()} are not in Slicer's DICOM database; import them again."
+            _("The DICOM files of {name} are not in Slicer's DICOM database; import them again.").format(
+                name=ct_node.GetName()
+            )
         )
     for exportable in exportables:
         exportable.directory = str(folder)
     if failure := plugin.export(exportables):
-        raise OutputError(f"Slicer could not write the DICOM SEG: {failure}")
+        raise OutputError(_("Slicer could not write the DICOM SEG: {failure}").format(failure=failure))

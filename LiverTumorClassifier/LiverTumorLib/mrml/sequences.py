@@ -9,21 +9,26 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from ..ct import CTVolume
 from ..errors import InputError
-from ..files import tables
 from ..jobs import start_job
 from ..jobs.remaining import RemainingTime
+from ..records.columns import SUMMARY_COLUMNS
 from ..records.options import CaseOutput, Progress, RunOptions
 from ..records.results import CaseResult
-from .nodes import companion_node, no_leftovers, one_update, place_beside
+from .nodes import SEQUENCE_ROLE, companion_node, no_leftovers, one_update, place_beside
 from .results import CaseNodes, check_present
 from .serving import ServedRun
-from .tables import SUMMARY_COLUMNS, fill_table, summary_row
+from .tables import fill_table, summary_row
+from .translation import _
+from .undo import forget
 from .volumes import ct_from_node, transform_between
 
-SEQUENCE_ROLE = "LiverTumor.sequence"
+if TYPE_CHECKING:
+    import slicer
+
 FRAMES_ROLE = "LiverTumor.frames"
 
 # Makes the nodes of a frame from its output; the second argument is the nodes of the frame before, to be written over.
@@ -40,9 +45,9 @@ class Frames:
         sequence: vtkMRMLSequenceNode with all of them.
     """
 
-    node: object
-    browser: object
-    sequence: object
+    node: slicer.vtkMRMLScalarVolumeNode
+    browser: slicer.vtkMRMLSequenceBrowserNode
+    sequence: slicer.vtkMRMLSequenceNode
 
     @property
     def count(self) -> int:
@@ -60,7 +65,7 @@ class Frames:
 
     def volume(self, number: int) -> CTVolume:
         """A frame's CT, under the parent transform of the node that shows it. Raises InputError, see `ct_from_node`."""
-        # in the sequence's own scene, where it is under no transform
+        # In the sequence's own scene, where it is under no transform.
         frame = ct_from_node(self.sequence.GetNthDataNode(number))
         matrix = transform_between(self.node, None) @ frame.ijk_to_ras
         return replace(frame, ijk_to_ras=matrix, name=f"{self.node.GetName()}, {self.name(number)}")
@@ -69,7 +74,9 @@ class Frames:
 def frames_of(volume_node) -> Frames | None:
     """The frames behind a volume node; None where it does not belong to a sequence, or there is only one."""
     scene = volume_node.GetScene() if volume_node is not None else None
-    for index in range(scene.GetNumberOfNodesByClass("vtkMRMLSequenceBrowserNode") if scene is not None else 0):
+    if scene is None:
+        return None
+    for index in range(scene.GetNumberOfNodesByClass("vtkMRMLSequenceBrowserNode")):
         browser = scene.GetNthNodeByClass(index, "vtkMRMLSequenceBrowserNode")
         sequence = browser.GetSequenceNode(volume_node)
         if sequence is not None and sequence.GetNumberOfDataNodes() > 1:
@@ -107,7 +114,9 @@ class SequenceRun(ServedRun):
         frames = frames_of(volume_node)
         if frames is None:
             raise InputError(
-                f"{volume_node.GetName()} is not part of a sequence of several frames; analyze it without 'all frames'."
+                _("{name} is not part of a sequence of several frames; analyze it without 'all frames'.").format(
+                    name=volume_node.GetName()
+                )
             )
         options = replace(options, keep_probabilities=False)
         count = frames.count
@@ -120,7 +129,9 @@ class SequenceRun(ServedRun):
                     fraction = (number + event["fraction"]) / count
                     self._left = self._remaining.update(time.monotonic(), fraction)
                     if progress is not None:
-                        progress(event["stage"], fraction, f"Frame {number + 1} of {count}: {event['message']}")
+                        text = _("Frame {number} of {count}: {message}")
+                        text = text.format(number=number + 1, count=count, message=event["message"])
+                        progress(event["stage"], fraction, text)
 
             return listen
 
@@ -154,19 +165,22 @@ def show_frames(outputs: list[CaseOutput], frames: Frames, make_nodes: MakeNodes
     check_present(frames.node)
     if frames.sequence.GetScene() is None or frames.browser.GetScene() is None or frames.count != len(outputs):
         raise InputError(
-            f"The sequence of {frames.node.GetName()} was changed while it was analyzed, so its results were dropped."
+            _("The sequence of {name} was changed while it was analyzed, so its results were dropped.").format(
+                name=frames.node.GetName()
+            )
         )
     with no_leftovers(frames.node.GetScene()), one_update(frames.browser):
-        nodes = None
+        nodes: CaseNodes | None = None
         order = [number for number in range(frames.count) if number != frames.shown]
         for number in [*order, frames.shown]:  # last the one that is shown, so that its results are
-            nodes = make_nodes(outputs[number], nodes)
-            for node in _outputs(nodes):
+            nodes = made = make_nodes(outputs[number], nodes)
+            for node in _outputs(made):
                 _sequence(node, frames).SetDataNodeAtValue(node, frames.sequence.GetNthIndexValue(number))
-        for node in _outputs(nodes):
+        for node in _outputs(made):
             _follow(node, frames.browser)
+        forget(made.segmentationNode)  # which knows one frame after the other
         results = [output.result for output in outputs]
-        return replace(nodes, frames=results, frameTable=_frame_table(_outputs(nodes)[0], results, frames))
+        return replace(made, frames=results, frameTable=_frame_table(_outputs(made)[0], results, frames))
 
 
 def _outputs(nodes: CaseNodes) -> list:
@@ -197,6 +211,6 @@ def _follow(node, browser) -> None:
 def _frame_table(owner, results: list[CaseResult], frames: Frames):
     table = companion_node(owner, FRAMES_ROLE, "vtkMRMLTableNode", f"{frames.node.GetName()} frames")
     rows = [summary_row(frames.name(number), result.summary) for number, result in enumerate(results)]
-    fill_table(table, SUMMARY_COLUMNS, rows, tables.SUMMARY_COLUMNS)
+    fill_table(table, SUMMARY_COLUMNS, rows)
     place_beside(table, frames.node)
     return table

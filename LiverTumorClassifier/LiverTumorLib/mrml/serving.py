@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import Cancelled, LiverTumorError, UsageError
-from ..jobs import Job
+from ..jobs.process import ChildJob
+from .translation import _
+
+if TYPE_CHECKING:
+    import qt
 
 POLL_MS = 100
 _WAIT_S = 0.02
@@ -15,7 +19,7 @@ _WAIT_S = 0.02
 _served: set[ServedRun] = set()
 
 # Yields the jobs of a run one after the other; each yield returns the job's output, or raises the error it ended with.
-Steps = Generator[Job, Any, Any]
+Steps = Generator[ChildJob[Any], Any, Any]
 
 
 class ServedRun:
@@ -36,13 +40,17 @@ class ServedRun:
         self._finished = finished
         self._over = self._stopped = False
         self._outcome: Any = None
-        self._timer = None
-        self.job = next(steps)
+        self._timer: qt.QTimer | None = None
+        self.job: ChildJob[Any]
+        try:
+            self.job = next(steps)
+        except StopIteration as end:  # there is nothing to do
+            self._settle(end.value)
 
     @property
     def remaining_s(self) -> float | None:
         """Estimated seconds left; None while it cannot be told."""
-        return self.job.remaining_s
+        return None if self._over else self.job.remaining_s
 
     def serve(self) -> None:
         """Let Slicer's event loop finish the run. Does nothing without the application."""
@@ -51,9 +59,9 @@ class ServedRun:
         if self._timer is None:
             import qt
 
-            self._timer = qt.QTimer()
-            self._timer.setInterval(POLL_MS)
-            self._timer.connect("timeout()", self.poll)
+            timer = self._timer = qt.QTimer()
+            timer.setInterval(POLL_MS)
+            timer.connect("timeout()", self.poll)
         self._timer.start()
         _served.add(self)
 
@@ -94,15 +102,15 @@ class ServedRun:
                 self.job.ends_within(_WAIT_S)
         except KeyboardInterrupt:
             self.job.cancel()
-            self._settle(Cancelled("The run was stopped."))
+            self._settle(Cancelled(_("The run was stopped.")))
         if not self._over:
-            raise TimeoutError(f"The run is not over after {timeout} s.")
+            raise TimeoutError(_("The run is not over after {timeout} s.").format(timeout=timeout))
         return self.result()
 
     def result(self):
         """What came of a run that is over. Raises the error it ended with, UsageError while it still runs."""
         if not self._over:
-            raise UsageError("The run is not over yet; wait for it.")
+            raise UsageError(_("The run is not over yet; wait for it."))
         if isinstance(self._outcome, Exception):
             raise self._outcome
         return self._outcome
@@ -110,9 +118,10 @@ class ServedRun:
     def cancel(self) -> None:
         """Stop the run: within two seconds neither a process nor a temporary file of it is left."""
         self._stopped = True
-        self.job.cancel()
+        if not self._over:
+            self.job.cancel()
 
-    def _next_job(self) -> Job:
+    def _next_job(self) -> ChildJob[Any]:
         try:
             output = self.job.output()
         except LiverTumorError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..records.options import CaseOutput, Progress
+from ..records.options import Progress
 from .results import CaseNodes
 from .runs import CaseRun, options_from
 from .segmentations import labels_from_segmentation
@@ -17,7 +17,7 @@ def start_run(
     task: str,
     volume_node,
     options: dict,
-    make_nodes: Callable[[CaseOutput], CaseNodes],
+    make_nodes: Callable[..., CaseNodes],
     receivers: tuple[Progress | None, Callable[[ServedRun], None] | None],
     *,
     liver_segmentation=None,
@@ -42,7 +42,7 @@ def start_run(
     """
     source = volume_node if all_frames else ct_from_node(volume_node)
     liver = labels_from_segmentation(liver_segmentation, volume_node) if liver_segmentation else None
-    kind = SequenceRun if all_frames else CaseRun
+    kind: type[SequenceRun | CaseRun] = SequenceRun if all_frames else CaseRun
     run = kind(task, source, options_from(options), make_nodes, *receivers, liver=liver)
     if wait:
         return run.wait()

@@ -6,13 +6,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-import slicer
 import vtk
 from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
 from ..errors import LiverTumorError, UsageError
 from ..jobs import Job, start_job
+from ..mrml.scans import show_scan
 from ..mrml.views import axial_slice_node, shown_s
 from ..records.options import RunOptions
 from .slice_text import SliceText
@@ -36,8 +36,10 @@ class LiveMode(VTKObservationMixin):
         self._ui = ui
         self._ended = ended
         self._job: Job | None = None
+        self._ct = None
         self._heights: list[float] = []
         self._fields: list[str] = []
+        self._notes: list[str] = []
         self._index: int | None = None
         self._moved_at = 0.0
         self._text: SliceText | None = None
@@ -51,22 +53,25 @@ class LiveMode(VTKObservationMixin):
     def on(self) -> bool:
         return self._job is not None
 
-    def start(self, volume, options: RunOptions, liver) -> None:
+    def start(self, ct, volume, options: RunOptions, liver) -> None:
         """Start the worker.
 
         Args:
-            volume: the CT.
+            ct: the volume node.
+            volume: the CT in it.
             liver: uint8 (k, j, i), a liver that is known already, or None.
 
         Raises:
             LiverTumorError: no view shows axial slices, or the worker cannot be started.
         """
         self.stop()
-        node = axial_slice_node(slicer.mrmlScene)
+        show_scan(ct)
+        node = axial_slice_node(ct)
         if node is None:
             raise UsageError(
-                _("Live mode follows a slice view that shows axial slices; turn one of the views to Axial first.")
+                _("Live mode follows a slice view that shows axial slices of the CT; turn a view to Axial first.")
             )
+        self._ct = ct
         self._job = start_job("live", volume, options, on_event=self._on_event, liver=liver)
         self._ui.liveLabel.text = _("Preparing the scan...")
         self._text = SliceText(node)
@@ -83,7 +88,7 @@ class LiveMode(VTKObservationMixin):
         job, self._job = self._job, None
         if job is not None:
             job.cancel()
-        self._heights, self._fields, self._index = [], [], None
+        self._heights, self._fields, self._notes, self._index = [], [], [], None
         self._show_off()
 
     def _show_off(self) -> None:
@@ -106,14 +111,16 @@ class LiveMode(VTKObservationMixin):
         if event["event"] != "answer" or self._job is None:
             return
         if "heights" in event:
-            self._heights, self._fields = event["heights"], event["fields"]
+            self._heights, self._fields, self._notes = event["heights"], event["fields"], event["notes"]
             self._on_slice()
         elif event["index"] == self._index:  # the user has not gone on meanwhile
             self._show(event["index"], event["probability"])
 
     def _on_slice(self, caller=None, event=None) -> None:
-        node = axial_slice_node(slicer.mrmlScene)
-        if node is None or not self._heights or self._job is None:
+        if self._job is None or not self._heights:
+            return
+        node = axial_slice_node(self._ct)
+        if node is None:
             return
         s = shown_s(node)
         index = min(range(len(self._heights)), key=lambda number: abs(self._heights[number] - s))
@@ -133,6 +140,7 @@ class LiveMode(VTKObservationMixin):
             self._text.show(text, _TRAINED if trained else _OUTSIDE)
         self.latency_s = time.perf_counter() - self._moved_at
         self._ui.liveBar.value = round(100 * probability)
-        self._ui.liveLabel.text = _("Slice {index} (S {s:.1f} mm): ").format(
-            index=index, s=self._heights[index]
-        ) + text.replace("\n", ", ")
+        line = _("Slice {index} (S {s:.1f} mm): ").format(index=index, s=self._heights[index]) + text.replace(
+            "\n", ", "
+        )
+        self._ui.liveLabel.text = "\n".join([line, *self._notes])

@@ -27,7 +27,7 @@ class ModelChooser:
         self._changed = changed
         self._chosen = ""
         self._ids: list[str] = []
-        self._broken: list[str] = []
+        self._broken: dict[str, str] = {}  # what is wrong, by the name of the folder
         box.connect("currentIndexChanged(int)", self._on_index)
         self.refresh()
 
@@ -36,13 +36,18 @@ class ModelChooser:
         """Why the chosen model cannot be used; "" where it can."""
         if self._chosen in self._installed:
             return ""
-        broken = next((text for text in self._broken if self._chosen in text), "")
-        return broken or _("Model '{id}' is not installed; choose another one.").format(id=self._chosen)
+        missing = _("Model '{id}' is not installed; choose another one.").format(id=self._chosen)
+        return self._broken.get(self._chosen, missing)
+
+    @property
+    def bundle(self) -> Bundle | None:
+        """The chosen model; None where it is not installed."""
+        return self._installed.get(self._chosen)
 
     @property
     def card(self) -> str:
         """The chosen model's card (Markdown), or why there is none."""
-        bundle = self._installed.get(self._chosen)
+        bundle = self.bundle
         return (bundle.card or f"# {bundle.title}") if bundle is not None else self.problem
 
     def show(self, identifier: str) -> None:
@@ -54,12 +59,12 @@ class ModelChooser:
     def refresh(self) -> None:
         """Look again which models there are."""
         self._installed: dict[str, Bundle] = {}
-        self._broken = []
+        self._broken = {}
         for folder in bundle_folders():
             try:
                 bundle = load_bundle(folder)
             except ModelError as error:
-                self._broken.append(str(error))
+                self._broken.setdefault(folder.name, str(error))
                 continue
             if bundle.manifest.task == self._task:
                 self._installed.setdefault(bundle.id, bundle)
@@ -76,10 +81,10 @@ class ModelChooser:
             self._box.addItem(_("{id}: model not installed").format(id=self._chosen))
         self._box.setCurrentIndex(self._ids.index(self._chosen) if self._chosen in self._ids else -1)
         self._box.blockSignals(wasBlocked)
-        self._box.toolTip = "\n".join([self._tooltip(), *self._broken])
+        self._box.toolTip = "\n".join([self._tooltip(), *self._broken.values()])
 
     def _tooltip(self) -> str:
-        bundle = self._installed.get(self._chosen)
+        bundle = self.bundle
         if bundle is None:
             return self.problem
         whose = _("shipped") if bundle.folder.parent == SHIPPED else _("one of yours")
@@ -96,7 +101,7 @@ class ModelChooser:
     def _on_index(self, index: int) -> None:
         if 0 <= index < len(self._ids):
             self._chosen = self._ids[index]
-            self._box.toolTip = "\n".join([self._tooltip(), *self._broken])
+            self._box.toolTip = "\n".join([self._tooltip(), *self._broken.values()])
             self._changed(self._chosen)
 
 

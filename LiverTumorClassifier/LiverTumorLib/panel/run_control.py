@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from slicer.i18n import tr as _
 
 from ..errors import RequirementError
 from ..jobs.remaining import duration
 from ..mrml.results import CaseNodes
-from ..mrml.runs import CaseRun
+from ..mrml.serving import ServedRun
 from ..records.options import Progress
 from .messages import errors_shown
 
-Launch = Callable[[Progress, Callable[[CaseRun], None]], CaseRun]
+Launch = Callable[[Progress, Callable[[ServedRun], None]], ServedRun]
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,8 @@ class RunControl:
     Args:
         ui: a panel's widgets, with `applyButton`, `progressBar` (0 to 100), `statusLabel` and `logText`.
         launch: starts a run; called with the receivers of its progress and of its end.
-        show_results: called with the nodes of a run that went well; returns a line for the status label.
+        show_results: called with the result of a run that went well, what its class says; returns a line for the status
+            label.
         changed: called when a run has begun or ended.
         texts: what the user reads of it.
         log_lines: what the log says of a run that went well, from what `show_results` is given too.
@@ -70,10 +72,10 @@ class RunControl:
         self,
         ui,
         launch: Launch,
-        show_results: Callable[[CaseNodes], str],
+        show_results: Callable[[Any], str],
         changed: Callable[[], None],
         texts: RunTexts | None = None,
-        log_lines: Callable[[CaseNodes], Iterator[str]] = analysis_log,
+        log_lines: Callable[[Any], Iterator[str]] = analysis_log,
         install: Callable[[], None] = lambda: None,
     ) -> None:
         self._ui = ui
@@ -84,7 +86,7 @@ class RunControl:
         self._show_results = show_results
         self._show = show_results  # of the run that continues
         self._changed = changed
-        self._run: CaseRun | None = None
+        self._run: ServedRun | None = None
         self._starting = False
         self._stopping = False
         self._stage = ""
@@ -114,13 +116,13 @@ class RunControl:
     def _on_button(self, checked: bool = False) -> None:
         if not self.running:
             self.start(self._launch, self._show_results)
-        elif not self._starting and not self._stopping:
+        elif self._run is not None and not self._starting and not self._stopping:
             self._stopping = True
             self._ui.statusLabel.text = _("Stopping...")
             self._show_button()
             self._run.cancel()
 
-    def start(self, launch: Launch, show_results: Callable[[CaseNodes], str]) -> None:
+    def start(self, launch: Launch, show_results: Callable[[Any], str]) -> None:
         """Start another run than that of the button, which stops it all the same; for the arguments see the class."""
         import slicer
 
@@ -136,10 +138,10 @@ class RunControl:
                 self._install()
                 with slicer.util.WaitCursor():
                     self._tell(_("Starting..."))
-                    # handing the scan over takes a moment, in which the window does not paint
+                    # Handing the scan over takes a moment, in which the window does not paint.
                     self._ui.statusLabel.repaint()
                     self._run = launch(self._on_progress, self._on_finished)
-            # the second click of a double click must find the button as it is now, and not Cancel
+            # The second click of a double click must find the button as it is now, and not Cancel.
             slicer.app.processEvents()
         finally:
             self._starting = False
@@ -160,7 +162,7 @@ class RunControl:
         if fraction >= 1:
             self._ui.statusLabel.repaint()  # as in `start`
 
-    def _on_finished(self, run: CaseRun) -> None:
+    def _on_finished(self, run: ServedRun) -> None:
         if run is not self._run:  # abandoned
             return
         self._run = None
@@ -214,10 +216,14 @@ def ensure_requirements(path: str | Path, requester: str) -> None:
         wanted = [each.name for each in requirements if each.marker is None or each.marker.evaluate()]
         names, listed = " ".join(wanted), ", ".join(map(repr, wanted))
         raise RequirementError(
-            f"The packages the analysis needs ({names}) could not be installed. Without internet: fetch them on "
-            f"another computer of this kind with 'pip download {names}' (Python 3.12), bring the folder here, and type "
-            "in Slicer's Python console: slicer.packaging.pip_install(['--no-index', '--find-links', r'FOLDER', "
-            f"{listed}])."
+            _(
+                "The packages the analysis needs ({names}) could not be installed. Without internet: "
+                "fetch them on another computer of this kind with 'pip download {names}' (Python 3.12), "
+                "bring the folder here, and type in Slicer's Python console: "
+                "slicer.packaging.pip_install(['--no-index', '--find-links', r'FOLDER', {listed}])."
+            ).format(names=names, listed=listed)
         ) from error
     except RuntimeError as error:
-        raise RequirementError(f"The packages the analysis needs are not installed: {error}") from error
+        raise RequirementError(
+            _("The packages the analysis needs are not installed: {error}").format(error=error)
+        ) from error

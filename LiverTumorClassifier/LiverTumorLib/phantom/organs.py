@@ -12,14 +12,14 @@ HALF_WIDTH, HALF_DEPTH, BODY_Y = 150.0, 104.0, 8.0  # outer surface of the muscl
 _DOMES = {"right": (-66, -2, 206, 86, 92, 84), "left": (64, 4, 193, 78, 90, 80), "middle": (2, -30, 184, 80, 75, 50)}
 
 
-def wall(x: Array, y: Array, z: float | Array) -> Array:
+def wall(x: Array, y: Array, z: Array) -> Array:
     """Outer surface of the muscle wall."""
     narrowing = 1 - 0.05 * ((z - 115) / 130) ** 2
     groove = 7 * np.exp(-(((y - 118) / 18) ** 2) - (x / 16) ** 2)  # furrow over the spine
     return rounded_oval(x, y - BODY_Y, HALF_WIDTH * narrowing, HALF_DEPTH * narrowing, 0.35) + groove
 
 
-def skin(patient: Patient, x: Array, y: Array, z: float | Array) -> Array:
+def skin(patient: Patient, x: Array, y: Array, z: Array) -> Array:
     """Surface of the body."""
     side, front, back = (
         f / s for f, s in zip(patient.fat, (patient.scale[0], patient.scale[1], patient.scale[1]), strict=True)
@@ -31,31 +31,31 @@ def skin(patient: Patient, x: Array, y: Array, z: float | Array) -> Array:
     )
 
 
-def cavity(x: Array, y: Array, z: float | Array, wall_distance: Array) -> Array:
+def cavity(x: Array, y: Array, z: Array, wall_distance: Array) -> Array:
     """Inner surface of the muscle wall: chest and abdominal cavity together. The wall is thinner in front and low at
     the sides."""
     thickness = 14.0 + 3.5 * np.clip(y / 100, -1, 1)
     return wall_distance + thickness
 
 
-def diaphragm(patient: Patient, x: Array, y: Array, z: float | Array) -> Array:
+def diaphragm(patient: Patient, x: Array, y: Array, z: Array) -> Array:
     """Negative below the diaphragm: three rounded domes."""
-    result = None
-    for name, (cx, cy, top, rx, ry, drop) in _DOMES.items():
-        top = top + (patient.liver["dome"] if name == "right" else 0)
+    domes = []
+    for name, (cx, cy, height, rx, ry, drop) in _DOMES.items():
+        top = height + (patient.liver["dome"] if name == "right" else 0)
         rho2 = np.minimum(((x - cx) / rx) ** 2 + ((y - cy) / ry) ** 2, 2.2)
         slope2 = (drop / 88.0) ** 2 * rho2 * (1.2 + 1.6 * rho2) ** 2
-        dome = (z - top + drop * rho2 * (0.6 + 0.4 * rho2)) / np.sqrt(1 + slope2)
-        result = dome if result is None else join(result, dome, 14)
-    return result
+        domes.append((z - top + drop * rho2 * (0.6 + 0.4 * rho2)) / np.sqrt(1 + slope2))
+    right, left, middle = domes
+    return join(join(right, left, 14), middle, 14)
 
 
-def heart(patient: Patient, x: Array, y: Array, z: float | Array) -> Array:
+def heart(patient: Patient, x: Array, y: Array, z: Array) -> Array:
     """The heart with its pericardial fat; the caller cuts it off at the diaphragm."""
     return ellipsoid(x, y, z, patient.place("heart", (26, -34, 236)), (66, 50, 60), turn_deg=28)
 
 
-def kidney(patient: Patient, side: str, x: Array, y: Array, z: float | Array) -> Array:
+def kidney(patient: Patient, side: str, x: Array, y: Array, z: Array) -> Array:
     """A bean: an ellipsoid with its upper pole towards the spine and a hollow hilum."""
     sign = -1 if side == "right" else 1
     cx, cy, cz = patient.place(f"{side}_kidney", (sign * 66, 60, 60 if side == "right" else 76))
@@ -64,7 +64,7 @@ def kidney(patient: Patient, side: str, x: Array, y: Array, z: float | Array) ->
     return meet(bean, -hilum, 8)
 
 
-def stomach(patient: Patient, x: Array, y: Array, z: float | Array) -> Array:
+def stomach(patient: Patient, x: Array, y: Array, z: Array) -> Array:
     """Fundus under the left dome, body, and antrum reaching over the midline."""
     fundus, body, angle, antrum, pylorus = (
         patient.place("stomach", p)
@@ -75,9 +75,7 @@ def stomach(patient: Patient, x: Array, y: Array, z: float | Array) -> Array:
     return join(whole, join(capsule(x, y, z, angle, antrum, 20, 17), capsule(x, y, z, antrum, pylorus, 16, 10), 6), 10)
 
 
-def spleen(
-    patient: Patient, x: Array, y: Array, z: float | Array, cavity_distance: Array, diaphragm_distance: Array
-) -> Array:
+def spleen(patient: Patient, x: Array, y: Array, z: Array, cavity_distance: Array, diaphragm_distance: Array) -> Array:
     """A crescent between the left wall, the stomach and the left kidney."""
     cx, cy, cz = patient.place("spleen", (98, 48, 142))
     outer = meet(ellipsoid(x, y, z, (cx, cy, cz), (50, 58, 56), turn_deg=-25, tilt_deg=12), cavity_distance + 2.5, 8)
@@ -86,15 +84,13 @@ def spleen(
     return meet(shape, 4 - kidney(patient, "left", x, y, z), 6)
 
 
-def gallbladder(patient: Patient, x: Array, y: Array, z: float | Array) -> Array:
+def gallbladder(patient: Patient, x: Array, y: Array, z: Array) -> Array:
     """A pear below the liver."""
     fundus, neck = patient.place("gallbladder", (-62, -62, 76)), patient.place("gallbladder", (-46, -26, 100))
     return capsule(x, y, z, fundus, neck, 15, 6)
 
 
-def liver(
-    patient: Patient, x: Array, y: Array, z: float | Array, cavity_distance: Array, diaphragm_distance: Array
-) -> Array:
+def liver(patient: Patient, x: Array, y: Array, z: Array, cavity_distance: Array, diaphragm_distance: Array) -> Array:
     """The liver: what lies under the right dome and above the visceral surface, less its neighbors and fissures."""
     form = patient.liver
     slope = 0.5 + form["slope"]
@@ -108,7 +104,7 @@ def liver(
     )
     under = (floor - z) / 1.2
     left_lobe = meet((y - 12 + 0.42 * x) / 1.08, x - 88 - form["reach"], 20)  # its back, and its tip
-    # the right lobe may reach the back wall, left of it the spine and vessels do
+    # The right lobe may reach the back wall, left of it the spine and vessels do.
     behind = join(left_lobe, x + 44 + 0.12 * y, 24)
     shape = meet(meet(meet(cavity_distance + 1, diaphragm_distance + 2.2, 10), under, 22), behind, 14)
     bottom, top = float(np.min(z)), float(np.max(z))

@@ -3,6 +3,7 @@ the grid."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -88,12 +89,12 @@ class Patient:
         return cls(
             seed=seed,
             phase=phase,
-            scale=tuple(float(size * v) for v in rng.uniform(0.97, 1.03, 3)),
+            scale=_three(size * rng.uniform(0.97, 1.03, 3)),
             fat=(rng.uniform(8, 20), rng.uniform(8, 26), rng.uniform(10, 22)),
             hu=hu,
             shift={name: tuple(rng.uniform(-4, 4, 3).tolist()) for name in _JITTERED},
             liver=dict(zip(_LIVER_SPREAD, (rng.uniform(*span) for span in _LIVER_SPREAD.values()), strict=True)),
-            warp=tuple(SmoothField.draw(rng, (70, 160), 10) for _ in range(3)),
+            warp=(_warp(rng), _warp(rng), _warp(rng)),
             mottle=SmoothField.draw(rng, (5, 16), 64),
             strands=SmoothField.draw(rng, (11, 40), 48),
             noise_sd=12.0 if demo else rng.uniform(7, 20),
@@ -102,4 +103,13 @@ class Patient:
 
     def place(self, name: str, center: tuple[float, float, float]) -> tuple[float, float, float]:
         """Where this patient's organ lies, given its reference position."""
-        return tuple(c + d for c, d in zip(center, self.shift[name], strict=True))
+        return _three(c + d for c, d in zip(center, self.shift[name], strict=True))
+
+
+def _three(lengths: Iterable[float]) -> tuple[float, float, float]:
+    x, y, z = map(float, lengths)
+    return x, y, z
+
+
+def _warp(rng: np.random.Generator) -> SmoothField:
+    return SmoothField.draw(rng, (70, 160), 10)

@@ -9,8 +9,8 @@ import numpy as np
 
 from ..ct import CTVolume
 from .bowel import bowel_loops, mesentery
-from .canvas import Canvas
 from .organs import BODY_Y, HALF_DEPTH, HALF_WIDTH
+from .painting import Painting
 from .patient import MAX_WARP_MM, Patient
 from .shapes import Array
 from .tissue import Anatomy, paint_body
@@ -43,21 +43,23 @@ def make_phantom(
         tumor).
     """
     if spacing_mm is None:
-        spacing_mm = tuple(f / n for f, n in zip(FIELD_OF_VIEW_MM, shape[::-1], strict=True))
+        width, depth, height = FIELD_OF_VIEW_MM
+        spacing_mm = width / shape[2], depth / shape[1], height / shape[0]
+    spacing = spacing_mm
     anatomy = grow(seed)
     xs, ys, zs = (
         _CENTER_MM[axis] + (np.arange(n) - (n - 1) / 2) * step
-        for axis, (n, step) in enumerate(zip(shape[::-1], spacing_mm, strict=True))
+        for axis, (n, step) in enumerate(zip(shape[::-1], spacing, strict=True))
     )
-    background = _table(anatomy.patient, xs, ys, _edge(spacing_mm))
+    background = _table(anatomy.patient, xs, ys, _edge(spacing))
     array, labels = np.empty(shape, np.int16), np.empty(shape, np.uint8)
 
     def scan_slice(k: int) -> None:
-        array[k], labels[k] = _scan_slice(anatomy, background, xs, ys, float(zs[k]), k, spacing_mm)
+        array[k], labels[k] = _scan_slice(anatomy, background, xs, ys, float(zs[k]), k, spacing)
 
     with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
         list(pool.map(scan_slice, range(shape[0])))
-    to_ras = np.diag([-spacing_mm[0], -spacing_mm[1], spacing_mm[2], 1.0])
+    to_ras = np.diag(np.array([-spacing[0], -spacing[1], spacing[2], 1.0]))
     to_ras[:3, 3] = -xs[0], -ys[0], zs[0]
     return CTVolume(array, to_ras, f"phantom-{seed}"), labels
 
@@ -83,7 +85,7 @@ def _scan_slice(
     body_hu, body_labels = hu[rows, columns], labels[rows, columns]
     if body_hu.size:
         reference = xs[columns] / scale[0], ys[rows] / scale[1], height
-        paint_body(anatomy, Canvas.over(patient, body_hu, body_labels, *reference, _edge(spacing)))
+        paint_body(anatomy, Painting.over(patient, body_hu, body_labels, *reference, _edge(spacing)))
     rng = np.random.default_rng((patient.seed, k))
     # less signal gets through the middle of the body
     depth = np.exp(-((xs[None] / 150) ** 2) - ((ys[:, None] - 8) / 110) ** 2).astype(np.float32)

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..records.results import LIVER, TUMOR
 from . import organs
-from .canvas import Canvas
+from .painting import Painting
 from .patient import Patient, Tumor
 from .shapes import capsule, ellipsoid, join, meet, rounded_oval
 from .vessels import GREAT_VESSELS, Network, network
@@ -30,49 +30,49 @@ class Anatomy:
     tumors: list[Tumor]
 
 
-def paint_body(anatomy: Anatomy, canvas: Canvas) -> None:
+def paint_body(anatomy: Anatomy, painting: Painting) -> None:
     """Paint everything inside the skin, outer and lower things first."""
     patient = anatomy.patient
-    wall = organs.wall(canvas.x, canvas.y, canvas.z)
-    cavity = organs.cavity(canvas.x, canvas.y, canvas.z, wall)
-    canvas.extra |= {"wall": wall, "cavity": cavity, "diaphragm": organs.diaphragm(patient, *canvas.xyz)}
-    _paint_wall(patient, canvas)
-    _paint_chest(anatomy, canvas)
-    _paint_bowel(anatomy, canvas)
-    _paint_gut_organs(patient, canvas)
-    _paint_kidneys(patient, canvas)
-    _paint_liver(anatomy, canvas)
-    _paint_great_vessels(patient, canvas)
-    _paint_back_muscles(patient, canvas)
-    _paint_ribs(canvas)
-    _paint_spine(patient, canvas)
+    wall = organs.wall(painting.x, painting.y, painting.z)
+    cavity = organs.cavity(painting.x, painting.y, painting.z, wall)
+    painting.extra |= {"wall": wall, "cavity": cavity, "diaphragm": organs.diaphragm(patient, *painting.xyz)}
+    _paint_wall(patient, painting)
+    _paint_chest(anatomy, painting)
+    _paint_bowel(anatomy, painting)
+    _paint_gut_organs(patient, painting)
+    _paint_kidneys(patient, painting)
+    _paint_liver(anatomy, painting)
+    _paint_great_vessels(patient, painting)
+    _paint_back_muscles(patient, painting)
+    _paint_ribs(painting)
+    _paint_spine(patient, painting)
 
 
-def _paint_wall(patient: Patient, canvas: Canvas) -> None:
-    hu, strands, mottle = patient.hu, canvas.extra["strands"], canvas.extra["mottle"]
-    wall, cavity = canvas.extra["wall"], canvas.extra["cavity"]
-    skin = organs.skin(patient, canvas.x, canvas.y, canvas.z)
+def _paint_wall(patient: Patient, painting: Painting) -> None:
+    hu, strands, mottle = patient.hu, painting.extra["strands"], painting.extra["mottle"]
+    wall, cavity = painting.extra["wall"], painting.extra["cavity"]
+    skin = organs.skin(patient, painting.x, painting.y, painting.z)
     septa = np.clip(np.abs(strands) - 0.06, 0, 0.08)  # thin bright lines where the field crosses zero
     subcutaneous = hu["fat"] + 4 * mottle + (0.08 - septa) * 260 * (mottle > 0)
-    canvas.paint(skin, 25.0)
-    canvas.paint(skin + 2.2, subcutaneous)
-    canvas.paint(wall, hu["muscle"] + 6 * mottle)
+    painting.paint(skin, 25.0)
+    painting.paint(skin + 2.2, subcutaneous)
+    painting.paint(wall, hu["muscle"] + 6 * mottle)
     layers = np.where(
-        (np.abs(canvas.y) < 62) & (np.abs(canvas.x) > 70),
+        (np.abs(painting.y) < 62) & (np.abs(painting.x) > 70),
         np.clip(np.cos((wall + 1.0) * (2 * np.pi / 5.2)) - 0.55, 0, 1),
         0,
     )
-    canvas.hu -= np.where((wall < -2) & (cavity > 2) & (canvas.z < 96), 230 * layers, 0).astype(np.float32)
-    canvas.paint(cavity, hu["fat"] + 7 * strands + 4 * mottle)
-    muscle = canvas.hu  # the diaphragm, a thin sheet under the lungs
-    muscle += np.clip(1.2 - np.abs(canvas.extra["diaphragm"] + 1.2), 0, 1) * (cavity < 1) * (hu["muscle"] - muscle)
+    painting.hu -= np.where((wall < -2) & (cavity > 2) & (painting.z < 96), 230 * layers, 0).astype(np.float32)
+    painting.paint(cavity, hu["fat"] + 7 * strands + 4 * mottle)
+    muscle = painting.hu  # the diaphragm, a thin sheet under the lungs
+    muscle += np.clip(1.2 - np.abs(painting.extra["diaphragm"] + 1.2), 0, 1) * (cavity < 1) * (hu["muscle"] - muscle)
 
 
-def _paint_back_muscles(patient: Patient, canvas: Canvas) -> None:
-    part = canvas.box((-95, 20, -99), (95, 130, 999))
+def _paint_back_muscles(patient: Patient, painting: Painting) -> None:
+    part = painting.box((-95, 20, -99), (95, 130, 999))
     if part is None:
         return
-    lumbar = float(np.clip((118 - canvas.height) / 60, 0, 1))
+    lumbar = float(np.clip((118 - painting.height) / 60, 0, 1))
     muscle = patient.hu["muscle"] + 6 * part.extra["mottle"] - 22 * np.clip(part.extra["strands"] - 0.6, 0, 2)
     for sign in (-1, 1):
         erector = rounded_oval(part.x - sign * 33, part.y - 97, 26.0, 14.0, 0.2)
@@ -83,8 +83,8 @@ def _paint_back_muscles(patient: Patient, canvas: Canvas) -> None:
                 muscle,
             )
             part.paint(rounded_oval(part.x - sign * 66, part.y - 84, 24 * lumbar, 8 * lumbar, 0.0), muscle)
-    if 60 < canvas.height < 190:  # crura of the diaphragm on both sides of the aorta
-        fade = float(np.clip((canvas.height - 60) / 20, 0, 1) * np.clip((190 - canvas.height) / 20, 0, 1))
+    if 60 < painting.height < 190:  # crura of the diaphragm on both sides of the aorta
+        fade = float(np.clip((painting.height - 60) / 20, 0, 1) * np.clip((190 - painting.height) / 20, 0, 1))
         for sign, center in ((-1, -7), (1, 27)):
             part.paint(
                 rounded_oval(part.x - center + sign * 0.15 * (part.y - 40), part.y - 40, 3.6 * fade + 0.5, 16.0, 0.0),
@@ -92,10 +92,10 @@ def _paint_back_muscles(patient: Patient, canvas: Canvas) -> None:
             )
 
 
-def _paint_ribs(canvas: Canvas) -> None:
-    wall = canvas.extra["wall"]
+def _paint_ribs(painting: Painting) -> None:
+    wall = painting.extra["wall"]
     shell = (wall > -20) & (wall < 1)
-    x, y, z, depth = (a[shell] for a in (canvas.x, canvas.y, canvas.z, wall))
+    x, y, z, depth = (a[shell] for a in (painting.x, painting.y, painting.z, wall))
     angle = np.arctan2(np.abs(x), (y - organs.BODY_Y) * 1.35)  # 0 behind, pi in front
     along = z + 52 * angle - 6 * angle**2 - 96 + np.where(x > 0, 3, 0)  # ribs fall towards the front
     number = np.floor(along / 27)
@@ -106,16 +106,16 @@ def _paint_ribs(canvas: Canvas) -> None:
     distance = np.where((number < 0) | (angle < 0.36), 9.0, distance)
     cartilage = np.clip((angle - 2.0) * 3, 0, 1)
     bone = np.where(distance > -1.9, 620.0, 240.0) * (1 - cartilage) + 105 * cartilage
-    share = np.clip(0.5 - distance / canvas.edge, 0, 1)
-    canvas.hu[shell] += share * (bone - canvas.hu[shell])
+    share = np.clip(0.5 - distance / painting.edge, 0, 1)
+    painting.hu[shell] += share * (bone - painting.hu[shell])
 
 
-def _paint_spine(patient: Patient, canvas: Canvas) -> None:
-    part = canvas.box((-52, 34, -99), (52, 128, 999))
+def _paint_spine(patient: Patient, painting: Painting) -> None:
+    part = painting.box((-52, 34, -99), (52, 128, 999))
     if part is None:
         return
     x, y, z = part.xyz
-    turn = (canvas.height + 6) / 33.0
+    turn = (painting.height + 6) / 33.0
     level = float(turn - np.floor(turn)) * 33.0 - 16.5  # height within a vertebra, 0 in the middle
     disc = abs(level) > 12.7
     waist = 1 - 0.1 * float(np.cos(level / 12.7 * np.pi / 2))
@@ -139,39 +139,39 @@ def _paint_spine(patient: Patient, canvas: Canvas) -> None:
     part.paint(rounded_oval(x, y - 87, 5.5, 4.5, 0.0), 44.0)
 
 
-def _paint_chest(anatomy: Anatomy, canvas: Canvas) -> None:
-    if canvas.height < 60:
+def _paint_chest(anatomy: Anatomy, painting: Painting) -> None:
+    if painting.height < 60:
         return
     patient, hu = anatomy.patient, anatomy.patient.hu
-    x, y, z = canvas.xyz
-    above, cavity = -canvas.extra["diaphragm"], canvas.extra["cavity"]
+    x, y, z = painting.xyz
+    above, cavity = -painting.extra["diaphragm"], painting.extra["cavity"]
     spine = rounded_oval(x - 4, y - 66, 30.0, 44.0, 0.0)
     front = rounded_oval(x + 2, y + 84, 26.0, 22.0, 0.0)
     pericardium = organs.heart(patient, x, y, z)
     middle = join(join(spine, front, 20), pericardium - 4, 16)
     lung = meet(meet(cavity + 1.5, above + 1.5, 5), -middle, 6)
-    if not (lung < canvas.edge).any():
+    if not (lung < painting.edge).any():
         return
-    canvas.paint(lung, -868 + 24 * np.clip(y / 60, -1.5, 1.5) + 10 * canvas.extra["strands"])
-    canvas.extra["lung"] = lung
-    _paint_vessels(canvas, anatomy.lung, 35.0, within="lung")
-    if canvas.height > 160:
-        fat = hu["fat"] + 10 * canvas.extra["strands"]
-        canvas.paint(meet(pericardium, above + 3, 5), fat)
+    painting.paint(lung, -868 + 24 * np.clip(y / 60, -1.5, 1.5) + 10 * painting.extra["strands"])
+    painting.extra["lung"] = lung
+    _paint_vessels(painting, anatomy.lung, 35.0, within="lung")
+    if painting.height > 160:
+        fat = hu["fat"] + 10 * painting.extra["strands"]
+        painting.paint(meet(pericardium, above + 3, 5), fat)
         muscle = meet(pericardium + 6, above + 8, 5)
-        canvas.paint(muscle, hu["heart"] + 4 * canvas.extra["mottle"])
+        painting.paint(muscle, hu["heart"] + 4 * painting.extra["mottle"])
         left = ellipsoid(x, y, z, patient.place("heart", (46, -24, 236)), (27, 22, 46), turn_deg=28)
         right = ellipsoid(x, y, z, patient.place("heart", (0, -50, 236)), (36, 19, 48), turn_deg=-12)
-        canvas.paint(meet(join(left, right, 2), muscle + 5, 4), hu["blood"] + 3 * canvas.extra["mottle"])
+        painting.paint(meet(join(left, right, 2), muscle + 5, 4), hu["blood"] + 3 * painting.extra["mottle"])
     esophagus = rounded_oval(x - 8 - 0.1 * (z - 180), y - 18, 9.0, 7.0, 0.0)
-    canvas.paint(np.maximum(esophagus, 172 - z), hu["muscle"] - 12)
+    painting.paint(np.maximum(esophagus, 172 - z), hu["muscle"] - 12)
 
 
-def _paint_bowel(anatomy: Anatomy, canvas: Canvas) -> None:
-    _paint_vessels(canvas, anatomy.mesentery, 0.7 * anatomy.patient.hu["portal"], within="cavity")
+def _paint_bowel(anatomy: Anatomy, painting: Painting) -> None:
+    _paint_vessels(painting, anatomy.mesentery, 0.7 * anatomy.patient.hu["portal"], within="cavity")
     loops, gas_shares = anatomy.bowel
-    for number, low, high in loops.near(canvas.height, canvas.margin + 4):
-        part = canvas.box(low - 4, high + 4)  # the wall is uneven
+    for number, low, high in loops.near(painting.height, painting.margin + 4):
+        part = painting.box(low - 4, high + 4)  # the wall is uneven
         if part is None:
             continue
         tube, gas = loops.tubes[number], gas_shares[number]
@@ -185,9 +185,9 @@ def _paint_bowel(anatomy: Anatomy, canvas: Canvas) -> None:
         part.paint(meet(np.maximum(lumen, part.y - level), part.extra["cavity"] + 6, 3), -880.0)
 
 
-def _paint_gut_organs(patient: Patient, canvas: Canvas) -> None:
+def _paint_gut_organs(patient: Patient, painting: Painting) -> None:
     hu = patient.hu
-    part = canvas.box((-70, -90, 50), (120, 80, 205))
+    part = painting.box((-70, -90, 50), (120, 80, 205))
     if part is not None:
         below = part.extra["diaphragm"] + 4
         outer = meet(meet(organs.stomach(patient, *part.xyz), below, 8), part.extra["cavity"] + 4, 6)
@@ -196,31 +196,33 @@ def _paint_gut_organs(patient: Patient, canvas: Canvas) -> None:
         part.paint(outer + 4.5 + folds, 26 + 9 * part.extra["strands"] + 6 * part.extra["mottle"])
         level = patient.place("stomach", (0, -38, 0))[1]
         part.paint(np.maximum(outer + 4.5 + folds, part.y - level), -900.0)
-    part = canvas.box((-60, -40, 50), (100, 50, 140))
+    part = painting.box((-60, -40, 50), (100, 50, 140))
     if part is not None:
         stops = [
             patient.place("pancreas", p)
             for p in ((-32, 2, 78), (-26, -2, 96), (2, -16, 106), (34, -2, 114), (74, 26, 126))
         ]
-        gland = None
-        for a, b, r0, r1 in zip(stops[:-1], stops[1:], (14, 14, 9, 10), (14, 9, 10, 8), strict=True):
-            piece = capsule(*part.xyz, a, b, r0, r1)
-            gland = piece if gland is None else join(gland, piece, 6)
+        ends = zip(stops[:-1], stops[1:], (14, 14, 9, 10), (14, 9, 10, 8), strict=True)
+        pieces = [capsule(*part.xyz, a, b, r0, r1) for a, b, r0, r1 in ends]
+        gland = pieces[0]
+        for piece in pieces[1:]:
+            gland = join(gland, piece, 6)
         mottle, strands = part.extra["mottle"], part.extra["strands"]
         part.paint(gland + 1.2 * mottle + 1.5 * strands, hu["pancreas"] + 6 * mottle - 20 * np.clip(strands, 0, 2))
-    part = canvas.box((30, -30, 80), (160, 110, 210))
+    part = painting.box((30, -30, 80), (160, 110, 210))
     if part is not None:
         spleen = organs.spleen(patient, *part.xyz, part.extra["cavity"], part.extra["diaphragm"])
         part.paint(spleen, hu["spleen"] + _PARENCHYMA_SD * part.extra["mottle"])
     for sign in (-1, 1):  # adrenal glands
         top = (sign * 30, 36, 132)
         limbs = ((*top, 3.2), (sign * 36, 50, 114, 2.4)), ((*top, 3.2), (sign * 24, 48, 116, 2.4))
-        _paint_vessels(canvas, network(*limbs), hu["pancreas"] - 15)
+        _paint_vessels(painting, network(*limbs), hu["pancreas"] - 15)
 
 
-def _paint_kidneys(patient: Patient, canvas: Canvas) -> None:
+def _paint_kidneys(patient: Patient, painting: Painting) -> None:
     for side, sign in (("right", -1), ("left", 1)):
-        part = canvas.box((-112, 10, -10), (-24, 100, 138)) if sign < 0 else canvas.box((24, 10, -10), (112, 100, 148))
+        low, high = ((-112, 10, -10), (-24, 100, 138)) if sign < 0 else ((24, 10, -10), (112, 100, 148))
+        part = painting.box(low, high)
         if part is None:
             continue
         x, y, z = part.xyz
@@ -239,9 +241,9 @@ def _paint_kidneys(patient: Patient, canvas: Canvas) -> None:
         part.paint(vein, patient.hu["vena_cava"])
 
 
-def _paint_liver(anatomy: Anatomy, canvas: Canvas) -> None:
+def _paint_liver(anatomy: Anatomy, painting: Painting) -> None:
     patient, hu = anatomy.patient, anatomy.patient.hu
-    part = canvas.box((-160, -110, 15), (125, 115, 218))
+    part = painting.box((-160, -110, 15), (125, 115, 218))
     if part is None:
         return
     bladder = organs.gallbladder(patient, *part.xyz)
@@ -258,8 +260,8 @@ def _paint_liver(anatomy: Anatomy, canvas: Canvas) -> None:
         _paint_tumor(part, tumor)
 
 
-def _paint_tumor(canvas: Canvas, tumor: Tumor) -> None:
-    part = canvas.around(tumor.center, tumor.radius * 1.3)
+def _paint_tumor(painting: Painting, tumor: Tumor) -> None:
+    part = painting.around(tumor.center, tumor.radius * 1.3)
     if part is None:
         return
     wobble = 0.05 * tumor.radius * part.extra["strands"]
@@ -275,17 +277,17 @@ def _paint_tumor(canvas: Canvas, tumor: Tumor) -> None:
     part.labels[(inside < 0) & (part.labels == LIVER)] = TUMOR
 
 
-def _paint_great_vessels(patient: Patient, canvas: Canvas) -> None:
+def _paint_great_vessels(patient: Patient, painting: Painting) -> None:
     for name, vessels in GREAT_VESSELS.items():
-        _paint_vessels(canvas, vessels, patient.hu[name], label=0)
+        _paint_vessels(painting, vessels, patient.hu[name], label=0)
 
 
 def _paint_vessels(
-    canvas: Canvas, vessels: Network, hu: float, within: str | None = None, label: int | None = None
+    painting: Painting, vessels: Network, hu: float, within: str | None = None, label: int | None = None
 ) -> None:
-    """Paint vessels; `within` names an organ in `canvas.extra` that they stay in."""
-    for number, low, high in vessels.near(canvas.height, canvas.margin):
-        part = canvas.box(low, high)
+    """Paint vessels; `within` names an organ in `painting.extra` that they stay in."""
+    for number, low, high in vessels.near(painting.height, painting.margin):
+        part = painting.box(low, high)
         if part is None:
             continue
         tube = vessels.tubes[number]

@@ -59,7 +59,7 @@ class Network:
     def near(self, height: float, margin: float) -> Iterator[tuple[int, Array, Array]]:
         """Number, lower and upper corner of each tube that comes within `margin` mm of the slice at `height`."""
         for n in np.flatnonzero((self._low[:, 2] - margin <= height) & (height <= self._high[:, 2] + margin)):
-            yield n, self._low[n], self._high[n]
+            yield int(n), self._low[n], self._high[n]
 
 
 GREAT_VESSELS = {
@@ -136,7 +136,8 @@ def place_tumors(patient: Patient, trees: list[Network], rng: np.random.Generato
     depth = -liver_at(patient, candidates)
     candidates, depth = candidates[depth > 2], depth[depth > 2]
     large = [tube for tree in trees for tube in tree.tubes if tube[6] > 4.0]
-    to_vessel = np.min([capsule(*candidates.T, t[:3], t[3:6], t[6], t[7]) for t in large], axis=0)
+    x, y, z = candidates.T
+    to_vessel = np.min([capsule(x, y, z, t[:3], t[3:6], t[6], t[7]) for t in large], axis=0)
     placed: list[Tumor] = []
     for number, diameter in enumerate(diameters):
         radius = diameter / 2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..ct import CTVolume, to_axial
+from ..ct import AxialView, CTVolume, to_axial
 from ..models.catalogue import get_bundle
 from ..models.session import Session
 from ..records.options import CaseOutput, Progress, RunOptions, no_progress
@@ -55,7 +55,7 @@ def liver_stage(options: RunOptions, liver: np.ndarray | None) -> list[str]:
     return ["liver"] if liver is None and get_bundle(options.slice_model).manifest.input.region == "liver" else []
 
 
-def liver_labels(run: Run, view, options: RunOptions, liver: np.ndarray | None) -> np.ndarray | None:
+def liver_labels(run: Run, view: AxialView, options: RunOptions, liver: np.ndarray | None) -> np.ndarray | None:
     """Labels in axial order of the liver that is given or, where the run has the stage, found; None where nobody knows
     it.
 

@@ -118,11 +118,8 @@ def place_doubts(found: Survey) -> list[str]:
         )
     elif in_front:
         notes.append(f"The spine lies in front; {_TURNED}")
-    if (
-        whole_width
-        and None not in (found.lung_above, found.lung_below)
-        and found.lung_below > found.lung_above + UPSIDE_DOWN
-    ):
+    above, below = found.lung_above, found.lung_below
+    if whole_width and above is not None and below is not None and below > above + UPSIDE_DOWN:
         notes.append(f"The lungs lie below the liver; {_TURNED}")
     if not found.cut and found.voxel_mm == (1, 1, 1) and (_unlikely_shape(found) or not _within(found.ml, ORDINARY_ML)):
         notes.append(

@@ -67,23 +67,25 @@ def _cell_maps(session: Session, volume: CTVolume, labels: np.ndarray | None, re
         return SliceMaps(
             np.arange(count), np.zeros((count, 1, 1), np.float32), Canvas((1, 1), 1.0, (0.0, 0.0), (1.0, 1.0))
         )
-    frame, offset_hu = lay_canvas(spec, volume, labels)
+    canvas, offset_hu = lay_canvas(spec, volume, labels)
     offset = spec.neighbor_mm / float(volume.spacing[2])
-    canvas = prepared_slices(spec, volume, frame, offset_hu, part_of(report, 0, PREPARATION))
+    images = prepared_slices(spec, volume, canvas, offset_hu, part_of(report, 0, PREPARATION))
     report = part_of(report, PREPARATION, 1)
     maps = []
     for start in range(0, count, STEP):
         report(start / count)
         ks = np.arange(start, min(start + STEP, count))
-        raw = session.predict_all([neighbor_channels(canvas, k, offset) for k in ks])[1][..., 0]
+        raw = session.predict_all([neighbor_channels(images, float(k), offset) for k in ks])[1][..., 0]
         cells = calibrated(logit(raw), session.bundle.manifest.calibration)
-        if spec.region == "liver":
-            liver = frame.sample(labels[ks] > 0)
+        if spec.region == "liver" and labels is not None:
+            liver = canvas.sample(labels[ks] > 0)
             cells = np.where(liver.any(axis=(1, 2), keepdims=True) & liver_cells(liver, cells.shape[1:]), cells, 0)
         maps.append(cells)
     cells = np.concatenate(maps)
     # The cells tile the canvas, so they lie on a coarser canvas with the same middle; that is also how they are taught.
-    size = cells.shape[1:]
+    size = cells.shape[1], cells.shape[2]
     return SliceMaps(
-        np.arange(count), cells, Canvas(size, frame.spacing_mm * spec.size[0] / size[0], frame.center, frame.voxel_mm)
+        np.arange(count),
+        cells,
+        Canvas(size, canvas.spacing_mm * spec.size[0] / size[0], canvas.center, canvas.voxel_mm),
     )

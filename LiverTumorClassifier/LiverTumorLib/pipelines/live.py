@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 
@@ -12,11 +12,18 @@ from ..errors import Cancelled
 from ..models.session import Session
 from ..records.options import CaseOutput, Progress, RunOptions
 from .classification import liver_labels, liver_stage, slice_records
-from .run import Run
+from .run import Report, Run
 from .slicewise import calibrated, prepared_slices, slice_logits, smoothed_logits, smoothing_reach
 
-if TYPE_CHECKING:
-    from ..jobs.dialog import Dialog
+
+class Dialog(Protocol):
+    """Who asks, see `jobs.dialog`."""
+
+    def question(self) -> str | None:
+        """Wait for a question and return the newest one; None when nobody will ask anymore."""
+
+    def answer(self, **fields: object) -> None:
+        """Send an answer. Raises OSError when nobody listens anymore."""
 
 
 class SliceScorer:
@@ -33,7 +40,7 @@ class SliceScorer:
         report: called with the done fraction while the scan is prepared; may raise to stop.
     """
 
-    def __init__(self, session: Session, volume: CTVolume, labels: np.ndarray | None, report) -> None:
+    def __init__(self, session: Session, volume: CTVolume, labels: np.ndarray | None, report: Report) -> None:
         spec = session.bundle.manifest.input
         everywhere = np.arange(volume.shape[0])
         self._scored = everywhere if labels is None else everywhere[labels.any(axis=(1, 2))]
@@ -44,9 +51,9 @@ class SliceScorer:
         self._logits = np.full(volume.shape[0], np.nan, np.float32)
         if not len(self._scored):
             return
-        frame, offset_hu = lay_canvas(spec, volume, labels)
-        self._canvas = prepared_slices(spec, volume, frame, offset_hu, report)
-        self._frame, self._labels = frame, labels if spec.region == "liver" else None
+        canvas, offset_hu = lay_canvas(spec, volume, labels)
+        self._images = prepared_slices(spec, volume, canvas, offset_hu, report)
+        self._canvas, self._labels = canvas, labels if spec.region == "liver" else None
 
     def score(self, k: int) -> float:
         """Probability (0 to 1) that axial slice `k` shows tumor, 0 by rule in a slice without liver."""
@@ -58,8 +65,8 @@ class SliceScorer:
         ]
         new = np.unique(around[np.isnan(self._logits[around])])
         if len(new):
-            outputs = self._session.predict_all([neighbor_channels(self._canvas, each, self._offset) for each in new])
-            liver = None if self._labels is None else self._frame.sample(self._labels[new] > 0)
+            outputs = self._session.predict_all([neighbor_channels(self._images, each, self._offset) for each in new])
+            liver = None if self._labels is None else self._canvas.sample(self._labels[new] > 0)
             self._logits[new] = slice_logits(outputs, liver)
         logit = smoothed_logits(self._logits[around], self._slice_mm)[self._reach]
         return float(calibrated(logit, self._session.bundle.manifest.calibration))
@@ -71,8 +78,9 @@ def answer_slices(
     """A worker's task that continues until it is stopped: each question is the index of an axial slice (0 is the most
     inferior one).
 
-    The first answer is `{"heights": S coordinate in mm of every slice, "fields": of every slice, as in `SliceRecord`}`,
-    the others are `{"index": int, "probability": float}`. `liver` is as for `classify_case`.
+    The first answer is `{"heights": S coordinate in mm of every slice, "fields": of every slice, as in `SliceRecord`,
+    "notes": on the scan and its liver}`, the others are `{"index": int, "probability": float}`. `liver` is as for
+    `classify_case`.
 
     Raises:
         Cancelled: when nobody asks anymore, which is how it ends.
@@ -85,7 +93,8 @@ def answer_slices(
     with run.stage("slices") as report:
         session, _ = run.session(options.slice_model, "slice", options.slice_threshold)
         scorer = SliceScorer(session, axial, labels, report)
-    dialog.answer(heights=[record.ras_s for record in records], fields=[record.field for record in records])
+    heights, fields = [record.ras_s for record in records], [record.field for record in records]
+    dialog.answer(heights=heights, fields=fields, notes=[*run.notes, *volume.notes])
     while (question := dialog.question()) is not None:
         k = min(max(int(question), 0), axial.shape[0] - 1)
         dialog.answer(index=k, probability=round(scorer.score(k), 4))

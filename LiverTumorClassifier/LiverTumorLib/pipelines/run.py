@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from ..errors import UsageError
 from ..models.catalogue import get_bundle
@@ -35,7 +36,7 @@ class Run:
     def __init__(self, stages: list[str], threads: int | None, progress: Progress) -> None:
         self.stages, self.threads, self.progress = stages, threads, progress
         self.seconds: dict[str, float] = {}
-        self.models: list[dict] = []
+        self.models: list[dict[str, Any]] = []
         self.notes: list[str] = []
 
     @contextmanager

@@ -44,6 +44,7 @@ def segment_case(
     view = to_axial(volume)
     axial = view.volume
 
+    liver_probability = None
     if liver is None:
         labels, liver_probability = segment_liver(run, axial, options)
     else:
@@ -58,13 +59,13 @@ def segment_case(
                 tumor.paint(labels, threshold, TUMOR)
                 drop_small(labels, axial, options.min_lesion_ml)
     records = slice_records(axial, labels)
-    suspicious = []
+    suspicious: list[int] = []
     if options.slices:
         with run.stage("slices") as report:
             session, threshold = run.session(options.slice_model, "slice", options.slice_threshold)
             suspicious = score_records(session, axial, records, labels, threshold, report)
     with run.stage("measure"):
-        lesions, summary = measure_axial(labels, axial, tumor and tumor.at)
+        lesions, summary = measure_axial(labels, axial, None if tumor is None else tumor.at)
         summary.suspicious_slices = suspicious
         summary.notes = [*run.notes, *burden_doubts(summary), *volume.notes]
         if not options.tumor:
@@ -73,9 +74,10 @@ def segment_case(
             CaseResult(volume.name, summary, lesions, records, run.models, run.seconds), view.restore(labels)
         )
         if options.keep_probabilities:
-            output.probabilities["liver"] = (
-                view.restore(liver_probability, order=1) if liver is None else (liver > 0).astype(np.float16)
-            )
+            if liver is not None:
+                output.probabilities["liver"] = (liver > 0).astype(np.float16)
+            elif liver_probability is not None:
+                output.probabilities["liver"] = view.restore(liver_probability, order=1)
             if options.tumor:
                 full = np.zeros(axial.shape, np.float16) if tumor is None else tumor.full(axial.shape)
                 output.probabilities["tumor"] = view.restore(full, order=1)

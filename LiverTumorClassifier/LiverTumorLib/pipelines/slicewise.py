@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
+from numpy.typing import NDArray
 
 from ..ct import CTVolume
 from ..ct.canvas import Canvas, InputSpec, lay_canvas, neighbor_channels, network_slices
@@ -25,38 +28,38 @@ PREPARATION = 0.3
 
 
 def map_slices(
-    session: Session, volume: CTVolume, frame: Canvas, ks: range, report: Report, offset_hu: float = 0.0
+    session: Session, volume: CTVolume, canvas: Canvas, ks: range, report: Report, offset_hu: float = 0.0
 ) -> SliceMaps:
     """Probability maps that stand for the axial slices `ks` (consecutive) of a volume in axial order.
 
     `report` is called with the done fraction and may raise to stop the run; `offset_hu` as for `network_slices`.
     """
     shown = _shown_slices(ks, volume.spacing[2])
-    maps = np.empty((len(shown), *frame.size), np.float32)
-    for start, (output, *_) in _predictions(session, volume, frame, shown, report, offset_hu):
+    maps = np.empty((len(shown), *canvas.size), np.float32)
+    for start, (output, *_) in _predictions(session, volume, canvas, shown, report, offset_hu):
         maps[start : start + len(output)] = output[..., 0]
-    return SliceMaps(shown, maps, frame)
+    return SliceMaps(shown, maps, canvas)
 
 
 def score_slices(
     session: Session, volume: CTVolume, labels: np.ndarray | None, ks: np.ndarray, report: Report
-) -> np.ndarray:
+) -> NDArray[np.floating]:
     """Calibrated probability of tumor, float32, for each axial slice in `ks` (ascending), averaged over neighboring
     slices.
 
     `labels` (k, j, i), above 0 in the liver, lie on the volume's grid; a network of the liver region needs them.
     """
     spec = session.bundle.manifest.input
-    frame, offset_hu = lay_canvas(spec, volume, labels)
+    canvas, offset_hu = lay_canvas(spec, volume, labels)
     logits = np.empty(len(ks), np.float32)
-    for start, outputs in _predictions(session, volume, frame, ks, report, offset_hu):
+    for start, outputs in _predictions(session, volume, canvas, ks, report, offset_hu):
         block = ks[start : start + len(outputs[0])]
-        liver = frame.sample(labels[block] > 0) if spec.region == "liver" else None
+        liver = canvas.sample(labels[block] > 0) if spec.region == "liver" and labels is not None else None
         logits[start : start + len(block)] = slice_logits(outputs, liver)
     return calibrated(smoothed_logits(logits, float(volume.spacing[2])), session.bundle.manifest.calibration)
 
 
-def slice_logits(outputs: list[np.ndarray], liver: np.ndarray | None) -> np.ndarray:
+def slice_logits(outputs: list[NDArray[np.float32]], liver: np.ndarray | None) -> NDArray[np.floating]:
     """Logit of tumor, (n,), of a slice network's raw outputs (see `Session.predict_all`).
 
     Where the liver is known and the network has a map of cells, the logit is that of the most suspicious cell in the
@@ -72,22 +75,25 @@ def slice_logits(outputs: list[np.ndarray], liver: np.ndarray | None) -> np.ndar
     return logit(raw)
 
 
-def logit(raw: np.ndarray) -> np.ndarray:
+def logit(raw: NDArray[np.floating]) -> NDArray[np.floating]:
     """Logit of raw probabilities, of which int8 knows 0 and 1."""
-    raw = np.clip(raw, 1e-4, 1 - 1e-4)
-    return np.log(raw / (1 - raw))
+    inner: NDArray[np.floating] = np.clip(raw, 1e-4, 1 - 1e-4)
+    return np.log(inner / (1 - inner))
 
 
-def liver_cells(liver: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+def liver_cells(liver: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.bool_]:
     """Which cells lie in the liver, bool (n, *size), from liver (n, rows, columns) in 0..1 on the canvas that the cells
     tile."""
     count, rows, columns = liver.shape
-    share = liver.reshape(count, size[0], rows // size[0], size[1], columns // size[1]).mean(axis=(2, 4))
+    share: NDArray[np.float32] = liver.reshape(count, size[0], rows // size[0], size[1], columns // size[1]).mean(
+        axis=(2, 4)
+    )
     # In a slice with a tip of liver only, the cell that holds most of it.
-    return share >= np.minimum(CELL_LIVER, share.max(axis=(1, 2), keepdims=True))
+    least: NDArray[np.float32] = np.minimum(CELL_LIVER, share.max(axis=(1, 2), keepdims=True))
+    return share >= least
 
 
-def smoothed_logits(logits: np.ndarray, slice_mm: float) -> np.ndarray:
+def smoothed_logits(logits: NDArray[np.floating], slice_mm: float) -> NDArray[np.floating]:
     """Logits of consecutive slices averaged over their neighbors: a lesion is in several slices, an error often in
     one."""
     from scipy.ndimage import gaussian_filter1d
@@ -100,9 +106,11 @@ def smoothing_reach(slice_mm: float) -> int:
     return int(4 * LOGIT_SMOOTH_MM / slice_mm + 0.5)
 
 
-def calibrated(logits: np.ndarray, calibration: Calibration) -> np.ndarray:
+def calibrated(logits: NDArray[np.floating], calibration: Calibration) -> NDArray[np.floating]:
     """Calibrated probability of tumor of logits (n,)."""
-    return 1 / (1 + np.exp(-(calibration.slope * logits + calibration.intercept)))
+    exponent: NDArray[np.floating] = -(calibration.slope * logits + calibration.intercept)
+    chance: NDArray[np.floating] = 1 / (1 + np.exp(exponent))
+    return chance
 
 
 def _shown_slices(ks: range, slice_mm: float) -> np.ndarray:
@@ -113,16 +121,16 @@ def _shown_slices(ks: range, slice_mm: float) -> np.ndarray:
 
 
 def prepared_slices(
-    spec: InputSpec, volume: CTVolume, frame: Canvas, offset_hu: float, report: Report, ks: np.ndarray | None = None
-) -> np.ndarray:
+    spec: InputSpec, volume: CTVolume, canvas: Canvas, offset_hu: float, report: Report, ks: np.ndarray | None = None
+) -> NDArray[np.uint8]:
     """The slices `ks` (all when None) on a network's canvas, uint8 (n, rows, columns); `report` as for `map_slices`."""
     ks = np.arange(volume.shape[0]) if ks is None else ks
-    canvas = np.empty((len(ks), *spec.size), np.uint8)
+    images = np.empty((len(ks), *spec.size), np.uint8)
     for start in range(0, len(ks), _PREPARED):
         report(start / len(ks))
         block = slice(start, start + _PREPARED)
-        canvas[block] = network_slices(volume, frame, spec.window_hu, ks[block], offset_hu, spec.filters)
-    return canvas
+        images[block] = network_slices(volume, canvas, spec.window_hu, ks[block], offset_hu, spec.filters)
+    return images
 
 
 def part_of(report: Report, first: float, last: float) -> Report:
@@ -131,21 +139,21 @@ def part_of(report: Report, first: float, last: float) -> Report:
 
 
 def _predictions(
-    session: Session, volume: CTVolume, frame: Canvas, ks: np.ndarray, report: Report, offset_hu: float = 0.0
-):
+    session: Session, volume: CTVolume, canvas: Canvas, ks: np.ndarray, report: Report, offset_hu: float = 0.0
+) -> Iterator[tuple[int, list[NDArray[np.float32]]]]:
     """Yield (position in ks, all raw outputs) a few slices at a time."""
     spec = session.bundle.manifest.input
     offset = spec.neighbor_mm / float(volume.spacing[2])
     reach = int(np.ceil(offset))
     first = max(0, int(ks[0]) - reach)
     last = min(volume.shape[0] - 1, int(ks[-1]) + reach)
-    canvas = prepared_slices(
-        spec, volume, frame, offset_hu, part_of(report, 0, PREPARATION), np.arange(first, last + 1)
+    images = prepared_slices(
+        spec, volume, canvas, offset_hu, part_of(report, 0, PREPARATION), np.arange(first, last + 1)
     )
     report = part_of(report, PREPARATION, 1)
     for start in range(0, len(ks), STEP):
         report(start / len(ks))
         yield (
             start,
-            session.predict_all([neighbor_channels(canvas, k - first, offset) for k in ks[start : start + STEP]]),
+            session.predict_all([neighbor_channels(images, k - first, offset) for k in ks[start : start + STEP]]),
         )

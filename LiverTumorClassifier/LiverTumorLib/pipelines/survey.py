@@ -5,6 +5,7 @@ All but the volume is measured on a coarse copy of the scan, so that it takes so
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -81,7 +82,8 @@ def survey(mask: np.ndarray, volume: CTVolume, probability: float | None = None)
     areas = np.count_nonzero(mask[box], axis=(1, 2)) * (1000 * volume.voxel_ml / float(volume.spacing[2]))  # mm²
     widest = heights.start + int(areas.argmax())
     inside = np.argwhere(mask[widest])
-    within = (widest, *map(int, inside[len(inside) // 2]))  # a voxel of the region, so that the coarse copy has one too
+    row, column = map(int, inside[len(inside) // 2])
+    within = widest, row, column  # a voxel of the region, so that the coarse copy has one too
     at_end = heights.start == 0, heights.stop == mask.shape[0]
     cut = _cut(mask, areas, at_end, volume)
     columns, step, coarse_mm = _coarse(volume, within)
@@ -95,7 +97,7 @@ def survey(mask: np.ndarray, volume: CTVolume, probability: float | None = None)
     beside = (mask[heights, *columns], volume.array[:, *columns], heights.start, float(volume.spacing[2]), clipped)
     return Survey(
         ml=float(areas.sum() * volume.spacing[2] / 1000),
-        size_mm=tuple(float((part.stop - part.start) * mm) for part, mm in zip(box[::-1], volume.spacing, strict=True)),
+        size_mm=_three((part.stop - part.start) * mm for part, mm in zip(box[::-1], volume.spacing, strict=True)),
         cut=cut,
         even_mm=len(areas) * float(volume.spacing[2]) if all(at_end) and areas.min() >= areas.max() / 2 else 0.0,
         thickness_mm=_thickness_mm(region, coarse_mm, at_end),
@@ -109,8 +111,13 @@ def survey(mask: np.ndarray, volume: CTVolume, probability: float | None = None)
         hu=float(median),
         spread_hu=float(high - low),
         probability=probability,
-        voxel_mm=tuple(float(mm) for mm in volume.spacing),
+        voxel_mm=_three(volume.spacing),
     )
+
+
+def _three(lengths: Iterable[float]) -> tuple[float, float, float]:
+    i, j, k = map(float, lengths)
+    return i, j, k
 
 
 def find_spine(volume: CTVolume) -> float | None:
@@ -127,11 +134,8 @@ def _coarse(volume: CTVolume, through: tuple[int, int, int]) -> tuple[tuple[slic
     i) voxel in mm."""
     step = max(1, -(-max(volume.shape[1:]) // COARSE))
     between = max(1, round(step * float(volume.spacing[:2].min() / volume.spacing[2])))
-    return (
-        tuple(slice(place % step, None, step) for place in through[1:]),
-        between,
-        volume.spacing[::-1] * (between, step, step),
-    )
+    rows, columns = (slice(place % step, None, step) for place in through[1:])
+    return (rows, columns), between, volume.spacing[::-1] * (between, step, step)
 
 
 def _is_clipped(volume: CTVolume) -> bool:

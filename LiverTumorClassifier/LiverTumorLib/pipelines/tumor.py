@@ -11,7 +11,7 @@ import numpy as np
 
 from ..ct import CTVolume
 from ..ct.canvas import lay_canvas
-from ..ct.region import bounding_box, component_sizes, components
+from ..ct.region import bounding_box, box_of, components
 from ..errors import UsageError
 from ..models.session import Session
 from ..records.results import LIVER, TUMOR
@@ -56,21 +56,21 @@ def find_tumor(
         raise UsageError(
             f"Model '{session.bundle.id}' was not trained to find tumor {wanted}; choose another tumor model."
         )
-    frame, offset_hu = lay_canvas(spec, volume, labels)
+    canvas, offset_hu = lay_canvas(spec, volume, labels)
     if not roi:
-        found = map_slices(session, volume, frame, range(volume.shape[0]), report)
+        found = map_slices(session, volume, canvas, range(volume.shape[0]), report)
         smooth = found.smoothed(SMOOTH_MM, float(volume.spacing[2]))
-        return SliceMaps(found.ks, keep_sure(smooth.maps, threshold, session.bundle.manifest.sure), frame)
-    slices = bounding_box(labels)[0]
+        return SliceMaps(found.ks, keep_sure(smooth.maps, threshold, session.bundle.manifest.sure), canvas)
+    slices = box_of(labels)[0]
     reach = int(margin_mm / volume.spacing[2])
     around = range(max(slices.start - reach, 0), min(slices.stop + reach, volume.shape[0]))
-    found = map_slices(session, volume, frame, around, report, offset_hu)
+    found = map_slices(session, volume, canvas, around, report, offset_hu)
     liver = found.sampled(labels, lambda block: block > 0) >= 0.5
-    believed = within(liver, found.ks * volume.spacing[2], frame.spacing_mm, margin_mm)
+    believed = within(liver, found.ks * volume.spacing[2], canvas.spacing_mm, margin_mm)
     believed &= liver | ~_fat_or_air(found, volume)
     smooth = found.smoothed(SMOOTH_MM, float(volume.spacing[2]))
     maps = keep_sure(np.where(believed, smooth.maps, 0), threshold, session.bundle.manifest.sure)
-    return SliceMaps(found.ks, maps, frame)
+    return SliceMaps(found.ks, maps, canvas)
 
 
 def keep_sure(maps: np.ndarray, threshold: float, sure: float) -> np.ndarray:
@@ -80,26 +80,26 @@ def keep_sure(maps: np.ndarray, threshold: float, sure: float) -> np.ndarray:
     Hysteresis, as Canny (PAMI 1986) uses it for edges: a low threshold draws the whole lesion, and `sure` keeps faint
     false ones away.
     """
-    from scipy.ndimage import label
-
     if sure <= threshold:
         return maps
-    numbered, count = label(maps >= threshold)
-    reached = np.zeros(count + 1, bool)
-    reached[np.unique(numbered[maps >= sure])] = True
-    return np.where((numbered > 0) & ~reached[numbered], np.float32(threshold / 2), maps)
+    found = components(maps >= threshold, faces_only=True)
+    voxels = found.voxels(np.ones(len(found.sizes), bool))
+    surest = np.zeros(len(found.sizes), np.float32)
+    np.maximum.at(surest, np.repeat(found.parts, found.lengths), maps.ravel()[voxels])
+    kept = maps.copy()
+    kept.ravel()[found.voxels(surest < sure)] = threshold / 2
+    return kept
 
 
 def drop_small(labels: np.ndarray, volume: CTVolume, min_lesion_ml: float) -> None:
     """Turn connected tumor regions under `min_lesion_ml` back into liver."""
-    liver = bounding_box(labels)
-    found = liver and components(labels[liver] == TUMOR)
-    if not found:
+    if (liver := bounding_box(labels)) is None:
         return
-    numbered, box = found
-    small = component_sizes(numbered) * volume.voxel_ml < min_lesion_ml
-    small[0] = False
-    labels[liver][box][small[numbered]] = LIVER
+    inside = labels[liver]
+    found = components(inside == TUMOR)
+    small = found.sizes * volume.voxel_ml < min_lesion_ml
+    if small.any():
+        inside[np.unravel_index(found.voxels(small), inside.shape)] = LIVER
 
 
 def within(mask: np.ndarray, heights_mm: np.ndarray, pixel_mm: float, margin_mm: float) -> np.ndarray:
@@ -131,4 +131,4 @@ def _fat_or_air(found: SliceMaps, volume: CTVolume) -> np.ndarray:
 
     low, high = 5 * FAT_HU, -5 * FAT_HU  # so that a speck of gas or bone does not decide for its surroundings
     hu = found.sampled(volume.array, lambda block: np.clip(block, low, high))
-    return gaussian_filter(hu, (0, *[_SMOOTH_MM / found.frame.spacing_mm] * 2)) < FAT_HU
+    return gaussian_filter(hu, (0, *[_SMOOTH_MM / found.canvas.spacing_mm] * 2)) < FAT_HU

@@ -7,6 +7,7 @@ import math
 import operator
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields
+from typing import Any
 
 import numpy as np
 
@@ -32,8 +33,8 @@ class RunOptions:
         slices: run the slice classifier.
         roi: look for tumor inside the liver region found by stage 1; False segments tumor straight from the abdomen.
         roi_margin_mm: how far beyond the predicted liver tumor is accepted, since lesions at its border are often
-        missed by stage 1. liver_threshold, tumor_threshold, slice_threshold: probabilities; None takes the bundle's
-        own.
+          missed by stage 1.
+        liver_threshold, tumor_threshold, slice_threshold: probabilities; None takes the bundle's own.
         min_lesion_ml: smaller connected tumor regions are dropped.
         keep_probabilities: return the liver and tumor probability maps too.
         threads: CPU threads for the networks; None uses all the process may run on.
@@ -69,7 +70,7 @@ class RunOptions:
         if self.threads is not None and self._number("threads", operator.index) < 1:
             raise UsageError(f"threads is {self.threads}; it must be at least 1.")
 
-    def _number(self, name: str, kind: Callable) -> float:
+    def _number(self, name: str, kind: Callable[[Any], float]) -> float:
         """Make an option a plain number, which JSON knows (numpy's it does not)."""
         try:
             value = kind(getattr(self, name))
@@ -80,11 +81,11 @@ class RunOptions:
         object.__setattr__(self, name, value)
         return value
 
-    def to_dict(self) -> dict:
+    def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, data: dict) -> RunOptions:
+    def from_dict(cls, data: dict[str, Any]) -> RunOptions:
         """Raises UsageError for a name that is not an option, or a value out of range."""
         unknown = set(data) - {f.name for f in fields(cls)}
         if unknown:

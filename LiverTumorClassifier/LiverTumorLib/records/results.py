@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 LIVER = 1
 TUMOR = 2
+
+Point = tuple[float, float, float]
+Line = tuple[Point, Point]
 
 
 @dataclass
 class Lesion:
     """One connected tumor region. Diameters are axial, RECIST style; slices are axial indices (0 = most inferior).
 
-    `distance_to_surface_mm` is 0 for a lesion at the liver's surface; None when the scan shows no surface at all.
+    `distance_to_surface_mm` is 0 for a lesion at the liver's surface; None when the scan shows no surface at all. The
+    ends of both diameters are RAS mm; None in results of versions that did not note them.
     """
 
     id: int
@@ -27,6 +32,18 @@ class Lesion:
     last_slice: int
     distance_to_surface_mm: float | None
     mean_probability: float | None = None
+    longest_ends_ras: Line | None = None
+    perpendicular_ends_ras: Line | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("longest_ends_ras", "perpendicular_ends_ras"):
+            if (line := getattr(self, name)) is not None:  # lists, after a trip through JSON
+                setattr(self, name, tuple(tuple(point) for point in line))
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Lesion:
+        """The inverse of `asdict`, also after a trip through JSON."""
+        return cls(**{**data, "centroid_ras": tuple(data["centroid_ras"])})
 
 
 @dataclass
@@ -67,16 +84,16 @@ class CaseResult:
     summary: CaseSummary
     lesions: list[Lesion] = field(default_factory=list)
     slices: list[SliceRecord] = field(default_factory=list)
-    models: list[dict] = field(default_factory=list)
+    models: list[dict[str, Any]] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
 
-    def to_dict(self) -> dict:
+    def to_dict(self) -> dict[str, Any]:
         """Plain dictionaries and lists, ready for JSON."""
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, data: dict) -> CaseResult:
+    def from_dict(cls, data: dict[str, Any]) -> CaseResult:
         """The inverse of `to_dict`, also after a trip through JSON."""
-        lesions = [Lesion(**{**lesion, "centroid_ras": tuple(lesion["centroid_ras"])}) for lesion in data["lesions"]]
+        lesions = [Lesion.from_dict(lesion) for lesion in data["lesions"]]
         slices = [SliceRecord(**record) for record in data["slices"]]
         return cls(data["name"], CaseSummary(**data["summary"]), lesions, slices, data["models"], data["seconds"])

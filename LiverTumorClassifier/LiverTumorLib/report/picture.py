@@ -3,7 +3,9 @@ them."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -17,6 +19,7 @@ from .blocks import curve_caption, draw_curve, draw_figures, draw_lesions, model
 from .views import AXIAL, CORONAL, SAGITTAL, SEGMENT_COLOR, TRUTH_COLOR, draw_cut, focus
 
 SIZE_INCH, DPI = (14.0, 8.6), 110  # 1540 x 946 pixels
+_PAGE_DPI = 200  # of the CT in a PDF, whose lines and letters have no pixels
 DISCLAIMER = "Research use only, not for diagnosis"
 _NAME_LENGTH = 70
 
@@ -37,7 +40,29 @@ def case_picture(path: str | Path, volume: CTVolume, output: CaseOutput, truth: 
     """
     figure = case_figure(volume, output, truth)
     with atomic_path(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=DPI)
+        # Less effort than Pillow's own: of a CT, whose noise is nearly all of the file, it makes one as small.
+        figure.savefig(temporary, format="png", dpi=DPI, pil_kwargs={"compress_level": 3})
+
+
+def case_page(path: str | Path, volume: CTVolume, output: CaseOutput) -> None:
+    """Write the same page as a PDF, without the time that the run took: the same case makes the same file again.
+
+    See `case_picture`.
+    """
+    figure = case_figure(volume, replace(output, result=replace(output.result, seconds={})))
+    with atomic_path(path) as temporary:
+        import matplotlib
+
+        with matplotlib.rc_context(
+            {"pdf.fonttype": 42}
+        ):  # fonts as they are, so that the text can be searched and copied
+            title = f"LiverTumor: {output.result.name or volume.name}"
+            figure.savefig(
+                temporary,
+                format="pdf",
+                dpi=_PAGE_DPI,
+                metadata={"CreationDate": None, "Title": title, "Subject": DISCLAIMER},
+            )
 
 
 def case_figure(volume: CTVolume, output: CaseOutput, truth: np.ndarray | None = None):
@@ -87,7 +112,7 @@ def _header(figure, name: str) -> None:
 def _legend(figure, has_labels: bool, has_truth: bool) -> None:
     from matplotlib.lines import Line2D
 
-    entries = []
+    entries: list[tuple[str, tuple[float, float, float] | str, Literal["solid", "dashed"]]] = []
     if has_labels:
         entries += [("Liver", SEGMENT_COLOR[LIVER], "solid"), ("Lesion", SEGMENT_COLOR[TUMOR], "solid")]
     if has_truth:

@@ -191,7 +191,7 @@ def running(window: bool = True) -> Iterator[Application]:
             if isinstance(module, LoadedModule):
                 close_module(module.name)
         app.processEvents()
-        # which processEvents leaves alone
+        # Which processEvents leaves alone.
         QtCore.QCoreApplication.sendPostedEvents(None, QtCore.QEvent.Type.DeferredDelete)
         sys.excepthook = hook
         for name in added:

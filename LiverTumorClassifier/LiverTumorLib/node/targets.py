@@ -1,0 +1,141 @@
+"""Where results go: a DICOM node by C-STORE, a DICOMweb server by STOW-RS."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from pydicom import dcmread
+from pynetdicom import AE
+from pynetdicom.presentation import build_context
+from pynetdicom.status import code_to_category
+
+from .configuration import Target, read_token
+from .services import VERIFICATION
+from .tls import client_context
+
+_NO_ROOM = range(0xA700, 0xA800)
+
+
+class Away(Exception):
+    """A target cannot take anything at the moment; the text says why, and trying later is right."""
+
+
+class Sender(Protocol):
+    """A way to one target."""
+
+    def send(self, files: Sequence[Path]) -> Iterator[str]:
+        """For each file, in order, "" where it has been taken, or why it is refused for good. Raises Away."""
+
+    def check(self) -> None:
+        """See whether the target answers. Raises Away."""
+
+
+def sender_for(target: Target, ae_title: str, timeout_s: float) -> Sender:
+    """The sender of a target. Raises UsageError where its TLS or its token is not right."""
+    return WebSender(target, timeout_s) if target.url is not None else DicomSender(target, ae_title, timeout_s)
+
+
+class DicomSender:
+    """C-STORE to one node, one association for the files of a series."""
+
+    def __init__(self, target: Target, ae_title: str, timeout_s: float) -> None:
+        self._entity = AE(ae_title=ae_title)
+        self._entity.connection_timeout = self._entity.acse_timeout = timeout_s
+        self._entity.dimse_timeout = self._entity.network_timeout = max(timeout_s, 60.0)
+        self._host, self._port, self._title = target.host or "", target.port or 0, target.ae_title or ""
+        self._tls = None if target.tls is None else (client_context(target.tls), self._host)
+
+    def send(self, files: Sequence[Path]) -> Iterator[str]:
+        """See `Sender`."""
+        datasets = [dcmread(file) for file in files]
+        pairs = dict.fromkeys((data.SOPClassUID, data.file_meta.TransferSyntaxUID) for data in datasets)
+        association = self._associate([build_context(*pair) for pair in pairs])
+        try:
+            taken = {(context.abstract_syntax, context.transfer_syntax[0]) for context in association.accepted_contexts}
+            for data in datasets:
+                if (data.SOPClassUID, data.file_meta.TransferSyntaxUID) not in taken:
+                    yield f"it takes no {data.SOPClassUID.name} objects in {data.file_meta.TransferSyntaxUID.name}"
+                    continue
+                if not association.is_established:
+                    raise Away("the association broke off")
+                yield self._verdict(association.send_c_store(data))
+        finally:
+            if association.is_established:
+                association.release()
+
+    def check(self) -> None:
+        """C-ECHO."""
+        association = self._associate([build_context(VERIFICATION)])
+        try:
+            if association.send_c_echo().get("Status") != 0x0000:
+                raise Away("it does not answer an echo")
+        finally:
+            association.release()
+
+    def _associate(self, contexts: list):
+        association = self._entity.associate(self._host, self._port, contexts, ae_title=self._title, tls_args=self._tls)
+        if association.is_established:
+            return association
+        if association.is_rejected:
+            raise Away(
+                f"it refuses the association (is {self._entity.ae_title} known there, and is {self._title} its title?)"
+            )
+        if association.is_aborted and association.acceptor.primitive is not None and not association.accepted_contexts:
+            raise Away("it takes none of the result objects")
+        raise Away(f"nobody answers at {self._host}, port {self._port}")
+
+    @staticmethod
+    def _verdict(answer) -> str:
+        status = answer.get("Status")
+        if status is None:
+            raise Away("it did not answer")
+        if status in _NO_ROOM:
+            raise Away(f"it has no room (status 0x{status:04X})")
+        if code_to_category(status) in ("Success", "Warning"):
+            return ""
+        return f"status 0x{status:04X} {str(answer.get('ErrorComment', ''))[:64]}".strip()
+
+
+class WebSender:
+    """STOW-RS to one server."""
+
+    def __init__(self, target: Target, timeout_s: float) -> None:
+        import requests
+        from dicomweb_client import DICOMwebClient
+
+        self._requests = requests
+        session = requests.Session()
+        if target.authorities is not None:
+            session.verify = str(target.authorities)
+        headers = {} if target.token_file is None else {"Authorization": f"Bearer {read_token(target.token_file)}"}
+        self._client = DICOMwebClient(
+            url=target.url or "", session=session, headers=headers, timeout=max(timeout_s, 60.0)
+        )
+        self._client.set_http_retry_params(retry=False)
+
+    def send(self, files: Sequence[Path]) -> Iterator[str]:
+        """See `Sender`."""
+        for file in files:
+            yield self._ask(lambda file=file: self._client.store_instances([dcmread(file)]))
+
+    def check(self) -> None:
+        """Search for no study in particular."""
+        self._ask(lambda: self._client.search_for_studies(limit=1))
+
+    def _ask(self, question) -> str:
+        errors = self._requests.exceptions
+        try:
+            answer = question()
+        except errors.HTTPError as error:
+            code = error.response.status_code
+            if code in (401, 403):
+                raise Away(f"it refuses access (HTTP {code}); check the token") from None
+            if code in (408, 413, 425, 429) or code >= 500 or code == 404:
+                raise Away(f"it answers HTTP {code}") from None
+            return f"HTTP {code}"
+        except errors.RequestException as error:
+            raise Away(f"it cannot be reached ({type(error).__name__})") from None
+        failed = getattr(answer, "FailedSOPSequence", None)
+        return f"failure 0x{int(failed[0].FailureReason):04X}" if failed else ""

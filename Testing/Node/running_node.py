@@ -1,0 +1,179 @@
+"""A node as a process of its own, for the tests and the scripts beside this file: started, asked, killed, started
+again."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
+from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
+
+AE_TITLE = "LIVERTUMOR"
+
+
+def free_port() -> int:
+    """A port that nobody has at the moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class RunningNode:
+    """A node in a folder; leaving the block kills it.
+
+    Args:
+        sections: of the configuration: lines by section, "[[targets]]" among them as text in `more`.
+        command: what stands before "listen".
+    """
+
+    def __init__(self, folder: Path, more: str = "", *, command: list[str] | None = None, **sections: dict) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder, self.port, self.page_port = folder / "node", free_port(), free_port()
+        given = {
+            "dicom": {"port": self.port, "quiet_s": 2.0, "settle_s": 0.3, "min_free_gb": 0.0},
+            "page": {"port": self.page_port},
+        }
+        for name, values in sections.items():
+            given[name] = given.get(name, {}) | values
+        tables = "".join(
+            f"[{name}]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in values.items())
+            for name, values in given.items()
+        )
+        self.configuration = folder / "node.toml"
+        self.configuration.write_text(f'folder = "node"\n{tables}{more}', encoding="utf-8")
+        self.log = folder / "node.log"
+        self._command = [*(command or [sys.executable, "-m", "LiverTumorLib.cli"]), "listen", str(self.configuration)]
+        self.process: subprocess.Popen | None = None
+
+    def __enter__(self) -> RunningNode:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
+
+    def start(self, timeout: float = 60) -> None:
+        """Start, and wait until it answers."""
+        with open(self.log, "ab") as log:
+            self.process = subprocess.Popen(self._command, stdout=log, stderr=log)
+        deadline = time.monotonic() + timeout
+        while True:
+            try:
+                if self.ask("/healthz"):
+                    return
+            except OSError:
+                if self.process.poll() is not None or time.monotonic() > deadline:
+                    raise RuntimeError(f"The node has not started: {self.log.read_text()[-2000:]}") from None
+                time.sleep(0.05)
+
+    def kill(self) -> None:
+        """As a power cut does, if not for what the system has buffered."""
+        if self.process is not None:
+            self.process.send_signal(signal.SIGKILL)
+            self.process.wait()
+
+    def stop(self) -> int:
+        """Politely; returns the exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(20)
+
+    def ask(self, path: str) -> str:
+        """What the page says."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.page_port}{path}", timeout=20) as answer:
+                return answer.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.read().decode()
+
+    def figure(self, name: str) -> float:
+        """A figure of /metrics, without labels."""
+        return next(float(line.split()[1]) for line in self.ask("/metrics").splitlines() if line.startswith(f"{name} "))
+
+    def rows(self, query: str) -> list[tuple]:
+        """What the queue holds."""
+        database = sqlite3.connect(f"file:{self.folder / 'queue.sqlite'}?mode=ro", uri=True, timeout=20)
+        try:
+            return database.execute(query).fetchall()
+        finally:
+            database.close()
+
+    def states(self) -> list[str]:
+        """The states of all series, by number."""
+        return [state for (state,) in self.rows("SELECT state FROM series ORDER BY id")]
+
+    def wait_for(self, holds: Callable[[], bool], timeout: float = 60) -> None:
+        """Wait until something holds."""
+        deadline = time.monotonic() + timeout
+        while not holds():
+            if time.monotonic() > deadline:
+                reasons = self.rows("SELECT id, state, reason FROM series")
+                raise AssertionError(f"waited in vain; {reasons}; the log ends with {self.log.read_text()[-1500:]}")
+            time.sleep(0.1)
+
+
+def small_object(study: str, series: str, k: int = 0, size: int = 16, **tags: object) -> FileDataset:
+    """A CT slice that is big enough to be one, with a bright spot in it."""
+    pixels = np.full((size, size), 1080, "<u2")
+    pixels[size // 2 - 2 : size // 2 + 2, size // 2 - 2 : size // 2 + 2] = 1300 + k
+    meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = CTImageStorage, generate_uid()
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    data = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)
+    values = {
+        "SOPClassUID": CTImageStorage,
+        "SOPInstanceUID": meta.MediaStorageSOPInstanceUID,
+        "StudyInstanceUID": study,
+        "SeriesInstanceUID": series,
+        "Modality": "CT",
+        "PatientID": "P1",
+        "PatientName": "Secret^Name",
+        "PatientBirthDate": "",
+        "PatientSex": "",
+        "StudyDate": "20260101",
+        "StudyTime": "120000",
+        "StudyID": "1",
+        "AccessionNumber": "",
+        "ReferringPhysicianName": "",
+        "Manufacturer": "",
+        "SeriesNumber": "2",
+        "InstanceNumber": k + 1,
+        "FrameOfReferenceUID": f"{series[:60]}.1" if series else "",
+        "SeriesDescription": "Abdomen",
+        "ImagePositionPatient": [0.0, 0.0, 5.0 * k],
+        "ImageOrientationPatient": [1.0, 0, 0, 0, 1, 0],
+        "PixelSpacing": [10.0, 10.0],
+        "SliceThickness": "5",
+        "Rows": size,
+        "Columns": size,
+        "SamplesPerPixel": 1,
+        "PhotometricInterpretation": "MONOCHROME2",
+        "BitsAllocated": 16,
+        "BitsStored": 16,
+        "HighBit": 15,
+        "PixelRepresentation": 0,
+        "RescaleSlope": "1",
+        "RescaleIntercept": "-1024",
+        "PixelData": pixels.tobytes(),
+    } | tags
+    for name, value in values.items():
+        setattr(data, name, value)
+    return data
+
+
+def is_stored(node: RunningNode, data: Dataset) -> bool:
+    """Whether an object lies on the node's disk, whole."""
+    from pydicom import dcmread
+
+    path = node.folder / "objects" / data.StudyInstanceUID / data.SeriesInstanceUID / f"{data.SOPInstanceUID}.dcm"
+    return path.is_file() and dcmread(path).PixelData == data.PixelData

@@ -1,0 +1,414 @@
+"""Each kind of fault in each format that can have it, at the bottom, the middle and the top of a scan, by each command.
+
+A fault is refused or noted in words of its own, or changes nothing; never is there another result without a word.
+Commands are called in this process, and so is the reading that they leave to a child: test_isolation tests the child.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pydicom
+import pytest
+from dicom_writer import write_series
+from LiverTumorLib import cli
+from LiverTumorLib.ct import to_axial
+from LiverTumorLib.errors import InputError
+from LiverTumorLib.files.itk import image_from
+from LiverTumorLib.jobs.source import find, read_source
+from LiverTumorLib.phantom import make_phantom
+from LiverTumorLib.pipelines.doubt import liver_notes
+from LiverTumorLib.pipelines.segmentation import segment_case
+from LiverTumorLib.records.options import CaseOutput, no_progress
+from LiverTumorLib.records.results import CaseResult, CaseSummary, SliceRecord
+
+nibabel = pytest.importorskip("nibabel")
+sitk = pytest.importorskip("SimpleITK")
+pytestmark = pytest.mark.filterwarnings("ignore")  # of pydicom, which writes what is wrong here, too
+
+PHANTOM, TRUTH = make_phantom(seed=1, shape=(24, 64, 64), spacing_mm=(6.0, 6.0, 9.0))
+CT, MATRIX = np.rint(PHANTOM.array).astype(np.int16), PHANTOM.ijk_to_ras
+PLACES = {"bottom": (0, 1), "middle": (11, 12), "top": (22, 23)}
+FORMATS = {"nifti": "ct.nii.gz", "nrrd": "ct.nrrd", "meta": "ct.mha", "dicom": "ct"}
+COMMANDS = ("segment", "classify", "prepare", "evaluate")
+
+
+def write(folder: Path, kind: str, array: np.ndarray = CT, matrix: np.ndarray = MATRIX) -> Path:
+    """A scan in one of the formats; DICOM with InstanceNumbers, in the order of the slices' names."""
+    path = folder / FORMATS[kind]
+    if kind == "nifti":
+        nibabel.save(nibabel.Nifti1Image(array.T, matrix), path)
+    elif kind == "dicom":
+        step, first = matrix[:3, 2] * (-1, -1, 1), matrix[:3, 3] * (-1, -1, 1)
+        pixel = [float(np.linalg.norm(matrix[:3, axis])) for axis in (1, 0)]
+        for k, file in enumerate(
+            write_series(path, array, first, step, uid="1.2.3", PixelSpacing=pixel, SliceThickness="9")
+        ):
+            change(file, InstanceNumber=k + 1)
+            file.rename(path / f"IM{k:04d}.dcm")
+    else:
+        sitk.WriteImage(image_from(array, matrix), str(path), True)
+    return path
+
+
+def change(file: Path, **tags) -> None:
+    """Set tags of a DICOM file, or take them out where the value is None."""
+    dataset = pydicom.dcmread(file)
+    for tag, value in tags.items():
+        if value is None:
+            delattr(dataset, tag)
+        else:
+            setattr(dataset, tag, value)
+    dataset.save_as(file)
+
+
+def strip_meta(file: Path) -> None:
+    content = file.read_bytes()
+    file.write_bytes(content[144 + int.from_bytes(content[140:144], "little") :])
+
+
+def in_slices(spoil: Callable[[Path], object]) -> Callable[[Path, tuple[int, ...]], Path]:
+    """Spoil DICOM slices."""
+
+    def make(folder: Path, ks: tuple[int, ...]) -> Path:
+        path = write(folder, "dicom")
+        for k in ks:
+            spoil(path / f"IM{k:04d}.dcm")
+        return path
+
+    return make
+
+
+def in_values(
+    kind: str, spoil: Callable[[np.ndarray, tuple[int, ...]], np.ndarray]
+) -> Callable[[Path, tuple[int, ...]], Path]:
+    return lambda folder, ks: write(
+        folder, kind, spoil(CT.astype(int), ks).astype(np.int32 if kind != "dicom" else np.int16)
+    )
+
+
+def in_header(kind: str, spoil: Callable[[bytes], bytes]) -> Callable[[Path, tuple[int, ...]], Path]:
+    """Spoil the bytes of a NIfTI (unpacked), NRRD or MetaImage file."""
+
+    def make(folder: Path, ks: tuple[int, ...]) -> Path:
+        path = write(folder, kind)
+        content = path.read_bytes()
+        path.write_bytes(gzip.compress(spoil(gzip.decompress(content))) if kind == "nifti" else spoil(content))
+        return path
+
+    return make
+
+
+def nifti_fields(**fields) -> Callable[[bytes], bytes]:
+    def spoil(content: bytes) -> bytes:
+        header = nibabel.Nifti1Header(content[:348], check=False)
+        for name, value in fields.items():
+            header[name] = value
+        return header.binaryblock + content[348:]
+
+    return spoil
+
+
+def flip_bit(path: Path, part: float) -> None:
+    """Change a bit of the packed voxels that changes what is unpacked; many only change how it is packed."""
+    content = bytearray(path.read_bytes())
+    begin = (
+        max(content.find(b"\n\n"), content.find(b"LOCAL\n"), 0) + 20
+    )  # behind NRRD's and MetaImage's headers, and that of gzip
+    for at in range(begin + int(part * (len(content) - begin - 10)), len(content)):
+        content[at] ^= 16
+        if _unpacked(content) != _unpacked(path.read_bytes()):
+            break
+        content[at] ^= 16
+    path.write_bytes(content)
+
+
+def _unpacked(content: bytes) -> bytes | None:
+    start = next(
+        at
+        for at in range(len(content))
+        if content[at : at + 2] in (b"\x1f\x8b", b"\x78\x9c", b"\x78\x5e", b"\x78\x01", b"\x78\xda")
+    )
+    try:
+        return zlib.decompressobj(zlib.MAX_WBITS | 32).decompress(content[start:])
+    except zlib.error:
+        return None
+
+
+def flipped(kind: str, part: float) -> Callable[[Path, tuple[int, ...]], Path]:
+    def make(folder: Path, ks: tuple[int, ...]) -> Path:
+        path = write(folder, kind)
+        flip_bit(path, part)
+        return path
+
+    return make
+
+
+def shifted(array: np.ndarray, ks: tuple[int, ...]) -> np.ndarray:
+    array[list(ks)] += 1024
+    return array
+
+
+def turned(kind: str, change_matrix: Callable[[np.ndarray], np.ndarray]) -> Callable[[Path, tuple[int, ...]], Path]:
+    return lambda folder, ks: write(folder, kind, CT, change_matrix(MATRIX.copy()))
+
+
+def drifting(folder: Path, ks: tuple[int, ...]) -> Path:
+    """From the place on, each slice is a little farther from the next than the header of the first says."""
+    path = write(folder, "dicom")
+    for k in range(24):
+        far = 9 * k + 0.7 * max(0, k - ks[0] + 4) if ks[0] else 9 * k + 0.7 * min(k, 6)
+        position = [float(value) for value in pydicom.dcmread(path / f"IM{k:04d}.dcm").ImagePositionPatient]
+        change(path / f"IM{k:04d}.dcm", ImagePositionPatient=[*position[:2], round(MATRIX[2, 3] + far, 3)])
+    return path
+
+
+def misnamed(
+    kind: str, name: str, content: Callable[[bytes], bytes] = lambda content: content
+) -> Callable[[Path, tuple[int, ...]], Path]:
+    def make(folder: Path, ks: tuple[int, ...]) -> Path:
+        path = write(folder, kind)
+        (folder / name).write_bytes(content(path.read_bytes()))
+        path.unlink()
+        return folder / name
+
+    return make
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A scan with a fault.
+
+    Attributes:
+        make: writes it into a folder, given the slices of a place.
+        words: found in what is told of it; None where nothing may be told and nothing may change.
+    """
+
+    make: Callable[[Path, tuple[int, ...]], Path]
+    words: str | None
+    places: tuple[str, ...] = ("middle",)
+
+
+ALL = tuple(PLACES)
+SHEAR = np.array([[0, 0, 0, 0], [0, 0, 1.5, 0], [0, 0, 0, 0], [0, 0, 0, 0]])
+FAULTS = {
+    "A header cut": Fault(
+        in_slices(lambda file: file.write_bytes(file.read_bytes()[:300])), "2 of 24 images of DICOM series", ALL
+    ),
+    "A no position": Fault(
+        in_slices(lambda file: change(file, ImagePositionPatient=None)), "2 of 24 images.*without position", ALL
+    ),
+    "A empty": Fault(in_slices(lambda file: file.write_bytes(b"")), "2 of 24 images of DICOM series.*is empty", ALL),
+    "A gone": Fault(in_slices(Path.unlink), "lacks 2 slices|numbered from 3 on", ("bottom", "middle")),
+    "B bare": Fault(in_slices(strip_meta), None, ALL),
+    "B no modality": Fault(
+        in_slices(lambda file: change(file, Modality=None)), "2 of 24 images without a modality", ALL
+    ),
+    "B spelling of HU": Fault(in_slices(lambda file: change(file, RescaleType="hounsfield")), None),
+    "B other units": Fault(in_slices(lambda file: change(file, RescaleType="ED")), "electron density", ALL),
+    "C two patients": Fault(in_slices(lambda file: change(file, PatientID="P2")), "several patients|passed over", ALL),
+    "D drift": Fault(drifting, "off an even grid; they were interpolated", ALL),
+    "E offset of slices, DICOM": Fault(
+        in_slices(lambda file: change(file, RescaleIntercept="0")),
+        "2 of 24 slices .* values lie about 10[0-9]+ above",
+        ALL,
+    ),
+    "E another slope": Fault(
+        in_slices(lambda file: change(file, RescaleSlope="2")), "not the same in all slices .slopes from 1 to 2", ALL
+    ),
+    "E no intercept in some": Fault(
+        in_slices(lambda file: change(file, RescaleIntercept=None)), "intercept in some slices only", ALL
+    ),
+    "G on the left": Fault(turned("nifti", lambda matrix: matrix * [[-1], [1], [1], [1]]), "on the patient's left"),
+    "G voxels of 1 mm": Fault(turned("nifti", lambda matrix: np.diag([-1.0, -1, 1, 1])), "exactly 1 mm"),
+    "H gzip named .nii": Fault(misnamed("nifti", "ct.nii"), "compressed with gzip, though its name"),
+    "H plain named .nii.gz": Fault(
+        misnamed("nifti", "plain.nii.gz", gzip.decompress), "not compressed, though its name"
+    ),
+    "H NRRD named .nii": Fault(misnamed("nrrd", "ct.nii"), "name says NIfTI, but it is a NRRD file"),
+    "H MetaImage named .nrrd": Fault(misnamed("meta", "other.nrrd"), "name says NRRD, but it is a MetaImage file"),
+    "H a picture": Fault(
+        misnamed("nifti", "ct.nii", lambda content: b"\x89PNG\r\n\x1a\n" + content), "a picture .PNG., not a CT"
+    ),
+    "H a page": Fault(misnamed("meta", "other.mha", lambda content: b"<html>" * 500), "web page"),
+    "I tilted": Fault(turned("dicom", lambda matrix: matrix + SHEAR), "gantry was tilted"),
+    "F sform without scale": Fault(
+        in_header("nifti", nifti_fields(srow_x=[-1, 0, 0, 189], srow_y=[0, -1, 0, 171], srow_z=[0, 0, 1, 21.5])),
+        "no voxel size",
+    ),
+    "F sform of zeros": Fault(
+        in_header("nifti", nifti_fields(srow_x=[0] * 4, srow_y=[0] * 4, srow_z=[0] * 4, sform_code=1, qform_code=1)),
+        "sform .* unusable",
+    ),
+    "F data offset": Fault(in_header("nifti", nifti_fields(vox_offset=0)), "impossible data offset"),
+    "F negative size": Fault(in_header("nifti", nifti_fields(pixdim=[1, -6, 6, 9, 0, 0, 0, 0])), "negative voxel size"),
+    "F quaternion": Fault(in_header("nifti", nifti_fields(sform_code=0, qform_code=1, quatern_d=1.0000005)), None),
+    "F NRRD of more slices": Fault(
+        in_header("nrrd", lambda content: content.replace(b"64 64 24", b"64 64 25")), "incomplete|damaged"
+    ),
+    "F NRRD of fewer slices": Fault(
+        in_header("nrrd", lambda content: content.replace(b"64 64 24", b"64 64 23")), "more|behind|damaged"
+    ),
+    "F MetaImage of more slices": Fault(
+        in_header("meta", lambda content: content.replace(b"64 64 24", b"64 64 25")), "incomplete|damaged"
+    ),
+    "F MetaImage of fewer slices": Fault(
+        in_header("meta", lambda content: content.replace(b"64 64 24", b"64 64 23")), "more|behind|damaged"
+    ),
+    "F DICOM of other rows": Fault(
+        in_slices(lambda file: change(file, Rows=63)), "mixes slices of different size", ALL
+    ),
+}
+for kind in ("nifti", "nrrd", "meta"):
+    FAULTS |= {
+        f"E offset, {kind}": Fault(in_values(kind, lambda array, ks: array + 8192), "offset of 8192"),
+        f"E rescaled, {kind}": Fault(
+            in_values(kind, lambda array, ks: (array.clip(-1000, 1000) + 1000) // 2), "were rescaled"
+        ),
+        f"E offset of slices, {kind}": Fault(
+            in_values(kind, shifted), "2 of 24 slices .* values lie about 10[0-9]+ above", ALL
+        ),
+        f"E padding, {kind}": Fault(
+            in_values(kind, lambda array, ks: np.where(np.indices(CT.shape)[2] < 4, -2000, array)), None
+        ),
+        **{
+            f"H one bit, {kind}, at {part:.0%}": Fault(flipped(kind, part), "damaged|incomplete")
+            for part in (0.1, 0.5, 0.9)
+        },
+    }
+
+
+def start_here(
+    task: str, source, options, *, on_event=None, entry: str | None = None, environment=None
+) -> SimpleNamespace:
+    """What a child would do, in this process, without networks: the liver is the phantom's."""
+    volume = read_source(source, lambda path: None)
+    if entry:
+        return SimpleNamespace(wait=lambda: find(entry)(volume, options, no_progress))
+    liver = (TRUTH > 0).astype(np.uint8) if volume.shape == TRUTH.shape else (volume.array > 100).astype(np.uint8)
+    if task == "segment":
+        output = segment_case(volume, replace(options, tumor=False, slices=False), liver=liver)
+    else:
+        view = to_axial(volume)
+        notes = [*liver_notes(view.bring(liver), view.volume), *volume.notes]
+        output = CaseOutput(
+            CaseResult(volume.name, CaseSummary(notes=notes), slices=[SliceRecord(0, 0.0, "liver", 0.5)])
+        )
+    output.volume = volume
+    return SimpleNamespace(wait=lambda: output)
+
+
+@pytest.fixture
+def here(monkeypatch, tmp_path):
+    from CompressionTrainerLib.data import labeled
+    from LiverTumorLib.batch import runner
+
+    for module in (runner, labeled):
+        monkeypatch.setattr(module, "start_job", start_here)
+    return tmp_path
+
+
+def told(command: str, path: Path, mask: Path, out: Path, capsys) -> tuple[bool, str]:
+    """Whether a command gave a result, and its sentence or its notes."""
+    if command == "prepare":
+        from CompressionTrainerLib.data.check import check_case
+        from CompressionTrainerLib.data.splits import LabeledCase
+
+        facts, problems = check_case(LabeledCase("a", "a", path, mask))
+        return facts is not None, "\n".join(map(str, problems))
+    if command == "evaluate":
+        words = ["--pair", str(path), str(mask), "--true-liver", "--no-slices", "--no-tumor", "--out", str(out)]
+        code = cli.main(["evaluate", *words])
+        if code == 0:
+            return True, "\n".join(json.loads((out / "evaluation.json").read_text())["cases"][0]["notes"])
+    else:
+        code = cli.main(
+            [command, str(path), "--out", str(out), "--no-picture", *(["--nifti"] if command == "segment" else [])]
+        )
+        if code == 0:
+            (summary,) = out.glob("*/summary.json")
+            return True, "\n".join(json.loads(summary.read_text())["case"]["summary"]["notes"])
+    error = capsys.readouterr().err
+    assert "unexpected" not in error and code == 3, error
+    return False, error.splitlines()[-1]
+
+
+@pytest.fixture(scope="module")
+def mask(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("mask") / "mask.nii.gz"
+    nibabel.save(nibabel.Nifti1Image(TRUTH.T, MATRIX), path)
+    return path
+
+
+CASES = [(name, place) for name, fault in FAULTS.items() for place in fault.places]
+
+
+@pytest.mark.parametrize(("name", "place"), CASES, ids=[f"{name}-{place}" for name, place in CASES])
+def test_a_fault_is_told_by_every_command_or_changes_nothing(here, mask, capsys, name, place):
+    fault = FAULTS[name]
+    (here / "in").mkdir()
+    path = fault.make(here / "in", PLACES[place])
+    if name.startswith("G"):  # the mask has the same wrong header
+        mask = here / "mask.nii.gz"
+        nibabel.save(nibabel.Nifti1Image(TRUTH.T, nibabel.load(path).affine), mask)
+    for command in COMMANDS:
+        has_result, words = told(command, path, mask, here / command, capsys)
+        if fault.words is None:
+            assert (has_result, words) == (True, ""), command
+        else:
+            assert re.search(fault.words, words), f"{command}: {words}"
+    for file in (here / "segment").rglob("*.nrrd"):
+        assert sitk.ReadImage(str(file)).GetSize()[:2] == (64, 64)
+    for file in (here / "segment").rglob("*.labels.nii.gz"):
+        sitk.ReadImage(str(file))
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_a_sound_scan_is_told_nothing_of(here, mask, capsys, kind):
+    (here / "in").mkdir()
+    path = write(here / "in", kind)
+    for command in COMMANDS:
+        assert told(command, path, mask, here / command, capsys) == (True, ""), command
+
+
+@pytest.mark.parametrize("part", [0.1, 0.5, 0.9])
+@pytest.mark.parametrize("kind", ["nifti", "nrrd", "meta"])
+@pytest.mark.parametrize("command", ["prepare", "evaluate", "training"])
+def test_one_bit_of_a_compressed_mask_is_told(here, capsys, kind, part, command):
+    (here / "masks").mkdir()
+    write(here / "masks", kind, TRUTH)
+    mask = here / "masks" / FORMATS[kind]
+    flip_bit(mask, part)
+    ct = write(here, "nifti")
+    if command == "training":
+        from CompressionTrainerLib.data.slices import cached_slices
+        from CompressionTrainerLib.data.splits import LabeledCase
+        from LiverTumorLib.ct.canvas import InputSpec
+
+        with pytest.raises(InputError, match=f"{FORMATS[kind]} is damaged"):
+            cached_slices(LabeledCase("a", "a", ct, mask), InputSpec((32, 32), 6.0), here / "cache")
+    else:
+        has_result, words = told(command, ct, mask, here / "out", capsys)
+        assert not has_result and f"{FORMATS[kind]}" in words and "damaged" in words, words
+
+
+@pytest.mark.parametrize("kind", ["nifti", "nrrd", "meta", "dicom"])
+def test_a_result_that_cannot_be_is_doubted(here, capsys, kind):
+    """Kind J: a mask of all that is not air, as a network that has gone wrong would find it."""
+    everything = (CT > -500).astype(np.uint8)
+    nibabel.save(nibabel.Nifti1Image(everything.T, MATRIX), here / "mask.nii.gz")
+    (here / "in").mkdir()
+    path = write(here / "in", kind)
+    for command in ("prepare", "evaluate"):
+        assert re.search(
+            "The liver has [0-9]{5} ml|varies by|cut at",
+            told(command, path, here / "mask.nii.gz", here / command, capsys)[1],
+        )

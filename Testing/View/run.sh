@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# Runs the viewer's tests in a browser: makes .venv-view (the extra "view" pins another slicer-core than the other tests), needs Chromium.
+set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/../environment.sh"
+environment="$repository/.venv-view"
+
+python=$(command -v python3.12 || true)
+[ -n "$python" ] || python=$("$repository/.venv-test/bin/python" -c 'import sys; print(sys._base_executable)' 2>/dev/null || true)
+[ -n "$python" ] && is_python "$python" 12 || stop "Python 3.12 is needed; Testing/run_tests.sh fetches one."
+command -v chromium >/dev/null || command -v google-chrome >/dev/null || stop "Chromium is needed. Type this, then run the command again:  sudo apt-get install -y chromium"
+
+install() {
+  say "Installing the viewer's packages (about 400 MB to download)"
+  "$environment/bin/python" -m pip install --quiet --requirement "$repository/Testing/View/requirements.txt" &&
+    "$environment/bin/python" -m pip install --quiet --editable "$repository[view]"
+}
+
+make_environment "$environment" "$python"
+fill_environment "$environment" "$(key_of "$repository/pyproject.toml" "$repository/Testing/View/requirements.txt")" install
+cd "$repository"
+exec "$environment/bin/python" -m pytest --rootdir Testing/View --config-file /dev/null -q Testing/View "$@"

@@ -311,10 +311,10 @@ def _is_multiple(values: np.ndarray, factor: float) -> bool:
         air, peak = _peaks(values, offset, factor)
         return not (-200 < peak < 200 and _is_one_value(values, air, factor))
     hu = values / factor - offset
-    tissue = hu[(hu > -200) & (hu < 300)]
-    commonest = np.unique(tissue, return_counts=True)[1].max() / tissue.size
+    soft = hu[(hu > -200) & (hu < 300)]
+    commonest = np.unique(soft, return_counts=True)[1].max() / soft.size
     window = np.mean(values == values.min()) > 0.15 and abs(offset) > 60
-    return bool(_spread(tissue) < 250 and commonest < 0.4 and not window)
+    return bool(_spread(soft) < 250 and commonest < 0.4 and not window)
 
 
 def _all_near(values: np.ndarray, offset: float) -> bool:

@@ -68,6 +68,7 @@ def run(arguments: argparse.Namespace) -> None:
     from ..batch.cases import find_cases
     from ..batch.display import Display
     from ..batch.runner import Batch
+    from ..models.licenses import license_lines
     from ..models.session import available_threads
 
     out = Path(os.path.abspath(os.path.expanduser(arguments.out)))
@@ -87,4 +88,6 @@ def run(arguments: argparse.Namespace) -> None:
     inputs = find_cases(arguments.inputs, exclude=out, whole_folders=arguments.series is not None)
     for reason in inputs.skipped:
         display.say(f"Skipped {reason}")
+    for line in license_lines(batch.bundles()):
+        display.say(f"Weights of {line}")
     batch.run(inputs.cases, display)

@@ -50,6 +50,12 @@ def read_dicom(path: Path, name: str, series: str | None = None) -> CTVolume:
     return CTVolume(array, stack.ijk_to_ras, name, notes, images)
 
 
+def chosen_series(path: Path, series: str | None = None) -> Series:
+    """The series that `read_dicom` reads with these arguments; its pixels stay unread. Raises what `read_dicom`
+    raises."""
+    return _choose(_scan(path)[0], path, series)[0]
+
+
 def first_ct(files: Iterable[Path]) -> Finding | None:
     """The first CT slice among files, else the first image of a CT that cannot be used, else None.
 

@@ -23,6 +23,7 @@ class WarmWorkers:
     """Workers that wait for jobs; for one thread, the one that polls."""
 
     def __init__(self) -> None:
+        self._all: list[_Worker] = []
         self._idle: list[_Worker] = []
 
     def start(
@@ -35,16 +36,17 @@ class WarmWorkers:
                 break
         else:
             worker = _Worker()
+            self._all.append(worker)
         job_file = write_job(worker.folder_of_next(), task, source, options, writer=writer)
         return WarmJob(self._idle, worker, job_file, on_event)
 
     def close(self) -> None:
-        """End those that wait."""
-        for worker in self._idle:
+        """End all of them, whatever they are at."""
+        for worker in self._all:
             worker.process.cancel()
-        for worker in self._idle:
+        for worker in self._all:
             worker.process.ends_within(_CLOSES_WITHIN_S)
-        self._idle.clear()
+        self._all, self._idle = [], []
 
 
 class _Worker:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from ..ct import CTVolume, to_axial
-from ..ct.region import Box, bounding_box, components, outermost
+from ..ct.region import Box, Components, bounding_box, components, outermost
 from ..records.results import TUMOR, CaseSummary, Lesion, Line
 
 # Gives the tumor probability at axial voxel coordinates (n, 3) in (k, j, i) order.
@@ -54,13 +54,10 @@ def measure_axial(
         found = components(labels[liver] == TUMOR)
         tumor_voxels = int(found.sizes.sum())
         surface = _surface_mm(labels, liver, volume) if tumor_voxels else None
-        for number in range(len(found.sizes)):
-            own, box = found.part(number)
+        for number, part in enumerate(_largest_first(found), start=1):
+            own, box = found.part(part)
             corner = [outer.start + inner.start for outer, inner in zip(liver, box, strict=True)]
-            lesions.append(_lesion(own, corner, volume, probability_at, surface))
-    lesions.sort(key=lambda lesion: -lesion.volume_ml)
-    for number, lesion in enumerate(lesions, start=1):
-        lesion.id = number
+            lesions.append(_lesion(number, own, corner, volume, probability_at, surface))
     liver_ml = int(np.count_nonzero(labels)) * volume.voxel_ml
     tumor_ml = tumor_voxels * volume.voxel_ml
     return lesions, CaseSummary(
@@ -70,6 +67,27 @@ def measure_axial(
         lesion_count=len(lesions),
         largest_diameter_mm=max((lesion.longest_diameter_mm for lesion in lesions), default=None),
     )
+
+
+def number_lesions(labels: np.ndarray) -> tuple[np.ndarray, Box] | None:
+    """The lesions of a label volume (k, j, i), numbered from 1 as `measure_axial` numbers them, in their common box.
+
+    None where there are none.
+    """
+    box = bounding_box(labels == TUMOR)
+    if box is None:
+        return None
+    found = components(labels[box] == TUMOR)
+    numbered = np.zeros(found.shape, np.int32)
+    for number, part in enumerate(_largest_first(found), start=1):
+        own, place = found.part(part)
+        numbered[place][own] = number
+    return numbered, box
+
+
+def _largest_first(found: Components) -> list[int]:
+    order: list[int] = np.argsort(-found.sizes, kind="stable").tolist()
+    return order
 
 
 class Axes(NamedTuple):
@@ -146,9 +164,14 @@ def _longest_crossing(t: np.ndarray, u: np.ndarray) -> tuple[float, float, float
 
 
 def _lesion(
-    own: np.ndarray, corner: list[int], volume: CTVolume, probability_at: ProbabilityAt | None, surface: cKDTree | None
+    number: int,
+    own: np.ndarray,
+    corner: list[int],
+    volume: CTVolume,
+    probability_at: ProbabilityAt | None,
+    surface: cKDTree | None,
 ) -> Lesion:
-    """Measure the lesion `own`, a mask whose first voxel is at `corner` (k, j, i) of the volume."""
+    """Measure lesion `number`, which is `own`, a mask whose first voxel is at `corner` (k, j, i) of the volume."""
     box = tuple(slice(first, first + length) for first, length in zip(corner, own.shape, strict=True))
     kji = np.argwhere(own) + corner
     r, a, s = volume.ras(kji.mean(axis=0)[::-1])
@@ -161,7 +184,7 @@ def _lesion(
         for ends in (axes.long_ends, axes.short_ends)
     ]
     return Lesion(
-        id=0,
+        id=number,
         volume_ml=round(len(kji) * volume.voxel_ml, 4),
         longest_diameter_mm=round(axes.longest, 2),
         perpendicular_diameter_mm=round(axes.perpendicular, 2),

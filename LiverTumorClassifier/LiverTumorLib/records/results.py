@@ -40,6 +40,11 @@ class Lesion:
             if (line := getattr(self, name)) is not None:  # lists, after a trip through JSON
                 setattr(self, name, tuple(tuple(point) for point in line))
 
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Lesion:
+        """The inverse of `asdict`, also after a trip through JSON."""
+        return cls(**{**data, "centroid_ras": tuple(data["centroid_ras"])})
+
 
 @dataclass
 class SliceRecord:
@@ -89,6 +94,6 @@ class CaseResult:
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> CaseResult:
         """The inverse of `to_dict`, also after a trip through JSON."""
-        lesions = [Lesion(**{**lesion, "centroid_ras": tuple(lesion["centroid_ras"])}) for lesion in data["lesions"]]
+        lesions = [Lesion.from_dict(lesion) for lesion in data["lesions"]]
         slices = [SliceRecord(**record) for record in data["slices"]]
         return cls(data["name"], CaseSummary(**data["summary"]), lesions, slices, data["models"], data["seconds"])

@@ -71,10 +71,8 @@ class _Worker:
         try:
             folder.mkdir(mode=0o700)
         except OSError as error:
-            reason = error.strerror or error
-            raise OutputError(
-                f"No temporary folder can be made for the run: {reason}; free some space there."
-            ) from error
+            why = error.strerror or error
+            raise OutputError(f"No temporary folder can be made for the run: {why}; free some space there.") from error
         return folder
 
     def _hear(self, event: Event) -> None:

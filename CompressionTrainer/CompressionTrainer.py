@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 # The libraries are imported where they are used, when all folders are known: LiverTumorLib lies in that of
 # LiverTumorClassifier.
 
+_PAGE = "https://github.com/SlicerLiverTumor/SlicerLiverTumor/blob/main/Docs/trainer.md"
+
 
 class CompressionTrainer(ScriptedLoadableModule):
     """What Slicer shows of the module before it is opened."""
@@ -31,7 +33,7 @@ class CompressionTrainer(ScriptedLoadableModule):
         self.parent.title = _("Compression Trainer")
         self.parent.categories = [translate("qSlicerAbstractCoreModule", "Segmentation")]
         self.parent.dependencies = []  # Slicer would leave this module out without a word where one of them is missing
-        self.parent.contributors = ["LiverTumor developers"]
+        self.parent.contributors = ["LiverTumor developers (SlicerLiverTumor)"]
         self.parent.helpText = _(
             "Trains the small networks of the Liver Tumor Classifier and Liver Segmentation modules from a folder of "
             "labeled CT, prunes them, quantizes them in training, measures every variant, and installs the int8 model "
@@ -44,6 +46,7 @@ class CompressionTrainer(ScriptedLoadableModule):
             "print(result.variants, result.reportFile)\n"
             "trainer.installModel(result.modelFolder)</pre>"
         )
+        self.parent.helpText += f"<p>{_('How to use it:')} <a href='{_PAGE}'>{_PAGE}</a></p>"
         self.parent.acknowledgementText = _(
             "Follows two papers: the two-stage Mobile U-Net for liver and liver tumor segmentation on LiTS17, and "
             "'Quantization-Aware Pruned MobileNetV2 for Real-Time Liver Tumor Classification on CT Images' (Jaafaru et "

@@ -2,6 +2,7 @@
 
 import importlib.util
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import slicer
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 # LiverTumorLib lies in the folder of the LiverTumorClassifier module; it is imported where it is used, when all folders
 # are known.
 
+_PAGE = "https://github.com/SlicerLiverTumor/SlicerLiverTumor/blob/main/Docs/tutorial.md"
+
 
 class LiverSegmentationMobileUNet(ScriptedLoadableModule):
     """What Slicer shows of the module before it is opened."""
@@ -31,7 +34,7 @@ class LiverSegmentationMobileUNet(ScriptedLoadableModule):
         self.parent.title = _("Liver Segmentation (Mobile U-Net)")
         self.parent.categories = [translate("qSlicerAbstractCoreModule", "Segmentation")]
         self.parent.dependencies = []  # Slicer would leave this module out without a word where one of them is missing
-        self.parent.contributors = ["LiverTumor developers"]
+        self.parent.contributors = ["LiverTumor developers (SlicerLiverTumor)"]
         self.parent.helpText = _(
             "Segments the liver and tumors in it on a CT of the abdomen, measures every lesion, and gives each axial "
             "slice its probability of showing tumor. Two small networks (Mobile U-Net) find the liver first and look "
@@ -39,6 +42,7 @@ class LiverSegmentationMobileUNet(ScriptedLoadableModule):
             "try it on. Slicer's own sample CTLiver (CC BY-SA 4.0) is a training case of LiTS, so it shows how the "
             "module works, not how good it is."
         )
+        self.parent.helpText += f"<p>{_('How to use it:')} <a href='{_PAGE}'>{_PAGE}</a></p>"
         self.parent.acknowledgementText = _(
             "Follows two papers: the two-stage Mobile U-Net for liver and liver tumor segmentation on LiTS17, and "
             "'Quantization-Aware Pruned MobileNetV2 for Real-Time Liver Tumor Classification on CT Images' (Jaafaru et "
@@ -49,24 +53,19 @@ class LiverSegmentationMobileUNet(ScriptedLoadableModule):
 
 
 def registerSampleData():
-    """Offer the digital phantom in the Sample Data module; it is made on this computer, so nothing is downloaded."""
+    """Offer the digital phantom that comes with the extension in the Sample Data module; nothing is downloaded."""
     import SampleData
 
+    resources = Path(__file__).parent / "Resources"
     SampleData.SampleDataLogic.registerCustomSampleDataSource(
-        category="LiverTumor", sampleName="LiverTumorPhantom", uris="", fileNames="", customDownloader=loadPhantom
+        category="LiverTumor",
+        sampleName="LiverTumorPhantom",
+        uris=(resources / "SampleData" / "LiverTumorPhantom.nrrd").as_uri(),
+        fileNames="LiverTumorPhantom.nrrd",
+        nodeNames="LiverTumorPhantom",
+        checksums="SHA256:2984214788bf0dbe4b011cd85b69d62708a3c005a74eaa4dfc84d083433ba6d7",
+        thumbnailFileName=str(resources / "Icons" / "LiverTumorPhantom.png"),
     )
-
-
-def loadPhantom(source=None):
-    """Put the phantom into the scene and show it. Returns a list of its node, as the Sample Data module wants it."""
-    from LiverTumorLib.mrml import ct_to_node
-    from LiverTumorLib.mrml.views import show_ct
-    from LiverTumorLib.phantom import make_phantom
-
-    with slicer.util.WaitCursor():
-        volumeNode = ct_to_node(make_phantom(seed=1)[0], slicer.mrmlScene)
-        show_ct(volumeNode)
-    return [volumeNode]
 
 
 @parameterNodeWrapper
@@ -166,6 +165,11 @@ class LiverSegmentationMobileUNetLogic(ScriptedLoadableModuleLogic):
     def __init__(self) -> None:
         ScriptedLoadableModuleLogic.__init__(self)
 
+    @staticmethod
+    def batchScript():
+        """Path of the script that segments many CTs without a window; see Docs/console.md for how Slicer runs it."""
+        return str(Path(__file__).parent / "Resources" / "LiverTumorBatch.py")
+
     def getParameterNode(self):
         """The choices saved in the scene."""
         return LiverSegmentationMobileUNetParameterNode(super().getParameterNode())
@@ -176,6 +180,7 @@ class LiverSegmentationMobileUNetLogic(ScriptedLoadableModuleLogic):
         outputSegmentation=None,
         *,
         liverSegmentation=None,
+        keepCorrections=False,
         allFrames=False,
         wait=True,
         progressCallback=None,
@@ -185,14 +190,21 @@ class LiverSegmentationMobileUNetLogic(ScriptedLoadableModuleLogic):
         """Segment liver and tumor on a CT, measure the lesions and classify the slices.
 
         :param volumeNode: vtkMRMLScalarVolumeNode, a CT in HU.
-        :param outputSegmentation: vtkMRMLSegmentationNode to write to; its Liver and Lesion segments and its tables are
-          replaced, all else in it stays. A new one is made without it.
+        :param outputSegmentation: vtkMRMLSegmentationNode to write to; its Liver and Lesion segments and its tables
+        are replaced,
+          all else in it stays. A new one is made without it. ``LiverTumorLib.mrml.undo(outputSegmentation)`` takes
+          that back.
+        :param keepCorrections: leave outputSegmentation as it is, and make a new one, where somebody has corrected
+        those two segments
+          since a run wrote them.
         :param liverSegmentation: vtkMRMLSegmentationNode with a Liver segment, as it is now, that takes the place of
-          the liver model.
+        the liver model.
         :param allFrames: of a volume sequence, analyze every frame and not only the one shown; segmentation and tables
-          then follow its browser, and ``frameTable`` has the figures of all frames. Probability maps are not kept then.
+        then follow its
+          browser, and ``frameTable`` has the figures of all frames. Probability maps are not kept then.
         :param wait: wait for the end while Slicer's event loop is served. False returns at once; in Slicer the nodes
-          then appear when the run is over, in plain Python when ``wait()`` is called on what is returned.
+        then appear
+          when the run is over, in plain Python when ``wait()`` is called on what is returned.
         :param progressCallback: called with (stage, fraction, message).
         :param finishedCallback: called with the run when it is over; its ``result()`` returns or raises.
         :param options: ``liverModel``, ``tumorModel``, ``sliceModel`` (ids or folders of bundles), ``tumor``,
@@ -207,7 +219,9 @@ class LiverSegmentationMobileUNetLogic(ScriptedLoadableModuleLogic):
         from LiverTumorLib.mrml import show_segmentation, start_run
 
         def makeNodes(output, earlier=None):
-            return show_segmentation(output, volumeNode, earlier.segmentationNode if earlier else outputSegmentation)
+            if earlier:
+                return show_segmentation(output, volumeNode, earlier.segmentationNode)
+            return show_segmentation(output, volumeNode, outputSegmentation, keepCorrections)
 
         receivers = (progressCallback, finishedCallback)
         return start_run(
@@ -237,9 +251,12 @@ class LiverSegmentationMobileUNetLogic(ScriptedLoadableModuleLogic):
         *,
         nifti=False,
         picture=True,
+        dicom=False,
         series=None,
         overwrite=False,
+        wait=True,
         progressCallback=None,
+        finishedCallback=None,
         **options,
     ):
         """Segment many CTs without loading them into the scene; the same as ``livertumor segment INPUT... --out DIR``.
@@ -248,11 +265,12 @@ class LiverSegmentationMobileUNetLogic(ScriptedLoadableModuleLogic):
         :param outputDir: each case gets a folder in it; cases that are done are not done again.
         :param nifti: also write a NIfTI label map.
         :param picture: write a one-page picture of each case (needs matplotlib).
+        :param dicom: also write DICOM objects of the study that the CT belongs to, and the picture as a PDF.
         :param series: which DICOM series of a folder.
         :param overwrite: replace results of other inputs or options.
-        :param progressCallback: called with (stage, fraction, message).
-        :param options: as in :py:meth:`process`.
-        :return: path of ``cases.csv``, the table of all cases.
+        :param wait, progressCallback, finishedCallback, options: as in :py:meth:`process`.
+        :return: path of ``cases.csv``, the table of all cases; where wait is False, a run (``wait()``,
+          ``cancel()``, ``result()``).
         :raises LiverTumorLib.errors.SomeCasesFailed: some cases have no result; the message says which and why.
         """
         from LiverTumorLib.mrml import options_from, process_folder
@@ -264,9 +282,12 @@ class LiverSegmentationMobileUNetLogic(ScriptedLoadableModuleLogic):
             options_from(options),
             nifti=nifti,
             picture=picture,
+            dicom=dicom,
             series=series,
             overwrite=overwrite,
             progress=progressCallback,
+            finished=finishedCallback,
+            wait=wait,
         )
 
 

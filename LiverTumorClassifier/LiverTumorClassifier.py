@@ -19,6 +19,8 @@ from slicer.ScriptedLoadableModule import (
 if TYPE_CHECKING:
     from LiverTumorLib.panel.classification import ClassificationPanel
 
+_PAGE = "https://github.com/SlicerLiverTumor/SlicerLiverTumor/blob/main/Docs/tutorial.md"
+
 
 class LiverTumorClassifier(ScriptedLoadableModule):
     """What Slicer shows of the module before it is opened."""
@@ -28,13 +30,14 @@ class LiverTumorClassifier(ScriptedLoadableModule):
         self.parent.title = _("Liver Tumor Classifier")
         self.parent.categories = [translate("qSlicerAbstractCoreModule", "Segmentation")]
         self.parent.dependencies = []
-        self.parent.contributors = ["LiverTumor developers"]
+        self.parent.contributors = ["LiverTumor developers (SlicerLiverTumor)"]
         self.parent.helpText = _(
             "Gives every axial slice of an abdominal CT its calibrated probability of showing liver tumor "
             "(MobileNetV2), as a table and a plot. Slices without liver get the probability 0. For research; not a "
             "medical device. The Sample Data module has a digital phantom to try it on. Slicer's own sample CTLiver "
             "(CC BY-SA 4.0) is a training case of LiTS, so it shows how the module works, not how good it is."
         )
+        self.parent.helpText += f"<p>{_('How to use it:')} <a href='{_PAGE}'>{_PAGE}</a></p>"
         self.parent.acknowledgementText = _(
             "Follows two papers: the two-stage Mobile U-Net for liver and liver tumor segmentation on LiTS17, and "
             "'Quantization-Aware Pruned MobileNetV2 for Real-Time Liver Tumor Classification on CT Images' (Jaafaru et "
@@ -188,7 +191,17 @@ class LiverTumorClassifierLogic(ScriptedLoadableModuleLogic):
         )
 
     def processFolder(
-        self, inputs, outputDir, *, picture=True, series=None, overwrite=False, progressCallback=None, **options
+        self,
+        inputs,
+        outputDir,
+        *,
+        picture=True,
+        series=None,
+        overwrite=False,
+        wait=True,
+        progressCallback=None,
+        finishedCallback=None,
+        **options,
     ):
         """Classify many CTs without loading them into the scene; the same as ``livertumor classify INPUT... --out
         DIR``.
@@ -198,9 +211,9 @@ class LiverTumorClassifierLogic(ScriptedLoadableModuleLogic):
         :param picture: write a one-page picture of each case (needs matplotlib).
         :param series: which DICOM series of a folder.
         :param overwrite: replace results of other inputs or options.
-        :param progressCallback: called with (stage, fraction, message).
-        :param options: as in :py:meth:`process`.
-        :return: path of ``cases.csv``, the table of all cases.
+        :param wait, progressCallback, finishedCallback, options: as in :py:meth:`process`.
+        :return: path of ``cases.csv``, the table of all cases; where wait is False, a run (``wait()``,
+          ``cancel()``, ``result()``).
         :raises LiverTumorLib.errors.SomeCasesFailed: some cases have no result; the message says which and why.
         """
         from LiverTumorLib.mrml import options_from, process_folder
@@ -214,6 +227,8 @@ class LiverTumorClassifierLogic(ScriptedLoadableModuleLogic):
             series=series,
             overwrite=overwrite,
             progress=progressCallback,
+            finished=finishedCallback,
+            wait=wait,
         )
 
 

@@ -11,6 +11,7 @@ from LiverTumorLib.pipelines.classification import slice_records
 from LiverTumorLib.pipelines.lesions import measure
 from LiverTumorLib.records.options import CaseOutput
 from LiverTumorLib.records.results import CaseResult, CaseSummary
+from scipy.ndimage import binary_erosion
 
 
 def segment(volume, options, progress) -> CaseOutput:
@@ -23,6 +24,35 @@ def segment(volume, options, progress) -> CaseOutput:
     summary.suspicious_slices = [record.index for record in records if record.tumor_mm2]
     progress("done", 1.0, "Done")
     return CaseOutput(CaseResult(volume.name, summary, lesions, records), labels)
+
+
+def segment_two(volume, options, progress) -> CaseOutput:
+    """As `segment`, with a second, smaller lesion three slices above the first."""
+    array = volume.array.copy()
+    array[7, 2:4, 2:4] = 150
+    return segment(volume.with_array(array), options, progress)
+
+
+def segment_with_maps(volume, options, progress) -> CaseOutput:
+    """As `segment`, with probability maps that say 95 % in the middle of what they find, and 60 % at its rim."""
+    output = segment(volume, options, progress)
+    if options.keep_probabilities:
+        found = {"liver": output.labels > 0, "tumor": output.labels == 2}
+        maps = {
+            name: np.where(binary_erosion(mask), 0.95, 0.6 * mask).astype(np.float16) for name, mask in found.items()
+        }
+        output.probabilities.update(maps)
+    output.result.models = [
+        {"id": f"a-{task}", "task": task, "version": "1", "sha256": "0" * 64, "threshold": 0.5}
+        for task in ("liver", "tumor")
+    ]
+    return output
+
+
+def segment_otherwise(volume, options, progress) -> CaseOutput:
+    """As `segment_with_maps`, for everything two columns beside."""
+    moved = volume.with_array(np.roll(volume.array, 2, axis=2))
+    return segment_with_maps(moved, options, progress)
 
 
 def classify(volume, options, progress, liver=None) -> CaseOutput:

@@ -56,6 +56,7 @@ def test_segment_writes_everything(work):
     assert row["case"] == "Müller 1" and row["status"] == "done" and row["lesions"] == "1"
     assert float(row["liver volume incl. tumor (ml)"]) == pytest.approx(liver_ml, rel=1e-4)
     assert "Müller 1: liver 3 ml; 1 lesion" in done.stdout
+    assert done.stdout.startswith("Weights of liver-roi, liver-tumor, tumor-slice: test\n")
     assert [line.split(": ")[1] for line in done.stderr.splitlines()] == ["reading", "liver", "tumor", "writing"], (
         "plain lines, no terminal"
     )
@@ -63,7 +64,7 @@ def test_segment_writes_everything(work):
 
 def test_classify_writes_slices_only(work):
     write_ct("a.nii")
-    run("classify", "a.nii", "--out", "out")
+    assert run("classify", "a.nii", "--out", "out").stdout.startswith("Weights of tumor-slice: test\n")
     assert sorted(path.name for path in Path("out/a").iterdir()) == ["slices.csv", "summary.json"]
     summary = json.loads(Path("out/a/summary.json").read_text())
     assert [model["id"] for model in summary["origin"]["models"]] == ["tumor-slice"]

@@ -48,7 +48,7 @@ def test_names_are_as_the_index_wants_them(extension):
 
 def test_what_is_said_of_the_extension(extension):
     metadata = extension.metadata
-    assert metadata["contributors"] == "LiverTumor developers"
+    assert metadata["contributors"] == "LiverTumor developers (SlicerLiverTumor)"
     assert metadata["description"].count(". ") + metadata["description"].endswith(".") in (1, 2)  # one or two sentences
     # The weights are not under the code's license.
     assert "LiTS" in metadata["description"] and "research" in metadata["description"]

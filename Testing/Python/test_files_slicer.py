@@ -78,7 +78,7 @@ def test_slicer_gets_the_terminology(tmp_path):
     liver, lesion = (node.GetSegmentation().GetNthSegment(number).GetTerminology().split("~") for number in range(2))
     assert liver[0] == lesion[0] == "Segmentation category and type - 3D Slicer General Anatomy list"
     assert liver[1:4] == ["SCT^123037004^Anatomical Structure", "SCT^10200004^Liver", "^^"]
-    assert lesion[1:4] == ["SCT^49755003^Morphologically Altered Structure", "SCT^52988006^Lesion", "^^"]
+    assert lesion[1:4] == ["SCT^49755003^Morphologically Altered Structure", "SCT^4147007^Mass", "^^"]
     assert lesion[4:] == ["Anatomic codes - DICOM master list", "SCT^10200004^Liver", "^^"]
 
 

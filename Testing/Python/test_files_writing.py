@@ -113,7 +113,7 @@ def test_the_segmentation_names_its_segments(tmp_path):
     assert image.GetMetaData("Segmentation_MasterRepresentation") == "Binary labelmap"
     assert image.GetMetaData("Segmentation_ReferenceImageExtentOffset") == "0 0 0"
     for number, (name, label, rgb, code) in enumerate(
-        (("Liver", 1, (221, 130, 101), "10200004"), ("Lesion", 2, (255, 200, 50), "52988006"))
+        (("Liver", 1, (221, 130, 101), "10200004^Liver"), ("Lesion", 2, (255, 200, 50), "4147007^Mass"))
     ):
         field = {
             key: image.GetMetaData(f"Segment{number}_{key}")
@@ -122,7 +122,7 @@ def test_the_segmentation_names_its_segments(tmp_path):
         assert field["Name"] == field["ID"] == name == SEGMENTS[number].name
         assert np.allclose(np.array(field["Color"].split(), float) * 255, rgb, atol=0.01)
         assert (field["LabelValue"], field["Layer"], field["Extent"]) == (str(label), "0", "0 39 0 30 0 24")
-        assert field["Tags"].startswith("TerminologyEntry:") and f"SCT^{code}^{name}" in field["Tags"]
+        assert field["Tags"].startswith("TerminologyEntry:") and f"SCT^{code}~" in field["Tags"]
     assert b"space: left-posterior-superior" in (tmp_path / "a.seg.nrrd").read_bytes()[:400]
 
 

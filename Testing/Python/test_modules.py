@@ -74,7 +74,7 @@ def test_the_module_says_what_it_is(name):
     assert module.moduleName == name
     assert parent.title and parent.helpText
     assert parent.categories == ["Segmentation"]
-    assert parent.contributors == ["LiverTumor developers"]
+    assert parent.contributors == ["LiverTumor developers (SlicerLiverTumor)"]
     assert "not a medical device" in parent.helpText
     for source in ("Mobile U-Net", "MobileNetV2", "LiTS"):
         assert source in parent.acknowledgementText

@@ -70,7 +70,7 @@ def test_what_the_plugin_reads_of_a_segment(nodes):
     segmentation, ct, _ = nodes
     labels_to_segmentation(LABELS, ct, segmentation)  # a second run writes over it
     terminologies = slicer.vtkSlicerTerminologiesModuleLogic()
-    for name, code in (("Liver", "10200004"), ("Lesion", "52988006")):
+    for name, code in (("Liver", "10200004"), ("Lesion", "4147007")):
         held = segmentation.GetSegmentation()
         segment = held.GetSegment(held.GetSegmentIdBySegmentName(name))
         scalars = segment.GetRepresentation("Binary labelmap").GetPointData().GetArray("ImageScalars")

@@ -91,7 +91,7 @@ def test_names_colors_and_terminology(ct):
         "10200004",
     )
     assert logic.DeserializeTerminologyEntry(segments["Lesion"].GetTerminology(), entry)
-    assert entry.GetTypeObject().GetCodeValue() == "52988006"
+    assert entry.GetTypeObject().GetCodeValue() == "4147007"
     assert entry.GetRegionObject().GetCodeMeaning() == "Liver"
 
 
@@ -199,10 +199,44 @@ def test_segments_are_found_by_name_or_meaning(ct, scene):
         assert np.count_nonzero(labels) == 27
 
 
+def test_further_lesions_count_and_those_of_other_organs_do_not(ct, scene):
+    """The user adds segments, with the names and codes that people and programs give."""
+    node = labels_to_segmentation(LABELS, ct)
+    drawn = {
+        name: (slice(6, 7), slice(2, 4), slice(column, column + 2))
+        for name, column in (("Tumor", 2), ("metastasis_2", 5), ("S9", 8))
+    }
+    for name, box in drawn.items():
+        add_segment(node, name, box)
+    codes = "list~SCT^49755003^Altered~SCT^86049000^Neoplasm, Primary~^^~regions~{}~^^"
+    segments_of(node)["S9"].SetTerminology(codes.format("SCT^10200004^Liver"))
+    add_segment(node, "S10", (slice(6, 7), slice(7, 9), slice(2, 4)))
+    segments_of(node)["S10"].SetTerminology(codes.format("SCT^64033007^Kidney"))
+    add_segment(node, "Kidney tumor", (slice(6, 7), slice(7, 9), slice(5, 7)))
+    expected = LABELS.copy()
+    for box in drawn.values():
+        expected[box] = 2
+    np.testing.assert_array_equal(labels_from_segmentation(node, ct), expected)
+
+
+@pytest.mark.parametrize("segment", SEGMENTS, ids=lambda segment: segment.name)
+def test_the_codes_are_in_slicers_own_lists(segment):
+    """As in SegmentationCategoryTypeModifier-SlicerGeneralAnatomy.json and AnatomicRegion… of Slicer 5.12.3."""
+    context, category, kind, _, regions, region, _ = segment.terminology.split("~")
+    assert (
+        context == "Segmentation category and type - 3D Slicer General Anatomy list"
+        and regions == "Anatomic codes - DICOM master list"
+    )
+    assert (category, kind, region) in (
+        ("SCT^123037004^Anatomical Structure", "SCT^10200004^Liver", "^^"),
+        ("SCT^49755003^Morphologically Altered Structure", "SCT^4147007^Mass", "SCT^10200004^Liver"),
+    )
+
+
 def test_a_segmentation_without_our_segments_is_refused(ct, scene):
     node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Kidneys")
     add_segment(node, "Kidney", (slice(2, 5),) * 3)
-    with pytest.raises(InputError, match="Kidneys has no segment named Liver nor Lesion"):
+    with pytest.raises(InputError, match="Kidneys has no segment that is known to be the liver or a lesion; name"):
         labels_from_segmentation(node, ct)
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from LiverTumorLib.ct import CTVolume, to_axial
-from LiverTumorLib.ct.orientation import AIR_HU, MAX_TILT_DEG
+from LiverTumorLib.ct.orientation import AIR_HU, MAX_TILT_DEG, axial_to_ras
 from scipy.spatial.transform import Rotation
 
 AXIAL = np.array([[-1.0, 0, 0], [0, -1.0, 0], [0, 0, 1.0]])  # columns: RAS directions of i, j, k in axial order
@@ -52,6 +52,12 @@ def test_axial_order_is_a_relabelling_of_the_same_voxels(grid):
     places = _voxels_ras(volume).reshape(-1, 3)
     assert sorted(axial.shape) == sorted(volume.shape)
     assert np.allclose(_voxels_ras(axial), places[axial.array.astype(int)], atol=1e-6)
+
+
+@given(st.one_of(grids(), grids(tilt=STEEP, smallest=2)))
+def test_the_axial_grid_is_known_without_the_voxels(grid):
+    volume = _numbered(*grid)
+    np.testing.assert_allclose(axial_to_ras(volume), to_axial(volume).volume.ijk_to_ras, atol=1e-9)
 
 
 @given(grids())

@@ -9,7 +9,7 @@ import numpy as np
 import slicer
 from LiverTumorLib.mrml import labels_from_segmentation
 from mrml_scene import GRIDS, add_ct
-from panel_tools import spin, use_task
+from panel_tools import apply, spin, use_task
 from PySide6 import QtCore, QtTest
 from slicer_standin import application
 
@@ -50,3 +50,38 @@ def test_results_after_few_clicks(app, monkeypatch):
     assert segmentation.GetSegmentation().ContainsRepresentation("Closed surface")
     clicks += mouse.presses
     assert clicks == 5 <= 6
+
+
+def test_keys_go_through_the_lesions_and_set_the_window(app, monkeypatch):
+    """N, P and W, while the module is open; a lesion is seen in the slice of its longest diameter."""
+    use_task(monkeypatch, "segment", "mrml_tasks:segment_two")
+    ct = add_ct(slicer.mrmlScene, GRIDS["axial"])
+    panel = application.open_module("LiverSegmentationMobileUNet").panel
+    apply(panel)
+    red = app.layoutManager().sliceWidget("Red").mrmlSliceNode()
+    window = panel.module.parent
+    window.activateWindow()
+    spin(lambda: window.isActiveWindow, 10)
+    lesions = records_of(panel.parameters.outputSegmentation)
+    assert len(lesions) == 2
+    for key, row in (("N", 0), ("N", 1), ("N", 0), ("P", 1)):
+        QtTest.QTest.keyClick(window, getattr(QtCore.Qt.Key, f"Key_{key}"))
+        assert panel.ui.lesionTable.currentRow() == row
+        height = GRIDS["axial"][2, 3] + 5.0 * lesions[row]["diameter_slice"]  # its slices are 5 mm apart
+        assert red.GetSliceOffset() == pytest.approx(height, abs=0.01)
+    display = ct.GetDisplayNode()
+    before = display.GetWindow(), display.GetLevel()
+    for expected in ((200.0, 60.0), before):
+        QtTest.QTest.keyClick(window, QtCore.Qt.Key.Key_W)
+        assert (display.GetWindow(), display.GetLevel()) == expected
+    application.leave_module("LiverSegmentationMobileUNet")
+    QtTest.QTest.keyClick(window, QtCore.Qt.Key.Key_W)
+    assert (display.GetWindow(), display.GetLevel()) == before
+
+
+def records_of(segmentation) -> list[dict]:
+    """The rows of the lesion table."""
+    from LiverTumorLib.mrml.results import LESIONS_ROLE
+    from LiverTumorLib.panel import record_table
+
+    return record_table.records_of(segmentation.GetNodeReference(LESIONS_ROLE))

@@ -1,6 +1,8 @@
 """The choice of models in the panels: what is there, how long it takes here, its card, and what cannot be used."""
 
+import json
 import re
+import shutil
 
 import pytest
 
@@ -78,3 +80,35 @@ def test_a_broken_bundle_of_the_user_is_told(app, tmp_path, monkeypatch):
     apply(panel)
     assert "manifest.json cannot be read" in panel.ui.statusLabel.text
     assert panel.ui.applyButton.enabled
+
+
+def test_the_license_of_the_weights_is_agreed_to_once(quick, monkeypatch, tmp_path):
+    """Before the first run, for a model of the user's with its own text, and again for another version or license."""
+    asked, answers = [], [False, True, True, True]
+    monkeypatch.setattr(
+        slicer.util, "confirmOkCancelDisplay", lambda text, *_, **__: asked.append(text) or answers[len(asked) - 1]
+    )
+    quick.ui.applyButton.click()
+    assert not quick.run.running and "was not agreed to" in quick.ui.statusLabel.text
+    assert "liver-roi, liver-tumor, tumor-slice: Research use only, non-commercial" in asked[0]
+    apply(quick)
+    apply(quick)
+    assert len(asked) == 2, "once"
+    mine = tmp_path / "mine"
+    shutil.copytree(SHIPPED / "liver-tumor", mine)
+    manifest = json.loads((mine / "manifest.json").read_text())
+    manifest |= {"id": "mine", "license": "CC BY 4.0"}
+    (mine / "manifest.json").write_text(json.dumps(manifest))
+    monkeypatch.setenv("LIVERTUMOR_MODELS", str(tmp_path))
+    application.leave_module(NAME)
+    application.open_module(NAME)
+    quick.parameters.tumorModel = "mine"
+    apply(quick)
+    assert len(asked) == 3 and "mine: CC BY 4.0" in asked[2] and "Research use" not in asked[2]
+    (mine / "manifest.json").write_text(json.dumps(manifest | {"version": "9.0.0"}))
+    application.leave_module(NAME)
+    application.open_module(NAME)
+    apply(quick)
+    assert len(asked) == 4
+    quick.logic.process(quick.parameters.inputVolume, tumorModel="mine")
+    assert len(asked) == 4, "Python is not asked"

@@ -5,6 +5,7 @@ import importlib
 import os
 import sys
 import types
+import urllib.request
 
 import not_livers
 import numpy as np
@@ -15,8 +16,9 @@ pytest.importorskip("PySide6.QtWidgets", reason="PySide6 is not installed")
 
 import slicer
 from LiverTumorLib.files import read_labels
-from LiverTumorLib.mrml import ct_to_node, labels_from_segmentation, labels_to_segmentation
+from LiverTumorLib.mrml import ct_from_node, ct_to_node, labels_from_segmentation, labels_to_segmentation
 from LiverTumorLib.mrml.views import MARKER_ROLE
+from LiverTumorLib.phantom import make_phantom
 from mrml_scene import GRIDS, add_ct, make_ct, make_labels
 from panel_tools import add_phantom, apply, phantom, spin, use_task, worker_of
 from slicer_standin import ModuleParent, application
@@ -142,8 +144,47 @@ def test_a_comparison_offers_its_package_and_does_without(quick, monkeypatch):
     assert "Dice 0.720, HD95 needs the package surface-distance" in quick.ui.comparisonLabel.text
     quick.ui.compareButton.click()
     expected = surface_distances(LABELS == 2, drawn == 2, make_ct(GRIDS["oblique"]).spacing[::-1]).hd95
-    assert f"Dice 0.720, HD95 {expected:.1f} mm" in quick.ui.comparisonLabel.text
+    assert f"Dice 0.720, HD95 by area {expected:.1f} mm" in quick.ui.comparisonLabel.text
     assert "Lesions of the reference: 1, found 1, missed 0; extra ones: 0" in quick.ui.comparisonLabel.text
+
+
+def test_a_reference_is_understood_or_its_segments_are_chosen(quick):
+    """Names that others give are known; else the user says which segment is what; texts of another state are gone."""
+    apply(quick)
+    ct = quick.parameters.inputVolume
+    reference = labels_to_segmentation(LABELS, ct)
+    segmentation = reference.GetSegmentation()
+    for identifier, name in (("Liver", "liver_mask"), ("Lesion", "Tumor")):
+        copy = slicer.vtkSegment()
+        copy.DeepCopy(segmentation.GetSegment(identifier))
+        copy.SetName(name)
+        copy.SetTerminology("")
+        segmentation.RemoveSegment(identifier)
+        segmentation.AddSegment(copy, f"given_{name}")
+    ui = quick.ui
+    ui.referenceSelector.setCurrentNode(reference)
+    assert (ui.referenceLiverBox.currentText, ui.referenceTumorBox.currentText) == ("liver_mask", "Tumor")
+    ui.compareButton.click()
+    assert ui.comparisonLabel.text.count("Dice 1.000") == 2
+    segmentation.GetSegment("given_Tumor").SetName("Segment_2")
+    assert ui.comparisonLabel.text == "", "it speaks of what the reference was before"
+    ui.referenceSelector.setCurrentNode(None)
+    ui.referenceSelector.setCurrentNode(reference)
+    ui.compareButton.click()
+    assert (
+        "Tumor: no segment of the reference is chosen" in ui.comparisonLabel.text
+        and "Dice 0.000" not in ui.comparisonLabel.text
+    )
+    segmentation.GetSegment("given_liver_mask").SetName("Segment_1")
+    ui.referenceSelector.setCurrentNode(None)
+    ui.referenceSelector.setCurrentNode(reference)
+    assert not ui.compareButton.enabled and "choose which segments" in ui.comparisonLabel.text
+    for box, name in ((ui.referenceLiverBox, "Segment_1"), (ui.referenceTumorBox, "Segment_2")):
+        box.setCurrentIndex(box.findText(name))
+    ui.compareButton.click()
+    assert ui.comparisonLabel.text.count("Dice 1.000") == 2
+    labels_to_segmentation(np.roll(LABELS, 1, axis=2), ct, quick.parameters.outputSegmentation)
+    assert ui.comparisonLabel.text == "", "the result is another now"
 
 
 def test_files_are_what_the_scene_shows(quick, tmp_path, monkeypatch):
@@ -264,27 +305,42 @@ def test_a_deleted_parameter_node_is_made_anew(quick):
     assert quick.ui.lesionTable.rowCount == 1
 
 
-def test_the_phantom_is_a_sample(app, monkeypatch):
-    """Registered when the application has started, as Slicer's Sample Data module wants it, and made when it is asked
-    for."""
-    registered = {}
+def test_the_phantom_is_a_sample(app, monkeypatch, tmp_path):
+    """Registered when the application has started, as a file with all that Slicer's Sample Data module asks of one."""
+    registered = []
 
     class SampleDataLogic:
         @staticmethod
         def registerCustomSampleDataSource(
-            category="Custom", sampleName=None, uris=None, fileNames=None, customDownloader=None
+            category, sampleName, uris, fileNames, nodeNames, checksums, thumbnailFileName
         ):
-            assert len(uris) == len(fileNames)  # Slicer's looks at them even where nothing is downloaded
-            registered[category, sampleName] = customDownloader
+            registered.append((uris, fileNames, checksums, thumbnailFileName))
+            assert (category, sampleName, nodeNames) == ("LiverTumor", "LiverTumorPhantom", "LiverTumorPhantom")
 
     monkeypatch.setitem(sys.modules, "SampleData", types.SimpleNamespace(SampleDataLogic=SampleDataLogic))
-    monkeypatch.setattr("LiverTumorLib.phantom.make_phantom", lambda seed: phantom())
     module = importlib.import_module(NAME)
     module.LiverSegmentationMobileUNet(ModuleParent(module.__file__))
     app.startupCompleted.emit()
-    (volume,) = registered["LiverTumor", "LiverTumorPhantom"](None)
-    assert volume.GetImageData().GetDimensions()[::-1] == phantom()[0].shape
-    assert application.open_module(NAME).panel.parameters.inputVolume is volume
+    [(uri, name, checksum, thumbnail)] = registered
+    path, _ = urllib.request.urlretrieve(uri, tmp_path / name)  # as Slicer does
+    assert slicer.util.computeChecksum("SHA256", str(path)) == checksum.removeprefix("SHA256:")
+    assert path.stat().st_size < 2e6 and read_png(thumbnail).GetDimensions()[:2] == (192, 192)
+    volume = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "LiverTumorPhantom")
+    storage = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLVolumeArchetypeStorageNode")
+    storage.SetFileName(str(path))
+    assert storage.ReadData(volume)
+    loaded, expected = ct_from_node(volume), make_phantom(1, (42, 176, 176))[0]
+    np.testing.assert_allclose(loaded.ijk_to_ras, expected.ijk_to_ras, atol=1e-6)
+    np.testing.assert_array_equal(loaded.array, expected.array)
+
+
+def read_png(path: str):
+    import vtk
+
+    reader = vtk.vtkPNGReader()
+    reader.SetFileName(path)
+    reader.Update()
+    return reader.GetOutput()
 
 
 def test_without_a_main_window(monkeypatch):

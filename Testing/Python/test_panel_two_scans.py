@@ -17,6 +17,7 @@ from LiverTumorLib.mrml.percent import fill_percent
 from LiverTumorLib.mrml.plots import CHART_ROLE
 from LiverTumorLib.mrml.results import SLICES_ROLE, SUMMARY_ROLE, ct_of_table
 from LiverTumorLib.mrml.segmentations import ct_of
+from LiverTumorLib.mrml.views import MARKER_ROLE
 from mrml_scene import GRIDS, add_ct, make_ct, make_labels
 from panel_tools import apply, spin, use_task
 from PySide6 import QtCore, QtGui, QtWidgets
@@ -63,6 +64,123 @@ def test_segmentations_of_two_patients(scans):
     )
 
 
+def backgrounds() -> dict[str, str]:
+    """The name of the volume in each slice view."""
+    views = slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")
+    return {
+        view.GetLayoutName(): slicer.mrmlScene.GetNodeByID(view.GetBackgroundVolumeID() or "").GetName()
+        for view in views
+    }
+
+
+def everywhere(name: str) -> dict[str, str]:
+    return dict.fromkeys(("Red", "Yellow", "Green"), name)
+
+
+def give(view: str, volume) -> None:
+    """The user puts a volume into a slice view."""
+    slicer.app.layoutManager().sliceWidget(view).sliceLogic().GetSliceCompositeNode().SetBackgroundVolumeID(
+        volume.GetID()
+    )
+
+
+def load_shown(volume) -> None:
+    """What Slicer does with a volume it has loaded."""
+    slicer.util.setSliceViewerLayers(background=volume)
+
+
+def is_shown(segmentation) -> bool:
+    return bool(segmentation.GetDisplayNode().GetVisibility())
+
+
+def test_figures_and_views_are_of_one_patient(scans):
+    """Choosing a scan shows it with what was found in it, and hides the segmentation and the marker of the other."""
+    ada, ben = scans
+    load_shown(ben)
+    panel = application.open_module(SEGMENTER).panel
+    assert panel.parameters.inputVolume is ben, "what is looked at, not what comes first"
+    panel.parameters.inputVolume = ada
+    assert backgrounds() == everywhere("Ada")
+    apply(panel)
+    first = panel.parameters.outputSegmentation
+    panel.ui.lesionTable.setCurrentCell(0, 0)
+    marker = first.GetNodeReference(MARKER_ROLE).GetDisplayNode()
+    assert marker.GetVisibility() and panel.ui.statusLabel.text == "Done."
+    panel.parameters.inputVolume = ben
+    assert backgrounds() == everywhere("Ben") and panel.ui.statusLabel.text == ""
+    assert not is_shown(first) and not marker.GetVisibility()
+    apply(panel)
+    second = panel.parameters.outputSegmentation
+    panel.parameters.inputVolume = ada
+    assert backgrounds() == everywhere("Ada") and panel.ui.summaryLabel.text.startswith("Ada: ")
+    assert is_shown(first) and marker.GetVisibility() and not is_shown(second)
+    load_shown(ben)  # by Slicer, once more
+    panel.ui.lesionTable.setCurrentCell(-1, -1)
+    panel.ui.lesionTable.setCurrentCell(0, 0)
+    assert backgrounds() == everywhere("Ada"), "a lesion is shown in its own scan"
+    first.GetDisplayNode().SetVisibility(False)  # by the user
+    panel.parameters.inputVolume = ben
+    panel.parameters.inputVolume = ada
+    assert not is_shown(first)
+
+
+def test_a_view_that_the_user_gave_to_another_volume_stays(scans):
+    ada, ben = scans
+    prior = add_ct(slicer.mrmlScene, GRIDS["axial"], "Prior")
+    panel = application.open_module(SEGMENTER).panel
+    panel.parameters.inputVolume = ada
+    give("Yellow", prior)
+    apply(panel)
+    panel.ui.lesionTable.setCurrentCell(0, 0)
+    yellow = slicer.app.layoutManager().sliceWidget("Yellow").mrmlSliceNode()
+    place = yellow.GetSliceOffset()
+    for chosen in (ben, ada, prior, ada):
+        panel.parameters.inputVolume = chosen
+        assert backgrounds() == everywhere(chosen.GetName()) | {"Yellow": "Prior"}
+    panel.ui.lesionTable.setCurrentCell(-1, -1)
+    panel.ui.lesionTable.setCurrentCell(0, 0)
+    assert yellow.GetSliceOffset() == place, "the prior is not moved"
+    held = slicer.app.layoutManager().sliceWidget("Green").sliceLogic().GetSliceCompositeNode()
+    held.SetDoPropagateVolumeSelection(False)
+    panel.parameters.inputVolume = ben
+    assert backgrounds() == {"Red": "Ben", "Yellow": "Prior", "Green": "Ada"}
+
+
+def test_results_of_a_scan_that_is_chosen_no_longer_wait_for_it(scans):
+    ada, ben = scans
+    panel = application.open_module(SEGMENTER).panel
+    panel.parameters.inputVolume = ada
+    panel.ui.applyButton.click()
+    panel.parameters.inputVolume = ben
+    spin(lambda: not panel.run.running)
+    [segmentation] = slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
+    assert backgrounds() == everywhere("Ben") and not is_shown(segmentation)
+    assert (
+        panel.parameters.outputSegmentation is None and "results of Ada are in the scene" in panel.ui.statusLabel.text
+    )
+    panel.parameters.inputVolume = ada
+    assert (
+        panel.parameters.outputSegmentation is segmentation
+        and is_shown(segmentation)
+        and panel.ui.lesionTable.rowCount == 1
+    )
+
+
+def test_the_classifier_follows_the_view_of_its_scan(scans):
+    ada, ben = scans
+    panel = application.open_module(CLASSIFIER).panel
+    panel.parameters.inputVolume = ada
+    apply(panel)
+    give("Red", ben)
+    row = panel.ui.sliceTable.currentRow()
+    red = slicer.app.layoutManager().sliceWidget("Red").mrmlSliceNode()
+    red.SetSliceOffset(red.GetSliceOffset() + 6)
+    assert panel.ui.sliceTable.currentRow() == row, "another patient's slice"
+    offset = red.GetSliceOffset()
+    panel.ui.sliceTable.setCurrentCell(0 if row else 1, 0)
+    assert red.GetSliceOffset() == offset
+
+
 def test_slice_tables_of_two_patients(scans):
     ada, ben = scans
     panel = application.open_module(CLASSIFIER).panel
@@ -101,7 +219,9 @@ def test_a_map_of_probabilities_is_no_ct(scans):
     slicer.mrmlScene.RemoveNode(ada)
     application.leave_module(SEGMENTER)
     application.open_module(SEGMENTER)
-    assert panel.parameters.inputVolume in (None, percent), "Slicer's selector shows what is left"
+    assert panel.parameters.inputVolume is None and panel.ui.inputSelector.nodeCount() == 0, (
+        "the selector does not offer it"
+    )
     assert not panel.ui.applyButton.enabled and panel.ui.applyButton.toolTip
     panel.parameters.inputVolume = add_ct(slicer.mrmlScene, GRIDS["oblique"])
     assert panel.ui.applyButton.enabled
@@ -161,11 +281,7 @@ def test_live_mode_needs_an_axial_view(scans):
     slicer.app.layoutManager().sliceWidget("Red").mrmlSliceNode().SetOrientation("Coronal")
     panel = application.open_module(CLASSIFIER).panel
     panel.ui.liveButton.click()
-    assert (
-        "turn one of the views to Axial" in panel.ui.liveLabel.text
-        and not panel.live.on
-        and not panel.ui.liveButton.checked
-    )
+    assert "turn a view to Axial" in panel.ui.liveLabel.text and not panel.live.on and not panel.ui.liveButton.checked
 
 
 def test_a_files_name_can_be_one_on_any_computer(scans, tmp_path, monkeypatch):

@@ -1,8 +1,8 @@
 """Make the pictures of the tutorial: python Testing/Screenshots/make_pictures.py [DIR]
 
 The panels are the real ones over real MRML, opened by the tests' stand-in for the application
-(Testing/Python/slicer_standin), with the phantom as the CT and the shipped models in a real worker. Slicer's views are
-not part of that: the cuts are the library's own picture of a case, and the surfaces are drawn with VTK.
+(Testing/Python/slicer_standin), with the phantom as the CT and the shipped models in a real worker. The slice is drawn
+by Slicer's own displayable managers; the other cuts are the library's picture of a case, the surfaces drawn with VTK.
 """
 
 from __future__ import annotations
@@ -23,12 +23,18 @@ slicer_standin.install()
 
 import slicer  # noqa: E402
 import vtk  # noqa: E402
+from LiverTumorLib.ct import CTVolume  # noqa: E402
 from LiverTumorLib.jobs import start_job  # noqa: E402
-from LiverTumorLib.mrml import ct_to_node  # noqa: E402
+from LiverTumorLib.mrml import ct_to_node, labels_from_segmentation, labels_to_segmentation  # noqa: E402
+from LiverTumorLib.mrml.results import LESIONS_ROLE  # noqa: E402
+from LiverTumorLib.mrml.views import mark_lesion  # noqa: E402
+from LiverTumorLib.mrml.volumes import place_in_slice, toggle_liver_window  # noqa: E402
+from LiverTumorLib.panel.record_table import records_of  # noqa: E402
 from LiverTumorLib.phantom import make_phantom  # noqa: E402
 from LiverTumorLib.records.options import RunOptions  # noqa: E402
 from LiverTumorLib.report import case_picture  # noqa: E402
 from PIL import Image  # noqa: E402
+from slice_views import SliceViewOfSlicer  # noqa: E402
 from slicer_standin import application  # noqa: E402
 
 COLORS = 128  # of a picture's palette, which keeps the files small
@@ -54,6 +60,8 @@ def main(folder: Path) -> None:
             keep("segmentation-panel.png")
             _draw_surfaces(segmentation, picture)
             keep("surfaces.png")
+            _draw_slice(volume, node, segmentation, picture)
+            keep("slice.png")
             _classify(node, segmentation)
             application.screenshot("LiverTumorClassifier", picture)
             keep("classifier-panel.png")
@@ -114,6 +122,21 @@ def _draw_surfaces(segmentation, path: Path) -> None:
     writer.SetInputConnection(grabber.GetOutputPort())
     writer.SetFileName(str(path))
     writer.Write()
+
+
+def _draw_slice(volume: CTVolume, node, segmentation, path: Path) -> None:
+    """The first lesion as Slicer's slice view shows it after a click on its row, by Slicer's displayable managers."""
+    lesion = records_of(segmentation.GetNodeReference(LESIONS_ROLE))[0]
+    place = place_in_slice(node, [lesion[f"centroid_{axis}"] for axis in "ras"], lesion["diameter_slice"])
+    scene = slicer.vtkMRMLScene()
+    view = SliceViewOfSlicer(scene, 640)
+    ct = ct_to_node(volume, scene)
+    toggle_liver_window(ct)
+    shown = labels_to_segmentation(labels_from_segmentation(segmentation, node), ct)
+    mark_lesion(shown, place, f"Lesion 1: {lesion['volume_ml']:.1f} ml, {lesion['longest_diameter_mm']:.0f} mm")
+    view.show(ct)
+    view.node.JumpSlice(*place)
+    Image.fromarray(view.draw()[::-1]).save(path)
 
 
 def _shrink(source: Path, target: Path) -> None:

@@ -1,13 +1,18 @@
-"""Runs inside Slicer (ctest), without a main window: batch.py on a phantom in a file that Slicer's own packages can
-read."""
+"""Runs inside Slicer (ctest), without a main window: LiverTumorBatch.py on a phantom in a file of Slicer's own."""
 
 import csv
 import importlib.util
+import runpy
 import tempfile
 import unittest
 from pathlib import Path
 
-import batch
+
+def runBatch(arguments):
+    """The exit code of the installed script."""
+    from LiverSegmentationMobileUNet import LiverSegmentationMobileUNetLogic
+
+    return runpy.run_path(LiverSegmentationMobileUNetLogic.batchScript())["main"](arguments)
 
 
 class LiverTumorBatchTest(unittest.TestCase):
@@ -30,14 +35,14 @@ class LiverTumorBatchTest(unittest.TestCase):
         # Slicer installs nothing while it is tested.
         if not any(map(importlib.util.find_spec, ("ai_edge_litert", "onnxruntime"))):
             self.skipTest("neither ai-edge-litert nor onnxruntime is installed in this Python")
-        self.assertEqual(batch.main(["--", str(self.writePhantom()), str(self.out)]), 0)
+        self.assertEqual(runBatch(["--", str(self.writePhantom()), str(self.out)]), 0)
         with open(self.out / "cases.csv", newline="", encoding="utf-8") as file:
             (row,) = csv.DictReader(file)
         self.assertEqual(row["status"], "done")
         self.assertTrue((self.out / "phantom" / "phantom.seg.nrrd").is_file())
 
     def test_aFileThatIsNotThere(self):
-        self.assertEqual(batch.main(["--", str(Path(self.folder.name) / "away.nrrd"), str(self.out)]), 3)
+        self.assertEqual(runBatch(["--", str(Path(self.folder.name) / "away.nrrd"), str(self.out)]), 3)
 
 
 if __name__ == "__main__":

@@ -56,8 +56,9 @@ class TrainerPanel(Panel):
         self.choices.show()
         self.results.show()
 
-    def choose(self) -> None:
+    def choose(self, parameters) -> bool:
         """There is nothing to choose for the user."""
+        return False
 
     def problem(self) -> str:
         if self.parameters is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator
 from itertools import islice
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from ..errors import Cancelled
 
@@ -24,6 +24,9 @@ class Running(Protocol):
 
     def ends_within(self, seconds: float) -> bool:
         """Wait a while for its end."""
+
+    def output(self) -> Any:
+        """What came of it; raises the error it ended with."""
 
 
 def at_once(

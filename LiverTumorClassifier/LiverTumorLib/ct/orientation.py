@@ -68,24 +68,46 @@ class AxialView:
 
 def to_axial(volume: CTVolume) -> AxialView:
     """Bring a volume to axial order (k to superior, j to posterior, i to left)."""
-    directions = volume.ijk_to_ras[:3, :3] / volume.spacing
-    source = _closest_axes(directions)
-    alignment = np.einsum("ar,ra->a", _AXIAL_DIRECTIONS, directions[:, source])
-    tilted = np.degrees(np.arccos(np.clip(np.abs(alignment).min(), 0, 1))) > MAX_TILT_DEG
-    sheared = np.abs(directions[:, source[0]] @ directions[:, source[1]]) > np.sin(np.radians(MAX_SHEAR_DEG))
-    if tilted or sheared:
+    order = _axial_order(volume)
+    if order is None:
         return _resampled_view(volume)
-    flips_ijk = alignment < 0
-    matrix = np.eye(4)  # axial (i, j, k) -> input (i, j, k)
-    matrix[:3, :3] = 0
-    for axis, (origin, flip) in enumerate(zip(source, flips_ijk, strict=True)):
-        matrix[origin, axis] = -1 if flip else 1
-        matrix[origin, 3] = volume.shape[2 - origin] - 1 if flip else 0
+    source, flips_ijk = order
+    matrix = _original_from_axial(volume.shape, source, flips_ijk)
     axes = (2 - source[2], 2 - source[1], 2 - source[0])  # the same choice, said in (k, j, i) array axes
     flips = (bool(flips_ijk[2]), bool(flips_ijk[1]), bool(flips_ijk[0]))
     array = volume.array.transpose(axes)[_flipping(flips)]
     axial = CTVolume(array, volume.ijk_to_ras @ matrix, volume.name, volume.notes)
     return AxialView(axial, volume.shape, axes, flips, np.linalg.inv(matrix))
+
+
+def axial_to_ras(volume: CTVolume) -> NDArray[np.float64]:
+    """4x4 matrix from axial voxel coordinates (i, j, k), those of `to_axial`, to RAS mm; needs no voxels."""
+    order = _axial_order(volume)
+    if order is None:
+        return _resampled_grid(volume)[0]
+    return volume.ijk_to_ras @ _original_from_axial(volume.shape, *order)
+
+
+def _axial_order(volume: CTVolume) -> tuple[tuple[int, int, int], NDArray[np.bool_]] | None:
+    """For each axial axis (i, j, k) the input axis it comes from, and whether it is flipped; None where too far off."""
+    directions = volume.ijk_to_ras[:3, :3] / volume.spacing
+    source = _closest_axes(directions)
+    alignment = np.einsum("ar,ra->a", _AXIAL_DIRECTIONS, directions[:, source])
+    tilted = np.degrees(np.arccos(np.clip(np.abs(alignment).min(), 0, 1))) > MAX_TILT_DEG
+    sheared = np.abs(directions[:, source[0]] @ directions[:, source[1]]) > np.sin(np.radians(MAX_SHEAR_DEG))
+    return None if tilted or sheared else (source, alignment < 0)
+
+
+def _original_from_axial(
+    shape: tuple[int, int, int], source: tuple[int, int, int], flips_ijk: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """4x4 matrix from axial to input voxel coordinates, both (i, j, k), of a permuted view."""
+    matrix = np.eye(4)
+    matrix[:3, :3] = 0
+    for axis, (origin, flip) in enumerate(zip(source, flips_ijk, strict=True)):
+        matrix[origin, axis] = -1 if flip else 1
+        matrix[origin, 3] = shape[2 - origin] - 1 if flip else 0
+    return matrix
 
 
 def _closest_axes(directions: NDArray[np.float64]) -> tuple[int, int, int]:
@@ -126,8 +148,8 @@ def _resample(
     )
 
 
-def _resampled_view(volume: CTVolume) -> AxialView:
-    """Resample a strongly tilted volume onto an upright axial grid that holds all of it; outside is air."""
+def _resampled_grid(volume: CTVolume) -> tuple[NDArray[np.float64], tuple[int, int, int]]:
+    """An upright axial grid that holds all of a strongly tilted volume: its matrix to RAS and its shape (k, j, i)."""
     corners_ijk = np.array(np.meshgrid(*[(0, n - 1) for n in volume.shape[::-1]], indexing="ij")).reshape(3, -1).T
     along = volume.ras(corners_ijk) @ _AXIAL_DIRECTIONS.T  # corner positions along left, posterior, superior
     extent = along.max(0) - along.min(0)
@@ -138,9 +160,13 @@ def _resampled_view(volume: CTVolume) -> AxialView:
     to_ras = np.eye(4)
     to_ras[:3, :3] = _AXIAL_DIRECTIONS.T * spacing
     to_ras[:3, 3] = _AXIAL_DIRECTIONS.T @ along.min(0)
+    return to_ras, (int(size[2]), int(size[1]), int(size[0]))
+
+
+def _resampled_view(volume: CTVolume) -> AxialView:
+    """Resample a strongly tilted volume onto `_resampled_grid`; outside is air."""
+    to_ras, shape = _resampled_grid(volume)
     original_from_axial = np.linalg.inv(volume.ijk_to_ras) @ to_ras
-    array = _resample(
-        volume.array, original_from_axial, (int(size[2]), int(size[1]), int(size[0])), order=1, outside=AIR_HU
-    )
+    array = _resample(volume.array, original_from_axial, shape, order=1, outside=AIR_HU)
     axial = CTVolume(array, to_ras, volume.name, volume.notes)
     return AxialView(axial, volume.shape, None, (False, False, False), np.linalg.inv(original_from_axial))

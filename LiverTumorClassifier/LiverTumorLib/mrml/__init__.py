@@ -10,12 +10,14 @@ from .runs import CaseRun, options_from
 from .segmentations import labels_from_segmentation, labels_to_segmentation
 from .sequences import SequenceRun, frames_of
 from .start import start_run
+from .undo import can_undo, undo
 from .volumes import ct_from_node, ct_to_node
 
 __all__ = [
     "CaseNodes",
     "CaseRun",
     "SequenceRun",
+    "can_undo",
     "ct_from_node",
     "ct_to_node",
     "frames_of",
@@ -30,4 +32,5 @@ __all__ = [
     "show_slices",
     "start_run",
     "threshold_again",
+    "undo",
 ]

@@ -11,6 +11,7 @@ from ..records.options import CaseOutput
 from .nodes import companion_node, no_leftovers, remove_node
 from .percent import fill_percent, in_percent
 from .results import CaseNodes, check_present
+from .translation import _
 from .views import slice_composites
 
 EVIDENCE_ROLE = "LiverTumor.evidence"
@@ -31,14 +32,18 @@ def show_evidence(output: CaseOutput, ct_node) -> CaseNodes:
     check_present(ct_node)
     percent = in_percent(output.probabilities[EVIDENCE])
     if percent.shape != ct_node.GetImageData().GetDimensions()[::-1]:
-        raise InputError(f"{ct_node.GetName()} has changed its size since it was analyzed; run the analysis again.")
+        raise InputError(
+            _("{name} has changed its size since it was analyzed; run the analysis again.").format(
+                name=ct_node.GetName()
+            )
+        )
     with no_leftovers(ct_node.GetScene()):
         node = companion_node(
             ct_node, EVIDENCE_ROLE, "vtkMRMLScalarVolumeNode", f"{ct_node.GetName()} tumor evidence (%)"
         )
         fill_percent(node, percent, ct_node)
         _color(node, output.result.models)
-        _put_in_front(node, ct_node)
+        put_in_front(ct_node)
         return CaseNodes(output.result, evidenceVolume=node)
 
 
@@ -64,7 +69,10 @@ def remove_evidence(ct_node) -> None:
     remove_node(node)
 
 
-def _put_in_front(node, ct_node) -> None:
+def put_in_front(ct_node) -> None:
+    """Show the map of a CT in the views that show the CT; does nothing where it has none."""
+    if (node := evidence_of(ct_node)) is None:
+        return
     before = {}
     for view in slice_composites(ct_node.GetScene()):
         if view.GetBackgroundVolumeID() == ct_node.GetID() and view.GetForegroundVolumeID() != node.GetID():

@@ -14,6 +14,7 @@ from ..records.columns import LESION_COLUMNS, headers
 from ..records.results import CaseResult
 from .nodes import subject_hierarchy
 from .segmentations import labels_from_segmentation
+from .translation import _
 from .volumes import ct_from_node, ijk_to_world
 
 SEGMENTATION_ENDING = ".seg.nrrd"
@@ -44,7 +45,11 @@ def export_labels(segmentation_node, ct_node, path: str | Path) -> None:
     """
     path = Path(path)
     if not path.name.lower().endswith((SEGMENTATION_ENDING, *NIFTI_ENDINGS)):
-        raise OutputError(f"{path} has no known ending; let the name end in .nii.gz or {SEGMENTATION_ENDING}.")
+        raise OutputError(
+            _("{path} has no known ending; let the name end in .nii.gz or {ending}.").format(
+                path=path, ending=SEGMENTATION_ENDING
+            )
+        )
     labels, matrix = labels_from_segmentation(segmentation_node, ct_node), ijk_to_world(ct_node)
     if path.name.lower().endswith(SEGMENTATION_ENDING):
         write_segmentation(path, labels, matrix)
@@ -54,15 +59,17 @@ def export_labels(segmentation_node, ct_node, path: str | Path) -> None:
             import_sitk().WriteImage(image_from(labels, matrix), str(temporary), useCompression=True)
         except RuntimeError as error:
             raise OutputError(
-                f"{path} cannot be written as NIfTI ({ct_node.GetName()} may be from a tilted gantry, which NIfTI has "
-                f"no room for); choose {SEGMENTATION_ENDING}."
+                _(
+                    "{path} cannot be written as NIfTI ({name} may be from a tilted gantry, which NIfTI has "
+                    "no room for); choose {ending}."
+                ).format(path=path, name=ct_node.GetName(), ending=SEGMENTATION_ENDING)
             ) from error
 
 
 def dicom_problem(ct_node) -> str:
     """Why a segmentation of this CT cannot become a DICOM SEG; "" where it can."""
     if ct_node is None or not ct_node.GetAttribute("DICOM.instanceUIDs"):
-        return "The CT was not loaded from DICOM, so there is no study that a DICOM SEG could belong to."
+        return _("The CT was not loaded from DICOM, so there is no study that a DICOM SEG could belong to.")
     return ""
 
 
@@ -84,9 +91,11 @@ def export_dicom(segmentation_node, ct_node, folder: str | Path) -> None:
     exportables = plugin.examineForExport(item)
     if not exportables:
         raise InputError(
-            f"The DICOM files of {ct_node.GetName()} are not in Slicer's DICOM database; import them again."
+            _("The DICOM files of {name} are not in Slicer's DICOM database; import them again.").format(
+                name=ct_node.GetName()
+            )
         )
     for exportable in exportables:
         exportable.directory = str(folder)
     if failure := plugin.export(exportables):
-        raise OutputError(f"Slicer could not write the DICOM SEG: {failure}")
+        raise OutputError(_("Slicer could not write the DICOM SEG: {failure}").format(failure=failure))

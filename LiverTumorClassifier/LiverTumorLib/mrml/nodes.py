@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 
+SEQUENCE_ROLE = "LiverTumor.sequence"  # from an output node to the sequence of its frames
+
 
 def output_node(scene, class_name: str, name: str, given=None):
     """The node for an output: `given` while it is in the scene, else a new one whose name starts with `name`."""

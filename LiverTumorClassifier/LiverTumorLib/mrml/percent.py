@@ -34,12 +34,18 @@ def fill_percent(node, percent: np.ndarray, ct_node) -> None:
     matrix = vtk.vtkMatrix4x4()
     ct_node.GetIJKToRASMatrix(matrix)
     with one_update(node):
+        node.SetAndObserveImageData(vtk.vtkImageData())  # the one before may be kept for an undo
         slicer.util.updateVolumeFromArray(node, percent)
         node.SetIJKToRASMatrix(matrix)
         node.SetAttribute(MAP_ATTRIBUTE, "percent")
         node.SetAndObserveTransformNodeID(ct_node.GetTransformNodeID())
-        if node.GetDisplayNode() is None:
-            node.CreateDefaultDisplayNodes()
-        node.GetDisplayNode().SetAutoWindowLevel(False)
-        node.GetDisplayNode().SetWindowLevelMinMax(0, 100)
+        show_percent(node)
     place_beside(node, ct_node)
+
+
+def show_percent(node) -> None:
+    """Show a map from 0 to 100."""
+    if node.GetDisplayNode() is None:
+        node.CreateDefaultDisplayNodes()
+    node.GetDisplayNode().SetAutoWindowLevel(False)
+    node.GetDisplayNode().SetWindowLevelMinMax(0, 100)

@@ -19,6 +19,7 @@ from ..records.results import LIVER, TUMOR, CaseResult
 from .nodes import companion_node, remove_node
 from .percent import fill_percent, in_percent, percent_of
 from .segmentations import labels_to_segmentation
+from .translation import _
 from .volumes import ct_from_node
 
 ROLES = {"liver": "LiverTumor.liverProbability", "tumor": "LiverTumor.tumorProbability"}
@@ -67,15 +68,18 @@ def segment_again(segmentation_node, ct_node, tumor_threshold: float, min_lesion
     """
     if kept_threshold(segmentation_node) is None:
         raise InputError(
-            f"The probability maps of {segmentation_node.GetName()} were not kept; switch that on and run again."
+            _("The probability maps of {name} were not kept; switch that on and run again.").format(
+                name=segmentation_node.GetName()
+            )
         )
     volume = ct_from_node(ct_node)
     liver_node, tumor_node = (segmentation_node.GetNodeReference(role) for role in ROLES.values())
     liver, tumor = percent_of(liver_node), percent_of(tumor_node)
     if liver.shape != volume.shape or tumor.shape != volume.shape:
         raise InputError(
-            f"The probability maps of {segmentation_node.GetName()} do not fit {ct_node.GetName()}; run the analysis "
-            "again."
+            _("The probability maps of {name} do not fit {other}; run the analysis again.").format(
+                name=segmentation_node.GetName(), other=ct_node.GetName()
+            )
         )
     labels = np.zeros(volume.shape, np.uint8)
     labels[liver >= _as_percent(float(liver_node.GetAttribute(_THRESHOLD)))] = LIVER

@@ -4,22 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from ..ct import to_axial
 from ..errors import InputError, WorkerError
 from ..records.options import CaseOutput
 from ..records.results import CaseResult, CaseSummary, Lesion
+from .corrections import is_corrected, mark_as_written
 from .nodes import companion_node, no_leftovers, output_node, place_beside
 from .plots import plot_probability
-from .probabilities import segment_again, show_probabilities
+from .probabilities import ROLES, segment_again, show_probabilities
 from .segmentations import labels_from_segmentation, labels_to_segmentation
 from .tables import fill_lesion_table, fill_slice_table, fill_summary_table
+from .translation import _
+from .undo import undoable
 from .views import remove_marker
 from .volumes import ct_from_node
 
 LESIONS_ROLE = "LiverTumor.lesions"
 SUMMARY_ROLE = "LiverTumor.summary"
 SLICES_ROLE = "LiverTumor.slices"
+_TABLES = (LESIONS_ROLE, SUMMARY_ROLE, SLICES_ROLE)
+_MAPS = tuple(ROLES.values())
 CT_ROLE = "LiverTumor.ct"  # from a slice table to the volume it speaks of
 
 
@@ -39,14 +45,14 @@ class CaseNodes:
     """
 
     result: CaseResult
-    segmentationNode: object = None
-    lesionTable: object = None
-    summaryTable: object = None
-    sliceTable: object = None
-    plotChart: object = None
-    evidenceVolume: object = None
+    segmentationNode: Any = None
+    lesionTable: Any = None
+    summaryTable: Any = None
+    sliceTable: Any = None
+    plotChart: Any = None
+    evidenceVolume: Any = None
     frames: Sequence[CaseResult] = ()
-    frameTable: object = None
+    frameTable: Any = None
 
     @property
     def summary(self) -> CaseSummary:
@@ -54,20 +60,28 @@ class CaseNodes:
         return self.result.summary
 
 
-def show_segmentation(output: CaseOutput, ct_node, segmentation_node=None) -> CaseNodes:
+def show_segmentation(output: CaseOutput, ct_node, segmentation_node=None, keep_corrections: bool = False) -> CaseNodes:
     """Nodes of a "segment" run.
 
-    The tables belong to the segmentation node: with a given one, those of its last run are filled again. When something
-    goes wrong, no new node stays in the scene.
+    The tables belong to the segmentation node: with a given one, those of its last run are filled again, and `undo`
+    takes that back. When something goes wrong, no new node stays in the scene.
+
+    Args:
+        keep_corrections: leave a given segmentation alone, and make a new one, where its Liver or Lesion are not what
+        a run has written.
 
     Raises:
         InputError: the CT has left the scene or changed its size since the run began.
     """
     check_present(ct_node)
     if output.labels is None:
-        raise WorkerError(f"The run on {ct_node.GetName()} gave no labels back; run it again.")
-    with no_leftovers(ct_node.GetScene()):
-        segmentation = labels_to_segmentation(output.labels, ct_node, segmentation_node)
+        raise WorkerError(_("The run on {name} gave no labels back; run it again.").format(name=ct_node.GetName()))
+    given = segmentation_node if segmentation_node is not None and segmentation_node.GetScene() is not None else None
+    if keep_corrections and given is not None and is_corrected(given):
+        given = None
+    with no_leftovers(ct_node.GetScene()), undoable(given, _TABLES, _MAPS):
+        segmentation = labels_to_segmentation(output.labels, ct_node, given)
+        mark_as_written(segmentation)
         lesions, summary = _show_measurements(
             segmentation, ct_node, output.result.name, output.result.lesions, output.result.summary
         )
@@ -119,11 +133,15 @@ def threshold_again(segmentation_node, ct_node, tumor_threshold: float, min_lesi
     """Another tumor threshold (0 to 1) on the kept probability maps, without a network; segments and tables are filled
     again.
 
+    The user's corrections of the two segments are lost, as by a new run; `undo` brings them back.
+
     Raises:
         InputError: see `segment_again`.
     """
-    result = segment_again(segmentation_node, ct_node, tumor_threshold, min_lesion_ml)
-    tables = _show_measurements(segmentation_node, ct_node, result.name, result.lesions, result.summary)
+    with undoable(segmentation_node, _TABLES, _MAPS):
+        result = segment_again(segmentation_node, ct_node, tumor_threshold, min_lesion_ml)
+        mark_as_written(segmentation_node)
+        tables = _show_measurements(segmentation_node, ct_node, result.name, result.lesions, result.summary)
     return CaseNodes(result, segmentation_node, *tables)
 
 
@@ -158,5 +176,7 @@ def check_present(ct_node) -> None:
     """Raises InputError where the CT has left the scene."""
     if ct_node.GetScene() is None:
         raise InputError(
-            f"{ct_node.GetName()} was removed while it was analyzed, so its results were dropped; load it again."
+            _("{name} was removed while it was analyzed, so its results were dropped; load it again.").format(
+                name=ct_node.GetName()
+            )
         )

@@ -17,6 +17,7 @@ from ..jobs import start_job
 from ..records.options import CaseOutput, Progress, RunOptions
 from .results import CaseNodes
 from .serving import ServedRun
+from .translation import _
 
 
 class CaseRun(ServedRun):
@@ -65,7 +66,9 @@ def options_from(arguments: dict) -> RunOptions:
     names = {_camel(option.name): option.name for option in fields(RunOptions)}
     for argument in arguments:
         if argument not in names:
-            raise UsageError(f"Unknown option {argument!r}; known are {', '.join(names)}.")
+            raise UsageError(
+                _("Unknown option {argument!r}; known are {names}.").format(argument=argument, names=", ".join(names))
+            )
     return RunOptions(**{names[argument]: value for argument, value in arguments.items()})
 
 

@@ -8,12 +8,15 @@ import numpy as np
 
 from ..ct.region import bounding_box
 from ..errors import InputError
-from ..records.segments import SEGMENTS, Segment
+from ..records.results import LIVER, TUMOR
+from ..records.segments import SEGMENTS, Segment, meaning_of
 from .nodes import one_update, output_node, place_beside
+from .translation import _
 from .volumes import local_ijk_to_ras, transform_between
 
 _LABELMAP = "Binary labelmap"
 _SURFACE = "Closed surface"
+_LIVER_OPACITY = 0.4  # of its surface
 
 
 def labels_to_segmentation(labels: np.ndarray, ct_node, segmentation_node=None, segments: Iterable[Segment] = SEGMENTS):
@@ -35,7 +38,11 @@ def labels_to_segmentation(labels: np.ndarray, ct_node, segmentation_node=None, 
         InputError: the labels do not fit the CT node, or the given segmentation cannot hold label maps.
     """
     if labels.shape != ct_node.GetImageData().GetDimensions()[::-1]:
-        raise InputError(f"{ct_node.GetName()} has changed its size since it was analyzed; run the analysis again.")
+        raise InputError(
+            _("{name} has changed its size since it was analyzed; run the analysis again.").format(
+                name=ct_node.GetName()
+            )
+        )
     node = output_node(
         ct_node.GetScene(), "vtkMRMLSegmentationNode", f"{ct_node.GetName()} segmentation", segmentation_node
     )
@@ -48,23 +55,49 @@ def labels_to_segmentation(labels: np.ndarray, ct_node, segmentation_node=None, 
         node.SetAndObserveTransformNodeID(ct_node.GetTransformNodeID())
         node.SetReferenceImageGeometryParameterFromVolumeNode(ct_node)
         image = _oriented_image(labels, local_ijk_to_ras(ct_node))
+        is_new = not segmentation.GetNumberOfSegments()
         for segment in segments:
             _set_segment(segmentation, segment, image)
+        if is_new:
+            node.GetDisplayNode().SetVisibility2DFill(False)  # which hides what is to be judged
+            node.GetDisplayNode().SetSegmentOpacity3D(SEGMENTS[0].id, _LIVER_OPACITY)  # lesions lie inside
         if had_surface:  # what is shown in 3D was dropped with the old labels
             node.CreateClosedSurfaceRepresentation()
     place_beside(node, ct_node)
     return node
 
 
-def labels_from_segmentation(segmentation_node, ct_node, segments: Iterable[Segment] = SEGMENTS) -> np.ndarray:
+# Which segments are the liver (LIVER) and which are lesions (TUMOR), by their identifiers.
+Meant = dict[int, list[str]]
+
+
+def known_segments(segmentation_node) -> Meant:
+    """The segments that are known to be the liver or lesions in it, by their identifier, name or terminology.
+
+    One segment at most is the liver, ours or else the first that says so; any number are lesions. A meaning without
+    segments is left out.
+    """
+    segmentation = segmentation_node.GetSegmentation()
+    meanings = {identifier: _meaning(segmentation, identifier) for identifier in segmentation.GetSegmentIDs()}
+    livers = sorted(
+        (identifier for identifier, label in meanings.items() if label == LIVER),
+        key=lambda each: each != SEGMENTS[0].id,
+    )
+    lesions = [identifier for identifier, label in meanings.items() if label == TUMOR]
+    return {label: found for label, found in ((LIVER, livers[:1]), (TUMOR, lesions)) if found}
+
+
+def labels_from_segmentation(segmentation_node, ct_node, meant: Meant | None = None) -> np.ndarray:
     """Labels of a segmentation on the CT's grid, for example after a user's corrections.
 
-    Segments are found by their identifier, their name or their terminology. Where they overlap, the later of `segments`
-    (the lesion) counts. Another grid or another linear parent transform is resampled to the nearest voxel; missing
-    segments are empty.
+    Where segments overlap, the lesion counts. Another grid or another linear parent transform is resampled to the
+    nearest voxel; segments that are missing are empty.
+
+    Args:
+        meant: which segments count, and as what; without it `known_segments`.
 
     Returns:
-        uint8 (k, j, i).
+        uint8 (k, j, i); 1 liver, 2 lesion.
 
     Raises:
         InputError: the segmentation has none of the segments, or a nonlinear transform lies between it and the CT.
@@ -74,16 +107,20 @@ def labels_from_segmentation(segmentation_node, ct_node, segments: Iterable[Segm
     from vtk.util.numpy_support import vtk_to_numpy
 
     segmentation = segmentation_node.GetSegmentation()
-    segments = tuple(segments)
-    found = [
-        (segment.label, identifier) for segment in segments if (identifier := _find_segment(segmentation, segment))
-    ]
+    meant = known_segments(segmentation_node) if meant is None else meant
+    found = [(label, identifier) for label in (LIVER, TUMOR) for identifier in meant.get(label, ())]
     if not found:
-        names = " nor ".join(segment.name for segment in segments)
-        raise InputError(f"{segmentation_node.GetName()} has no segment named {names}; rename the one you mean.")
+        raise InputError(
+            _(
+                "{name} has no segment that is known to be the liver or a lesion; name the one you mean "
+                "Liver or Lesion."
+            ).format(name=segmentation_node.GetName())
+        )
     if not segmentation.CreateRepresentation(_LABELMAP):
         raise InputError(
-            f"The segments of {segmentation_node.GetName()} cannot be turned into voxels; draw them again."
+            _("The segments of {name} cannot be turned into voxels; draw them again.").format(
+                name=segmentation_node.GetName()
+            )
         )
     geometry = slicer.vtkOrientedImageData()
     geometry.SetExtent(*(bound for size in ct_node.GetImageData().GetDimensions() for bound in (0, size - 1)))
@@ -96,7 +133,9 @@ def labels_from_segmentation(segmentation_node, ct_node, segments: Iterable[Segm
     mode = slicer.vtkSegmentation.EXTENT_REFERENCE_GEOMETRY
     if not segmentation_node.GenerateMergedLabelmapForAllSegments(merged, mode, geometry, identifiers, values):
         raise InputError(
-            f"The segments of {segmentation_node.GetName()} cannot be brought onto the grid of {ct_node.GetName()}."
+            _("The segments of {name} cannot be brought onto the grid of {other}.").format(
+                name=segmentation_node.GetName(), other=ct_node.GetName()
+            )
         )
     return vtk_to_numpy(merged.GetPointData().GetScalars()).reshape(merged.GetDimensions()[::-1]).astype(np.uint8)
 
@@ -136,16 +175,10 @@ def _mark_automatic(vtk_segment) -> None:
     vtk_segment.SetTag("DICOM.SegmentAlgorithmName", "LiverTumor")
 
 
-def _find_segment(segmentation, segment: Segment) -> str:
-    """Identifier of the segment that is meant; "" where there is none."""
-    if segmentation.GetSegment(segment.id) is not None:
-        return segment.id
-    if identifier := segmentation.GetSegmentIdBySegmentName(segment.name):
-        return identifier
-    for identifier in segmentation.GetSegmentIDs():
-        if _meaning(_terminology(segmentation.GetSegment(identifier))) == _meaning(segment.terminology):
-            return identifier
-    return ""
+def _meaning(segmentation, identifier: str) -> int | None:
+    own = next((segment.label for segment in SEGMENTS if segment.id == identifier), None)
+    vtk_segment = segmentation.GetSegment(identifier)
+    return own or meaning_of(vtk_segment.GetName() or "", _terminology(vtk_segment))
 
 
 def _terminology(vtk_segment) -> str:
@@ -156,17 +189,13 @@ def _terminology(vtk_segment) -> str:
     return str(value) if vtk_segment.GetTag(slicer.vtkSegment.GetTerminologyEntryTagName(), value) else ""
 
 
-def _meaning(terminology: str) -> tuple[str, ...]:
-    """Type and region codes of a terminology tag, which say what a segment is whatever list they were picked from."""
-    fields = terminology.split("~")
-    return tuple("^".join(field.split("^")[:2]) for field in (fields[2], fields[5])) if len(fields) == 7 else ()
-
-
 def _make_labelmap_source(node) -> None:
     segmentation = node.GetSegmentation()
     if segmentation.GetNumberOfSegments() and not segmentation.CreateRepresentation(_LABELMAP):
         raise InputError(
-            f"{node.GetName()} holds segments that cannot be turned into label maps; choose another output."
+            _("{name} holds segments that cannot be turned into label maps; choose another output.").format(
+                name=node.GetName()
+            )
         )
     if segmentation.GetSourceRepresentationName() != _LABELMAP:
         segmentation.SetSourceRepresentationName(_LABELMAP)

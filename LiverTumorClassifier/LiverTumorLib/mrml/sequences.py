@@ -18,16 +18,17 @@ from ..jobs.remaining import RemainingTime
 from ..records.columns import SUMMARY_COLUMNS
 from ..records.options import CaseOutput, Progress, RunOptions
 from ..records.results import CaseResult
-from .nodes import companion_node, no_leftovers, one_update, place_beside
+from .nodes import SEQUENCE_ROLE, companion_node, no_leftovers, one_update, place_beside
 from .results import CaseNodes, check_present
 from .serving import ServedRun
 from .tables import fill_table, summary_row
+from .translation import _
+from .undo import forget
 from .volumes import ct_from_node, transform_between
 
 if TYPE_CHECKING:
     import slicer
 
-SEQUENCE_ROLE = "LiverTumor.sequence"
 FRAMES_ROLE = "LiverTumor.frames"
 
 # Makes the nodes of a frame from its output; the second argument is the nodes of the frame before, to be written over.
@@ -113,7 +114,9 @@ class SequenceRun(ServedRun):
         frames = frames_of(volume_node)
         if frames is None:
             raise InputError(
-                f"{volume_node.GetName()} is not part of a sequence of several frames; analyze it without 'all frames'."
+                _("{name} is not part of a sequence of several frames; analyze it without 'all frames'.").format(
+                    name=volume_node.GetName()
+                )
             )
         options = replace(options, keep_probabilities=False)
         count = frames.count
@@ -126,7 +129,9 @@ class SequenceRun(ServedRun):
                     fraction = (number + event["fraction"]) / count
                     self._left = self._remaining.update(time.monotonic(), fraction)
                     if progress is not None:
-                        progress(event["stage"], fraction, f"Frame {number + 1} of {count}: {event['message']}")
+                        text = _("Frame {number} of {count}: {message}")
+                        text = text.format(number=number + 1, count=count, message=event["message"])
+                        progress(event["stage"], fraction, text)
 
             return listen
 
@@ -160,7 +165,9 @@ def show_frames(outputs: list[CaseOutput], frames: Frames, make_nodes: MakeNodes
     check_present(frames.node)
     if frames.sequence.GetScene() is None or frames.browser.GetScene() is None or frames.count != len(outputs):
         raise InputError(
-            f"The sequence of {frames.node.GetName()} was changed while it was analyzed, so its results were dropped."
+            _("The sequence of {name} was changed while it was analyzed, so its results were dropped.").format(
+                name=frames.node.GetName()
+            )
         )
     with no_leftovers(frames.node.GetScene()), one_update(frames.browser):
         nodes: CaseNodes | None = None
@@ -171,6 +178,7 @@ def show_frames(outputs: list[CaseOutput], frames: Frames, make_nodes: MakeNodes
                 _sequence(node, frames).SetDataNodeAtValue(node, frames.sequence.GetNthIndexValue(number))
         for node in _outputs(made):
             _follow(node, frames.browser)
+        forget(made.segmentationNode)  # which knows one frame after the other
         results = [output.result for output in outputs]
         return replace(made, frames=results, frameTable=_frame_table(_outputs(made)[0], results, frames))
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import Cancelled, LiverTumorError, UsageError
 from ..jobs.process import ChildJob
+from .translation import _
 
 if TYPE_CHECKING:
     import qt
@@ -40,12 +41,16 @@ class ServedRun:
         self._over = self._stopped = False
         self._outcome: Any = None
         self._timer: qt.QTimer | None = None
-        self.job = next(steps)
+        self.job: ChildJob[Any]
+        try:
+            self.job = next(steps)
+        except StopIteration as end:  # there is nothing to do
+            self._settle(end.value)
 
     @property
     def remaining_s(self) -> float | None:
         """Estimated seconds left; None while it cannot be told."""
-        return self.job.remaining_s
+        return None if self._over else self.job.remaining_s
 
     def serve(self) -> None:
         """Let Slicer's event loop finish the run. Does nothing without the application."""
@@ -97,15 +102,15 @@ class ServedRun:
                 self.job.ends_within(_WAIT_S)
         except KeyboardInterrupt:
             self.job.cancel()
-            self._settle(Cancelled("The run was stopped."))
+            self._settle(Cancelled(_("The run was stopped.")))
         if not self._over:
-            raise TimeoutError(f"The run is not over after {timeout} s.")
+            raise TimeoutError(_("The run is not over after {timeout} s.").format(timeout=timeout))
         return self.result()
 
     def result(self):
         """What came of a run that is over. Raises the error it ended with, UsageError while it still runs."""
         if not self._over:
-            raise UsageError("The run is not over yet; wait for it.")
+            raise UsageError(_("The run is not over yet; wait for it."))
         if isinstance(self._outcome, Exception):
             raise self._outcome
         return self._outcome
@@ -113,7 +118,8 @@ class ServedRun:
     def cancel(self) -> None:
         """Stop the run: within two seconds neither a process nor a temporary file of it is left."""
         self._stopped = True
-        self.job.cancel()
+        if not self._over:
+            self.job.cancel()
 
     def _next_job(self) -> ChildJob[Any]:
         try:

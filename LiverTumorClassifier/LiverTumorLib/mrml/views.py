@@ -9,18 +9,61 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .nodes import companion_node, one_update, remove_node
+from .volumes import is_map
 
 MARKER_ROLE = "LiverTumor.marker"
+_PUT_ROLE = (
+    "LiverTumor.background"  # from a slice view to the volume that was put there here, as long as the user leaves it
+)
 _COLOR = (0.2, 1.0, 1.0)
 
 
-def show_ct(ct_node) -> None:
-    """Put a CT into the background of the slice views, and fit it, unless it is there already."""
+def show_ct(ct_node, before=None) -> None:
+    """Put a CT into the background of the slice views that the user has not given to another volume.
+
+    Those are the views that are empty or still show what was put there here. Where there is none of the latter, as
+    after Slicer has
+    loaded a volume into all of them: all views, when they show one volume, else those that show the CT chosen
+    `before`. Views whose volume selection is switched off stay as they are.
+    """
+    views = [view for view in slice_composites(ct_node.GetScene()) if view.GetDoPropagateVolumeSelection()]
+    shown = {view.GetBackgroundVolumeID() for view in views}
+    ours = [
+        view
+        for view in views
+        if view.GetBackgroundVolumeID() and view.GetBackgroundVolumeID() == view.GetNodeReferenceID(_PUT_ROLE)
+    ]
+    if not ours:
+        ours = (
+            views
+            if len(shown) == 1
+            else [view for view in views if before and view.GetBackgroundVolumeID() == before.GetID()]
+        )
+    changed = [view for view in views if view in ours or not view.GetBackgroundVolumeID()]
+    changed = [view for view in changed if view.GetBackgroundVolumeID() != ct_node.GetID()]
+    for view in changed:
+        with one_update(view):
+            foreground = ct_node.GetScene().GetNodeByID(view.GetForegroundVolumeID() or "")
+            if foreground is not None and is_map(foreground):  # of another CT
+                view.SetForegroundVolumeID(None)
+                view.SetForegroundOpacity(0.0)
+            view.SetBackgroundVolumeID(ct_node.GetID())
+            view.SetNodeReferenceID(_PUT_ROLE, ct_node.GetID())
+    _fit(changed)
+
+
+def _fit(composites: list) -> None:
+    """Show all of the background in some of the slice views."""
     import slicer
 
-    shown = {composite.GetBackgroundVolumeID() for composite in slice_composites(ct_node.GetScene())}
-    if shown - {ct_node.GetID()}:
-        slicer.util.setSliceViewerLayers(background=ct_node, fit=True)
+    manager = slicer.app.layoutManager()
+    if manager is None or not composites:
+        return
+    logics = manager.mrmlSliceLogics()
+    for index in range(logics.GetNumberOfItems()):
+        logic = logics.GetItemAsObject(index)
+        if logic.GetSliceCompositeNode() in composites:
+            logic.FitSliceToBackground()
 
 
 def slice_composites(scene) -> list:
@@ -29,11 +72,29 @@ def slice_composites(scene) -> list:
     return [scene.GetNthNodeByClass(index, "vtkMRMLSliceCompositeNode") for index in range(count)]
 
 
-def jump_to(scene, ras: Sequence[float]) -> None:
-    """Move all slice views to a place, in RAS mm."""
-    import slicer
+def shown_volumes(scene) -> list:
+    """The volume nodes in the background of the slice views, in the order of the views."""
+    nodes = [scene.GetNodeByID(view.GetBackgroundVolumeID() or "") for view in slice_composites(scene)]
+    return [node for node in nodes if node is not None]
 
-    slicer.vtkMRMLSliceNode.JumpAllSlices(scene, *ras)
+
+def slice_nodes_of(ct_node) -> list:
+    """The slice views (vtkMRMLSliceNode) with a CT in the background."""
+    scene = ct_node.GetScene()
+    names = {
+        view.GetLayoutName() for view in slice_composites(scene) if view.GetBackgroundVolumeID() == ct_node.GetID()
+    }
+    nodes = (
+        scene.GetNthNodeByClass(index, "vtkMRMLSliceNode")
+        for index in range(scene.GetNumberOfNodesByClass("vtkMRMLSliceNode"))
+    )
+    return [node for node in nodes if node.GetLayoutName() in names]
+
+
+def jump_to(ct_node, ras: Sequence[float]) -> None:
+    """Move the slice views that show a CT to a place in it, in RAS mm; the others show something else, and stay."""
+    for node in slice_nodes_of(ct_node):
+        node.JumpSlice(*ras)
 
 
 def mark_lesion(segmentation_node, ras: Sequence[float], text: str) -> None:
@@ -41,9 +102,10 @@ def mark_lesion(segmentation_node, ras: Sequence[float], text: str) -> None:
     import slicer
 
     name = f"{segmentation_node.GetName()} marker"
+    before = segmentation_node.GetNodeReference(MARKER_ROLE)
     marker = companion_node(segmentation_node, MARKER_ROLE, "vtkMRMLMarkupsFiducialNode", name)
-    if marker.GetDisplayNode() is None:
-        marker.CreateDefaultDisplayNodes()
+    if marker is not before:
+        marker.CreateDefaultDisplayNodes()  # unless Slicer's markups logic has, with a disk that hides lesions
         display = marker.GetDisplayNode()
         display.SetGlyphType(slicer.vtkMRMLMarkupsDisplayNode.Cross2D)
         display.SetSelectedColor(*_COLOR)
@@ -60,12 +122,15 @@ def remove_marker(segmentation_node) -> None:
         remove_node(marker)
 
 
-def axial_slice_node(scene):
-    """The slice view that shows axial slices (Slicer's red one, unless the user has turned it); None where none
-    does."""
-    count = scene.GetNumberOfNodesByClass("vtkMRMLSliceNode")
-    nodes = (scene.GetNthNodeByClass(index, "vtkMRMLSliceNode") for index in range(count))
-    return next((node for node in nodes if node.GetOrientation() == "Axial"), None)
+def show_marker(segmentation_node, visible: bool) -> None:
+    """Show or hide the lesion marker, where there is one."""
+    if (marker := segmentation_node.GetNodeReference(MARKER_ROLE)) is not None and marker.GetDisplayNode() is not None:
+        marker.GetDisplayNode().SetVisibility(visible)
+
+
+def axial_slice_node(ct_node):
+    """The view with axial slices of a CT (Slicer's red one, unless the user has turned it); None where none is."""
+    return next((node for node in slice_nodes_of(ct_node) if node.GetOrientation() == "Axial"), None)
 
 
 def shown_s(slice_node) -> float:
@@ -73,9 +138,9 @@ def shown_s(slice_node) -> float:
     return slice_node.GetSliceToRAS().GetElement(2, 3)
 
 
-def jump_to_slice(scene, s: float) -> None:
-    """Move the axial slice view to an S coordinate in mm; the other views stay where they are."""
-    node = axial_slice_node(scene)
+def jump_to_slice(ct_node, s: float) -> None:
+    """Move the axial slice view of a CT to an S coordinate in mm; the other views stay where they are."""
+    node = axial_slice_node(ct_node)
     if node is not None:
         matrix = node.GetSliceToRAS()
         node.JumpSliceByOffsetting(matrix.GetElement(0, 3), matrix.GetElement(1, 3), s)

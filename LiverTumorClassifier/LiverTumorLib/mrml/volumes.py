@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from ..ct import CTVolume
+from ..ct.orientation import axial_to_ras
 from ..errors import InputError
 from ..files import check_ct
 from .nodes import subject_hierarchy
+from .translation import _
 
 SOFT_TISSUE = (400.0, 40.0)  # window and level, HU
+LIVER_WINDOW = (200.0, 60.0)  # in which the networks see the liver
+_WINDOW_BEFORE = "LiverTumor.windowBefore"
 MAP_ATTRIBUTE = "LiverTumor.map"  # of a volume node that holds probabilities
 
 
@@ -52,6 +58,36 @@ def ct_to_node(volume: CTVolume, scene):
     return node
 
 
+def toggle_liver_window(node) -> None:
+    """Show a CT in the liver window, or again as it was shown before."""
+    display = node.GetDisplayNode()
+    if display is None:
+        node.CreateDefaultDisplayNodes()
+        display = node.GetDisplayNode()
+    before = display.GetAttribute(_WINDOW_BEFORE)
+    if (display.GetWindow(), display.GetLevel()) == LIVER_WINDOW:
+        window, level = map(float, before.split()) if before else SOFT_TISSUE
+    else:
+        display.SetAttribute(_WINDOW_BEFORE, f"{display.GetWindow()} {display.GetLevel()}")
+        window, level = LIVER_WINDOW
+    display.SetAutoWindowLevel(False)
+    display.SetWindowLevel(window, level)
+
+
+def place_in_slice(node, ras: Sequence[float], axial_index: int) -> tuple[float, float, float]:
+    """The place (RAS mm) of an axial slice, 0 the most inferior, that is nearest to another place along the slices.
+
+    Args:
+        node: the CT's volume node.
+        ras: the other place, in mm.
+    """
+    size = node.GetImageData().GetDimensions()[::-1]
+    to_ras = axial_to_ras(CTVolume(np.broadcast_to(np.int16(0), size), ijk_to_world(node)))
+    ijk = np.linalg.solve(to_ras, [*ras, 1.0])
+    ijk[2] = axial_index
+    return tuple((to_ras @ ijk)[:3].tolist())
+
+
 def is_map(node) -> bool:
     """Whether a volume node holds probabilities that a run has found."""
     return node.GetAttribute(MAP_ATTRIBUTE) is not None
@@ -85,8 +121,10 @@ def transform_between(node, other) -> np.ndarray:
         transform = each.GetParentTransformNode() if each is not None else None
         if transform is not None and not transform.IsTransformToWorldLinear():
             raise InputError(
-                f"{each.GetName()} is under the nonlinear transform {transform.GetName()}; "
-                "harden that transform on it (Data module, right click) or take it off, and try again."
+                _(
+                    "{name} is under the nonlinear transform {other}; harden that transform on it (Data "
+                    "module, right click) or take it off, and try again."
+                ).format(name=each.GetName(), other=transform.GetName())
             )
     matrix = vtk.vtkMatrix4x4()
     slicer.vtkMRMLTransformNode.GetMatrixTransformBetweenNodes(
@@ -98,22 +136,27 @@ def transform_between(node, other) -> np.ndarray:
 def _check_kind(node) -> str:
     """The node's name, when it is a plain volume with voxels."""
     if node is None or not node.IsA("vtkMRMLVolumeNode"):
-        raise InputError("No volume is selected; choose the CT to analyze.")
+        raise InputError(_("No volume is selected; choose the CT to analyze."))
     name = node.GetName() or "The volume"
     if node.IsA("vtkMRMLLabelMapVolumeNode"):
-        raise InputError(f"{name} is a label map, not a CT; choose the CT it was drawn on.")
+        raise InputError(_("{name} is a label map, not a CT; choose the CT it was drawn on.").format(name=name))
     if is_map(node):
-        raise InputError(f"{name} is a map of probabilities, not a CT; choose the CT it was made of.")
+        raise InputError(
+            _("{name} is a map of probabilities, not a CT; choose the CT it was made of.").format(name=name)
+        )
     image = node.GetImageData()
     if image is None or image.GetNumberOfPoints() == 0 or image.GetPointData().GetScalars() is None:
-        raise InputError(f"{name} has no voxels; load it again.")
+        raise InputError(_("{name} has no voxels; load it again.").format(name=name))
     if (
         not node.IsA("vtkMRMLScalarVolumeNode")
         or node.IsA("vtkMRMLTensorVolumeNode")
         or image.GetNumberOfScalarComponents() != 1
     ):
         raise InputError(
-            f"{name} has several values in each voxel (a color picture or vectors), so it is not a CT; choose the CT."
+            _(
+                "{name} has several values in each voxel (a color picture or vectors), so it is not a "
+                "CT; choose the CT."
+            ).format(name=name)
         )
     return name
 
@@ -129,11 +172,15 @@ def _check_quantity(node, name: str) -> None:
             item, slicer.vtkMRMLSubjectHierarchyConstants.GetDICOMSeriesModalityAttributeName()
         )
     if modality and modality != "CT":
-        raise InputError(f"{name} is a {modality} image; a CT is needed.")
+        raise InputError(_("{name} is a {modality} image; a CT is needed.").format(name=name, modality=modality))
     quantity = node.GetVoxelValueQuantity()
     if (
         quantity is not None
         and quantity.GetCodingSchemeDesignator() == "DCM"
         and quantity.GetCodeValue() not in ("", "112031")
     ):
-        raise InputError(f"{name} holds {quantity.GetCodeMeaning()}, not CT values in Hounsfield units; choose the CT.")
+        raise InputError(
+            _("{name} holds {quantity}, not CT values in Hounsfield units; choose the CT.").format(
+                name=name, quantity=quantity.GetCodeMeaning()
+            )
+        )

@@ -8,7 +8,7 @@ from slicer.i18n import tr as _
 from ..errors import LiverTumorError
 from ..mrml import ct_from_node, labels_from_segmentation
 from ..mrml.results import CaseNodes, ct_of_table
-from ..mrml.views import show_ct
+from ..mrml.scans import show_scan
 from ..records.options import RunOptions
 from .evidence import EvidenceOverlay
 from .frames import offer_frames, wants_frames
@@ -89,14 +89,18 @@ class ClassificationPanel(Panel):
         return {"sliceModel": self.parameters.sliceModel, **automatic}
 
     def install(self) -> None:
+        super().install()
         ensure_requirements(self.module.resourcePath("LiverTumorClassifierRequirements.txt"), self.module.moduleName)
 
     def show_results(self, nodes: CaseNodes) -> str:
+        ct = ct_of_table(nodes.sliceTable)
+        self.learn_times(nodes)
+        if other := self.chosen_meanwhile(ct):
+            return other
         if self.parameters is not None:  # its node may have been deleted meanwhile
             self.parameters.outputTable = nodes.sliceTable
-        show_ct(ct_of_table(nodes.sliceTable))  # another one may have been chosen meanwhile
+        show_scan(ct)
         self.results.show()
-        self.learn_times(nodes)
         suspicious = nodes.summary.suspicious_slices
         found = _("No suspicious slice.")
         if suspicious:
@@ -131,7 +135,7 @@ class ClassificationPanel(Panel):
         with slicer.util.WaitCursor():
             ct, segmentation, model = self._live_with = self._live_choice()
             liver = labels_from_segmentation(segmentation, ct) if segmentation else None
-            self.live.start(ct_from_node(ct), RunOptions(slice_model=model), liver)
+            self.live.start(ct, ct_from_node(ct), RunOptions(slice_model=model), liver)
             self.live.addObserver(ct, ct.ImageDataModifiedEvent, self._on_ct_changed)  # until it stops
 
     def _on_live_ended(self, error: LiverTumorError) -> None:

@@ -10,7 +10,7 @@ from slicer.util import VTKObservationMixin
 
 from ..mrml.evidence import evidence_of, remove_evidence
 from ..mrml.results import CaseNodes
-from ..mrml.views import show_ct
+from ..mrml.scans import show_scan
 from .messages import errors_shown
 from .run_control import Launch, RunControl
 
@@ -79,7 +79,7 @@ class EvidenceOverlay(VTKObservationMixin):
     def _show_map(self, nodes: CaseNodes) -> str:
         # Another one may have been chosen meanwhile.
         if self._ct is not None and evidence_of(self._ct) is nodes.evidenceVolume:
-            show_ct(self._ct)
+            show_scan(self._ct)
         return _("The colored places make the network suspect tumor.")
 
     def _on_node_removed(self, caller, event) -> None:

@@ -6,13 +6,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-import slicer
 import vtk
 from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
 from ..errors import LiverTumorError, UsageError
 from ..jobs import Job, start_job
+from ..mrml.scans import show_scan
 from ..mrml.views import axial_slice_node, shown_s
 from ..records.options import RunOptions
 from .slice_text import SliceText
@@ -36,6 +36,7 @@ class LiveMode(VTKObservationMixin):
         self._ui = ui
         self._ended = ended
         self._job: Job | None = None
+        self._ct = None
         self._heights: list[float] = []
         self._fields: list[str] = []
         self._notes: list[str] = []
@@ -52,22 +53,25 @@ class LiveMode(VTKObservationMixin):
     def on(self) -> bool:
         return self._job is not None
 
-    def start(self, volume, options: RunOptions, liver) -> None:
+    def start(self, ct, volume, options: RunOptions, liver) -> None:
         """Start the worker.
 
         Args:
-            volume: the CT.
+            ct: the volume node.
+            volume: the CT in it.
             liver: uint8 (k, j, i), a liver that is known already, or None.
 
         Raises:
             LiverTumorError: no view shows axial slices, or the worker cannot be started.
         """
         self.stop()
-        node = axial_slice_node(slicer.mrmlScene)
+        show_scan(ct)
+        node = axial_slice_node(ct)
         if node is None:
             raise UsageError(
-                _("Live mode follows a slice view that shows axial slices; turn one of the views to Axial first.")
+                _("Live mode follows a slice view that shows axial slices of the CT; turn a view to Axial first.")
             )
+        self._ct = ct
         self._job = start_job("live", volume, options, on_event=self._on_event, liver=liver)
         self._ui.liveLabel.text = _("Preparing the scan...")
         self._text = SliceText(node)
@@ -113,8 +117,10 @@ class LiveMode(VTKObservationMixin):
             self._show(event["index"], event["probability"])
 
     def _on_slice(self, caller=None, event=None) -> None:
-        node = axial_slice_node(slicer.mrmlScene)
-        if node is None or not self._heights or self._job is None:
+        if self._job is None or not self._heights:
+            return
+        node = axial_slice_node(self._ct)
+        if node is None:
             return
         s = shown_s(node)
         index = min(range(len(self._heights)), key=lambda number: abs(self._heights[number] - s))

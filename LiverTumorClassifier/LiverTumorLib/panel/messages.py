@@ -32,3 +32,10 @@ def errors_shown(message: str, tell: Callable[[str], None], wait_cursor: bool = 
     if known is not None:  # here the cursor is an arrow again, with which the message can be closed
         tell(known)
         slicer.util.errorDisplay(known)
+
+
+def confirmed(question: str) -> bool:
+    """Ask the user before something is lost; True where Slicer runs its own tests."""
+    import slicer
+
+    return bool(slicer.util.confirmOkCancelDisplay(question))

@@ -40,9 +40,14 @@ class ModelChooser:
         return self._broken.get(self._chosen, missing)
 
     @property
+    def bundle(self) -> Bundle | None:
+        """The chosen model; None where it is not installed."""
+        return self._installed.get(self._chosen)
+
+    @property
     def card(self) -> str:
         """The chosen model's card (Markdown), or why there is none."""
-        bundle = self._installed.get(self._chosen)
+        bundle = self.bundle
         return (bundle.card or f"# {bundle.title}") if bundle is not None else self.problem
 
     def show(self, identifier: str) -> None:
@@ -79,7 +84,7 @@ class ModelChooser:
         self._box.toolTip = "\n".join([self._tooltip(), *self._broken.values()])
 
     def _tooltip(self) -> str:
-        bundle = self._installed.get(self._chosen)
+        bundle = self.bundle
         if bundle is None:
             return self.problem
         whose = _("shipped") if bundle.folder.parent == SHIPPED else _("one of yours")

@@ -12,9 +12,13 @@ import vtk
 from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
+from ..errors import Cancelled
 from ..mrml import segmentations
 from ..mrml.results import CaseNodes
+from ..mrml.scans import show_scan
+from ..mrml.views import shown_volumes
 from ..mrml.volumes import is_map
+from .consent import ask_consent
 from .models import ModelChooser
 from .run_control import RunControl
 from .times import remember_times
@@ -52,13 +56,20 @@ class Panel(VTKObservationMixin):
         self.addObserver(scene, scene.StartCloseEvent, self._on_scene_closing)
         self.addObserver(scene, scene.EndCloseEvent, self._on_scene_closed)
         self.addObserver(scene, scene.NodeRemovedEvent, self._on_node_removed)
+        self.addObserver(scene, scene.EndImportEvent, self._hide_maps)
 
     def make_run_control(self) -> RunControl:
         """What starts and stops a run."""
         return RunControl(self.ui, self.launch, self.show_results, self.refresh, install=self.install)
 
     def install(self) -> None:
-        """Ask for missing packages, before a run. Raises RequirementError."""
+        """Ask for the user's consent and for missing packages, before a run. Raises RequirementError, Cancelled."""
+        bundles = [self.choosers[name].bundle for name in self.needed_models()]
+        try:
+            ask_consent(bundle for bundle in bundles if bundle is not None)
+        except Cancelled as error:
+            self.ui.statusLabel.text = str(error)
+            raise
 
     def launch(self, progress, finished):
         """Start a run and return it. Raises LiverTumorError."""
@@ -73,6 +84,9 @@ class Panel(VTKObservationMixin):
 
     def on_ct_chosen(self) -> None:
         """Another CT has been chosen: what belongs to the one before must not be taken for its own."""
+
+    def chosen_segmentation(self):
+        """The result segmentation that is looked at; None where the panel has none, or it is not of the chosen CT."""
 
     def own_output(self, output: str, ct_of: Callable):
         """The node of a parameter, None where it belongs to another CT, as `ct_of` says: what is of another stays as it
@@ -118,13 +132,18 @@ class Panel(VTKObservationMixin):
         """The module is shown: follow the scene's parameter node."""
         for chooser in self.choosers.values():
             chooser.refresh()
-        self._use(self.logic.getParameterNode())
-        self.choose()
+        parameters = self.logic.getParameterNode()
+        chosen = self.choose(parameters)  # before the selector is connected, which takes the first volume there is
+        self._use(parameters)
+        if chosen:
+            self.on_ct_chosen()
 
-    def choose(self) -> None:
-        """Choose what can be chosen for the user, and is not yet."""
-        if not self.parameters.inputVolume:
-            self.parameters.inputVolume = _first_volume()
+    def choose(self, parameters) -> bool:
+        """Choose a CT for the user where none is chosen yet; whether one was."""
+        if not parameters.inputVolume:
+            parameters.inputVolume = _likely_volume()
+            return parameters.inputVolume is not None
+        return False
 
     def exit(self) -> None:
         """The module is left; a run continues, and its results are put into the scene."""
@@ -138,6 +157,7 @@ class Panel(VTKObservationMixin):
 
     def refresh(self, caller=None, event=None) -> None:
         """Bring the form up to date with the parameter node and the run."""
+        self._hide_maps()
         if self.parameters is not None:
             self._follow_ct()
             for parameter, chooser in self.choosers.items():
@@ -145,6 +165,14 @@ class Panel(VTKObservationMixin):
             self.show_parameters()
             self._show_cards()
         self.run.set_ready(self.problem())
+
+    def chosen_meanwhile(self, ct) -> str:
+        """A line where another CT was chosen while this one was analyzed, whose results wait for it then; "" else."""
+        chosen = self.parameters.inputVolume if self.parameters is not None else None
+        if chosen in (None, ct):
+            return ""
+        show_scan(chosen, segmentation_node=self.chosen_segmentation())
+        return _("The results of {name} are in the scene; choose it to see them.").format(name=ct.GetName())
 
     def learn_times(self, nodes: CaseNodes) -> None:
         """Keep how long the models took, and show it with them."""
@@ -166,9 +194,20 @@ class Panel(VTKObservationMixin):
     def _follow_ct(self) -> None:
         ct = getattr(self.parameters, "inputVolume", None)  # the trainer has none
         if ct is not self._ct:
-            self._ct = ct
+            before, self._ct = self._ct, ct
+            if not self.run.running:
+                self.ui.statusLabel.text = ""  # it speaks of the one before
             if ct is not None:
                 self.on_ct_chosen()
+                show_scan(ct, before, self.chosen_segmentation())
+
+    def _hide_maps(self, caller=None, event=None) -> None:
+        """Maps of probabilities are volumes, but no CT: the selector does not offer them."""
+        if hasattr(self.ui, "inputSelector"):  # the trainer has none
+            volumes = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
+            self.ui.inputSelector.sortFilterProxyModel().hiddenNodeIDs = [
+                node.GetID() for node in volumes if is_map(node)
+            ]
 
     def _use(self, parameters) -> None:
         self._disconnect()
@@ -203,8 +242,7 @@ class Panel(VTKObservationMixin):
                 self.enter()
 
 
-def _first_volume():
-    """The scene's first plain volume that is not a map of ours; None where there is none. Label maps have a class of
-    their own."""
-    nodes = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
+def _likely_volume():
+    """What the slice views show, else the scene's first volume, but no map of ours and no label map; or None."""
+    nodes = [*shown_volumes(slicer.mrmlScene), *slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")]
     return next((node for node in nodes if node.GetClassName() == "vtkMRMLScalarVolumeNode" and not is_map(node)), None)

@@ -87,6 +87,14 @@ class RecordTable:
             self._table.selectRow(row)
             self._table.blockSignals(wasBlocked)
 
+    def step(self, by: int) -> None:
+        """Go some rows on, or back where negative, and from the last one to the first."""
+        if self._records:
+            row = self._table.currentRow()
+            row = (row + by) % len(self._records) if row >= 0 else (0 if by > 0 else len(self._records) - 1)
+            self.select(row)
+            self._picked(row)
+
     def _on_row(self, row: int, *others) -> None:
         if 0 <= row < len(self._records):
             self._picked(row)

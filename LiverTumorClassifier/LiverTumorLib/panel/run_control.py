@@ -216,10 +216,14 @@ def ensure_requirements(path: str | Path, requester: str) -> None:
         wanted = [each.name for each in requirements if each.marker is None or each.marker.evaluate()]
         names, listed = " ".join(wanted), ", ".join(map(repr, wanted))
         raise RequirementError(
-            f"The packages the analysis needs ({names}) could not be installed. Without internet: fetch them on "
-            f"another computer of this kind with 'pip download {names}' (Python 3.12), bring the folder here, and type "
-            "in Slicer's Python console: slicer.packaging.pip_install(['--no-index', '--find-links', r'FOLDER', "
-            f"{listed}])."
+            _(
+                "The packages the analysis needs ({names}) could not be installed. Without internet: "
+                "fetch them on another computer of this kind with 'pip download {names}' (Python 3.12), "
+                "bring the folder here, and type in Slicer's Python console: "
+                "slicer.packaging.pip_install(['--no-index', '--find-links', r'FOLDER', {listed}])."
+            ).format(names=names, listed=listed)
         ) from error
     except RuntimeError as error:
-        raise RequirementError(f"The packages the analysis needs are not installed: {error}") from error
+        raise RequirementError(
+            _("The packages the analysis needs are not installed: {error}").format(error=error)
+        ) from error

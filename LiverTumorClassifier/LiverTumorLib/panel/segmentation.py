@@ -7,10 +7,13 @@ import contextlib
 from slicer.i18n import tr as _
 
 from ..errors import RequirementError
+from ..mrml.corrections import is_corrected
 from ..mrml.results import SUMMARY_ROLE, CaseNodes
+from ..mrml.scans import show_scan
 from ..mrml.segmentations import ct_of
-from ..mrml.views import show_ct
+from ..mrml.volumes import toggle_liver_window
 from .frames import offer_frames, wants_frames
+from .keys import Keys
 from .panel import Panel
 from .run_control import ensure_requirements
 from .segmentation_results import SegmentationResults
@@ -29,14 +32,27 @@ class SegmentationPanel(Panel):
 
     def __init__(self, module, logic) -> None:
         super().__init__(module, logic, _MODELS)
+        self._shown = None
         self.results = SegmentationResults(self.ui, lambda: self.parameters, self._offer_distances)
+        actions = {"N": lambda: self.results.step(1), "P": lambda: self.results.step(-1), "W": self._toggle_window}
+        self._keys = Keys(self.module.parent, actions)
         self.enter()  # a reloaded module is not entered again
 
+    def enter(self) -> None:
+        super().enter()
+        self._keys.on()
+
+    def exit(self) -> None:
+        self._keys.off()
+        super().exit()
+
     def cleanup(self) -> None:
+        self._keys.off()
         super().cleanup()
-        self.results.removeObservers()
+        self.results.cleanup()
 
     def install(self) -> None:
+        super().install()
         ensure_requirements(
             self.module.resourcePath("LiverSegmentationMobileUNetRequirements.txt"), self.module.moduleName
         )
@@ -49,6 +65,7 @@ class SegmentationPanel(Panel):
             parameters.inputVolume,
             self.own_output("outputSegmentation", ct_of),
             liverSegmentation=parameters.liverSegmentation,
+            keepCorrections=True,
             allFrames=wants_frames(parameters),
             wait=False,
             progressCallback=progress,
@@ -66,16 +83,41 @@ class SegmentationPanel(Panel):
             )
 
     def show_results(self, nodes: CaseNodes) -> str:
-        if self.parameters is not None:  # its node may have been deleted meanwhile
-            self.parameters.outputSegmentation = nodes.segmentationNode
-        show_ct(ct_of(nodes.segmentationNode))  # another input may have been chosen meanwhile
-        self.results.show()
+        ct = ct_of(nodes.segmentationNode)
         self.learn_times(nodes)
+        if other := self.chosen_meanwhile(ct):
+            return other
+        before, new = None, nodes.segmentationNode
+        if self.parameters is not None:  # its node may have been deleted meanwhile
+            before = self.chosen_segmentation()
+            self.parameters.outputSegmentation = new
+        show_scan(ct, segmentation_node=new)
+        self.results.show()
+        if before is not None and before is not new and is_corrected(before):
+            return _("Done, in {new}: {old} holds corrections of yours and stays as it is.").format(
+                new=new.GetName(), old=before.GetName()
+            )
         return _("No liver found; is it a CT of the abdomen?") if not nodes.summary.liver_ml else _("Done.")
 
     def show_parameters(self) -> None:
         offer_frames(self.ui.framesCheckBox, self.parameters.inputVolume)
+        self._show_chosen()
         self.results.show()
+
+    def _toggle_window(self) -> None:
+        if self.parameters is not None and self.parameters.inputVolume is not None:
+            toggle_liver_window(self.parameters.inputVolume)
+
+    def chosen_segmentation(self):
+        return self.own_output("outputSegmentation", ct_of)
+
+    def _show_chosen(self) -> None:
+        """Another result was chosen: it is what is seen, in its CT."""
+        chosen = self.parameters.outputSegmentation
+        if chosen is not self._shown:
+            self._shown = chosen
+            if chosen is not None and (ct := _ct_of_result(chosen)) is not None:
+                show_scan(ct, segmentation_node=chosen)
 
     def needed_models(self) -> list[str]:
         switches = {"liverModel": self.parameters.liverSegmentation is None, "tumorModel": self.parameters.tumor}

@@ -12,26 +12,36 @@ import vtk
 from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
-from ..mrml import measure_again, threshold_again
-from ..mrml.comparison import Comparison, compare
+from ..mrml import can_undo, measure_again, threshold_again, undo
+from ..mrml.corrections import is_corrected
 from ..mrml.export import dicom_problem, export_dicom, export_labels, export_lesions
 from ..mrml.plots import CHART_ROLE
 from ..mrml.probabilities import kept_threshold, used_threshold
 from ..mrml.results import LESIONS_ROLE, SLICES_ROLE, SUMMARY_ROLE
+from ..mrml.scans import show_scan
 from ..mrml.segmentations import ct_of
-from ..mrml.views import jump_to, mark_lesion
-from .messages import errors_shown
+from ..mrml.views import jump_to, mark_lesion, remove_marker, slice_nodes_of
+from ..mrml.volumes import place_in_slice
+from .messages import confirmed, errors_shown
 from .record_table import RecordTable, Shown, records_of
+from .reference import ReferencePart
 
 _SETTLE_MS = 150  # a slider that is dragged is obeyed when it rests
 _COLUMNS = (
-    Shown("id", "#", "{:d}", _("1 is the largest lesion.")),
-    Shown("volume_ml", "ml", "{:.2f}", _("Volume in ml.")),
-    Shown("longest_diameter_mm", "mm", "{:.0f}", _("Longest axial diameter in mm, as in RECIST.")),
-    Shown("perpendicular_diameter_mm", "x mm", "{:.0f}", _("Longest diameter in mm across it, in the same slice.")),
-    Shown("mean_hu", "HU", "{:.0f}", _("Mean CT value in HU.")),
-    Shown("distance_to_surface_mm", _("depth"), "{:.0f}", _("Shortest distance in mm to the surface of the liver.")),
-    Shown("mean_probability", "p", "{:.2f}", _("Mean tumor probability (0 to 1) that the network gave.")),
+    Shown("id", _("lesion"), "{:d}", _("1 is the largest lesion.")),
+    Shown("volume_ml", _("volume\n(ml)"), "{:.2f}", _("Volume in ml.")),
+    Shown("longest_diameter_mm", _("long\naxis\n(mm)"), "{:.0f}", _("Longest axial diameter in mm, as in RECIST.")),
+    Shown(
+        "perpendicular_diameter_mm",
+        _("short\naxis\n(mm)"),
+        "{:.0f}",
+        _("Longest diameter in mm across it, in the same slice."),
+    ),
+    Shown("mean_hu", _("mean\n(HU)"), "{:.0f}", _("Mean CT value in HU.")),
+    Shown(
+        "distance_to_surface_mm", _("depth\n(mm)"), "{:.0f}", _("Shortest distance in mm to the surface of the liver.")
+    ),
+    Shown("mean_probability", _("proba-\nbility"), "{:.2f}", _("Mean tumor probability (0 to 1) of the network.")),
 )
 
 
@@ -50,7 +60,6 @@ class SegmentationResults(VTKObservationMixin):
         VTKObservationMixin.__init__(self)
         self._ui = ui
         self._parameters = parameters
-        self._offer_distances = offer_distances
         self._followed: list = []
         self._lesions = RecordTable(ui.lesionTable, _COLUMNS, self._on_lesion)
         self._settled = qt.QTimer()
@@ -61,13 +70,22 @@ class SegmentationResults(VTKObservationMixin):
         ui.show3DButton.connect("pressed()", self._on_show_3d)
         ui.show3DButton.connect("clicked(bool)", self._on_shown_3d)
         ui.measureButton.connect("clicked(bool)", self._measure_again)
+        ui.undoButton.connect("clicked(bool)", self._undo)
         ui.plotButton.connect("clicked(bool)", self._show_plot)
-        ui.compareButton.connect("clicked(bool)", self._compare)
         ui.csvButton.connect("clicked(bool)", self._export_csv)
         ui.labelsButton.connect("clicked(bool)", self._export_labels)
         ui.dicomButton.connect("clicked(bool)", self._export_dicom)
         self._showing = False
-        self._shown = None
+        self._reference = ReferencePart(ui, self._work, offer_distances)
+
+    def step(self, by: int) -> None:
+        """Show the next lesion, or the one before."""
+        self._lesions.step(by)
+
+    def cleanup(self) -> None:
+        """The panel goes."""
+        self.removeObservers()
+        self._reference.removeObservers()
 
     @property
     def _segmentation(self):
@@ -98,22 +116,22 @@ class SegmentationResults(VTKObservationMixin):
         summary = segmentation.GetNodeReference(SUMMARY_ROLE) if segmentation is not None else None
         self._follow([table for table in (lesions, summary) if table is not None])
         self._ui.resultsCollapsibleButton.enabled = segmentation is not None
+        self._ui.resultsCollapsibleButton.visible = segmentation is not None
         figures = records_of(summary)
         self._ui.summaryLabel.text = (
             _summary_text(figures[0], records_of(self._slices)) if figures else _("Press Apply to get results.")
         )
         self._ui.plotButton.enabled = self._chart is not None
         self._lesions.show(records_of(lesions))
+        self._ui.lesionTable.visible = self._ui.lesionTable.rowCount > 0
         self._ui.show3DButton.setSegmentationNode(segmentation)
-        if segmentation is not self._shown:
-            self._ui.comparisonLabel.text = ""
-            self._shown = segmentation
         kept = segmentation is not None and kept_threshold(segmentation) is not None
         self._show_threshold(used_threshold(segmentation) if segmentation is not None else None, kept)
         ready = segmentation is not None and ct is not None
         for button in (self._ui.measureButton, self._ui.csvButton, self._ui.labelsButton):
             button.enabled = ready
-        self._ui.compareButton.enabled = ready and self._parameters().referenceSegmentation not in (None, segmentation)
+        self._ui.undoButton.enabled = can_undo(segmentation)
+        self._reference.show(segmentation, ct, self._parameters().referenceSegmentation if ready else None)
         problem = dicom_problem(ct)
         self._ui.dicomButton.enabled = ready and not problem
         self._ui.dicomButton.toolTip = problem or _(
@@ -132,10 +150,7 @@ class SegmentationResults(VTKObservationMixin):
         slider = self._ui.thresholdSlider
         slider.enabled = kept
         slider.toolTip = (
-            _(
-                "Probability from which a voxel counts as tumor; tried at once on the kept maps. Corrections of the "
-                "segments are lost."
-            )
+            _("Probability from which a voxel counts as tumor; tried at once on the kept maps. Undo takes it back.")
             if kept
             else _(
                 "Switch on 'Keep probability volumes' (Advanced) and press Apply to try other thresholds without a new "
@@ -157,12 +172,18 @@ class SegmentationResults(VTKObservationMixin):
         self._tell("")
 
     def _on_lesion(self, row: int) -> None:
-        segmentation = self._segmentation
+        """Show a lesion in the slice of its longest diameter."""
+        segmentation, ct = self._segmentation, self._ct
         lesions = records_of(segmentation.GetNodeReference(LESIONS_ROLE)) if segmentation is not None else []
-        if row < len(lesions):  # the table node may have been deleted or edited meanwhile
-            lesion = lesions[row]
-            place = [lesion[f"centroid_{axis}"] for axis in "ras"]
-            jump_to(segmentation.GetScene(), place)
+        if row >= len(lesions) or ct is None:  # the table node may have been deleted or edited meanwhile
+            return
+        lesion = lesions[row]
+        show_scan(ct, segmentation_node=segmentation)
+        if not slice_nodes_of(ct):
+            self._tell(_("No slice view shows {name}; choose it in one.").format(name=ct.GetName()))
+        with errors_shown(_("The lesion could not be shown."), self._tell):
+            place = place_in_slice(ct, [lesion[f"centroid_{axis}"] for axis in "ras"], lesion["diameter_slice"])
+            jump_to(ct, place)
             text = _("Lesion {id}: {ml:.1f} ml, {mm:.0f} mm")
             mark_lesion(
                 segmentation,
@@ -175,12 +196,27 @@ class SegmentationResults(VTKObservationMixin):
             self._settled.start()
 
     def _threshold_again(self) -> None:
-        if self._segmentation is None or self._ct is None:
+        segmentation, ct = self._segmentation, self._ct
+        if segmentation is None or ct is None:
             return
-        with self._work(_("The threshold could not be changed.")):
-            threshold = round(self._ui.thresholdSlider.value, 2)
-            threshold_again(self._segmentation, self._ct, threshold, self._parameters().minLesionMl)
-            self.show()
+        lost = _("Another threshold replaces what you have corrected in {name}; Undo brings it back.").format(
+            name=segmentation.GetName()
+        )
+        if not is_corrected(segmentation) or confirmed(lost):
+            with self._work(_("The threshold could not be changed.")):
+                threshold_again(
+                    segmentation, ct, round(self._ui.thresholdSlider.value, 2), self._parameters().minLesionMl
+                )
+        self.show()
+
+    def _undo(self, checked: bool = False) -> None:
+        segmentation = self._segmentation
+        lost = _("Going back loses what you have corrected in {name} since.").format(name=segmentation.GetName())
+        if not is_corrected(segmentation) or confirmed(lost):
+            with self._work(_("It could not be undone.")):
+                remove_marker(segmentation)
+                undo(segmentation)
+        self.show()
 
     def _measure_again(self, checked: bool = False) -> None:
         with self._work(_("The segments could not be measured.")):
@@ -189,12 +225,6 @@ class SegmentationResults(VTKObservationMixin):
 
     def _show_plot(self, checked: bool = False) -> None:
         slicer.modules.plots.logic().ShowChartInLayout(self._chart)
-
-    def _compare(self, checked: bool = False) -> None:
-        self._offer_distances()
-        with self._work(_("The segmentations could not be compared.")):
-            found = compare(self._segmentation, self._parameters().referenceSegmentation, self._ct)
-            self._ui.comparisonLabel.text = _comparison_text(found)
 
     def _export_csv(self, checked: bool = False) -> None:
         if path := self._ask_path(_("Lesions"), "lesions.csv", "CSV (*.csv)"):
@@ -262,24 +292,3 @@ def _summary_line(figures: dict, slices: list[dict]) -> str:
             _("likeliest slice {index} (p = {p:.2f})").format(index=likeliest["index"], p=likeliest["probability"])
         )
     return ", ".join(parts)
-
-
-def _comparison_text(found: Comparison) -> str:
-    lines = [
-        _("{name}: Dice {dice:.3f}, HD95 {hd95}").format(name=name, dice=dice, hd95=_mm(hd95))
-        for name, dice, hd95 in (
-            (_("Liver"), found.liver_dice, found.liver_hd95_mm),
-            (_("Tumor"), found.tumor_dice, found.tumor_hd95_mm),
-        )
-    ]
-    lesions = found.lesions
-    lines.append(
-        _("Lesions of the reference: {total}, found {found}, missed {missed}; extra ones: {extra}").format(
-            total=len(lesions.lesions), found=lesions.found, missed=lesions.missed, extra=lesions.extra
-        )
-    )
-    return "\n".join(lines)
-
-
-def _mm(value: float | None) -> str:
-    return _("needs the package surface-distance") if value is None else f"{value:.1f} mm"

@@ -12,13 +12,13 @@ from slicer.util import VTKObservationMixin
 
 from ..mrml.plots import CHART_ROLE, mark_slice
 from ..mrml.results import ct_of_table
-from ..mrml.views import axial_slice_node, jump_to_slice, shown_s
+from ..mrml.views import axial_slice_node, jump_to_slice, show_ct, shown_s
 from .record_table import RecordTable, Shown, records_of
 
 _COLUMNS = (
     Shown("index", _("slice"), "{:d}", _("0 is the most inferior slice.")),
     Shown("ras_s", "S (mm)", "{:.1f}", _("S coordinate in mm (RAS).")),
-    Shown("probability", "p", "{:.3f}", _("Calibrated probability (0 to 1) that the slice shows tumor.")),
+    Shown("probability", _("probability"), "{:.3f}", _("Calibrated probability (0 to 1) that the slice shows tumor.")),
     Shown(
         "field",
         _("field"),
@@ -42,10 +42,15 @@ class SliceResults(VTKObservationMixin):
         self._parameters = parameters
         self._node = None
         self._view = None
+        self._following = False
         self._heights: list[float] = []
         self._plotViews: list[slicer.qMRMLPlotView] = []
         self._table = RecordTable(ui.sliceTable, _COLUMNS, self._on_row)
         ui.plotButton.connect("clicked(bool)", self._show_plot)
+
+    @property
+    def _ct(self):
+        return ct_of_table(self._node) if self._node is not None else None
 
     @property
     def _chart(self):
@@ -62,6 +67,7 @@ class SliceResults(VTKObservationMixin):
         self._heights = [row["ras_s"] for row in rows]
         self._table.show(rows)
         self._ui.resultsCollapsibleButton.enabled = bool(rows)
+        self._ui.resultsCollapsibleButton.visible = bool(rows)
         self._ui.plotButton.enabled = self._chart is not None
         likeliest = max(rows, key=lambda row: row["probability"], default=None)
         self._ui.summaryLabel.text = (
@@ -74,15 +80,16 @@ class SliceResults(VTKObservationMixin):
                 p=likeliest["probability"],
             )
         )
-        self._on_slice_moved()
+        self.follow(self._following)
 
     def follow(self, following: bool) -> None:
-        """Follow the axial slice view, or leave it alone."""
-        self._view = self._observe(
-            self._view, axial_slice_node(slicer.mrmlScene) if following else None, self._on_slice_moved
-        )
-        if self._view is not None:
-            self._on_slice_moved()
+        """Follow the axial slice view of the table's CT, or leave it alone."""
+        self._following = following
+        self._view = self._observe(self._view, self._axial_view() if following else None, self._on_slice_moved)
+        self._on_slice_moved()
+
+    def _axial_view(self):
+        return axial_slice_node(self._ct) if self._ct is not None else None
 
     def _observe(self, before, now, receiver):
         """Listen to another node than before; returns it."""
@@ -94,11 +101,12 @@ class SliceResults(VTKObservationMixin):
         return now
 
     def _on_row(self, row: int) -> None:
-        if row < len(self._heights):
-            jump_to_slice(slicer.mrmlScene, self._heights[row])
+        if row < len(self._heights) and self._ct is not None:
+            show_ct(self._ct)
+            jump_to_slice(self._ct, self._heights[row])
 
     def _on_slice_moved(self, caller=None, event=None) -> None:
-        node = axial_slice_node(slicer.mrmlScene)
+        node = self._axial_view()
         if node is None or not self._heights:
             return
         s = shown_s(node)

@@ -7,6 +7,7 @@ include the tumor, as radiologists count it, so they are the volume of both segm
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from .results import LIVER, TUMOR
@@ -58,6 +59,56 @@ SEGMENTS: tuple[Segment, ...] = (
         "Lesion",
         "Lesion",
         (255, 200, 50),
-        _terminology("SCT^49755003^Morphologically Altered Structure", "SCT^52988006^Lesion", "SCT^10200004^Liver"),
+        _terminology("SCT^49755003^Morphologically Altered Structure", "SCT^4147007^Mass", "SCT^10200004^Liver"),
     ),
 )
+
+# Type codes of SNOMED CT, and of its older SRT form in DICOM, as scheme and value. Earlier versions wrote 52988006
+# (Lesion), which no list of Slicer's has.
+_LIVER_CODES = frozenset({"SCT^10200004", "SRT^T-62000"})
+_TUMOR_CODES = frozenset(
+    {
+        *(
+            "SCT^4147007",
+            "SCT^52988006",
+            "SCT^108369006",
+            "SCT^86049000",
+            "SCT^14799000",
+        ),  # mass, lesion, neoplasm: any, primary, secondary
+        *("SRT^M-03000", "SRT^M-80003", "SRT^M-80006"),
+    }
+)
+_LIVER_NAME = re.compile(r"(whole )?liver( parenchyma| mask)?")
+_TUMOR_NAME = re.compile(
+    r"((liver|hepatic) )?"
+    r"(lesion|tumou?r|mass|neoplasm|cancer|carcinoma|metastas[ei]s|hcc|hepatocellular carcinoma)(e?s)?"
+    r"( mask)?( \d+)?"
+)
+
+
+def meaning_of(name: str, terminology: str = "") -> int | None:
+    """What a segment that anybody made is: LIVER, TUMOR, or None for anything else.
+
+    Its name decides where it is a usual English one ("Tumor", "liver_lesions", "Metastasis 3"), else its terminology.
+
+    Args:
+        name: what the user reads.
+        terminology: Slicer's `TerminologyEntry` tag; "" where there is none.
+    """
+    plain = re.sub(r"[\W_]+", " ", name).strip().lower()
+    if _LIVER_NAME.fullmatch(plain):
+        return LIVER
+    if _TUMOR_NAME.fullmatch(plain):
+        return TUMOR
+    fields = terminology.split("~")
+    if len(fields) != 7:
+        return None
+    kind, region = (_code(fields[number]) for number in (2, 5))
+    if kind in _LIVER_CODES:
+        return LIVER
+    return TUMOR if kind in _TUMOR_CODES and (region in _LIVER_CODES or region == "^") else None
+
+
+def _code(triplet: str) -> str:
+    """Scheme and value of a code, without its meaning in words; "^" where there is none."""
+    return "^".join(triplet.split("^")[:2]) or "^"

@@ -153,4 +153,11 @@ class ctkPathLineEdit(PythonQtObject, QtWidgets.QWidget):  # noqa: N801
     )
 
 
-WIDGETS = (ctkCollapsibleButton, ctkPathLineEdit, ctkSliderWidget)
+class ctkMessageBox(PythonQtObject, QtWidgets.QMessageBox):  # noqa: N801
+    """A question, to which the user says yes at once."""
+
+    def exec_(self):
+        return QtWidgets.QMessageBox.StandardButton.Ok
+
+
+WIDGETS = (ctkCollapsibleButton, ctkMessageBox, ctkPathLineEdit, ctkSliderWidget)

@@ -41,6 +41,20 @@ def _setting(name: str, kind):
     return QtCore.Property(kind, read, write)
 
 
+class qMRMLSortFilterProxyModel(PythonQtObject, QtCore.QObject):  # noqa: N801
+    """Says which nodes a selector does not offer, whatever they are."""
+
+    def __init__(self, parent):
+        super().__init__(parent)
+        self._hidden = []
+
+    def _write(self, identifiers) -> None:
+        self._hidden = list(identifiers)
+        self.parent()._follow()
+
+    hiddenNodeIDs = QtCore.Property("QStringList", lambda self: self._hidden, _write)
+
+
 class qMRMLNodeComboBox(PythonQtObject, QtWidgets.QWidget):  # noqa: N801
     """Chooses a node of the scene; entries follow the scene, and a chosen node that leaves it is chosen no longer."""
 
@@ -72,6 +86,7 @@ class qMRMLNodeComboBox(PythonQtObject, QtWidgets.QWidget):  # noqa: N801
             "removeEnabled": True,
         }
         self._scene, self._observed, self._nodes, self._current = None, [], [], None
+        self._filter = qMRMLSortFilterProxyModel(self)
         self._box.currentIndexChanged.connect(self._picked)
         self.destroyed.connect(lambda _, observed=self._observed: _stop_observing(observed))
 
@@ -80,6 +95,9 @@ class qMRMLNodeComboBox(PythonQtObject, QtWidgets.QWidget):  # noqa: N801
         self._scene = scene
         self._observed += [(scene, scene.AddObserver(event, self._follow)) for event in _SCENE_EVENTS] if scene else []
         self._follow()
+
+    def sortFilterProxyModel(self):
+        return self._filter
 
     def currentNode(self):
         return self._current
@@ -109,6 +127,8 @@ class qMRMLNodeComboBox(PythonQtObject, QtWidgets.QWidget):  # noqa: N801
         return [self._scene.GetNthNode(index) for index in range(self._scene.GetNumberOfNodes())] if self._scene else []
 
     def _fits(self, node) -> bool:
+        if node.GetID() in self._filter.hiddenNodeIDs:
+            return False
         kinds = self._settings["nodeTypes"]
         if self._settings["showChildNodeTypes"]:
             return any(node.IsA(kind) for kind in kinds) and not node.GetHideFromEditors()

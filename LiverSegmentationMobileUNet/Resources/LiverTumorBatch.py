@@ -1,6 +1,8 @@
 """Segment or classify many CTs with Slicer and no window:
 
-    Slicer --no-splash --no-main-window --python-script Testing/Slicer/batch.py -- IN OUT
+    Slicer --no-splash --no-main-window --python-script .../LiverTumorBatch.py -- IN OUT
+
+Type LiverSegmentationMobileUNetLogic.batchScript() in Slicer's Python console to see where this file is.
 
 IN is a CT file (NIfTI, NRRD, MetaImage), a DICOM folder or a folder of those; more than one may be given. OUT gets a
 folder of results for each, and cases.csv. Finished cases are not done again when the same command is given once more.
@@ -17,9 +19,6 @@ cases failed). Slicer.exe of Windows shows no output; there cases.csv and the ex
 import argparse
 import importlib.util
 import sys
-
-# Beyond what the module's panel asks for: Slicer reads NIfTI itself, the library does it with this.
-FILE_REQUIREMENTS = ("nibabel>=5.2",)
 
 
 def main(arguments):
@@ -54,7 +53,9 @@ def main(arguments):
 
 def _parse(arguments):
     parser = argparse.ArgumentParser(
-        prog="batch.py", usage="Slicer ... --python-script batch.py -- IN [IN ...] OUT", add_help=False
+        prog="LiverTumorBatch.py",
+        usage="Slicer ... --python-script LiverTumorBatch.py -- IN [IN ...] OUT",
+        add_help=False,
     )
     parser.add_argument("inputs", metavar="IN", nargs="+")
     parser.add_argument("out", metavar="OUT")
@@ -73,14 +74,13 @@ def _install():
 
     import slicer.packaging
     from LiverTumorLib.errors import RequirementError
-    from packaging.requirements import Requirement
 
     import LiverSegmentationMobileUNet
 
     listed = (
         Path(LiverSegmentationMobileUNet.__file__).parent / "Resources" / "LiverSegmentationMobileUNetRequirements.txt"
     )
-    needed = [*slicer.packaging.load_requirements(listed), *map(Requirement, FILE_REQUIREMENTS)]
+    needed = slicer.packaging.load_requirements(listed)
     try:
         slicer.packaging.pip_ensure(needed, prompt_install=False, prompt_restart=False, show_progress=False)
     except Exception as error:  # whatever pip says
@@ -103,7 +103,7 @@ class _Progress:
 
 
 def _fail(sentence, exit_code):
-    print(f"batch.py: {sentence}", file=sys.stderr, flush=True)
+    print(f"LiverTumorBatch.py: {sentence}", file=sys.stderr, flush=True)
     return exit_code
 
 

@@ -1,0 +1,97 @@
+"""A slice view as Slicer draws it: by its own displayable managers, which slicer-core holds and which draw
+off-screen."""
+
+from __future__ import annotations
+
+import numpy as np
+import slicer
+import vtk
+from vtk.util.numpy_support import vtk_to_numpy
+
+MANAGERS = ("vtkMRMLSegmentationsDisplayableManager2D", "vtkMRMLMarkupsDisplayableManager")
+
+
+class SliceViewOfSlicer:
+    """The axial view of a scene that no application draws.
+
+    Args:
+        scene: with what is drawn; color tables and the logics that drawing needs are added.
+        size: pixels of the square view.
+    """
+
+    def __init__(self, scene, size: int = 400) -> None:
+        self._application = slicer.vtkSlicerApplicationLogic()
+        self._application.SetMRMLScene(scene)
+        self._application.GetColorLogic().SetMRMLScene(scene)
+        self._application.GetColorLogic().AddDefaultColorNodes()
+        self._application.SetSliceLogics(vtk.vtkCollection())
+        self._application.SetViewLogics(vtk.vtkCollection())
+        slicer.vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(scene, True)
+        self._logics = {
+            "Segmentations": slicer.vtkSlicerSegmentationsModuleLogic(),
+            "Markups": slicer.vtkSlicerMarkupsLogic(),
+        }
+        for name, logic in self._logics.items():
+            logic.SetMRMLScene(scene)
+            logic.SetMRMLApplicationLogic(self._application)
+            self._application.SetModuleLogic(name, logic)
+        self._window = vtk.vtkRenderWindow()
+        self._window.SetOffScreenRendering(1)
+        self._window.SetSize(size, size)
+        self._renderer = vtk.vtkRenderer()
+        self._renderer.GetActiveCamera().ParallelProjectionOn()
+        self._window.AddRenderer(self._renderer)
+        self._interactor = vtk.vtkRenderWindowInteractor()
+        self._interactor.SetRenderWindow(self._window)
+        factory = slicer.vtkMRMLSliceViewDisplayableManagerFactory.GetInstance()
+        factory.SetMRMLApplicationLogic(self._application)
+        for name in MANAGERS:
+            if not factory.IsDisplayableManagerRegistered(name):
+                factory.RegisterDisplayableManager(name)
+        self._group = slicer.vtkMRMLDisplayableManagerGroup()
+        self._group.SetRenderer(self._renderer)
+        self._group.Initialize(factory, self._renderer)
+        self._logic = slicer.vtkMRMLSliceLogic()
+        self._logic.SetMRMLApplicationLogic(self._application)
+        self._application.GetSliceLogics().AddItem(self._logic)
+        self._logic.SetMRMLScene(scene)
+        self.node = self._logic.AddSliceNode("Red")
+        self._group.SetMRMLDisplayableNode(self.node)
+        self.node.SetOrientation("Axial")
+        self._size = size
+
+    def show(self, ct_node) -> None:
+        """Put a CT into the background, in gray, and fit it."""
+        ct_node.GetDisplayNode().SetAndObserveColorNodeID("vtkMRMLColorTableNodeGrey")
+        self._logic.GetSliceCompositeNode().SetBackgroundVolumeID(ct_node.GetID())
+        self._logic.ResizeSliceNode(self._size, self._size)
+        self._logic.FitSliceToBackground()
+
+    def draw(self) -> np.ndarray:
+        """What is seen: uint8 (y, x, rgb), y upward as in VTK."""
+        self._logic.UpdatePipeline()
+        mapper = vtk.vtkImageMapper()
+        mapper.SetColorWindow(255)
+        mapper.SetColorLevel(127.5)
+        mapper.SetInputConnection(self._logic.GetImageDataConnection())
+        background = vtk.vtkActor2D()
+        background.SetMapper(mapper)
+        background.GetProperty().SetDisplayLocationToBackground()
+        self._renderer.AddViewProp(background)
+        self._window.Render()
+        self._window.Render()
+        grabber = vtk.vtkWindowToImageFilter()
+        grabber.SetInput(self._window)
+        grabber.ReadFrontBufferOff()
+        grabber.Update()
+        self._renderer.RemoveViewProp(background)
+        image = grabber.GetOutput()
+        return (
+            vtk_to_numpy(image.GetPointData().GetScalars()).reshape(*image.GetDimensions()[1::-1], -1)[..., :3].copy()
+        )
+
+    def at(self, picture: np.ndarray, ras: np.ndarray) -> np.ndarray:
+        """The colors (n, 3) of a picture at places (n, 3) in RAS mm."""
+        to_ras = np.array([[self.node.GetXYToRAS().GetElement(row, column) for column in range(4)] for row in range(4)])
+        x, y, *_ = np.rint(np.linalg.inv(to_ras) @ np.c_[ras, np.ones(len(ras))].T).astype(int)
+        return picture[y, x].astype(int)

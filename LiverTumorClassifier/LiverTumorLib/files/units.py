@@ -308,8 +308,8 @@ def _is_multiple(values: np.ndarray, factor: float) -> bool:
     if offset is None:
         return False
     if factor > 1:
-        air, tissue = _peaks(values, offset, factor)
-        return not (-200 < tissue < 200 and _is_one_value(values, air, factor))
+        air, peak = _peaks(values, offset, factor)
+        return not (-200 < peak < 200 and _is_one_value(values, air, factor))
     hu = values / factor - offset
     soft = hu[(hu > -200) & (hu < 300)]
     commonest = np.unique(soft, return_counts=True)[1].max() / soft.size

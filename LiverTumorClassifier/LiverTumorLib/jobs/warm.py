@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+from ..errors import OutputError
 from ..records.options import CaseOutput, RunOptions
 from .folder import new_job_folder
 from .process import Job
@@ -64,9 +65,14 @@ class _Worker:
             raise
 
     def folder_of_next(self) -> Path:
+        """A folder for the next job. Raises OutputError where none can be made."""
         self._jobs += 1
         folder = self._folder / str(self._jobs)
-        folder.mkdir(mode=0o700)
+        try:
+            folder.mkdir(mode=0o700)
+        except OSError as error:
+            why = error.strerror or error
+            raise OutputError(f"No temporary folder can be made for the run: {why}; free some space there.") from error
         return folder
 
     def _hear(self, event: Event) -> None:

@@ -50,19 +50,12 @@ def case_page(path: str | Path, volume: CTVolume, output: CaseOutput) -> None:
     See `case_picture`.
     """
     figure = case_figure(volume, replace(output, result=replace(output.result, seconds={})))
-    with atomic_path(path) as temporary:
-        import matplotlib
+    import matplotlib
 
-        with matplotlib.rc_context(
-            {"pdf.fonttype": 42}
-        ):  # fonts as they are, so that the text can be searched and copied
-            title = f"LiverTumor: {output.result.name or volume.name}"
-            figure.savefig(
-                temporary,
-                format="pdf",
-                dpi=_PAGE_DPI,
-                metadata={"CreationDate": None, "Title": title, "Subject": DISCLAIMER},
-            )
+    about = {"CreationDate": None, "Title": f"LiverTumor: {output.result.name or volume.name}", "Subject": DISCLAIMER}
+    # Fonts as they are, so that the text can be searched and copied.
+    with matplotlib.rc_context({"pdf.fonttype": 42}), atomic_path(path) as temporary:
+        figure.savefig(temporary, format="pdf", dpi=_PAGE_DPI, metadata=about)
 
 
 def case_figure(volume: CTVolume, output: CaseOutput, truth: np.ndarray | None = None):

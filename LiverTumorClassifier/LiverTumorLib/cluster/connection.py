@@ -17,8 +17,7 @@ if TYPE_CHECKING:
 LOCAL, SLURM = "local", "slurm"
 CONNECT_S = 10  # how long a scheduler may take to answer
 LEAST_MEMORY = 1_000_000_000  # bytes of address space in which Python, the libraries and a small scan find room
-# A worker that dies takes only its own case with it, and a case that has killed three is not given to a fourth.
-_SETTINGS = {"distributed.scheduler.worker-saturation": 1.0, "distributed.scheduler.allowed-failures": 2}
+_SETTINGS = {"distributed.scheduler.allowed-failures": 2}  # a case that has killed three workers gets no fourth
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,7 +27,7 @@ from .tables import CASES, LESIONS, write_parquet
 from .tasks import MachineFault, Outcome, Work, do_case
 
 if TYPE_CHECKING:
-    from distributed import Client, Future
+    from distributed import Client
 
 MANIFEST = "manifest.json"
 MOST_TRIES = 3  # of a case whose workers fail
@@ -134,42 +135,54 @@ class ClusterBatch:
 
 
 def _outcomes(client: Client, work: Work, cases: list[Case | RemoteCase]) -> Iterator[Outcome]:
-    """The outcome of each case as it comes; a case whose worker fails is given to others, up to MOST_TRIES times."""
+    """The outcome of each case as it comes; a case whose worker fails is given to others, up to MOST_TRIES times.
+
+    No more cases are with the cluster than it has threads: those that wait at a worker would be blamed for its death.
+    """
     from distributed import as_completed
     from distributed.scheduler import KilledWorker
 
     # A task of its own and no scattered data, which would be lost with the workers that hold them.
     shared = client.submit(_given, work, key=f"work-{uuid.uuid4().hex}")
-    tries = dict.fromkeys((case.name for case in cases), 1)
-    by_key = {_key(work, case, 1): case for case in cases}
+    to_do = iter(cases)
+    running: dict[str, tuple[Case | RemoteCase, int]] = {}  # by the task's key: the case, and which try this is
+    waiting = as_completed()
 
-    def submit(key: str, avoided: str | None = None) -> Future:
-        others = [worker for worker in client.scheduler_info()["workers"] if worker != avoided] if avoided else None
-        return client.submit(
-            do_case, shared, by_key[key], key=key, workers=others or None, allow_other_workers=bool(others), pure=True
-        )
+    def submit(case: Case | RemoteCase, number: int, avoided: str | None = None) -> None:
+        others = [worker for worker in client.scheduler_info()["workers"] if worker != avoided] if avoided else []
+        key = _key(work, case, number)
+        running[key] = case, number
+        chosen = {"workers": others, "allow_other_workers": True} if others else {}
+        waiting.add(client.submit(do_case, shared, case, key=key, **chosen))
 
-    waiting = as_completed([submit(key) for key in by_key])
+    def fill() -> None:
+        for case in islice(to_do, max(sum(client.nthreads().values()), 1) - len(running)):
+            submit(case, 1)
+
+    client.wait_for_workers(1)
+    fill()
     for future in waiting:
-        case = by_key[future.key]
+        case, number = running.pop(future.key)
+        outcome: Outcome | None = None
         try:
-            yield future.result()
+            outcome = future.result()
         except MachineFault as fault:
-            if tries[case.name] == MOST_TRIES:
-                yield Outcome(case.name, None, type(fault.error)(f"{fault.error} {MOST_TRIES} workers have tried."))
-                continue
-            tries[case.name] += 1
-            key = _key(work, case, tries[case.name])
-            by_key[key] = case
-            waiting.add(submit(key, fault.worker))
+            if number < MOST_TRIES:
+                submit(case, number + 1, fault.worker)
+            else:
+                error = type(fault.error)(f"{fault.error} {MOST_TRIES} workers have tried.")
+                outcome = Outcome(case.name, None, error)
         except KilledWorker:
             sentence = (
                 f"It has killed {MOST_TRIES} workers, so it was given up; look at their memory (--worker-memory), or"
                 " at the file."
             )
-            yield Outcome(case.name, None, WorkerError(sentence))
+            outcome = Outcome(case.name, None, WorkerError(sentence))
         except LiverTumorError as error:
-            yield Outcome(case.name, None, error)
+            outcome = Outcome(case.name, None, error)
+        fill()
+        if outcome is not None:
+            yield outcome
 
 
 def _given(work: Work) -> Work:

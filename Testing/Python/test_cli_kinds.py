@@ -287,12 +287,12 @@ for kind in ("nifti", "nrrd", "meta"):
 
 
 def start_here(
-    task: str, source, options, *, on_event=None, entry: str | None = None, environment=None
+    task: str, source, options, *, on_event=None, entry: str | None = None, environment=None, writer=None
 ) -> SimpleNamespace:
     """What a child would do, in this process, without networks: the liver is the phantom's."""
     volume = read_source(source, lambda path: None)
     if entry:
-        return SimpleNamespace(wait=lambda: find(entry)(volume, options, no_progress))
+        return over(find(entry)(volume, options, no_progress))
     liver = (TRUTH > 0).astype(np.uint8) if volume.shape == TRUTH.shape else (volume.array > 100).astype(np.uint8)
     if task == "segment":
         output = segment_case(volume, replace(options, tumor=False, slices=False), liver=liver)
@@ -303,7 +303,16 @@ def start_here(
             CaseResult(volume.name, CaseSummary(notes=notes), slices=[SliceRecord(0, 0.0, "liver", 0.5)])
         )
     output.volume = volume
-    return SimpleNamespace(wait=lambda: output)
+    if writer:
+        find(writer.entry)(output, **writer.arguments)
+    return over(output)
+
+
+def over(output: CaseOutput) -> SimpleNamespace:
+    """A job that is over."""
+    return SimpleNamespace(
+        wait=lambda: output, output=lambda: output, poll=lambda: True, ends_within=lambda seconds: True
+    )
 
 
 @pytest.fixture

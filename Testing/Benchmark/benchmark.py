@@ -2,16 +2,18 @@
 --out DIR
 
 Measures a whole run (`segment`: both stages and the classifier, through the job protocol) on a phantom CT, and each
-network alone. The peer is the same code and the same models with LiteRT's XNNPACK switched off. Engines take turns
-within each round, so that whatever else the machine does meets all of them. Prints tables; writes benchmark.json and
-benchmark.csv. Asserts nothing about time.
+network alone, in every engine that is installed (see peer.py). Engines take turns within each round, so that whatever
+else the machine does meets all of them. Prints tables; writes benchmark.json and benchmark.csv. Asserts nothing about
+time.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import subprocess
 import sys
+import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
@@ -22,6 +24,7 @@ sys.path[:0] = [
     *(str(HERE.parents[1] / module) for module in ("LiverTumorClassifier", "CompressionTrainer")),
 ]
 
+import growth  # noqa: E402
 import networks  # noqa: E402
 import numpy as np  # noqa: E402
 from CompressionTrainerLib.evaluation.machine import describe_machine  # noqa: E402
@@ -33,16 +36,19 @@ from LiverTumorLib.models.catalogue import get_bundle  # noqa: E402
 from LiverTumorLib.models.session import available_threads  # noqa: E402
 from LiverTumorLib.phantom import make_phantom  # noqa: E402
 from LiverTumorLib.records.options import RunOptions  # noqa: E402
-from machine import measure_tree  # noqa: E402
+from machine import environment, measure_tree  # noqa: E402
 
+# Of the command line, from a file to all results written.
+COMMAND = {"wall_s": "s", "cpu_s": "s", "first_word_s": "s", "tree_peak_mb": "MB", "process_peak_mb": "MB"}
 # Name in the tables: (kind of the CT's file, engine).
 SCANS = {
     "from .nii.gz": (".nii.gz", networks.OURS),
     "from memory": (".npz", networks.OURS),
-    "from memory, peer": (".npz", networks.PEER),
+    "from memory, peer": (".npz", networks.PLAIN),
 }
 FIGURES = {
     "wall_s": "s",
+    "cpu_s": "s",
     "read_s": "s",
     "run_s": "s",
     "tree_peak_mb": "MB",
@@ -77,6 +83,15 @@ def main() -> None:
     parser.add_argument(
         "--threads", type=int, nargs="+", default=(1, 2), metavar="N", help="for the networks alone (default: 1 2)"
     )
+    parser.add_argument(
+        "--batch", type=int, default=0, metavar="N", help="also the command line on N copies of the phantom, once"
+    )
+    parser.add_argument(
+        "--growth", action="store_true", help="also the command line with other slices, pixels and cores; takes long"
+    )
+    parser.add_argument(
+        "--unets", action="store_true", help="also nnU-Net-shaped networks on PyTorch; take minutes a round"
+    )
     arguments = parser.parse_args()
 
     bundles = {task: get_bundle(getattr(RunOptions(), f"{task}_model")) for task in ("liver", "tumor", "slice")}
@@ -88,7 +103,13 @@ def main() -> None:
         | {"scan_threads": available_threads()},
     }
     print("\n".join(f"{name}: {value}" for name, value in about.items()), flush=True)
-    rows = scan_rows(ct, arguments.rounds) + network_rows(bundles, arguments)
+    rows = scan_rows(ct, arguments.rounds) + network_rows(bundles, arguments) + floor_rows(bundles, arguments)
+    if arguments.unets:
+        rows += unet_rows(ct, bundles["liver"], arguments)
+    if arguments.batch:
+        rows += batch_rows(ct, arguments.batch)
+    if arguments.growth:
+        rows += growth.rows(ct, arguments.rounds)
     write_json(arguments.out / "benchmark.json", about | {"rows": rows})
     write_table(arguments.out / "benchmark.csv", rows)
     print_table(rows)
@@ -109,12 +130,18 @@ def phantom(folder: Path, shape: tuple[int, int, int]) -> Path:
 def scan_rows(ct: Path, rounds: int) -> list[dict]:
     """Whole runs: time of the program, of reading, of the run and of its stages; memory."""
     samples: dict[str, list[dict]] = {name: [] for name in SCANS}
+    commands = []
     for number in range(rounds):
+        print(f"command, round {number + 1} of {rounds}", file=sys.stderr, flush=True)
+        commands.append(command([ct.with_suffix(".nii.gz")]))
         for name, (kind, engine) in SCANS.items():
             print(f"scan {name}, round {number + 1} of {rounds}", file=sys.stderr, flush=True)
             measured = measure_tree([sys.executable, str(HERE / "scan.py"), str(ct.with_suffix(kind)), engine])
             samples[name].append(json.loads(measured.pop("output")) | measured)
-    rows = []
+    rows = [
+        row("command, .nii.gz to all results", key, unit, [run[key] for run in commands])
+        for key, unit in COMMAND.items()
+    ]
     for name, runs in samples.items():
         rows += [row(f"scan {name}", key, unit, [run[key] for run in runs]) for key, unit in FIGURES.items()]
         rows += [
@@ -127,21 +154,76 @@ def scan_rows(ct: Path, rounds: int) -> list[dict]:
     ]
 
 
+def command(inputs: list[Path], *options: str, cores: int | None = None) -> dict:
+    """`measure_tree` of `livertumor segment`, from files to all results written."""
+    with tempfile.TemporaryDirectory() as out:
+        segment = [sys.executable, "-m", "LiverTumorLib.cli", "segment", *map(str, inputs), "--out", out, *options]
+        return measure_tree(segment, cores)
+
+
 def network_rows(bundles: dict[str, Bundle], arguments: argparse.Namespace) -> list[dict]:
-    """Each network alone: milliseconds a slice with both engines, their ratio, and how far their answers are apart."""
+    """Each network alone: milliseconds a slice with every engine, by the clock and of computing, what of an engine's
+    time ours is, and how far the answers of engines that run the same network are apart."""
     rows = []
     for task, bundle in bundles.items():
         for threads in arguments.threads:
             print(f"network {task}, {threads} threads", file=sys.stderr, flush=True)
-            times, difference = networks.compare(bundle, threads, arguments.slices, arguments.rounds)
+            settings = (bundle, threads, arguments.slices, arguments.rounds)
+            times, apart = networks.compare(networks.ENGINES, *settings)
             name = f"network {task}, {threads} threads"
-            rows += [row(name, f"{engine} per slice", "ms", values) for engine, values in times.items()]
-            ratios = [a / b for a, b in zip(times[networks.OURS], times[networks.PEER], strict=True)]
-            rows += [
-                row(name, "ours / peer", "", ratios),
-                row(name, "largest difference of an output", "", [difference]),
-            ]
+            ours = [each["ms"] for each in times[networks.OURS]]
+            for engine, values in times.items():
+                rows += [row(name, f"{engine} per slice", "ms", [each["ms"] for each in values])]
+                rows += [row(name, f"{engine} computing", "ms", [each["cpu_ms"] for each in values])]
+                if engine != networks.OURS:
+                    ratios = [a / b["ms"] for a, b in zip(ours, values, strict=True)]
+                    rows += [row(name, f"ours / {engine}", "", ratios)]
+                if engine in apart:
+                    rows += [row(name, f"largest difference, {engine}", "", [apart[engine]])]
     return rows
+
+
+def floor_rows(bundles: dict[str, Bundle], arguments: argparse.Namespace) -> list[dict]:
+    """The time of a slice's multiply-adds at the speed of a float32 matrix product on one core."""
+    floor = [sys.executable, str(HERE / "floor.py"), *(bundle.id for bundle in bundles.values())]
+    told = subprocess.run(
+        floor, env=environment() | {"OPENBLAS_NUM_THREADS": "1"}, capture_output=True, text=True, check=True
+    )
+    figures = json.loads(told.stdout)
+    speed = figures["multiply_adds_per_s"]
+    rows = [row("matrix product, one core", "multiply-adds a second", "10^9", [speed / 1e9])]
+    for task, bundle in bundles.items():
+        count = figures["multiply_adds"][bundle.id]
+        rows += [row(f"network {task}", "multiply-adds per slice", "10^6", [count / 1e6])]
+        rows += [row(f"network {task}", "arithmetic floor per slice", "ms", [count / speed * 1000])]
+    return rows
+
+
+def unet_rows(ct: Path, bundle: Bundle, arguments: argparse.Namespace) -> list[dict]:
+    """nnU-Net-shaped networks alone: a slice of 512 x 512, a patch of 128 x 128 x 128; and the whole command beside the
+    former on all slices."""
+    whole = [command([ct.with_suffix(".nii.gz")])["wall_s"] for _ in range(arguments.rounds)]
+    threads = available_threads()
+    times, _ = networks.compare((networks.UNET_2D, networks.UNET_3D), bundle, threads, 1, arguments.rounds)
+    rows = [
+        row(f"{engine}, {threads} threads", "per image", "s", [each["ms"] / 1000 for each in values])
+        for engine, values in times.items()
+    ]
+    if networks.UNET_2D in times:
+        slices = arguments.shape[0]
+        ratios = [a / (b["ms"] / 1000 * slices) for a, b in zip(whole, times[networks.UNET_2D], strict=True)]
+        rows += [row(f"command / {networks.UNET_2D} on {slices} slices", "wall_s, ours / peer", "", ratios)]
+    return rows
+
+
+def batch_rows(ct: Path, count: int) -> list[dict]:
+    """Scans a minute of a batch."""
+    with tempfile.TemporaryDirectory() as folder:
+        for number in range(count):
+            (Path(folder) / f"case-{number}.nii.gz").symlink_to(ct.with_suffix(".nii.gz").resolve())
+        measured = command([Path(folder)])
+    rows = [row(f"batch of {count}", key, unit, [measured[key]]) for key, unit in COMMAND.items()]
+    return [*rows, row(f"batch of {count}", "scans a minute", "", [count / measured["wall_s"] * 60])]
 
 
 def row(what: str, measure: str, unit: str, values: list[float]) -> dict:

@@ -6,6 +6,7 @@ import math
 import os
 import re
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 
@@ -14,33 +15,52 @@ from LiverTumorLib.jobs.protocol import worker_environment
 SAMPLE_S = 0.02
 
 
-def measure_tree(command: list[str]) -> dict:
-    """Run a Python program to its end.
+def environment() -> dict[str, str]:
+    """Finds the library, the trainer and these scripts, and sets no thread count."""
+    here = Path(__file__).resolve().parent
+    variables = worker_environment()
+    paths = [str(here), str(here.parents[1] / "CompressionTrainer"), variables["PYTHONPATH"]]
+    return variables | {"PYTHONPATH": os.pathsep.join(paths), "LC_ALL": "C.UTF-8"}
+
+
+def measure_tree(command: list[str], cores: int | None = None) -> dict:
+    """Run a Python program to its end, on no more than some cores where a number is given.
 
     Returns:
-        "output" (its stdout); "wall_s"; "tree_peak_mb", the largest sum of resident memory over the program and all its
-        children (pages that they share count for each); "process_peak_mb", the peak of the largest of them. Memory is
-        NaN without /proc.
+        "output" (its stdout); "wall_s"; "cpu_s", computing time of the program and its children; "first_word_s", when
+        it first wrote to stderr (NaN where it did not); "tree_peak_mb", the largest sum of resident memory over the
+        program and all its children (pages that they share count for each); "process_peak_mb", the peak of the largest
+        of them. Memory is NaN without /proc.
 
     Raises:
         RuntimeError: it failed; the message is what it wrote to stderr.
     """
-    environment = worker_environment()  # finds the library, and sets no thread count
-    environment["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parent), environment["PYTHONPATH"]])
-    environment["LC_ALL"] = "C.UTF-8"
+    if cores is not None:
+        command = ["taskset", "--cpu-list", ",".join(map(str, sorted(os.sched_getaffinity(0))[:cores])), *command]
     tree_peak = process_peak = 0
-    begin = time.perf_counter()
-    program = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
-    while program.poll() is None:
-        together, largest = _tree_kb(program.pid)
-        tree_peak, process_peak = max(tree_peak, together), max(process_peak, largest)
-        time.sleep(SAMPLE_S)
-    wall = time.perf_counter() - begin
-    output, errors = program.communicate()
-    if program.returncode:
-        raise RuntimeError(f"{' '.join(command)} failed: {errors.strip()}")
-    megabytes = {"tree_peak_mb": tree_peak / 1024 or math.nan, "process_peak_mb": process_peak / 1024 or math.nan}
-    return {"output": output, "wall_s": wall, **megabytes}
+    with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as errors:
+        begin, first = time.perf_counter(), math.nan
+        program = subprocess.Popen(command, stdout=output, stderr=errors, env=environment())
+        while not (ended := os.wait4(program.pid, os.WNOHANG))[0]:
+            if math.isnan(first) and os.fstat(errors.fileno()).st_size:
+                first = time.perf_counter() - begin
+            together, largest = _tree_kb(program.pid)
+            tree_peak, process_peak = max(tree_peak, together), max(process_peak, largest)
+            time.sleep(SAMPLE_S)
+        wall = time.perf_counter() - begin
+        program.returncode = os.waitstatus_to_exitcode(ended[1])
+        for file in (output, errors):
+            file.seek(0)
+        if program.returncode:
+            raise RuntimeError(f"{' '.join(command)} failed: {errors.read().strip()}")
+        return {
+            "output": output.read(),
+            "wall_s": wall,
+            "cpu_s": ended[2].ru_utime + ended[2].ru_stime,
+            "first_word_s": first,
+            "tree_peak_mb": tree_peak / 1024 or math.nan,
+            "process_peak_mb": process_peak / 1024 or math.nan,
+        }
 
 
 def _tree_kb(root: int) -> tuple[int, int]:

@@ -1,20 +1,24 @@
-"""The two engines, and the time that a network alone takes with each."""
+"""The time that a network alone takes in each engine, side by side."""
 
 from __future__ import annotations
 
 import contextlib
-import time
+import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from functools import partialmethod
+from pathlib import Path
 from unittest import mock
 
 import numpy as np
 from LiverTumorLib.models.bundle import Bundle
 from LiverTumorLib.models.runtimes import LiteRT
-from LiverTumorLib.models.session import open_session
+from machine import environment
+from peer import KERAS, ONNX_RUNTIME, OPENVINO, OURS, PLAIN, UNET_2D, UNET_3D
 
-OURS = "LiteRT with XNNPACK"
-PEER = "LiteRT without XNNPACK"
+__all__ = ["ENGINES", "OURS", "PLAIN", "UNET_2D", "UNET_3D", "Peer", "compare", "engine"]
+ENGINES = (OURS, PLAIN, ONNX_RUNTIME, OPENVINO, KERAS)
 
 
 @contextlib.contextmanager
@@ -27,18 +31,59 @@ def engine(name: str) -> Iterator[None]:
         yield
 
 
-def compare(bundle: Bundle, threads: int, slices: int, rounds: int) -> tuple[dict[str, list[float]], float]:
-    """Milliseconds a slice by engine, one value a round, and the largest difference between the engines' outputs."""
-    images = np.random.default_rng(1).integers(0, 256, (slices, *bundle.manifest.input.size, 3), np.uint8)
-    sessions = {}
-    for name in (OURS, PEER):
-        with engine(name):
-            sessions[name] = open_session(bundle, threads)
-    outputs = {name: session.predict(images[: 2 * threads]) for name, session in sessions.items()}  # also warms up
-    times: dict[str, list[float]] = {name: [] for name in sessions}
+class Peer:
+    """An engine in a process of its own; `missing` says why there is none, where its package is not installed."""
+
+    def __init__(self, name: str, model: str, threads: int, slices: int) -> None:
+        command = [sys.executable, str(Path(__file__).with_name("peer.py")), name, model, str(threads), str(slices)]
+        self._process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env=environment(),
+        )
+        told = self._told()
+        self.missing: str | None = told.get("missing")
+        self.first = np.array(told.get("first", []), np.float32)
+
+    def time(self) -> dict[str, float]:
+        """Milliseconds a slice ("ms"), of computing by all threads ("cpu_ms"), and the process's peak memory so far."""
+        assert self._process.stdin is not None
+        self._process.stdin.write("go\n")
+        self._process.stdin.flush()
+        return self._told()
+
+    def close(self) -> None:
+        """End it."""
+        self._process.communicate()
+
+    def _told(self) -> dict:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        return json.loads(line) if line.startswith("{") else {"missing": "it ended without an answer"}
+
+
+def compare(
+    names: tuple[str, ...], bundle: Bundle, threads: int, slices: int, rounds: int
+) -> tuple[dict[str, list[dict[str, float]]], dict[str, float]]:
+    """What `Peer.time` says by engine, one value a round, engines taking turns; and the largest difference between the
+    output of the first engine and of each other that runs the same network. Engines that are missing are left out."""
+    peers = {}
+    for name in names:
+        peer = Peer(name, bundle.id, threads, slices)
+        if peer.missing is None:
+            peers[name] = peer
+        else:
+            print(f"{name} is left out: {peer.missing}", file=sys.stderr, flush=True)
+            peer.close()
+    times: dict[str, list[dict[str, float]]] = {name: [] for name in peers}
     for _ in range(rounds):
-        for name, session in sessions.items():
-            begin = time.perf_counter()
-            session.predict(images)
-            times[name].append((time.perf_counter() - begin) / slices * 1000)
-    return times, float(np.abs(outputs[OURS] - outputs[PEER]).max())
+        for name, peer in peers.items():
+            times[name].append(peer.time())
+    for peer in peers.values():
+        peer.close()
+    same = [name for name in peers if name in (PLAIN, ONNX_RUNTIME, OPENVINO)]
+    apart = {name: float(np.abs(peers[names[0]].first - peers[name].first).max()) for name in same}
+    return times, apart

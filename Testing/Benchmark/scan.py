@@ -19,7 +19,7 @@ from LiverTumorLib.records.options import CaseOutput, RunOptions
 
 def segment_with_peer(volume: CTVolume, options: RunOptions, progress) -> CaseOutput:
     """`segment_case` with the peer's inference; the worker calls it by its name."""
-    with networks.engine(networks.PEER):
+    with networks.engine(networks.PLAIN):
         return segment_case(volume, options, progress)
 
 
@@ -32,7 +32,7 @@ def main(path: Path, engine: str) -> None:
         volume = read_ct(path)
     read = time.perf_counter()
     output = start_job(
-        "segment", volume, RunOptions(), entry="scan:segment_with_peer" if engine == networks.PEER else None
+        "segment", volume, RunOptions(), entry="scan:segment_with_peer" if engine == networks.PLAIN else None
     ).wait()
     end = time.perf_counter()
     liver = int(np.count_nonzero(output.labels))

@@ -5,6 +5,7 @@ import csv
 import json
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,8 @@ def test_everything_is_measured_and_written(tmp_path):
     def value(what: str, measure: str) -> float:
         return figures[what, measure]["median"]
 
+    whole = "command, .nii.gz to all results"
+    assert 0 < value(whole, "first_word_s") < value(whole, "wall_s") and value(whole, "cpu_s") > 0
     for scan in ("scan from .nii.gz", "scan from memory", "scan from memory, peer"):
         stages = [value(scan, f"stage {stage}") for stage in ("liver", "tumor", "slices", "measure")]
         assert 0 < sum(stages) < value(scan, "run_s") < value(scan, "wall_s")
@@ -41,9 +44,19 @@ def test_everything_is_measured_and_written(tmp_path):
     assert value("scan", "run_s, ours / peer") == pytest.approx(ratio)
     for network in ("liver", "tumor", "slice"):
         name = f"network {network}, 1 threads"
-        ours, peer = (value(name, f"LiteRT {with_} XNNPACK per slice") for with_ in ("with", "without"))
-        assert value(name, "ours / peer") == pytest.approx(ours / peer) and ours > 0
-        assert value(name, "largest difference of an output") < 0.5, "two engines, one network"
+        ours = value(name, "LiteRT with XNNPACK per slice")
+        assert ours > 0 and value(name, "LiteRT with XNNPACK computing") > 0
+        engines = ["LiteRT without XNNPACK"]
+        engines += ["ONNX Runtime"] if find_spec("onnxruntime") else []
+        for engine in engines:
+            assert value(name, f"ours / {engine}") == pytest.approx(ours / value(name, f"{engine} per slice"))
+            assert value(name, f"largest difference, {engine}") < 0.5, "two engines, one network"
+        if find_spec("tf_keras"):
+            assert value(name, "ours / Keras predict") > 0
+        floor = value(f"network {network}", "multiply-adds per slice") / value(
+            "matrix product, one core", "multiply-adds a second"
+        )
+        assert value(f"network {network}", "arithmetic floor per slice") == pytest.approx(floor)
 
     rows = list(csv.DictReader((tmp_path / "out/benchmark.csv").open()))
     assert [(row["what"], row["measure"]) for row in rows] == list(figures)

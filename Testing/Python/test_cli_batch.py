@@ -246,6 +246,8 @@ def test_an_interrupt_stops_cleanly_and_the_next_run_goes_on(work, number):
             "in",
             "--out",
             out,
+            "--threads",
+            "1",  # one case at a time
             number=number,
             ready=lambda out=out: bool(descendants_of_test()) and Path(out, "a").exists(),
         )

@@ -221,6 +221,9 @@ FAULTS = {
         "2 of 24 slices .* values lie about 10[0-9]+ above",
         ALL,
     ),
+    "E another slope": Fault(
+        in_slices(lambda file: change(file, RescaleSlope="2")), "not the same in all slices .slopes from 1 to 2", ALL
+    ),
     "E no intercept in some": Fault(
         in_slices(lambda file: change(file, RescaleIntercept=None)), "intercept in some slices only", ALL
     ),
@@ -246,6 +249,7 @@ FAULTS = {
         "sform .* unusable",
     ),
     "F data offset": Fault(in_header("nifti", nifti_fields(vox_offset=0)), "impossible data offset"),
+    "F negative size": Fault(in_header("nifti", nifti_fields(pixdim=[1, -6, 6, 9, 0, 0, 0, 0])), "negative voxel size"),
     "F quaternion": Fault(in_header("nifti", nifti_fields(sform_code=0, qform_code=1, quatern_d=1.0000005)), None),
     "F NRRD of more slices": Fault(
         in_header("nrrd", lambda content: content.replace(b"64 64 24", b"64 64 25")), "incomplete|damaged"

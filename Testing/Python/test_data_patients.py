@@ -221,7 +221,7 @@ def test_near_copies_and_scans_that_models_know_are_told(phantoms, tmp_path, cap
     shown = capsys.readouterr().out
     assert (
         "note   case 3: " in shown
-        and "it shows the scan of case 1, stored otherwise; both count as one patient" in shown
+        and "it shows the scan of case 1, stored in another form; both count as one patient" in shown
     )
     assert (
         "note   case 2: " in shown

@@ -1,5 +1,6 @@
 """A pip install carries every file of the two packages: what is not a Python file has to be named in pyproject.toml."""
 
+import re
 import tomllib
 from pathlib import Path
 
@@ -41,3 +42,10 @@ def test_the_shipped_models_are_carried(project):
     for name in names:
         path = Path("models/shipped/liver-roi") / name
         assert any(path.match(pattern.replace("**", "*")) for pattern in patterns), name
+
+
+def test_pre_commit_checks_with_the_versions_of_the_tests():
+    pins = re.findall(r"[\w-]+==[\d.]+", (ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))
+    locked = (ROOT / "Testing" / "requirements-lock.txt").read_text(encoding="utf-8").split()
+    assert "mypy" in {pin.partition("==")[0] for pin in pins}
+    assert set(pins) - set(locked) == set()

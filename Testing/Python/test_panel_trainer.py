@@ -97,7 +97,7 @@ def test_a_training_from_its_start_to_its_models(trained, folder):
 def test_a_stop_leaves_no_process_and_the_next_start_goes_on(trained):
     assert trained.left == set() and not trained.job_folder.exists()
     assert trained.stopped.startswith("Stopped; press Start to continue")
-    assert "a start continues it" in trained.folder_text
+    assert "Start continues it" in trained.folder_text
     assert "to continue" in trained.log  # what the trainer planned for the stage train
 
 

@@ -7,7 +7,6 @@ pytest.importorskip("matplotlib")
 
 from CompressionTrainerLib.networks.tflite_file import Kernel
 from CompressionTrainerLib.reporting import plots_cases, plots_models, plots_network, plots_slices, plots_training
-from CompressionTrainerLib.reporting.models import ModelFacts
 from LiverTumorLib.metrics import precision_recall_curve, roc_curve
 
 RNG = np.random.default_rng(0)
@@ -15,9 +14,7 @@ EPOCHS = [
     {"loss": 1 / e, "val_loss": 0.5, "accuracy": 0.5 + e / 30, "val_accuracy": 0.95 - e / 12} for e in range(1, 9)
 ]
 LESIONS = [{"kind": "true", "found": str(k % 2), "touched": "1", "volume_ml": str(2.0**k)} for k in range(8)]
-MODELS = [
-    ModelFacts(f"folder/model-{k}", mib=2.0**k, auc={"value": 0.9 - k / 50, "low": 0.6, "high": 0.99}) for k in range(9)
-]
+MODELS = [(f"folder/model-{k}", 2.0**k, {"value": 0.9 - k / 50, "low": 0.6, "high": 0.99}) for k in range(9)]
 SLICES = [(RNG.uniform(0, 1, 40), RNG.random(40) < 0.4) for _ in range(4)]
 CURVES = [
     {f"a network with a long name {k}": curve(SLICES) for k in range(5)}

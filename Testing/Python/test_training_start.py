@@ -116,7 +116,7 @@ def test_layers_of_a_run_are_found_by_their_names(data, tmp_path):
             network(slices.replace("width = 0.35", 'architecture = "vgg16"\nwidth = 0.125')), run / "best.weights.h5"
         )
     (run / "best.weights.h5").rename(tmp_path / "alone.weights.h5")
-    with pytest.raises(InputError, match=r"lies beside no run\.json"):
+    with pytest.raises(InputError, match=r"has no run\.json beside it"):
         load_start(other, tmp_path / "alone.weights.h5")
 
 
@@ -156,7 +156,7 @@ def test_a_model_of_another_network_is_refused(tmp_path):
         TINY.format(task="liver", region="body").replace("[network]", '[network]\narchitecture = "unet"')
     )
     config = load_config(tmp_path / "unet.toml")
-    with pytest.raises(UsageError, match="No layer of .*model.tflite is like one of this network"):
+    with pytest.raises(UsageError, match="No layer of .*model.tflite matches one of this network"):
         load_start(build_network(config), start_file("liver-roi"))
 
 
@@ -164,7 +164,7 @@ def test_a_workflow_from_a_model_that_knows_the_val_patients_is_refused_before_i
     split = load_split(CONFIGS.parents[1] / "data/splits/lits17-subset.json", tmp_path)
     workflow = load_workflow("best", "liver-roi", {"start": start_file("liver-roi")})
     with pytest.raises(
-        UsageError, match="trained on the cases .* of 'val', so that they would say nothing about new patients"
+        UsageError, match="trained on the cases .* of 'val', so figures on them would say nothing about new patients"
     ):
         check_files(workflow, split)
     check_files(workflow, None)

@@ -9,6 +9,7 @@ import shutil
 import sys
 from typing import TextIO
 
+from ..jobs.protocol import WRITING
 from ..jobs.remaining import duration
 
 _UNSEEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
@@ -33,12 +34,11 @@ class Display:
         self._rewrites = self._stream.isatty()
         self._width = 0
         self._head = ""
-        self._stage = ""
+        self._stages: dict[str, str] = {}
 
     def begin(self, number: int, total: int, name: str) -> None:
-        """A new case starts."""
+        """What is shown from now on is of this case."""
         self._head = visible(f"[{number}/{total}] {name}: " if total > 1 else f"{name}: ")
-        self._stage = ""
 
     def progress(
         self, stage: str, fraction: float | None = None, message: str = "", remaining_s: float | None = None
@@ -47,9 +47,9 @@ class Display:
         if self._quiet:
             return
         if not self._rewrites:
-            if stage != self._stage:
+            if stage != self._stages.get(self._head):
                 self._show(f"{self._head}{stage}\n")
-            self._stage = stage
+            self._stages[self._head] = stage
             return
         parts = [f"{self._head}{visible(message or stage)}"]
         if fraction is not None:
@@ -61,8 +61,8 @@ class Display:
         self._width = len(line)
 
     def event(self, event: dict) -> None:
-        """Show an event of a job, but not that it is over: writing the results comes after it."""
-        if event["event"] == "progress" and event["fraction"] < 1:
+        """Show an event of a job, but not that the analysis is over: writing its results comes after it."""
+        if event["event"] == "progress" and (event["fraction"] < 1 or event["stage"] == WRITING):
             self.progress(event["stage"], event["fraction"], event["message"], event["remaining_s"])
 
     def say(self, text: str) -> None:
@@ -88,3 +88,20 @@ class Display:
         with contextlib.suppress(OSError):  # progress that nobody can see stops no work
             self._stream.write(text)
             self._stream.flush()
+
+
+class CaseDisplay:
+    """A display as one of several cases sees it that are worked on at once."""
+
+    def __init__(self, display: Display, number: int, total: int, name: str) -> None:
+        self._display, self._place = display, (number, total, name)
+        self.say = display.say
+
+    def begin(self) -> None:
+        """The case starts."""
+        self._display.begin(*self._place)
+
+    def event(self, event: dict) -> None:
+        """As of `Display`."""
+        self._display.begin(*self._place)
+        self._display.event(event)

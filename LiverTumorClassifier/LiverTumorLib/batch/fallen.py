@@ -21,7 +21,7 @@ class FallenReaders:
         self._path = out / LIST
 
     def check(self, attempt: dict) -> None:
-        """Raise ReaderError where the very same attempt (input, its size and time, how it is read) has failed before."""
+        """Raise ReaderError where the very same attempt (input, size, time, how it is read) has failed before."""
         for entry in self._entries():
             if entry["attempt"] == attempt:
                 raise ReaderError(

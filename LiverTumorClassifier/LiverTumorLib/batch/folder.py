@@ -22,7 +22,7 @@ from ..errors import OutputError
 from ..files import write_json, write_label_nifti, write_segmentation, write_table
 from ..files.held import HeldFolder
 from ..files.labels import nifti_image
-from ..files.nifti_header import import_nibabel
+from ..files.nifti import import_nibabel
 from ..files.tables import lesion_rows, read_json, slice_rows, summary_row
 from ..files.upright import MOVED, is_sheared
 from ..jobs.source import files_of

@@ -6,10 +6,9 @@ import csv
 import os
 import time
 from collections.abc import Callable, Generator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -22,20 +21,20 @@ from ..errors import (
     ReaderError,
     RequirementError,
     SomeCasesFailed,
-    WorkerError,
 )
 from ..files import write_table
 from ..files.held import remove_abandoned
 from ..files.tables import summary_row
-from ..jobs import Job, Source, start_job
+from ..jobs import Job, Source, WarmJob, WarmWorkers, Writer, start_job
 from ..jobs.source import memory_limit
 from ..models.bundle import Bundle
 from ..models.catalogue import get_bundle
+from ..models.session import available_threads
 from ..records.columns import SUMMARY_COLUMNS, headers
-from ..records.options import CaseOutput, RunOptions
+from ..records.options import RunOptions
 from ..records.results import CaseResult
 from .cases import Case
-from .display import Display
+from .display import CaseDisplay, Display
 from .fallen import FallenReaders
 from .folder import (
     UNFINISHED,
@@ -46,10 +45,10 @@ from .folder import (
     make_origin,
     read_summary,
     staged,
-    write_files,
     write_summary,
 )
 from .log import unexpected, with_log
+from .schedule import at_once
 
 TABLE = "cases.csv"
 TABLE_COLUMNS = [*headers(SUMMARY_COLUMNS), "seconds", "status", "reason", "input"]
@@ -66,6 +65,7 @@ class Batch:
         picture: write the one-page picture.
         series: which DICOM series of a folder.
         overwrite: replace results of other inputs or options.
+        at_once: how many cases are worked on at once; they share the threads.
         truths: label arrays on the grid of a case, by its name, to be drawn into its picture.
     """
 
@@ -76,25 +76,16 @@ class Batch:
     picture: bool = True
     series: str | None = None
     overwrite: bool = False
+    at_once: int = 1
     truths: dict[str, np.ndarray] = field(default_factory=dict)
 
     def run(self, cases: list[Case], display: Display) -> None:
-        """Work through the cases, waiting for each; see `steps`."""
-        steps = self.steps(cases, display)
-        job = next(steps, None)
-        while job is not None:
-            try:
-                output = job.wait()
-            except Exception as error:
-                job = _next(steps.throw, error)
-            else:
-                job = _next(steps.send, output)
+        """Work through the cases, and wait for the end; see `steps`."""
+        for _ in self.steps(cases, display):
+            pass
 
-    def steps(self, cases: list[Case], display: Display) -> Generator[Job, CaseOutput, None]:
-        """Work through the cases and keep `cases.csv` up to date.
-
-        Yields the job of each case that is not done already; it is resumed with the job's output, or the error it
-        ended with is thrown in.
+    def steps(self, cases: list[Case], display: Display) -> Generator[None, None, None]:
+        """Work through the cases and keep `cases.csv` up to date; yields whenever there is nothing to do but wait.
 
         Raises the error of the case where there is only one, SomeCasesFailed where some of several have no result, and
         at once what concerns all: ModelError, RequirementError, OutputError, Cancelled.
@@ -109,22 +100,29 @@ class Batch:
         failed: dict[str, LiverTumorError] = {}
         table = _done_rows(self.out)
         finished, unwritten = 0, None
+        workers = WarmWorkers()
+        start = workers.start if len(cases) > 1 else start_job
+        count = min(self.at_once, len(cases))
+        works = (
+            (case, self._case(case, models, start, count, CaseDisplay(display, number, len(cases), case.name)))
+            for number, case in enumerate(cases, 1)
+        )
+        rounds = at_once(count, works)
         try:
-            for number, case in enumerate(cases, 1):
-                display.begin(number, len(cases), case.name)
-                try:
-                    table[case.name] = yield from self._run_case(case, models, display)
+            for ended in rounds:
+                if ended is None:
+                    yield
+                    continue
+                case, outcome = ended
+                if not isinstance(outcome, Exception):
+                    table[case.name] = outcome
                     finished += 1
-                except Cancelled:
-                    raise
-                except LiverTumorError as error:
-                    failed[case.name] = with_log(error)
-                except Exception as error:
-                    failed[case.name] = unexpected(error)
-                if case.name in failed:
-                    table.setdefault(case.name, _failure_row(case, failed[case.name]))  # what is there already stays
+                else:
+                    error = with_log(outcome) if isinstance(outcome, LiverTumorError) else unexpected(outcome)
+                    failed[case.name] = error
+                    table.setdefault(case.name, _failure_row(case, error))  # what is there already stays
                     if len(cases) > 1:
-                        display.warn(f"{case.name}: failed. {failed[case.name]}")
+                        display.warn(f"{case.name}: failed. {error}")
                 unwritten = self._write_table(table)
             unwritten = self._write_table(table | _done_rows(self.out))  # also what another run has done meanwhile
         except (KeyboardInterrupt, Cancelled):
@@ -134,6 +132,8 @@ class Batch:
                 f"Stopped; {finished} of {len(cases)} cases are done, the same command continues with the rest."
             ) from None
         finally:
+            rounds.close()
+            workers.close()
             display.clear()
         if len(cases) == 1 and failed:
             raise failed[cases[0].name]
@@ -173,9 +173,12 @@ class Batch:
                 f"The output folder {self.out} cannot be written: {error.strerror or error}; choose another."
             ) from error
 
-    def _run_case(self, case: Case, models: list[dict], display: Display) -> Generator[Job, CaseOutput, dict]:
-        """Do one case, unless it is done; returns its row of the table."""
+    def _case(
+        self, case: Case, models: list[dict], start: Callable[..., Job | WarmJob], count: int, display: CaseDisplay
+    ) -> Generator[Job | WarmJob, None, dict]:
+        """Do one case, unless it is done, as one of `count` at once; yields the job that does it, returns its row."""
         begin = time.monotonic()
+        display.begin()
         folder = self.out / case.name
         extras = {"nifti": self.nifti, "picture": self.picture, "series": self.series if case.is_dicom else None}
         if folder == case.path or folder in case.path.parents:
@@ -195,35 +198,42 @@ class Batch:
         else:
             display.say(f"{case.name}: already done, in {folder}")
             return _done_row(summary)
-        output = yield from self._read_and_work(case, taken_from, display)
-        volume = output.volume
-        if volume is None:
-            raise WorkerError(f"The analysis process did not hand over the CT of {case.name}; run it again.")
-        display.progress("writing", message="writing the results")
+        # What a reader has fallen on before is not tried again.
+        series = self.series if case.is_dicom else None
+        attempt = {"input": taken_from, "series": series, "version": __version__, "memory": memory_limit()}
+        fallen = FallenReaders(self.out)
+        fallen.check(attempt)
         with staged(folder, keep) as stage:
-            write_files(stage, case.name, output, volume.ijk_to_ras, nifti=self.nifti)
-            if self.picture:
-                from ..report import case_picture
-
-                case_picture(stage / "report.png", volume, output, truth=self.truths.get(case.name))
+            try:
+                job = self._start(case, stage, start, count, display)
+                yield job
+                output = job.output()
+            except ReaderError as error:
+                fallen.add(attempt, error)
+                raise
             seconds = time.monotonic() - begin
             summary = write_summary(stage, output, origin, seconds)
         display.say(f"{_describe(output.result)} ({seconds:.1f} s, in {folder})")
-        for note in [*volume.notes, *(note for note in output.result.summary.notes if note not in volume.notes)]:
+        for note in output.result.summary.notes:
             display.say(f"  {note}")
         return _done_row(summary)
 
-    def _read_and_work(self, case: Case, taken_from: dict, display: Display) -> Generator[Job, CaseOutput, CaseOutput]:
-        """Do one case in a child, but not where the child has fallen while it read the same before."""
+    def _start(
+        self, case: Case, stage: Path, start: Callable[..., Job | WarmJob], count: int, display: CaseDisplay
+    ) -> Job | WarmJob:
+        """Analyze a case and write its files into a folder, all in a child; only the figures come back."""
+        truth = None
+        if case.name in self.truths:
+            truth = os.fspath(stage.with_name("truth.npy"))
+            np.save(truth, self.truths[case.name])
+        arguments: dict[str, str | bool | None] = {"folder": os.fspath(stage), "name": case.name, "truth": truth}
+        arguments |= {"nifti": self.nifti, "picture": self.picture}
+        writer = Writer("LiverTumorLib.batch.writing:write_case", arguments)
         source = Source((os.fspath(case.path), self.series if case.is_dicom else None), name=case.name)
-        attempt = {"input": taken_from, "series": source.arguments[1], "version": __version__, "memory": memory_limit()}
-        fallen = FallenReaders(self.out)
-        fallen.check(attempt)
-        try:
-            return (yield start_job(self.task, source, self.options, on_event=display.event))
-        except ReaderError as error:
-            fallen.add(attempt, error)
-            raise
+        options = self.options
+        if count > 1:
+            options = replace(options, threads=max(1, (options.threads or available_threads()) // count))
+        return start(self.task, source, options, on_event=display.event, writer=writer)
 
     def bundles(self) -> list[Bundle]:
         """The models this run uses. Raises ModelError."""
@@ -239,14 +249,6 @@ class Batch:
         for bundle in bundles:
             bundle.verify()
         return [bundle.describe() for bundle in bundles]
-
-
-def _next(resume: Callable[[Any], Job], value: Any) -> Job | None:
-    """The next job of the steps; None where they are over."""
-    try:
-        return resume(value)
-    except StopIteration:
-        return None
 
 
 def _check_table(out: Path, overwrite: bool) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from .options import add_run_options, run_options
 
+_MOST_AT_ONCE = 4  # cases; each takes some hundred megabytes, and long ones a gigabyte
 _TASKS = {
     "segment": (
         "segment liver and tumor, measure lesions, classify slices",
@@ -63,17 +64,20 @@ def run(arguments: argparse.Namespace) -> None:
     from ..batch.display import Display
     from ..batch.runner import Batch
     from ..models.licenses import license_lines
+    from ..models.session import available_threads
 
     out = Path(os.path.abspath(os.path.expanduser(arguments.out)))
     display = Display(arguments.quiet)
+    options = run_options(arguments)
     batch = Batch(
         arguments.task,
-        run_options(arguments),
+        options,
         out,
         nifti=getattr(arguments, "nifti", False),
         picture=arguments.picture,
         series=arguments.series,
         overwrite=arguments.overwrite,
+        at_once=min(options.threads or available_threads(), _MOST_AT_ONCE),
     )
     inputs = find_cases(arguments.inputs, exclude=out, whole_folders=arguments.series is not None)
     for reason in inputs.skipped:

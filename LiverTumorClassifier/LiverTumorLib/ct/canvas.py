@@ -6,9 +6,10 @@ Training and inference both come through this file, so that a network meets at t
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,9 @@ from numpy.typing import NDArray
 from .filters import WHITE, Filters, apply_filters, check_filters
 from .region import box_of
 from .volume import CTVolume
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 BODY_HU = 0.0  # soft tissue lies above, fat and air below
 # A region's canvas moves and grows in steps of this, so that a stray pixel of the region does not move it.
@@ -95,9 +99,11 @@ class Canvas:
     voxel_mm: tuple[float, float]
 
     def sample(
-        self, slices: np.ndarray, change: Callable[[NDArray[np.float32]], np.ndarray] | None = None
+        self,
+        slices: np.ndarray | Sequence[np.ndarray],
+        change: Callable[[NDArray[np.float32]], np.ndarray] | None = None,
     ) -> NDArray[np.float32]:
-        """Resample (n, j, i) images whose outside is 0 onto the canvas: (n, rows, columns) float32.
+        """Resample n (j, i) images of one shape, whose outside is 0, onto the canvas: (n, rows, columns) float32.
 
         Coarser canvases average (triangle filter as wide as a canvas pixel), so that noise does not alias.
 
@@ -105,39 +111,40 @@ class Canvas:
             slices: the images.
             change: done voxel by voxel to a float32 copy of what lies under the canvas, which it may alter.
         """
-        weights = [self._weights(axis, slices.shape[axis + 1]) for axis in (0, 1)]
-        rows, columns = (_used_columns(part) for part in weights)
-        under = slices[:, rows, columns]
-        if change is not None:
-            under = change(under.astype(np.float32))
-        return _resampled(under, weights[0][:, rows], weights[1][:, columns])
+        sampled = np.empty((len(slices), *self.size), np.float32)
+        for image, out in zip(slices, sampled, strict=True):
+            (by_row, rows), (by_column, columns) = (_weights(self, axis, image.shape[axis]) for axis in (0, 1))
+            under = image[rows, columns].astype(np.float32)
+            out[:] = _resampled(under if change is None else change(under), by_row, by_column)
+        return sampled
 
     def restore(self, maps: np.ndarray, shape: tuple[int, int]) -> NDArray[np.float32]:
         """Bring (n, rows, columns) maps back to slices of `shape` (j, i) by linear interpolation; 0 off the canvas."""
-        return _resampled(maps, *(self._back_weights(axis, shape[axis]) for axis in (0, 1)))
+        part, (rows, columns) = self.restore_part(maps, shape)
+        whole = np.zeros((len(maps), *shape), np.float32)
+        whole[:, rows, columns] = part
+        return whole
+
+    def restore_part(self, maps: np.ndarray, shape: tuple[int, int]) -> tuple[NDArray[np.float32], tuple[slice, slice]]:
+        """As `restore`, but only the part of the slices that lies under the canvas, and its rows and columns."""
+        (by_row, rows), (by_column, columns) = (_back_weights(self, axis, shape[axis]) for axis in (0, 1))
+        part = np.empty((len(maps), by_row.shape[0], by_column.shape[0]), np.float32)
+        for image, out in zip(maps, part, strict=True):
+            out[:] = _resampled(image.astype(np.float32, copy=False), by_row, by_column)
+        return part, (rows, columns)
+
+    def cropped(self, rows: slice, columns: slice) -> Canvas:
+        """The canvas that consists of some of this one's rows and columns."""
+        center = [
+            middle + ((part.start + part.stop - 1) / 2 - (count - 1) / 2) * self.spacing_mm / mm
+            for middle, part, count, mm in zip(self.center, (rows, columns), self.size, self.voxel_mm, strict=True)
+        ]
+        size = rows.stop - rows.start, columns.stop - columns.start
+        return Canvas(size, self.spacing_mm, (center[0], center[1]), self.voxel_mm)
 
     def pixel(self, axis: int, voxels: np.ndarray) -> NDArray[np.floating]:
         """Canvas coordinate along `axis` (0 rows, 1 columns) of voxel coordinates (j or i)."""
         return (voxels - self.center[axis]) * self.voxel_mm[axis] / self.spacing_mm + (self.size[axis] - 1) / 2
-
-    def _positions(self, axis: int) -> NDArray[np.floating]:
-        """Voxel coordinate under each canvas pixel of one axis."""
-        offsets = np.arange(self.size[axis]) - (self.size[axis] - 1) / 2
-        return self.center[axis] + offsets * self.spacing_mm / self.voxel_mm[axis]
-
-    def _weights(self, axis: int, length: int) -> NDArray[np.float32]:
-        width = max(1.0, self.spacing_mm / self.voxel_mm[axis])
-        positions = self._positions(axis)[:, None]
-        reach = int(np.ceil(width)) + 1
-        around = np.floor(positions) + np.arange(-reach, reach + 2)[None, :]  # voxels off the scan too: they count as 0
-        total: NDArray[np.float64] = np.clip(1 - np.abs(positions - around) / width, 0, None).sum(axis=1, keepdims=True)
-        weights: NDArray[np.float64] = np.clip(1 - np.abs(positions - np.arange(length)[None, :]) / width, 0, None)
-        return (weights / total).astype(np.float32)
-
-    def _back_weights(self, axis: int, length: int) -> NDArray[np.float32]:
-        pixel = self.pixel(axis, np.arange(length))
-        weights: NDArray[np.floating] = np.clip(1 - np.abs(pixel[:, None] - np.arange(self.size[axis])), 0, None)
-        return weights.astype(np.float32)
 
 
 def body_canvas(volume: CTVolume, size: tuple[int, int], spacing_mm: float) -> Canvas:
@@ -186,24 +193,26 @@ def network_slices(
         RequirementError: SimpleITK, which one of the filters needs, is not installed.
     """
     low, high = window_hu
+    # First the window, then the offset, then the ends of gray, all in one clip: a scan that was stored clipped to the
+    # window must look like one that was not.
+    least, most = max(low, low - offset_hu), min(high, high - offset_hu)
 
-    def windowed(block: NDArray[np.float32]) -> NDArray[np.float32]:
-        # First the window, then the offset: a scan that was stored clipped to the window must look like one that was
-        # not.
-        np.clip(block, low, high, out=block)
-        block += offset_hu - low
-        block *= WHITE / (high - low)
-        return np.clip(block, 0, WHITE, out=block)
+    def windowed(image: NDArray[np.float32]) -> NDArray[np.float32]:
+        np.clip(image, least, most, out=image)
+        image += offset_hu - low
+        image *= WHITE / (high - low)
+        return image
 
     ks = np.arange(volume.shape[0]) if ks is None else ks
     out = np.empty((len(ks), *canvas.size), np.uint8)
-    for start in range(0, len(ks), 16):  # small blocks: a float copy of a whole scan would not fit an ordinary computer
-        block = volume.array[ks[start : start + 16]]
+    # One by one: a float copy of a whole scan would not fit an ordinary computer, nor that of some slices its cache.
+    for k, shown in zip(ks, out, strict=True):
         if filters:
-            shown = canvas.sample(apply_filters(windowed(block.astype(np.float32)), filters, canvas.voxel_mm))
+            gray = windowed(volume.array[k : k + 1].astype(np.float32))
+            pixels = canvas.sample(apply_filters(gray, filters, canvas.voxel_mm))[0]
         else:
-            shown = canvas.sample(block, windowed)
-        out[start : start + 16] = np.rint(np.clip(shown, 0, WHITE))
+            pixels = canvas.sample(volume.array[k : k + 1], windowed)[0]
+        np.rint(np.clip(pixels, 0, WHITE, out=pixels), out=shown, casting="unsafe")
     return out
 
 
@@ -238,27 +247,41 @@ def _slice_at(slices: np.ndarray, k: float) -> np.ndarray:
     return np.asarray(np.rint(mixed), slices.dtype)
 
 
-def _used_columns(weights: np.ndarray) -> slice:
-    """From the first to the last column of a matrix that is not all 0."""
-    used = np.flatnonzero(weights.any(axis=0))
-    return slice(int(used[0]), int(used[-1]) + 1) if len(used) else slice(0, 0)
+@lru_cache(maxsize=32)
+def _weights(frame: Canvas, axis: int, length: int) -> tuple[csr_array, slice]:
+    """Weights of a scan's voxels along an axis in each canvas pixel, (pixels, voxels), and which voxels those are."""
+    width = max(1.0, frame.spacing_mm / frame.voxel_mm[axis])
+    offsets = np.arange(frame.size[axis]) - (frame.size[axis] - 1) / 2
+    positions = (frame.center[axis] + offsets * frame.spacing_mm / frame.voxel_mm[axis])[:, None]
+    reach = int(np.ceil(width)) + 1
+    around = np.floor(positions) + np.arange(-reach, reach + 2)[None, :]  # voxels off the scan too: they count as 0
+    total = np.clip(1 - np.abs(positions - around) / width, 0, None).sum(axis=1, keepdims=True)
+    weights = np.clip(1 - np.abs(positions - np.arange(length)[None, :]) / width, 0, None)
+    return _sparse((weights / total).astype(np.float32), by=0)
 
 
-def _resampled(
-    images: np.ndarray, row_weights: NDArray[np.float32], column_weights: NDArray[np.float32]
-) -> NDArray[np.float32]:
-    """(n, rows, columns) float32 of (n, j, i) images and the weights (rows, j) and (columns, i), which are nearly all
-    0."""
+@lru_cache(maxsize=32)
+def _back_weights(frame: Canvas, axis: int, length: int) -> tuple[csr_array, slice]:
+    """Weights of canvas pixels in each voxel along a scan's axis, (voxels, pixels), and which voxels those are."""
+    pixel = frame.pixel(axis, np.arange(length))
+    weights = np.clip(1 - np.abs(pixel[:, None] - np.arange(frame.size[axis])[None, :]), 0, None)
+    return _sparse(weights.astype(np.float32), by=1)
+
+
+def _sparse(weights: NDArray[np.float32], by: int) -> tuple[csr_array, slice]:
+    """A matrix without the rows (`by` 1) or columns (`by` 0) before the first and behind the last that has a weight."""
     from scipy.sparse import csr_array
 
-    rows, columns = csr_array(row_weights), csr_array(column_weights)
-    shrinks = rows.shape[0] < rows.shape[1]
-    resampled = np.empty((len(images), rows.shape[0], columns.shape[0]), np.float32)
-    for image, out in zip(images, resampled, strict=True):
-        image = image.astype(np.float32, copy=False)
-        # Turned over where the image is small.
-        out[:] = (columns @ (rows @ image).T).T if shrinks else rows @ (columns @ image.T).T
-    return resampled
+    used = np.flatnonzero(weights.any(axis=by))
+    part = slice(int(used[0]), int(used[-1]) + 1) if len(used) else slice(0, 0)
+    return csr_array(weights[part] if by else weights[:, part]), part
+
+
+def _resampled(image: NDArray[np.float32], rows: csr_array, columns: csr_array) -> NDArray[np.float32]:
+    """(rows, columns) float32 of a (j, i) image and the weights (rows, j) and (columns, i)."""
+    if rows.shape[0] < rows.shape[1]:  # turned over where the image is small
+        return np.asarray((columns @ (rows @ image).T).T)
+    return np.asarray(rows @ (columns @ image.T).T)
 
 
 def _centroid(counts: np.ndarray) -> float:

@@ -98,9 +98,11 @@ def read_stack(series: Series, stack: Stack) -> tuple[np.ndarray, tuple[str, ...
         named = ", ".join(sorted(units)[:3])
         notes += (f"The rescale type {named!r} is none that DICOM knows; the values were taken as HU.",)
     if len(rescales) > 1:
+        slopes = sorted(slope for slope, _ in rescales)
         intercepts = sorted(intercept for _, intercept in rescales)
         notes += (
-            f"The rescale is not the same in all slices (intercepts from {intercepts[0]:g} to {intercepts[-1]:g}).",
+            f"The rescale is not the same in all slices (slopes from {slopes[0]:g} to {slopes[-1]:g}, intercepts from "
+            f"{intercepts[0]:g} to {intercepts[-1]:g}).",
         )
     if any(without_intercept):
         if not all(without_intercept):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 from ..ct.volume import CTVolume
@@ -31,6 +33,9 @@ class HUBuffer:
         if stored.dtype.kind == "i" and stored.dtype.itemsize == 2 and slope == 1 and intercept == 0:
             self.array[k] = stored
             return
+        if stored.dtype == np.uint8 and (table := _of_bytes(slope, intercept)) is not None:
+            np.take(table, stored, out=self.array[k], mode="clip")
+            return
         whole = stored.dtype.kind in "bui" and float(slope).is_integer() and float(intercept).is_integer()
         if whole and stored.dtype.itemsize <= 4 and max(abs(slope), abs(intercept)) < _INT16.max:
             wide = np.int32 if stored.dtype.itemsize <= 2 else np.int64
@@ -43,6 +48,15 @@ class HUBuffer:
             self.array = self.array.astype(np.float32)
         with np.errstate(invalid="ignore", over="ignore"):
             self.array[k] = hu
+
+
+@lru_cache(maxsize=2)
+def _of_bytes(slope: float, intercept: float) -> np.ndarray | None:
+    """HU, int16, of the 256 values of a byte; None where not all are whole numbers within the range of int16."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        hu = np.arange(256) * slope + intercept
+        whole = float(slope).is_integer() and float(intercept).is_integer()
+    return hu.astype(np.int16) if whole and hu.min() >= _INT16.min and hu.max() <= _INT16.max else None
 
 
 def hu_array(stored: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ from ..atomic import atomic_path
 from ..errors import InputError
 from ..records.segments import SEGMENTS, Segment
 from .itk import image_from, import_sitk
-from .nifti_header import import_nibabel
+from .nifti import import_nibabel
 from .opening import announce
 from .reading import check_path, read_stored
 from .stored import MOST_PACKED

@@ -6,18 +6,29 @@ from __future__ import annotations
 import io
 import math
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 
 from ..ct.volume import CTVolume
-from ..errors import InputError
+from ..errors import InputError, RequirementError
 from .kinds import is_gzip
-from .nifti_header import EARLIEST, number_type, parse_header, shape_of
+from .nifti_header import NIFTI_1, NIFTI_2, number_type
 from .stored import DAMAGE, MOST_BEHIND, MOST_PACKED_CT, check_grid, check_size, read_behind, read_hu, unpacked
 
+_SIZES = {348: 352, 540: 544}  # bytes of the header -> where the voxels of a single file begin at the earliest
 _MM = {1: (1000.0, "meters"), 3: (0.001, "micrometers")}  # xyzt_units
 _SAME_SIZE = 0.01  # relative; headers are rounded
 _APART_MM = 0.1
+
+
+def import_nibabel() -> ModuleType:
+    """nibabel, or a RequirementError that says how to get it."""
+    try:
+        import nibabel
+    except ImportError:
+        raise RequirementError("Writing NIfTI needs nibabel: pip install nibabel.") from None
+    return nibabel
 
 
 def read_nifti(path: Path, name: str, most_packed: float = MOST_PACKED_CT) -> CTVolume:
@@ -38,7 +49,7 @@ def read_nifti(path: Path, name: str, most_packed: float = MOST_PACKED_CT) -> CT
     try:
         with unpacked(path, None if packed is None else "deflate") as file:
             header, start = _header(file, path)
-            shape, notes = _three(shape_of(header), path)
+            shape, notes = _three(tuple(header["dim"][1 : header["dim"][0] + 1].tolist()), path)
             dtype, (slope, intercept) = _values(header, path)
             affine, place_notes = affine_of(header, path)
             planes = (shape[2], shape[1], shape[0])
@@ -66,12 +77,13 @@ def _header(file: io.BufferedIOBase, path: Path) -> tuple[np.void, int]:
         if head[:4] in (b"\x5c\x01\0\0", b"\x1c\x02\0\0")
         else int.from_bytes(head[:4], "big")
     )
-    if size not in EARLIEST:
+    if size not in _SIZES:
         raise InputError(f"{path} is damaged, incomplete or no NIfTI file; copy or export it again.")
     head += file.read(size - 348)
+    kind = (NIFTI_1 if size == 348 else NIFTI_2).newbyteorder("<" if head[:2] != b"\0\0" else ">")
     if len(head) < size:
         raise InputError(f"{path} is damaged, incomplete or no NIfTI file; copy or export it again.")
-    header = parse_header(head, "<" if head[:2] != b"\0\0" else ">")
+    header = np.frombuffer(head, kind)[0]
     magic = bytes(header["magic"])[:3]
     if magic in (b"ni1", b"ni2"):
         raise InputError(
@@ -83,7 +95,7 @@ def _header(file: io.BufferedIOBase, path: Path) -> tuple[np.void, int]:
             f"{path} is not a NIfTI file but an Analyze one, which does not say where the patient's right is; export "
             "it as NIfTI."
         )
-    return header, EARLIEST[size]
+    return header, _SIZES[size]
 
 
 def _three(shape: tuple[int, ...], path: Path) -> tuple[tuple[int, int, int], tuple[str, ...]]:
@@ -172,6 +184,11 @@ def affine_of(header: np.void, path: Path) -> tuple[np.ndarray, tuple[str, ...]]
     given = bool(header["sform_code"]) or bool(header["qform_code"])
     if sform is None and not has_sizes:
         raise InputError(f"{path} does not say how large its voxels are; export it again.")
+    if given and (np.asarray(header["pixdim"][1:4], np.float64) < 0).any():
+        raise InputError(
+            f"{path} gives a negative voxel size (pixdim), by which some programs turn the image around, "
+            "and others do not; correct its header, or export it again."
+        )
     if not given:
         # Signs as they are, as in ITK.
         matrix = np.diag([*(np.asarray(header["pixdim"][1:4], np.float64) * (-1, -1, 1)), 1.0])

@@ -7,7 +7,6 @@ import io
 import math
 import os
 import stat
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import InputError
+from .inflate import InflateError, inflating
 from .intensity import LEAST_MM, MOST_MM, HUBuffer
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ SMALL = 1 << 28  # bytes; what unpacks to less is unpacked whatever its ratio
 MOST_BEHIND = 1 << 26  # bytes behind the voxels
 _CHUNK = 1 << 17
 # What files and decompressors raise on incomplete or damaged data.
-DAMAGE = (OSError, EOFError, ValueError, OverflowError, zlib.error)
+DAMAGE = (OSError, EOFError, ValueError, OverflowError, *InflateError)
 
 
 def check_regular(path: Path, named_by: Path | None = None) -> None:
@@ -131,7 +131,7 @@ class _Inflated(io.RawIOBase):
     its end."""
 
     def __init__(self, file: io.BufferedIOBase) -> None:
-        self._file, self._packed, self._stream = file, b"", zlib.decompressobj(zlib.MAX_WBITS | 32)
+        self._file, self._packed, self._stream = file, b"", inflating()
 
     def readable(self) -> bool:
         return True
@@ -143,7 +143,7 @@ class _Inflated(io.RawIOBase):
                 self._packed = self._stream.unused_data or self._file.read(_CHUNK)
                 if not self._packed.startswith(b"\x1f\x8b"):
                     return 0
-                self._stream = zlib.decompressobj(zlib.MAX_WBITS | 32)
+                self._stream = inflating()
             packed = self._packed or self._file.read(_CHUNK)
             part = self._stream.decompress(packed, len(view))
             self._packed = self._stream.unconsumed_tail

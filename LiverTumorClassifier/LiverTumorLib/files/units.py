@@ -78,6 +78,8 @@ def spread_sample(array: np.ndarray, samples: int = _SAMPLES) -> np.ndarray:
 def _extremes(array: np.ndarray) -> tuple[float, float]:
     """The least and the greatest of all finite values: of a picture, a single pixel may reach the ends of its gray
     scale."""
+    if array.dtype.kind in "iu":
+        return float(array.min()), float(array.max())
     planes = [finite for plane in array if (finite := plane[np.isfinite(plane)]).size]
     return float(min(plane.min() for plane in planes)), float(max(plane.max() for plane in planes))
 

@@ -6,13 +6,17 @@ child, `process` starts it with subprocess. Slicer starts the same child by QPro
 """
 
 from .process import Job, read_apart, start_job
-from .protocol import JobState, load_output, worker_command, worker_environment, write_job
+from .protocol import JobState, Writer, load_output, worker_command, worker_environment, write_job
 from .source import Source
+from .warm import WarmJob, WarmWorkers
 
 __all__ = [
     "Job",
     "JobState",
     "Source",
+    "WarmJob",
+    "WarmWorkers",
+    "Writer",
     "load_output",
     "read_apart",
     "start_job",

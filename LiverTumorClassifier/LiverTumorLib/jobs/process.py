@@ -22,7 +22,16 @@ from ..files.held import HeldFolder
 from ..records.options import CaseOutput, RunOptions
 from .folder import new_job_folder
 from .group import signal_group, start_group
-from .protocol import Event, JobState, crash_error, load_output, worker_command, worker_environment, write_job
+from .protocol import (
+    Event,
+    JobState,
+    Writer,
+    crash_error,
+    load_output,
+    worker_command,
+    worker_environment,
+    write_job,
+)
 from .source import Source
 
 # After a stop: closed stdin, then terminate, then kill. All of it fits into the two seconds that a user is promised.
@@ -45,6 +54,7 @@ def start_job(
     on_event: Callable[[Event], None] | None = None,
     entry: str | None = None,
     liver: np.ndarray | None = None,
+    writer: Writer | None = None,
 ) -> Job:
     """Run a task ("segment", "classify", "live", "evidence" or "read") in a child process.
 
@@ -56,14 +66,15 @@ def start_job(
         on_event: called with each event, on the thread that polls or waits.
         entry: "module:function" instead of the task's own, see `protocol.write_job`.
         liver: uint8 (k, j, i), a liver that is known already.
+        writer: writes the output in the child, of which then only the figures come back.
 
     Raises UsageError, OutputError (no room for the pixels in the temporary folder) or WorkerError (the child cannot be
     started).
     """
     folder = new_job_folder()
     try:
-        command = worker_command(write_job(folder.path, task, volume, options, entry=entry, liver=liver), python)
-        return Job(command, folder, on_event, environment)
+        job = write_job(folder.path, task, volume, options, entry=entry, liver=liver, writer=writer)
+        return Job(worker_command(job, python), folder, on_event, environment)
     except BaseException:
         folder.remove()
         raise

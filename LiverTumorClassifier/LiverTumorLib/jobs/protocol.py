@@ -10,7 +10,8 @@ the files that the worker reads itself, see `source`), and `output/`. The worker
     {"event": "result", "folder": path of the output folder}                the last line of a run that went well
     {"event": "error", "kind": name of a class of errors.py, "message": str}   the last line of one that did not
 
-Closing the worker's stdin stops it.
+Closing the worker's stdin stops it. A worker that does several jobs (see `warm`) is told the paths of their job files
+on stdin, and ends each with an answer: "kind" is null where it went well, and with "message" as of an error where not.
 """
 
 from __future__ import annotations
@@ -43,6 +44,8 @@ TASKS = {
     "evidence": "LiverTumorLib.pipelines.evidence:map_evidence",
     "read": "LiverTumorLib.jobs.protocol:hand_over",
 }
+JOBS_IN = "--jobs-in"  # a worker's argument before the folder of the jobs that it will be told
+WRITING = "writing"  # the stage of a `Writer`
 DIALOGS = {"live"}  # tasks that are asked questions while they run
 RESULT_FILE, ARRAY = "result.json", "volume.npy"
 # What files raise that this version has not written; the last five come of an array's header.
@@ -72,6 +75,24 @@ THREAD_VARIABLES = (
 
 
 @dataclass(frozen=True)
+class Writer:
+    """What a child does with its output, so that no volume travels: the parent gets the figures only.
+
+    Raises ValueError for what names no function.
+
+    Attributes:
+        entry: "module:function", called with (output, **arguments).
+        arguments: plain values, as JSON knows them.
+    """
+
+    entry: str
+    arguments: dict[str, str | bool | None]
+
+    def __post_init__(self) -> None:
+        check_entry(self.entry)
+
+
+@dataclass(frozen=True)
 class JobRecord:
     """A job file as the worker reads it.
 
@@ -82,6 +103,7 @@ class JobRecord:
         temporary: the job folder belongs to this run alone, so the worker removes it when it is stopped.
         liver: uint8 (k, j, i), a liver that is known already, for tasks that take one.
         dialog: the task is asked questions on stdin.
+        writer: who writes the output in the child, see `Writer`; None where it is handed to the parent.
     """
 
     entry: str
@@ -91,6 +113,7 @@ class JobRecord:
     temporary: bool
     liver: np.ndarray | None = None
     dialog: bool = False
+    writer: Writer | None = None
 
 
 def hand_over(volume: CTVolume, options: RunOptions, progress: Progress) -> CaseOutput:
@@ -106,13 +129,14 @@ def write_job(
     *,
     entry: str | None = None,
     liver: np.ndarray | None = None,
+    writer: Writer | None = None,
 ) -> Path:
     """Write a job into an existing private folder made for this run alone; returns the path of its job file.
 
     Args:
         entry: "module:function" to run instead of the one `TASKS` gives for `task`; the tests use it for tasks of their
             own. It opens no door: whoever can write into the private job folder can run code as this user anyway.
-        liver: see `JobRecord`.
+        liver, writer: see `JobRecord`.
 
     Raises UsageError for an unknown task, OutputError when the folder cannot be written.
     """
@@ -132,6 +156,7 @@ def write_job(
         "output": output,
         "temporary": True,
         "dialog": task in DIALOGS,
+        "writer": writer and asdict(writer),
     }
     path = folder / "job.json"
     try:
@@ -172,10 +197,10 @@ def read_job(path: str | Path) -> JobRecord:
         if liver is not None and liver.dtype != np.uint8:
             raise ValueError(f"the liver's values are {liver.dtype}")
         check_entry(job["entry"])
-        output, temporary = path.parent / job["output"], job["temporary"] is True
-        return JobRecord(
-            job["entry"], volume, RunOptions.from_dict(job["options"]), output, temporary, liver, job["dialog"] is True
-        )
+        writer = Writer(**job["writer"]) if job["writer"] else None
+        output, temporary, dialog = path.parent / job["output"], job["temporary"] is True, job["dialog"] is True
+        options = RunOptions.from_dict(job["options"])
+        return JobRecord(job["entry"], volume, options, output, temporary, liver, dialog, writer)
     except (*_DAMAGE, IndexError) as error:
         raise errors.UsageError(f"The job file {path} cannot be read: {type(error).__name__}: {error}.") from error
 
@@ -237,6 +262,11 @@ def _load_volume(folder: Path, described: dict[str, Any], mmap_mode: Literal["r"
 def worker_command(job_file: str | Path, python: Sequence[str] | None = None) -> list[str]:
     """The command line of the child; `python` is the interpreter with its own arguments, by default the running one."""
     return [*(python or [sys.executable]), "-m", "LiverTumorLib.jobs.worker", str(job_file)]
+
+
+def warm_worker_command(folder: Path, python: Sequence[str] | None = None) -> list[str]:
+    """As `worker_command`, for a child that is told its jobs on stdin, one after another; they lie in `folder`."""
+    return [*worker_command(JOBS_IN, python), str(folder)]
 
 
 def worker_environment(base: Mapping[str, str] | None = None) -> dict[str, str]:

@@ -22,8 +22,9 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import Cancelled, LiverTumorError, UsageError, WorkerError
+from ..records.options import CaseOutput
 from .dialog import Dialog
-from .protocol import JobRecord, read_job, save_output
+from .protocol import JOBS_IN, WRITING, JobRecord, read_job, save_output
 from .remaining import RemainingTime
 from .source import Source, find, read_source
 
@@ -82,37 +83,31 @@ class ProgressReporter:
 
 
 def main(arguments: list[str]) -> int:
-    """Run the job file named by the only argument; returns the exit code."""
+    """Run the job file named by the only argument, or behind `JOBS_IN` those that are told on stdin, which lie in the
+    folder that the second names; returns the exit code."""
     stopped = threading.Event()
     channel = EventChannel(stopped)
-    if len(arguments) != 1:
+    several = arguments[:1] == [JOBS_IN]
+    if len(arguments) != (2 if several else 1):
         return _fail(channel, UsageError("The worker takes one argument, the path of a job file."))
-    folder = Path(arguments[0]).resolve().parent
-    job: JobRecord | None = None
+    path = Path(arguments[-1]).resolve()
+    folder: Path | None = path if several else None  # which goes with this process where it is stopped
 
     def discard() -> None:
-        if job is not None and job.temporary:
+        if folder is not None:
             shutil.rmtree(folder, ignore_errors=True)
 
     try:
         offer_to_be_killed()
-        job = read_job(arguments[0])
         dialog = Dialog(channel.send)
+        if several:
+            watch_stdin(stopped, discard, dialog)
+            _do_what_is_told(channel, stopped, dialog)
+            return 0
+        job = read_job(path)
+        folder = path.parent if job.temporary else None
         watch_stdin(stopped, discard, dialog)
-        volume = job.volume
-        if isinstance(volume, Source):
-            channel.send(event="progress", stage="reading", fraction=0.0, message="Reading the CT", remaining_s=None)
-            volume = read_source(volume, lambda path: channel.send(event="file", path=path))
-        progress = ProgressReporter(channel, stopped)
-        known: dict[str, np.ndarray | Dialog] = {"liver": job.liver} if job.liver is not None else {}
-        if job.dialog:
-            known["dialog"] = dialog
-        output = find(job.entry)(volume, job.options, progress, **known)
-        if isinstance(job.volume, Source) and output.volume is None:
-            output.volume = volume
-        progress.check()
-        save_output(output, job.output)
-        progress.check()
+        _do(job, channel, stopped, dialog)
         channel.send(event="result", folder=str(job.output))
         return 0
     except LiverTumorError as error:
@@ -130,6 +125,39 @@ def main(arguments: list[str]) -> int:
     finally:
         if stopped.is_set():
             discard()
+
+
+def _do_what_is_told(channel: EventChannel, stopped: threading.Event, dialog: Dialog) -> None:
+    """One job after another; what nobody has foreseen ends the process, and the next job gets a fresh one."""
+    while (path := dialog.question()) is not None:
+        try:
+            _do(read_job(path), channel, stopped, dialog)
+        except LiverTumorError as error:
+            dialog.answer(kind=type(error).__name__, message=str(error))
+        else:
+            dialog.answer(kind=None, message="")
+
+
+def _do(job: JobRecord, channel: EventChannel, stopped: threading.Event, dialog: Dialog) -> None:
+    """Read, run the task, and write or save what it gives."""
+    volume = job.volume
+    if isinstance(volume, Source):
+        channel.send(event="progress", stage="reading", fraction=0.0, message="Reading the CT", remaining_s=None)
+        volume = read_source(volume, lambda path: channel.send(event="file", path=path))
+    progress = ProgressReporter(channel, stopped)
+    known: dict[str, np.ndarray | Dialog] = {"liver": job.liver} if job.liver is not None else {}
+    if job.dialog:
+        known["dialog"] = dialog
+    output = find(job.entry)(volume, job.options, progress, **known)
+    if isinstance(job.volume, Source) and output.volume is None:
+        output.volume = volume
+    progress.check()
+    if job.writer is not None:
+        progress(WRITING, 1.0, "Writing the results")
+        find(job.writer.entry)(output, **job.writer.arguments)
+        output = CaseOutput(output.result)
+    save_output(output, job.output)
+    progress.check()
 
 
 def _fail(channel: EventChannel, error: LiverTumorError) -> int:

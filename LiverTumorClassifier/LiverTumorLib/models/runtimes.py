@@ -10,6 +10,11 @@ from numpy.typing import NDArray
 from .bundle import MODEL, ONNX
 
 
+def from_gray(image: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """What a network is shown of a uint8 image: float32 in [-1, 1]."""
+    return image.astype(np.float32) / 127.5 - 1
+
+
 class LiteRT:
     """The int8 or float TFLite file in LiteRT.
 
@@ -34,17 +39,21 @@ class LiteRT:
         self._interpreter.allocate_tensors()
         self._input = self._interpreter.get_input_details()[0]
         self._outputs = self._interpreter.get_output_details()
+        self._of_gray = self._quantized(from_gray(np.arange(256, dtype=np.uint8)))
         self.input_shape = tuple(int(length) for length in self._input["shape"])
         self.output_shapes = [tuple(output["shape"]) for output in self._outputs]
 
     def run(self, image: np.ndarray) -> list[NDArray[np.float32]]:
-        """The outputs, float32 without the batch axis, for a float32 image (rows, columns, 3) in [-1, 1]."""
-        scale, zero = self._input["quantization"]
-        if scale:
-            image = np.clip(np.rint(image / scale + zero), -128, 127).astype(self._input["dtype"])
-        self._interpreter.set_tensor(self._input["index"], image[None])
+        """The outputs, float32 without the batch axis, for an image (rows, columns, 3): float32 in [-1, 1], or uint8,
+        whose 0 and 255 stand for -1 and 1."""
+        shown = self._of_gray[image] if image.dtype == np.uint8 else self._quantized(image)
+        self._interpreter.set_tensor(self._input["index"], shown[None])
         self._interpreter.invoke()
         return [self._dequantized(output) for output in self._outputs]
+
+    def _quantized(self, image: np.ndarray) -> np.ndarray:
+        scale, zero = self._input["quantization"]
+        return np.clip(np.rint(image / scale + zero), -128, 127).astype(self._input["dtype"]) if scale else image
 
     def _dequantized(self, output: dict[str, Any]) -> NDArray[np.float32]:
         values: NDArray[np.float32] = self._interpreter.get_tensor(output["index"])[0].astype(np.float32)
@@ -78,6 +87,7 @@ class OnnxRuntime:
 
     def run(self, image: np.ndarray) -> list[NDArray[np.float32]]:
         """As `LiteRT.run`."""
+        image = from_gray(image) if image.dtype == np.uint8 else image
         return [output[0] for output in self._session.run(None, {self._input.name: image[None]})]
 
 

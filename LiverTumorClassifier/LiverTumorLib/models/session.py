@@ -79,7 +79,7 @@ class Session:
 
         def run_lane(lane: int) -> None:
             for number in range(lane, len(images), len(self._networks)):
-                answers[number] = self._networks[lane].run(images[number].astype(np.float32) / 127.5 - 1)
+                answers[number] = self._networks[lane].run(images[number])
 
         list(self._pool.map(run_lane, range(len(self._networks))))
         return [np.stack([answer[output] for answer in answers]) for output in self._order]

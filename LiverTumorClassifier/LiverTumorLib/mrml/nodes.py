@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 SEQUENCE_ROLE = "LiverTumor.sequence"  # from an output node to the sequence of its frames
 
@@ -69,14 +69,11 @@ def no_leftovers(scene) -> Iterator[None]:
         raise
 
 
-@contextmanager
-def one_update(node) -> Iterator[None]:
+def one_update(node) -> AbstractContextManager:
     """Let a node's observers (views, plots) know of all changes inside the block at once."""
-    state = node.StartModify()
-    try:
-        yield
-    finally:
-        node.EndModify(state)
+    import slicer
+
+    return slicer.util.NodeModify(node)
 
 
 def _nodes(scene) -> list:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..ct import CTVolume
-from ..ct.region import bounding_box
+from ..ct.region import Box, bounding_box
 from .slicemaps import RestoredMaps, SliceMaps
 
 WINDOW_HU = (-60.0, 200.0)  # what lies beyond, gas and bone, counts as its end, or it would decide for its surroundings
@@ -38,30 +38,34 @@ class EdgeMaps(RestoredMaps):
     intercept: SliceMaps
     volume: CTVolume
 
-    def restored(self, shape: tuple[int, int], least: float) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    def restored(self, shape: tuple[int, int], least: float) -> Iterator[tuple[Box, NDArray[np.float32]]]:
         from scipy.ndimage import gaussian_filter
 
         sigma = (0, SMOOTH_MM / float(self.volume.spacing[1]), SMOOTH_MM / float(self.volume.spacing[0]))
-        restore = self.slope.canvas.restore
+        restore = self.slope.canvas.restore_part
         for (start, slope), (_, intercept) in zip(self.slope.blocks(), self.intercept.blocks(), strict=True):
-            block = restore(intercept, shape)
-            # Smoothing the whole of each slice would take most of the time.
-            if (box := bounding_box(block)) is not None:
-                ks, *plane = box
-                density = _within_window(self.volume.array[start + ks.start : start + ks.stop, *plane])
-                block[box] += restore(slope[ks], shape)[:, *plane] * gaussian_filter(density, sigma, truncate=3.0)
-            yield start, np.clip(block, 0, 1)
+            block, (rows, columns) = restore(intercept, shape)
+            if (used := bounding_box(block)) is not None:
+                block, factor = block[used], restore(slope, shape)[0][used]
+                begins = (start, rows.start, columns.start)
+                k, j, i = (slice(at + side.start, at + side.stop) for at, side in zip(begins, used, strict=True))
+                density = _within_window(self.volume.array[k, j, i])
+                block += factor * gaussian_filter(density, sigma, truncate=3.0)
+                yield (k, j, i), np.clip(block, 0, 1, out=block)
 
 
 def along_edges(maps: SliceMaps, volume: CTVolume) -> EdgeMaps:
     """Maps of a volume in axial order, along the volume's edges."""
     from scipy.ndimage import uniform_filter
 
-    pixels = 2 * round((AROUND_MM / maps.canvas.spacing_mm - 1) / 2) + 1
+    reach = round((AROUND_MM / maps.canvas.spacing_mm - 1) / 2)
 
     def around(values: NDArray[np.float32]) -> NDArray[np.float32]:
-        return uniform_filter(values, (0, pixels, pixels), mode="nearest")
+        return uniform_filter(values, (0, 2 * reach + 1, 2 * reach + 1), mode="nearest")
 
+    if (box := bounding_box(maps.maps)) is not None:  # farther than twice the filter's reach from it all stays 0
+        near = [slice(max(side.start - 2 * reach, 0), side.stop + 2 * reach) for side in box[1:]]
+        maps = maps.cropped(*(slice(*side.indices(n)[:2]) for side, n in zip(near, maps.canvas.size, strict=True)))
     density = maps.sampled(volume.array, _within_window)
     mean, mean_density = around(maps.maps), around(density)
     covariance = around(maps.maps * density) - mean * mean_density

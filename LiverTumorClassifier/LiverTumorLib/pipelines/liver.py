@@ -6,11 +6,11 @@ import numpy as np
 
 from ..ct import CTVolume
 from ..ct.canvas import lay_canvas
-from ..ct.region import bounding_box, box_of, component_sizes
+from ..ct.region import bounding_box, box_of, components, fill_holes
 from ..models.session import Session
 from ..records.options import RunOptions
 from ..records.results import LIVER
-from .doubt import NO_LIVER, liver_notes, rejection, scan_doubts
+from .doubt import NO_LIVER, doubts, rejection, scan_doubts
 from .edges import EdgeMaps, along_edges
 from .run import Report, Run
 from .slicemaps import SliceMaps
@@ -45,7 +45,7 @@ def segment_liver(run: Run, volume: CTVolume, options: RunOptions) -> tuple[np.n
             labels[:] = 0
             run.notes += [NO_LIVER, reason, *scan_doubts(volume)]
         else:
-            run.notes += liver_notes(labels, volume, sure)
+            run.notes += [NO_LIVER, *scan_doubts(volume)] if found is None else doubts(found)
         if options.keep_probabilities:
             probability = np.zeros(volume.shape, np.float16) if maps is None else maps.full(volume.shape)
             probability[(labels > 0) & (probability < threshold)] = (1 + threshold) / 2
@@ -58,7 +58,12 @@ def find_liver(session: Session, volume: CTVolume, threshold: float, report: Rep
     liver; None, 0 when there is none."""
     canvas, _ = lay_canvas(session.bundle.manifest.input, volume, None)
     found = map_slices(session, volume, canvas, range(volume.shape[0]), report)
-    liver = clean_liver(found.smoothed(SMOOTH_MM, float(volume.spacing[2])), threshold)
+    if (box := bounding_box(found.maps >= threshold)) is None:
+        return None, 0.0
+    # Averages along slices reach the threshold nowhere beside this, and interpolation needs one pixel more.
+    rows, columns = (slice(max(side.start - 1, 0), side.stop + 1) for side in box[1:])
+    near = (slice(None), rows, columns)
+    liver = clean_liver(found.smoothed(SMOOTH_MM, float(volume.spacing[2]), near), threshold)
     if liver is None:
         return None, 0.0
     return along_edges(liver, volume), float(liver.maps[liver.maps >= threshold].mean())
@@ -70,15 +75,17 @@ def clean_liver(found: SliceMaps, threshold: float) -> SliceMaps | None:
     Probability elsewhere is 0, except in the component's direct neighbourhood, where interpolation to the scan's grid
     needs it. Slices far from the liver are left out. None when nothing is large enough for a liver.
     """
-    from scipy.ndimage import binary_dilation
-
     region = _largest_component(found.maps >= threshold)
     if region is None or region.sum(axis=(1, 2)).max() * found.canvas.spacing_mm**2 < SMALLEST_LIVER_MM2:
         return None
     used = np.flatnonzero(region.any(axis=(1, 2)))
     part = slice(max(used[0] - 1, 0), used[-1] + 2)
     region, maps = region[part], found.maps[part]
-    near = binary_dilation(region, np.ones((3, 3, 3), bool))
+    near = region.copy()
+    for axis in range(3):
+        grown, before = np.moveaxis(near, axis, 0), np.moveaxis(near.copy(), axis, 0)
+        grown[1:] |= before[:-1]
+        grown[:-1] |= before[1:]
     doubtful = maps < threshold
     # Well above the threshold, or rounding in the interpolation would leave specks in what was filled.
     filled = np.where(region & doubtful, (1 + threshold) / 2, maps)
@@ -88,12 +95,10 @@ def clean_liver(found: SliceMaps, threshold: float) -> SliceMaps | None:
 def _largest_component(mask: np.ndarray) -> np.ndarray | None:
     """Largest component, connected by faces, of a (k, j, i) mask, its holes filled in every slice; None when the mask
     is empty."""
-    from scipy.ndimage import binary_fill_holes, label
-
-    numbered, count = label(mask)
-    if not count:
+    found = components(mask, faces_only=True)
+    if not len(found.sizes):
         return None
-    region: np.ndarray = numbered == component_sizes(numbered)[1:].argmax() + 1
-    for plane in region[box_of(region)]:
-        plane[:] = binary_fill_holes(plane)
+    region = mask.copy()
+    region.ravel()[found.voxels(np.arange(len(found.sizes)) != found.sizes.argmax())] = False
+    fill_holes(region[box_of(region)])
     return region

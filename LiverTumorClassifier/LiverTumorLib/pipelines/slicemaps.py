@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..ct.canvas import Canvas
+from ..ct.region import Box
 
-# Slices brought to the scan's grid or from it at a time: a float copy of a long scan would not fit an ordinary computer
+# Slices brought to the scan's grid at a time: a float copy of a long scan would not fit an ordinary computer
 _BLOCK = 16
 
 
@@ -31,20 +32,22 @@ class RestoredMaps(ABC):
     """Probability maps that can be brought to the scan's grid."""
 
     @abstractmethod
-    def restored(self, shape: tuple[int, int], least: float) -> Iterator[tuple[int, NDArray[np.float32]]]:
-        """(first axial index, maps of consecutive slices of that shape); blocks that stay under `least` may be left
-        out."""
+    def restored(self, shape: tuple[int, int], least: float) -> Iterator[tuple[Box, NDArray[np.float32]]]:
+        """Boxes (k, j, i) of axial slices of that shape, one behind the other, and the maps in them.
+
+        Beyond the boxes all is 0; those that stay under `least` may be left out.
+        """
 
     def paint(self, labels: np.ndarray, threshold: float, value: int) -> None:
         """Set axial labels (k, j, i) to `value` where the maps, brought to the labels' grid, reach the threshold."""
-        for start, block in self.restored(labels.shape[1:], threshold):
-            labels[start : start + len(block)][block >= threshold] = value
+        for box, block in self.restored(labels.shape[1:], threshold):
+            labels[box][block >= threshold] = value
 
     def full(self, shape: tuple[int, int, int]) -> np.ndarray:
         """Maps on the axial grid of that shape, float16; 0 where there are none."""
         volume = np.zeros(shape, np.float16)
-        for start, block in self.restored(shape[1:], 0.0):
-            volume[start : start + len(block)] = block
+        for box, block in self.restored(shape[1:], 0.0):
+            volume[box] = block
         return volume
 
 
@@ -64,10 +67,15 @@ class SliceMaps(RestoredMaps):
     maps: NDArray[np.float32]
     canvas: Canvas
 
-    def restored(self, shape: tuple[int, int], least: float) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    def restored(self, shape: tuple[int, int], least: float) -> Iterator[tuple[Box, NDArray[np.float32]]]:
         for start, block in self.blocks():
             if block.max() >= least:
-                yield start, self.canvas.restore(block, shape)
+                part, (rows, columns) = self.canvas.restore_part(block, shape)
+                yield (slice(start, start + len(block)), rows, columns), part
+
+    def cropped(self, rows: slice, columns: slice) -> SliceMaps:
+        """Some rows and columns of the canvas."""
+        return SliceMaps(self.ks, self.maps[:, rows, columns], self.canvas.cropped(rows, columns))
 
     def at(self, kji: NDArray[np.integer]) -> NDArray[np.float32]:
         """Probability at axial voxel coordinates (n, 3), (k, j, i) order, taken from the nearest mapped slice and
@@ -81,17 +89,15 @@ class SliceMaps(RestoredMaps):
     def sampled(self, array: np.ndarray, change: Callable[[NDArray[np.float32]], np.ndarray]) -> NDArray[np.float32]:
         """The mapped slices of an array on the scan's grid, `change`d (see `Canvas.sample`), averaged over canvas
         pixels, like the maps."""
-        shown = np.empty(self.maps.shape, np.float32)
-        for start in range(0, len(self.ks), _BLOCK):
-            shown[start : start + _BLOCK] = self.canvas.sample(array[self.ks[start : start + _BLOCK]], change)
-        return shown
+        return self.canvas.sample([array[k] for k in self.ks], change)
 
-    def smoothed(self, sigma_mm: tuple[float, float], slice_mm: float) -> SliceMaps:
-        """These maps after `smoothed`; axial slices are `slice_mm` apart."""
-        step = self.ks[1] - self.ks[0] if len(self.ks) > 1 else 1
-        return SliceMaps(
-            self.ks, smoothed(self.maps, sigma_mm, (slice_mm * float(step), self.canvas.spacing_mm)), self.canvas
-        )
+    def smoothed(self, sigma_mm: tuple[float, float], slice_mm: float, part: Box | None = None) -> SliceMaps:
+        """These maps after `smoothed`; axial slices are `slice_mm` apart. Where a `part` is given, all else is 0."""
+        step = float(self.ks[1] - self.ks[0]) if len(self.ks) > 1 else 1.0
+        part = part or (slice(None), slice(None), slice(None))
+        maps = np.zeros_like(self.maps)
+        maps[part] = smoothed(self.maps[part], sigma_mm, (slice_mm * step, self.canvas.spacing_mm))
+        return SliceMaps(self.ks, maps, self.canvas)
 
     def blocks(self) -> Iterator[tuple[int, NDArray[np.float32]]]:
         """(first axial index, maps of consecutive slices on the canvas) from the first to the last slice."""

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..ct import CTVolume
 from ..ct.canvas import lay_canvas
-from ..ct.region import bounding_box, box_of, component_sizes, components
+from ..ct.region import bounding_box, box_of, components
 from ..errors import UsageError
 from ..models.session import Session
 from ..records.results import LIVER, TUMOR
@@ -80,26 +80,26 @@ def keep_sure(maps: np.ndarray, threshold: float, sure: float) -> np.ndarray:
     Hysteresis, as Canny (PAMI 1986) uses it for edges: a low threshold draws the whole lesion, and `sure` keeps faint
     false ones away.
     """
-    from scipy.ndimage import label
-
     if sure <= threshold:
         return maps
-    numbered, count = label(maps >= threshold)
-    reached = np.zeros(count + 1, bool)
-    reached[np.unique(numbered[maps >= sure])] = True
-    return np.where((numbered > 0) & ~reached[numbered], np.float32(threshold / 2), maps)
+    found = components(maps >= threshold, faces_only=True)
+    voxels = found.voxels(np.ones(len(found.sizes), bool))
+    surest = np.zeros(len(found.sizes), np.float32)
+    np.maximum.at(surest, np.repeat(found.parts, found.lengths), maps.ravel()[voxels])
+    kept = maps.copy()
+    kept.ravel()[found.voxels(surest < sure)] = threshold / 2
+    return kept
 
 
 def drop_small(labels: np.ndarray, volume: CTVolume, min_lesion_ml: float) -> None:
     """Turn connected tumor regions under `min_lesion_ml` back into liver."""
-    liver = bounding_box(labels)
-    found = None if liver is None else components(labels[liver] == TUMOR)
-    if liver is None or found is None:
+    if (liver := bounding_box(labels)) is None:
         return
-    numbered, box = found
-    small = component_sizes(numbered) * volume.voxel_ml < min_lesion_ml
-    small[0] = False
-    labels[liver][box][small[numbered]] = LIVER
+    inside = labels[liver]
+    found = components(inside == TUMOR)
+    small = found.sizes * volume.voxel_ml < min_lesion_ml
+    if small.any():
+        inside[np.unravel_index(found.voxels(small), inside.shape)] = LIVER
 
 
 def within(mask: np.ndarray, heights_mm: np.ndarray, pixel_mm: float, margin_mm: float) -> np.ndarray:

@@ -37,7 +37,7 @@ class CaseScene:
             view.renderer().SetUseDepthPeeling(False)
         self._volume: vtkMRMLScalarVolumeNode | None = None
         self._segmentation: vtkMRMLSegmentationNode | None = None
-        self._case: ShownCase | None = None
+        self._heights: dict[int, float] = {}  # RAS S in mm of the axial slices
 
     def show(self, case: ShownCase) -> None:
         """Replace what is shown by a case. Raises InputError where its CT cannot be read."""
@@ -45,11 +45,12 @@ class CaseScene:
         for node in (self._volume, self._segmentation):
             if node is not None:
                 self._app.scene.RemoveNode(node)
-        self._case, self._segmentation = case, None
+        self._heights = {record.index: record.ras_s for record in case.result.slices}
+        self._segmentation = None
         self._volume = self._add_volume(volume)
         if case.segmentation is not None:
             self._segmentation = self._app.io_manager.load_segmentation(case.segmentation)
-            self._set_up_segments()
+            _set_up_segments(self._segmentation)
         self._app.display_manager.show_volume_in_slice_background(self._volume)
         self.set_window("Liver")
         self._app.display_manager.reset_views()
@@ -59,18 +60,19 @@ class CaseScene:
 
     def set_window(self, name: str) -> None:
         """Show the CT with a preset of WINDOWS."""
-        display = self._volume.GetDisplayNode()
-        display.SetAutoWindowLevel(0)
-        display.SetWindowLevel(*WINDOWS[name])
-        self._render()
+        if self._volume is not None:
+            display = self._volume.GetDisplayNode()
+            display.SetAutoWindowLevel(0)
+            display.SetWindowLevel(*WINDOWS[name])
+            self._render()
 
     def jump(self, lesion: Lesion) -> None:
         """Have all slices go through a lesion, the axial one where its longest diameter lies."""
         r, a, s = lesion.centroid_ras
-        heights = {record.index: record.ras_s for record in self._case.result.slices}
+        height = self._heights.get(lesion.diameter_slice, s)
         for view in self._app.view_manager.get_slice_views():
             is_axial = view.get_orientation() == "Axial"
-            view.get_view_node().JumpSliceByOffsetting(r, a, heights.get(lesion.diameter_slice, s) if is_axial else s)
+            view.get_view_node().JumpSliceByOffsetting(r, a, height if is_axial else s)
         self._render()
 
     def set_outlines(self, shown: bool) -> None:
@@ -84,7 +86,7 @@ class CaseScene:
         image.SetDimensions(volume.array.shape[::-1])
         image.GetPointData().SetScalars(numpy_to_vtk(np.ascontiguousarray(volume.array).ravel(), deep=True))
         to_ras = vtkMatrix4x4()
-        to_ras.DeepCopy(volume.ijk_to_ras.ravel())
+        to_ras.DeepCopy(volume.ijk_to_ras.ravel().tolist())
         node = self._app.scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", volume.name)
         node.SetIJKToRASMatrix(to_ras)
         node.SetAndObserveImageData(image)
@@ -92,19 +94,20 @@ class CaseScene:
         node.GetDisplayNode().SetAndObserveColorNodeID("vtkMRMLColorTableNodeGrey")
         return node
 
-    def _set_up_segments(self) -> None:
-        self._segmentation.CreateClosedSurfaceRepresentation()
-        self._segmentation.CreateDefaultDisplayNodes()
-        display = self._segmentation.GetDisplayNode()
-        display.SetVisibility2DFill(False)
-        display.SetVisibility2DOutline(True)
-        display.SetSliceIntersectionThickness(_OUTLINE_PX)
-        display.SetVisibility3D(True)
-        segments = self._segmentation.GetSegmentation()
-        for number in range(segments.GetNumberOfSegments()):
-            is_liver = segments.GetNthSegment(number).GetName().startswith("Liver")
-            display.SetSegmentOpacity3D(segments.GetNthSegmentID(number), _LIVER_OPACITY_3D if is_liver else 1.0)
-
     def _render(self) -> None:
         for view in self._app.view_manager.get_views():
             view.schedule_render()
+
+
+def _set_up_segments(segmentation: vtkMRMLSegmentationNode) -> None:
+    segmentation.CreateClosedSurfaceRepresentation()
+    segmentation.CreateDefaultDisplayNodes()
+    display = segmentation.GetDisplayNode()
+    display.SetVisibility2DFill(False)
+    display.SetVisibility2DOutline(True)
+    display.SetSliceIntersectionThickness(_OUTLINE_PX)
+    display.SetVisibility3D(True)
+    segments = segmentation.GetSegmentation()
+    for number in range(segments.GetNumberOfSegments()):
+        is_liver = segments.GetNthSegment(number).GetName().startswith("Liver")
+        display.SetSegmentOpacity3D(segments.GetNthSegmentID(number), _LIVER_OPACITY_3D if is_liver else 1.0)

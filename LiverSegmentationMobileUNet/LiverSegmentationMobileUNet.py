@@ -251,6 +251,7 @@ class LiverSegmentationMobileUNetLogic(ScriptedLoadableModuleLogic):
         *,
         nifti=False,
         picture=True,
+        dicom=False,
         series=None,
         overwrite=False,
         wait=True,
@@ -264,6 +265,7 @@ class LiverSegmentationMobileUNetLogic(ScriptedLoadableModuleLogic):
         :param outputDir: each case gets a folder in it; cases that are done are not done again.
         :param nifti: also write a NIfTI label map.
         :param picture: write a one-page picture of each case (needs matplotlib).
+        :param dicom: also write DICOM objects of the study that the CT belongs to, and the picture as a PDF.
         :param series: which DICOM series of a folder.
         :param overwrite: replace results of other inputs or options.
         :param wait, progressCallback, finishedCallback, options: as in :py:meth:`process`.
@@ -280,6 +282,7 @@ class LiverSegmentationMobileUNetLogic(ScriptedLoadableModuleLogic):
             options_from(options),
             nifti=nifti,
             picture=picture,
+            dicom=dicom,
             series=series,
             overwrite=overwrite,
             progress=progressCallback,

@@ -65,7 +65,8 @@ def test_cases_that_a_file_beside_the_data_joins_are_held_out_together(tmp_path)
     for fold in fold_splits(split, 3, 1, {case.id: float(number) for number, case in enumerate(cases)}):
         assert len({"0", "0b", "3"} & {case.id for case in fold.cases["test"]}) in (0, 3)
         (tmp_path / "fold.json").write_text(json.dumps(split_file_content(fold)), encoding="utf-8")
-        assert load_split(tmp_path / "fold.json", tmp_path).cases == fold.cases
+        stored = [case for cases in load_split(tmp_path / "fold.json", tmp_path).cases.values() for case in cases]
+        assert len({case.patient for case in stored if case.id in ("0", "0b", "3")}) == 1 and len(stored) == len(cases)
 
 
 def test_what_cannot_be_divided_is_said():

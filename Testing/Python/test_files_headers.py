@@ -5,6 +5,7 @@ import bz2
 import gzip
 import os
 import re
+import sys
 import time
 import tracemalloc
 import zlib
@@ -20,6 +21,7 @@ from LiverTumorLib.errors import InputError
 from LiverTumorLib.files import read_ct, read_labels
 from LiverTumorLib.files.metaimage import read_metaimage
 from LiverTumorLib.files.nifti import affine_of, read_nifti
+from LiverTumorLib.files.nifti_header import NIFTI_1, NIFTI_2, number_type
 from LiverTumorLib.files.nrrd import read_nrrd
 from test_files_reading import ct_values, refusal
 
@@ -558,3 +560,32 @@ def test_negative_voxel_sizes_are_refused(tmp_path, codes, axis):
     sizes[axis + 1] *= -1
     with pytest.raises(InputError, match="negative voxel size"):
         read_ct(nifti(tmp_path / "a.nii", matrix, matrix, pixdim=sizes, **codes))
+
+
+@pytest.mark.parametrize("kind, ours", [(nibabel.Nifti1Header, NIFTI_1), (nibabel.Nifti2Header, NIFTI_2)])
+@pytest.mark.parametrize("endian", "<>")
+def test_nifti_headers_are_read_as_nibabel_reads_them(kind, ours, endian):
+    """Every field that is used, from random bytes; types by every code."""
+    raw = np.random.default_rng(3).integers(0, 256, kind.sizeof_hdr, dtype=np.uint8).tobytes()
+    theirs, header = kind(raw, endian, check=False), np.frombuffer(raw, ours.newbyteorder(endian))[0]
+    for name in ours.names:
+        if name == "magic":  # NIfTI-2 has four more bytes of it, which nibabel calls otherwise
+            assert bytes(header[name])[:4] == bytes(theirs[name])[:4]
+        else:
+            np.testing.assert_array_equal(header[name], theirs[name], err_msg=name)
+    for code in nibabel.nifti1.data_type_codes.code.values():
+        theirs["datatype"] = code
+        expected = theirs.get_data_dtype()
+        found = number_type(np.frombuffer(theirs.binaryblock, ours.newbyteorder(endian))[0])
+        assert found == (expected if expected.kind in "iuf" else None)
+    theirs["datatype"] = 3
+    with pytest.raises(KeyError):
+        number_type(np.frombuffer(theirs.binaryblock, ours.newbyteorder(endian))[0])
+
+
+def test_nifti_is_read_without_nibabel(tmp_path, monkeypatch):
+    """As in Slicer's own Python."""
+    array = np.arange(24, dtype=np.int16).reshape(2, 3, 4)
+    nibabel.save(nibabel.Nifti1Image(array.T, np.diag([-0.7, -0.8, 2.5, 1])), tmp_path / "a.nii.gz")
+    monkeypatch.setitem(sys.modules, "nibabel", None)
+    np.testing.assert_array_equal(read_nifti(tmp_path / "a.nii.gz", "a").array, array)

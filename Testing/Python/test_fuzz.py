@@ -41,7 +41,8 @@ def test_a_few_inputs_of_each_kind(tmp_path):
         "--findings",
         str(tmp_path / "findings"),
     ]
-    pytest.importorskip("nibabel")
+    for package in ("nibabel", "pydicom", "SimpleITK"):
+        pytest.importorskip(package)
     done = subprocess.run([*command, *KINDS], capture_output=True, text=True, timeout=600)
     assert done.returncode == 0 and f"{12 * len(KINDS)} inputs, 0 findings" in done.stdout, done.stdout + done.stderr
 
@@ -51,6 +52,9 @@ KINDS = [
     "nifti-gz",
     "nrrd",
     "metaimage",
+    "dicom-header",
+    "dicom-bare",
+    "dicom-jpeg",
     "mask-nifti-gz",
     "manifest",
     "model",

@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from LiverTumorLib.ct import CTVolume
-from LiverTumorLib.pipelines.lesions import axial_diameters, measure
+from LiverTumorLib.pipelines.lesions import axial_axes, measure
 from LiverTumorLib.records.results import LIVER, TUMOR
+from scipy.spatial import Delaunay
 
 SPACING = (0.8, 0.9, 2.0)  # i, j, k
 
@@ -119,7 +120,7 @@ def test_mean_probability_is_that_of_the_lesions_voxels():
 def test_diameter_of_a_disc_is_unbiased(radius):
     j, i = np.indices((64, 64))
     disc = np.hypot(j - 31.5, i - 31.5) <= radius
-    longest, perpendicular = axial_diameters(disc, (1.0, 1.0))
+    longest, perpendicular = axial_axes(disc, (1.0, 1.0))[:2]
     assert longest == pytest.approx(2 * radius, abs=0.8)
     assert perpendicular == pytest.approx(2 * radius, abs=0.8)
 
@@ -127,17 +128,17 @@ def test_diameter_of_a_disc_is_unbiased(radius):
 def test_diameters_of_small_and_thin_lesions():
     one = np.zeros((5, 5), bool)
     one[2, 2] = True
-    assert axial_diameters(one, (1.0, 1.0)) == (1.0, 1.0)
+    assert axial_axes(one, (1.0, 1.0))[:2] == (1.0, 1.0)
     line = np.zeros((5, 9), bool)
     line[2, 1:8] = True
-    assert axial_diameters(line, (0.5, 0.5)) == pytest.approx((3.0, 0.5))
+    assert axial_axes(line, (0.5, 0.5))[:2] == pytest.approx((3.0, 0.5))
 
 
 def test_the_perpendicular_is_one_line_not_the_width_of_a_box():
     """A slanted lesion: its corners lie far apart across the longest diameter, but at different places along it."""
     j, i = np.indices((60, 220))
     slanted = (j >= 5) & (j <= 55) & (i - j >= 5) & (i - j <= 155)  # corners (5, 10), (5, 160), (55, 210), (55, 60)
-    longest, perpendicular = axial_diameters(slanted, (0.5, 0.5))
+    longest, perpendicular = axial_axes(slanted, (0.5, 0.5))[:2]
     assert longest == pytest.approx(0.5 * np.hypot(200, 50), rel=1e-6)
     assert perpendicular == pytest.approx(0.5 * 51.54, rel=0.01)  # the box is 72.8 wide
 
@@ -148,11 +149,20 @@ def test_diameters_against_every_pair_of_voxels(seed, voxel):
     rng = np.random.default_rng(seed)
     mask = rng.random((rng.integers(1, 8), rng.integers(1, 8))) > 0.5
     mask[0, 0] = True
-    longest, perpendicular = axial_diameters(mask, voxel)
+    axes = axial_axes(mask, voxel)
+    longest, perpendicular = axes.longest, axes.perpendicular
     points = np.argwhere(mask) * voxel
     pairs = np.linalg.norm(points[:, None] - points[None], axis=-1)
     assert longest == pytest.approx(max(pairs.max(), np.mean(voxel)))
     assert np.mean(voxel) <= perpendicular <= longest + 1e-9
+    along, across = (np.diff(ends * voxel, axis=0)[0] for ends in (axes.long_ends, axes.short_ends))
+    assert np.linalg.norm(along) == pytest.approx(longest) and np.linalg.norm(across) == pytest.approx(perpendicular)
+    assert along @ across == pytest.approx(0, abs=1e-9)
+    if perpendicular > np.mean(voxel):  # the hull of the voxel centers holds both lines
+        hull = Delaunay(points)
+        for ends in (axes.long_ends, axes.short_ends):
+            inner = ends.mean(axis=0) + 0.999 * (ends - ends.mean(axis=0))
+            assert (hull.find_simplex(inner * voxel, tol=1e-6) >= 0).all()
 
 
 def test_a_perpendicular_edge_is_no_line_elsewhere():
@@ -160,6 +170,6 @@ def test_a_perpendicular_edge_is_no_line_elsewhere():
     j, i = np.indices((21, 60))
     arrow = np.abs(j - 10) <= 10 * (50 - i) / 50
     arrow &= i <= 50
-    longest, perpendicular = axial_diameters(arrow, (1.0, 1.0))
+    longest, perpendicular = axial_axes(arrow, (1.0, 1.0))[:2]
     assert longest == pytest.approx(np.hypot(50, 10))
     assert perpendicular == pytest.approx(20 * 50 / np.hypot(50, 10), rel=0.03)

@@ -20,6 +20,7 @@ from LiverTumorLib.models.manifest import Manifest
 from LiverTumorLib.mrml import ct_from_node, labels_from_segmentation, labels_to_segmentation, options_from
 from LiverTumorLib.records.options import RunOptions
 from mrml_scene import GRIDS, add_ct, add_transform, make_ct, make_labels, new_scene, scene_state
+from study_writer import write_study
 
 from LiverSegmentationMobileUNet import LiverSegmentationMobileUNetLogic
 from LiverTumorClassifier import LiverTumorClassifierLogic
@@ -288,7 +289,7 @@ def test_a_folder_is_not_waited_for(tmp_path):
     run = LiverSegmentationMobileUNetLogic().processFolder(
         source, out, picture=False, wait=False, finishedCallback=ended.append
     )
-    assert not run.poll() and not ended
+    assert not run.poll() and not (out / "cases.csv").exists() and not ended
     assert run.wait() == out / "cases.csv" and ended == [run]
     assert (out / "b" / "b.seg.nrrd").is_file()
     again = LiverSegmentationMobileUNetLogic().processFolder(source, out, picture=False, wait=False)
@@ -305,6 +306,15 @@ def test_a_folder_is_classified(tmp_path):
     table = LiverTumorClassifierLogic().processFolder(tmp_path / "first.nii", tmp_path / "out", picture=False)
     assert "first" in table.read_text()
     assert (tmp_path / "out" / "first" / "slices.csv").is_file()
+
+
+@pytest.mark.usefixtures("models")
+def test_a_dicom_folder_gets_dicom_results_too(tmp_path):
+    pytest.importorskip("highdicom", reason="DICOM results need highdicom")
+    write_study(tmp_path / "ct")
+    out = tmp_path / "out"
+    LiverSegmentationMobileUNetLogic().processFolder(tmp_path / "ct", out, picture=False, dicom=True)
+    assert {"ct.seg.dcm", "ct.sr.dcm"} <= {path.name for path in (out / "ct").iterdir()}
 
 
 def write_ct(path: Path, volume) -> None:

@@ -63,8 +63,8 @@ def test_the_example_is_right(tmp_path):
         ('folder = "x"\n[rules]\nimages = [5]', "it must be a list of 2"),
         ('folder = "x"\n[rules]\ndescription = ["("]', "it must be a regular expression"),
         (
-            'folder = "x"\n[analysis.options]\ntumor_treshold = 0.5',
-            "[analysis.options] Unknown option 'tumor_treshold'",
+            'folder = "x"\n[analysis.options]\ntumor_thresholds = 0.5',
+            "[analysis.options] Unknown option 'tumor_thresholds'",
         ),
         ('folder = "x"\n[analysis.options]\ntumor_threshold = 5', "it must lie between 0 and 1"),
         ('folder = "x"\n[page]\naddress = "0.0.0.0"', "token_file is missing, and others than this machine"),

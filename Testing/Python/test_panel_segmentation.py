@@ -144,7 +144,7 @@ def test_a_comparison_offers_its_package_and_does_without(quick, monkeypatch):
     assert "Dice 0.720, HD95 needs the package surface-distance" in quick.ui.comparisonLabel.text
     quick.ui.compareButton.click()
     expected = surface_distances(LABELS == 2, drawn == 2, make_ct(GRIDS["oblique"]).spacing[::-1]).hd95
-    assert f"Dice 0.720, HD95 {expected:.1f} mm" in quick.ui.comparisonLabel.text
+    assert f"Dice 0.720, HD95 by area {expected:.1f} mm" in quick.ui.comparisonLabel.text
     assert "Lesions of the reference: 1, found 1, missed 0; extra ones: 0" in quick.ui.comparisonLabel.text
 
 

@@ -58,7 +58,8 @@ def joined_by_person(split: Split) -> Split:
         named.setdefault(("split", case.patient), []).append(case.id)
         if case.id in entries and entries[case.id].patient:
             named.setdefault(("file", entries[case.id].patient), []).append(case.id)
-    patient = {case: min(group) for group in patient_groups(cases, named.values()) for case in group}
+    groups = patient_groups(cases, named.values())
+    patient = {case: cases[group[0]].patient for group in groups for case in group}
     joined = {
         subset: [replace(case, patient=patient[case.id]) for case in members] for subset, members in split.cases.items()
     }

@@ -150,7 +150,7 @@ def _check_folder(arguments: argparse.Namespace, config: TrainConfig, folds: lis
             if config_from_dict(record["config"], run) != config:
                 refuse(f"of another configuration ({run.name})")
             start = arguments.start and str(arguments.start)
-            if (record["imagenet"], record["start"]) != (bool(arguments.imagenet), start):
+            if (bool(record.get("imagenet")), record.get("start")) != (bool(arguments.imagenet), start):
                 refuse(f"that started from other weights ({run.name})")
 
 

@@ -115,7 +115,7 @@ def _is_half_written(folder: Path, name: str) -> bool:
     except OSError:
         return False
     except (ValueError, RecursionError):
-        own = re.compile(rf"{re.escape(name)}\..*|lesions\.csv|slices\.csv|report\.png|summary\.json")
+        own = re.compile(rf"{re.escape(name)}\..*|lesions\.csv|slices\.csv|report\.(png|pdf)|summary\.json")
         ours = _SUMMARY_HEAD.startswith(summary[: len(_SUMMARY_HEAD)])
         return ours and all(own.fullmatch(file.name) for file in folder.iterdir())
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -25,7 +27,7 @@ from ..errors import (
 from ..files import write_table
 from ..files.held import remove_abandoned
 from ..files.tables import summary_row
-from ..jobs import Job, Source, WarmJob, WarmWorkers, Writer, start_job
+from ..jobs import Job, Source, WarmWorkers, Writer, start_job
 from ..jobs.source import memory_limit
 from ..models.bundle import Bundle
 from ..models.catalogue import get_bundle
@@ -48,8 +50,9 @@ from .folder import (
     write_summary,
 )
 from .log import unexpected, with_log
-from .schedule import at_once
+from .schedule import Running, at_once
 
+_Started = TypeVar("_Started", bound=Running)
 TABLE = "cases.csv"
 TABLE_COLUMNS = [*headers(SUMMARY_COLUMNS), "seconds", "status", "reason", "input"]
 
@@ -63,6 +66,7 @@ class Batch:
         out: results of a case go to `out`/<its name>/.
         nifti: also write a NIfTI label map.
         picture: write the one-page picture.
+        dicom: also write the results as DICOM objects, and the picture as a PDF.
         series: which DICOM series of a folder.
         overwrite: replace results of other inputs or options.
         at_once: how many cases are worked on at once; they share the threads.
@@ -74,86 +78,64 @@ class Batch:
     out: Path
     nifti: bool = False
     picture: bool = True
+    dicom: bool = False
     series: str | None = None
     overwrite: bool = False
     at_once: int = 1
     truths: dict[str, np.ndarray] = field(default_factory=dict)
 
     def run(self, cases: list[Case], display: Display) -> None:
-        """Work through the cases, and wait for the end; see `steps`."""
-        for _ in self.steps(cases, display):
-            pass
-
-    def steps(self, cases: list[Case], display: Display) -> Generator[None, None, None]:
-        """Work through the cases and keep `cases.csv` up to date; yields whenever there is nothing to do but wait.
+        """Work through the cases, `at_once` at a time, and keep `cases.csv` up to date.
 
         Raises the error of the case where there is only one, SomeCasesFailed where some of several have no result, and
         at once what concerns all: ModelError, RequirementError, OutputError, Cancelled.
         """
-        models = self._models()
-        if self.picture and find_spec("matplotlib") is None:
-            raise RequirementError(
-                "The picture needs matplotlib: pip install matplotlib, or leave it out with --no-picture."
-            )
-        self.prepare_folder()
-        _check_table(self.out, self.overwrite)
-        failed: dict[str, LiverTumorError] = {}
-        table = _done_rows(self.out)
-        finished, unwritten = 0, None
+        models = self._prepare()
+        tally = _Tally(self, cases, display)
         workers = WarmWorkers()
-        start = workers.start if len(cases) > 1 else start_job
+        start: Callable[..., Running] = workers.start if len(cases) > 1 else start_job
         count = min(self.at_once, len(cases))
         works = (
             (case, self._case(case, models, start, count, CaseDisplay(display, number, len(cases), case.name)))
             for number, case in enumerate(cases, 1)
         )
-        rounds = at_once(count, works)
-        try:
-            for ended in rounds:
-                if ended is None:
-                    yield
-                    continue
-                case, outcome = ended
-                if not isinstance(outcome, Exception):
-                    table[case.name] = outcome
-                    finished += 1
-                else:
-                    error = with_log(outcome) if isinstance(outcome, LiverTumorError) else unexpected(outcome)
-                    failed[case.name] = error
-                    table.setdefault(case.name, _failure_row(case, error))  # what is there already stays
-                    if len(cases) > 1:
-                        display.warn(f"{case.name}: failed. {error}")
-                unwritten = self._write_table(table)
-            unwritten = self._write_table(table | _done_rows(self.out))  # also what another run has done meanwhile
-        except (KeyboardInterrupt, Cancelled):
-            if len(cases) == 1:
-                raise Cancelled("Stopped; no result was written.") from None
-            raise Cancelled(
-                f"Stopped; {finished} of {len(cases)} cases are done, the same command continues with the rest."
-            ) from None
-        finally:
-            rounds.close()
-            workers.close()
-            display.clear()
-        if len(cases) == 1 and failed:
-            raise failed[cases[0].name]
-        if unwritten is not None and not failed:
-            raise unwritten
-        if len(cases) > 1:
-            display.say(f"{finished} of {len(cases)} cases have results; {self.out / TABLE} lists them.")
-        if unwritten is not None:
-            display.warn(str(unwritten))
-        if failed:
-            reasons = "".join(f"\n  {name}: {error}" for name, error in failed.items())
-            raise SomeCasesFailed(f"{len(failed)} of {len(cases)} cases have no result:{reasons}")
+        with tally:
+            try:
+                for case, outcome in at_once(count, works):
+                    tally.add(case, outcome)
+            finally:
+                workers.close()
 
-    def _write_table(self, table: dict[str, dict]) -> OutputError | None:
-        """Write the table, and return what keeps it from being written: the cases matter more."""
-        try:
-            write_table(self.out / TABLE, list(table.values()), TABLE_COLUMNS)
-        except OutputError as error:
-            return error
-        return None
+    def steps(self, cases: list[Case], display: Display) -> Generator[Job, Any, None]:
+        """As `run`, one case after the other, for who must not wait: yields the job of each case that is not done
+        already, to be resumed when it is over."""
+        models = self._prepare()
+        with _Tally(self, cases, display) as tally:
+            for number, case in enumerate(cases, 1):
+                shown = CaseDisplay(display, number, len(cases), case.name)
+                outcome: dict | Exception
+                try:
+                    outcome = yield from self._case(case, models, start_job, 1, shown)
+                except Cancelled:
+                    raise
+                except Exception as error:
+                    outcome = error
+                tally.add(case, outcome)
+
+    def _prepare(self) -> list[dict]:
+        """See that all is there before any work is done; returns what the summaries say of the models."""
+        models = self._models()
+        if self.picture and find_spec("matplotlib") is None:
+            raise RequirementError(
+                "The picture needs matplotlib: pip install matplotlib, or leave it out with --no-picture."
+            )
+        if self.dicom and find_spec("highdicom") is None:
+            raise RequirementError(
+                "DICOM results need highdicom: pip install 'livertumor[dicom]', or leave out --dicom."
+            )
+        self.prepare_folder()
+        _check_table(self.out, self.overwrite)
+        return models
 
     def prepare_folder(self) -> None:
         """Make the output folder and see that it can be written, before any work is done. Raises OutputError."""
@@ -174,13 +156,18 @@ class Batch:
             ) from error
 
     def _case(
-        self, case: Case, models: list[dict], start: Callable[..., Job | WarmJob], count: int, display: CaseDisplay
-    ) -> Generator[Job | WarmJob, None, dict]:
+        self, case: Case, models: list[dict], start: Callable[..., _Started], count: int, display: CaseDisplay
+    ) -> Generator[_Started, Any, dict]:
         """Do one case, unless it is done, as one of `count` at once; yields the job that does it, returns its row."""
         begin = time.monotonic()
         display.begin()
         folder = self.out / case.name
-        extras = {"nifti": self.nifti, "picture": self.picture, "series": self.series if case.is_dicom else None}
+        extras = {
+            "nifti": self.nifti,
+            "picture": self.picture,
+            "dicom": self.dicom,
+            "series": self.series if case.is_dicom else None,
+        }
         if folder == case.path or folder in case.path.parents:
             raise OutputError(f"The results would lie among the input's own files, in {folder}; choose another --out.")
         taken_from = fingerprint(case.path, case.is_dicom, self.out)
@@ -205,7 +192,7 @@ class Batch:
         fallen.check(attempt)
         with staged(folder, keep) as stage:
             try:
-                job = self._start(case, stage, start, count, display)
+                job = self._start(case, stage, origin, start, count, display)
                 yield job
                 output = job.output()
             except ReaderError as error:
@@ -219,15 +206,21 @@ class Batch:
         return _done_row(summary)
 
     def _start(
-        self, case: Case, stage: Path, start: Callable[..., Job | WarmJob], count: int, display: CaseDisplay
-    ) -> Job | WarmJob:
+        self,
+        case: Case,
+        stage: Path,
+        origin: dict,
+        start: Callable[..., _Started],
+        count: int,
+        display: CaseDisplay,
+    ) -> _Started:
         """Analyze a case and write its files into a folder, all in a child; only the figures come back."""
         truth = None
         if case.name in self.truths:
             truth = os.fspath(stage.with_name("truth.npy"))
             np.save(truth, self.truths[case.name])
         arguments: dict[str, str | bool | None] = {"folder": os.fspath(stage), "name": case.name, "truth": truth}
-        arguments |= {"nifti": self.nifti, "picture": self.picture}
+        arguments |= {"nifti": self.nifti, "picture": self.picture, "dicom": json.dumps(origin) if self.dicom else None}
         writer = Writer("LiverTumorLib.batch.writing:write_case", arguments)
         source = Source((os.fspath(case.path), self.series if case.is_dicom else None), name=case.name)
         options = self.options
@@ -249,6 +242,66 @@ class Batch:
         for bundle in bundles:
             bundle.verify()
         return [bundle.describe() for bundle in bundles]
+
+
+class _Tally:
+    """What has become of the cases of a batch: keeps its table, and in the end says or raises what there is to say."""
+
+    def __init__(self, batch: Batch, cases: list[Case], display: Display) -> None:
+        self._out, self._total, self._display = batch.out, len(cases), display
+        self._table = _done_rows(batch.out)
+        self._failed: dict[str, LiverTumorError] = {}
+        self._finished = 0
+        self._unwritten: OutputError | None = None
+
+    def __enter__(self) -> _Tally:
+        return self
+
+    def add(self, case: Case, outcome: dict | Exception) -> None:
+        """A case is over: its row of the table, or what it failed with."""
+        if not isinstance(outcome, Exception):
+            self._table[case.name] = outcome
+            self._finished += 1
+        else:
+            error = with_log(outcome) if isinstance(outcome, LiverTumorError) else unexpected(outcome)
+            self._failed[case.name] = error
+            self._table.setdefault(case.name, _failure_row(case, error))  # what is there already stays
+            if self._total > 1:
+                self._display.warn(f"{case.name}: failed. {error}")
+        self._write(self._table)
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
+        self._display.clear()
+        if isinstance(error, (KeyboardInterrupt, Cancelled)):
+            if self._total == 1:
+                raise Cancelled("Stopped; no result was written.") from None
+            raise Cancelled(
+                f"Stopped; {self._finished} of {self._total} cases are done, the same command continues with the rest."
+            ) from None
+        if error is None:
+            self._write(self._table | _done_rows(self._out))  # also what another run has done meanwhile
+            self._conclude()
+
+    def _conclude(self) -> None:
+        if self._total == 1 and self._failed:
+            raise next(iter(self._failed.values()))
+        if self._unwritten is not None and not self._failed:
+            raise self._unwritten
+        if self._total > 1:
+            self._display.say(f"{self._finished} of {self._total} cases have results; {self._out / TABLE} lists them.")
+        if self._unwritten is not None:
+            self._display.warn(str(self._unwritten))
+        if self._failed:
+            reasons = "".join(f"\n  {name}: {error}" for name, error in self._failed.items())
+            raise SomeCasesFailed(f"{len(self._failed)} of {self._total} cases have no result:{reasons}")
+
+    def _write(self, table: dict[str, dict]) -> None:
+        """Write the table, and keep what prevents it: the cases matter more."""
+        self._unwritten = None
+        try:
+            write_table(self._out / TABLE, list(table.values()), TABLE_COLUMNS)
+        except OutputError as error:
+            self._unwritten = error
 
 
 def _check_table(out: Path, overwrite: bool) -> None:

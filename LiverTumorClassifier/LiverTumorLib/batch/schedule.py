@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator
 from itertools import islice
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from ..errors import Cancelled
 
@@ -25,15 +25,17 @@ class Running(Protocol):
     def ends_within(self, seconds: float) -> bool:
         """Wait a while for its end."""
 
+    def output(self) -> Any:
+        """What came of it; raises the error it ended with."""
+
 
 def at_once(
     count: int, works: Iterable[tuple[_Key, Generator[Running, None, _Result]]]
-) -> Generator[tuple[_Key, _Result | Exception] | None, None, None]:
+) -> Iterator[tuple[_Key, _Result | Exception]]:
     """Work through `works`, up to `count` at once, begun in their order.
 
     Yields:
-        for each as it ends its key, and what it returned or the exception that it raised; None again and again
-        meanwhile, for whoever has something else to do.
+        for each as it ends its key, and what it returned or the exception that it raised.
 
     Raises:
         Cancelled: one of them was; this and whatever else ends the iteration stops all that runs.
@@ -64,7 +66,6 @@ def at_once(
                     yield from advance(key, work)
             for _, job in islice(running.values(), 1):
                 job.ends_within(_POLL_S)
-            yield None
     finally:
         for _, job in running.values():
             job.cancel()

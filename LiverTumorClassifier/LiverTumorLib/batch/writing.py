@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 
+from ..ct import CTVolume
+from ..errors import InputError, LiverTumorError
 from ..records.options import CaseOutput
 from .folder import write_files
+from .log import unexpected
 
 
-def write_case(output: CaseOutput, *, folder: str, name: str, nifti: bool, picture: bool, truth: str | None) -> None:
+def write_case(
+    output: CaseOutput, *, folder: str, name: str, nifti: bool, picture: bool, truth: str | None, dicom: str | None
+) -> None:
     """Write all but the summary of a case; the writer of a job (`jobs.Writer`).
 
     Args:
@@ -20,6 +26,8 @@ def write_case(output: CaseOutput, *, folder: str, name: str, nifti: bool, pictu
         nifti: also write a NIfTI label map.
         picture: write the one-page picture.
         truth: a .npy of labels on the CT's grid, to be drawn into the picture.
+        dicom: what the results follow from, as JSON, see `make_origin`; also write DICOM objects and the page as a PDF,
+            or a note that says why there are none.
 
     Raises:
         OutputError: a file cannot be written.
@@ -32,3 +40,28 @@ def write_case(output: CaseOutput, *, folder: str, name: str, nifti: bool, pictu
 
         drawn = None if truth is None else np.load(truth, allow_pickle=False)
         case_picture(Path(folder) / "report.png", output.volume, output, truth=drawn)
+    if dicom is not None:
+        output.result.summary.notes += _write_dicom(
+            Path(folder), name, output.volume, output, json.loads(dicom), picture
+        )
+
+
+def _write_dicom(
+    folder: Path, name: str, volume: CTVolume, output: CaseOutput, origin: dict, picture: bool
+) -> list[str]:
+    """Write the DICOM objects of a case; returns notes on them, or why there are none."""
+    from ..dicom import write_dicom
+
+    page = folder / "report.pdf" if picture else None
+    if page is not None:
+        from ..report import case_page
+
+        case_page(page, volume, output)
+    try:
+        return write_dicom(folder, name, volume, output, origin, page)
+    except InputError as error:
+        return [str(error)]
+    except LiverTumorError:
+        raise
+    except Exception as error:  # of highdicom, on headers that nobody has foreseen: the other results are good
+        return [f"No DICOM results were written. {unexpected(error)}"]

@@ -26,6 +26,7 @@ from ..errors import Cancelled, LiverTumorError, OutputError
 COMMANDS = (
     "LiverTumorLib.cli.analyze",
     "LiverTumorLib.cli.demo",
+    "LiverTumorLib.cli.follow",
     "LiverTumorLib.cli.listen",
     "LiverTumorLib.cli.models",
     "LiverTumorLib.cli.view",

@@ -41,6 +41,11 @@ def add_parser(subparsers) -> None:
         if task == "segment":
             parser.add_argument("--nifti", action="store_true", help="also write a NIfTI label map (1 liver, 2 tumor)")
             parser.add_argument(
+                "--dicom",
+                action="store_true",
+                help="also write DICOM objects (segmentation, report, page) of the study, and report.pdf",
+            )
+            parser.add_argument(
                 "--keep-probabilities", action="store_true", help="also write the probability maps, as NIfTI"
             )
         parser.add_argument(
@@ -75,6 +80,7 @@ def run(arguments: argparse.Namespace) -> None:
         out,
         nifti=getattr(arguments, "nifti", False),
         picture=arguments.picture,
+        dicom=getattr(arguments, "dicom", False),
         series=arguments.series,
         overwrite=arguments.overwrite,
         at_once=min(options.threads or available_threads(), _MOST_AT_ONCE),

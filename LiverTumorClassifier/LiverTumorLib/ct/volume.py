@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,12 +17,15 @@ class CTVolume:
         ijk_to_ras: 4x4 float64 matrix that takes (i, j, k, 1) to RAS millimeters, as Slicer's IJKToRAS.
         name: what the user calls the case; used in messages and file names.
         notes: sentences on repairs made while reading (for example an interpolated missing slice).
+        images: for each k the DICOM file read there, "" where one was missing; in an uneven series the k-th in order,
+            from whose place the plane may be off. Empty for other formats.
     """
 
     array: np.ndarray
     ijk_to_ras: NDArray[np.float64]
     name: str = "CT"
     notes: tuple[str, ...] = field(default=())
+    images: tuple[str, ...] = field(default=())
 
     def __post_init__(self) -> None:
         if self.array.ndim != 3:
@@ -56,4 +59,4 @@ class CTVolume:
         """The same grid with other voxels; `array` must have this volume's shape."""
         if array.shape != self.array.shape:
             raise ValueError(f"array of shape {array.shape} does not fit the grid {self.array.shape}")
-        return CTVolume(array, self.ijk_to_ras, self.name, self.notes)
+        return replace(self, array=array)

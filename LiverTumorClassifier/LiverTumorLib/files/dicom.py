@@ -46,7 +46,14 @@ def read_dicom(path: Path, name: str, series: str | None = None) -> CTVolume:
         array, pixel_notes = read_stack(chosen, stack)
     losses = _loss_notes(chosen, stack, LOCALIZERS in found.others)
     notes += (*choice_notes, *chosen.notes, *losses, *stack.notes, *pixel_notes)
-    return CTVolume(array, stack.ijk_to_ras, name, notes)
+    images = tuple(os.fspath(files[0]) if files else "" for files in stack.places)
+    return CTVolume(array, stack.ijk_to_ras, name, notes, images)
+
+
+def chosen_series(path: Path, series: str | None = None) -> Series:
+    """The series that `read_dicom` reads with these arguments; its pixels stay unread. Raises what `read_dicom`
+    raises."""
+    return _choose(_scan(path)[0], path, series)[0]
 
 
 def first_ct(files: Iterable[Path]) -> Finding | None:

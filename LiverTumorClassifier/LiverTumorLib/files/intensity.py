@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
@@ -111,7 +112,7 @@ def check_ct(volume: CTVolume) -> CTVolume:
             f"{name} holds {_numbers(low, high)} only, as masks and label maps do; choose the CT it belongs to."
         )
     check_units(hu, name)
-    return CTVolume(array, volume.ijk_to_ras, name, volume.notes + notes)
+    return replace(volume, array=array, notes=volume.notes + notes)
 
 
 def _finite(array: np.ndarray, name: str) -> tuple[np.ndarray, tuple[str, ...]]:

@@ -38,21 +38,18 @@ def _fields(version: int, size: int) -> np.dtype[np.void]:
 
 
 NIFTI_1, NIFTI_2 = _fields(1, 348), _fields(2, 540)
-# Of single numbers by their code; those of 128 bits as this machine has them.
+# Of single numbers by their code.
 _NUMBERS = {2: "u1", 4: "i2", 8: "i4", 16: "f4", 64: "f8", 256: "i1", 512: "u2", 768: "u4", 1024: "i8", 1280: "u8"}
-_LONG_DOUBLE = 1536
-_NO_NUMBERS = (0, 1, 32, 128, 1792, 2048, 2304)  # unknown, bits, complex numbers and colors
+_NO_NUMBERS = (0, 1, 32, 128, 255, 1536, 1792, 2048, 2304)  # unknown, bits, complex, colors, numbers of 128 bits
 
 
 def number_type(header: np.void) -> np.dtype | None:
     """The type of the stored values, in the byte order of the header; None where they are no single numbers.
 
     Raises:
-        KeyError: NIfTI knows no such type, or this machine none of that size.
+        KeyError: NIfTI knows no such type.
     """
     code = int(header["datatype"])
     if code in _NO_NUMBERS:
         return None
-    if code == _LONG_DOUBLE and np.dtype(np.longdouble).itemsize == 16:
-        return np.dtype(np.longdouble).newbyteorder(header["dim"].dtype.byteorder)
     return np.dtype(_NUMBERS[code]).newbyteorder(header["dim"].dtype.byteorder)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 from ..ct.volume import CTVolume
@@ -45,7 +46,7 @@ def read_ct(path: str | Path, series: str | None = None) -> CTVolume:
         return check_ct(read_stored(path, name))
     volume = read_dicom(path, name, series)
     notes = () if path.is_dir() else _misnamed(path, DICOM)
-    return check_ct(CTVolume(volume.array, volume.ijk_to_ras, name, notes + volume.notes))
+    return check_ct(replace(volume, name=name, notes=notes + volume.notes))
 
 
 def read_stored(path: Path, name: str, most_packed: float = MOST_PACKED_CT) -> CTVolume:

@@ -303,15 +303,18 @@ def _unwrapped(values: np.ndarray, modulus: int) -> np.ndarray | None:
 
 def _is_multiple(values: np.ndarray, factor: float) -> bool:
     """Whether values are those of a CT times a factor. Below 1, a CT in a window looks alike, but has its soft tissue
-    farther up."""
+    farther up; above, one with padding does, whose soft tissue lies where HU have it."""
     offset = None if factor > 1 and _windowed(values) else measured_offset(values / factor)
-    if offset is None or factor > 1:
-        return offset is not None
+    if offset is None:
+        return False
+    if factor > 1:
+        air, peak = _peaks(values, offset, factor)
+        return not (-200 < peak < 200 and _is_one_value(values, air, factor))
     hu = values / factor - offset
-    tissue = hu[(hu > -200) & (hu < 300)]
-    commonest = np.unique(tissue, return_counts=True)[1].max() / tissue.size
+    soft = hu[(hu > -200) & (hu < 300)]
+    commonest = np.unique(soft, return_counts=True)[1].max() / soft.size
     window = np.mean(values == values.min()) > 0.15 and abs(offset) > 60
-    return bool(_spread(tissue) < 250 and commonest < 0.4 and not window)
+    return bool(_spread(soft) < 250 and commonest < 0.4 and not window)
 
 
 def _all_near(values: np.ndarray, offset: float) -> bool:

@@ -42,6 +42,7 @@ TASKS = {
     "classify": "LiverTumorLib.pipelines.classification:classify_case",
     "live": "LiverTumorLib.pipelines.live:answer_slices",
     "evidence": "LiverTumorLib.pipelines.evidence:map_evidence",
+    "follow": "LiverTumorLib.batch.follow_task:follow_and_write",
     "read": "LiverTumorLib.jobs.protocol:hand_over",
 }
 JOBS_IN = "--jobs-in"  # a worker's argument before the folder of the jobs that it will be told
@@ -246,17 +247,22 @@ def load_output(folder: str | Path) -> CaseOutput:
 
 def _describe(volume: CTVolume) -> dict[str, Any]:
     """All of a volume but its voxels."""
-    return {"ijk_to_ras": volume.ijk_to_ras.tolist(), "name": volume.name, "notes": list(volume.notes)}
+    return {
+        "ijk_to_ras": volume.ijk_to_ras.tolist(),
+        "name": volume.name,
+        "notes": list(volume.notes),
+        "images": list(volume.images),
+    }
 
 
 def _load_volume(folder: Path, described: dict[str, Any], mmap_mode: Literal["r"] | None = None) -> CTVolume:
     array = np.load(folder / ARRAY, mmap_mode=mmap_mode, allow_pickle=False).view(np.ndarray)
     if array.dtype.kind not in "iuf":
         raise ValueError(f"the voxels are {array.dtype}")
-    texts = [described["name"], *described["notes"]]
-    if not all(isinstance(text, str) for text in texts):
-        raise TypeError("a name or a note is not text")
-    return CTVolume(array, np.array(described["ijk_to_ras"], np.float64), texts[0], tuple(texts[1:]))
+    name, notes, images = described["name"], tuple(described["notes"]), tuple(described.get("images", ()))
+    if not all(isinstance(text, str) for text in (name, *notes, *images)):
+        raise TypeError("a name, a note or an image is not text")
+    return CTVolume(array, np.array(described["ijk_to_ras"], np.float64), name, notes, images)
 
 
 def worker_command(job_file: str | Path, python: Sequence[str] | None = None) -> list[str]:

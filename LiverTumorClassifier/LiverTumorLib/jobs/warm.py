@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+from ..errors import OutputError
 from ..records.options import CaseOutput, RunOptions
 from .folder import new_job_folder
 from .process import Job
@@ -23,6 +24,7 @@ class WarmWorkers:
     """Workers that wait for jobs; for one thread, the one that polls."""
 
     def __init__(self) -> None:
+        self._all: list[_Worker] = []
         self._idle: list[_Worker] = []
 
     def start(
@@ -35,16 +37,17 @@ class WarmWorkers:
                 break
         else:
             worker = _Worker()
+            self._all.append(worker)
         job_file = write_job(worker.folder_of_next(), task, source, options, writer=writer)
         return WarmJob(self._idle, worker, job_file, on_event)
 
     def close(self) -> None:
-        """End those that wait."""
-        for worker in self._idle:
+        """End all of them, whatever they are at."""
+        for worker in self._all:
             worker.process.cancel()
-        for worker in self._idle:
+        for worker in self._all:
             worker.process.ends_within(_CLOSES_WITHIN_S)
-        self._idle.clear()
+        self._all, self._idle = [], []
 
 
 class _Worker:
@@ -62,9 +65,14 @@ class _Worker:
             raise
 
     def folder_of_next(self) -> Path:
+        """A folder for the next job. Raises OutputError where none can be made."""
         self._jobs += 1
         folder = self._folder / str(self._jobs)
-        folder.mkdir(mode=0o700)
+        try:
+            folder.mkdir(mode=0o700)
+        except OSError as error:
+            why = error.strerror or error
+            raise OutputError(f"No temporary folder can be made for the run: {why}; free some space there.") from error
         return folder
 
     def _hear(self, event: Event) -> None:

@@ -21,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..ct import CTVolume
 from ..errors import Cancelled, LiverTumorError, UsageError, WorkerError
 from ..records.options import CaseOutput
 from .dialog import Dialog
@@ -149,7 +150,7 @@ def _do(job: JobRecord, channel: EventChannel, stopped: threading.Event, dialog:
     if job.dialog:
         known["dialog"] = dialog
     output = find(job.entry)(volume, job.options, progress, **known)
-    if isinstance(job.volume, Source) and output.volume is None:
+    if isinstance(volume, CTVolume) and isinstance(job.volume, Source) and output.volume is None:
         output.volume = volume
     progress.check()
     if job.writer is not None:

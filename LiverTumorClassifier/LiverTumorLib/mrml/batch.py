@@ -6,15 +6,13 @@ import logging
 import os
 from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
-from typing import Any
 
 from ..batch.cases import find_cases
 from ..batch.display import Display
 from ..batch.runner import TABLE, Batch
-from ..errors import Cancelled, LiverTumorError
-from ..records.options import Progress, RunOptions, no_progress
+from ..jobs import Job
+from ..records.options import CaseOutput, Progress, RunOptions, no_progress
 from .serving import ServedRun
-from .translation import _
 
 
 def process_folder(
@@ -25,6 +23,7 @@ def process_folder(
     *,
     nifti: bool = False,
     picture: bool = True,
+    dicom: bool = False,
     series: str | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
@@ -37,7 +36,7 @@ def process_folder(
         task: "segment" or "classify".
         inputs: files, folders (searched with their sub-folders) or patterns, or one of them.
         output_dir: each case gets a folder in it.
-        nifti, picture, series, overwrite: as on the command line.
+        nifti, picture, dicom, series, overwrite: as on the command line.
         progress: called with (stage, fraction of the whole batch, message); may raise Cancelled to stop.
         finished: called with the run when it is over; its `result` returns or raises.
         wait: wait for the end; False lets Slicer's event loop finish the batch.
@@ -55,64 +54,18 @@ def process_folder(
     found = find_cases([str(path) for path in given], exclude=out, whole_folders=series is not None)
     for reason in found.skipped:
         logging.info("Skipped %s", reason)
-    batch = Batch(task, options, out, nifti=nifti, picture=picture, series=series, overwrite=overwrite)
-    steps = batch.steps(found.cases, _Reporter(progress or no_progress))
+    batch = Batch(task, options, out, nifti=nifti, picture=picture, dicom=dicom, series=series, overwrite=overwrite)
+    reporter = _Reporter(progress or no_progress)
 
-    def run_batch() -> Generator[Any, None, Path]:
-        yield _BatchJob(steps)
+    def steps() -> Generator[Job, CaseOutput, Path]:
+        yield from batch.steps(found.cases, reporter)
         return out / TABLE
 
-    run = ServedRun(run_batch(), finished)
+    run = ServedRun(steps(), finished)
     if wait:
         return run.wait()
     run.serve()
     return run
-
-
-class _BatchJob:
-    """A batch as one job of a run: it goes on whenever it is polled, and has no output but its files.
-
-    Args:
-        steps: of the batch; it is begun here. Raises what concerns all cases.
-    """
-
-    remaining_s = None
-
-    def __init__(self, steps: Generator[None, None, None]) -> None:
-        self._steps = steps
-        self._over = self._stopped = False
-        self._error: LiverTumorError | None = None
-        self._go_on()
-
-    def poll(self) -> bool:
-        """Whether it is over."""
-        if not self._over:
-            try:
-                self._go_on()
-            except LiverTumorError as error:
-                self._over, self._error = True, error
-        return self._over
-
-    def output(self) -> None:
-        """Raises the error that the batch ended with."""
-        if self._error is not None:
-            raise self._error
-
-    def cancel(self) -> None:
-        """Stop it at the next poll."""
-        self._stopped = True
-
-    def ends_within(self, seconds: float) -> bool:
-        """As of other jobs; polling waits long enough itself."""
-        return self._over
-
-    def _go_on(self) -> None:
-        try:
-            if self._stopped:
-                self._steps.throw(Cancelled(_("The run was stopped.")))
-            next(self._steps)
-        except StopIteration:
-            self._over = True
 
 
 class _Reporter(Display):

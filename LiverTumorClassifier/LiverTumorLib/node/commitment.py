@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from pydicom.dataset import Dataset
 from pynetdicom import AE, build_role
-from pynetdicom.sop_class import StorageCommitmentPushModel, StorageCommitmentPushModelInstance
 
 from .backoff import delay_s
 from .configuration import Receiving
 from .logs import log
 from .queue import Commitment, Queue
+from .services import STORAGE_COMMITMENT, STORAGE_COMMITMENT_INSTANCE
 from .store import Store
 from .tls import client_context
 
@@ -43,18 +43,16 @@ class Committer:
     def _answer(self, wish: Commitment) -> bool:
         entity = AE(ae_title=self._chosen.ae_title)
         entity.connection_timeout = entity.acse_timeout = entity.dimse_timeout = self._chosen.timeout_s
-        entity.add_requested_context(StorageCommitmentPushModel)
+        entity.add_requested_context(STORAGE_COMMITMENT)
         tls = None if self._chosen.tls is None else (client_context(self._chosen.tls), wish.host)
-        role = build_role(StorageCommitmentPushModel, scp_role=True)
+        role = build_role(STORAGE_COMMITMENT, scp_role=True)
         association = entity.associate(wish.host, wish.port, ae_title=wish.ae_title, ext_neg=[role], tls_args=tls)
         if not association.is_established:
             return False
         report = self._report(wish)
         kind = _SOME_MISSING if "FailedSOPSequence" in report else _ALL_THERE
         try:
-            answer, _ = association.send_n_event_report(
-                report, kind, StorageCommitmentPushModel, StorageCommitmentPushModelInstance
-            )
+            answer, _ = association.send_n_event_report(report, kind, STORAGE_COMMITMENT, STORAGE_COMMITMENT_INSTANCE)
             return answer.get("Status") == 0x0000
         finally:
             association.release()
@@ -66,7 +64,7 @@ class Committer:
         for sop_class, sop in wish.objects:
             item = Dataset()
             item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = sop_class, sop
-            if any(self._store.path(*place, sop).is_file() for place in self._queue.places_of(sop)):
+            if any(self._store.path(study, uid, sop).is_file() for study, uid in self._queue.places_of(sop)):
                 there.append(item)
             else:
                 item.FailureReason = _NO_SUCH_OBJECT

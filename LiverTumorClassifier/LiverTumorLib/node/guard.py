@@ -12,7 +12,10 @@ import socket
 import time
 from collections.abc import Sequence
 from functools import partial
+from typing import Any, cast
+from weakref import WeakKeyDictionary
 
+from pynetdicom.association import Association
 from pynetdicom.transport import AssociationSocket, RequestHandler, ThreadedAssociationServer
 
 from .logs import log
@@ -42,9 +45,10 @@ class Budget:
 
 
 class GuardedServer(ThreadedAssociationServer):
-    """pynetdicom's server with the limits of a node.
+    """pynetdicom's server with the limits of a node, which `limit` sets before it serves.
 
-    Attributes, all set by `limit` before it serves: see there.
+    Attributes:
+        budgets: of each association.
     """
 
     daemon_threads = True
@@ -61,17 +65,18 @@ class GuardedServer(ThreadedAssociationServer):
         """
         self._networks = [ipaddress.ip_network(each, strict=False) for each in networks]
         self.max_object, self.max_pdu, self.timeout_s = max_object, max_pdu, timeout_s
+        self.budgets: WeakKeyDictionary[Association, Budget] = WeakKeyDictionary()
 
     def get_request(self) -> tuple[socket.socket, tuple]:
         """As pynetdicom's, but the TLS handshake is left to the peer's own thread: a peer that does not finish it holds
         nobody up."""
-        client, address = self.socket.accept()
+        client, address = cast(socket.socket, self.socket).accept()
         client.settimeout(self.timeout_s)
         if self.ssl_context:
             client = self.ssl_context.wrap_socket(client, server_side=True, do_handshake_on_connect=False)
         return client, address
 
-    def verify_request(self, request: socket.socket, client_address: tuple) -> bool:
+    def verify_request(self, request: socket.socket | tuple[bytes, socket.socket], client_address: Any) -> bool:
         """Cut off who may not connect, and who comes when there are far too many."""
         address = ipaddress.ip_address(client_address[0])
         if not any(address in network for network in self._networks):
@@ -91,11 +96,12 @@ class GuardedHandler(RequestHandler):
 
     server: GuardedServer
 
-    def _create_association(self):
+    def _create_association(self) -> Association:
         association = super()._create_association()
-        association.budget = Budget(self.server.max_object + _OVERHEAD)
-        guarded = association.dul.socket
-        guarded.recv = partial(_receive, guarded, association.budget, self.server.max_pdu, self.server.timeout_s)
+        budget = self.server.budgets[association] = Budget(self.server.max_object + _OVERHEAD)
+        guarded = cast(AssociationSocket, association.dul.socket)
+        limited = partial(_receive, guarded, budget, self.server.max_pdu, self.server.timeout_s)
+        guarded.recv = limited  # type: ignore[method-assign]
         return association
 
 

@@ -132,7 +132,7 @@ class Page:
         state = request.query_params.get("state")
         state = state if state in STATES else None
         before = _number(request.query_params.get("before"))
-        rows = self._queue.list(state, _ROWS + 1, before)
+        rows = self._queue.latest(state, _ROWS + 1, before)
         return self._show(
             "list.html.j2",
             rows=rows[:_ROWS],
@@ -158,6 +158,7 @@ class Page:
             series=series,
             deliveries=deliveries,
             case=summary["case"] if summary is not None else None,
+            folder=folder,
             picture=(folder / "report.png").is_file(),
             is_current=series.state in ("sending", "done", "failed"),
             can_retry=can_retry,

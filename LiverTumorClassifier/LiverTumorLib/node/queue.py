@@ -94,9 +94,12 @@ class Queue:
                 text = json.dumps(header)
                 values = (study, uid, text, sender, now, now, due)
                 columns = "study, uid, state, header, sender, received, changed, due"
-                id = db.execute(
-                    f"INSERT INTO series ({columns}) VALUES (?, ?, 'receiving', ?, ?, ?, ?, ?)", values
-                ).lastrowid
+                id = (
+                    db.execute(
+                        f"INSERT INTO series ({columns}) VALUES (?, ?, 'receiving', ?, ?, ?, ?, ?)", values
+                    ).lastrowid
+                    or 0
+                )
             else:
                 id = row["id"]
                 if row["purged"] is not None:  # begins anew; the old images are known by number only
@@ -258,7 +261,7 @@ class Queue:
         row = self._one("SELECT * FROM series WHERE id = ?", id)
         return None if row is None else _series(row)
 
-    def list(self, state: str | None, limit: int, before: float | None = None) -> list[Series]:
+    def latest(self, state: str | None, limit: int, before: float | None = None) -> list[Series]:
         """Series, that changed last first; of one state, and of those that changed before a time, where they are
         given."""
         where = "(? IS NULL OR state = ?) AND (? IS NULL OR changed < ?)"

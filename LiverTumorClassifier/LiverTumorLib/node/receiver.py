@@ -9,6 +9,7 @@ import sqlite3
 import threading
 import time
 from io import BytesIO
+from typing import Any
 
 from pydicom import dcmread
 from pydicom.dataset import Dataset
@@ -26,7 +27,6 @@ from pydicom.uid import (
     RLELossless,
 )
 from pynetdicom import AE, evt
-from pynetdicom.sop_class import StorageCommitmentPushModel, Verification
 
 from ..errors import BusyError, UsageError
 from ..files.dicom_header import Kind, look_at
@@ -35,6 +35,7 @@ from .figures import Figures
 from .guard import GuardedHandler, GuardedServer
 from .logs import log, log_unforeseen
 from .queue import Queue
+from .services import STORAGE_COMMITMENT, VERIFICATION
 from .store import Store, is_uid
 from .tls import server_context
 
@@ -102,11 +103,11 @@ class Receiver:
         entity.maximum_pdu_size = chosen.max_pdu
         entity.require_called_aet = True
         entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = chosen.timeout_s
-        entity.add_supported_context(Verification)
-        entity.add_supported_context(StorageCommitmentPushModel)
+        entity.add_supported_context(VERIFICATION)
+        entity.add_supported_context(STORAGE_COMMITMENT)
         for sop_class in _STORED:
             entity.add_supported_context(sop_class, _SYNTAXES)
-        handlers = [
+        handlers: list[Any] = [
             (evt.EVT_REQUESTED, self._requested),
             (evt.EVT_DIMSE_RECV, self._message),
             (evt.EVT_C_STORE, self._stored),
@@ -117,11 +118,13 @@ class Receiver:
         ]
         context = None if chosen.tls is None else server_context(chosen.tls)
         try:
-            server = entity.make_server(
+            server = GuardedServer(
+                entity,
                 (chosen.address, chosen.port),
+                chosen.ae_title,
+                entity.supported_contexts,
                 ssl_context=context,
                 evt_handlers=handlers,
-                server_class=GuardedServer,
                 request_handler=GuardedHandler,
             )
         except OSError as error:
@@ -155,7 +158,7 @@ class Receiver:
 
     def _requested(self, event: evt.Event) -> None:
         association = event.assoc
-        association.budget.renew()
+        self._message(event)
         title, address = _caller(association)
         if self._peer(title, address) is None:
             log("association refused", level="warning", ae_title=title, address=address, why="not among the peers")
@@ -165,7 +168,8 @@ class Receiver:
             association.kill()
 
     def _message(self, event: evt.Event) -> None:
-        event.assoc.budget.renew()
+        if self._server is not None:
+            self._server.budgets[event.assoc].renew()
 
     def _stored(self, event: evt.Event) -> int | Dataset:
         try:
@@ -200,7 +204,7 @@ class Receiver:
             raise _Refused(_NOT_UNDERSTOOD, "damaged") from None
         if not all(map(is_uid, (study, uid, sop))):
             raise _Refused(_NOT_UNDERSTOOD, "invalid UID")
-        if sop != event.request.AffectedSOPInstanceUID:
+        if sop != getattr(event.request, "AffectedSOPInstanceUID", None):
             raise _Refused(_WRONG_OBJECT, "another UID than announced")
         digest = hashlib.sha256(content).digest()
         title, _ = _caller(event.assoc)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..files.dicom_header import Finding, Kind, look_at
+from ..files.dicom_header import Finding, Kind, Slice, look_at
 from .configuration import Rules
 
 # An axial slice's normal leans by the gantry's tilt, 30° at most; cos 37° leaves some room.
@@ -23,7 +23,7 @@ def why_not(files: Sequence[Path], header: dict, rules: Rules) -> str | None:
         header: what its first image says, see `Series`.
     """
     found = [look_at(file) for file in files]
-    slices = [finding for finding in found if finding.kind is Kind.SLICE]
+    slices = [finding.geometry for finding in found if finding.geometry is not None]
     if not slices:
         return f"It has no CT slices, but {_most_frequent(found)}."
     low, high = rules.images
@@ -31,7 +31,7 @@ def why_not(files: Sequence[Path], header: dict, rules: Rules) -> str | None:
         return f"It has {len(slices)} slices; {low} to {high} are analyzed."
     if rules.axial and not _is_axial(slices):
         return "It is not axial."
-    thickness = [finding.geometry.thickness_mm for finding in slices if finding.geometry.thickness_mm is not None]
+    thickness = [each.thickness_mm for each in slices if each.thickness_mm is not None]
     if thickness and not rules.thickness_mm[0] <= np.median(thickness) <= rules.thickness_mm[1]:
         thin, thick = rules.thickness_mm
         return f"Its slices are {np.median(thickness):g} mm thick; {thin:g} to {thick:g} mm are analyzed."
@@ -47,8 +47,8 @@ def why_not(files: Sequence[Path], header: dict, rules: Rules) -> str | None:
     return None
 
 
-def _is_axial(slices: Sequence[Finding]) -> bool:
-    normals = np.array([np.cross(*finding.geometry.axes.T) for finding in slices])
+def _is_axial(slices: Sequence[Slice]) -> bool:
+    normals = np.array([np.cross(*each.axes.T) for each in slices])
     return bool(np.median(np.abs(normals[:, 2])) >= _AXIAL)
 
 

@@ -8,6 +8,9 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TextIO
+
+import uvicorn
 
 from ..errors import BusyError, LiverTumorError, OutputError, RequirementError
 from ..models.catalogue import get_bundle
@@ -42,9 +45,9 @@ class Node:
         self._configuration = configuration
         self._ended = threading.Event()
         self._threads: list[threading.Thread] = []
-        self._lock_file = None
+        self._lock_file: TextIO | None = None
         self._receiver: Receiver | None = None
-        self._server = None
+        self._server: uvicorn.Server | None = None
 
     def open(self) -> None:
         """Take the folder and the ports, and begin to work."""
@@ -52,11 +55,8 @@ class Node:
         check_models(chosen)
         senders = _senders(chosen)
         self._lock_file = hold_folder(chosen.folder)
-        self._queue, self._store, self._figures = (
-            Queue(chosen.folder / "queue.sqlite"),
-            Store(chosen.folder / "objects"),
-            Figures(),
-        )
+        self._queue = Queue(chosen.folder / "queue.sqlite")
+        self._store, self._figures = Store(chosen.folder / "objects"), Figures()
         try:
             self._store.prepare(self._queue.has_object)
             (chosen.folder / "results").mkdir(exist_ok=True)
@@ -64,14 +64,12 @@ class Node:
             raise _unwritable(chosen.folder, error) from error
         again = self._queue.recover()
         self._queue.forget_targets([target.name for target in chosen.targets])
-        log("opened", **self._queue.counts(), begun_again=again)
+        log("opened", series=self._queue.counts(), begun_again=again)
         self._figures.watch(self._gauges)
-        page = Page(chosen, self._store, self._queue, self._figures, self.troubles) if chosen.page.port else None
         self._receiver = Receiver(chosen, self._store, self._queue, self._figures)
-        page_socket = bound_socket(chosen) if page is not None else None
         self._receiver.start()
-        if page is not None:
-            self._serve_page(page, page_socket)
+        if chosen.page.port:
+            self._serve_page(Page(chosen, self._store, self._queue, self._figures, self.troubles))
         worker = Worker(chosen, self._store, self._queue, self._figures)
         self._repeat("completion", self._complete)
         for number in range(chosen.analysis.workers):
@@ -124,9 +122,8 @@ class Node:
             while not self._ended.is_set():
                 try:
                     wait = 0.0 if step() else idle_s
-                except (
-                    Exception
-                ) as error:  # the disk, or a fault of ours: what it concerns stays as it is and is looked at again
+                # The disk, or a fault of ours: what it concerns stays as it is and is looked at again.
+                except Exception as error:
                     log_unforeseen(name, error)
                     wait = _AFTER_ERROR_S
                 self._ended.wait(wait)
@@ -135,24 +132,25 @@ class Node:
         thread.start()
         self._threads.append(thread)
 
-    def _serve_page(self, page: Page, bound: socket.socket) -> None:
-        import uvicorn
-
+    def _serve_page(self, page: Page) -> None:
         chosen = self._configuration.page
-        tls = (
-            {}
-            if chosen.certificate is None
-            else {"ssl_certfile": str(chosen.certificate), "ssl_keyfile": str(chosen.key)}
-        )
-        limits = {"timeout_keep_alive": 15, "limit_concurrency": 64}
+        bound = _bind("The page's port", "page", chosen.address, chosen.port)
         settings = uvicorn.Config(
-            page.app(), log_config=None, access_log=False, server_header=False, proxy_headers=False, **limits, **tls
+            page.app(),
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            timeout_keep_alive=15,
+            limit_concurrency=64,
+            ssl_certfile=chosen.certificate,
+            ssl_keyfile=chosen.key,
         )
-        self._server = uvicorn.Server(settings)
-        thread = threading.Thread(target=self._server.run, kwargs={"sockets": [bound]}, name="page", daemon=True)
+        server = self._server = uvicorn.Server(settings)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]}, name="page", daemon=True)
         thread.start()
         self._threads.append(thread)
-        log("page", address=chosen.address, port=chosen.port, tls=bool(tls), token=chosen.token_file is not None)
+        log("page", address=chosen.address, port=chosen.port, tls=chosen.certificate is not None)
 
     def _gauges(self) -> Iterator[tuple[str, str, dict[str, str], float]]:
         for state, count in self._queue.counts().items():
@@ -219,7 +217,7 @@ def check_models(configuration: Configuration) -> None:
         raise RequirementError("The node needs matplotlib for its pictures: pip install 'livertumor[files,node]'.")
 
 
-def hold_folder(folder: Path):
+def hold_folder(folder: Path) -> TextIO:
     """The lock of a node's folder, which is made where it is missing; it lasts as long as the returned file is open.
 
     Raises BusyError where another node has it, OutputError where it cannot be written.
@@ -239,11 +237,6 @@ def hold_folder(folder: Path):
         file.close()
         raise BusyError(f"Another node works in {folder}; end that one, or choose another folder.") from error
     return file
-
-
-def bound_socket(configuration: Configuration) -> socket.socket:
-    """The page's port, taken. Raises BusyError or UsageError."""
-    return _bind("The page's port", "page", configuration.page.address, configuration.page.port)
 
 
 def _bind(what: str, section: str, address: str, port: int) -> socket.socket:

@@ -9,10 +9,10 @@ from typing import Protocol
 from pydicom import dcmread
 from pynetdicom import AE
 from pynetdicom.presentation import build_context
-from pynetdicom.sop_class import Verification
 from pynetdicom.status import code_to_category
 
 from .configuration import Target, read_token
+from .services import VERIFICATION
 from .tls import client_context
 
 _NO_ROOM = range(0xA700, 0xA800)
@@ -41,11 +41,11 @@ class DicomSender:
     """C-STORE to one node, one association for the files of a series."""
 
     def __init__(self, target: Target, ae_title: str, timeout_s: float) -> None:
-        self._target = target
         self._entity = AE(ae_title=ae_title)
         self._entity.connection_timeout = self._entity.acse_timeout = timeout_s
         self._entity.dimse_timeout = self._entity.network_timeout = max(timeout_s, 60.0)
-        self._tls = None if target.tls is None else (client_context(target.tls), target.host)
+        self._host, self._port, self._title = target.host or "", target.port or 0, target.ae_title or ""
+        self._tls = None if target.tls is None else (client_context(target.tls), self._host)
 
     def send(self, files: Sequence[Path]) -> Iterator[str]:
         """See `Sender`."""
@@ -67,7 +67,7 @@ class DicomSender:
 
     def check(self) -> None:
         """C-ECHO."""
-        association = self._associate([build_context(Verification)])
+        association = self._associate([build_context(VERIFICATION)])
         try:
             if association.send_c_echo().get("Status") != 0x0000:
                 raise Away("it does not answer an echo")
@@ -75,20 +75,16 @@ class DicomSender:
             association.release()
 
     def _associate(self, contexts: list):
-        target = self._target
-        association = self._entity.associate(
-            target.host, target.port, contexts, ae_title=target.ae_title, tls_args=self._tls
-        )
+        association = self._entity.associate(self._host, self._port, contexts, ae_title=self._title, tls_args=self._tls)
         if association.is_established:
             return association
         if association.is_rejected:
             raise Away(
-                f"it refuses the association (is {self._entity.ae_title} known there, and is {target.ae_title} its"
-                " title?)"
+                f"it refuses the association (is {self._entity.ae_title} known there, and is {self._title} its title?)"
             )
         if association.is_aborted and association.acceptor.primitive is not None and not association.accepted_contexts:
             raise Away("it takes none of the result objects")
-        raise Away(f"nobody answers at {target.host}, port {target.port}")
+        raise Away(f"nobody answers at {self._host}, port {self._port}")
 
     @staticmethod
     def _verdict(answer) -> str:
@@ -114,7 +110,9 @@ class WebSender:
         if target.authorities is not None:
             session.verify = str(target.authorities)
         headers = {} if target.token_file is None else {"Authorization": f"Bearer {read_token(target.token_file)}"}
-        self._client = DICOMwebClient(url=target.url, session=session, headers=headers, timeout=max(timeout_s, 60.0))
+        self._client = DICOMwebClient(
+            url=target.url or "", session=session, headers=headers, timeout=max(timeout_s, 60.0)
+        )
         self._client.set_http_retry_params(retry=False)
 
     def send(self, files: Sequence[Path]) -> Iterator[str]:

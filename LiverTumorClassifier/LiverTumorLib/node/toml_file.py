@@ -10,7 +10,7 @@ import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from ..errors import UsageError
 from ..suggestion import did_you_mean
@@ -67,7 +67,7 @@ class Section:
         if not isinstance(values, Mapping):
             raise self.wrong(f"{place} is {values!r}; it is a table, so write [{place}] and its settings below.")
         hints = typing.get_type_hints(kind)
-        fields = {field.name: field for field in dataclasses.fields(kind)}
+        fields = {field.name: field for field in dataclasses.fields(cast(Any, kind))}
         for name in values:
             if name not in fields:
                 raise self.wrong(f"{_at(place, name)} is not a setting; {did_you_mean(name, fields, 'known are')}")
@@ -94,7 +94,7 @@ class Section:
         if isinstance(hint, types.UnionType):
             hint = next(part for part in typing.get_args(hint) if part is not type(None))
         if dataclasses.is_dataclass(hint):
-            return self.fill(hint, value, place)
+            return self.fill(cast(type, hint), value, place)
         if typing.get_origin(hint) is not tuple:
             return self._single(hint, field, value, place)
         parts = typing.get_args(hint)
@@ -103,7 +103,9 @@ class Section:
         if parts[-1] is not Ellipsis and len(parts) != len(value):
             raise self.wrong(f"{place} is {value!r}; it must be a list of {len(parts)}.")
         if dataclasses.is_dataclass(parts[0]):
-            return tuple(self.fill(parts[0], each, f"{place} {number}") for number, each in enumerate(value, 1))
+            return tuple(
+                self.fill(cast(type, parts[0]), each, f"{place} {number}") for number, each in enumerate(value, 1)
+            )
         return tuple(self._single(parts[0], field, each, place) for each in value)
 
     def _single(self, kind: type, field: dataclasses.Field, value: Any, place: str) -> Any:
@@ -114,7 +116,7 @@ class Section:
         if limit is not None and not limit.holds(value):
             raise self.wrong(f"{place} is {value!r}; it must be {limit.words}.")
         if kind is Path:
-            return (self._path.parent / Path(value).expanduser()).absolute()
+            return (self._path.parent / Path(str(value)).expanduser()).absolute()
         return value
 
 

@@ -47,8 +47,8 @@ class Worker:
         files = self._store.files(series.study, series.uid)
         if len(files) < series.whole:
             came = f"{len(files)} of {series.whole} images came again"
-            reason = f"Its pixels had been deleted when {came}; send the whole series."
-            return "skipped" if self._queue.skip(series, reason) else "overtaken"
+            again = f"Its pixels had been deleted when {came}; send the whole series."
+            return "skipped" if self._queue.skip(series, again) else "overtaken"
         try:
             reason = why_not(files, series.header, self._configuration.rules)
             if reason is not None:
@@ -82,6 +82,7 @@ class Worker:
             "segment",
             self._configuration.run_options,
             series_folder(self._configuration.folder, series.id),
+            dicom=True,
             overwrite=True,
         )
         batch.run([case], Display(quiet=True, stream=io.StringIO()))

@@ -117,4 +117,4 @@ def _agreement_text(name: str, agreement: Agreement | None) -> str:
     if agreement is None:
         return _("{name}: no segment of the reference is chosen for it.").format(name=name)
     distance = _("needs the package surface-distance") if agreement.hd95_mm is None else f"{agreement.hd95_mm:.1f} mm"
-    return _("{name}: Dice {dice:.3f}, HD95 {hd95}").format(name=name, dice=agreement.dice, hd95=distance)
+    return _("{name}: Dice {dice:.3f}, HD95 by area {hd95}").format(name=name, dice=agreement.dice, hd95=distance)

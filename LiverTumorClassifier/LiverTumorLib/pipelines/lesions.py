@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from ..ct import CTVolume, to_axial
-from ..ct.region import Box, bounding_box, components, outermost
-from ..records.results import TUMOR, CaseSummary, Lesion
+from ..ct.region import Box, Components, bounding_box, components, outermost
+from ..records.results import TUMOR, CaseSummary, Lesion, Line
 
 # Gives the tumor probability at axial voxel coordinates (n, 3) in (k, j, i) order.
 if TYPE_CHECKING:
@@ -54,13 +54,10 @@ def measure_axial(
         found = components(labels[liver] == TUMOR)
         tumor_voxels = int(found.sizes.sum())
         surface = _surface_mm(labels, liver, volume) if tumor_voxels else None
-        for number in range(len(found.sizes)):
-            own, box = found.part(number)
+        for number, part in enumerate(_largest_first(found), start=1):
+            own, box = found.part(part)
             corner = [outer.start + inner.start for outer, inner in zip(liver, box, strict=True)]
-            lesions.append(_lesion(own, corner, volume, probability_at, surface))
-    lesions.sort(key=lambda lesion: -lesion.volume_ml)
-    for number, lesion in enumerate(lesions, start=1):
-        lesion.id = number
+            lesions.append(_lesion(number, own, corner, volume, probability_at, surface))
     liver_ml = int(np.count_nonzero(labels)) * volume.voxel_ml
     tumor_ml = tumor_voxels * volume.voxel_ml
     return lesions, CaseSummary(
@@ -72,8 +69,43 @@ def measure_axial(
     )
 
 
-def axial_diameters(mask: np.ndarray, voxel_mm: tuple[float, float]) -> tuple[float, float]:
-    """Longest diameter of a 2-D mask (j, i) and the longest line across it at right angles, in mm.
+def number_lesions(labels: np.ndarray) -> tuple[np.ndarray, Box] | None:
+    """The lesions of a label volume (k, j, i), numbered from 1 as `measure_axial` numbers them, in their common box.
+
+    None where there are none.
+    """
+    box = bounding_box(labels == TUMOR)
+    if box is None:
+        return None
+    found = components(labels[box] == TUMOR)
+    numbered = np.zeros(found.shape, np.int32)
+    for number, part in enumerate(_largest_first(found), start=1):
+        own, place = found.part(part)
+        numbered[place][own] = number
+    return numbered, box
+
+
+def _largest_first(found: Components) -> list[int]:
+    order: list[int] = np.argsort(-found.sizes, kind="stable").tolist()
+    return order
+
+
+class Axes(NamedTuple):
+    """The longest diameter of a 2-D mask and the longest line across it at right angles.
+
+    Attributes:
+        longest, perpendicular: mm.
+        long_ends, short_ends: both ends of each, (2, 2) rows of fractional voxel coordinates (j, i).
+    """
+
+    longest: float
+    perpendicular: float
+    long_ends: np.ndarray
+    short_ends: np.ndarray
+
+
+def axial_axes(mask: np.ndarray, voxel_mm: tuple[float, float]) -> Axes:
+    """Longest diameter of a 2-D mask (j, i) and the longest line across it at right angles.
 
     Measured on the convex hull, between voxel centers, which is unbiased for round shapes; never less than one (mean)
     voxel.
@@ -86,13 +118,23 @@ def axial_diameters(mask: np.ndarray, voxel_mm: tuple[float, float]) -> tuple[fl
     except (QhullError, ValueError):  # fewer than three points, or all on a line
         corners = points
     size = float(np.mean(voxel_mm))
-    if len(corners) == 1:
-        return size, size
     distances = np.hypot(*(corners[:, None] - corners).transpose(2, 0, 1))
     a, b = np.unravel_index(distances.argmax(), distances.shape)
-    along = (corners[b] - corners[a]) / distances[a, b]
+    along = (corners[b] - corners[a]) / distances[a, b] if len(corners) > 1 else np.array([0.0, 1.0])
     across = np.array([-along[1], along[0]])
-    return max(float(distances[a, b]), size), max(_longest_crossing(corners @ along, corners @ across), size)
+    t, u, crossing = _longest_crossing(corners @ along, corners @ across)
+    middle = t * along + (u + crossing / 2) * across
+    longest, perpendicular = max(float(distances[a, b]), size), max(crossing, size)
+    return Axes(
+        longest,
+        perpendicular,
+        _ends((corners[a] + corners[b]) / 2, along, longest) / voxel_mm,
+        _ends(middle, across, perpendicular) / voxel_mm,
+    )
+
+
+def _ends(middle: np.ndarray, direction: np.ndarray, length: float) -> np.ndarray:
+    return np.array([middle - length / 2 * direction, middle + length / 2 * direction])
 
 
 def _ends_of_rows(mask: np.ndarray) -> np.ndarray:
@@ -103,32 +145,50 @@ def _ends_of_rows(mask: np.ndarray) -> np.ndarray:
     return np.concatenate([np.stack([rows, first], 1), np.stack([rows[more], last[more]], 1)])
 
 
-def _longest_crossing(t: np.ndarray, u: np.ndarray) -> float:
-    """Longest line along u through a convex polygon with corners (t, u) in order; it starts at a corner."""
+def _longest_crossing(t: np.ndarray, u: np.ndarray) -> tuple[float, float, float]:
+    """Longest line along u through a convex polygon with corners (t, u) in order: its t, its lower end and its length.
+
+    It starts at a corner.
+    """
     next_t, next_u = np.roll(t, -1), np.roll(u, -1)
     slanted = next_t != t  # an edge along u is met at its ends, where other edges end too
+    if not slanted.any():
+        return float(t[0]), float(u.min()), float(np.ptp(u))
     part = (t[:, None] - t[slanted]) / (next_t - t)[slanted]  # where the line through each corner meets each edge
     meets = (part >= -1e-9) & (part <= 1 + 1e-9)
     height = u[slanted] + part * (next_u - u)[slanted]
-    return float((np.where(meets, height, -np.inf).max(axis=1) - np.where(meets, height, np.inf).min(axis=1)).max())
+    low = np.where(meets, height, np.inf).min(axis=1)
+    length = np.where(meets, height, -np.inf).max(axis=1) - low
+    best = int(length.argmax())
+    return float(t[best]), float(low[best]), float(length[best])
 
 
 def _lesion(
-    own: np.ndarray, corner: list[int], volume: CTVolume, probability_at: ProbabilityAt | None, surface: cKDTree | None
+    number: int,
+    own: np.ndarray,
+    corner: list[int],
+    volume: CTVolume,
+    probability_at: ProbabilityAt | None,
+    surface: cKDTree | None,
 ) -> Lesion:
-    """Measure the lesion `own`, a mask whose first voxel is at `corner` (k, j, i) of the volume."""
+    """Measure lesion `number`, which is `own`, a mask whose first voxel is at `corner` (k, j, i) of the volume."""
     box = tuple(slice(first, first + length) for first, length in zip(corner, own.shape, strict=True))
     kji = np.argwhere(own) + corner
     r, a, s = volume.ras(kji.mean(axis=0)[::-1])
     hu = volume.array[box][own].astype(np.float64)
     voxel_mm = (float(volume.spacing[1]), float(volume.spacing[0]))
-    longest, perpendicular, diameter_slice = _largest_diameters(own, voxel_mm)
+    axes, plane = _largest_axes(own, voxel_mm)
+    diameter_slice = corner[0] + plane
+    lines = [
+        volume.ras([(*(end[::-1] + corner[:0:-1]), diameter_slice) for end in ends])
+        for ends in (axes.long_ends, axes.short_ends)
+    ]
     return Lesion(
-        id=0,
+        id=number,
         volume_ml=round(len(kji) * volume.voxel_ml, 4),
-        longest_diameter_mm=round(longest, 2),
-        perpendicular_diameter_mm=round(perpendicular, 2),
-        diameter_slice=corner[0] + diameter_slice,
+        longest_diameter_mm=round(axes.longest, 2),
+        perpendicular_diameter_mm=round(axes.perpendicular, 2),
+        diameter_slice=diameter_slice,
         mean_hu=round(float(hu.mean()), 2),
         sd_hu=round(float(hu.std()), 2),
         centroid_ras=(round(float(r), 2), round(float(a), 2), round(float(s), 2)),
@@ -138,18 +198,28 @@ def _lesion(
         mean_probability=None
         if probability_at is None
         else round(float(probability_at(kji).mean(dtype=np.float64)), 4),
+        longest_ends_ras=_line(lines[0]),
+        perpendicular_ends_ras=_line(lines[1]),
     )
 
 
-def _largest_diameters(own: np.ndarray, voxel_mm: tuple[float, float]) -> tuple[float, float, int]:
-    """The axial diameters of the slice of a lesion that has the longest, and that slice; of equal ones the later."""
-    largest = (0.0, 0.0, 0)
+def _line(ends: np.ndarray) -> Line:
+    (r, a, s), (r_end, a_end, s_end) = np.round(ends, 3).tolist()
+    return (r, a, s), (r_end, a_end, s_end)
+
+
+def _largest_axes(own: np.ndarray, voxel_mm: tuple[float, float]) -> tuple[Axes, int]:
+    """The axes of the slice of a lesion that has the longest, and that slice; of equal ones the later."""
+    largest: dict[int, Axes] = {}
+    longest = 0.0
     extents = [np.ptp(_ends_of_rows(plane), axis=0) * voxel_mm for plane in own]
-    for k in np.argsort([-np.hypot(*extent) for extent in extents], kind="stable"):
-        if max(np.hypot(*extents[k]), *voxel_mm) + 1e-9 < largest[0]:  # nor into any slice that is left
+    for k in np.argsort([-np.hypot(*extent) for extent in extents], kind="stable").tolist():
+        if max(np.hypot(*extents[k]), *voxel_mm) + 1e-9 < longest:  # nor into any slice that is left
             break
-        largest = max(largest, (*axial_diameters(own[k], voxel_mm), int(k)))
-    return largest
+        largest[k] = axial_axes(own[k], voxel_mm)
+        longest = max(longest, largest[k].longest)
+    best = max(largest, key=lambda k: (largest[k].longest, largest[k].perpendicular, k))
+    return largest[best], best
 
 
 def _distance_mm(own: np.ndarray, corner: list[int], volume: CTVolume, surface: cKDTree) -> float:

@@ -8,12 +8,16 @@ from typing import Any
 LIVER = 1
 TUMOR = 2
 
+Point = tuple[float, float, float]
+Line = tuple[Point, Point]
+
 
 @dataclass
 class Lesion:
     """One connected tumor region. Diameters are axial, RECIST style; slices are axial indices (0 = most inferior).
 
-    `distance_to_surface_mm` is 0 for a lesion at the liver's surface; None when the scan shows no surface at all.
+    `distance_to_surface_mm` is 0 for a lesion at the liver's surface; None when the scan shows no surface at all. The
+    ends of both diameters are RAS mm; None in results of versions that did not note them.
     """
 
     id: int
@@ -28,6 +32,18 @@ class Lesion:
     last_slice: int
     distance_to_surface_mm: float | None
     mean_probability: float | None = None
+    longest_ends_ras: Line | None = None
+    perpendicular_ends_ras: Line | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("longest_ends_ras", "perpendicular_ends_ras"):
+            if (line := getattr(self, name)) is not None:  # lists, after a trip through JSON
+                setattr(self, name, tuple(tuple(point) for point in line))
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Lesion:
+        """The inverse of `asdict`, also after a trip through JSON."""
+        return cls(**{**data, "centroid_ras": tuple(data["centroid_ras"])})
 
 
 @dataclass
@@ -78,6 +94,6 @@ class CaseResult:
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> CaseResult:
         """The inverse of `to_dict`, also after a trip through JSON."""
-        lesions = [Lesion(**{**lesion, "centroid_ras": tuple(lesion["centroid_ras"])}) for lesion in data["lesions"]]
+        lesions = [Lesion.from_dict(lesion) for lesion in data["lesions"]]
         slices = [SliceRecord(**record) for record in data["slices"]]
         return cls(data["name"], CaseSummary(**data["summary"]), lesions, slices, data["models"], data["seconds"])

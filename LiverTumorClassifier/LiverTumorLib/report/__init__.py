@@ -1,5 +1,5 @@
-"""The one-page picture of a case."""
+"""The one page that shows a case, as a picture and as a PDF."""
 
-from .picture import case_picture
+from .picture import case_page, case_picture
 
-__all__ = ["case_picture"]
+__all__ = ["case_page", "case_picture"]

@@ -3,6 +3,7 @@ them."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -18,6 +19,7 @@ from .blocks import curve_caption, draw_curve, draw_figures, draw_lesions, model
 from .views import AXIAL, CORONAL, SAGITTAL, SEGMENT_COLOR, TRUTH_COLOR, draw_cut, focus
 
 SIZE_INCH, DPI = (14.0, 8.6), 110  # 1540 x 946 pixels
+_PAGE_DPI = 200  # of the CT in a PDF, whose lines and letters have no pixels
 DISCLAIMER = "Research use only, not for diagnosis"
 _NAME_LENGTH = 70
 
@@ -40,6 +42,20 @@ def case_picture(path: str | Path, volume: CTVolume, output: CaseOutput, truth: 
     with atomic_path(path) as temporary:
         # Less effort than Pillow's own: of a CT, whose noise is nearly all of the file, it makes one as small.
         figure.savefig(temporary, format="png", dpi=DPI, pil_kwargs={"compress_level": 3})
+
+
+def case_page(path: str | Path, volume: CTVolume, output: CaseOutput) -> None:
+    """Write the same page as a PDF, without the time that the run took: the same case makes the same file again.
+
+    See `case_picture`.
+    """
+    figure = case_figure(volume, replace(output, result=replace(output.result, seconds={})))
+    import matplotlib
+
+    about = {"CreationDate": None, "Title": f"LiverTumor: {output.result.name or volume.name}", "Subject": DISCLAIMER}
+    # Fonts as they are, so that the text can be searched and copied.
+    with matplotlib.rc_context({"pdf.fonttype": 42}), atomic_path(path) as temporary:
+        figure.savefig(temporary, format="pdf", dpi=_PAGE_DPI, metadata=about)
 
 
 def case_figure(volume: CTVolume, output: CaseOutput, truth: np.ndarray | None = None):

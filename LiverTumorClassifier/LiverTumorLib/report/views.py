@@ -115,8 +115,8 @@ def draw_cut(
     ):
         if array is not None:
             part = cut(array)
-            _outline(axes, xs, ys, part >= LIVER, colors[LIVER], style)
-            _outline(axes, xs, ys, part == TUMOR, colors[TUMOR], style)
+            outline(axes, xs, ys, part >= LIVER, colors[LIVER], style)
+            outline(axes, xs, ys, part == TUMOR, colors[TUMOR], style)
     for axis, draw in ((x_axis, axes.axvline), (y_axis, axes.axhline)):
         draw((at[axis] + 0.5) * step[axis], color="white", linewidth=0.5, linestyle=(0, (1, 5)), alpha=0.6)
     rows, columns = body_box(volume)
@@ -137,7 +137,7 @@ def draw_cut(
     axes.set_title(f"{plane.name}   {where}{index}", fontsize=10, color="0.25", pad=5)
 
 
-def _outline(axes, xs: np.ndarray, ys: np.ndarray, mask: np.ndarray, color: tuple, style: str) -> None:
+def outline(axes, xs: np.ndarray, ys: np.ndarray, mask: np.ndarray, color: tuple, style: str) -> None:
     if not mask.any():
         return
     # a rim of background, so that contours close at the image border and one-pixel-thick images have any

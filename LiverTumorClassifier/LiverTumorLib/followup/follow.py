@@ -1,0 +1,266 @@
+"""The whole way: dates in, pairs, response and growth out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..errors import UsageError
+from ..records.followup import FollowUp, Link, RegistrationQuality, StudyRecord, Track
+from ..records.options import Progress, no_progress
+from .alignment import Alignment, to_earlier, to_later
+from .byhand import HandPair, correct
+from .growth import days_between
+from .pairing import MOST_REACH_MM, REACH_MM, nearness, pair
+from .recist import MEASURABLE_MM, MOST_TARGETS, assess, measurable_mm
+from .registration import register
+from .study import Study
+from .tracks import choose_targets, make_tracks, time_points
+
+PHASE_HU = 25.0  # livers that differ by more are from other contrast phases, most often
+_PHASES = {
+    "arterial": ("arter", "art."),
+    "portal venous": ("porto", "portal", "venous", "pvp", "venös"),
+    "delayed": ("delay", "late", "equilib", "spät"),
+    "unenhanced": ("native", "nativ", "plain", "unenhanced", "without contrast", "non contrast", "nonc", "w/o"),
+}
+
+
+@dataclass(frozen=True)
+class FollowOptions:
+    """Choices of a follow-up.
+
+    Attributes:
+        targets: target lesions of the first date by number; None chooses them by the rules of RECIST 1.1.
+        pairs: what the user says of pairs, in place of what is found.
+        same_patient: the dates are of one patient, whatever their headers say.
+        threads: for the registration; None uses all.
+    """
+
+    targets: tuple[int, ...] | None = None
+    pairs: tuple[HandPair, ...] = ()
+    same_patient: bool = False
+    threads: int | None = None
+
+
+def follow(
+    studies: Sequence[Study], options: FollowOptions | None = None, progress: Progress = no_progress
+) -> FollowUp:
+    """Follow the lesions of one patient over two or more dates.
+
+    Args:
+        studies: in any order; sorted by date where every one has one, else taken as they come.
+        progress: called with (stage, fraction, message); may raise `Cancelled`.
+
+    Returns:
+        Everything in the order of the dates. Where a registration fails its date has no pairs but those by hand, and
+        no response.
+
+    Raises:
+        UsageError: fewer than two dates, the same CT twice, or dates of several patients; targets that are not there.
+        InputError: pairs by hand that name what is not there.
+        RequirementError: SimpleITK is missing.
+        Cancelled: by `progress`.
+    """
+    options = options or FollowOptions()
+    _check(studies, options)
+    studies, notes = in_order(studies)
+    records = [study.record for study in studies]
+    targets = choose_targets(records[0], options.targets)
+    alignments, qualities = _register_all(studies, options, progress)
+    failed = [quality is not None and bool(quality.failure) for quality in (None, *qualities)]
+    progress("pairing", 0.95, "Pairing the lesions")
+    links = correct(_links(studies, alignments, qualities), options.pairs, records)
+    unknown = [bad and not _paired_by_hand(options.pairs, at) for at, bad in enumerate(failed)]
+    tracks = make_tracks(records, links, unknown, targets)
+    _locate(tracks, records, alignments, failed)
+    assessments = assess(time_points(records, tracks))
+    for at, quality in enumerate(qualities, start=1):
+        if quality is not None and unknown[at]:
+            for later in assessments[at:]:
+                later.response = "NE"
+                later.reason = f"the lesions of {records[at].name} could not be paired: {quality.failure}"
+    notes += [_mixed_note(track, targets) for track in tracks if track.target and set(track.lesions[0]) - set(targets)]
+    notes += _notes(studies, options, targets, qualities, unknown)
+    progress("done", 1.0, "Done")
+    return FollowUp(records, qualities, links, tracks, assessments, notes)
+
+
+def in_order(studies: Sequence[Study]) -> tuple[list[Study], list[str]]:
+    """The dates from the earliest to the latest, and what has to be said about that."""
+    dated = [study.record.date for study in studies if study.record.date]
+    if len(dated) < len(studies):
+        some = "some of " if dated else ""
+        return list(studies), [
+            f"The order is the one given, since {some}the dates are not known (--dates gives them); no doubling times."
+        ]
+    ordered = sorted(studies, key=lambda study: study.record.date or "")
+    if [id(study) for study in ordered] != [id(study) for study in studies]:
+        return ordered, ["The CT were not given in the order of their dates; they are sorted."]
+    return ordered, []
+
+
+def _check(studies: Sequence[Study], options: FollowOptions) -> None:
+    if len(studies) < 2:
+        raise UsageError("A follow-up needs at least two dates; give the prior CT and the current one.")
+    for number, study in enumerate(studies):
+        twin = next((other for other in studies[:number] if other.record.key == study.record.key), None)
+        if twin is not None:
+            raise UsageError(f"{twin.name} and {study.name} are the same CT; give two dates.")
+    known = {study.patient: study.name for study in studies if study.patient}
+    if len(known) > 1 and not options.same_patient:
+        (one, first), (other, second) = list(known.items())[:2]
+        raise UsageError(
+            f"{first} and {second} are of different patients by their DICOM headers (PatientID {one} and {other});"
+            " if they are one person, say so with --same-patient."
+        )
+
+
+def _register_all(
+    studies: Sequence[Study], options: FollowOptions, progress: Progress
+) -> tuple[list[Alignment], list[RegistrationQuality | None]]:
+    alignments: list[Alignment] = []
+    qualities: list[RegistrationQuality | None] = []
+    count = len(studies) - 1
+    for number, (prior, current) in enumerate(zip(studies, studies[1:], strict=False)):
+        if not current.record.lesions and not any(study.record.lesions for study in studies):
+            alignments.append(Alignment.shift(np.zeros(3)))
+            qualities.append(None)
+            continue
+
+        def report(part: float, done: int = number, name: str = current.name) -> None:
+            progress(
+                "registering", 0.95 * (done + part) / count, f"Registering the liver of {name} ({done + 1} of {count})"
+            )
+
+        alignment, quality = register(current, prior, report, options.threads)
+        alignments.append(alignment)
+        qualities.append(quality)
+    return alignments, qualities
+
+
+def _links(
+    studies: Sequence[Study], alignments: list[Alignment], qualities: list[RegistrationQuality | None]
+) -> list[Link]:
+    """Pairs of each date with the date before, and then with lesions that had vanished at that date."""
+    links: list[Link] = []
+    for at in range(1, len(studies)):
+        for earlier in range(at - 1, -1, -1):
+            if any(quality is not None and quality.failure for quality in qualities[earlier:at]):
+                break
+            gone = set(range(len(studies[earlier].points))) - {
+                link.prior_lesion - 1 for link in links if link.prior == earlier
+            }
+            free = set(range(len(studies[at].points))) - {link.lesion - 1 for link in links if link.date == at}
+            if earlier < at - 1 and not (gone and free):
+                continue
+            rows, columns = (sorted(gone), sorted(free)) if earlier < at - 1 else (None, None)
+            links += _pairs_of(studies, alignments, qualities, (earlier, at), rows, columns)
+    return links
+
+
+def _pairs_of(
+    studies, alignments, qualities, dates: tuple[int, int], rows: list[int] | None, columns: list[int] | None
+) -> list[Link]:
+    """Links between two dates; `rows` and `columns` are the lesions that take part, None is all."""
+    earlier, at = dates
+    near = nearness(studies[earlier], studies[at], alignments[earlier:at], rows, columns)
+    residual = max((quality.residual_mm for quality in qualities[earlier:at] if quality), default=0.0)
+    found = []
+    for p, c in pair(near, min(MOST_REACH_MM, REACH_MM + residual)):
+        row, column = (p if rows is None else rows[p]), (c if columns is None else columns[c])
+        overlap, distance = round(float(near.overlap[p, c]), 3), round(float(near.distance_mm[p, c]), 2)
+        found.append(Link(earlier, row + 1, at, column + 1, overlap=overlap, distance_mm=distance))
+    return found
+
+
+def _locate(
+    tracks: list[Track], records: Sequence[StudyRecord], alignments: list[Alignment], failed: list[bool]
+) -> None:
+    """Note where each track is at every date; from the nearest date that has it, earlier ones first, over sound
+    registrations."""
+    for track in tracks:
+        there = [at for at, lesions in enumerate(track.lesions) if lesions]
+        for at in range(len(records)):
+            source = max((n for n in there if n <= at), default=there[0])
+            lesion = records[source].lesions[track.lesions[source][0] - 1]
+            low, high = sorted((source, at))
+            if any(failed[low + 1 : high + 1]):
+                track.center_ras.append(None)
+                continue
+            move = to_later if source < at else to_earlier
+            r, a, s = move(alignments[low:high], np.array([lesion.centroid_ras]))[0].round(2).tolist()
+            track.center_ras.append((r, a, s))
+
+
+def _paired_by_hand(pairs: Sequence[HandPair], at: int) -> bool:
+    return any(pair.date - 1 == at for pair in pairs)
+
+
+def _notes(studies, options: FollowOptions, targets: list[int], qualities, unknown: list[bool]) -> list[str]:
+    first = studies[0].record
+    notes = []
+    for at, quality in enumerate(qualities, start=1):
+        if quality is not None and quality.failure:
+            how = "its pairs are those given by hand" if not unknown[at] else "give its pairs by hand (--pairs)"
+            notes.append(
+                f"The liver of {studies[at].name} could not be registered on {studies[at - 1].name}"
+                f" ({quality.failure}); {how}."
+            )
+    if not first.lesions:
+        notes.append(f"The first date, {first.name}, has no lesions; each lesion found later is new.")
+    elif not targets:
+        notes.append(
+            f"No lesion of {first.name} is {measurable_mm(first.slice_mm):g} mm long, so there is no target lesion."
+        )
+    if options.targets is not None and len(targets) > MOST_TARGETS:
+        notes.append(f"{len(targets)} target lesions were chosen; RECIST 1.1 takes two in an organ.")
+    small = [n for n in targets if first.lesions[n - 1].longest_diameter_mm < measurable_mm(first.slice_mm)]
+    if small:
+        notes.append(
+            f"Target lesion {', '.join(map(str, small))} is smaller than the {measurable_mm(first.slice_mm):g} mm"
+            " of RECIST 1.1."
+        )
+    thick = max(study.record.slice_mm for study in studies)
+    if measurable_mm(thick) > MEASURABLE_MM:
+        notes.append(
+            f"Slices are up to {thick:.1f} mm apart; small lesions and changes between such dates are uncertain."
+        )
+    notes += [note for pair in zip(studies, studies[1:], strict=False) for note in _phase_notes(*pair)]
+    known = [days_between(a.record.date, b.record.date) for a, b in zip(studies, studies[1:], strict=False)]
+    if 0 in known:
+        notes.append("Two CT are of one day; they stay in the order given, without a doubling time.")
+    notes += [f"{study.name}: {note}" for study in studies for note in study.volume.notes]
+    return notes
+
+
+def _mixed_note(track: Track, targets: Sequence[int]) -> str:
+    own, others = ([n for n in track.lesions[0] if (n in targets) == wanted] for wanted in (True, False))
+    names = [" and ".join(map(str, numbers)) for numbers in (own, others)]
+    return (
+        f"Target lesion {names[0]} has grown together with lesion {names[1]}, which is no target;"
+        " the longest part is measured."
+    )
+
+
+def _phase_notes(prior: Study, current: Study) -> list[str]:
+    """Whether two dates seem to be of other contrast phases: by their descriptions, or by how dense the livers are."""
+    named = [_phase(study.description) for study in (prior, current)]
+    if all(named) and named[0] != named[1]:
+        what = f"{named[0]} and {named[1]} by their series descriptions"
+    else:
+        hu = [float(np.median(study.volume.array[study.labels == 1])) for study in (prior, current)]
+        if abs(hu[0] - hu[1]) <= PHASE_HU:
+            return []
+        what = f"their livers have {hu[0]:.0f} and {hu[1]:.0f} HU"
+    return [
+        f"{prior.name} and {current.name} seem to be of other contrast phases ({what});"
+        " lesions may look larger, smaller or be hidden."
+    ]
+
+
+def _phase(description: str) -> str | None:
+    text = description.lower()
+    return next((phase for phase, words in _PHASES.items() if any(word in text for word in words)), None)

@@ -1,0 +1,168 @@
+"""What a follow-up over two or more dates finds, as plain records that travel through JSON unchanged."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from .results import Lesion
+
+# How two lesions came to be the same one.
+BY_REGISTRATION, BY_HAND = "registration", "hand"
+
+
+@dataclass
+class StudyRecord:
+    """One date.
+
+    Attributes:
+        name: what the user calls the CT.
+        date: of the study, as YYYY-MM-DD; None where nobody knows.
+        key: tells this CT from all others, the same whenever it is read: its SeriesInstanceUID, or a checksum of its
+            voxels.
+        lesions: as `measure` numbers them, largest first.
+        liver_ml, tumor_ml: volumes; the liver's includes the tumor.
+        slice_mm: distance between slices.
+    """
+
+    name: str
+    date: str | None
+    key: str
+    lesions: list[Lesion]
+    liver_ml: float
+    tumor_ml: float
+    slice_mm: float
+
+
+@dataclass
+class RegistrationQuality:
+    """How well the liver of a date was brought onto that of the date before.
+
+    Attributes:
+        dice: of the two livers afterwards, where both scans show the place.
+        residual_mm: mean distance of the two surfaces afterwards.
+        folding_percent: share of the liver in which the deformation folds or tears, which no tissue does.
+        failure: why the registration is not trusted; "" where it is.
+    """
+
+    dice: float
+    residual_mm: float
+    folding_percent: float
+    failure: str = ""
+
+
+@dataclass
+class Link:
+    """Lesion `lesion` of date `date` is what lesion `prior_lesion` of date `prior` has become (dates count from 0,
+    lesions from 1).
+
+    Attributes:
+        by: BY_REGISTRATION or BY_HAND.
+        overlap: share of the smaller lesion that lies in the other after registration, 0 to 1; None by hand.
+        distance_mm: between the centroids after registration; None by hand.
+    """
+
+    prior: int
+    prior_lesion: int
+    date: int
+    lesion: int
+    by: str = BY_REGISTRATION
+    overlap: float | None = None
+    distance_mm: float | None = None
+
+
+@dataclass
+class Track:
+    """One lesion through the dates, with all the parts it falls into and all the lesions that grow together with it.
+
+    Attributes:
+        id: number from 1; those of the first date come first, largest first.
+        uid: DICOM tracking unique identifier, the same in every follow-up that has the lesion's first date in it.
+        lesions: for each date the numbers of the lesions that are this one.
+        status: for each date "present", "split", "merged", "split and merged", "new", "reappeared", "vanished", "not
+            yet" or "unknown".
+        target: whether it holds a target lesion of RECIST.
+        diameter_mm: for each date what RECIST adds up: longest diameters of the parts; 0 where it vanished; None where
+            unknown.
+        volume_ml: for each date.
+        center_ras: for each date where it is, or where registration puts it while it is not there; None where that is
+            unknown.
+        doubling_days: for each date, from the date before it; negative is the time of halving; None where it cannot be
+            told.
+    """
+
+    id: int
+    uid: str
+    lesions: list[list[int]]
+    status: list[str]
+    target: bool = False
+    diameter_mm: list[float | None] = field(default_factory=list)
+    volume_ml: list[float | None] = field(default_factory=list)
+    doubling_days: list[float | None] = field(default_factory=list)
+    center_ras: list[tuple[float, float, float] | None] = field(default_factory=list)
+
+
+@dataclass
+class Assessment:
+    """The response at one date, by RECIST 1.1; of the liver alone.
+
+    Attributes:
+        sum_mm: sum of the target lesions' diameters; None where it cannot be told or there are no targets.
+        change_percent: of the sum against the first date.
+        nadir_mm: smallest sum of the dates before.
+        nadir_percent, nadir_change_mm: of the sum against the nadir.
+        target, nontarget: responses of either kind of lesion; "" where there are none.
+        new_lesions: how many appeared since the first date and are there, by track.
+        response: "baseline", "CR", "PR", "SD", "PD", "Non-CR/Non-PD", "NED" (no lesion at any date) or "NE" (not
+            evaluable).
+        reason: why, in one sentence.
+        best: best response up to this date; what comes after progression does not count.
+    """
+
+    sum_mm: float | None
+    change_percent: float | None
+    nadir_mm: float | None
+    nadir_percent: float | None
+    nadir_change_mm: float | None
+    target: str
+    nontarget: str
+    new_lesions: int
+    response: str
+    reason: str
+    best: str
+
+
+@dataclass
+class FollowUp:
+    """All of a follow-up; `registrations[n]` brings date n + 1 onto date n, None where nothing had to be registered."""
+
+    studies: list[StudyRecord]
+    registrations: list[RegistrationQuality | None]
+    links: list[Link]
+    tracks: list[Track]
+    assessments: list[Assessment]
+    notes: list[str] = field(default_factory=list)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain dictionaries and lists, ready for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> FollowUp:
+        """The inverse of `to_dict`, also after a trip through JSON."""
+        return cls(
+            [_study(record) for record in data["studies"]],
+            [record and RegistrationQuality(**record) for record in data["registrations"]],
+            [Link(**record) for record in data["links"]],
+            [_track(record) for record in data["tracks"]],
+            [Assessment(**record) for record in data["assessments"]],
+            data["notes"],
+        )
+
+
+def _study(record: dict[str, Any]) -> StudyRecord:
+    return StudyRecord(**{**record, "lesions": [Lesion.from_dict(lesion) for lesion in record["lesions"]]})
+
+
+def _track(record: dict[str, Any]) -> Track:
+    return Track(**{**record, "center_ras": [place and tuple(place) for place in record["center_ras"]]})

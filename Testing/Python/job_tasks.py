@@ -169,4 +169,4 @@ def segment(volume, options, progress) -> CaseOutput:
 def classify(volume, options, progress) -> CaseOutput:
     progress("slices", 0.5, "Classifying slices")
     slices = [SliceRecord(k, float(k), "unknown", 0.25) for k in range(volume.shape[0])]
-    return CaseOutput(CaseResult(volume.name, CaseSummary(suspicious_slices=[]), slices=slices))
+    return CaseOutput(CaseResult(volume.name, CaseSummary(notes=list(volume.notes)), slices=slices))

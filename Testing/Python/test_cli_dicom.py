@@ -39,8 +39,7 @@ def test_images_that_could_not_be_used_are_told_with_the_result(work, task):
     done = run(task, "scan", "--out", "out")
     note = "3 of 12 images of the series could not be used (images without position); the volume may be cut."
     assert note in done.stdout
-    if task == "segment":  # what stands in for the other here keeps no notes
-        assert note in json.loads(Path("out/scan/summary.json").read_text(encoding="utf-8"))["case"]["summary"]["notes"]
+    assert note in json.loads(Path("out/scan/summary.json").read_text(encoding="utf-8"))["case"]["summary"]["notes"]
 
 
 def test_a_poisoned_folder_is_one_failed_case(work):

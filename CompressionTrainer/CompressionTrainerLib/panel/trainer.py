@@ -21,7 +21,7 @@ class TrainerPanel(Panel):
     """Train, prune, quantize, measure and install a model."""
 
     def __init__(self, module, logic) -> None:
-        super().__init__(module, logic, {})
+        super().__init__(module, logic)
         self._stage = ""
         self.choices = Choices(self.ui, lambda: self.parameters)
         self.results = Results(self.ui, lambda: self.parameters)
@@ -56,10 +56,6 @@ class TrainerPanel(Panel):
         self.choices.show()
         self.results.show()
 
-    def choose(self, parameters) -> bool:
-        """There is nothing to choose for the user."""
-        return False
-
     def problem(self) -> str:
         if self.parameters is None:
             return _("Open the module again.")
@@ -84,7 +80,7 @@ class TrainerPanel(Panel):
 
     def _on_scene_closing(self, caller, event) -> None:
         """A training has nothing in the scene: it continues."""
-        self._use(None)
+        self.use(None)
 
     def _on_run(self) -> None:
         """A run has begun or ended."""

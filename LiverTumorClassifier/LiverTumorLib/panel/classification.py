@@ -10,18 +10,18 @@ from ..mrml import ct_from_node, labels_from_segmentation
 from ..mrml.results import CaseNodes, ct_of_table
 from ..mrml.scans import show_scan
 from ..records.options import RunOptions
+from .ct_panel import CTPanel
 from .evidence import EvidenceOverlay
 from .frames import offer_frames, wants_frames
 from .live import LiveMode
 from .messages import errors_shown
-from .panel import Panel
 from .run_control import ensure_requirements
 from .slice_results import SliceResults
 
 _ZERO_IS_AUTOMATIC = ("sliceThreshold", "threads")  # a spin box cannot be empty
 
 
-class ClassificationPanel(Panel):
+class ClassificationPanel(CTPanel):
     """Score the slices of a CT, and go through them."""
 
     def __init__(self, module, logic) -> None:

@@ -12,9 +12,9 @@ from ..mrml.results import SUMMARY_ROLE, CaseNodes
 from ..mrml.scans import show_scan
 from ..mrml.segmentations import ct_of
 from ..mrml.volumes import toggle_liver_window
+from .ct_panel import CTPanel
 from .frames import offer_frames, wants_frames
 from .keys import Keys
-from .panel import Panel
 from .run_control import ensure_requirements
 from .segmentation_results import SegmentationResults
 
@@ -27,7 +27,7 @@ _OPTIONS = (*_MODELS, "tumor", "slices", "roiMarginMm", "minLesionMl", "keepProb
 _ZERO_IS_AUTOMATIC = ("liverThreshold", "tumorThreshold", "sliceThreshold", "threads")  # a spin box cannot be empty
 
 
-class SegmentationPanel(Panel):
+class SegmentationPanel(CTPanel):
     """Segment a CT, and look at what was found."""
 
     def __init__(self, module, logic) -> None:

@@ -141,7 +141,7 @@ def test_a_comparison_offers_its_package_and_does_without(quick, monkeypatch):
         without.setattr(slicer.packaging, "pip_check", lambda requirements: asked.append(str(*requirements)))
         quick.ui.compareButton.click()
     assert asked == ["surface-distance>=0.1"]
-    assert "Dice 0.720, HD95 needs the package surface-distance" in quick.ui.comparisonLabel.text
+    assert "Dice 0.720, HD95 by area needs the package surface-distance" in quick.ui.comparisonLabel.text
     quick.ui.compareButton.click()
     expected = surface_distances(LABELS == 2, drawn == 2, make_ct(GRIDS["oblique"]).spacing[::-1]).hd95
     assert f"Dice 0.720, HD95 by area {expected:.1f} mm" in quick.ui.comparisonLabel.text

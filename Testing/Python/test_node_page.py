@@ -1,9 +1,11 @@
 """The page of a running node: what people and monitors see, who may see it, and how it looks in a browser."""
 
 import http.client
+import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import urllib.parse
 
 import pytest
@@ -120,9 +122,13 @@ def test_in_a_browser(tmp_path, width):
                 f"--window-size={width},900",
             ]
             address = f"http://127.0.0.1:{node.page_port}{path}"
-            profile = f"--user-data-dir={tmp_path / 'profile'}"
-            subprocess.run(
-                [*command, profile, f"--screenshot={picture}", address], check=True, capture_output=True, timeout=60
-            )
+            with tempfile.TemporaryDirectory(dir="/tmp") as home:  # its sockets' paths may not be long
+                subprocess.run(
+                    [*command, f"--user-data-dir={home}", f"--screenshot={picture}", address],
+                    check=True,
+                    capture_output=True,
+                    timeout=60,
+                    env={**os.environ, "TMPDIR": home},
+                )
             drawn = imread(picture)
             assert drawn.shape[1] == width and drawn[..., :3].std() > 0.02

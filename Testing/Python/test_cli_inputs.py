@@ -86,6 +86,15 @@ def test_folders_of_one_slice_each_are_one_case_where_all_but_the_uid_agrees(tre
     assert found("p") == {"p": "p"} and len(found("q")) == 4
 
 
+def test_a_copy_of_a_series_is_not_worked_on_again(tree):
+    for number in range(3):
+        tree(f"p/one/IM{number}", f"p/two/IM{number}", InstanceNumber=number + 1, SeriesInstanceUID="1.9")
+    inputs = find_cases(["p"], exclude=Path("/none"))
+    assert [case.name for case in inputs.cases] == ["one"]
+    [reason] = inputs.skipped
+    assert "two: it is a copy of the series in" in reason and reason.endswith("one.")
+
+
 def test_parts_of_a_series_with_others_between_are_named(tree):
     tree("p/one/IM1", "p/two/IM2", SeriesInstanceUID="1.9")
     tree("p/three/IM1", SeriesInstanceUID="1.8")

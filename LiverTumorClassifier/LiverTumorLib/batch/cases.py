@@ -152,6 +152,10 @@ def _search(folder: Path, exclude: Path) -> tuple[dict[Path, bool], list[str]]:
     series: dict[Path, _DicomFolder] = {}
     found, skipped = _search_below(folder, exclude, series, named=True)
     in_parts: set[Path] = set()
+    for copy, original in _copies(series).items():
+        if copy in found and original in found:
+            del found[copy], series[copy]
+            skipped.append(f"{copy}: it is a copy of the series in {original}.")
     for parts in _parts_of_series(series):
         if not any(part in found for part in parts):
             continue
@@ -173,6 +177,21 @@ def _search(folder: Path, exclude: Path) -> tuple[dict[Path, bool], list[str]]:
         if content.image is not None and part not in found and part not in in_parts:
             skipped.append(_no_slices(part, content.image))
     return dict(sorted(found.items())), skipped
+
+
+def _copies(series: dict[Path, _DicomFolder]) -> dict[Path, Path]:
+    """Folders that begin with the same image of the same series as another, and hold as many files, and that other."""
+    originals: dict[tuple, Path] = {}
+    copies: dict[Path, Path] = {}
+    for folder, content in series.items():
+        image = content.image
+        if not isinstance(image, SliceFinding) or image.number is None or not image.identity.uid:
+            continue
+        place = tuple(image.geometry.position.tolist())
+        original = originals.setdefault((image.identity, image.number, place, content.files), folder)
+        if original != folder:
+            copies[folder] = original
+    return copies
 
 
 def _parts_of_series(series: dict[Path, _DicomFolder]) -> list[list[Path]]:

@@ -17,6 +17,7 @@ from LiverTumorLib.ct.canvas import InputSpec, neighbor_channels
 from scipy.ndimage import affine_transform, find_objects, gaussian_filter, label
 
 from .slices import CaseSlices
+from .synthetic import LEAST_LIVER_PX
 
 # Of the pasted lesion; drawn evenly in its logarithm, so that small ones are as frequent as large ones.
 RADIUS_MM = (2.5, 30.0)
@@ -26,7 +27,6 @@ RIM_MM = 5.0  # cut out around a lesion
 SOFT_MM = (0.6, 1.5)  # standard deviation of the blending
 SMALLEST_PX = 6
 BULGING_SHARE = 0.25  # of the lesions that may reach out of the liver
-LEAST_LIVER_PX = 400
 TRIES = 8
 
 

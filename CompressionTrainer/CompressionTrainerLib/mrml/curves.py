@@ -6,13 +6,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from LiverTumorLib.mrml.nodes import companion_node, one_update
-from LiverTumorLib.mrml.plots import draw_line
+from LiverTumorLib.mrml.plots import CHART_ROLE, draw_line
 from LiverTumorLib.mrml.tables import fill_table
 from LiverTumorLib.records.columns import Column
 
 from ..workflow.folder import Epoch
 
-CHART_ROLE = "LiverTumor.chart"
 _COLUMNS = (
     Column("number", "epoch", int, description="Epoch, counted through all stages."),
     Column("stage", "stage", str, description="The folder of the training."),

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from LiverTumorLib.mrml.nodes import companion_node, one_update
-from LiverTumorLib.mrml.plots import draw_line
+from LiverTumorLib.mrml.plots import CHART_ROLE, draw_line
 from LiverTumorLib.mrml.tables import fill_table
 from LiverTumorLib.records.columns import Column
 
 from ..reporting.models import pareto_front
 from ..workflow.folder import Variant
 
-CHART_ROLE, SERIES_ROLE = "LiverTumor.chart", "LiverTumor.series"
+SERIES_ROLE = "LiverTumor.series"
 FRONT_ROLE, FRONT_SERIES_ROLE = "LiverTumor.front", "LiverTumor.frontSeries"
 _COLUMNS = (
     Column("name", "model", str, description="Model file, with its folder."),

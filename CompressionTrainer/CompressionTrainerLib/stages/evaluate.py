@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from LiverTumorLib.models.manifest import TASKS
 from LiverTumorLib.records.named_options import RUN_OPTIONS, named_run_options
 
 from ..settings import add_settings, as_words, changed, option, settings_from
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from ..progress import ProgressReport
 
 SPLIT = Path(__file__).parents[1] / "data" / "splits" / "lits17-subset.json"
-TASKS = ("liver", "tumor", "slice")
 _GROUPS = {"analysis": "analysis", "models": "models (ids that 'livertumor models' lists, or folders of model bundles)"}
 
 

@@ -18,11 +18,10 @@ from ..errors import InputError, RequirementError, UsageError
 from ..files.dicom import first_ct
 from ..files.dicom_file import looks_like_dicom
 from ..files.dicom_header import Finding, Kind, SliceFinding
-from ..files.dicom_series import FEWEST_JOINED, signature
+from ..files.dicom_series import DICOM_ENDINGS, FEWEST_JOINED, signature
 from ..files.reading import ITK_ENDINGS, NIFTI_ENDINGS, case_name
 
 _VOLUME_ENDINGS = (*NIFTI_ENDINGS, *ITK_ENDINGS)
-_DICOM_ENDINGS = (".dcm", ".ima", ".dicom")
 
 # Masks and maps, not CT: LiTS "segmentation-0.nii", Slicer "CT.seg.nrrd" and "CT-label.nrrd", MSD "labelsTr/", and our
 # own results.
@@ -101,7 +100,7 @@ def find_cases(inputs: Sequence[str], *, exclude: Path, whole_folders: bool = Fa
 def cases_of_files(files: Sequence[PurePath]) -> dict[PurePath, bool]:
     """The cases among files that cannot be opened here (path -> is DICOM), by their names alone: a folder with DICOM
     files is one."""
-    dicom = {file.parent for file in files if file.name.lower().endswith(_DICOM_ENDINGS)}
+    dicom = {file.parent for file in files if file.name.lower().endswith(DICOM_ENDINGS)}
     volumes = [file for file in files if file.name.lower().endswith(_VOLUME_ENDINGS) and file.parent not in dicom]
     found: dict[PurePath, bool] = {file: False for file in volumes if _no_ct(file, file.parent) is None}
     return dict(sorted({**found, **dict.fromkeys(dicom, True)}.items()))
@@ -271,7 +270,7 @@ def _is_dicom(path: Path) -> bool:
     lower = path.name.lower()
     if lower.endswith(_VOLUME_ENDINGS) or lower == "dicomdir" or not os.path.isfile(path):
         return False
-    if lower.endswith(_DICOM_ENDINGS):
+    if lower.endswith(DICOM_ENDINGS):
         return True
     return looks_like_dicom(path)
 

@@ -14,13 +14,12 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from .volume import CTVolume
+from .volume import AIR_HU, CTVolume
 
 Order = Literal[0, 1]  # of an interpolation: nearest for labels, linear for what is measured
 
 MAX_TILT_DEG = 20.0
 MAX_SHEAR_DEG = 2.0  # between the axes of a slice, in which diameters and areas are measured
-AIR_HU = -1000.0
 MAX_RESAMPLED = 2e8  # voxels, 0.8 GB; a whole body on the slant is resampled more coarsely than an abdomen
 
 # Rows: the RAS directions in which i, j and k grow in axial order (left, posterior, superior).

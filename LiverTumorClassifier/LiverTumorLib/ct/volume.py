@@ -7,6 +7,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+AIR_HU = -1000.0
+# Directions of DICOM, NIfTI's readers in ITK and MetaImage (left, posterior, superior) in those of Slicer, and back.
+LPS_RAS = np.diag([-1.0, -1.0, 1.0])
+
 
 @dataclass(frozen=True)
 class CTVolume:

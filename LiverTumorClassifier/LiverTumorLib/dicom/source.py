@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..ct.volume import CTVolume
+from ..ct.volume import LPS_RAS, CTVolume
 from ..errors import InputError
 from ..files.dicom_file import import_pydicom, plain, read_dataset
 
@@ -41,7 +41,7 @@ _MAY_BE_EMPTY = (
 _DATES = ("ContentDate", "ContentTime", "AcquisitionDate", "AcquisitionTime", "SeriesDate", "SeriesTime")
 _SAME_PLACE = 0.1  # of the slice distance, as where a series is put in order
 _SAME_PLACE_MM = 0.11
-_LPS_RAS = np.array([-1.0, -1.0, 1.0])
+_LPS_RAS = np.diag(LPS_RAS)  # point by point
 
 
 @dataclass(frozen=True)

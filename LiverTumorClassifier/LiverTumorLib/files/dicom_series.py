@@ -15,7 +15,7 @@ from .dicom_header import NO_MODALITY, OBJECT, OTHER_CLASS, Finding, Identity, K
 
 Signature = tuple[str | float | tuple[int, int], ...]
 
-_DICOM_ENDINGS = (".dcm", ".ima", ".dicom")
+DICOM_ENDINGS = (".dcm", ".ima", ".dicom")
 FEWEST_JOINED = 3  # slices with a series UID each
 
 
@@ -195,7 +195,7 @@ class _Owners:
         if file.name.startswith("."):
             return False
         shapes = self._shapes.setdefault(file.parent, {_shape(name) for name in self._names[file.parent]})
-        return file.name.lower().endswith(_DICOM_ENDINGS) or _shape(file.name) in shapes
+        return file.name.lower().endswith(DICOM_ENDINGS) or _shape(file.name) in shapes
 
 
 def _kin(identity: Identity) -> tuple[str, str, str]:

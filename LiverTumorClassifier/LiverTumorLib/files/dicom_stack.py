@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
+from ..ct.volume import LPS_RAS
 from ..errors import InputError
 from .dicom_series import Series
 
-_LPS_RAS = np.diag([-1.0, -1.0, 1.0])
 _SAME_PLACE_MM = 0.01
 _LEAST_MM = 0.01  # of a pixel
 _ORIENTATION_TOLERANCE = 5e-3
@@ -80,8 +80,8 @@ def make_stack(series: Series) -> Stack:
             notes += (f"The gantry was tilted by {tilt:.1f} degrees; the volume keeps the slanted grid.",)
     lps = np.column_stack((first.axes * first.pixel_mm, direction * spacing))
     ijk_to_ras = np.eye(4)
-    ijk_to_ras[:3, :3] = _LPS_RAS @ lps
-    ijk_to_ras[:3, 3] = _LPS_RAS @ positions[0]
+    ijk_to_ras[:3, :3] = LPS_RAS @ lps
+    ijk_to_ras[:3, 3] = LPS_RAS @ positions[0]
     return Stack(places, ijk_to_ras, notes, where)
 
 

@@ -7,13 +7,12 @@ from functools import lru_cache
 
 import numpy as np
 
-from ..ct.volume import CTVolume
+from ..ct.volume import AIR_HU, CTVolume
 from ..errors import InputError
 from .units import OFFSET_HU as OFFSET_HU
 from .units import check_units, spread_sample
 from .units import looks_offset as looks_offset
 
-AIR_HU = -1000.0
 _INT16 = np.iinfo(np.int16)
 MOST_LABELS = 20
 LEAST_MM, MOST_MM = 0.01, 100.0  # of a voxel

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..atomic import printable
+from ..ct.volume import LPS_RAS
 from ..errors import InputError, RequirementError
 from .opening import announce
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
-
-_LPS_RAS = np.diag([-1.0, -1.0, 1.0])
 
 
 def import_sitk() -> ModuleType:
@@ -50,9 +49,9 @@ def itk_name(path: Path) -> str:
 def image_from(array: np.ndarray, ijk_to_ras: np.ndarray) -> sitk.Image:
     """A SimpleITK image of a (k, j, i) array on its grid; sheared grids are kept."""
     image: sitk.Image = import_sitk().GetImageFromArray(array)
-    axes = _LPS_RAS @ ijk_to_ras[:3, :3]
+    axes = LPS_RAS @ ijk_to_ras[:3, :3]
     spacing = np.linalg.norm(axes, axis=0)
     image.SetSpacing(spacing.tolist())
     image.SetDirection((axes / spacing).ravel().tolist())
-    image.SetOrigin((_LPS_RAS @ ijk_to_ras[:3, 3]).tolist())
+    image.SetOrigin((LPS_RAS @ ijk_to_ras[:3, 3]).tolist())
     return image

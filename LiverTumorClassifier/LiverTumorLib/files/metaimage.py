@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..ct.volume import CTVolume
+from ..ct.volume import LPS_RAS, CTVolume
 from ..errors import InputError
 from .stored import MOST_PACKED_CT, check_grid
 from .text_header import Layout, TextHeader, data_files, in_mm, parse, read_layout
@@ -27,7 +27,6 @@ _TYPES = {
     "MET_FLOAT": "f4",
     "MET_DOUBLE": "f8",
 }
-_LPS_RAS = np.diag([-1.0, -1.0, 1.0])
 
 
 def read_metaimage(path: Path, name: str, most_packed: float = MOST_PACKED_CT) -> CTVolume:
@@ -114,8 +113,8 @@ def _place(header: TextHeader, dimensions: int) -> tuple[np.ndarray, tuple[str, 
         raise header.damaged("TransformMatrix or Offset")
     axes = np.reshape(rows, (dimensions, dimensions))[:3, :3].T
     matrix = np.eye(4)
-    matrix[:3, :3] = _LPS_RAS @ axes * spacing[:3]
-    matrix[:3, 3] = _LPS_RAS @ origin[:3]
+    matrix[:3, :3] = LPS_RAS @ axes * spacing[:3]
+    matrix[:3, 3] = LPS_RAS @ origin[:3]
     matrix, notes = in_mm(matrix, header.fields.get("distanceunits", "mm").lower())
     check_grid(path, matrix)
     return matrix, notes

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from ..ct import CTVolume
+from ..ct.volume import AIR_HU
 from .bowel import bowel_loops, mesentery
 from .organs import BODY_Y, HALF_DEPTH, HALF_WIDTH
 from .painting import Painting
@@ -16,7 +17,6 @@ from .shapes import Array
 from .tissue import Anatomy, paint_body
 from .vessels import liver_tree, lung_vessels, place_tumors
 
-AIR_HU = -1000.0
 FIELD_OF_VIEW_MM = (384.0, 384.0, 250.0)  # x, y, z
 _CENTER_MM = (0.0, 18.0, 125.0)  # of the scanned box, in patient mm
 _TABLE_TOP_MM = 22.0  # table below the back

@@ -53,6 +53,17 @@ def write_slice(path: Path, hu: np.ndarray, position, orientation=AXIAL, **tags)
     return dataset
 
 
+def change(file: Path, **tags) -> None:
+    """Set tags of a DICOM file, or take them out where the value is None."""
+    dataset = pydicom.dcmread(file)
+    for tag, value in tags.items():
+        if value is None:
+            delattr(dataset, tag)
+        else:
+            setattr(dataset, tag, value)
+    dataset.save_as(file)
+
+
 def write_series(
     folder: Path, hu: np.ndarray, first=(-100.0, -90.0, -300.0), step=(0, 0, 2.5), leave_out=(), uid=None, **tags
 ) -> list[Path]:

@@ -18,7 +18,7 @@ from types import SimpleNamespace
 import numpy as np
 import pydicom
 import pytest
-from dicom_writer import write_series
+from dicom_writer import change, write_series
 from LiverTumorLib import cli
 from LiverTumorLib.ct import to_axial
 from LiverTumorLib.errors import InputError
@@ -57,17 +57,6 @@ def write(folder: Path, kind: str, array: np.ndarray = CT, matrix: np.ndarray = 
     else:
         sitk.WriteImage(image_from(array, matrix), str(path), True)
     return path
-
-
-def change(file: Path, **tags) -> None:
-    """Set tags of a DICOM file, or take them out where the value is None."""
-    dataset = pydicom.dcmread(file)
-    for tag, value in tags.items():
-        if value is None:
-            delattr(dataset, tag)
-        else:
-            setattr(dataset, tag, value)
-    dataset.save_as(file)
 
 
 def strip_meta(file: Path) -> None:

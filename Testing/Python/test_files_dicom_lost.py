@@ -6,9 +6,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import pydicom
 import pytest
-from dicom_writer import write_series, write_slice
+from dicom_writer import change, write_series, write_slice
 from LiverTumorLib.errors import InputError
 from LiverTumorLib.files import read_ct
 from pydicom.uid import MRImageStorage, SecondaryCaptureImageStorage
@@ -24,17 +23,6 @@ def series_in(folder: Path) -> list[Path]:
     for k, plane in enumerate(HU):
         write_slice(folder / f"IM{k:04d}", plane, (-100, -90, 2.5 * k), SeriesInstanceUID="1.2.3", InstanceNumber=k + 1)
     return sorted(folder.iterdir())
-
-
-def change(file: Path, **tags) -> None:
-    """Set tags of a file, or take them out where the value is None."""
-    dataset = pydicom.dcmread(file)
-    for tag, value in tags.items():
-        if value is None:
-            delattr(dataset, tag)
-        else:
-            setattr(dataset, tag, value)
-    dataset.save_as(file)
 
 
 def cut(length: int):

@@ -10,8 +10,9 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +100,32 @@ def edited_files(folder: Path, summary: dict, changed: Iterable[str]) -> list[st
     """Those of the changed files that are not missing and not cut, so somebody may have worked on them."""
     sizes = {name: (folder / name).stat().st_size for name in changed if (folder / name).is_file()}
     return [name for name, size in sizes.items() if size >= summary["files"][name]["bytes"]]
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What a folder already holds of the results that are asked for.
+
+    Attributes:
+        summary: of the results, where they are there and whole; None where there is something to do.
+        changed: files of such results that are missing, or not what was written.
+        keep: those of them that somebody has edited, which stay under another name.
+    """
+
+    summary: dict | None
+    changed: Sequence[str] = ()
+    keep: Sequence[str] = ()
+
+
+def look_into(folder: Path, name: str, origin: dict, overwrite: bool) -> Standing:
+    """See what a folder holds of results of this origin. Raises OutputError as `check_free`."""
+    summary = read_summary(folder)
+    if summary is None or summary["origin"] != origin:
+        check_free(folder, name, overwrite)
+        return Standing(None)
+    if changed := changed_files(folder, summary):
+        return Standing(None, changed, [] if overwrite else edited_files(folder, summary, changed))
+    return Standing(summary)
 
 
 def check_free(folder: Path, name: str, overwrite: bool) -> None:

@@ -25,9 +25,8 @@ from .cases import Case, distinct_names, find_cases
 from .display import Display
 from .folder import (
     changed_files,
-    check_free,
-    edited_files,
     fingerprint,
+    look_into,
     make_origin,
     read_summary,
     staged,
@@ -100,20 +99,18 @@ def _follow(request: Request, dates: list[Date], models: list[dict], display: Di
     begin = time.monotonic()
     folder = request.out / FOLDER
     origin = _origin(request, dates, models)
-    summary, keep = read_summary(folder), []
-    if summary is None or summary["origin"] != origin:
-        check_free(folder, FOLDER, request.overwrite)
-    elif changed := changed_files(folder, summary):
-        keep = [] if request.overwrite else edited_files(folder, summary, changed)
-        display.say(f"{', '.join(changed)} in {folder} is not what was written there; the follow-up is done again")
-    else:
+    standing = look_into(folder, FOLDER, origin, request.overwrite)
+    if standing.summary is not None:
         display.say(f"Already done, in {folder}")
         return tell(FollowUp.from_dict(read_json(folder / RESULT)), display)
+    if standing.changed:
+        changed = ", ".join(standing.changed)
+        display.say(f"{changed} in {folder} is not what was written there; the follow-up is done again")
     Batch("segment", request.run, request.out).prepare_folder()
     display.begin(1, 1, "follow-up")
     options = replace(request.follow, threads=request.run.threads)
     try:
-        with staged(folder, keep) as stage:
+        with staged(folder, standing.keep) as stage:
             source = make_source(dates, options, stage, request.picture)
             output: CaseOutput = start_job("follow", source, request.run, on_event=display.event).wait()
             result = FollowUp.from_dict(read_json(stage / RESULT))

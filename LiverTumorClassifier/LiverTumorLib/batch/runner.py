@@ -41,9 +41,8 @@ from .fallen import FallenReaders
 from .folder import (
     UNFINISHED,
     changed_files,
-    check_free,
-    edited_files,
     fingerprint,
+    look_into,
     make_origin,
     read_summary,
     staged,
@@ -90,7 +89,7 @@ class Batch:
         Raises the error of the case where there is only one, SomeCasesFailed where some of several have no result, and
         at once what concerns all: ModelError, RequirementError, OutputError, Cancelled.
         """
-        models = self._prepare()
+        models = self.prepare()
         tally = _Tally(self, cases, display)
         workers = WarmWorkers()
         start: Callable[..., Running] = workers.start if len(cases) > 1 else start_job
@@ -109,7 +108,7 @@ class Batch:
     def steps(self, cases: list[Case], display: Display) -> Generator[Job, Any, None]:
         """As `run`, one case after the other, for who must not wait: yields the job of each case that is not done
         already, to be resumed when it is over."""
-        models = self._prepare()
+        models = self.prepare()
         with _Tally(self, cases, display) as tally:
             for number, case in enumerate(cases, 1):
                 shown = CaseDisplay(display, number, len(cases), case.name)
@@ -149,9 +148,16 @@ class Batch:
         taken_from = taken_from or fingerprint(case.path, case.is_dicom, self.out)
         return make_origin(self.task, taken_from, self.options.to_dict(), models, extras)
 
-    def _prepare(self) -> list[dict]:
+    def prepare(self) -> list[dict]:
         """See that all is there before any work is done; returns what the summaries say of the models."""
         models = self.models()
+        self.check_packages()
+        self.prepare_folder()
+        _check_table(self.out, self.overwrite)
+        return models
+
+    def check_packages(self) -> None:
+        """Raises RequirementError where a package is missing that the files asked for need."""
         if self.picture and find_spec("matplotlib") is None:
             raise RequirementError(
                 "The picture needs matplotlib: pip install matplotlib, or leave it out with --no-picture."
@@ -160,9 +166,6 @@ class Batch:
             raise RequirementError(
                 "DICOM results need highdicom: pip install 'livertumor[dicom]', or leave out --dicom."
             )
-        self.prepare_folder()
-        _check_table(self.out, self.overwrite)
-        return models
 
     def prepare_folder(self) -> None:
         """Make the output folder and see that it can be written, before any work is done. Raises OutputError."""
@@ -198,25 +201,22 @@ class Batch:
         if folder == case.path or folder in case.path.parents:
             raise OutputError(f"The results would lie among the input's own files, in {folder}; choose another --out.")
         origin = self.origin(case, models, taken_from)
-        summary, keep = read_summary(folder), []
-        if summary is None or summary["origin"] != origin:
-            check_free(folder, case.name, self.overwrite)
-        elif changed := changed_files(folder, summary):
-            keep = [] if self.overwrite else edited_files(folder, summary, changed)
-            kept = f" ({', '.join(keep)} stays, as changed-…)" if keep else ""
-            display.say(
-                f"{case.name}: {', '.join(changed)} in {folder} is not what was written there{kept}; the case is done "
-                "again"
-            )
-        else:
+        standing = look_into(folder, case.name, origin, self.overwrite)
+        if standing.summary is not None:
             display.say(f"{case.name}: already done, in {folder}")
-            return done_row(summary)
+            return done_row(standing.summary)
+        if standing.changed:
+            kept = f" ({', '.join(standing.keep)} stays, as changed-…)" if standing.keep else ""
+            display.say(
+                f"{case.name}: {', '.join(standing.changed)} in {folder} is not what was written there{kept}; the case "
+                "is done again"
+            )
         # What a reader has fallen on before is not tried again.
         series = self.series if case.is_dicom else None
         attempt = {"input": origin["input"], "series": series, "version": __version__, "memory": memory_limit()}
         fallen = FallenReaders(self.out)
         fallen.check(attempt)
-        with staged(folder, keep) as stage:
+        with staged(folder, standing.keep) as stage:
             try:
                 job = self._start(case, stage, origin, start, count, display)
                 yield job

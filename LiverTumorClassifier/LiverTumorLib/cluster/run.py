@@ -55,11 +55,13 @@ class ClusterBatch:
         RequirementError, OutputError, UsageError, WorkerError.
         """
         batch = replace(self.batch, options=replace(self.batch.options, threads=self.batch.options.threads or 1))
-        work = Work(batch, batch.models(), self.address, self.settings.memory_bytes)
         if self.address is None:
-            batch.prepare_folder()
+            models = batch.prepare()
         else:
+            models = batch.models()
+            batch.check_packages()
             Place(self.address).prepare()
+        work = Work(batch, models, self.address, self.settings.memory_bytes)
         begin = datetime.now(UTC)
         try:
             with connected(self.settings) as client:

@@ -120,7 +120,7 @@ def test_a_registration_that_fails_says_so_and_gives_no_response():
     assert "Dice" in found.registrations[0].failure or "apart" in found.registrations[0].failure
     assert found.links == [] and found.assessments[1].response == "NE"
     assert "could not be paired" in found.assessments[1].reason
-    assert any("could not be registered" in note and "--pairs" in note for note in found.notes)
+    assert any("could not be registered" in note and "pairs by hand" in note for note in found.notes)
     by_hand = follow(studies, FollowOptions(pairs=(HandPair(1, 1, 2, 1),)))
     assert [link.by for link in by_hand.links] == ["hand"] and by_hand.assessments[1].response in ("PR", "SD", "PD")
 

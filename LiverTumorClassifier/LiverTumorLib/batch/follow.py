@@ -130,6 +130,10 @@ def tell(result: FollowUp, display: Display) -> FollowUp:
         display.say(f"{when} {study.name}: {found.response} ({found.reason}); tumor {study.tumor_ml:.2f} ml")
     for note in result.notes:
         display.say(f"  {note}")
+    if any(quality and quality.failure for quality in result.registrations):
+        display.say("  --pairs takes a table of pairs by hand; pairs.csv is one.")
+    if not all(study.date for study in result.studies):
+        display.say("  --dates takes the days of the CT.")
     return result
 
 

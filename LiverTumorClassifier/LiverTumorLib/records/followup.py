@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from .results import Lesion
+from .results import Lesion, Point
 
 # How two lesions came to be the same one.
 BY_REGISTRATION, BY_HAND = "registration", "hand"
@@ -99,7 +99,7 @@ class Track:
     diameter_mm: list[float | None] = field(default_factory=list)
     volume_ml: list[float | None] = field(default_factory=list)
     doubling_days: list[float | None] = field(default_factory=list)
-    center_ras: list[tuple[float, float, float] | None] = field(default_factory=list)
+    center_ras: list[Point | None] = field(default_factory=list)
 
 
 @dataclass
@@ -134,7 +134,16 @@ class Assessment:
 
 @dataclass
 class FollowUp:
-    """All of a follow-up; `registrations[n]` brings date n + 1 onto date n, None where nothing had to be registered."""
+    """All of a follow-up.
+
+    Attributes:
+        registrations: number n brings date n + 1 onto date n; None where nothing had to be registered.
+        links: pairs of lesions, with what the user says of them.
+        tracks, assessments, notes: what follows from those and from the choice of target lesions.
+        found: the pairs as registration alone gives them.
+        places: for each date, lesion and date the RAS mm at which registration puts it there; None where it cannot.
+        scan_notes: those of the notes that no choice changes.
+    """
 
     studies: list[StudyRecord]
     registrations: list[RegistrationQuality | None]
@@ -142,6 +151,9 @@ class FollowUp:
     tracks: list[Track]
     assessments: list[Assessment]
     notes: list[str] = field(default_factory=list)
+    found: list[Link] = field(default_factory=list)
+    places: list[list[list[Point | None]]] = field(default_factory=list)
+    scan_notes: list[str] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dictionaries and lists, ready for JSON."""
@@ -157,6 +169,9 @@ class FollowUp:
             [_track(record) for record in data["tracks"]],
             [Assessment(**record) for record in data["assessments"]],
             data["notes"],
+            [Link(**record) for record in data["found"]],
+            [[[_place(place) for place in row] for row in rows] for rows in data["places"]],
+            data["scan_notes"],
         )
 
 
@@ -165,4 +180,8 @@ def _study(record: dict[str, Any]) -> StudyRecord:
 
 
 def _track(record: dict[str, Any]) -> Track:
-    return Track(**{**record, "center_ras": [place and tuple(place) for place in record["center_ras"]]})
+    return Track(**{**record, "center_ras": [_place(place) for place in record["center_ras"]]})
+
+
+def _place(record: list[float] | None) -> Point | None:
+    return None if record is None else (record[0], record[1], record[2])

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from ..files.followup import write_followup
 from ..followup import FollowOptions, Study, follow, make_study
 from ..followup.byhand import HandPair
 from ..jobs import Source
+from ..records.followup import FollowUp
 from ..records.options import CaseOutput, Progress, RunOptions
 
 READER = "LiverTumorLib.batch.follow_task:read_dates"
@@ -46,12 +48,13 @@ class Date:
 
 @dataclass(frozen=True)
 class Work:
-    """What the child has to do, once it has read the dates."""
+    """What the child has to do, once it has read the dates; a `result` that is there already is only written."""
 
     studies: list[Study]
     options: FollowOptions
     folder: Path
     picture: bool
+    result: FollowUp | None = None
 
 
 def make_source(dates: list[Date], options: FollowOptions, folder: Path, picture: bool) -> Source:
@@ -70,11 +73,15 @@ def make_source(dates: list[Date], options: FollowOptions, folder: Path, picture
 def read_dates(*arguments: str) -> Work:
     """Read the dates; the last argument is the plan of `make_source`. Raises InputError or RequirementError."""
     plan = json.loads(arguments[-1])
-    chosen = plan["options"]
+    studies = [_read_date(Date(**item)) for item in plan["dates"]]
+    return Work(studies, options_from(plan["options"]), Path(plan["folder"]), plan["picture"])
+
+
+def options_from(chosen: dict[str, Any]) -> FollowOptions:
+    """The inverse of `asdict`, also after a trip through JSON."""
     pairs = tuple(HandPair(**pair) for pair in chosen["pairs"])
-    targets = chosen["targets"] and tuple(chosen["targets"])
-    options = FollowOptions(**{**chosen, "pairs": pairs, "targets": targets})
-    return Work([_read_date(Date(**item)) for item in plan["dates"]], options, Path(plan["folder"]), plan["picture"])
+    targets = None if chosen["targets"] is None else tuple(chosen["targets"])
+    return FollowOptions(**{**chosen, "pairs": pairs, "targets": targets})
 
 
 def _read_date(item: Date) -> Study:
@@ -95,7 +102,7 @@ def _read_date(item: Date) -> Study:
 def follow_and_write(work: Work, options: RunOptions, progress: Progress) -> CaseOutput:
     """The task: follow, and write files and page. The output is that of the latest date, its notes those of the
     follow-up."""
-    result = follow(work.studies, work.options, progress)
+    result = work.result or follow(work.studies, work.options, progress)
     progress("writing", 0.97, "Writing the results")
     write_followup(work.folder, result)
     latest = {study.record.key: study for study in work.studies}[result.studies[-1].key]

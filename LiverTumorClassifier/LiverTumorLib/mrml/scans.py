@@ -19,9 +19,17 @@ def show_scan(ct_node, before=None, segmentation_node=None) -> None:
     """
     show_ct(ct_node, before)
     put_in_front(ct_node)
-    for segmentation in result_segmentations(ct_node.GetScene()):
-        shown = ct_of(segmentation) is ct_node if segmentation_node is None else segmentation is segmentation_node
-        _show_segmentation(segmentation, shown)
+    results = result_segmentations(ct_node.GetScene())
+    show_segmentations(
+        results,
+        [each for each in results if ct_of(each) is ct_node] if segmentation_node is None else [segmentation_node],
+    )
+
+
+def show_segmentations(results, shown) -> None:
+    """Show some of the segmentations that runs have made, and hide the others."""
+    for segmentation in results:
+        _show_segmentation(segmentation, segmentation in shown)
 
 
 def result_segmentations(scene) -> list:

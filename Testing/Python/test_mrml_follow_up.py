@@ -1,0 +1,135 @@
+"""Two dates as nodes: compared in a real child, kept in the scene, changed by hand, shown side by side."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+pytest.importorskip("slicer_core", reason="slicer-core is not installed")
+pytest.importorskip("SimpleITK", reason="registration needs SimpleITK")
+
+import slicer
+from followup_phantoms import ball
+from LiverTumorLib.errors import InputError
+from LiverTumorLib.followup.byhand import choose_prior
+from LiverTumorLib.mrml import ct_to_node, labels_to_segmentation
+from LiverTumorLib.mrml.follow_up import (
+    DateNodes,
+    choose,
+    dates_of,
+    is_outdated,
+    kept_in,
+    segmentation_of,
+    start_follow_up,
+)
+from LiverTumorLib.mrml.follow_up_plot import CHART_ROLE, COURSE_ROLE
+from LiverTumorLib.mrml.study_facts import date_of, facts_of, give_date
+from LiverTumorLib.records.pairs import pair_rows
+from mrml_scene import new_scene
+
+PRIOR = [((-20, 0, 0), 14), ((25, 10, 10), 9)]
+CURRENT = [((-20, 0, 0), 20), ((25, 10, 10), 9), ((0, -30, -15), 7)]  # the last is new
+SHIFT = (8.0, -5.0, 10.0)
+
+
+def add_date(name: str, lesions, day: str, shift=(0.0, 0.0, 0.0)) -> DateNodes:
+    volume, labels = ball(70, center=shift, lesions=[(np.add(place, shift), radius) for place, radius in lesions])
+    array = np.where(labels > 0, 60, -100) + 60 * (labels == 2)
+    ct = ct_to_node(replace(volume, name=name, array=array.astype(np.int16)), slicer.mrmlScene)
+    give_date(ct, day)
+    return DateNodes(ct, labels_to_segmentation(labels, ct))
+
+
+@pytest.fixture
+def two() -> list[DateNodes]:
+    new_scene()
+    return [add_date("Spring", PRIOR, "2026-03-01"), add_date("Summer", CURRENT, "2026-06-09", SHIFT)]
+
+
+@pytest.fixture
+def compared(two):
+    return start_follow_up(two[1].ct, two).wait(), two
+
+
+def pairs(node) -> list[tuple]:
+    return [(row.prior_lesion, row.lesion, row.kind) for row in pair_rows(kept_in(node).result, 1)]
+
+
+def test_two_dates_are_compared_in_a_child_and_kept_with_the_scene(compared, tmp_path):
+    node, two = compared
+    assert pairs(node) == [(1, 1, "matched"), (2, 2, "matched"), (None, 3, "new")]
+    result = kept_in(node).result
+    assert [study.date for study in result.studies] == ["2026-03-01", "2026-06-09"]
+    assert result.assessments[1].response == "PD" and dates_of(node) == two and not is_outdated(node)
+    scene = slicer.mrmlScene
+    scene.SetURL(str(tmp_path / "scene.mrml"))
+    scene.Commit()
+    loaded = slicer.vtkMRMLScene()
+    loaded.SetURL(scene.GetURL())
+    loaded.Import()
+    [text] = [loaded.GetNthNodeByClass(0, "vtkMRMLTextNode")]
+    assert kept_in(text) == kept_in(node)
+
+
+def test_the_prior_s_segmentation_is_found_by_its_ct(two):
+    assert [segmentation_of(date.ct) for date in two] == [date.segmentation for date in two]
+    slicer.mrmlScene.RemoveNode(two[0].segmentation)
+    assert segmentation_of(two[0].ct) is None
+
+
+def test_choices_take_effect_at_once_and_stay(compared):
+    node, _ = compared
+    found = kept_in(node).result.found
+    choose(node, pairs=choose_prior(found, (), (1, 3), (0, 2)))
+    assert pairs(node)[1:] == [(2, 2, "split"), (2, 3, "split")]
+    choose(node, targets=[2])
+    kept = kept_in(node)
+    assert [track.target for track in kept.result.tracks] == [False, True]
+    assert kept.result.assessments[1].new_lesions == 0 and kept.result.links[-1].by == "hand"
+    notes = " ".join(kept.result.notes)
+    assert "Pairs by hand: lesion 3 of 2026-06-09 is lesion 2 of 2026-03-01." in notes
+    assert "Target lesions chosen by hand: 2 of 2026-03-01." in notes
+    choose(node, pairs=choose_prior(found, kept.pairs, (1, 3), None))  # as registration has it
+    assert kept_in(node).pairs == () and pairs(node)[2] == (None, 3, "new")
+
+
+def test_the_plot_has_a_curve_for_the_sum_each_target_and_the_volume(compared):
+    node, _ = compared
+    chart = node.GetNodeReference(CHART_ROLE)
+    table = node.GetNodeReference(COURSE_ROLE).GetTable()
+    names = [chart.GetNthPlotSeriesNode(index).GetName() for index in range(chart.GetNumberOfPlotSeriesNodes())]
+    assert names == ["sum of targets (mm)", "lesion 1 (mm)", "lesion 2 (mm)", "tumor volume (ml)"]
+    assert [table.GetColumnByName("position").GetValue(row) for row in (0, 1)] == [0, 100]
+    choose(node, targets=[1])
+    assert chart.GetNumberOfPlotSeriesNodes() == 3
+
+
+def test_a_lesion_that_is_deleted_while_dates_are_compared_or_after(two):
+    run = start_follow_up(two[1].ct, two)
+    two[1].segmentation.GetSegmentation().RemoveSegment("Lesion")
+    with pytest.raises(InputError, match="Summer segmentation was changed while the dates were compared"):
+        run.wait()
+    assert slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLTextNode") is None
+    node = start_follow_up(two[1].ct, two).wait()
+    assert kept_in(node).result.tracks[0].status == ["present", "vanished"]
+    two[0].segmentation.GetSegmentation().RemoveSegment("Lesion")
+    assert is_outdated(node)
+
+
+def test_days_are_those_of_the_user_or_of_the_study():
+    scene = new_scene()
+    ct = ct_to_node(ball(30)[0], scene)
+    assert date_of(ct) is None and not give_date(ct, "spring") and date_of(ct) is None
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
+    names = slicer.vtkMRMLSubjectHierarchyConstants
+    patient = hierarchy.CreateSubjectItem(hierarchy.GetSceneItemID(), "P")
+    hierarchy.SetItemAttribute(patient, names.GetDICOMPatientIDAttributeName(), "P1")
+    hierarchy.SetItemAttribute(patient, names.GetSubjectHierarchyLevelAttributeName(), names.GetDICOMLevelPatient())
+    study = hierarchy.CreateStudyItem(patient, "S")
+    hierarchy.SetItemAttribute(study, names.GetDICOMStudyDateAttributeName(), "20260301")
+    hierarchy.SetItemAttribute(study, names.GetSubjectHierarchyLevelAttributeName(), names.GetDICOMLevelStudy())
+    hierarchy.SetItemUID(hierarchy.CreateItem(study, ct), names.GetDICOMUIDName(), "1.2.3")
+    facts = facts_of(ct)
+    assert (facts.date, facts.patient, facts.series) == ("2026-03-01", "P1", "1.2.3")
+    assert give_date(ct, "2026-04-01") and date_of(ct) == "2026-04-01"
+    assert give_date(ct, "") and date_of(ct) == "2026-03-01"

@@ -1,20 +1,17 @@
 """Two dates as nodes: compared in a real child, kept in the scene, changed by hand, shown side by side."""
 
-from dataclasses import replace
-
-import numpy as np
 import pytest
 
 pytest.importorskip("slicer_core", reason="slicer-core is not installed")
 pytest.importorskip("SimpleITK", reason="registration needs SimpleITK")
 
 import slicer
+from follow_up_scene import add_comparison, add_two
 from followup_phantoms import ball
 from LiverTumorLib.errors import InputError
 from LiverTumorLib.followup.byhand import choose_prior
-from LiverTumorLib.mrml import ct_to_node, labels_to_segmentation
+from LiverTumorLib.mrml import ct_to_node
 from LiverTumorLib.mrml.follow_up import (
-    DateNodes,
     choose,
     dates_of,
     is_outdated,
@@ -27,36 +24,24 @@ from LiverTumorLib.mrml.study_facts import date_of, facts_of, give_date
 from LiverTumorLib.records.pairs import pair_rows
 from mrml_scene import new_scene
 
-PRIOR = [((-20, 0, 0), 14), ((25, 10, 10), 9)]
-CURRENT = [((-20, 0, 0), 20), ((25, 10, 10), 9), ((0, -30, -15), 7)]  # the last is new
-SHIFT = (8.0, -5.0, 10.0)
-
-
-def add_date(name: str, lesions, day: str, shift=(0.0, 0.0, 0.0)) -> DateNodes:
-    volume, labels = ball(70, center=shift, lesions=[(np.add(place, shift), radius) for place, radius in lesions])
-    array = np.where(labels > 0, 60, -100) + 60 * (labels == 2)
-    ct = ct_to_node(replace(volume, name=name, array=array.astype(np.int16)), slicer.mrmlScene)
-    give_date(ct, day)
-    return DateNodes(ct, labels_to_segmentation(labels, ct))
-
 
 @pytest.fixture
-def two() -> list[DateNodes]:
+def two():
     new_scene()
-    return [add_date("Spring", PRIOR, "2026-03-01"), add_date("Summer", CURRENT, "2026-06-09", SHIFT)]
+    return add_two()
 
 
 @pytest.fixture
 def compared(two):
-    return start_follow_up(two[1].ct, two).wait(), two
+    return add_comparison(two), two
 
 
 def pairs(node) -> list[tuple]:
     return [(row.prior_lesion, row.lesion, row.kind) for row in pair_rows(kept_in(node).result, 1)]
 
 
-def test_two_dates_are_compared_in_a_child_and_kept_with_the_scene(compared, tmp_path):
-    node, two = compared
+def test_two_dates_are_compared_in_a_child_and_kept_with_the_scene(two, tmp_path):
+    node = start_follow_up(two[1].ct, two).wait()
     assert pairs(node) == [(1, 1, "matched"), (2, 2, "matched"), (None, 3, "new")]
     result = kept_in(node).result
     assert [study.date for study in result.studies] == ["2026-03-01", "2026-06-09"]
@@ -80,16 +65,16 @@ def test_the_prior_s_segmentation_is_found_by_its_ct(two):
 def test_choices_take_effect_at_once_and_stay(compared):
     node, _ = compared
     found = kept_in(node).result.found
-    choose(node, pairs=choose_prior(found, (), (1, 3), (0, 2)))
+    choose(node, None, choose_prior(found, (), (1, 3), (0, 2)))
     assert pairs(node)[1:] == [(2, 2, "split"), (2, 3, "split")]
-    choose(node, targets=[2])
+    choose(node, [2], kept_in(node).pairs)
     kept = kept_in(node)
     assert [track.target for track in kept.result.tracks] == [False, True]
     assert kept.result.assessments[1].new_lesions == 0 and kept.result.links[-1].by == "hand"
     notes = " ".join(kept.result.notes)
     assert "Pairs by hand: lesion 3 of 2026-06-09 is lesion 2 of 2026-03-01." in notes
     assert "Target lesions chosen by hand: 2 of 2026-03-01." in notes
-    choose(node, pairs=choose_prior(found, kept.pairs, (1, 3), None))  # as registration has it
+    choose(node, None, choose_prior(found, kept.pairs, (1, 3), None))  # as registration has it
     assert kept_in(node).pairs == () and pairs(node)[2] == (None, 3, "new")
 
 
@@ -100,7 +85,7 @@ def test_the_plot_has_a_curve_for_the_sum_each_target_and_the_volume(compared):
     names = [chart.GetNthPlotSeriesNode(index).GetName() for index in range(chart.GetNumberOfPlotSeriesNodes())]
     assert names == ["sum of targets (mm)", "lesion 1 (mm)", "lesion 2 (mm)", "tumor volume (ml)"]
     assert [table.GetColumnByName("position").GetValue(row) for row in (0, 1)] == [0, 100]
-    choose(node, targets=[1])
+    choose(node, [1], ())
     assert chart.GetNumberOfPlotSeriesNodes() == 3
 
 

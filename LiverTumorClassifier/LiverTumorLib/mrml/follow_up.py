@@ -105,7 +105,7 @@ def start_follow_up(
         for at in order:
             _check_unchanged(dates[at], contents[at])
         kept = Kept(result, None, (), tuple(contents[at] for at in order))
-        return _keep(current_ct, [dates[at] for at in order], kept)
+        return keep(current_ct, [dates[at] for at in order], kept)
 
     return ServedRun(steps(), finished)
 
@@ -132,6 +132,23 @@ def start_report(
     return ServedRun(steps(), finished)
 
 
+def keep(current_ct, dates: Sequence[DateNodes], kept: Kept):
+    """Put a follow-up into the scene, in place of the one before; `dates` in its order. Returns the text node.
+
+    Raises InputError: the CT has left the scene.
+    """
+    check_present(current_ct)
+    with no_leftovers(current_ct.GetScene()):
+        name = f"{current_ct.GetName()} follow-up"
+        node = companion_node(current_ct, FOLLOW_UP_ROLE, "vtkMRMLTextNode", name)
+        for at, date in enumerate(dates):
+            node.SetNodeReferenceID(f"{_CT_ROLE}{at}", date.ct.GetID())
+            node.SetNodeReferenceID(f"{_SEGMENTATION_ROLE}{at}", date.segmentation.GetID())
+        place_beside(node, current_ct)
+        _write(node, kept)
+    return node
+
+
 def kept_in(node) -> Kept:
     """What a text node keeps. Raises InputError where it is another, or of another version."""
     try:
@@ -150,15 +167,14 @@ def kept_in(node) -> Kept:
         ) from error
 
 
-def choose(node, *, targets: Sequence[int] | None = None, pairs: Sequence[HandPair] | None = None) -> Kept:
-    """Let the user's choices take effect, and keep them; None leaves what was chosen before.
+def choose(node, targets: Sequence[int] | None, pairs: Sequence[HandPair]) -> Kept:
+    """Let other choices of the user's take effect, and keep them; for `targets` and `pairs` see `Kept`.
 
     Raises UsageError, InputError: see `conclude`.
     """
     kept = kept_in(node)
-    chosen = kept.targets if targets is None else tuple(targets)
-    by_hand = kept.pairs if pairs is None else tuple(pairs)
-    changed = Kept(conclude(kept.result, chosen, by_hand), chosen, by_hand, kept.contents)
+    chosen = None if targets is None else tuple(targets)
+    changed = Kept(conclude(kept.result, chosen, pairs), chosen, tuple(pairs), kept.contents)
     _write(node, changed)
     return changed
 
@@ -240,19 +256,6 @@ def _check_unchanged(date: DateNodes, contents: str) -> None:
                 name=date.segmentation.GetName()
             )
         )
-
-
-def _keep(current_ct, dates: Sequence[DateNodes], kept: Kept):
-    check_present(current_ct)
-    with no_leftovers(current_ct.GetScene()):
-        name = f"{current_ct.GetName()} follow-up"
-        node = companion_node(current_ct, FOLLOW_UP_ROLE, "vtkMRMLTextNode", name)
-        for at, date in enumerate(dates):
-            node.SetNodeReferenceID(f"{_CT_ROLE}{at}", date.ct.GetID())
-            node.SetNodeReferenceID(f"{_SEGMENTATION_ROLE}{at}", date.segmentation.GetID())
-        place_beside(node, current_ct)
-        _write(node, kept)
-    return node
 
 
 def _write(node, kept: Kept) -> None:

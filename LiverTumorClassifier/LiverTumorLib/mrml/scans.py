@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .bound_views import release_views
 from .evidence import put_in_front
 from .results import SUMMARY_ROLE
 from .segmentations import ct_of
@@ -17,6 +18,7 @@ def show_scan(ct_node, before=None, segmentation_node=None) -> None:
         before: the CT that was chosen until now; see `show_ct`, which also says which views are left alone.
         segmentation_node: which of the CT's is shown; all of them without it.
     """
+    release_views(ct_node.GetScene())
     show_ct(ct_node, before)
     put_in_front(ct_node)
     results = result_segmentations(ct_node.GetScene())

@@ -13,6 +13,7 @@ from ..mrml.scans import show_scan
 from ..mrml.segmentations import ct_of
 from ..mrml.volumes import toggle_liver_window
 from .ct_panel import CTPanel
+from .follow_up import FollowUpPart
 from .frames import offer_frames, wants_frames
 from .keys import Keys
 from .run_control import ensure_requirements
@@ -34,6 +35,7 @@ class SegmentationPanel(CTPanel):
         super().__init__(module, logic, _MODELS)
         self._shown = None
         self.results = SegmentationResults(self.ui, lambda: self.parameters, self._offer_distances)
+        self.follow_up = FollowUpPart(self.ui, lambda: self.parameters, self._install_page)
         actions = {"N": lambda: self.results.step(1), "P": lambda: self.results.step(-1), "W": self._toggle_window}
         self._keys = Keys(self.module.parent, actions)
         self.enter()  # a reloaded module is not entered again
@@ -50,6 +52,7 @@ class SegmentationPanel(CTPanel):
         self._keys.off()
         super().cleanup()
         self.results.cleanup()
+        self.follow_up.cleanup()
 
     def install(self) -> None:
         super().install()
@@ -82,6 +85,9 @@ class SegmentationPanel(CTPanel):
                 self.module.resourcePath("LiverSegmentationComparisonRequirements.txt"), self.module.moduleName
             )
 
+    def _install_page(self) -> None:
+        ensure_requirements(self.module.resourcePath("LiverSegmentationReportRequirements.txt"), self.module.moduleName)
+
     def show_results(self, nodes: CaseNodes) -> str:
         ct = ct_of(nodes.segmentationNode)
         self.learn_times(nodes)
@@ -103,6 +109,7 @@ class SegmentationPanel(CTPanel):
         offer_frames(self.ui.framesCheckBox, self.parameters.inputVolume)
         self._show_chosen()
         self.results.show()
+        self.follow_up.show()
 
     def _toggle_window(self) -> None:
         if self.parameters is not None and self.parameters.inputVolume is not None:

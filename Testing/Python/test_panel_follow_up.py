@@ -90,7 +90,7 @@ def test_dates_are_compared_by_two_clicks(panel, dates):
     assert ui.followUpStatusLabel.text == "Done." and not ui.followUpProgressBar.visible
     assert [row[:3] for row in cells(panel)] == [["1", "1", "matched"], ["2", "2", "matched"], ["–", "3", "new"]]
     assert (
-        cells(panel)[0][3:6] == ["23.3 → 39.4", "10.2 → 33.3", "+225"]
+        cells(panel)[0][3:6] == ["23 → 39", "10.2 → 33.3", "+225"]
         and cells(panel)[0][7] == "yes"
         and cells(panel)[2][7] == ""
     )

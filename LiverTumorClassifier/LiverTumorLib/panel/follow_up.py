@@ -73,7 +73,7 @@ class FollowUpPart(VTKObservationMixin):
             widgets, self._launch, self._show_results, self.show, _texts(), lambda node: _log(node), self._ask
         )
         self._dates = DateRows(ui.datesWidget, self.show, self._tell)
-        self._table = RecordTable(ui.pairTable, COLUMNS, self._on_row)
+        self._table = RecordTable(ui.pairTable, COLUMNS, self._on_row, stretched=(2, 3, 4))
         self._settled = qt.QTimer()
         self._settled.setSingleShot(True)
         self._settled.setInterval(_SETTLE_MS)

@@ -15,12 +15,12 @@ COLUMNS = (
     Shown("kind", _("kind"), "{}", _("What has become of it; a star is a change by hand.")),
     Shown("length", _("long axis\n(mm)"), "{}", _("Longest axial diameter at both dates, mm.")),
     Shown("volume", _("volume\n(ml)"), "{}", _("Volume at both dates, ml.")),
-    Shown("change", _("change\n(%)"), "{}", _("Change of the volume, %.")),
+    Shown("change", _("change\n(%)"), "{}", _("Change of the volume of all parts together, %.")),
     Shown(
         "doubling",
         _("doubling\n(days)"),
         "{}",
-        _("Days in which the volume doubles; negative: in which it halves. Of all parts together."),
+        _("Days in which the volume of all parts together doubles; negative: in which it halves."),
     ),
     Shown("target", _("target"), "{}", _("Target lesions of RECIST 1.1, which the sum adds up.")),
 )
@@ -54,15 +54,16 @@ def pair_record(row: PairRow, kept: Kept) -> dict[str, str]:
         named == ((pair.date, pair.lesion) if row.lesion else (pair.prior, pair.prior_lesion)) for pair in kept.pairs
     )
     track = track_of(row, result)
+    before, after = track.volume_ml[row.prior], track.volume_ml[row.date]
     doubling = track.doubling_days[row.date]
     earlier = f" ({day(result.studies[row.prior])})" if row.prior < row.date - 1 else ""
     return {
         "prior": f"{row.prior_lesion}{earlier}" if row.prior_lesion else "–",
         "current": str(row.lesion or "–"),
         "kind": kind_words()[row.kind] + ("*" if by_hand else ""),
-        "length": _both(prior and prior.longest_diameter_mm, now and now.longest_diameter_mm),
-        "volume": _both(prior and prior.volume_ml, now and now.volume_ml),
-        "change": f"{100 * (now.volume_ml / prior.volume_ml - 1):+.0f}" if prior and now else "–",
+        "length": _both("{:.0f}", prior and prior.longest_diameter_mm, now and now.longest_diameter_mm),
+        "volume": _both("{:.1f}", prior and prior.volume_ml, now and now.volume_ml),
+        "change": f"{100 * (after / before - 1):+.0f}" if before and after else "–",
         "doubling": "–" if doubling is None else f"{doubling:.0f}",
         "target": _("yes") if track.target else "",
     }
@@ -109,5 +110,5 @@ def response_text(result: FollowUp, date: int) -> str:
     return "\n".join(lines)
 
 
-def _both(before: float | None, now: float | None) -> str:
-    return " → ".join("–" if value is None else f"{value:.1f}" for value in (before, now))
+def _both(pattern: str, before: float | None, now: float | None) -> str:
+    return " → ".join("–" if value is None else pattern.format(value) for value in (before, now))

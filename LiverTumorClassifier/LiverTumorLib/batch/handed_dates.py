@@ -15,7 +15,7 @@ from ..errors import OutputError
 from ..followup import FollowOptions, make_study
 from ..jobs import Source
 from ..records.followup import FollowUp
-from .follow_task import Work, options_from
+from .follow_task import Work, options_from, without_voxels
 
 READER = "LiverTumorLib.batch.handed_dates:read_handed"
 _PLAN = "dates.json"
@@ -47,6 +47,7 @@ def hand_over(
     out: Path,
     *,
     picture: bool = False,
+    dicom: bool = False,
     result: FollowUp | None = None,
 ) -> Source:
     """What the job "follow" is given.
@@ -54,7 +55,7 @@ def hand_over(
     Args:
         folder: an existing one of this run alone, for the voxels.
         out: an existing one for the results.
-        picture: draw the page and the plot.
+        picture, dicom: see `Work`.
         result: of these dates, which is only to be written.
 
     Raises OutputError: there is no room in the folder.
@@ -64,6 +65,7 @@ def hand_over(
         "options": asdict(options),
         "out": str(out),
         "picture": picture,
+        "dicom": dicom,
         "result": result and result.to_dict(),
     }
     try:
@@ -84,15 +86,17 @@ def read_handed(folder: str) -> Work:
     """The reader of the job; raises InputError for labels that are none."""
     place = Path(folder)
     plan = json.loads((place / _PLAN).read_text(encoding="utf-8"))
-    studies = []
+    studies, scans = [], []
     for at, described in enumerate(plan["dates"]):
         array = np.load(place / f"{at}-ct.npy", mmap_mode="r", allow_pickle=False).view(np.ndarray)
         labels = np.load(place / f"{at}-labels.npy", allow_pickle=False)
         name, notes = described.pop("name"), tuple(described.pop("notes"))
         volume = CTVolume(array, np.array(described.pop("ijk_to_ras")), name, notes, tuple(described.pop("images")))
         studies.append(make_study(volume, labels, **described))
+        scans.append(without_voxels(volume))
     result = plan["result"] and FollowUp.from_dict(plan["result"])
-    return Work(studies, options_from(plan["options"]), Path(plan["out"]), plan["picture"], result)
+    out = Path(plan["out"])
+    return Work(studies, scans, options_from(plan["options"]), out, plan["picture"], plan["dicom"], result)
 
 
 def _described(date: HandedDate) -> dict:

@@ -7,13 +7,28 @@ import math
 from collections.abc import Sequence
 
 from ..records.columns import LESION_COLUMNS, SLICE_COLUMNS, SUMMARY_COLUMNS, Column, lesion_values, summary_values
+from ..records.judgments import JUDGMENT_COLUMNS
 from ..records.results import CaseSummary, Lesion, SliceRecord
 from .nodes import one_update
 
 
-def fill_lesion_table(node, lesions: Sequence[Lesion]) -> None:
-    """Replace a table node's content by the lesions, one a row."""
-    fill_table(node, LESION_COLUMNS, [lesion_values(lesion) for lesion in lesions])
+SEGMENT_COLUMNS = (
+    Column("segment", "segment", str, description="Identifier of the lesion's segment."),
+    Column("voxels", "voxels", str, description="Checksum of the voxels that were measured."),
+)
+
+
+def fill_lesion_table(node, lesions: Sequence[Lesion], words: Sequence[dict[str, str]] = ()) -> None:
+    """Replace a table node's content by the lesions, one a row.
+
+    Args:
+        words: for each lesion what `JUDGMENT_COLUMNS` and `SEGMENT_COLUMNS` show, where that is known.
+    """
+    columns = (*LESION_COLUMNS, *((*JUDGMENT_COLUMNS, *SEGMENT_COLUMNS) if words else ()))
+    rows = [lesion_values(lesion) for lesion in lesions]
+    for row, own in zip(rows, words, strict=bool(words)):
+        row.update(own)
+    fill_table(node, columns, rows)
 
 
 def fill_slice_table(node, slices: Sequence[SliceRecord]) -> None:
@@ -59,6 +74,28 @@ def fill_table(node, columns: Sequence[Column], rows: Sequence[dict]) -> None:
                 node.SetColumnDescription(column.name, column.description)
         node.SetUseColumnTitleAsColumnHeader(True)
         node.SetLocked(True)
+
+
+def set_cells(node, row: int, values: dict[str, float | str]) -> None:
+    """Change some cells of a row of a table node, by the names of their columns; the table before stays as it is."""
+    import vtk
+
+    table = vtk.vtkTable()
+    table.DeepCopy(node.GetTable())
+    with one_update(node):
+        for name, value in values.items():
+            table.GetColumnByName(name).SetValue(row, value)
+        node.SetAndObserveTable(table)
+
+
+def records_of(node) -> list[dict]:
+    """The rows of a table node by the names of its columns, which are those of the records; none where there is no
+    node."""
+    if node is None:
+        return []
+    table = node.GetTable()
+    columns = [table.GetColumn(column) for column in range(table.GetNumberOfColumns())]
+    return [{column.GetName(): column.GetValue(row) for column in columns} for row in range(table.GetNumberOfRows())]
 
 
 def _has_values(rows: Sequence[dict], name: str) -> bool:

@@ -11,6 +11,7 @@ from ..errors import InputError, WorkerError
 from ..records.options import CaseOutput
 from ..records.results import CaseResult, CaseSummary, Lesion
 from .corrections import is_corrected, mark_as_written
+from .kept_axes import keep_axes
 from .nodes import companion_node, no_leftovers, output_node, place_beside
 from .plots import plot_probability
 from .probabilities import ROLES, segment_again, show_probabilities
@@ -147,6 +148,7 @@ def threshold_again(segmentation_node, ct_node, tumor_threshold: float, min_lesi
 
 def _show_measurements(segmentation_node, ct_node, name: str, lesions: list[Lesion], summary: CaseSummary) -> tuple:
     remove_marker(segmentation_node)  # the lesion it points at may have another number now, or be gone
+    keep_axes(segmentation_node, lesions, summary)
     lesion_table = _table(segmentation_node, LESIONS_ROLE, ct_node, "lesions")
     fill_lesion_table(lesion_table, lesions)
     summary_table = _table(segmentation_node, SUMMARY_ROLE, ct_node, "summary")

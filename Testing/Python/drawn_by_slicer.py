@@ -44,7 +44,7 @@ def test_outlines_leave_liver_and_lesions_to_be_judged(seen):
     colors = view.at(picture, places(inside, k))
     assert np.ptp(colors, axis=1).max() <= 2, "the CT's gray, not a fill"
     rim = view.at(picture, places(binary_dilation(tumor) & ~binary_erosion(tumor), k))
-    expected = np.array(segmentation.GetSegmentation().GetSegment("Lesion").GetColor()) * 255
+    expected = np.array(segmentation.GetSegmentation().GetSegment("Lesion 1").GetColor()) * 255
     assert (np.abs(rim - expected).max(axis=1) < 30).any(), "the lesion's outline"
     assert np.ptp(rim, axis=1).max() > 100
 

@@ -96,8 +96,7 @@ class SliceViewOfSlicer:
         return picture[y, x].astype(int)
 
     def drag(self, start: np.ndarray, end: np.ndarray) -> None:
-        """Move the mouse from a place to another (RAS mm) with the left button down, as Slicer's view hands it on to the
-        manager of Markups."""
+        """Move the mouse from a place to another (RAS mm) with the left button down, as Slicer's view tells Markups."""
         manager = self._group.GetDisplayableManagerByClassName("vtkMRMLMarkupsDisplayableManager")
         for event, place in (
             (vtk.vtkCommand.MouseMoveEvent, start),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..errors import InputError
+from ..records.judgments import REJECTED
 from .kept_axes import AXES, LONG, Axis, axes_of, draw_axis, length_of, measured_lengths, reset_axes
 from .nodes import companion_node, one_update
 from .results import LESIONS_ROLE, SUMMARY_ROLE
@@ -159,5 +160,6 @@ def _update_tables(segmentation_node, number: int, lengths: dict[str, float]) ->
     row = [record["id"] for record in records].index(number)
     set_cells(segmentation_node.GetNodeReference(LESIONS_ROLE), row, {**lengths, "axes_by_hand": words or ""})
     if (summary := segmentation_node.GetNodeReference(SUMMARY_ROLE)) is not None:
-        largest = max(record[LONG.length] for record in _records(segmentation_node))
-        set_cells(summary, 0, {"largest_diameter_mm": largest})
+        counted = [record for record in _records(segmentation_node) if record.get("status") != REJECTED]
+        if counted:
+            set_cells(summary, 0, {"largest_diameter_mm": max(record[LONG.length] for record in counted)})

@@ -1,25 +1,33 @@
-"""Whether a user has corrected what a run wrote into a segmentation, by a checksum of the voxels that is kept there."""
+"""Whether a user has worked on what a run wrote into a segmentation: by checksums of the voxels, and by words."""
 
 from __future__ import annotations
 
+import json
 import zlib
 
 import numpy as np
 
 from ..ct.region import bounding_box
-from ..records.segments import SEGMENTS
+from ..records.results import TUMOR
+from ..records.segments import LESION_SEGMENT
+from .layers import LABELMAP, voxels_of
 from .nodes import SEQUENCE_ROLE
+from .segment_tags import judgment_of, number_of
+from .segmentations import known_segments
 
 _WRITTEN = "LiverTumor.written"
 
+Contents = dict[str, str]  # of each segment with voxels, what is in it
+
 
 def mark_as_written(segmentation_node) -> None:
-    """Remember the segments of a run as they are now."""
-    segmentation_node.SetAttribute(_WRITTEN, _contents(segmentation_node))
+    """Remember the liver and the lesions of a run as they are now."""
+    segmentation_node.SetAttribute(_WRITTEN, json.dumps(contents(segmentation_node)))
 
 
 def is_corrected(segmentation_node) -> bool:
-    """Whether somebody's work is in a segmentation: its Liver and Lesion are not what a run has written there.
+    """Whether somebody's work is in a segmentation: its liver and lesions are not what a run has written there, or
+    something has been said of a lesion.
 
     Of a segmentation with frames, any frame counts.
     """
@@ -29,31 +37,65 @@ def is_corrected(segmentation_node) -> bool:
         if sequence is not None
         else []
     )
-    return any(
-        _contents(node) != (node.GetAttribute(_WRITTEN) or _contents(None)) for node in (segmentation_node, *frames)
-    )
+    return any(contents(node) != _written(node) for node in (segmentation_node, *frames))
 
 
-def _contents(segmentation_node) -> str:
-    """The segments that a run writes: where their voxels are, whatever layers and extents Slicer keeps them in."""
-    segmentation = segmentation_node.GetSegmentation() if segmentation_node is not None else None
-    found = [segmentation.GetSegment(segment.id) if segmentation is not None else None for segment in SEGMENTS]
-    return " ".join(f"{segment.id}:{_checksum(each)}" for segment, each in zip(SEGMENTS, found, strict=True))
+def contents(segmentation_node) -> Contents:
+    """What the liver and the lesions hold: where their voxels are, whatever layers and extents Slicer keeps them in,
+    and what a user has said of a lesion."""
+    segmentation = segmentation_node.GetSegmentation()
+    known = known_segments(segmentation_node)
+    found = checksums(segmentation, [identifier for each in known.values() for identifier in each])
+    for identifier in known.get(TUMOR, ()):
+        segment = segmentation.GetSegment(identifier)
+        words = [judgment_of(segment)] if judgment_of(segment).is_said else []
+        number = number_of(segment)
+        if number is not None and segment.GetName() != f"{LESION_SEGMENT.name} {number}":
+            words.append(segment.GetName())
+        if words:
+            found[identifier] = f"{found.get(identifier, '')} {words}"
+    return found
 
 
-def _checksum(vtk_segment) -> str:
-    """Of a segment's voxels; "" where it has none."""
-    from vtk.util.numpy_support import vtk_to_numpy
+def checksums(segmentation, identifiers: list[str]) -> Contents:
+    """A checksum of the voxels of each segment that has some."""
+    layers: dict = {}
+    for identifier in identifiers:
+        segment = segmentation.GetSegment(identifier)
+        if (image := segment.GetRepresentation(LABELMAP)) is not None:
+            layers.setdefault(image, []).append((segment.GetLabelValue(), identifier))
+    found = {}
+    for image, values in layers.items():
+        for value, checksum in _of_layer(image, [value for value, _identifier in values]).items():
+            found.update({identifier: checksum for own, identifier in values if own == value})
+    return {identifier: found[identifier] for identifier in identifiers if identifier in found}
 
-    image = vtk_segment.GetRepresentation("Binary labelmap") if vtk_segment is not None else None
-    if image is None:
-        return ""
-    scalars = image.GetPointData().GetScalars()
-    if scalars is None or not scalars.GetNumberOfTuples():
-        return ""
-    mask = vtk_to_numpy(scalars).reshape(image.GetDimensions()[::-1]) == vtk_segment.GetLabelValue()
-    if (box := bounding_box(mask)) is None:
-        return ""
-    starts = [part.start + first for part, first in zip(box, image.GetExtent()[4::-2], strict=True)]
-    place = ",".join(map(str, (*starts, *mask[box].shape)))
-    return f"{zlib.crc32(np.packbits(mask[box]).data, zlib.crc32(place.encode())):08x}"
+
+def _of_layer(image, values: list[int]) -> dict[int, str]:
+    from scipy.ndimage import find_objects
+
+    voxels = voxels_of(image)
+    if voxels is None:
+        return {}
+    if len(values) == 1 or voxels.dtype.kind not in "iu":
+        boxes = {value: bounding_box(voxels == value) for value in values}
+    else:
+        places = find_objects(voxels, max(values))  # of all values at once
+        boxes = {value: places[value - 1] for value in values}
+    found = {}
+    for value, box in boxes.items():
+        if box is not None:
+            mask = voxels[box] == value
+            starts = [part.start + first for part, first in zip(box, image.GetExtent()[4::-2], strict=True)]
+            place = ",".join(map(str, (*starts, *mask.shape)))
+            found[value] = f"{zlib.crc32(np.packbits(mask).data, zlib.crc32(place.encode())):08x}"
+    return found
+
+
+def _written(segmentation_node) -> Contents:
+    """What a run has written; of scenes that earlier versions saved too."""
+    text = segmentation_node.GetAttribute(_WRITTEN) or "{}"
+    if text.startswith("{"):
+        return json.loads(text)
+    pairs = (part.rpartition(":") for part in text.split(" "))  # "Liver:5f3a… Lesion:", their identifiers held no blank
+    return {identifier: checksum for identifier, _colon, checksum in pairs if checksum}

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from ..records.columns import lesion_values
-from ..records.results import BY_HAND, CaseSummary, Lesion, Line
+from ..records.results import BY_HAND, CaseResult, Line
 
 _MEASURED = "LiverTumor.axes"
 _DRAWN = "LiverTumor.axesByHand"
@@ -54,8 +54,13 @@ class LesionAxes:
         return BY_HAND[2] if len(self.by_hand) > 1 else next((axis.name for axis in self.by_hand), None)
 
 
-def keep_axes(segmentation_node, lesions: list[Lesion], summary: CaseSummary) -> None:
-    """Keep the axes that were measured; where others are drawn by hand, these count in the lesions and the summary."""
+def keep_axes(segmentation_node, result: CaseResult, rejected: Collection[int]) -> None:
+    """Keep the axes that were measured; where others are drawn by hand, these count in the lesions and the summary.
+
+    Args:
+        rejected: numbers of lesions that do not count in the summary.
+    """
+    lesions = result.lesions
     measured = {
         lesion.id: {each: getattr(lesion, each) for axis in AXES for each in _fields(axis)} for lesion in lesions
     }
@@ -67,8 +72,8 @@ def keep_axes(segmentation_node, lesions: list[Lesion], summary: CaseSummary) ->
         for axis in axes.by_hand:
             setattr(lesion, axis.length, length_of(axes.ends[axis]))
             setattr(lesion, axis.ends, axes.ends[axis])
-    if lesions:
-        summary.largest_diameter_mm = max(lesion.longest_diameter_mm for lesion in lesions)
+    counted = [lesion.longest_diameter_mm for lesion in lesions if lesion.id not in rejected]
+    result.summary.largest_diameter_mm = max(counted, default=None)
 
 
 def axes_of(segmentation_node, records: Iterable[dict]) -> dict[int, LesionAxes]:

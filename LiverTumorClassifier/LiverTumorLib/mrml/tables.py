@@ -15,14 +15,28 @@ from ..records.columns import (
     lesion_values,
     summary_values,
 )
+from ..records.judgments import JUDGMENT_COLUMNS
 from ..records.results import CaseSummary, Lesion, SliceRecord
 from .nodes import one_update
 
+SEGMENT_COLUMNS = (
+    Column("segment", "segment", str, description="Identifier of the lesion's segment."),
+    Column("voxels", "voxels", str, description="Checksum of the voxels that were measured."),
+)
 
-def fill_lesion_table(node, lesions: Sequence[Lesion]) -> None:
-    """Replace a table node's content by the lesions, one a row."""
+
+def fill_lesion_table(node, lesions: Sequence[Lesion], words: Sequence[dict[str, str]] = ()) -> None:
+    """Replace a table node's content by the lesions, one a row.
+
+    Args:
+        words: for each lesion what `JUDGMENT_COLUMNS` and `SEGMENT_COLUMNS` show, where that is known.
+    """
     by_hand = (BY_HAND_COLUMN,) if any(lesion.axes_by_hand for lesion in lesions) else ()
-    fill_table(node, (*LESION_COLUMNS, *by_hand), [lesion_values(lesion) for lesion in lesions])
+    columns = (*LESION_COLUMNS, *by_hand, *((*JUDGMENT_COLUMNS, *SEGMENT_COLUMNS) if words else ()))
+    rows = [lesion_values(lesion) for lesion in lesions]
+    for row, own in zip(rows, words, strict=bool(words)):
+        row.update(own)
+    fill_table(node, columns, rows)
 
 
 def fill_slice_table(node, slices: Sequence[SliceRecord]) -> None:

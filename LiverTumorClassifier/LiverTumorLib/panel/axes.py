@@ -1,4 +1,5 @@
-"""The part of the segmentation panel that shows the axes of the chosen lesion, and follows them when they are dragged."""
+"""The part of the segmentation panel that shows the axes of the chosen lesion, and follows them where they are dragged
+to."""
 
 from __future__ import annotations
 

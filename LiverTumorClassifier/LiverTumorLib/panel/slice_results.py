@@ -12,6 +12,7 @@ from slicer.util import VTKObservationMixin
 
 from ..mrml.plots import CHART_ROLE, mark_slice
 from ..mrml.results import ct_of_table
+from ..mrml.tables import records_of
 from ..mrml.views import axial_slice_node, jump_to_slice, show_ct, shown_s
 from .record_table import RecordTable, Shown
 

@@ -61,7 +61,7 @@ def erase(segmentation, name: str = "Lesion 1") -> None:
 
 def state_of(segmentation, ct) -> dict:
     """All that belongs to a segmentation, as plain values."""
-    from LiverTumorLib.panel.record_table import records_of
+    from LiverTumorLib.mrml.tables import records_of
 
     segments = segmentation.GetSegmentation()
     looks = {

@@ -17,7 +17,8 @@ from ..records.options import CaseOutput
 from ..records.results import CaseResult, CaseSummary, Lesion
 from ..records.segments import MOST_LESIONS
 from .corrections import checksums, is_corrected, mark_as_written
-from .lesions import LesionLabels, adopt, lesion_labels, rejected_numbers
+from .kept_axes import keep_axes
+from .lesions import LesionLabels, adopt, lesion_labels, lesions_of, rejected_numbers
 from .nodes import companion_node, no_leftovers, output_node, place_beside
 from .plots import plot_probability
 from .probabilities import ROLES, kept_probability, segment_again, show_probabilities
@@ -191,6 +192,7 @@ def _show_measurements(segmentation_node, ct_node, result: CaseResult) -> tuple:
     remove_marker(segmentation_node)  # the lesion it points at may have another number now, or be gone
     words = _words(segmentation_node, result.lesions)
     _keep_probability(segmentation_node, result.lesions, words)
+    keep_axes(segmentation_node, result, rejected_numbers(lesions_of(segmentation_node)))
     lesion_table = _table(segmentation_node, LESIONS_ROLE, ct_node, "lesions")
     fill_lesion_table(lesion_table, result.lesions, words)
     summary_table = _table(segmentation_node, SUMMARY_ROLE, ct_node, "summary")

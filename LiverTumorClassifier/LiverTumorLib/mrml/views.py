@@ -12,6 +12,8 @@ from .nodes import companion_node, one_update, remove_node
 from .volumes import is_map
 
 MARKER_ROLE = "LiverTumor.marker"
+LONG_AXIS_ROLE, SHORT_AXIS_ROLE = "LiverTumor.longAxis", "LiverTumor.shortAxis"
+_MARKUPS = (MARKER_ROLE, LONG_AXIS_ROLE, SHORT_AXIS_ROLE)  # of the lesion that is looked at
 _PUT_ROLE = (
     "LiverTumor.background"  # from a slice view to the volume that was put there here, as long as the user leaves it
 )
@@ -117,15 +119,22 @@ def mark_lesion(segmentation_node, ras: Sequence[float], text: str) -> None:
 
 
 def remove_marker(segmentation_node) -> None:
-    """Take the lesion marker away, where there is one."""
-    if (marker := segmentation_node.GetNodeReference(MARKER_ROLE)) is not None:
-        remove_node(marker)
+    """Take the lesion marker and the axes away, where they are."""
+    for markups in markups_of(segmentation_node):
+        remove_node(markups)
 
 
 def show_marker(segmentation_node, visible: bool) -> None:
-    """Show or hide the lesion marker, where there is one."""
-    if (marker := segmentation_node.GetNodeReference(MARKER_ROLE)) is not None and marker.GetDisplayNode() is not None:
-        marker.GetDisplayNode().SetVisibility(visible)
+    """Show or hide the lesion marker and the axes, where they are."""
+    for markups in markups_of(segmentation_node):
+        if markups.GetDisplayNode() is not None:
+            markups.GetDisplayNode().SetVisibility(visible)
+
+
+def markups_of(segmentation_node) -> list:
+    """The nodes that mark the lesion that is looked at."""
+    nodes = (segmentation_node.GetNodeReference(role) for role in _MARKUPS)
+    return [node for node in nodes if node is not None]
 
 
 def axial_slice_node(ct_node):

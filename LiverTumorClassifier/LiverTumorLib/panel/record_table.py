@@ -59,7 +59,7 @@ class RecordTable:
         if records == self._records and self._table.columnCount:
             return
         self._records = records
-        columns = [column for column in self._columns if not records or column.name in records[0]]
+        columns = [column for column in self._columns if not records or _has_content(records, column.name)]
         wasBlocked = self._table.blockSignals(True)
         self._table.clearContents()
         self._table.setRowCount(len(records))
@@ -100,11 +100,6 @@ class RecordTable:
             self._picked(row)
 
 
-def records_of(node) -> list[dict]:
-    """The rows of a table node by the names of its columns, which are those of the records; none where there is no
-    node."""
-    if node is None:
-        return []
-    table = node.GetTable()
-    columns = [table.GetColumn(column) for column in range(table.GetNumberOfColumns())]
-    return [{column.GetName(): column.GetValue(row) for column in columns} for row in range(table.GetNumberOfRows())]
+def _has_content(records: list[dict], name: str) -> bool:
+    """Whether there is such a column; one of texts that are all empty counts as none."""
+    return any(record.get(name, "") != "" for record in records)

@@ -20,10 +20,12 @@ from ..mrml.probabilities import kept_threshold, used_threshold
 from ..mrml.results import LESIONS_ROLE, SLICES_ROLE, SUMMARY_ROLE
 from ..mrml.scans import show_scan
 from ..mrml.segmentations import ct_of
+from ..mrml.tables import records_of
 from ..mrml.views import jump_to, mark_lesion, remove_marker, slice_nodes_of
 from ..mrml.volumes import place_in_slice
+from .axes import AxesPart
 from .messages import confirmed, errors_shown
-from .record_table import RecordTable, Shown, records_of
+from .record_table import RecordTable, Shown
 from .reference import ReferencePart
 
 _SETTLE_MS = 150  # a slider that is dragged is obeyed when it rests
@@ -37,6 +39,7 @@ _COLUMNS = (
         "{:.0f}",
         _("Longest diameter in mm across it, in the same slice."),
     ),
+    Shown("axes_by_hand", _("by\nhand"), "{}", _("Which of the axes were drawn by hand; Reset axes takes them back.")),
     Shown("mean_hu", _("mean\n(HU)"), "{:.0f}", _("Mean CT value in HU.")),
     Shown(
         "distance_to_surface_mm", _("depth\n(mm)"), "{:.0f}", _("Shortest distance in mm to the surface of the liver.")
@@ -77,6 +80,7 @@ class SegmentationResults(VTKObservationMixin):
         ui.dicomButton.connect("clicked(bool)", self._export_dicom)
         self._showing = False
         self._reference = ReferencePart(ui, self._work, offer_distances)
+        self._axes = AxesPart(ui, self._work, self._on_axes)
 
     def step(self, by: int) -> None:
         """Show the next lesion, or the one before."""
@@ -86,6 +90,7 @@ class SegmentationResults(VTKObservationMixin):
         """The panel goes."""
         self.removeObservers()
         self._reference.removeObservers()
+        self._axes.removeObservers()
 
     @property
     def _segmentation(self):
@@ -131,6 +136,7 @@ class SegmentationResults(VTKObservationMixin):
         for button in (self._ui.measureButton, self._ui.csvButton, self._ui.labelsButton):
             button.enabled = ready
         self._ui.undoButton.enabled = can_undo(segmentation)
+        self._axes.show(segmentation, ct)
         self._reference.show(segmentation, ct, self._parameters().referenceSegmentation if ready else None)
         problem = dicom_problem(ct)
         self._ui.dicomButton.enabled = ready and not problem
@@ -184,12 +190,24 @@ class SegmentationResults(VTKObservationMixin):
         with errors_shown(_("The lesion could not be shown."), self._tell):
             place = place_in_slice(ct, [lesion[f"centroid_{axis}"] for axis in "ras"], lesion["diameter_slice"])
             jump_to(ct, place)
-            text = _("Lesion {id}: {ml:.1f} ml, {mm:.0f} mm")
-            mark_lesion(
-                segmentation,
-                place,
-                text.format(id=lesion["id"], ml=lesion["volume_ml"], mm=lesion["longest_diameter_mm"]),
+            text = _("Lesion {id}: {ml:.1f} ml").format(id=lesion["id"], ml=lesion["volume_ml"])  # mm are at the axes
+            mark_lesion(segmentation, place, text)
+            self._axes.show_lesion(lesion["id"])
+
+    def _on_axes(self, number: int) -> None:
+        """The axes of a lesion count otherwise now; the tables say so already."""
+        self.show()
+        lesions = records_of(self._segmentation.GetNodeReference(LESIONS_ROLE))
+        row = [lesion["id"] for lesion in lesions].index(number)
+        self._lesions.select(row)  # which was lost with the former rows
+        self._on_lesion(row)
+        by_hand = lesions[row].get("axes_by_hand")
+        text = _("Axes of lesion {id}: {long:.1f} x {short:.1f} mm") + (_(", measured by hand") if by_hand else "")
+        self._tell(
+            text.format(
+                id=number, long=lesions[row]["longest_diameter_mm"], short=lesions[row]["perpendicular_diameter_mm"]
             )
+        )
 
     def _on_slider(self, value: float) -> None:
         if not self._showing:

@@ -155,7 +155,8 @@ def labels_from_segmentation(segmentation_node, ct_node, meant: Meant | None = N
     """Labels of a segmentation on the CT's grid, for example after a user's corrections.
 
     A rejected lesion is liver, unless it was drawn by hand, which may be anywhere. Where segments overlap, the lesion
-    counts. Another grid or another linear parent transform is resampled to the nearest voxel; segments that are missing are empty.
+    counts. Another grid or another linear parent transform is resampled to the nearest voxel; segments that are missing
+    are empty.
 
     Args:
         meant: which segments count, and as what; without it `known_segments`.

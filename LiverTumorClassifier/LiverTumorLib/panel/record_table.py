@@ -30,7 +30,8 @@ class RecordTable:
         table: the QTableWidget.
         columns: what is shown, where the node has it.
         picked: called with the number of the row that the user has clicked or reached with the keys.
-        stretched: the columns that share the width that the others leave; by default all share it.
+        stretched: numbers of the columns that share the width that the others leave; all share it where none of them
+            is shown.
         several: whether more than one row can be chosen.
     """
 
@@ -75,9 +76,12 @@ class RecordTable:
         self._table.clearContents()
         self._table.setRowCount(len(records))
         self._table.setColumnCount(len(columns))
+        stretched = [column for number, column in enumerate(self._columns) if number in self._stretched]
         for number, column in enumerate(columns):
-            if self._stretched and number not in self._stretched:
-                self._table.horizontalHeader().setSectionResizeMode(number, qt.QHeaderView.ResizeToContents)
+            shares = column in stretched or not any(each in stretched for each in columns)
+            self._table.horizontalHeader().setSectionResizeMode(
+                number, qt.QHeaderView.Stretch if shares else qt.QHeaderView.ResizeToContents
+            )
             header = qt.QTableWidgetItem(column.title)
             header.setToolTip(column.meaning)
             self._table.setHorizontalHeaderItem(number, header)

@@ -37,9 +37,10 @@ _COLUMNS = (
         "distance_to_surface_mm", _("depth\n(mm)"), "{:.0f}", _("Shortest distance in mm to the surface of the liver.")
     ),
     Shown("mean_probability", _("proba-\nbility"), "{:.2f}", _("Mean tumor probability (0 to 1) of the network.")),
-    Shown("said", _("reader"), "{}", _("Accepted or rejected, and what the reader takes it for.")),
-    Shown("note", _("note"), "{}", _("The reader's note.")),
+    Shown("said", _("reader"), "{}", _("Accepted (\N{CHECK MARK}) or rejected (\N{BALLOT X}), what it is taken for, and a note.")),
 )
+_READER = (len(_COLUMNS) - 1,)
+_MARKS = {"": "", ACCEPTED: "\N{CHECK MARK}", REJECTED: "\N{BALLOT X}"}
 
 
 class WorklistPart(VTKObservationMixin):
@@ -63,7 +64,7 @@ class WorklistPart(VTKObservationMixin):
         self._changed = changed
         self._segmentation = self._ct = None
         self._rows: list[Row] = []
-        self._table = RecordTable(ui.lesionTable, _COLUMNS, self._on_row, several=True)
+        self._table = RecordTable(ui.lesionTable, _COLUMNS, self._on_row, stretched=_READER, several=True)
         self._axes = AxesPart(ui, work, self._on_axes)
         self._missed = MissedPart(ui, work, tell, changed)
         self._settled = qt.QTimer()
@@ -240,10 +241,6 @@ def _kind_titles() -> list[str]:
     return ["", _("metastasis"), _("HCC"), _("cyst"), _("hemangioma"), _("treated"), _("unclear")]
 
 
-def _status_titles() -> dict[str, str]:
-    return {"": "", ACCEPTED: _("accepted"), REJECTED: _("rejected")}
-
-
 def _key(row: Row) -> object:
     return row.lesion.identifier if row.lesion is not None else ("gone", row.figures.get("id"))
 
@@ -257,8 +254,7 @@ def _record(row: Row, segmentation) -> dict:
         **figures,
         "lesion": row.short_name,
         "state": _state(row),
-        "said": " ".join(filter(None, (_status_titles()[judgment.status], kind))),
-        "note": judgment.note,
+        "said": " ".join(filter(None, (_MARKS[judgment.status], kind, judgment.note))),
         "faint": judgment.is_rejected or (row.lesion is None and row.is_changed),
     }
     if row.lesion is not None:

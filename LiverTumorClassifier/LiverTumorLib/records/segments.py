@@ -72,7 +72,7 @@ LIVER_SEGMENT, LESION_SEGMENT = SEGMENTS
 
 MOST_LESIONS = 250  # with a segment of their own: label values of one byte, which all segments share a layer by
 _GOLDEN_RATIO = 0.618034  # by which steps around a circle never come close to one another soon
-_HUES = 0.14  # of the circle of hues, to both sides of the lesions' own
+_HUES = (-0.04, 0.17)  # of the circle of hues, from the lesions' own to where the liver's and the preview's begin
 
 
 def lesion_segment(number: int, label: int) -> Segment:
@@ -94,8 +94,9 @@ def lesion_segments(count: int) -> Iterator[Segment]:
 def _lesion_rgb(number: int) -> tuple[int, int, int]:
     """The lesions' color for the first; for others a hue near it, so that neighbors are told apart."""
     hue, light, saturation = colorsys.rgb_to_hls(*LESION_SEGMENT.color)
-    step = (number - 1) * _GOLDEN_RATIO % 1
-    other = colorsys.hls_to_rgb((hue + _HUES * (step if step <= 0.5 else step - 1) * 2) % 1, light, saturation)
+    low, high = _HUES
+    step = ((number - 1) * _GOLDEN_RATIO * (high - low) - low) % (high - low) + low
+    other = colorsys.hls_to_rgb((hue + step) % 1, light, saturation)
     red, green, blue = (round(255 * channel) for channel in other)
     return red, green, blue
 

@@ -308,7 +308,7 @@ class LiverSegmentationMobileUNetTest(ScriptedLoadableModuleTest):
         volumeNode = ct_to_node(volume, slicer.mrmlScene)
         nodes = LiverSegmentationMobileUNetLogic().process(volumeNode)
         segmentation = nodes.segmentationNode.GetSegmentation()
-        self.assertEqual([segmentation.GetNthSegment(i).GetName() for i in range(2)], ["Liver", "Lesion"])
+        self.assertEqual([segmentation.GetNthSegment(i).GetName() for i in range(2)], ["Liver", "Lesion 1"])
         trueLiverMl = (truth > 0).sum() * volume.voxel_ml
         self.assertLess(abs(nodes.summary.liver_ml - trueLiverMl), 0.2 * trueLiverMl)
         self.assertEqual(nodes.sliceTable.GetNumberOfRows(), volume.shape[0])

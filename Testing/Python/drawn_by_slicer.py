@@ -3,8 +3,12 @@ these tests."""
 
 import numpy as np
 import pytest
-from LiverTumorLib.mrml import ct_to_node, labels_to_segmentation
+from LiverTumorLib.mrml import ct_to_node, labels_to_segmentation, show_segmentation
+from LiverTumorLib.mrml.axes import axis_lines, show_axes, take_axes
 from LiverTumorLib.mrml.views import mark_lesion, show_marker
+from LiverTumorLib.pipelines.lesions import measure
+from LiverTumorLib.records.options import CaseOutput
+from LiverTumorLib.records.results import CaseResult
 from mrml_scene import new_scene
 from panel_tools import phantom
 from scipy.ndimage import binary_dilation, binary_erosion
@@ -40,7 +44,7 @@ def test_outlines_leave_liver_and_lesions_to_be_judged(seen):
     colors = view.at(picture, places(inside, k))
     assert np.ptp(colors, axis=1).max() <= 2, "the CT's gray, not a fill"
     rim = view.at(picture, places(binary_dilation(tumor) & ~binary_erosion(tumor), k))
-    expected = np.array(segmentation.GetSegmentation().GetSegment("Lesion").GetColor()) * 255
+    expected = np.array(segmentation.GetSegmentation().GetSegment("Lesion 1").GetColor()) * 255
     assert (np.abs(rim - expected).max(axis=1) < 30).any(), "the lesion's outline"
     assert np.ptp(rim, axis=1).max() > 100
 
@@ -61,3 +65,62 @@ def test_the_marker_is_where_the_lesion_is_and_can_be_hidden(seen):
     assert (view.at(marked, near) != view.at(plain, near)).any(axis=1).mean() < 0.5, "what is under it can be seen"
     show_marker(segmentation, False)
     np.testing.assert_array_equal(view.draw(), plain)
+
+
+@pytest.fixture
+def measured():
+    """As `seen`, with what a run has measured, in the slice of the first lesion's longest diameter."""
+    scene = new_scene()
+    view = SliceViewOfSlicer(scene)
+    volume, truth = phantom()
+    ct = ct_to_node(volume, scene)
+    lesions, summary = measure(truth, volume)
+    segmentation = show_segmentation(CaseOutput(CaseResult("phantom", summary, lesions), truth), ct).segmentationNode
+    view.show(ct)
+    view.node.SetSliceOffset(lesions[0].longest_ends_ras[0][2])
+    return view, ct, segmentation, lesions[0]
+
+
+def along(line, count: int = 40) -> np.ndarray:
+    """Places on a line, away from its ends and its middle."""
+    ends = np.array([line.GetNthControlPointPositionWorld(point) for point in range(2)])
+    part = np.r_[np.linspace(0.2, 0.4, count // 2), np.linspace(0.6, 0.8, count // 2)][:, None]
+    return ends[0] + part * (ends[1] - ends[0])
+
+
+def colored(view, picture, line) -> float:
+    """The part of a line that has its color."""
+    expected = np.array(line.GetDisplayNode().GetSelectedColor()) * 255
+    return float((np.abs(view.at(picture, along(line)) - expected).max(axis=1) < 60).mean())
+
+
+def test_axes_are_seen_in_their_slice_only(measured):
+    view, ct, segmentation, lesion = measured
+    here = view.node.GetSliceOffset()
+    plain = view.draw()
+    show_axes(segmentation, lesion.id)
+    long, short = axis_lines(segmentation)
+    picture = view.draw()
+    for line in (long, short):
+        assert colored(view, plain, line) == 0 and colored(view, picture, line) > 0.9
+    view.node.SetSliceOffset(here + phantom()[0].spacing[2])
+    above = view.draw()
+    show_marker(segmentation, False)
+    np.testing.assert_array_equal(view.draw(), above)  # nothing of them was there
+    view.node.SetSliceOffset(here)
+    np.testing.assert_array_equal(view.draw(), plain)
+
+
+def test_a_dragged_axis_is_drawn_where_it_was_left(measured):
+    view, ct, segmentation, lesion = measured
+    show_axes(segmentation, lesion.id)
+    long, _ = axis_lines(segmentation)
+    before = along(long)
+    ends = np.array([long.GetNthControlPointPositionWorld(point) for point in range(2)])
+    view.drag(ends[0], ends[0] + (15.0, 15.0, 0.0))
+    assert take_axes(segmentation, ct)
+    np.testing.assert_allclose(long.GetNthControlPointPositionWorld(0), ends[0] + (15.0, 15.0, 0.0), atol=1.5)
+    picture = view.draw()
+    assert colored(view, picture, long) > 0.9
+    expected = np.array(long.GetDisplayNode().GetSelectedColor()) * 255
+    assert (np.abs(view.at(picture, before) - expected).max(axis=1) < 60).mean() < 0.5

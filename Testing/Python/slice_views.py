@@ -92,6 +92,31 @@ class SliceViewOfSlicer:
 
     def at(self, picture: np.ndarray, ras: np.ndarray) -> np.ndarray:
         """The colors (n, 3) of a picture at places (n, 3) in RAS mm."""
+        x, y = self._xy(ras)
+        return picture[y, x].astype(int)
+
+    def drag(self, start: np.ndarray, end: np.ndarray) -> None:
+        """Move the mouse from a place to another (RAS mm) with the left button down, as Slicer's view tells Markups."""
+        manager = self._group.GetDisplayableManagerByClassName("vtkMRMLMarkupsDisplayableManager")
+        for event, place in (
+            (vtk.vtkCommand.MouseMoveEvent, start),
+            (vtk.vtkCommand.LeftButtonPressEvent, start),
+            (vtk.vtkCommand.MouseMoveEvent, (np.add(start, end)) / 2),
+            (vtk.vtkCommand.MouseMoveEvent, end),
+            (vtk.vtkCommand.LeftButtonReleaseEvent, end),
+        ):
+            data = slicer.vtkMRMLInteractionEventData()
+            data.SetType(event)
+            data.SetViewNode(self.node)
+            data.SetRenderer(self._renderer)
+            data.SetDisplayPosition([int(value) for value in self._xy(np.atleast_2d(place))[:, 0]])
+            data.SetWorldPosition([float(value) for value in place])
+            distance = vtk.reference(0.0)
+            if manager.CanProcessInteractionEvent(data, distance):
+                manager.ProcessInteractionEvent(data)
+
+    def _xy(self, ras: np.ndarray) -> np.ndarray:
+        """Pixels (2, n), from the left and from below, of places (n, 3) in RAS mm."""
         to_ras = np.array([[self.node.GetXYToRAS().GetElement(row, column) for column in range(4)] for row in range(4)])
         x, y, *_ = np.rint(np.linalg.inv(to_ras) @ np.c_[ras, np.ones(len(ras))].T).astype(int)
-        return picture[y, x].astype(int)
+        return np.array([x, y])

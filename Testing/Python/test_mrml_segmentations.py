@@ -78,7 +78,7 @@ def test_names_colors_and_terminology(ct):
     node = labels_to_segmentation(LABELS, ct)
     assert node.GetName() == "Abdomen segmentation"
     segments = segments_of(node)
-    assert [segment.GetName() for segment in segments.values()] == ["Liver", "Lesion"]
+    assert [segment.GetName() for segment in segments.values()] == ["Liver", "Lesion 1"]
     for expected, segment in zip(SEGMENTS, segments.values(), strict=True):
         np.testing.assert_allclose(segment.GetColor(), np.array(expected.rgb) / 255)
         assert segment.GetLabelValue() == expected.label
@@ -90,7 +90,7 @@ def test_names_colors_and_terminology(ct):
         "SCT",
         "10200004",
     )
-    assert logic.DeserializeTerminologyEntry(segments["Lesion"].GetTerminology(), entry)
+    assert logic.DeserializeTerminologyEntry(segments["Lesion 1"].GetTerminology(), entry)
     assert entry.GetTypeObject().GetCodeValue() == "4147007"
     assert entry.GetRegionObject().GetCodeMeaning() == "Liver"
 
@@ -115,9 +115,9 @@ def test_reference_geometry_is_the_ct(ct):
     np.testing.assert_allclose(np.array(matrix.GetData()).reshape(4, 4), GRIDS["oblique"], atol=1e-6)
 
 
-def test_empty_labels_give_empty_segments(ct):
+def test_empty_labels_give_an_empty_liver(ct):
     node = labels_to_segmentation(np.zeros_like(LABELS), ct)
-    assert list(segments_of(node)) == ["Liver", "Lesion"]
+    assert list(segments_of(node)) == ["Liver"]
     assert not labels_from_segmentation(node, ct).any()
 
 
@@ -130,7 +130,7 @@ def test_a_second_run_replaces_the_first(scene, ct):
     other = np.roll(LABELS, 1, axis=0)
     assert labels_to_segmentation(other, ct, node) is node
     assert scene.GetNumberOfNodes() == number
-    assert list(segments_of(node)) == ["Liver", "Lesion"]
+    assert list(segments_of(node)) == ["Liver", "Lesion 1"]
     np.testing.assert_array_equal(labels_from_segmentation(node, ct), other)
     assert segments_of(node)["Liver"].GetName() == "My liver"
     assert segments_of(node)["Liver"].GetColor() == (0, 0, 1)
@@ -161,9 +161,9 @@ def test_a_surface_that_is_shown_follows(scene, ct):
     logic.SetMRMLScene(scene)
     node = labels_to_segmentation(LABELS, ct)
     assert node.CreateClosedSurfaceRepresentation()
-    before = segments_of(node)["Lesion"].GetRepresentation("Closed surface").GetBounds()
+    before = segments_of(node)["Lesion 1"].GetRepresentation("Closed surface").GetBounds()
     labels_to_segmentation(np.roll(LABELS, 2, axis=0), ct, node)
-    after = segments_of(node)["Lesion"].GetRepresentation("Closed surface").GetBounds()
+    after = segments_of(node)["Lesion 1"].GetRepresentation("Closed surface").GetBounds()
     assert np.abs(np.subtract(after, before)).max() > 2
 
 

@@ -48,7 +48,7 @@ def asked(monkeypatch):
     return questions
 
 
-def erase(segmentation, name: str = "Lesion") -> None:
+def erase(segmentation, name: str = "Lesion 1") -> None:
     """As by the Segment Editor: some voxels of a segment are taken away in its label map."""
     segment = segmentation.GetSegmentation().GetSegment(name)
     image = segment.GetRepresentation("Binary labelmap")
@@ -61,7 +61,7 @@ def erase(segmentation, name: str = "Lesion") -> None:
 
 def state_of(segmentation, ct) -> dict:
     """All that belongs to a segmentation, as plain values."""
-    from LiverTumorLib.panel.record_table import records_of
+    from LiverTumorLib.mrml.tables import records_of
 
     segments = segmentation.GetSegmentation()
     looks = {
@@ -118,7 +118,7 @@ def test_corrections_made_while_it_runs_are_kept_too(panel):
 
 def test_a_deleted_segment_is_a_correction(panel):
     first = panel.parameters.outputSegmentation
-    first.GetSegmentation().RemoveSegment("Lesion")
+    first.GetSegmentation().RemoveSegment("Lesion 1")
     apply(panel)
     assert panel.parameters.outputSegmentation is not first
     assert first.GetSegmentation().GetSegmentIDs() == ("Liver",)

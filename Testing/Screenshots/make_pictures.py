@@ -27,9 +27,9 @@ from LiverTumorLib.ct import CTVolume  # noqa: E402
 from LiverTumorLib.jobs import start_job  # noqa: E402
 from LiverTumorLib.mrml import ct_to_node, labels_from_segmentation, labels_to_segmentation  # noqa: E402
 from LiverTumorLib.mrml.results import LESIONS_ROLE  # noqa: E402
+from LiverTumorLib.mrml.tables import records_of  # noqa: E402
 from LiverTumorLib.mrml.views import mark_lesion  # noqa: E402
 from LiverTumorLib.mrml.volumes import place_in_slice, toggle_liver_window  # noqa: E402
-from LiverTumorLib.panel.record_table import records_of  # noqa: E402
 from LiverTumorLib.phantom import make_phantom  # noqa: E402
 from LiverTumorLib.records.options import RunOptions  # noqa: E402
 from LiverTumorLib.report import case_picture  # noqa: E402

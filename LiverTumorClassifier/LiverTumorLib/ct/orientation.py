@@ -79,6 +79,11 @@ def to_axial(volume: CTVolume) -> AxialView:
     return AxialView(axial, volume.shape, axes, flips, np.linalg.inv(matrix))
 
 
+def is_resampled(volume: CTVolume) -> bool:
+    """Whether `to_axial` resamples a volume, for it is tilted or sheared too far; needs no voxels."""
+    return _axial_order(volume) is None
+
+
 def axial_to_ras(volume: CTVolume) -> NDArray[np.float64]:
     """4x4 matrix from axial voxel coordinates (i, j, k), those of `to_axial`, to RAS mm; needs no voxels."""
     order = _axial_order(volume)

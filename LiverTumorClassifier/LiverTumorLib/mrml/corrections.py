@@ -1,25 +1,36 @@
-"""Whether a user has corrected what a run wrote into a segmentation, by a checksum of the voxels that is kept there."""
+"""Whether a user has worked on what a run wrote into a segmentation: by checksums of the voxels, and by words."""
 
 from __future__ import annotations
 
+import json
 import zlib
 
 import numpy as np
 
-from ..ct.region import bounding_box
-from ..records.segments import SEGMENTS
+from ..ct.region import Box, bounding_box
+from ..records.results import TUMOR
+from ..records.segments import LESION_SEGMENT
+from .layers import LABELMAP, voxels_of
 from .nodes import SEQUENCE_ROLE
+from .segment_tags import judgment_of, number_of
+from .segmentations import known_segments
 
 _WRITTEN = "LiverTumor.written"
 
+_MOST_KNOWN = 16  # layers
+_known: dict[int, dict[int, str]] = {}  # by the time of a layer's last change, the checksums of its values
+
+Contents = dict[str, str]  # of each segment with voxels, what is in it
+
 
 def mark_as_written(segmentation_node) -> None:
-    """Remember the segments of a run as they are now."""
-    segmentation_node.SetAttribute(_WRITTEN, _contents(segmentation_node))
+    """Remember the liver and the lesions of a run as they are now."""
+    segmentation_node.SetAttribute(_WRITTEN, json.dumps(contents(segmentation_node)))
 
 
 def is_corrected(segmentation_node) -> bool:
-    """Whether somebody's work is in a segmentation: its Liver and Lesion are not what a run has written there.
+    """Whether somebody's work is in a segmentation: its liver and lesions are not what a run has written there, or
+    something has been said of a lesion.
 
     Of a segmentation with frames, any frame counts.
     """
@@ -29,31 +40,82 @@ def is_corrected(segmentation_node) -> bool:
         if sequence is not None
         else []
     )
-    return any(
-        _contents(node) != (node.GetAttribute(_WRITTEN) or _contents(None)) for node in (segmentation_node, *frames)
-    )
+    return any(contents(node) != _written(node) for node in (segmentation_node, *frames))
 
 
-def _contents(segmentation_node) -> str:
-    """The segments that a run writes: where their voxels are, whatever layers and extents Slicer keeps them in."""
-    segmentation = segmentation_node.GetSegmentation() if segmentation_node is not None else None
-    found = [segmentation.GetSegment(segment.id) if segmentation is not None else None for segment in SEGMENTS]
-    return " ".join(f"{segment.id}:{_checksum(each)}" for segment, each in zip(SEGMENTS, found, strict=True))
+def contents(segmentation_node) -> Contents:
+    """What the liver and the lesions hold: where their voxels are, whatever layers and extents Slicer keeps them in,
+    and what a user has said of a lesion."""
+    segmentation = segmentation_node.GetSegmentation()
+    known = known_segments(segmentation_node)
+    found = checksums(segmentation, [identifier for each in known.values() for identifier in each])
+    for identifier in known.get(TUMOR, ()):
+        segment = segmentation.GetSegment(identifier)
+        words = [judgment_of(segment)] if judgment_of(segment).is_said else []
+        number = number_of(segment)
+        if number is not None and segment.GetName() != f"{LESION_SEGMENT.name} {number}":
+            words.append(segment.GetName())
+        if words:
+            found[identifier] = f"{found.get(identifier, '')} {words}"
+    return found
 
 
-def _checksum(vtk_segment) -> str:
-    """Of a segment's voxels; "" where it has none."""
-    from vtk.util.numpy_support import vtk_to_numpy
+def checksums(segmentation, identifiers: list[str]) -> Contents:
+    """A checksum of the voxels of each segment that has some."""
+    layers: dict = {}
+    for identifier in identifiers:
+        segment = segmentation.GetSegment(identifier)
+        if (image := segment.GetRepresentation(LABELMAP)) is not None:
+            layers.setdefault(image, []).append((segment.GetLabelValue(), identifier))
+    found = {}
+    for image, values in layers.items():
+        own = _of_layer(image, [value for value, _identifier in values])
+        found.update({identifier: own[value] for value, identifier in values if own[value]})
+    return {identifier: found[identifier] for identifier in identifiers if identifier in found}
 
-    image = vtk_segment.GetRepresentation("Binary labelmap") if vtk_segment is not None else None
-    if image is None:
-        return ""
-    scalars = image.GetPointData().GetScalars()
-    if scalars is None or not scalars.GetNumberOfTuples():
-        return ""
-    mask = vtk_to_numpy(scalars).reshape(image.GetDimensions()[::-1]) == vtk_segment.GetLabelValue()
-    if (box := bounding_box(mask)) is None:
-        return ""
-    starts = [part.start + first for part, first in zip(box, image.GetExtent()[4::-2], strict=True)]
-    place = ",".join(map(str, (*starts, *mask[box].shape)))
-    return f"{zlib.crc32(np.packbits(mask[box]).data, zlib.crc32(place.encode())):08x}"
+
+def _of_layer(image, values: list[int]) -> dict[int, str]:
+    """The checksums of a layer's values, "" without a voxel; those of a layer that has not changed are known."""
+    known = _known.pop(image.GetMTime(), {})  # VTK gives no two changes, of whatever object, the same time
+    missing = [value for value in values if value not in known]
+    if missing and (voxels := voxels_of(image)) is not None:
+        for value, box in _boxes(voxels, missing).items():
+            known[value] = "" if box is None else _checksum(voxels[box] == value, box, image.GetExtent())
+    known.update({value: "" for value in values if value not in known})
+    _known[image.GetMTime()] = known  # the latest last
+    while len(_known) > _MOST_KNOWN:
+        del _known[next(iter(_known))]
+    return known
+
+
+def _boxes(voxels: np.ndarray, values: list[int]) -> dict[int, Box | None]:
+    from scipy.ndimage import find_objects
+
+    outer = bounding_box(voxels >= min(values))
+    if outer is None:
+        return dict.fromkeys(values)
+    if len(values) == 1:
+        return {values[0]: bounding_box(voxels == values[0])}
+    places = find_objects(voxels[outer], max(values))  # of all values at once
+    return {value: places[value - 1] and _moved(places[value - 1], outer) for value in values}
+
+
+def _moved(box: Box, outer: Box) -> Box:
+    k, j, i = (slice(a.start + b.start, a.stop + b.start) for a, b in zip(box, outer, strict=True))
+    return k, j, i
+
+
+def _checksum(mask: np.ndarray, box: Box, extent: tuple[int, ...]) -> str:
+    """Of a mask that fills a box of a layer, whose extent says where that is."""
+    starts = [part.start + first for part, first in zip(box, extent[4::-2], strict=True)]
+    place = ",".join(map(str, (*starts, *mask.shape)))
+    return f"{zlib.crc32(np.packbits(mask).data, zlib.crc32(place.encode())):08x}"
+
+
+def _written(segmentation_node) -> Contents:
+    """What a run has written; of scenes that earlier versions saved too."""
+    text = segmentation_node.GetAttribute(_WRITTEN) or "{}"
+    if text.startswith("{"):
+        return json.loads(text)
+    pairs = (part.rpartition(":") for part in text.split(" "))  # "Liver:5f3a… Lesion:", their identifiers held no blank
+    return {identifier: checksum for identifier, _colon, checksum in pairs if checksum}

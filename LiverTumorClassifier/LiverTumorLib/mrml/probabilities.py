@@ -55,10 +55,17 @@ def kept_threshold(segmentation_node) -> float | None:
     return None if None in maps else float(maps[1].GetAttribute(_THRESHOLD))
 
 
+def kept_probability(segmentation_node, shape: tuple[int, int, int]) -> np.ndarray | None:
+    """The tumor's map in percent, uint8 (k, j, i) and the node's own memory; None where none of that shape was kept."""
+    node = segmentation_node.GetNodeReference(ROLES["tumor"])
+    percent = percent_of(node) if node is not None and node.GetImageData() is not None else None
+    return percent if percent is not None and percent.shape == shape else None
+
+
 def segment_again(segmentation_node, ct_node, tumor_threshold: float, min_lesion_ml: float) -> CaseResult:
     """Make the segmentation again from the kept maps with another tumor threshold (0 to 1), and measure it.
 
-    The user's corrections of the two segments are lost, as by a new run.
+    The user's corrections of the liver and the lesions are lost, as by a new run.
 
     Returns:
         The figures; lesions have their mean probability, slices are not scored again.

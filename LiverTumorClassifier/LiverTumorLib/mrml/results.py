@@ -2,30 +2,39 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
-from ..ct import to_axial
+import numpy as np
+
+from ..ct import CTVolume, to_axial
+from ..ct.orientation import is_resampled
 from ..errors import InputError, WorkerError
 from ..records.options import CaseOutput
 from ..records.results import CaseResult, CaseSummary, Lesion
-from .corrections import is_corrected, mark_as_written
+from ..records.segments import MOST_LESIONS
+from .corrections import checksums, is_corrected, mark_as_written
+from .kept_axes import keep_axes
+from .lesions import LesionLabels, adopt, lesion_labels, lesions_of, rejected_numbers
 from .nodes import companion_node, no_leftovers, output_node, place_beside
 from .plots import plot_probability
-from .probabilities import ROLES, segment_again, show_probabilities
-from .segmentations import labels_from_segmentation, labels_to_segmentation
-from .tables import fill_lesion_table, fill_slice_table, fill_summary_table
+from .probabilities import ROLES, kept_probability, segment_again, show_probabilities
+from .segment_tags import judgment_of, number_of
+from .segmentations import labels_to_segmentation, own_lesions
+from .tables import fill_lesion_table, fill_slice_table, fill_summary_table, records_of
 from .translation import _
 from .undo import undoable
 from .views import remove_marker
-from .volumes import ct_from_node
+from .volumes import ct_from_node, ijk_to_world
 
 LESIONS_ROLE = "LiverTumor.lesions"
 SUMMARY_ROLE = "LiverTumor.summary"
 SLICES_ROLE = "LiverTumor.slices"
-_TABLES = (LESIONS_ROLE, SUMMARY_ROLE, SLICES_ROLE)
-_MAPS = tuple(ROLES.values())
+TABLES = (LESIONS_ROLE, SUMMARY_ROLE, SLICES_ROLE)
+MAPS = tuple(ROLES.values())
 CT_ROLE = "LiverTumor.ct"  # from a slice table to the volume it speaks of
 
 
@@ -35,7 +44,7 @@ class CaseNodes:
 
     Attributes:
         result: the figures as records (lesions, slices, models, seconds).
-        segmentationNode: vtkMRMLSegmentationNode with the segments Liver and Lesion.
+        segmentationNode: vtkMRMLSegmentationNode with the segments Liver and Lesion 1, Lesion 2 …
         lesionTable, summaryTable, sliceTable: vtkMRMLTableNode.
         plotChart: vtkMRMLPlotChartNode of the tumor probability over the slices.
         evidenceVolume: vtkMRMLScalarVolumeNode, where the slice classifier sees tumor, in percent.
@@ -67,8 +76,8 @@ def show_segmentation(output: CaseOutput, ct_node, segmentation_node=None, keep_
     takes that back. When something goes wrong, no new node stays in the scene.
 
     Args:
-        keep_corrections: leave a given segmentation alone, and make a new one, where its Liver or Lesion are not what
-        a run has written.
+        keep_corrections: leave a given segmentation alone, and make a new one, where its liver or lesions are not what
+        a run has written, or something has been said of them.
 
     Raises:
         InputError: the CT has left the scene or changed its size since the run began.
@@ -79,12 +88,10 @@ def show_segmentation(output: CaseOutput, ct_node, segmentation_node=None, keep_
     given = segmentation_node if segmentation_node is not None and segmentation_node.GetScene() is not None else None
     if keep_corrections and given is not None and is_corrected(given):
         given = None
-    with no_leftovers(ct_node.GetScene()), undoable(given, _TABLES, _MAPS):
+    with no_leftovers(ct_node.GetScene()), undoable(given, TABLES, MAPS):
         segmentation = labels_to_segmentation(output.labels, ct_node, given)
         mark_as_written(segmentation)
-        lesions, summary = _show_measurements(
-            segmentation, ct_node, output.result.name, output.result.lesions, output.result.summary
-        )
+        lesions, summary = _show_figures(segmentation, ct_node, output.result)
         slices = chart = None
         if output.result.slices:
             slices, chart = _show_slices(output, ct_node, _table(segmentation, SLICES_ROLE, ct_node, "slices"))
@@ -109,49 +116,121 @@ def measure_again(segmentation_node, ct_node) -> CaseNodes:
     """Fill the lesion and summary tables of a segmentation again from what its segments hold now, after a user's
     corrections.
 
-    Notes are those on the corrected segments; suspicious slices of the run are not part of it, nor is the mean
-    probability of lesions.
+    A lesion keeps its number; a segment that never had one gets one, and each of its connected pieces a segment of its
+    own. Notes are those on the corrected segments; suspicious slices of the run are not part of it. Lesions have a mean
+    probability where the run has kept its map, or they are as they were.
 
     Raises:
-        InputError: see `ct_from_node` and `labels_from_segmentation`.
+        InputError: see `ct_from_node` and `lesion_labels`.
+    """
+    found, result = measured_now(segmentation_node, ct_node)
+    is_split = any(not lesion.identifier for lesion in found.lesions)
+    kept = undoable(segmentation_node, TABLES, MAPS) if is_split else nullcontext()
+    with no_leftovers(ct_node.GetScene()), kept:
+        was_corrected = is_corrected(segmentation_node)
+        adopt(segmentation_node, ct_node, found)
+        if not was_corrected:  # the lesions of an old scene have got segments of their own
+            mark_as_written(segmentation_node)
+        tables = _show_measurements(segmentation_node, ct_node, result)
+        return CaseNodes(result, segmentation_node, *tables)
+
+
+def measured_now(segmentation_node, ct_node) -> tuple[LesionLabels, CaseResult]:
+    """The lesions of a segmentation as they are now, and their figures; nothing in the scene is changed.
+
+    Raises:
+        InputError: see `ct_from_node` and `lesion_labels`.
     """
     from ..pipelines.doubt import corrected_notes
-    from ..pipelines.lesions import measure_axial
+    from ..pipelines.lesions import measure_numbered
 
     volume = ct_from_node(ct_node)
     view = to_axial(volume)
-    labels = view.bring(labels_from_segmentation(segmentation_node, ct_node))
-    lesions, summary = measure_axial(labels, view.volume)
+    found = lesion_labels(segmentation_node, ct_node)
+    labels = view.bring(found.labels)
+    numbers = [lesion.number for lesion in found.lesions]
+    probability = kept_probability(segmentation_node, volume.shape)
+    axial = None if probability is None else view.bring(probability)
+    lesions, summary = measure_numbered(
+        labels,
+        view.volume,
+        numbers,
+        rejected_numbers(found.lesions),
+        None if axial is None else lambda kji: axial[tuple(kji.T)] / 100,
+    )
     summary.notes = corrected_notes(labels, view.volume, summary)
-    result = CaseResult(volume.name, summary, lesions)
-    with no_leftovers(ct_node.GetScene()):
-        tables = _show_measurements(segmentation_node, ct_node, volume.name, lesions, summary)
-        return CaseNodes(result, segmentation_node, *tables)
+    return found, CaseResult(volume.name, summary, lesions)
 
 
 def threshold_again(segmentation_node, ct_node, tumor_threshold: float, min_lesion_ml: float) -> CaseNodes:
     """Another tumor threshold (0 to 1) on the kept probability maps, without a network; segments and tables are filled
     again.
 
-    The user's corrections of the two segments are lost, as by a new run; `undo` brings them back.
+    The user's corrections of the liver and the lesions, and all that was said of them, are lost, as by a new run;
+    `undo` brings them back.
 
     Raises:
         InputError: see `segment_again`.
     """
-    with undoable(segmentation_node, _TABLES, _MAPS):
+    with undoable(segmentation_node, TABLES, MAPS):
         result = segment_again(segmentation_node, ct_node, tumor_threshold, min_lesion_ml)
         mark_as_written(segmentation_node)
-        tables = _show_measurements(segmentation_node, ct_node, result.name, result.lesions, result.summary)
+        tables = _show_figures(segmentation_node, ct_node, result)
     return CaseNodes(result, segmentation_node, *tables)
 
 
-def _show_measurements(segmentation_node, ct_node, name: str, lesions: list[Lesion], summary: CaseSummary) -> tuple:
+def _show_figures(segmentation_node, ct_node, result: CaseResult) -> tuple:
+    """Show the figures of a run whose labels have just been written."""
+    geometry = CTVolume(np.broadcast_to(np.int16(0), _size(ct_node)), ijk_to_world(ct_node))
+    if is_resampled(geometry) and result.lesions:  # they were found and numbered on another grid than the segments
+        _found, again = measured_now(segmentation_node, ct_node)
+        result.lesions = again.lesions
+    return _show_measurements(segmentation_node, ct_node, result)
+
+
+def _show_measurements(segmentation_node, ct_node, result: CaseResult) -> tuple:
     remove_marker(segmentation_node)  # the lesion it points at may have another number now, or be gone
+    words = _words(segmentation_node, result.lesions)
+    _keep_probability(segmentation_node, result.lesions, words)
+    keep_axes(segmentation_node, result, rejected_numbers(lesions_of(segmentation_node)))
     lesion_table = _table(segmentation_node, LESIONS_ROLE, ct_node, "lesions")
-    fill_lesion_table(lesion_table, lesions)
+    fill_lesion_table(lesion_table, result.lesions, words)
     summary_table = _table(segmentation_node, SUMMARY_ROLE, ct_node, "summary")
-    fill_summary_table(summary_table, name, summary)
+    fill_summary_table(summary_table, result.name, result.summary)
     return lesion_table, summary_table
+
+
+def _words(segmentation_node, lesions: list[Lesion]) -> list[dict[str, str]]:
+    """What the lesion table says of each lesion beside its figures."""
+    segmentation = segmentation_node.GetSegmentation()
+    own = own_lesions(segmentation_node)
+    segments = {number_of(segmentation.GetSegment(identifier)): identifier for identifier in own}
+    voxels = checksums(segmentation, own)
+    words = []
+    for lesion in lesions:
+        identifier = segments.get(lesion.id) or segments[MOST_LESIONS]  # which the last of very many share
+        segment = segmentation.GetSegment(identifier)
+        words.append(
+            {
+                "name": segment.GetName(),
+                **vars(judgment_of(segment)),
+                "segment": identifier,
+                "voxels": voxels.get(identifier, ""),
+            }
+        )
+    return words
+
+
+def _keep_probability(segmentation_node, lesions: list[Lesion], words: list[dict[str, str]]) -> None:
+    """A lesion whose voxels have not changed has the mean probability that it had."""
+    before = {
+        row["voxels"]: row["mean_probability"]
+        for row in records_of(segmentation_node.GetNodeReference(LESIONS_ROLE))
+        if row.get("voxels") and not math.isnan(row.get("mean_probability", math.nan))
+    }
+    for lesion, own in zip(lesions, words, strict=True):
+        if lesion.mean_probability is None:
+            lesion.mean_probability = before.get(own["voxels"])
 
 
 def ct_of_table(table_node):
@@ -164,6 +243,11 @@ def _show_slices(output: CaseOutput, ct_node, table) -> tuple:
     table.SetNodeReferenceID(CT_ROLE, ct_node.GetID())
     place_beside(table, ct_node)
     return table, plot_probability(table, ct_node)
+
+
+def _size(ct_node) -> tuple[int, int, int]:
+    i, j, k = ct_node.GetImageData().GetDimensions()
+    return k, j, i
 
 
 def _table(owner, role: str, ct_node, what: str):

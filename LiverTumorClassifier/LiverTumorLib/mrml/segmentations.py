@@ -1,33 +1,37 @@
-"""Label volumes into segmentation nodes and back, on exactly the CT's grid."""
+"""Label volumes into segmentation nodes and back, on exactly the CT's grid: the liver, and a segment a lesion."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 
-from ..ct.region import bounding_box
+from ..ct import CTVolume, to_axial
+from ..ct.orientation import is_resampled
 from ..errors import InputError
+from ..pipelines.lesions import number_lesions
 from ..records.results import LIVER, TUMOR
-from ..records.segments import SEGMENTS, Segment, meaning_of
+from ..records.segments import LESION_SEGMENT, LIVER_SEGMENT, MOST_LESIONS, Segment, lesion_segments, meaning_of
+from .layers import LABELMAP, empty_segments, merged_labels, start_empty, write_layer
 from .nodes import one_update, output_node, place_beside
+from .segment_tags import by_hand, judgment_of, number_of, say_algorithm, set_number, tag
 from .translation import _
-from .volumes import local_ijk_to_ras, transform_between
+from .volumes import ijk_to_world, local_ijk_to_ras
 
-_LABELMAP = "Binary labelmap"
 _SURFACE = "Closed surface"
 _LIVER_OPACITY = 0.4  # of its surface
 
 
-def labels_to_segmentation(labels: np.ndarray, ct_node, segmentation_node=None, segments: Iterable[Segment] = SEGMENTS):
-    """Show labels as a segmentation with the names, colors and terminology of `segments`.
+def labels_to_segmentation(labels: np.ndarray, ct_node, segmentation_node=None):
+    """Show labels as a segmentation: the liver, and each connected lesion as a segment, "Lesion 1" the largest.
 
-    A given segmentation keeps its other segments, its display and its name; of ours, what was in it is replaced. All
-    segments are there even where they are empty, share one layer (they do not overlap) and lie under the CT's parent
-    transform.
+    All have the names, colors and terminology of `LiverTumorLib.records.segments`. A given segmentation keeps its other
+    segments, its display and its name; its liver and its lesions of earlier runs are replaced. They share one layer
+    (they do not overlap) and lie under the CT's parent transform. The last of very many lesions share a segment.
 
     Args:
-        labels: uint8 (k, j, i) on the CT node's grid.
+        labels: uint8 (k, j, i) on the CT node's grid; 1 liver, 2 lesion.
         ct_node: the volume node the labels belong to.
         segmentation_node: vtkMRMLSegmentationNode to write to; a new one is made without it.
 
@@ -37,34 +41,83 @@ def labels_to_segmentation(labels: np.ndarray, ct_node, segmentation_node=None, 
     Raises:
         InputError: the labels do not fit the CT node, or the given segmentation cannot hold label maps.
     """
+    check_size(labels, ct_node)
+    node = output_node(
+        ct_node.GetScene(), "vtkMRMLSegmentationNode", f"{ct_node.GetName()} segmentation", segmentation_node
+    )
+    numbered = _numbered(labels, ct_node)
+    with one_update(node), surface_follows(node):
+        if node.GetDisplayNode() is None:
+            node.CreateDefaultDisplayNodes()
+        _make_labelmap_source(node)
+        is_new = not node.GetSegmentation().GetNumberOfSegments()
+        remove_segments(node, own_lesions(node))
+        count = int(numbered.max(initial=LIVER)) - LIVER
+        segments = [LIVER_SEGMENT, *lesion_segments(count)]
+        for segment in segments:
+            add_segment(node, segment)
+            say_algorithm(node.GetSegmentation().GetSegment(segment.id), "AUTOMATIC")
+        write_segments(node, ct_node, numbered, [(segment.id, segment.label) for segment in segments])
+        if is_new:
+            node.GetDisplayNode().SetVisibility2DFill(False)  # which hides what is to be judged
+            node.GetDisplayNode().SetSegmentOpacity3D(LIVER_SEGMENT.id, _LIVER_OPACITY)  # lesions lie inside
+    place_beside(node, ct_node)
+    return node
+
+
+@contextmanager
+def surface_follows(segmentation_node) -> Iterator[None]:
+    """Make the surfaces that are shown in 3D again after the block, which changes voxels."""
+    segmentation = segmentation_node.GetSegmentation()
+    had_surface = segmentation.ContainsRepresentation(_SURFACE)
+    yield
+    if had_surface:
+        segmentation.RemoveRepresentation(_SURFACE)
+        segmentation_node.CreateClosedSurfaceRepresentation()
+
+
+def write_segments(segmentation_node, ct_node, labels: np.ndarray, values: Sequence[tuple[str, int]]) -> None:
+    """Give segments new voxels in one layer; the others stay as they are.
+
+    Args:
+        labels: uint8 (k, j, i) on the CT's grid.
+        values: identifiers of segments, which are there, and the label of each.
+    """
+    segmentation_node.SetAndObserveTransformNodeID(ct_node.GetTransformNodeID())
+    segmentation_node.SetReferenceImageGeometryParameterFromVolumeNode(ct_node)
+    write_layer(segmentation_node.GetSegmentation(), labels, local_ijk_to_ras(ct_node), values)
+
+
+def add_segment(segmentation_node, segment: Segment) -> None:
+    """Add a segment without voxels, and show it; one that is there keeps its name, its color and what is said of it."""
+    import slicer
+
+    segmentation = segmentation_node.GetSegmentation()
+    if segmentation.GetSegment(segment.id) is None:
+        vtk_segment = slicer.vtkSegment()
+        _describe(vtk_segment, segment)
+        start_empty(vtk_segment)
+        segmentation.AddSegment(vtk_segment, segment.id)
+        segmentation_node.GetDisplayNode().SetSegmentVisibility(segment.id, True)  # also where one was hidden
+
+
+def remove_segments(segmentation_node, identifiers: Iterable[str]) -> None:
+    """Take segments away; those that are there no longer are passed over."""
+    segmentation = segmentation_node.GetSegmentation()
+    found = [identifier for identifier in identifiers if segmentation.GetSegment(identifier) is not None]
+    empty_segments(segmentation, found)  # or Slicer would take each out of the layer by itself
+    for identifier in found:
+        segmentation.RemoveSegment(identifier)
+
+
+def check_size(labels: np.ndarray, ct_node) -> None:
+    """Raises InputError where labels do not have the size of the CT."""
     if labels.shape != ct_node.GetImageData().GetDimensions()[::-1]:
         raise InputError(
             _("{name} has changed its size since it was analyzed; run the analysis again.").format(
                 name=ct_node.GetName()
             )
         )
-    node = output_node(
-        ct_node.GetScene(), "vtkMRMLSegmentationNode", f"{ct_node.GetName()} segmentation", segmentation_node
-    )
-    with one_update(node):
-        if node.GetDisplayNode() is None:
-            node.CreateDefaultDisplayNodes()
-        segmentation = node.GetSegmentation()
-        had_surface = segmentation.ContainsRepresentation(_SURFACE)
-        _make_labelmap_source(node)
-        node.SetAndObserveTransformNodeID(ct_node.GetTransformNodeID())
-        node.SetReferenceImageGeometryParameterFromVolumeNode(ct_node)
-        image = _oriented_image(labels, local_ijk_to_ras(ct_node))
-        is_new = not segmentation.GetNumberOfSegments()
-        for segment in segments:
-            _set_segment(segmentation, segment, image)
-        if is_new:
-            node.GetDisplayNode().SetVisibility2DFill(False)  # which hides what is to be judged
-            node.GetDisplayNode().SetSegmentOpacity3D(SEGMENTS[0].id, _LIVER_OPACITY)  # lesions lie inside
-        if had_surface:  # what is shown in 3D was dropped with the old labels
-            node.CreateClosedSurfaceRepresentation()
-    place_beside(node, ct_node)
-    return node
 
 
 # Which segments are the liver (LIVER) and which are lesions (TUMOR), by their identifiers.
@@ -81,17 +134,29 @@ def known_segments(segmentation_node) -> Meant:
     meanings = {identifier: _meaning(segmentation, identifier) for identifier in segmentation.GetSegmentIDs()}
     livers = sorted(
         (identifier for identifier, label in meanings.items() if label == LIVER),
-        key=lambda each: each != SEGMENTS[0].id,
+        key=lambda each: each != LIVER_SEGMENT.id,
     )
     lesions = [identifier for identifier, label in meanings.items() if label == TUMOR]
     return {label: found for label, found in ((LIVER, livers[:1]), (TUMOR, lesions)) if found}
 
 
+def own_lesions(segmentation_node) -> list[str]:
+    """The lesions that a run has made, or that have been measured since: those with a number, and that of old
+    scenes, in which all lesions are one segment."""
+    segmentation = segmentation_node.GetSegmentation()
+    return [
+        identifier
+        for identifier in segmentation.GetSegmentIDs()
+        if identifier == LESION_SEGMENT.id or number_of(segmentation.GetSegment(identifier)) is not None
+    ]
+
+
 def labels_from_segmentation(segmentation_node, ct_node, meant: Meant | None = None) -> np.ndarray:
     """Labels of a segmentation on the CT's grid, for example after a user's corrections.
 
-    Where segments overlap, the lesion counts. Another grid or another linear parent transform is resampled to the
-    nearest voxel; segments that are missing are empty.
+    A rejected lesion is liver, unless it was drawn by hand, which may be anywhere. Where segments overlap, the lesion
+    counts. Another grid or another linear parent transform is resampled to the nearest voxel; segments that are missing
+    are empty.
 
     Args:
         meant: which segments count, and as what; without it `known_segments`.
@@ -102,42 +167,26 @@ def labels_from_segmentation(segmentation_node, ct_node, meant: Meant | None = N
     Raises:
         InputError: the segmentation has none of the segments, or a nonlinear transform lies between it and the CT.
     """
-    import slicer
-    import vtk
-    from vtk.util.numpy_support import vtk_to_numpy
-
     segmentation = segmentation_node.GetSegmentation()
     meant = known_segments(segmentation_node) if meant is None else meant
-    found = [(label, identifier) for label in (LIVER, TUMOR) for identifier in meant.get(label, ())]
-    if not found:
+    check_meant(segmentation_node, meant)
+    lesions = meant.get(TUMOR, [])
+    rejected = [each for each in lesions if judgment_of(segmentation.GetSegment(each)).is_rejected]
+    as_liver = [each for each in rejected if not by_hand(segmentation.GetSegment(each))]
+    values = [(each, LIVER) for each in (*meant.get(LIVER, ()), *as_liver)]
+    values += [(each, TUMOR) for each in lesions if each not in rejected]
+    return merged_labels(segmentation_node, ct_node, values)
+
+
+def check_meant(segmentation_node, meant: Meant) -> None:
+    """Raises InputError where no segment is the liver or a lesion."""
+    if not any(meant.values()):
         raise InputError(
             _(
                 "{name} has no segment that is known to be the liver or a lesion; name the one you mean "
                 "Liver or Lesion."
             ).format(name=segmentation_node.GetName())
         )
-    if not segmentation.CreateRepresentation(_LABELMAP):
-        raise InputError(
-            _("The segments of {name} cannot be turned into voxels; draw them again.").format(
-                name=segmentation_node.GetName()
-            )
-        )
-    geometry = slicer.vtkOrientedImageData()
-    geometry.SetExtent(*(bound for size in ct_node.GetImageData().GetDimensions() for bound in (0, size - 1)))
-    _set_geometry(geometry, transform_between(ct_node, segmentation_node) @ local_ijk_to_ras(ct_node))
-    identifiers, values = vtk.vtkStringArray(), vtk.vtkIntArray()
-    for label, identifier in found:
-        identifiers.InsertNextValue(identifier)
-        values.InsertNextValue(label)
-    merged = slicer.vtkOrientedImageData()
-    mode = slicer.vtkSegmentation.EXTENT_REFERENCE_GEOMETRY
-    if not segmentation_node.GenerateMergedLabelmapForAllSegments(merged, mode, geometry, identifiers, values):
-        raise InputError(
-            _("The segments of {name} cannot be brought onto the grid of {other}.").format(
-                name=segmentation_node.GetName(), other=ct_node.GetName()
-            )
-        )
-    return vtk_to_numpy(merged.GetPointData().GetScalars()).reshape(merged.GetDimensions()[::-1]).astype(np.uint8)
 
 
 def ct_of(segmentation_node):
@@ -145,80 +194,55 @@ def ct_of(segmentation_node):
     return segmentation_node.GetNodeReference(segmentation_node.GetReferenceImageGeometryReferenceRole())
 
 
-def _set_segment(segmentation, segment: Segment, image) -> None:
-    """Replace one segment's voxels, or add the segment; a name or color that the user has given it stays."""
+def _numbered(labels: np.ndarray, ct_node) -> np.ndarray:
+    """Labels with a value for each lesion: 2 for the largest, 3 for the next; as `measure_axial` numbers them, unless
+    it measures a resampled volume."""
+    result = (labels > 0).astype(np.uint8)
+    if not (labels == TUMOR).any():
+        return result
+    volume = CTVolume(labels, ijk_to_world(ct_node))
+    # A view in axial order is the same memory.
+    axial = result if is_resampled(volume) else to_axial(volume).bring(result)
+    if (found := number_lesions(labels if axial is result else to_axial(volume).volume.array)) is not None:
+        numbers, box = found
+        np.copyto(axial[box], LIVER + np.minimum(numbers, MOST_LESIONS), where=numbers > 0, casting="unsafe")
+    return result
+
+
+def _describe(vtk_segment, segment: Segment) -> None:
     import slicer
 
-    existing = segmentation.GetSegment(segment.id)
-    if existing is not None:
-        segmentation.ClearSegment(segment.id)  # it may share its label map with segments that must stay as they are
-        existing.SetLabelValue(segment.label)
-        existing.AddRepresentation(_LABELMAP, image)
-        _mark_automatic(existing)
-        return
-    new = slicer.vtkSegment()
-    new.SetName(segment.name)
-    new.SetNameAutoGenerated(False)
-    new.SetColor(*segment.color)
-    new.SetColorAutoGenerated(False)
-    new.SetTag(slicer.vtkSegment.GetTerminologyEntryTagName(), segment.terminology)
-    new.SetLabelValue(segment.label)
-    new.AddRepresentation(_LABELMAP, image)
-    _mark_automatic(new)
-    segmentation.AddSegment(new, segment.id)
-
-
-def _mark_automatic(vtk_segment) -> None:
-    """Say in the tags that DICOM export reads that a program drew the segment; without them it would be called drawn by
-    hand."""
-    vtk_segment.SetTag("DICOM.SegmentAlgorithmType", "AUTOMATIC")
-    vtk_segment.SetTag("DICOM.SegmentAlgorithmName", "LiverTumor")
+    vtk_segment.SetName(segment.name)
+    vtk_segment.SetNameAutoGenerated(False)
+    vtk_segment.SetColor(*segment.color)
+    vtk_segment.SetColorAutoGenerated(False)
+    vtk_segment.SetTag(slicer.vtkSegment.GetTerminologyEntryTagName(), segment.terminology)
+    if segment.number:
+        set_number(vtk_segment, segment.number)
 
 
 def _meaning(segmentation, identifier: str) -> int | None:
-    own = next((segment.label for segment in SEGMENTS if segment.id == identifier), None)
     vtk_segment = segmentation.GetSegment(identifier)
-    return own or meaning_of(vtk_segment.GetName() or "", _terminology(vtk_segment))
+    if identifier == LIVER_SEGMENT.id:
+        return LIVER
+    if identifier == LESION_SEGMENT.id or number_of(vtk_segment) is not None:
+        return TUMOR
+    return meaning_of(vtk_segment.GetName() or "", _terminology(vtk_segment))
 
 
 def _terminology(vtk_segment) -> str:
     import slicer
-    import vtk
 
-    value = vtk.reference("")
-    return str(value) if vtk_segment.GetTag(slicer.vtkSegment.GetTerminologyEntryTagName(), value) else ""
+    return tag(vtk_segment, slicer.vtkSegment.GetTerminologyEntryTagName())
 
 
 def _make_labelmap_source(node) -> None:
     segmentation = node.GetSegmentation()
-    if segmentation.GetNumberOfSegments() and not segmentation.CreateRepresentation(_LABELMAP):
+    if segmentation.GetNumberOfSegments() and not segmentation.CreateRepresentation(LABELMAP):
         raise InputError(
             _("{name} holds segments that cannot be turned into label maps; choose another output.").format(
                 name=node.GetName()
             )
         )
-    if segmentation.GetSourceRepresentationName() != _LABELMAP:
-        segmentation.SetSourceRepresentationName(_LABELMAP)
-
-
-def _oriented_image(labels: np.ndarray, ijk_to_ras: np.ndarray):
-    """The labels' bounding box as an image in place, which is smaller to keep and faster to make surfaces of."""
-    import slicer
-    import vtk
-    from vtk.util.numpy_support import numpy_to_vtk
-
-    box = bounding_box(labels) or (slice(0, 1),) * 3  # an image needs a voxel
-    image = slicer.vtkOrientedImageData()
-    image.SetExtent(*(bound for part in box[::-1] for bound in (part.start, part.stop - 1)))
-    scalars = numpy_to_vtk(labels[box].astype(np.uint8).ravel(), deep=True, array_type=vtk.VTK_UNSIGNED_CHAR)
-    # The name that VTK gives; Slicer's DICOM export takes a segment for empty without it.
-    scalars.SetName("ImageScalars")
-    image.GetPointData().SetScalars(scalars)
-    _set_geometry(image, ijk_to_ras)
-    return image
-
-
-def _set_geometry(image, ijk_to_ras: np.ndarray) -> None:
-    import slicer
-
-    image.SetGeometryFromImageToWorldMatrix(slicer.util.vtkMatrixFromArray(ijk_to_ras))
+    if segmentation.GetSourceRepresentationName() != LABELMAP:
+        segmentation.SetSourceRepresentationName(LABELMAP)

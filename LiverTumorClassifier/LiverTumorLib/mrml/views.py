@@ -8,13 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ..records.results import TUMOR
 from .nodes import companion_node, one_update, remove_node
+from .segmentations import known_segments
 from .volumes import is_map
 
 MARKER_ROLE = "LiverTumor.marker"
+LONG_AXIS_ROLE, SHORT_AXIS_ROLE = "LiverTumor.longAxis", "LiverTumor.shortAxis"
+_MARKUPS = (MARKER_ROLE, LONG_AXIS_ROLE, SHORT_AXIS_ROLE)  # of the lesion that is looked at
 _PUT_ROLE = (
     "LiverTumor.background"  # from a slice view to the volume that was put there here, as long as the user leaves it
 )
+_PALE = 0.45  # opacity of the outlines of lesions that are not looked at
 _COLOR = (0.2, 1.0, 1.0)
 
 
@@ -131,15 +136,22 @@ def mark_lesion(segmentation_node, ras: Sequence[float], text: str) -> None:
 
 
 def remove_marker(segmentation_node) -> None:
-    """Take the lesion marker away, where there is one."""
-    if (marker := segmentation_node.GetNodeReference(MARKER_ROLE)) is not None:
-        remove_node(marker)
+    """Take the lesion marker and the axes away, where they are."""
+    for markups in markups_of(segmentation_node):
+        remove_node(markups)
 
 
 def show_marker(segmentation_node, visible: bool) -> None:
-    """Show or hide the lesion marker, where there is one."""
-    if (marker := segmentation_node.GetNodeReference(MARKER_ROLE)) is not None and marker.GetDisplayNode() is not None:
-        marker.GetDisplayNode().SetVisibility(visible)
+    """Show or hide the lesion marker and the axes, where they are."""
+    for markups in markups_of(segmentation_node):
+        if markups.GetDisplayNode() is not None:
+            markups.GetDisplayNode().SetVisibility(visible)
+
+
+def markups_of(segmentation_node) -> list:
+    """The nodes that mark the lesion that is looked at."""
+    nodes = (segmentation_node.GetNodeReference(role) for role in _MARKUPS)
+    return [node for node in nodes if node is not None]
 
 
 def axial_slice_node(ct_node):
@@ -158,3 +170,41 @@ def jump_to_slice(ct_node, s: float) -> None:
     if node is not None:
         matrix = node.GetSliceToRAS()
         node.JumpSliceByOffsetting(matrix.GetElement(0, 3), matrix.GetElement(1, 3), s)
+
+
+def highlight(segmentation_node, identifier: str | None) -> None:
+    """Make the outlines of all lesions but one paler; of none without it."""
+    display = segmentation_node.GetDisplayNode()
+    if display is not None:
+        with one_update(display):
+            for each in known_segments(segmentation_node).get(TUMOR, ()):
+                display.SetSegmentOpacity2DOutline(each, 1.0 if identifier in (None, each) else _PALE)
+
+
+def start_placing(scene, name: str):
+    """Let the next click in a view set a point: the Markups node that gets it, which is not saved with the scene."""
+    node = scene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", name)
+    node.SetSaveWithScene(False)
+    node.SetHideFromEditors(True)
+    node.CreateDefaultDisplayNodes()
+    selection = scene.GetFirstNodeByClass("vtkMRMLSelectionNode")
+    interaction = scene.GetFirstNodeByClass("vtkMRMLInteractionNode")
+    if selection is not None and interaction is not None:
+        selection.SetReferenceActivePlaceNodeClassName(node.GetClassName())
+        selection.SetActivePlaceNodeID(node.GetID())
+        interaction.SetPlaceModePersistence(0)
+        interaction.SetCurrentInteractionMode(interaction.Place)
+    return node
+
+
+def is_placing(scene) -> bool:
+    """Whether a click in a view sets a point."""
+    interaction = scene.GetFirstNodeByClass("vtkMRMLInteractionNode")
+    return interaction is not None and interaction.GetCurrentInteractionMode() == interaction.Place
+
+
+def end_placing(scene) -> None:
+    """Let clicks in the views do what they usually do."""
+    if is_placing(scene):
+        interaction = scene.GetFirstNodeByClass("vtkMRMLInteractionNode")
+        interaction.SetCurrentInteractionMode(interaction.ViewTransform)

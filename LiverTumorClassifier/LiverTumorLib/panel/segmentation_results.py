@@ -18,31 +18,15 @@ from ..mrml.export import dicom_problem, export_dicom, export_labels, export_les
 from ..mrml.plots import CHART_ROLE
 from ..mrml.probabilities import kept_threshold, used_threshold
 from ..mrml.results import LESIONS_ROLE, SLICES_ROLE, SUMMARY_ROLE
-from ..mrml.scans import show_scan
 from ..mrml.segmentations import ct_of
-from ..mrml.views import jump_to, mark_lesion, remove_marker, slice_nodes_of
-from ..mrml.volumes import place_in_slice
+from ..mrml.tables import records_of
+from ..mrml.undo import changed_since
+from ..mrml.views import remove_marker
 from .messages import confirmed, errors_shown
-from .record_table import RecordTable, Shown, records_of
 from .reference import ReferencePart
+from .worklist import WorklistPart
 
 _SETTLE_MS = 150  # a slider that is dragged is obeyed when it rests
-_COLUMNS = (
-    Shown("id", _("lesion"), "{:d}", _("1 is the largest lesion.")),
-    Shown("volume_ml", _("volume\n(ml)"), "{:.2f}", _("Volume in ml.")),
-    Shown("longest_diameter_mm", _("long\naxis\n(mm)"), "{:.0f}", _("Longest axial diameter in mm, as in RECIST.")),
-    Shown(
-        "perpendicular_diameter_mm",
-        _("short\naxis\n(mm)"),
-        "{:.0f}",
-        _("Longest diameter in mm across it, in the same slice."),
-    ),
-    Shown("mean_hu", _("mean\n(HU)"), "{:.0f}", _("Mean CT value in HU.")),
-    Shown(
-        "distance_to_surface_mm", _("depth\n(mm)"), "{:.0f}", _("Shortest distance in mm to the surface of the liver.")
-    ),
-    Shown("mean_probability", _("proba-\nbility"), "{:.2f}", _("Mean tumor probability (0 to 1) of the network.")),
-)
 
 
 class SegmentationResults(VTKObservationMixin):
@@ -61,7 +45,6 @@ class SegmentationResults(VTKObservationMixin):
         self._ui = ui
         self._parameters = parameters
         self._followed: list = []
-        self._lesions = RecordTable(ui.lesionTable, _COLUMNS, self._on_lesion)
         self._settled = qt.QTimer()
         self._settled.setSingleShot(True)
         self._settled.setInterval(_SETTLE_MS)
@@ -77,15 +60,25 @@ class SegmentationResults(VTKObservationMixin):
         ui.dicomButton.connect("clicked(bool)", self._export_dicom)
         self._showing = False
         self._reference = ReferencePart(ui, self._work, offer_distances)
+        self._worklist = WorklistPart(ui, self._work, self._tell, self.show)
 
     def step(self, by: int) -> None:
         """Show the next lesion, or the one before."""
-        self._lesions.step(by)
+        self._worklist.step(by)
+
+    def accept(self) -> None:
+        """Accept the chosen lesions, or take that back."""
+        self._worklist.accept()
+
+    def reject(self) -> None:
+        """Reject the chosen lesions, or take that back."""
+        self._worklist.reject()
 
     def cleanup(self) -> None:
         """The panel goes."""
         self.removeObservers()
         self._reference.removeObservers()
+        self._worklist.cleanup()
 
     @property
     def _segmentation(self):
@@ -122,8 +115,7 @@ class SegmentationResults(VTKObservationMixin):
             _summary_text(figures[0], records_of(self._slices)) if figures else _("Press Apply to get results.")
         )
         self._ui.plotButton.enabled = self._chart is not None
-        self._lesions.show(records_of(lesions))
-        self._ui.lesionTable.visible = self._ui.lesionTable.rowCount > 0
+        self._worklist.show(segmentation, ct)
         self._ui.show3DButton.setSegmentationNode(segmentation)
         kept = segmentation is not None and kept_threshold(segmentation) is not None
         self._show_threshold(used_threshold(segmentation) if segmentation is not None else None, kept)
@@ -171,26 +163,6 @@ class SegmentationResults(VTKObservationMixin):
     def _on_shown_3d(self, checked: bool = False) -> None:
         self._tell("")
 
-    def _on_lesion(self, row: int) -> None:
-        """Show a lesion in the slice of its longest diameter."""
-        segmentation, ct = self._segmentation, self._ct
-        lesions = records_of(segmentation.GetNodeReference(LESIONS_ROLE)) if segmentation is not None else []
-        if row >= len(lesions) or ct is None:  # the table node may have been deleted or edited meanwhile
-            return
-        lesion = lesions[row]
-        show_scan(ct, segmentation_node=segmentation)
-        if not slice_nodes_of(ct):
-            self._tell(_("No slice view shows {name}; choose it in one.").format(name=ct.GetName()))
-        with errors_shown(_("The lesion could not be shown."), self._tell):
-            place = place_in_slice(ct, [lesion[f"centroid_{axis}"] for axis in "ras"], lesion["diameter_slice"])
-            jump_to(ct, place)
-            text = _("Lesion {id}: {ml:.1f} ml, {mm:.0f} mm")
-            mark_lesion(
-                segmentation,
-                place,
-                text.format(id=lesion["id"], ml=lesion["volume_ml"], mm=lesion["longest_diameter_mm"]),
-            )
-
     def _on_slider(self, value: float) -> None:
         if not self._showing:
             self._settled.start()
@@ -212,7 +184,7 @@ class SegmentationResults(VTKObservationMixin):
     def _undo(self, checked: bool = False) -> None:
         segmentation = self._segmentation
         lost = _("Going back loses what you have corrected in {name} since.").format(name=segmentation.GetName())
-        if not is_corrected(segmentation) or confirmed(lost):
+        if not changed_since(segmentation) or confirmed(lost):
             with self._work(_("It could not be undone.")):
                 remove_marker(segmentation)
                 undo(segmentation)

@@ -12,8 +12,9 @@ from slicer.util import VTKObservationMixin
 
 from ..mrml.plots import CHART_ROLE, mark_slice
 from ..mrml.results import ct_of_table
+from ..mrml.tables import records_of
 from ..mrml.views import axial_slice_node, jump_to_slice, show_ct, shown_s
-from .record_table import RecordTable, Shown, records_of
+from .record_table import RecordTable, Shown
 
 _COLUMNS = (
     Shown("index", _("slice"), "{:d}", _("0 is the most inferior slice.")),

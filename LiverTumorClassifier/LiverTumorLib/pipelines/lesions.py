@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -58,14 +58,69 @@ def measure_axial(
             own, box = found.part(part)
             corner = [outer.start + inner.start for outer, inner in zip(liver, box, strict=True)]
             lesions.append(_lesion(number, own, corner, volume, probability_at, surface))
-    liver_ml = int(np.count_nonzero(labels)) * volume.voxel_ml
-    tumor_ml = tumor_voxels * volume.voxel_ml
-    return lesions, CaseSummary(
+    diameters = [lesion.longest_diameter_mm for lesion in lesions]
+    return lesions, _summary(int(np.count_nonzero(labels)), tumor_voxels, diameters, volume.voxel_ml)
+
+
+def measure_numbered(
+    labels: np.ndarray,
+    volume: CTVolume,
+    numbers: Sequence[int],
+    rejected: Mapping[int, bool] | None = None,
+    probability_at: ProbabilityAt | None = None,
+) -> tuple[list[Lesion], CaseSummary]:
+    """As `measure_axial`, for lesions that somebody has told apart: they may touch, or consist of several pieces.
+
+    Args:
+        labels: uint8 (k, j, i) in axial order; 1 liver, and 2, 3 … the lesions.
+        numbers: of the lesions, in the order of their labels.
+        rejected: numbers of lesions that are measured, but do not count in the summary, and whether each is liver then.
+
+    Returns:
+        lesions by their numbers, but for those without a voxel, and the summary.
+    """
+    from scipy.ndimage import find_objects
+
+    lesions: list[Lesion] = []
+    if (liver := bounding_box(labels)) is not None:
+        inside = labels[liver]
+        places = find_objects(inside, TUMOR + len(numbers) - 1)[TUMOR - 1 :]
+        surface = _surface_mm(labels, liver, volume) if any(places) else None
+        for label, (number, place) in enumerate(zip(numbers, places, strict=True), start=TUMOR):
+            if place is not None:
+                corner = [outer.start + inner.start for outer, inner in zip(liver, place, strict=True)]
+                lesions.append(_lesion(number, inside[place] == label, corner, volume, probability_at, surface))
+    lesions.sort(key=lambda lesion: lesion.id)
+    rejected = rejected or {}
+    counted = [lesion for lesion in lesions if lesion.id not in rejected]
+    outside = [lesion.volume_ml for lesion in lesions if not rejected.get(lesion.id, True)]
+    volumes, diameters = [lesion.volume_ml for lesion in counted], [lesion.longest_diameter_mm for lesion in counted]
+    liver_voxels = int(np.count_nonzero(labels)) - _voxels(outside, volume.voxel_ml)
+    return lesions, _summary(liver_voxels, _voxels(volumes, volume.voxel_ml), diameters, volume.voxel_ml)
+
+
+def summary_of(
+    liver_ml: float, volumes_ml: Sequence[float], diameters_mm: Sequence[float], voxel_ml: float
+) -> CaseSummary:
+    """The figures of a case from those of its lesions that count, as they would be measured; `liver_ml` is with them.
+
+    Volumes of tables are rounded; they are brought back to whole voxels.
+    """
+    return _summary(_voxels([liver_ml], voxel_ml), _voxels(volumes_ml, voxel_ml), diameters_mm, voxel_ml)
+
+
+def _voxels(volumes_ml: Sequence[float], voxel_ml: float) -> int:
+    return sum(round(each / voxel_ml) for each in volumes_ml)
+
+
+def _summary(liver_voxels: int, tumor_voxels: int, diameters_mm: Sequence[float], voxel_ml: float) -> CaseSummary:
+    liver_ml, tumor_ml = liver_voxels * voxel_ml, tumor_voxels * voxel_ml
+    return CaseSummary(
         liver_ml=round(liver_ml, 3),
         tumor_ml=round(tumor_ml, 3),
         tumor_burden_percent=round(100 * tumor_ml / liver_ml, 3) if liver_ml else None,
-        lesion_count=len(lesions),
-        largest_diameter_mm=max((lesion.longest_diameter_mm for lesion in lesions), default=None),
+        lesion_count=len(diameters_mm),
+        largest_diameter_mm=max(diameters_mm, default=None),
     )
 
 

@@ -72,6 +72,10 @@ LESION_COLUMNS = (
         description="Mean of the network's tumor probability in the lesion.",
     ),
 )
+# Beside those of the lesions, where any axis is.
+BY_HAND_COLUMN = Column(
+    "axes_by_hand", "axes measured by hand", str, description="Which of the axes a user has drawn; empty where none."
+)
 SLICE_COLUMNS = (
     Column("index", "slice (axial index)", int, description="0 is the most inferior slice."),
     Column("ras_s", "S (mm)", float, "mm", "RAS S coordinate of the slice."),

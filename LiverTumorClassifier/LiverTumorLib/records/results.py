@@ -10,6 +10,7 @@ TUMOR = 2
 
 Point = tuple[float, float, float]
 Line = tuple[Point, Point]
+BY_HAND = ("long", "short", "long and short")  # which of a lesion's two axes somebody has drawn
 
 
 @dataclass
@@ -17,7 +18,8 @@ class Lesion:
     """One connected tumor region. Diameters are axial, RECIST style; slices are axial indices (0 = most inferior).
 
     `distance_to_surface_mm` is 0 for a lesion at the liver's surface; None when the scan shows no surface at all. The
-    ends of both diameters are RAS mm; None in results of versions that did not note them.
+    ends of both diameters are RAS mm; None in results of versions that did not note them. `axes_by_hand` says which of
+    the diameters a user has drawn, see `BY_HAND`; None where none.
     """
 
     id: int
@@ -34,6 +36,7 @@ class Lesion:
     mean_probability: float | None = None
     longest_ends_ras: Line | None = None
     perpendicular_ends_ras: Line | None = None
+    axes_by_hand: str | None = None
 
     def __post_init__(self) -> None:
         for name in ("longest_ends_ras", "perpendicular_ends_ras"):

@@ -2,13 +2,16 @@
 nodes.
 
 Segments do not overlap: the Liver segment holds label 1 only, the Lesion segment label 2. Reported liver volumes
-include the tumor, as radiologists count it, so they are the volume of both segments together.
+include the tumor, as radiologists count it, so they are the volume of both segments together. In Slicer every lesion
+is a segment of its own, see `lesion_segment`.
 """
 
 from __future__ import annotations
 
+import colorsys
 import re
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 from .results import LIVER, TUMOR
 
@@ -27,6 +30,7 @@ class Segment:
         name: what the user reads.
         rgb: color, 0 to 255 per channel.
         terminology: Slicer's `TerminologyEntry` tag, category~type~modifier~region~region modifier with their contexts.
+        number: of a lesion, from 1; 0 for other segments.
     """
 
     label: int
@@ -34,6 +38,7 @@ class Segment:
     name: str
     rgb: tuple[int, int, int]
     terminology: str
+    number: int = 0
 
     @property
     def color(self) -> tuple[float, float, float]:
@@ -62,6 +67,39 @@ SEGMENTS: tuple[Segment, ...] = (
         _terminology("SCT^49755003^Morphologically Altered Structure", "SCT^4147007^Mass", "SCT^10200004^Liver"),
     ),
 )
+
+LIVER_SEGMENT, LESION_SEGMENT = SEGMENTS
+
+MOST_LESIONS = 250  # with a segment of their own: label values of one byte, which all segments share a layer by
+_GOLDEN_RATIO = 0.618034  # by which steps around a circle never come close to one another soon
+_HUES = (-0.04, 0.17)  # of the circle of hues, from the lesions' own to where the liver's and the preview's begin
+
+
+def lesion_segment(number: int, label: int) -> Segment:
+    """The segment of one lesion.
+
+    Args:
+        number: of the lesion, from 1.
+        label: its value in label volumes.
+    """
+    name = f"{LESION_SEGMENT.name} {number}"
+    return replace(LESION_SEGMENT, label=label, id=name, name=name, rgb=_lesion_rgb(number), number=number)
+
+
+def lesion_segments(count: int) -> Iterator[Segment]:
+    """The segments of lesions 1 to `count`, whose labels follow that of the liver."""
+    return (lesion_segment(number, LIVER + number) for number in range(1, count + 1))
+
+
+def _lesion_rgb(number: int) -> tuple[int, int, int]:
+    """The lesions' color for the first; for others a hue near it, so that neighbors are told apart."""
+    hue, light, saturation = colorsys.rgb_to_hls(*LESION_SEGMENT.color)
+    low, high = _HUES
+    step = ((number - 1) * _GOLDEN_RATIO * (high - low) - low) % (high - low) + low
+    other = colorsys.hls_to_rgb((hue + step) % 1, light, saturation)
+    red, green, blue = (round(255 * channel) for channel in other)
+    return red, green, blue
+
 
 # Type codes of SNOMED CT, and of its older SRT form in DICOM, as scheme and value. Earlier versions wrote 52988006
 # (Lesion), which no list of Slicer's has.

@@ -1,0 +1,215 @@
+"""Segments of a segmentation node as label values on a CT's grid, and back into one layer that they share.
+
+Slicer keeps segments that do not overlap in one label map. Its own ways to read and to replace single segments go
+through all voxels for each, which takes seconds for some dozens of lesions; here all are read and written at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..ct.region import bounding_box
+from ..errors import InputError
+from .translation import _
+from .volumes import local_ijk_to_ras, transform_between
+
+LABELMAP = "Binary labelmap"
+_SAME_PLACE = 1e-3  # voxels, by which two grids may be apart and are one
+
+
+def merged_labels(segmentation_node, ct_node, values: Sequence[tuple[str, int]]) -> np.ndarray:
+    """Segments as label values on the CT's grid; where they overlap, the last one counts.
+
+    Another grid or another linear parent transform is resampled to the nearest voxel.
+
+    Args:
+        values: identifiers of segments, and the label from 1 to 255 that each gets.
+
+    Returns:
+        uint8 (k, j, i).
+
+    Raises:
+        InputError: segments cannot be turned into voxels, or a nonlinear transform lies between them and the CT.
+    """
+    segmentation = segmentation_node.GetSegmentation()
+    if not segmentation.CreateRepresentation(LABELMAP):
+        raise InputError(
+            _("The segments of {name} cannot be turned into voxels; draw them again.").format(
+                name=segmentation_node.GetName()
+            )
+        )
+    grid = transform_between(ct_node, segmentation_node) @ local_ijk_to_ras(ct_node)
+    labels = np.zeros(ct_node.GetImageData().GetDimensions()[::-1], np.uint8)
+    for group in _by_layer(segmentation, values):
+        image = segmentation.GetSegment(group[0][0]).GetRepresentation(LABELMAP)
+        if (first := _first_voxel(image, grid)) is not None:
+            _paste(labels, image, first, [(segmentation.GetSegment(each).GetLabelValue(), v) for each, v in group])
+        else:
+            resampled = _resampled(segmentation_node, ct_node, grid, group)
+            np.copyto(labels, resampled, where=resampled > 0)
+    return labels
+
+
+def write_layer(segmentation, labels: np.ndarray, ijk_to_ras: np.ndarray, values: Sequence[tuple[str, int]]) -> None:
+    """Give segments new voxels in one layer; the layers that they leave keep the others' voxels only.
+
+    Args:
+        labels: uint8 (k, j, i).
+        ijk_to_ras: 4x4, in the segmentation node's own coordinates.
+        values: identifiers of segments, which are there, and the label of each.
+    """
+    image = _oriented_image(labels, ijk_to_ras)
+    identifiers = [identifier for identifier, _label in values]
+    _leave_layers(segmentation, identifiers)
+    for identifier, label in values:
+        segment = segmentation.GetSegment(identifier)
+        segment.SetLabelValue(label)
+        segment.AddRepresentation(LABELMAP, image)
+
+
+def empty_segments(segmentation, identifiers: Sequence[str]) -> None:
+    """Take all voxels from segments, at once."""
+    _leave_layers(segmentation, identifiers)
+    for identifier in identifiers:
+        start_empty(segmentation.GetSegment(identifier))
+
+
+def start_empty(vtk_segment) -> None:
+    """Give a segment a layer of its own with no voxel of it; Slicer itself cannot where it has no converters."""
+    vtk_segment.SetLabelValue(1)
+    vtk_segment.AddRepresentation(LABELMAP, _oriented_image(np.zeros((1, 1, 1), np.uint8), np.eye(4)))
+
+
+def voxels_of(image) -> np.ndarray | None:
+    """The label values (k, j, i) of a layer, its own memory; None where it has none."""
+    from vtk.util.numpy_support import vtk_to_numpy
+
+    scalars = image.GetPointData().GetScalars() if image is not None else None
+    if scalars is None or not scalars.GetNumberOfTuples():
+        return None
+    return vtk_to_numpy(scalars).reshape(image.GetDimensions()[::-1])
+
+
+def _by_layer(segmentation, values: Sequence[tuple[str, int]]) -> list[list[tuple[str, int]]]:
+    """Neighbors in `values` that share a layer, together; empty segments are left out."""
+    groups: list[list[tuple[str, int]]] = []
+    last = None
+    for identifier, value in values:
+        image = segmentation.GetSegment(identifier).GetRepresentation(LABELMAP)
+        if voxels_of(image) is None:
+            continue
+        if image is not last:
+            groups.append([])
+        groups[-1].append((identifier, value))
+        last = image
+    return groups
+
+
+def _leave_layers(segmentation, identifiers: Sequence[str]) -> None:
+    """Erase segments from the layers that others stay in: a value that is left there could become another segment's."""
+    leaving, staying = set(identifiers), {}
+    for identifier in segmentation.GetSegmentIDs():
+        if identifier not in leaving:
+            image = segmentation.GetSegment(identifier).GetRepresentation(LABELMAP)
+            staying[image] = True
+    stale: dict = {}
+    for identifier in leaving:
+        segment = segmentation.GetSegment(identifier)
+        image = segment.GetRepresentation(LABELMAP)
+        if image in staying:
+            stale.setdefault(image, []).append(segment.GetLabelValue())
+    for image, values in stale.items():
+        if (voxels := voxels_of(image)) is not None:
+            voxels[np.isin(voxels, values)] = 0
+            image.GetPointData().GetScalars().Modified()
+            image.Modified()
+
+
+def _first_voxel(image, grid: np.ndarray) -> np.ndarray | None:
+    """Where the first voxel (k, j, i) of a layer lies on a grid; None where the layer is on another grid."""
+    import slicer
+    import vtk
+
+    matrix = vtk.vtkMatrix4x4()
+    image.GetImageToWorldMatrix(matrix)
+    own = slicer.util.arrayFromVTKMatrix(matrix)
+    between = np.linalg.solve(grid, own)  # from the layer's voxels to the grid's
+    reach = max(map(abs, image.GetExtent())) + 1
+    shift = np.rint(between[:3, 3])
+    if np.abs(between[:3, :3] - np.eye(3)).max() * reach + np.abs(between[:3, 3] - shift).max() > _SAME_PLACE:
+        return None
+    return shift[::-1].astype(int) + image.GetExtent()[4::-2]
+
+
+def _paste(labels: np.ndarray, image, first: np.ndarray, values: list[tuple[int, int]]) -> None:
+    """Put those of a layer's values that are named, as other ones, into labels; what lies outside them is cut off."""
+    voxels = voxels_of(image)
+    assert voxels is not None
+    starts = np.maximum(first, 0)
+    stops = np.minimum(first + voxels.shape, labels.shape)
+    if (stops <= starts).any():
+        return
+    own = voxels[tuple(slice(a, b) for a, b in zip(starts - first, stops - first, strict=True))]
+    into = labels[tuple(slice(a, b) for a, b in zip(starts, stops, strict=True))]
+    if own.dtype == np.uint8:
+        table = np.zeros(256, np.uint8)
+        for value, label in values:
+            table[value] = label
+        for plane, target in zip(own, into, strict=True):
+            if plane.any():
+                mapped = table[plane]
+                np.copyto(target, mapped, where=mapped > 0)
+        return
+    for value, label in values:
+        into[own == value] = label
+
+
+def _resampled(segmentation_node, ct_node, grid: np.ndarray, values: Sequence[tuple[str, int]]) -> np.ndarray:
+    """By Slicer, to the nearest voxel."""
+    import slicer
+    import vtk
+
+    geometry = slicer.vtkOrientedImageData()
+    geometry.SetExtent(*(bound for size in ct_node.GetImageData().GetDimensions() for bound in (0, size - 1)))
+    _set_geometry(geometry, grid)
+    identifiers, labels = vtk.vtkStringArray(), vtk.vtkIntArray()
+    for identifier, label in values:
+        identifiers.InsertNextValue(identifier)
+        labels.InsertNextValue(label)
+    merged = slicer.vtkOrientedImageData()
+    mode = slicer.vtkSegmentation.EXTENT_REFERENCE_GEOMETRY
+    voxels = None
+    if segmentation_node.GenerateMergedLabelmapForAllSegments(merged, mode, geometry, identifiers, labels):
+        voxels = voxels_of(merged)
+    if voxels is None:
+        raise InputError(
+            _("The segments of {name} cannot be brought onto the grid of {other}.").format(
+                name=segmentation_node.GetName(), other=ct_node.GetName()
+            )
+        )
+    return voxels.astype(np.uint8)
+
+
+def _oriented_image(labels: np.ndarray, ijk_to_ras: np.ndarray):
+    """The labels' bounding box as an image in place, which is smaller to keep and faster to make surfaces of."""
+    import slicer
+    import vtk
+    from vtk.util.numpy_support import numpy_to_vtk
+
+    box = bounding_box(labels) or (slice(0, 1),) * 3  # an image needs a voxel
+    image = slicer.vtkOrientedImageData()
+    image.SetExtent(*(bound for part in box[::-1] for bound in (part.start, part.stop - 1)))
+    scalars = numpy_to_vtk(labels[box].astype(np.uint8).ravel(), deep=True, array_type=vtk.VTK_UNSIGNED_CHAR)
+    # The name that VTK gives; Slicer's DICOM export takes a segment for empty without it.
+    scalars.SetName("ImageScalars")
+    image.GetPointData().SetScalars(scalars)
+    _set_geometry(image, ijk_to_ras)
+    return image
+
+
+def _set_geometry(image, ijk_to_ras: np.ndarray) -> None:
+    import slicer
+
+    image.SetGeometryFromImageToWorldMatrix(slicer.util.vtkMatrixFromArray(ijk_to_ras))

@@ -1,0 +1,199 @@
+"""The lesions of a segmentation: their segments with numbers and judgments, and their labels on the CT's grid."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..ct.region import components
+from ..errors import InputError
+from ..records.judgments import Judgment
+from ..records.results import LIVER, TUMOR
+from ..records.segments import LESION_SEGMENT, MOST_LESIONS, lesion_segment
+from .layers import merged_labels
+from .nodes import one_update
+from .segment_tags import by_hand, judgment_of, number_of, say_algorithm, set_judgment, set_number
+from .segmentations import add_segment, check_meant, known_segments, surface_follows, write_segments
+from .translation import _
+
+
+@dataclass(frozen=True)
+class LesionSegment:
+    """A lesion and its segment.
+
+    Attributes:
+        identifier: of the segment; "" for a lesion that has none of its own yet.
+        number: of the lesion, from 1; 0 where it has never been measured.
+        name: of the segment.
+        by_hand: whether it was drawn by hand, not by a program.
+        judgment: what a reader says of it.
+    """
+
+    identifier: str
+    number: int
+    name: str
+    by_hand: bool = False
+    judgment: Judgment = Judgment()
+
+
+@dataclass(frozen=True)
+class LesionLabels:
+    """Liver and lesions on a CT's grid.
+
+    Attributes:
+        labels: uint8 (k, j, i); 1 liver, 2 the first lesion of the list, 3 the next.
+        lesions: those of the labels, in their order.
+    """
+
+    labels: np.ndarray
+    lesions: list[LesionSegment]
+
+    def label_of(self, identifier: str) -> int:
+        """The label of a lesion. Raises InputError where it is there no longer."""
+        for label, lesion in enumerate(self.lesions, start=TUMOR):
+            if lesion.identifier == identifier:
+                return label
+        raise InputError(_("That lesion is no longer there; choose another one."))
+
+    def without(self, identifiers: Sequence[str], become: int | None = None) -> LesionLabels:
+        """The labels when some lesions are no more.
+
+        Args:
+            become: the label that their voxels get; without it they become liver, but for those drawn by hand, which
+                may have been drawn anywhere.
+        """
+        table = np.zeros(256, np.uint8)
+        table[LIVER] = LIVER
+        kept = [lesion for lesion in self.lesions if lesion.identifier not in identifiers]
+        for label, lesion in enumerate(self.lesions, start=TUMOR):
+            if lesion in kept:
+                table[label] = TUMOR + kept.index(lesion)
+            elif become is None:
+                table[label] = 0 if lesion.by_hand else LIVER
+        if become is not None:
+            gone = [label for label, lesion in enumerate(self.lesions, start=TUMOR) if lesion not in kept]
+            table[gone] = table[become]
+        return LesionLabels(table[self.labels], kept)
+
+    @property
+    def free_number(self) -> int:
+        """The number of one more lesion. Raises InputError where there is no room for one."""
+        check_room(len(self.lesions) + 1)
+        return max((lesion.number for lesion in self.lesions), default=0) + 1
+
+
+def check_room(count: int) -> None:
+    """Raises InputError where there are more lesions than a segmentation has room for."""
+    if count > MOST_LESIONS:
+        raise InputError(
+            _("There would be {count} lesions, and there is room for {most}; delete or merge some first.").format(
+                count=count, most=MOST_LESIONS
+            )
+        )
+
+
+def lesions_of(segmentation_node) -> list[LesionSegment]:
+    """The lesions of a segmentation by their numbers, and then those that have none yet."""
+    segmentation = segmentation_node.GetSegmentation()
+    found = []
+    for identifier in known_segments(segmentation_node).get(TUMOR, ()):
+        segment = segmentation.GetSegment(identifier)
+        found.append(
+            LesionSegment(
+                identifier,
+                number_of(segment) or 0,
+                segment.GetName() or "",
+                by_hand(segment),
+                judgment_of(segment),
+            )
+        )
+    return sorted(found, key=lambda lesion: (not lesion.number, lesion.number))
+
+
+def lesion_labels(segmentation_node, ct_node) -> LesionLabels:
+    """Liver and lesions on the CT's grid, each lesion with a number.
+
+    Of a segment without a number, each connected piece is a lesion of its own, the largest first: that of old scenes,
+    in which all lesions are one segment, or one that a user has drawn. Where lesions overlap, the last one counts.
+
+    Raises:
+        InputError: see `labels_from_segmentation`; or more lesions than there is room for.
+    """
+    known = known_segments(segmentation_node)
+    check_meant(segmentation_node, known)
+    lesions = lesions_of(segmentation_node)
+    check_room(len(lesions))
+    values = [(identifier, LIVER) for identifier in known.get(LIVER, ())]
+    values += [(lesion.identifier, label) for label, lesion in enumerate(lesions, start=TUMOR)]
+    return _with_numbers(LesionLabels(merged_labels(segmentation_node, ct_node, values), lesions))
+
+
+def write_lesions(segmentation_node, ct_node, found: LesionLabels) -> None:
+    """Give the liver and the lesions the voxels of `found`, and those lesions a segment that have none.
+
+    Segments that are there keep their name and color.
+    """
+    segmentation = segmentation_node.GetSegmentation()
+    livers = known_segments(segmentation_node).get(LIVER, [])
+    with one_update(segmentation_node), surface_follows(segmentation_node):
+        values = [(identifier, LIVER) for identifier in livers]
+        for label, lesion in enumerate(found.lesions, start=TUMOR):
+            identifier = lesion.identifier
+            if not identifier:
+                segment = lesion_segment(lesion.number, label)
+                identifier = segmentation.GenerateUniqueSegmentID(segment.id)
+                add_segment(segmentation_node, replace(segment, id=identifier))
+            values.append((identifier, label))
+            vtk_segment = segmentation.GetSegment(identifier)
+            _take_number(vtk_segment, lesion.number)
+            set_judgment(vtk_segment, lesion.judgment)
+            if not lesion.by_hand and by_hand(vtk_segment):
+                say_algorithm(vtk_segment, "SEMIAUTOMATIC")
+        write_segments(segmentation_node, ct_node, found.labels, values)
+
+
+def adopt(segmentation_node, ct_node, found: LesionLabels) -> None:
+    """Give every lesion of `found`, which is what the segmentation holds, its number, and a segment of its own."""
+    segmentation = segmentation_node.GetSegmentation()
+    if any(not lesion.identifier for lesion in found.lesions):
+        write_lesions(segmentation_node, ct_node, found)
+    for lesion in found.lesions:
+        if lesion.identifier:
+            _take_number(segmentation.GetSegment(lesion.identifier), lesion.number)
+
+
+def _take_number(vtk_segment, number: int) -> None:
+    if number_of(vtk_segment) != number:
+        set_number(vtk_segment, number)
+        if vtk_segment.GetName() == LESION_SEGMENT.name:  # of an old scene
+            vtk_segment.SetName(lesion_segment(number, 0).name)
+
+
+def _with_numbers(found: LesionLabels) -> LesionLabels:
+    """Number the pieces of segments that have no number; without a voxel they get none, and are left out."""
+    numbered = [lesion for lesion in found.lesions if lesion.number]
+    new = found.lesions[len(numbered) :]
+    if not new:
+        return found
+    labels, pieces = found.labels, []
+    for label, lesion in enumerate(new, start=TUMOR + len(numbered)):
+        parts = components(labels == label)
+        order = np.argsort(-parts.sizes, kind="stable").tolist()
+        pieces += [(int(parts.sizes[part]), lesion, place, parts, part) for place, part in enumerate(order)]
+    pieces.sort(key=lambda piece: -piece[0])
+    check_room(len(numbered) + len(pieces))
+    labels[labels >= TUMOR + len(numbered)] = 0
+    number = LesionLabels(labels, numbered).free_number
+    lesions = list(numbered)
+    for _size, lesion, place, parts, part in pieces:
+        labels.reshape(-1)[parts.voxels(np.arange(len(parts.sizes)) == part)] = TUMOR + len(lesions)
+        lesions.append(replace(lesion, identifier="" if place else lesion.identifier, number=number))
+        number += 1
+    return LesionLabels(labels, lesions)
+
+
+def rejected_numbers(lesions: Sequence[LesionSegment]) -> dict[int, bool]:
+    """The numbers of rejected lesions, and whether each is liver then: what was drawn by hand may be anywhere."""
+    return {lesion.number: not lesion.by_hand for lesion in lesions if lesion.judgment.is_rejected}

@@ -1,0 +1,67 @@
+"""What is kept with a segment: who drew it, the number of a lesion and a reader's judgment of it.
+
+Segment tags go with the segment wherever it goes: into a saved scene, a .seg.nrrd file, Slicer's undo, a copy.
+"""
+
+from __future__ import annotations
+
+from urllib.parse import quote, unquote
+
+from ..records.judgments import KINDS, STATUSES, Judgment
+
+_NUMBER, _STATUS, _KIND, _NOTE = (f"LiverTumor.{name}" for name in ("Number", "Status", "Type", "Note"))
+_ALGORITHM_TYPE, _ALGORITHM_NAME = "DICOM.SegmentAlgorithmType", "DICOM.SegmentAlgorithmName"
+_LONGEST_NOTE = 500
+
+
+def tag(vtk_segment, name: str) -> str:
+    """A tag of a vtkSegment; "" where it has none."""
+    import vtk
+
+    value = vtk.reference("")
+    return str(value) if vtk_segment.GetTag(name, value) else ""
+
+
+def number_of(vtk_segment) -> int | None:
+    """The number of a lesion; None for a segment that has never been measured as one."""
+    text = tag(vtk_segment, _NUMBER)
+    return int(text) if text.isdecimal() and int(text) > 0 else None
+
+
+def set_number(vtk_segment, number: int) -> None:
+    """Make a segment the lesion of that number."""
+    vtk_segment.SetTag(_NUMBER, str(number))
+
+
+def judgment_of(vtk_segment) -> Judgment:
+    """What a reader has said; words of other versions, or of others' hands, are not understood and left out."""
+    status, kind = tag(vtk_segment, _STATUS), tag(vtk_segment, _KIND)
+    return Judgment(
+        status if status in STATUSES else "", kind if kind in KINDS else "", unquote(tag(vtk_segment, _NOTE))
+    )
+
+
+def set_judgment(vtk_segment, judgment: Judgment) -> None:
+    """Keep a judgment with its segment; a note is cut to one line of 500 characters."""
+    note = " ".join(judgment.note.split())[:_LONGEST_NOTE]
+    # Slicer writes tags as "name:value|name:value|" into a header of ASCII, from which a bar would not come back.
+    for name, text in ((_STATUS, judgment.status), (_KIND, judgment.kind), (_NOTE, quote(note, safe=" ,.;:()+-/?"))):
+        if text:
+            vtk_segment.SetTag(name, text)
+        else:
+            vtk_segment.RemoveTag(name)
+
+
+def by_hand(vtk_segment) -> bool:
+    """Whether a segment was drawn by hand, as far as its tags say."""
+    return tag(vtk_segment, _ALGORITHM_TYPE) not in ("AUTOMATIC", "SEMIAUTOMATIC")
+
+
+def say_algorithm(vtk_segment, kind: str) -> None:
+    """Say in the tags that DICOM export reads that a program drew a segment; without them it is called drawn by hand.
+
+    Args:
+        kind: AUTOMATIC, or SEMIAUTOMATIC where a user has had a part in it.
+    """
+    vtk_segment.SetTag(_ALGORITHM_TYPE, kind)
+    vtk_segment.SetTag(_ALGORITHM_NAME, "LiverTumor")

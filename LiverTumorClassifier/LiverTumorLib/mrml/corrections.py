@@ -7,7 +7,7 @@ import zlib
 
 import numpy as np
 
-from ..ct.region import bounding_box
+from ..ct.region import Box, bounding_box
 from ..records.results import TUMOR
 from ..records.segments import LESION_SEGMENT
 from .layers import LABELMAP, voxels_of
@@ -16,6 +16,9 @@ from .segment_tags import judgment_of, number_of
 from .segmentations import known_segments
 
 _WRITTEN = "LiverTumor.written"
+
+_MOST_KNOWN = 16  # layers
+_known: dict[int, dict[int, str]] = {}  # by the time of a layer's last change, the checksums of its values
 
 Contents = dict[str, str]  # of each segment with voxels, what is in it
 
@@ -66,30 +69,47 @@ def checksums(segmentation, identifiers: list[str]) -> Contents:
             layers.setdefault(image, []).append((segment.GetLabelValue(), identifier))
     found = {}
     for image, values in layers.items():
-        for value, checksum in _of_layer(image, [value for value, _identifier in values]).items():
-            found.update({identifier: checksum for own, identifier in values if own == value})
+        own = _of_layer(image, [value for value, _identifier in values])
+        found.update({identifier: own[value] for value, identifier in values if own[value]})
     return {identifier: found[identifier] for identifier in identifiers if identifier in found}
 
 
 def _of_layer(image, values: list[int]) -> dict[int, str]:
+    """The checksums of a layer's values, "" where there is no voxel; those of a layer that has not changed are known."""
+    known = _known.pop(image.GetMTime(), {})  # VTK gives no two changes, of whatever object, the same time
+    missing = [value for value in values if value not in known]
+    if missing and (voxels := voxels_of(image)) is not None:
+        for value, box in _boxes(voxels, missing).items():
+            known[value] = "" if box is None else _checksum(voxels[box] == value, box, image.GetExtent())
+    known.update({value: "" for value in values if value not in known})
+    _known[image.GetMTime()] = known  # the latest last
+    while len(_known) > _MOST_KNOWN:
+        del _known[next(iter(_known))]
+    return known
+
+
+def _boxes(voxels: np.ndarray, values: list[int]) -> dict[int, Box | None]:
     from scipy.ndimage import find_objects
 
-    voxels = voxels_of(image)
-    if voxels is None:
-        return {}
-    if len(values) == 1 or voxels.dtype.kind not in "iu":
-        boxes = {value: bounding_box(voxels == value) for value in values}
-    else:
-        places = find_objects(voxels, max(values))  # of all values at once
-        boxes = {value: places[value - 1] for value in values}
-    found = {}
-    for value, box in boxes.items():
-        if box is not None:
-            mask = voxels[box] == value
-            starts = [part.start + first for part, first in zip(box, image.GetExtent()[4::-2], strict=True)]
-            place = ",".join(map(str, (*starts, *mask.shape)))
-            found[value] = f"{zlib.crc32(np.packbits(mask).data, zlib.crc32(place.encode())):08x}"
-    return found
+    outer = bounding_box(voxels >= min(values))
+    if outer is None:
+        return dict.fromkeys(values)
+    if len(values) == 1:
+        return {values[0]: bounding_box(voxels == values[0])}
+    places = find_objects(voxels[outer], max(values))  # of all values at once
+    return {value: places[value - 1] and _moved(places[value - 1], outer) for value in values}
+
+
+def _moved(box: Box, outer: Box) -> Box:
+    k, j, i = (slice(a.start + b.start, a.stop + b.start) for a, b in zip(box, outer, strict=True))
+    return k, j, i
+
+
+def _checksum(mask: np.ndarray, box: Box, extent: tuple[int, ...]) -> str:
+    """Of a mask that fills a box of a layer, whose extent says where that is."""
+    starts = [part.start + first for part, first in zip(box, extent[4::-2], strict=True)]
+    place = ",".join(map(str, (*starts, *mask.shape)))
+    return f"{zlib.crc32(np.packbits(mask).data, zlib.crc32(place.encode())):08x}"
 
 
 def _written(segmentation_node) -> Contents:

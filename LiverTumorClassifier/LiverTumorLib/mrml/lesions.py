@@ -57,6 +57,26 @@ class LesionLabels:
                 return label
         raise InputError(_("That lesion is no longer there; choose another one."))
 
+    def without(self, identifiers: Sequence[str], become: int | None = None) -> LesionLabels:
+        """The labels when some lesions are no more.
+
+        Args:
+            become: the label that their voxels get; without it they become liver, but for those drawn by hand, which
+                may have been drawn anywhere.
+        """
+        table = np.zeros(256, np.uint8)
+        table[LIVER] = LIVER
+        kept = [lesion for lesion in self.lesions if lesion.identifier not in identifiers]
+        for label, lesion in enumerate(self.lesions, start=TUMOR):
+            if lesion in kept:
+                table[label] = TUMOR + kept.index(lesion)
+            elif become is None:
+                table[label] = 0 if lesion.by_hand else LIVER
+        if become is not None:
+            gone = [label for label, lesion in enumerate(self.lesions, start=TUMOR) if lesion not in kept]
+            table[gone] = table[become]
+        return LesionLabels(table[self.labels], kept)
+
     @property
     def free_number(self) -> int:
         """The number of one more lesion. Raises InputError where there is no room for one."""
@@ -127,7 +147,7 @@ def write_lesions(segmentation_node, ct_node, found: LesionLabels) -> None:
                 add_segment(segmentation_node, replace(segment, id=identifier))
             values.append((identifier, label))
             vtk_segment = segmentation.GetSegment(identifier)
-            set_number(vtk_segment, lesion.number)
+            _take_number(vtk_segment, lesion.number)
             set_judgment(vtk_segment, lesion.judgment)
             if not lesion.by_hand and by_hand(vtk_segment):
                 say_algorithm(vtk_segment, "SEMIAUTOMATIC")
@@ -140,11 +160,15 @@ def adopt(segmentation_node, ct_node, found: LesionLabels) -> None:
     if any(not lesion.identifier for lesion in found.lesions):
         write_lesions(segmentation_node, ct_node, found)
     for lesion in found.lesions:
-        vtk_segment = segmentation.GetSegment(lesion.identifier) if lesion.identifier else None
-        if vtk_segment is not None and number_of(vtk_segment) is None:
-            set_number(vtk_segment, lesion.number)
-            if vtk_segment.GetName() == LESION_SEGMENT.name:  # of an old scene
-                vtk_segment.SetName(lesion_segment(lesion.number, 0).name)
+        if lesion.identifier:
+            _take_number(segmentation.GetSegment(lesion.identifier), lesion.number)
+
+
+def _take_number(vtk_segment, number: int) -> None:
+    if number_of(vtk_segment) != number:
+        set_number(vtk_segment, number)
+        if vtk_segment.GetName() == LESION_SEGMENT.name:  # of an old scene
+            vtk_segment.SetName(lesion_segment(number, 0).name)
 
 
 def _with_numbers(found: LesionLabels) -> LesionLabels:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,8 +33,8 @@ from .volumes import ct_from_node, ijk_to_world
 LESIONS_ROLE = "LiverTumor.lesions"
 SUMMARY_ROLE = "LiverTumor.summary"
 SLICES_ROLE = "LiverTumor.slices"
-_TABLES = (LESIONS_ROLE, SUMMARY_ROLE, SLICES_ROLE)
-_MAPS = tuple(ROLES.values())
+TABLES = (LESIONS_ROLE, SUMMARY_ROLE, SLICES_ROLE)
+MAPS = tuple(ROLES.values())
 CT_ROLE = "LiverTumor.ct"  # from a slice table to the volume it speaks of
 
 
@@ -87,7 +88,7 @@ def show_segmentation(output: CaseOutput, ct_node, segmentation_node=None, keep_
     given = segmentation_node if segmentation_node is not None and segmentation_node.GetScene() is not None else None
     if keep_corrections and given is not None and is_corrected(given):
         given = None
-    with no_leftovers(ct_node.GetScene()), undoable(given, _TABLES, _MAPS):
+    with no_leftovers(ct_node.GetScene()), undoable(given, TABLES, MAPS):
         segmentation = labels_to_segmentation(output.labels, ct_node, given)
         mark_as_written(segmentation)
         lesions, summary = _show_figures(segmentation, ct_node, output.result)
@@ -123,7 +124,9 @@ def measure_again(segmentation_node, ct_node) -> CaseNodes:
         InputError: see `ct_from_node` and `lesion_labels`.
     """
     found, result = measured_now(segmentation_node, ct_node)
-    with no_leftovers(ct_node.GetScene()):
+    is_split = any(not lesion.identifier for lesion in found.lesions)
+    kept = undoable(segmentation_node, TABLES, MAPS) if is_split else nullcontext()
+    with no_leftovers(ct_node.GetScene()), kept:
         was_corrected = is_corrected(segmentation_node)
         adopt(segmentation_node, ct_node, found)
         if not was_corrected:  # the lesions of an old scene have got segments of their own
@@ -169,7 +172,7 @@ def threshold_again(segmentation_node, ct_node, tumor_threshold: float, min_lesi
     Raises:
         InputError: see `segment_again`.
     """
-    with undoable(segmentation_node, _TABLES, _MAPS):
+    with undoable(segmentation_node, TABLES, MAPS):
         result = segment_again(segmentation_node, ct_node, tumor_threshold, min_lesion_ml)
         mark_as_written(segmentation_node)
         tables = _show_figures(segmentation_node, ct_node, result)

@@ -1,4 +1,5 @@
-"""The way back from a run or a threshold that wrote over a segmentation: its segments, tables and maps.
+"""The way back from a run, a threshold or an edit of lesions that wrote over a segmentation: its segments, tables and
+maps.
 
 Slicer's scene has an undo too (`vtkMRMLScene.SaveStateForUndo`), but it is off for all nodes unless an application
 switches it on, and
@@ -11,10 +12,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from .corrections import Contents, contents
 from .nodes import one_update, remove_node
 from .percent import show_percent
 
-MOST_STATES = 3  # of all segmentations of the scene; each holds a copy of the segments, and the kept maps of a run
+MOST_STATES = 8  # of all segmentations of the scene; each holds a copy of the segments, and the kept maps of a run
 
 _states: list[_State] = []
 
@@ -31,6 +33,7 @@ def undoable(segmentation_node, tables: tuple[str, ...], maps: tuple[str, ...]) 
     yield
     _states[:] = [kept for kept in _states if kept.node.GetScene() is not None]
     if state is not None:
+        state.after = contents(segmentation_node)
         _states.append(state)
         del _states[:-MOST_STATES]
 
@@ -38,6 +41,12 @@ def undoable(segmentation_node, tables: tuple[str, ...], maps: tuple[str, ...]) 
 def can_undo(segmentation_node) -> bool:
     """Whether there is a state to go back to."""
     return _latest(segmentation_node) is not None
+
+
+def changed_since(segmentation_node) -> bool:
+    """Whether `undo` would lose something: what a user has done to the segments since they were last written over."""
+    state = _latest(segmentation_node)
+    return state is not None and state.after != contents(segmentation_node)
 
 
 def undo(segmentation_node) -> None:
@@ -74,6 +83,8 @@ class _State:
         import slicer
 
         self.node = node
+        self.after: Contents = {}
+        self._visible = _visible_segments(node)
         self._history = slicer.vtkSegmentationHistory()
         self._history.SetSegmentation(node.GetSegmentation())
         self._history.SaveState()
@@ -87,9 +98,18 @@ class _State:
                 self.node.RemoveAttribute(name)
             for name, value in self._attributes.items():
                 self.node.SetAttribute(name, value)
+            for identifier, visible in self._visible.items():
+                self.node.GetDisplayNode().SetSegmentVisibility(identifier, visible)
         for restore in self._restore_parts:
             restore()
         self._history.SetSegmentation(None)  # which it observes
+
+
+def _visible_segments(node) -> dict[str, bool]:
+    display = node.GetDisplayNode()
+    if display is None:
+        return {}
+    return {each: display.GetSegmentVisibility(each) for each in node.GetSegmentation().GetSegmentIDs()}
 
 
 def _attributes(node) -> dict[str, str]:

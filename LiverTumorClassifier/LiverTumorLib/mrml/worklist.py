@@ -7,24 +7,24 @@ was measured, and a copy of the words.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
+
+import numpy as np
 
 from ..errors import InputError
 from ..pipelines.doubt import burden_doubts
-from ..pipelines.lesions import summarize
+from ..pipelines.lesions import summary_of
 from ..records.judgments import Judgment
-from ..records.results import CaseSummary, Lesion
-from ..records.segments import MOST_LESIONS
+from ..records.results import CaseSummary
 from .corrections import checksums
 from .lesions import LesionSegment, lesions_of
 from .nodes import one_update
-from .segment_tags import set_judgment
-from .tables import fill_lesion_table, fill_summary_table
+from .results import LESIONS_ROLE, SUMMARY_ROLE
+from .segment_tags import judgment_of, set_judgment
+from .tables import fill_summary_table, records_of, set_cells
 from .translation import _
-
-LESIONS_ROLE = "LiverTumor.lesions"
-SUMMARY_ROLE = "LiverTumor.summary"
+from .volumes import ijk_to_world
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,9 @@ class Row:
     """A row of the worklist.
 
     Attributes:
-        lesion: and its segment; None where it was deleted since it was measured, or in a scene of an earlier version.
-        figures: what was measured, by the names of `LESION_COLUMNS`; empty for what never was.
+        lesion: and its segment; None where that was deleted since it was measured, or in a scene of an earlier version,
+            where all lesions are one segment.
+        figures: the row of the lesion table; empty for what was never measured.
         is_changed: whether the figures are not those of the voxels there are now.
     """
 
@@ -45,3 +46,110 @@ class Row:
     def name(self) -> str:
         """What the reader calls the lesion."""
         return self.lesion.name if self.lesion is not None else self.figures.get("name") or str(self.figures["id"])
+
+    @property
+    def judgment(self) -> Judgment:
+        """What the reader says of it."""
+        return self.lesion.judgment if self.lesion is not None else Judgment()
+
+
+def worklist(segmentation_node) -> list[Row]:
+    """The lesions by their numbers, then those that were never measured, then those that are there no longer."""
+    records = records_of(segmentation_node.GetNodeReference(LESIONS_ROLE))
+    if any("segment" not in record for record in records):
+        return [Row(None, record, False) for record in records]
+    measured = {record["segment"]: record for record in records}
+    lesions = lesions_of(segmentation_node)
+    voxels = checksums(segmentation_node.GetSegmentation(), [lesion.identifier for lesion in lesions])
+    rows = []
+    for lesion in lesions:
+        figures = measured.pop(lesion.identifier, {})
+        if figures or lesion.identifier in voxels:  # not a segment that is about to be drawn
+            changed = figures.get("voxels", "") != voxels.get(lesion.identifier, "")
+            rows.append(Row(lesion, figures, changed))
+    return rows + [Row(None, figures, True) for figures in measured.values()]
+
+
+def judge(segmentation_node, ct_node, identifiers: Sequence[str], **words: str) -> None:
+    """Say something of lesions, and let the tables and the views follow.
+
+    Args:
+        identifiers: of the lesions' segments.
+        words: `status`, `kind` or `note`, see `Judgment`; what is not named stays as it is.
+
+    Raises:
+        InputError: a lesion is no longer there; nothing is said of any then.
+    """
+    segmentation = segmentation_node.GetSegmentation()
+    if any(segmentation.GetSegment(identifier) is None for identifier in identifiers):
+        raise InputError(_("That lesion is no longer there; choose another one."))
+    before = _rejected(segmentation_node)
+    with one_update(segmentation_node):
+        for identifier in identifiers:
+            segment = segmentation.GetSegment(identifier)
+            set_judgment(segment, replace(judgment_of(segment), **words))
+    follow_judgments(segmentation_node, identifiers)
+    if _rejected(segmentation_node) != before:
+        _count_again(segmentation_node, ct_node, before)
+
+
+def follow_judgments(segmentation_node, identifiers: Sequence[str] | None = None) -> None:
+    """Show what the segments say in the lesion table, and hide those lesions that are rejected.
+
+    Args:
+        identifiers: of the lesions whose words have changed; all of them without it.
+    """
+    display = segmentation_node.GetDisplayNode()
+    table = segmentation_node.GetNodeReference(LESIONS_ROLE)
+    rows = {record.get("segment"): number for number, record in enumerate(records_of(table))}
+    for lesion in lesions_of(segmentation_node):
+        if identifiers is not None and lesion.identifier not in identifiers:
+            continue
+        if display is not None and (lesion.judgment.is_rejected or identifiers is not None):
+            display.SetSegmentVisibility(lesion.identifier, not lesion.judgment.is_rejected)
+        if lesion.identifier in rows:
+            set_cells(table, rows[lesion.identifier], {"name": lesion.name, **vars(lesion.judgment)})
+
+
+def _rejected(segmentation_node) -> set[str]:
+    return {lesion.identifier for lesion in lesions_of(segmentation_node) if lesion.judgment.is_rejected}
+
+
+def _count_again(segmentation_node, ct_node, before: set[str]) -> None:
+    """Bring the summary up to date where other lesions are rejected than `before`; nothing is measured for that."""
+    table = segmentation_node.GetNodeReference(SUMMARY_ROLE)
+    summary = _summary_from(table)
+    if summary is None or summary.liver_ml is None:
+        return
+    rejected = _rejected(segmentation_node)
+    records = records_of(segmentation_node.GetNodeReference(LESIONS_ROLE))
+    drawn = {lesion.identifier for lesion in lesions_of(segmentation_node) if lesion.by_hand}
+    liver_ml = summary.liver_ml
+    for record in records:  # a lesion that was drawn by hand may be anywhere, and is no liver without the lesion
+        if record["segment"] in drawn and record["segment"] in rejected ^ before:
+            liver_ml += record["volume_ml"] * (-1 if record["segment"] in rejected else 1)
+    counted = [record for record in records if record["segment"] not in rejected]
+    voxel_ml = abs(float(np.linalg.det(ijk_to_world(ct_node)[:3, :3]))) / 1000
+    figures = summary_of(
+        liver_ml,
+        [record["volume_ml"] for record in counted],
+        [record["longest_diameter_mm"] for record in counted],
+        voxel_ml,
+    )
+    notes = " ".join(summary.notes)
+    for sentence in burden_doubts(summary):
+        notes = notes.replace(sentence, "").strip()
+    figures.notes = [*filter(None, [notes]), *burden_doubts(figures)]
+    figures.suspicious_slices = summary.suspicious_slices
+    fill_summary_table(table, records_of(table)[0]["name"], figures)
+
+
+def _summary_from(table) -> CaseSummary | None:
+    """What a summary table holds; None where it holds nothing."""
+    records = records_of(table)
+    if not records:
+        return None
+    record = {key: value for key, value in records[0].items() if key != "name"}
+    slices = [int(index) for index in record.pop("suspicious_slices", "").split(", ") if index]
+    notes = record.pop("notes", "")
+    return CaseSummary(**record, suspicious_slices=slices, notes=[notes] if notes else [])

@@ -58,7 +58,8 @@ def measure_axial(
             own, box = found.part(part)
             corner = [outer.start + inner.start for outer, inner in zip(liver, box, strict=True)]
             lesions.append(_lesion(number, own, corner, volume, probability_at, surface))
-    return lesions, _summary(int(np.count_nonzero(labels)), tumor_voxels, lesions, volume.voxel_ml)
+    diameters = [lesion.longest_diameter_mm for lesion in lesions]
+    return lesions, _summary(int(np.count_nonzero(labels)), tumor_voxels, diameters, volume.voxel_ml)
 
 
 def measure_numbered(
@@ -92,23 +93,34 @@ def measure_numbered(
     lesions.sort(key=lambda lesion: lesion.id)
     rejected = rejected or {}
     counted = [lesion for lesion in lesions if lesion.id not in rejected]
-    outside = [lesion for lesion in lesions if not rejected.get(lesion.id, True)]
+    outside = [lesion.volume_ml for lesion in lesions if not rejected.get(lesion.id, True)]
+    volumes, diameters = [lesion.volume_ml for lesion in counted], [lesion.longest_diameter_mm for lesion in counted]
     liver_voxels = int(np.count_nonzero(labels)) - _voxels(outside, volume.voxel_ml)
-    return lesions, _summary(liver_voxels, _voxels(counted, volume.voxel_ml), counted, volume.voxel_ml)
+    return lesions, _summary(liver_voxels, _voxels(volumes, volume.voxel_ml), diameters, volume.voxel_ml)
 
 
-def _voxels(lesions: Sequence[Lesion], voxel_ml: float) -> int:
-    return sum(round(lesion.volume_ml / voxel_ml) for lesion in lesions)
+def summary_of(
+    liver_ml: float, volumes_ml: Sequence[float], diameters_mm: Sequence[float], voxel_ml: float
+) -> CaseSummary:
+    """The figures of a case from those of its lesions that count, as they would be measured; `liver_ml` is with them.
+
+    Volumes of tables are rounded; they are brought back to whole voxels.
+    """
+    return _summary(_voxels([liver_ml], voxel_ml), _voxels(volumes_ml, voxel_ml), diameters_mm, voxel_ml)
 
 
-def _summary(liver_voxels: int, tumor_voxels: int, lesions: Sequence[Lesion], voxel_ml: float) -> CaseSummary:
+def _voxels(volumes_ml: Sequence[float], voxel_ml: float) -> int:
+    return sum(round(each / voxel_ml) for each in volumes_ml)
+
+
+def _summary(liver_voxels: int, tumor_voxels: int, diameters_mm: Sequence[float], voxel_ml: float) -> CaseSummary:
     liver_ml, tumor_ml = liver_voxels * voxel_ml, tumor_voxels * voxel_ml
     return CaseSummary(
         liver_ml=round(liver_ml, 3),
         tumor_ml=round(tumor_ml, 3),
         tumor_burden_percent=round(100 * tumor_ml / liver_ml, 3) if liver_ml else None,
-        lesion_count=len(lesions),
-        largest_diameter_mm=max((lesion.longest_diameter_mm for lesion in lesions), default=None),
+        lesion_count=len(diameters_mm),
+        largest_diameter_mm=max(diameters_mm, default=None),
     )
 
 

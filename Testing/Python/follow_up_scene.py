@@ -11,6 +11,7 @@ from followup_phantoms import ball
 from LiverTumorLib.followup import follow, make_study
 from LiverTumorLib.mrml import ct_from_node, ct_to_node, labels_from_segmentation, labels_to_segmentation
 from LiverTumorLib.mrml.follow_up import DateNodes, Kept, keep
+from LiverTumorLib.mrml.lesions import lesions_of
 from LiverTumorLib.mrml.segment_contents import contents_of
 from LiverTumorLib.mrml.study_facts import date_of, give_date
 
@@ -51,3 +52,8 @@ def _compared():
     ]
     slicer.mrmlScene = before
     return follow(studies)
+
+
+def delete_largest(segmentation) -> None:
+    """Take the largest lesion away, as the Segment Editor does."""
+    segmentation.GetSegmentation().RemoveSegment(lesions_of(segmentation)[0].identifier)

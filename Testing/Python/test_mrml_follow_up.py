@@ -6,11 +6,11 @@ pytest.importorskip("slicer_core", reason="slicer-core is not installed")
 pytest.importorskip("SimpleITK", reason="registration needs SimpleITK")
 
 import slicer
-from follow_up_scene import add_comparison, add_two
+from follow_up_scene import add_comparison, add_two, delete_largest
 from followup_phantoms import ball
 from LiverTumorLib.errors import InputError
 from LiverTumorLib.followup.byhand import choose_prior
-from LiverTumorLib.mrml import ct_to_node
+from LiverTumorLib.mrml import ct_to_node, measure_again
 from LiverTumorLib.mrml.follow_up import (
     choose,
     dates_of,
@@ -20,7 +20,13 @@ from LiverTumorLib.mrml.follow_up import (
     start_follow_up,
 )
 from LiverTumorLib.mrml.follow_up_plot import CHART_ROLE, COURSE_ROLE
+from LiverTumorLib.mrml.kept_axes import LONG, draw_axis
+from LiverTumorLib.mrml.lesions import lesions_of
+from LiverTumorLib.mrml.results import LESIONS_ROLE
+from LiverTumorLib.mrml.segment_tags import set_judgment
 from LiverTumorLib.mrml.study_facts import date_of, facts_of, give_date
+from LiverTumorLib.mrml.tables import records_of
+from LiverTumorLib.records.judgments import REJECTED, Judgment
 from LiverTumorLib.records.pairs import pair_rows
 from mrml_scene import new_scene
 
@@ -91,13 +97,15 @@ def test_the_plot_has_a_curve_for_the_sum_each_target_and_the_volume(compared):
 
 def test_a_lesion_that_is_deleted_while_dates_are_compared_or_after(two):
     run = start_follow_up(two[1].ct, two)
-    two[1].segmentation.GetSegmentation().RemoveSegment("Lesion")
+    delete_largest(two[1].segmentation)
     with pytest.raises(InputError, match="Summer segmentation was changed while the dates were compared"):
         run.wait()
     assert slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLTextNode") is None
     node = start_follow_up(two[1].ct, two).wait()
-    assert kept_in(node).result.tracks[0].status == ["present", "vanished"]
-    two[0].segmentation.GetSegmentation().RemoveSegment("Lesion")
+    found = kept_in(node).result
+    assert found.tracks[0].status == ["present", "vanished"]
+    assert [lesion.id for lesion in found.studies[1].lesions] == [2, 3], "lesions keep their numbers"
+    delete_largest(two[0].segmentation)
     assert is_outdated(node)
 
 
@@ -118,3 +126,18 @@ def test_days_are_those_of_the_user_or_of_the_study():
     assert (facts.date, facts.patient, facts.series) == ("2026-03-01", "P1", "1.2.3")
     assert give_date(ct, "2026-04-01") and date_of(ct) == "2026-04-01"
     assert give_date(ct, "") and date_of(ct) == "2026-03-01"
+
+
+def test_rejected_lesions_are_left_out_and_axes_drawn_by_hand_count(two):
+    summer = two[1].segmentation
+    measure_again(summer, two[1].ct)
+    rows = records_of(summer.GetNodeReference(LESIONS_ROLE))
+    ends = ((-30.0, -5.0, rows[1]["centroid_s"]), (30.0, -5.0, rows[1]["centroid_s"]))
+    draw_axis(summer, rows, 2, LONG, ends)
+    third = lesions_of(summer)[2]
+    set_judgment(summer.GetSegmentation().GetSegment(third.identifier), Judgment(status=REJECTED))
+    result = kept_in(start_follow_up(two[1].ct, two).wait()).result
+    assert [lesion.id for lesion in result.studies[1].lesions] == [1, 2]
+    by_hand = result.studies[1].lesion(2)
+    assert (by_hand.axes_by_hand, by_hand.longest_diameter_mm) == ("long", 60.0)
+    assert result.assessments[1].sum_mm == pytest.approx(60 + result.studies[1].lesion(1).longest_diameter_mm)

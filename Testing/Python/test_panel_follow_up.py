@@ -12,7 +12,7 @@ pytest.importorskip("PySide6.QtWidgets", reason="PySide6 is not installed")
 pytest.importorskip("SimpleITK", reason="registration needs SimpleITK")
 
 import slicer
-from follow_up_scene import CURRENT, add_comparison, add_date, add_two
+from follow_up_scene import CURRENT, add_comparison, add_date, add_two, delete_largest
 from LiverTumorLib.mrml.follow_up import FOLLOW_UP_ROLE, kept_in
 from LiverTumorLib.mrml.follow_up_plot import CHART_ROLE
 from LiverTumorLib.mrml.views import MARKER_ROLE
@@ -194,7 +194,7 @@ def test_canceling_takes_less_than_two_seconds_and_leaves_the_scene_as_it_was(pa
 
 
 def test_lesions_that_change_afterwards_are_told(compared, dates):
-    dates[0].segmentation.GetSegmentation().RemoveSegment("Lesion")
+    delete_largest(dates[0].segmentation)
     spin(lambda: "Lesions have changed since" in compared.ui.followUpNotesLabel.text, 5)
 
 

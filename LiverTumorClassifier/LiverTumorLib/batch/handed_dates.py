@@ -4,9 +4,10 @@ there."""
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from ..errors import OutputError
 from ..followup import FollowOptions, make_study
 from ..jobs import Source
 from ..records.followup import FollowUp
+from ..records.results import Lesion
 from .follow_task import Work, options_from, without_voxels
 
 READER = "LiverTumorLib.batch.handed_dates:read_handed"
@@ -27,13 +29,17 @@ class HandedDate:
 
     Attributes:
         volume: the CT; no two dates have one name.
-        labels: uint8 (k, j, i) on its grid, 0 background, 1 liver, 2 tumor.
+        labels: uint8 (k, j, i) on its grid, 0 background, 1 liver, from 2 on a value for each lesion.
+        numbers: of the lesions, in the order of their labels.
+        drawn: by number what somebody has measured by hand, as fields of `Lesion`.
         date: YYYY-MM-DD.
         key, patient, description: see `Study`.
     """
 
     volume: CTVolume
     labels: np.ndarray
+    numbers: Sequence[int]
+    drawn: Mapping[int, Mapping[str, Any]]
     date: str | None = None
     key: str = ""
     patient: str = ""
@@ -92,11 +98,21 @@ def read_handed(folder: str) -> Work:
         labels = np.load(place / f"{at}-labels.npy", allow_pickle=False)
         name, notes = described.pop("name"), tuple(described.pop("notes"))
         volume = CTVolume(array, np.array(described.pop("ijk_to_ras")), name, notes, tuple(described.pop("images")))
+        drawn = described.pop("drawn")
         studies.append(make_study(volume, labels, **described))
+        for number, values in drawn:
+            _take(studies[-1].record.lesions, number, values)
         scans.append(without_voxels(volume))
     result = plan["result"] and FollowUp.from_dict(plan["result"])
     out = Path(plan["out"])
     return Work(studies, scans, options_from(plan["options"]), out, plan["picture"], plan["dicom"], result)
+
+
+def _take(lesions: list[Lesion], number: int, values: dict[str, Any]) -> None:
+    """What was measured by hand counts for the lesion, if it still has voxels."""
+    for at, lesion in enumerate(lesions):
+        if lesion.id == number:
+            lesions[at] = replace(lesion, **values)
 
 
 def _described(date: HandedDate) -> dict:
@@ -106,6 +122,8 @@ def _described(date: HandedDate) -> dict:
         "notes": list(volume.notes),
         "images": list(volume.images),
         "ijk_to_ras": volume.ijk_to_ras.tolist(),
+        "numbers": list(date.numbers),
+        "drawn": [[number, dict(values)] for number, values in date.drawn.items()],
         "date": date.date,
         "key": date.key,
         "patient": date.patient,

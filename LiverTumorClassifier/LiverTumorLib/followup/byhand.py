@@ -94,11 +94,11 @@ def _check(pair: HandPair, studies: Sequence[StudyRecord]) -> None:
             f" give two of the {len(studies)} dates, the earlier first."
         )
     for date, lesion in ((pair.prior, pair.prior_lesion), (pair.date, pair.lesion)):
-        count = len(studies[date - 1].lesions)
-        if lesion is not None and not 1 <= lesion <= count:
+        numbers = [each.id for each in studies[date - 1].lesions]
+        if lesion is not None and lesion not in numbers:
             raise InputError(
                 f"The table of pairs names lesion {lesion} of date {date} ({studies[date - 1].name}),"
-                f" which has {count}."
+                f" which has {', '.join(map(str, numbers)) or 'none'}."
             )
 
 

@@ -55,7 +55,8 @@ def _locate(track: Track, found: FollowUp) -> None:
     there = [at for at, lesions in enumerate(track.lesions) if lesions]
     for at in range(len(found.studies)):
         source = max((n for n in there if n <= at), default=there[0])
-        track.center_ras.append(found.places[source][track.lesions[source][0] - 1][at])
+        position = found.studies[source].position(track.lesions[source][0])
+        track.center_ras.append(found.places[source][position][at])
 
 
 def _registration_notes(found: FollowUp, unknown: Sequence[bool]) -> list[str]:
@@ -79,7 +80,7 @@ def _target_notes(first: StudyRecord, targets: Sequence[int], by_hand: bool) -> 
     notes = [f"Target lesions chosen by hand: {_listed(targets)} of {_day(first)}."] if by_hand else []
     if len(targets) > MOST_TARGETS:
         notes.append(f"{len(targets)} target lesions were chosen; RECIST 1.1 takes two in an organ.")
-    if small := [n for n in targets if first.lesions[n - 1].longest_diameter_mm < least]:
+    if small := [n for n in targets if first.lesion(n).longest_diameter_mm < least]:
         notes.append(f"Target lesion {_listed(small)} is smaller than the {least:g} mm of RECIST 1.1.")
     return notes
 

@@ -148,10 +148,11 @@ def _links(
         for earlier in range(at - 1, -1, -1):
             if any(quality is not None and quality.failure for quality in qualities[earlier:at]):
                 break
-            gone = set(range(len(studies[earlier].points))) - {
-                link.prior_lesion - 1 for link in links if link.prior == earlier
+            before, now = studies[earlier].record, studies[at].record
+            gone = set(range(len(before.lesions))) - {
+                before.position(link.prior_lesion) for link in links if link.prior == earlier
             }
-            free = set(range(len(studies[at].points))) - {link.lesion - 1 for link in links if link.date == at}
+            free = set(range(len(now.lesions))) - {now.position(link.lesion) for link in links if link.date == at}
             if earlier < at - 1 and not (gone and free):
                 continue
             rows, columns = (sorted(gone), sorted(free)) if earlier < at - 1 else (None, None)
@@ -170,7 +171,8 @@ def _pairs_of(
     for p, c in pair(near, min(MOST_REACH_MM, REACH_MM + residual)):
         row, column = (p if rows is None else rows[p]), (c if columns is None else columns[c])
         overlap, distance = round(float(near.overlap[p, c]), 3), round(float(near.distance_mm[p, c]), 2)
-        found.append(Link(earlier, row + 1, at, column + 1, overlap=overlap, distance_mm=distance))
+        before, now = studies[earlier].record.lesions[row].id, studies[at].record.lesions[column].id
+        found.append(Link(earlier, before, at, now, overlap=overlap, distance_mm=distance))
     return found
 
 

@@ -11,7 +11,7 @@ from ..records.tracking import tracking_uid
 from .growth import days_between, doubling_days
 from .recist import MOST_TARGETS, TimePoint, measurable_mm
 
-Node = tuple[int, int]  # date from 0, lesion from 1
+Node = tuple[int, int]  # date from 0, number of the lesion
 
 
 def make_tracks(
@@ -31,7 +31,7 @@ def make_tracks(
         first = min(group)
         track = Track(
             id=number,
-            uid=tracking_uid(studies[first[0]].key, studies[first[0]].lesions[first[1] - 1]),
+            uid=tracking_uid(studies[first[0]].key, studies[first[0]].lesion(first[1])),
             lesions=lesions,
             status=_status(lesions, [link for link in links if (link.date, link.lesion) in group], unknown),
             target=any((0, lesion) in group for lesion in targets),
@@ -56,10 +56,10 @@ def choose_targets(first: StudyRecord, wanted: Sequence[int] | None = None) -> l
     if len(set(wanted)) != len(wanted):
         raise UsageError("A target lesion is named twice; name each once.")
     for lesion in wanted:
-        if not 1 <= lesion <= len(first.lesions):
+        if lesion not in (numbers := [each.id for each in first.lesions]):
             raise UsageError(
-                f"{first.name} has no lesion {lesion} that could be a target; it has {len(first.lesions)},"
-                " numbered from 1."
+                f"{first.name} has no lesion {lesion} that could be a target; its lesions are"
+                f" {', '.join(map(str, numbers)) or 'none'}."
             )
     return list(wanted)
 
@@ -125,10 +125,10 @@ def _measure(track: Track, studies: Sequence[StudyRecord], targets: Sequence[int
     chosen = [lesion for lesion in track.lesions[0] if lesion in targets]
     mixed = track.target and len(chosen) < len(track.lesions[0])
     for at, study in enumerate(studies):
-        found = [study.lesions[lesion - 1] for lesion in track.lesions[at]]
+        found = [study.lesion(number) for number in track.lesions[at]]
         lengths = sorted((lesion.longest_diameter_mm for lesion in found), reverse=True)
         if at == 0 and track.target:
-            lengths = [study.lesions[lesion - 1].longest_diameter_mm for lesion in chosen]
+            lengths = [study.lesion(number).longest_diameter_mm for number in chosen]
         elif mixed:
             lengths = lengths[: len(chosen)]
         if track.status[at] in ("unknown", "not yet"):

@@ -26,10 +26,11 @@ from ..records.followup import FollowUp
 from ..records.options import Progress, RunOptions
 from ..records.results import LIVER
 from .follow_up_plot import plot_course
+from .lesions import lesion_labels
 from .nodes import companion_node, no_leftovers, place_beside
 from .results import check_present
-from .segment_contents import contents_of
-from .segmentations import ct_of, known_segments, labels_from_segmentation
+from .segment_contents import axes_by_hand, contents_of
+from .segmentations import ct_of, known_segments
 from .serving import ServedRun
 from .study_facts import date_of, facts_of
 from .translation import _
@@ -199,12 +200,15 @@ def _handed(dates: Sequence[DateNodes]) -> list[HandedDate]:
     handed: list[HandedDate] = []
     for date in dates:
         volume = ct_from_node(date.ct)
-        labels = labels_from_segmentation(date.segmentation, date.ct)
+        found = lesion_labels(date.segmentation, date.ct)
+        found = found.without([lesion.identifier for lesion in found.lesions if lesion.judgment.is_rejected])
+        numbers = [lesion.number for lesion in found.lesions]
         taken = [other.volume.name for other in handed]
         name = next(name for name in _names(volume.name) if name not in taken)
         facts = facts_of(date.ct)
         told = (date_of(date.ct), facts.series, facts.patient, facts.description)
-        handed.append(HandedDate(replace(volume, name=name), labels, *told))
+        drawn = axes_by_hand(date.segmentation)
+        handed.append(HandedDate(replace(volume, name=name), found.labels, numbers, drawn, *told))
     return handed
 
 

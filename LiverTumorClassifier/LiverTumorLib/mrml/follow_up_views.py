@@ -8,10 +8,10 @@ from .bound_views import bind, nodes_of, turn_to_axial
 from .follow_up import DateNodes
 from .scans import result_segmentations, show_segmentations
 from .views import (
-    MARKER_ROLE,
     fit,
     jump_to,
     mark_lesion,
+    markups_of,
     put_into,
     remove_marker,
     slice_composites,
@@ -77,7 +77,6 @@ def _slice_node(view, ct):
 def _bind(date: DateNodes) -> None:
     """Let what belongs to a date be drawn in the slice views of its CT, and in 3D, only."""
     views = [*slice_nodes_of(date.ct), *nodes_of(date.ct.GetScene(), "vtkMRMLViewNode")]
-    marker = date.segmentation.GetNodeReference(MARKER_ROLE)
-    for display in (date.segmentation.GetDisplayNode(), marker.GetDisplayNode() if marker is not None else None):
-        if display is not None:
-            bind(display, views)
+    for node in (date.segmentation, *markups_of(date.segmentation)):
+        if node.GetDisplayNode() is not None:
+            bind(node.GetDisplayNode(), views)

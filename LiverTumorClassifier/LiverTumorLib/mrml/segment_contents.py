@@ -1,43 +1,34 @@
-"""What the segments of a segmentation hold, as a short text that is the same as long as nobody draws in them."""
+"""What a follow-up takes from a segmentation: a short text that is the same as long as nobody changes it, and the axes
+that were drawn by hand."""
 
 from __future__ import annotations
 
-import zlib
+import json
+from typing import Any
 
-import numpy as np
-
-from ..ct.region import bounding_box
+from .corrections import checksums
+from .kept_axes import axes_of, length_of
+from .lesions import lesions_of
+from .results import LESIONS_ROLE
 from .segmentations import known_segments
-
-_LABELMAP = "Binary labelmap"
+from .tables import records_of
 
 
 def contents_of(segmentation_node) -> str:
-    """Of the liver and the lesions: which segments they are, and a checksum of their voxels and their place."""
-    from vtk.util.numpy_support import vtk_to_numpy
+    """The voxels of the liver and the lesions, which of these are rejected, and the axes drawn by hand."""
+    identifiers = [each for known in known_segments(segmentation_node).values() for each in known]
+    rejected = [lesion.identifier for lesion in lesions_of(segmentation_node) if lesion.judgment.is_rejected]
+    voxels = checksums(segmentation_node.GetSegmentation(), identifiers)
+    return json.dumps([voxels, rejected, axes_by_hand(segmentation_node)])
 
-    segmentation = segmentation_node.GetSegmentation()
-    meant = sorted(
-        identifier for identifiers in known_segments(segmentation_node).values() for identifier in identifiers
-    )
-    values: dict[int, list[int]] = {}
-    images = {}
-    for identifier in meant:
-        segment = segmentation.GetSegment(identifier)
-        image = segment.GetRepresentation(_LABELMAP)
-        if image is not None:
-            images[id(image)] = image
-            values.setdefault(id(image), []).append(segment.GetLabelValue())
-    sums = []
-    for key, image in images.items():
-        scalars = image.GetPointData().GetScalars()
-        if scalars is None or not scalars.GetNumberOfTuples():
-            continue
-        array = vtk_to_numpy(scalars).reshape(image.GetDimensions()[::-1])
-        array = np.where(np.isin(array, values[key]), array, 0)
-        if (box := bounding_box(array)) is None:
-            continue
-        start = [part.start + first for part, first in zip(box, image.GetExtent()[4::-2], strict=True)]
-        place = f"{start} {array[box].shape} {values[key]}"
-        sums.append(f"{zlib.crc32(np.ascontiguousarray(array[box]).data, zlib.crc32(place.encode())):08x}")
-    return " ".join([*meant, *sums])
+
+def axes_by_hand(segmentation_node) -> dict[int, dict[str, Any]]:
+    """By number of the lesion the axes that a user has drawn, as fields of `Lesion`."""
+    records = records_of(segmentation_node.GetNodeReference(LESIONS_ROLE))
+    found = {}
+    for number, axes in axes_of(segmentation_node, records).items():
+        if axes.by_hand:
+            ends = {axis.ends: axes.ends[axis] for axis in axes.by_hand}
+            lengths = {axis.length: length_of(axes.ends[axis]) for axis in axes.by_hand}
+            found[number] = {**ends, **lengths, "axes_by_hand": axes.words}
+    return found

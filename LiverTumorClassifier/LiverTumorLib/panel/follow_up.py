@@ -264,7 +264,7 @@ class FollowUpPart(VTKObservationMixin):
             return _("new")
         study = self._kept.result.studies[prior[0]]
         return _("lesion {number} of {day} ({mm:.0f} mm)").format(
-            number=prior[1], day=day(study), mm=study.lesions[prior[1] - 1].longest_diameter_mm
+            number=prior[1], day=day(study), mm=study.lesion(prior[1]).longest_diameter_mm
         )
 
     def _on_prior(self, index: int) -> None:
@@ -297,7 +297,7 @@ class FollowUpPart(VTKObservationMixin):
         study = self._kept.result.studies[0]
         with errors_shown(_("The target lesions could not be changed."), self._tell):
             if first is not None and checked:
-                mm, least = study.lesions[first - 1].longest_diameter_mm, measurable_mm(study.slice_mm)
+                mm, least = study.lesion(first).longest_diameter_mm, measurable_mm(study.slice_mm)
                 if mm < least:
                     raise UsageError(
                         _("Lesion {number} is {mm:.1f} mm long; a target lesion has {least:g} mm at least.").format(

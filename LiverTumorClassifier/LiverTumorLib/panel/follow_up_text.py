@@ -72,7 +72,7 @@ def pair_record(row: PairRow, kept: Kept) -> dict[str, str]:
 def lesions_of(row: PairRow, result: FollowUp) -> tuple:
     """The lesions of a row at both dates; None where there is none."""
     return tuple(
-        result.studies[at].lesions[number - 1] if number else None
+        result.studies[at].lesion(number) if number else None
         for at, number in ((row.prior, row.prior_lesion), (row.date, row.lesion))
     )
 

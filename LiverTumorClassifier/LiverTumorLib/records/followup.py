@@ -20,7 +20,7 @@ class StudyRecord:
         date: of the study, as YYYY-MM-DD; None where nobody knows.
         key: tells this CT from all others, the same whenever it is read: its SeriesInstanceUID, or a checksum of its
             voxels.
-        lesions: as `measure` numbers them, largest first.
+        lesions: as `measure` numbers them, largest first; where a reader has numbered them, by their numbers.
         liver_ml, tumor_ml: volumes; the liver's includes the tumor.
         slice_mm: distance between slices.
     """
@@ -32,6 +32,17 @@ class StudyRecord:
     liver_ml: float
     tumor_ml: float
     slice_mm: float
+
+    def lesion(self, number: int) -> Lesion:
+        """The lesion with a number. Raises IndexError where there is none."""
+        return self.lesions[self.position(number)]
+
+    def position(self, number: int) -> int:
+        """Where a lesion stands among `lesions`. Raises IndexError where it does not."""
+        for position, lesion in enumerate(self.lesions):
+            if lesion.id == number:
+                return position
+        raise IndexError(f"{self.name} has no lesion {number}")
 
 
 @dataclass
@@ -53,8 +64,8 @@ class RegistrationQuality:
 
 @dataclass
 class Link:
-    """Lesion `lesion` of date `date` is what lesion `prior_lesion` of date `prior` has become (dates count from 0,
-    lesions from 1).
+    """Lesion `lesion` of date `date` is what lesion `prior_lesion` of date `prior` has become; dates count from 0,
+    lesions are named by their numbers.
 
     Attributes:
         by: BY_REGISTRATION or BY_HAND.

@@ -63,7 +63,7 @@ def _lesion_groups(
     """A group for each part of a lesion at this date, all under its one tracking UID."""
     structure = codes.LESION_STRUCTURE
     kind = codes.TARGET if track.target else codes.NO_TARGET
-    lesions = [result.studies[at].lesions[number - 1] for number in track.lesions[at]]
+    lesions = [result.studies[at].lesion(number) for number in track.lesions[at]]
     return [
         sr.MeasurementsAndQualitativeEvaluations(
             sr.TrackingIdentifier(track.uid, f"Lesion {track.id}"),

@@ -57,3 +57,17 @@ def _compared():
 def delete_largest(segmentation) -> None:
     """Take the largest lesion away, as the Segment Editor does."""
     segmentation.GetSegmentation().RemoveSegment(lesions_of(segmentation)[0].identifier)
+
+
+def add_to_hierarchy(ct, patient: str, day: str, series: str = "") -> None:
+    """Put a CT under a patient and a study, as Slicer's DICOM module does."""
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(ct.GetScene())
+    names = slicer.vtkMRMLSubjectHierarchyConstants
+    level = names.GetSubjectHierarchyLevelAttributeName()
+    above = hierarchy.CreateSubjectItem(hierarchy.GetSceneItemID(), patient)
+    hierarchy.SetItemAttribute(above, names.GetDICOMPatientIDAttributeName(), patient)
+    hierarchy.SetItemAttribute(above, level, names.GetDICOMLevelPatient())
+    study = hierarchy.CreateStudyItem(above, "study")
+    hierarchy.SetItemAttribute(study, names.GetDICOMStudyDateAttributeName(), day)
+    hierarchy.SetItemAttribute(study, level, names.GetDICOMLevelStudy())
+    hierarchy.SetItemUID(hierarchy.CreateItem(study, ct), names.GetDICOMUIDName(), series)

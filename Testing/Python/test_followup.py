@@ -7,8 +7,7 @@ import pytest
 
 pytest.importorskip("SimpleITK", reason="registration needs SimpleITK")
 
-from followup_phantoms import Change, ball, source_places, two_dates
-from LiverTumorLib.ct import CTVolume
+from followup_phantoms import Change, ball, rods, source_places, two_dates
 from LiverTumorLib.errors import Cancelled, InputError, UsageError
 from LiverTumorLib.followup import FollowOptions, follow, make_study
 from LiverTumorLib.followup.byhand import HandPair
@@ -103,15 +102,6 @@ def test_volume_changes_are_those_that_were_made():
     for first, now in now_of.items():
         measured = after[now - 1].volume_ml / before[first - 1].volume_ml
         assert measured == pytest.approx(scale[first] ** 3, rel=0.05)
-
-
-def rods(**more) -> tuple[CTVolume, np.ndarray]:
-    """No liver: two thin rods, and a lesion in one of them."""
-    volume, _ = ball(1)
-    labels = np.zeros(volume.shape, np.uint8)
-    labels[5:35, 10:12, 10:12] = labels[5:35, 50:52, 50:52] = 1
-    labels[20:23, 10:12, 10:12] = 2
-    return replace(volume, name="rods"), labels
 
 
 def test_a_registration_that_fails_says_so_and_gives_no_response():

@@ -7,36 +7,18 @@ import json
 import shutil
 import subprocess
 from dataclasses import replace
-from pathlib import Path
 
-import numpy as np
 import pytest
 
 pytest.importorskip("highdicom", reason="DICOM results need highdicom")
 pytest.importorskip("SimpleITK", reason="registration needs SimpleITK")
 
 import highdicom as hd
-from dicom_writer import write_series
-from followup_phantoms import ball
+from followup_series import DATES, write_date
 from LiverTumorLib.dicom import write_dicom, write_follow_up_reports
 from LiverTumorLib.files.dicom_study import study_facts
 from LiverTumorLib.followup import follow, make_study
-from study_writer import ORIGIN, STUDY, found_in
-
-DATES = {"spring": [((-20, 0, 0), 14), ((25, 10, 10), 9)], "summer": [((-20, 0, 0), 20), ((25, 10, 10), 9)]}
-
-
-def write_date(folder: Path, lesions, **tags) -> Path:
-    """A series of a round liver with round lesions."""
-    _, labels = ball(70, lesions=lesions)
-    hu = np.choose(labels, (-100, 60, 150))
-    of_series = {
-        "PixelSpacing": [4.0, 4.0],
-        "SliceThickness": "5",
-        "SeriesInstanceUID": f"{tags['StudyInstanceUID']}.9",
-    }
-    write_series(folder, hu, (-126.0, -126.0, -100.0), (0, 0, 5), **(STUDY | of_series | tags))
-    return folder
+from study_writer import ORIGIN, found_in
 
 
 @pytest.fixture(scope="module")

@@ -1,23 +1,33 @@
 """Two dates as nodes: compared in a real child, kept in the scene, changed by hand, shown side by side."""
 
+from types import SimpleNamespace
+
 import pytest
 
 pytest.importorskip("slicer_core", reason="slicer-core is not installed")
 pytest.importorskip("SimpleITK", reason="registration needs SimpleITK")
 
+pytest.importorskip("highdicom", reason="DICOM results need highdicom")
+
+import highdicom as hd
+import pydicom
 import slicer
-from follow_up_scene import add_comparison, add_two, delete_largest
+from follow_up_scene import add_comparison, add_to_hierarchy, add_two, delete_largest
 from followup_phantoms import ball
+from followup_series import DATES, write_date
+from LiverTumorLib.dicom import write_dicom
 from LiverTumorLib.errors import InputError
 from LiverTumorLib.followup.byhand import choose_prior
-from LiverTumorLib.mrml import ct_to_node, measure_again
+from LiverTumorLib.mrml import ct_to_node, labels_to_segmentation, measure_again
 from LiverTumorLib.mrml.follow_up import (
+    DateNodes,
     choose,
     dates_of,
     is_outdated,
     kept_in,
     segmentation_of,
     start_follow_up,
+    start_report,
 )
 from LiverTumorLib.mrml.follow_up_plot import CHART_ROLE, COURSE_ROLE
 from LiverTumorLib.mrml.kept_axes import LONG, draw_axis
@@ -29,6 +39,7 @@ from LiverTumorLib.mrml.tables import records_of
 from LiverTumorLib.records.judgments import REJECTED, Judgment
 from LiverTumorLib.records.pairs import pair_rows
 from mrml_scene import new_scene
+from study_writer import ORIGIN, found_in
 
 
 @pytest.fixture
@@ -113,15 +124,7 @@ def test_days_are_those_of_the_user_or_of_the_study():
     scene = new_scene()
     ct = ct_to_node(ball(30)[0], scene)
     assert date_of(ct) is None and not give_date(ct, "spring") and date_of(ct) is None
-    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
-    names = slicer.vtkMRMLSubjectHierarchyConstants
-    patient = hierarchy.CreateSubjectItem(hierarchy.GetSceneItemID(), "P")
-    hierarchy.SetItemAttribute(patient, names.GetDICOMPatientIDAttributeName(), "P1")
-    hierarchy.SetItemAttribute(patient, names.GetSubjectHierarchyLevelAttributeName(), names.GetDICOMLevelPatient())
-    study = hierarchy.CreateStudyItem(patient, "S")
-    hierarchy.SetItemAttribute(study, names.GetDICOMStudyDateAttributeName(), "20260301")
-    hierarchy.SetItemAttribute(study, names.GetSubjectHierarchyLevelAttributeName(), names.GetDICOMLevelStudy())
-    hierarchy.SetItemUID(hierarchy.CreateItem(study, ct), names.GetDICOMUIDName(), "1.2.3")
+    add_to_hierarchy(ct, "P1", "20260301", "1.2.3")
     facts = facts_of(ct)
     assert (facts.date, facts.patient, facts.series) == ("2026-03-01", "P1", "1.2.3")
     assert give_date(ct, "2026-04-01") and date_of(ct) == "2026-04-01"
@@ -141,3 +144,33 @@ def test_rejected_lesions_are_left_out_and_axes_drawn_by_hand_count(two):
     by_hand = result.studies[1].lesion(2)
     assert (by_hand.axes_by_hand, by_hand.longest_diameter_mm) == ("long", 60.0)
     assert result.assessments[1].sum_mm == pytest.approx(60 + result.studies[1].lesion(1).longest_diameter_mm)
+
+
+def test_dates_of_slicer_s_dicom_database_get_structured_reports(tmp_path, monkeypatch):
+    scene = new_scene()
+    dates, files = [], {}
+    for number, (name, lesions) in enumerate(DATES.items(), start=1):
+        folder = write_date(tmp_path / name, lesions, StudyInstanceUID=f"1.2.3.{number}")
+        volume, output = found_in(folder)
+        own = {pydicom.dcmread(file, stop_before_pixels=True).SOPInstanceUID: str(file) for file in folder.iterdir()}
+        files |= own
+        ct = ct_to_node(volume, scene)
+        ct.SetAttribute("DICOM.instanceUIDs", " ".join(own))
+        add_to_hierarchy(ct, "P1", f"2026030{number}", f"1.2.3.{number}.9")
+        dates.append(DateNodes(ct, labels_to_segmentation(output.labels, ct)))
+    monkeypatch.setattr(slicer, "dicomDatabase", SimpleNamespace(fileForInstance=files.get), raising=False)
+    node = start_follow_up(dates[1].ct, dates).wait()
+    out = start_report(node, tmp_path / "out").wait()
+    reports = [hd.sr.srread(out / f"{name}.follow-up.sr.dcm") for name in DATES]
+    uids = [{group.tracking_uid for group in each.content.get_image_measurement_groups()[1:]} for each in reports]
+    assert uids[0] == uids[1] == {track.uid for track in kept_in(node).result.tracks}
+    alone = write_dicom_report(tmp_path, "spring")
+    assert alone == uids[0], "those of the CT by itself"
+
+
+def write_dicom_report(folder, name: str) -> set[str]:
+    """The tracking UIDs of the lesions in the report of one CT."""
+    volume, output = found_in(folder / name)
+    write_dicom(folder, name, volume, output, ORIGIN, None)
+    groups = hd.sr.srread(folder / f"{name}.sr.dcm").content.get_image_measurement_groups()
+    return {group.tracking_uid for group in groups}

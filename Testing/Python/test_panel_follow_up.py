@@ -4,7 +4,9 @@ plot, report."""
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
 pytest.importorskip("slicer_core", reason="slicer-core is not installed")
@@ -12,9 +14,12 @@ pytest.importorskip("PySide6.QtWidgets", reason="PySide6 is not installed")
 pytest.importorskip("SimpleITK", reason="registration needs SimpleITK")
 
 import slicer
-from follow_up_scene import CURRENT, add_comparison, add_date, add_two, delete_largest
+from follow_up_scene import CURRENT, add_comparison, add_date, add_to_hierarchy, add_two, delete_largest
+from followup_phantoms import rods
+from LiverTumorLib.mrml import ct_from_node, ct_to_node, labels_to_segmentation
 from LiverTumorLib.mrml.follow_up import FOLLOW_UP_ROLE, kept_in
 from LiverTumorLib.mrml.follow_up_plot import CHART_ROLE
+from LiverTumorLib.mrml.study_facts import give_date
 from LiverTumorLib.mrml.views import MARKER_ROLE
 from panel_tools import spin
 from PySide6 import QtWidgets
@@ -231,3 +236,59 @@ def test_three_dates_show_two_of_them_at_a_time(panel, dates):
     assert [row[:3] for row in cells(panel)] == [["1", "1", "matched"], ["–", "2", "new"]]
     pick(panel, 0)
     assert (shown("Red")[0], shown("Yellow")[0]) == ("Winter", "Spring")
+
+
+def test_two_patients_are_asked_about(panel, dates, monkeypatch):
+    for date, patient in zip(dates, ("P1", "P2"), strict=True):
+        add_to_hierarchy(date.ct, patient, "20260101")
+    asked = []
+    monkeypatch.setattr(slicer.util, "confirmOkCancelDisplay", lambda text, *_, **__: asked.append(text))
+    choose_ct(panel, dates[0].ct)
+    panel.ui.compareDatesButton.click()
+    assert "Spring and Summer are of different patients" in asked[0] and not panel.follow_up.run.running
+    assert "not compared, since they are of two patients" in panel.ui.followUpStatusLabel.text
+    monkeypatch.setattr(slicer.util, "confirmOkCancelDisplay", lambda text, *_, **__: True)
+    compare(panel, dates[0].ct)
+    assert len(cells(panel)) == 3
+
+
+def test_what_cannot_be_compared_is_said(panel, dates):
+    ui = panel.ui
+    bare = ct_to_node(ct_from_node(dates[0].ct), slicer.mrmlScene)
+    choose_ct(panel, bare)
+    assert "Spring_1 has no segmentation of its liver yet" in ui.compareDatesButton.toolTip
+    panel.ui.addDateButton.click()
+    for number in (0, 1):
+        choose_ct(panel, dates[0].ct, number)
+    assert ui.compareDatesButton.toolTip == "One CT is chosen for two dates; choose another."
+    days = panel.ui.datesWidget.findChildren(QtWidgets.QLineEdit)
+    day = next(each for each in days if each.text == "2026-03-01")
+    day.setText("spring")
+    day.editingFinished.emit()
+    assert "spring is no day" in ui.followUpStatusLabel.text and day.text == "2026-03-01"
+
+
+def test_swapped_dates_and_a_prior_without_lesions_are_noted(panel, dates):
+    late = add_date("Late", [], "2026-12-01")
+    compare(panel, late.ct)
+    assert "they are sorted" in panel.ui.followUpNotesLabel.text
+    assert [row[2] for row in cells(panel)] == ["vanished"] * 3
+    panel.parameters.inputVolume = late.ct
+    give_date(late.ct, "2026-01-01")
+    compare(panel, dates[1].ct)
+    assert "has no lesions; each lesion found later is new" in panel.ui.followUpNotesLabel.text
+
+
+def test_a_failed_registration_is_said_and_pairs_are_given_by_hand(panel, dates):
+    volume, labels = rods()
+    array = np.where(labels > 0, 60, -100) + 60 * (labels == 2)
+    ct = ct_to_node(replace(volume, array=array.astype(np.int16)), slicer.mrmlScene)
+    give_date(ct, "2026-01-01")
+    labels_to_segmentation(labels, ct)
+    compare(panel, ct)
+    assert "The liver of Summer could not be registered on rods" in panel.ui.followUpStatusLabel.text
+    assert panel.ui.followUpResponseLabel.text.startswith("2026-06-09: NE")
+    assert {row[2] for row in cells(panel)} == {"unpaired"}
+    pick(panel, 0)
+    panel.ui.priorLesionBox.setCurrentIndex(1)
+    assert cells(panel)[0][:3] == ["1", "1", "matched*"] and "NE" not in panel.ui.followUpResponseLabel.text

@@ -109,8 +109,15 @@ def _read_date(item: Date) -> tuple[Study, CTVolume]:
     facts = study_facts(Path(item.ct), item.series)
     notes = (*([item.note] if item.note else []), *volume.notes)
     named = replace(volume, name=item.name, notes=notes)
-    given = {"key": facts.series, "patient": facts.patient, "description": facts.description}
-    return make_study(named, labels, date=item.date or facts.date, **given), without_voxels(named)
+    study = make_study(
+        named,
+        labels,
+        date=item.date or facts.date,
+        key=facts.series,
+        patient=facts.patient,
+        description=facts.description,
+    )
+    return study, without_voxels(named)
 
 
 def without_voxels(volume: CTVolume) -> CTVolume:

@@ -188,12 +188,12 @@ def _places(
         for at in range(len(records)):
             low, high = sorted((own, at))
             if any(failed[low + 1 : high + 1]):
-                moved = [None] * len(rows)
-            else:
-                move = to_later if own < at else to_earlier
-                moved = [(r, a, s) for r, a, s in move(alignments[low:high], centers).round(2).tolist()]
-            for row, place in zip(rows, moved, strict=True):
-                row.append(place)
+                for row in rows:
+                    row.append(None)
+                continue
+            move = to_later if own < at else to_earlier
+            for row, (r, a, s) in zip(rows, move(alignments[low:high], centers).round(2).tolist(), strict=True):
+                row.append((r, a, s))
         places.append(rows)
     return places
 

@@ -32,7 +32,7 @@ from .results import check_present
 from .segment_contents import axes_by_hand, contents_of
 from .segmentations import ct_of, known_segments
 from .serving import ServedRun
-from .study_facts import date_of, facts_of
+from .study_facts import date_of, facts_of, images_of
 from .translation import _
 from .volumes import ct_from_node
 
@@ -114,8 +114,11 @@ def start_follow_up(
 def start_report(
     node, folder: Path, *, progress: Progress | None = None, finished: Callable[[ServedRun], None] | None = None
 ) -> ServedRun:
-    """Write page, plot and tables of a follow-up, with the user's choices, into a new folder, by a child process; the
-    run's result is the folder. See `start_follow_up` for what is raised."""
+    """Write page, plot and tables of a follow-up, with the user's choices, into a new folder, by a child process, and
+    structured reports of the dates that are in Slicer's DICOM database.
+
+    The run's result is the folder. See `start_follow_up` for what is raised.
+    """
     kept = kept_in(node)
     dates = dates_of(node)
     if dates is None:
@@ -123,10 +126,12 @@ def start_report(
     if is_outdated(node):
         raise InputError(_("Lesions have changed since the dates were compared; compare them again first."))
     handed = _handed(dates)
+    dicom = any(date.volume.images for date in handed)
 
     def steps() -> Generator[ChildJob, Any, Path]:
         with _job_folder() as (place, out):
-            yield _start(hand_over(handed, FollowOptions(), place, out, picture=True, result=kept.result), progress)
+            source = hand_over(handed, FollowOptions(), place, out, picture=True, dicom=dicom, result=kept.result)
+            yield _start(source, progress)
             _move(out, folder)
         return folder
 
@@ -208,7 +213,9 @@ def _handed(dates: Sequence[DateNodes]) -> list[HandedDate]:
         facts = facts_of(date.ct)
         told = (date_of(date.ct), facts.series, facts.patient, facts.description)
         drawn = axes_by_hand(date.segmentation)
-        handed.append(HandedDate(replace(volume, name=name), found.labels, numbers, drawn, *told))
+        handed.append(
+            HandedDate(replace(volume, name=name, images=images_of(date.ct)), found.labels, numbers, drawn, *told)
+        )
     return handed
 
 

@@ -47,6 +47,16 @@ def facts_of(ct_node) -> StudyFacts:
     return StudyFacts(_day(date), patient, series, ct_node.GetName())
 
 
+def images_of(ct_node) -> tuple[str, ...]:
+    """The DICOM files that a CT was loaded from, as Slicer's DICOM database knows them; none where one is gone."""
+    import slicer
+
+    database = getattr(slicer, "dicomDatabase", None)
+    identifiers = (ct_node.GetAttribute("DICOM.instanceUIDs") or "").split()
+    files = tuple(database.fileForInstance(each) for each in identifiers) if database is not None else ()
+    return files if all(files) else ()
+
+
 def _day(text: str) -> str | None:
     for form in ("%Y-%m-%d", "%Y%m%d"):
         try:

@@ -349,7 +349,9 @@ class FollowUpPart(VTKObservationMixin):
             show_scan(self._ct, segmentation_node=self._segmentation)
 
     def _show_plot(self, checked: bool = False) -> None:
-        slicer.modules.plots.logic().ShowChartInLayout(self._node.GetNodeReference(CHART_ROLE))
+        chart = self._node.GetNodeReference(CHART_ROLE) if self._node is not None else None
+        if chart is not None:
+            slicer.modules.plots.logic().ShowChartInLayout(chart)
 
     def _save(self, checked: bool = False) -> None:
         import qt

@@ -14,7 +14,6 @@ from slicer.util import VTKObservationMixin
 from ..errors import Cancelled, OutputError, UsageError
 from ..followup.byhand import choose_prior
 from ..followup.recist import MOST_TARGETS, measurable_mm
-from ..followup.tracks import choose_targets
 from ..mrml.follow_up import (
     FOLLOW_UP_ROLE,
     Kept,
@@ -34,7 +33,16 @@ from ..mrml.study_facts import facts_of
 from ..mrml.volumes import place_in_slice
 from ..records.pairs import PairRow, pair_rows
 from .follow_up_dates import DateRows
-from .follow_up_text import COLUMNS, day, lesions_of, pair_record, response_text, track_of
+from .follow_up_text import (
+    COLUMNS,
+    day,
+    first_lesion,
+    lesions_of,
+    pair_record,
+    response_text,
+    targets_of,
+    track_of,
+)
 from .messages import confirmed, errors_shown
 from .record_table import RecordTable
 from .run_control import RunControl, RunTexts
@@ -247,9 +255,9 @@ class FollowUpPart(VTKObservationMixin):
         self._ui.priorLesionLabel.text = (
             _("Lesion {number} was:").format(number=row.lesion) if row is not None and row.lesion else _("It was:")
         )
-        first = self._first_lesion(row)
+        first = first_lesion(row, self._kept.result) if row is not None and self._kept is not None else None
         check.enabled = first is not None
-        check.checked = row is not None and self._kept is not None and first in self._targets
+        check.checked = first is not None and self._kept is not None and first in targets_of(self._kept)
 
     def _priors(self, row: PairRow | None) -> list[tuple[int, int] | None]:
         """What the lesion of a row may have been: new, a lesion of the date before, or what it is now."""
@@ -277,24 +285,11 @@ class FollowUpPart(VTKObservationMixin):
         found = self._kept.result.found
         self._choose(self._kept.targets, choose_prior(found, self._kept.pairs, (row.date, row.lesion), prior))
 
-    @property
-    def _targets(self) -> list[int]:
-        """Target lesions by their numbers at the first date."""
-        return choose_targets(self._kept.result.studies[0], self._kept.targets) if self._kept is not None else []
-
-    def _first_lesion(self, row: PairRow | None) -> int | None:
-        """The number at the first date of the lesion of a row, which makes it a target or not."""
-        if row is None or self._kept is None:
-            return None
-        if row.prior == 0 and row.prior_lesion:
-            return row.prior_lesion
-        return next(iter(track_of(row, self._kept.result).lesions[0]), None)
-
     def _on_target(self, checked: bool) -> None:
         if not self._is_chosen or self._kept is None:
             return
-        first = self._first_lesion(self._rows[self._ui.pairTable.currentRow()])
-        study = self._kept.result.studies[0]
+        first = first_lesion(self._rows[self._ui.pairTable.currentRow()], self._kept.result)
+        study, targets = self._kept.result.studies[0], targets_of(self._kept)
         with errors_shown(_("The target lesions could not be changed."), self._tell):
             if first is not None and checked:
                 mm, least = study.lesion(first).longest_diameter_mm, measurable_mm(study.slice_mm)
@@ -304,11 +299,11 @@ class FollowUpPart(VTKObservationMixin):
                             number=first, mm=mm, least=least
                         )
                     )
-                if len(self._targets) >= MOST_TARGETS:
+                if len(targets) >= MOST_TARGETS:
                     raise UsageError(
                         _("RECIST 1.1 takes two target lesions of the liver at most; take one of the others out first.")
                     )
-            others = [number for number in self._targets if number != first]
+            others = [number for number in targets if number != first]
             self._choose([*others, first] if checked and first is not None else others, self._kept.pairs)
         self._show_choices()
 

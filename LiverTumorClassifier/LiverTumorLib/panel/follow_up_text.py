@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from slicer.i18n import tr as _
 
+from ..followup.tracks import choose_targets
 from ..mrml.follow_up import Kept
 from ..records.followup import BY_HAND, FollowUp, StudyRecord
 from ..records.pairs import PairRow
@@ -65,7 +66,7 @@ def pair_record(row: PairRow, kept: Kept) -> dict[str, str]:
         "volume": _both("{:.1f}", prior and prior.volume_ml, now and now.volume_ml),
         "change": f"{100 * (after / before - 1):+.0f}" if before and after else "–",
         "doubling": "–" if doubling is None else f"{doubling:.0f}",
-        "target": _("yes") if track.target else "",
+        "target": _("yes") if first_lesion(row, result) in targets_of(kept) else "",
     }
 
 
@@ -81,6 +82,18 @@ def track_of(row: PairRow, result: FollowUp):
     """The lesion through all dates that a row is a part of."""
     at, number = (row.date, row.lesion) if row.lesion else (row.prior, row.prior_lesion)
     return next(track for track in result.tracks if number in track.lesions[at])
+
+
+def targets_of(kept: Kept) -> list[int]:
+    """The target lesions by their numbers at the first date."""
+    return choose_targets(kept.result.studies[0], kept.targets)
+
+
+def first_lesion(row: PairRow, result: FollowUp) -> int | None:
+    """The number at the first date of the lesion of a row, which makes it a target or not; None where it is new."""
+    if row.prior == 0 and row.prior_lesion:
+        return row.prior_lesion
+    return next(iter(track_of(row, result).lesions[0]), None)
 
 
 def response_text(result: FollowUp, date: int) -> str:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..atomic import atomic_path
-from ..errors import InputError, OutputError
+from ..errors import OutputError
 from ..files import tables
 from ..files.itk import image_from, import_sitk
 from ..files.labels import write_segmentation
 from ..pipelines.lesions import measure
 from ..records.columns import LESION_COLUMNS, headers
 from ..records.results import CaseResult
-from .nodes import subject_hierarchy
 from .segmentations import labels_from_segmentation
 from .translation import _
 from .volumes import ct_from_node, ijk_to_world
@@ -64,38 +63,3 @@ def export_labels(segmentation_node, ct_node, path: str | Path) -> None:
                     "no room for); choose {ending}."
                 ).format(path=path, name=ct_node.GetName(), ending=SEGMENTATION_ENDING)
             ) from error
-
-
-def dicom_problem(ct_node) -> str:
-    """Why a segmentation of this CT cannot become a DICOM SEG; "" where it can."""
-    if ct_node is None or not ct_node.GetAttribute("DICOM.instanceUIDs"):
-        return _("The CT was not loaded from DICOM, so there is no study that a DICOM SEG could belong to.")
-    return ""
-
-
-def export_dicom(segmentation_node, ct_node, folder: str | Path) -> None:
-    """Write a DICOM SEG into an existing folder by Slicer's own plugin, which also adds it to Slicer's DICOM database.
-
-    Raises:
-        InputError: the CT is not from DICOM, or its files are not in the DICOM database anymore.
-        OutputError: the plugin says that it failed.
-    """
-    if problem := dicom_problem(ct_node):
-        raise InputError(problem)
-    from DICOMSegmentationPlugin import DICOMSegmentationPluginClass
-
-    hierarchy = subject_hierarchy(ct_node.GetScene())
-    item = hierarchy.GetItemByDataNode(segmentation_node)
-    hierarchy.SetItemAttribute(item, "DICOM.ReferencedInstanceUIDs", ct_node.GetAttribute("DICOM.instanceUIDs"))
-    plugin = DICOMSegmentationPluginClass()
-    exportables = plugin.examineForExport(item)
-    if not exportables:
-        raise InputError(
-            _("The DICOM files of {name} are not in Slicer's DICOM database; import them again.").format(
-                name=ct_node.GetName()
-            )
-        )
-    for exportable in exportables:
-        exportable.directory = str(folder)
-    if failure := plugin.export(exportables):
-        raise OutputError(_("Slicer could not write the DICOM SEG: {failure}").format(failure=failure))

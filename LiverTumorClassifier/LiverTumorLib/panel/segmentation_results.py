@@ -3,9 +3,7 @@ files."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
-from pathlib import Path
 
 import slicer
 import vtk
@@ -14,7 +12,7 @@ from slicer.util import VTKObservationMixin
 
 from ..mrml import can_undo, measure_again, threshold_again, undo
 from ..mrml.corrections import is_corrected
-from ..mrml.export import dicom_problem, export_dicom, export_labels, export_lesions
+from ..mrml.export import export_labels, export_lesions
 from ..mrml.plots import CHART_ROLE
 from ..mrml.probabilities import kept_threshold, used_threshold
 from ..mrml.results import LESIONS_ROLE, SLICES_ROLE, SUMMARY_ROLE
@@ -24,6 +22,7 @@ from ..mrml.tables import records_of
 from ..mrml.views import jump_to, mark_lesion, remove_marker, slice_nodes_of
 from ..mrml.volumes import place_in_slice
 from .axes import AxesPart
+from .files import ask_path
 from .messages import confirmed, errors_shown
 from .record_table import RecordTable, Shown
 from .reference import ReferencePart
@@ -77,7 +76,6 @@ class SegmentationResults(VTKObservationMixin):
         ui.plotButton.connect("clicked(bool)", self._show_plot)
         ui.csvButton.connect("clicked(bool)", self._export_csv)
         ui.labelsButton.connect("clicked(bool)", self._export_labels)
-        ui.dicomButton.connect("clicked(bool)", self._export_dicom)
         self._showing = False
         self._reference = ReferencePart(ui, self._work, offer_distances)
         self._axes = AxesPart(ui, self._work, self._on_axes)
@@ -104,6 +102,11 @@ class SegmentationResults(VTKObservationMixin):
         if parameters is None or parameters.outputSegmentation is None:
             return None
         return ct_of(parameters.outputSegmentation) or parameters.inputVolume
+
+    @property
+    def shown(self) -> tuple:
+        """The segmentation that is shown and its CT; None for what there is not."""
+        return self._segmentation, self._ct
 
     @property
     def _slices(self):
@@ -138,11 +141,6 @@ class SegmentationResults(VTKObservationMixin):
         self._ui.undoButton.enabled = can_undo(segmentation)
         self._axes.show(segmentation, ct)
         self._reference.show(segmentation, ct, self._parameters().referenceSegmentation if ready else None)
-        problem = dicom_problem(ct)
-        self._ui.dicomButton.enabled = ready and not problem
-        self._ui.dicomButton.toolTip = problem or _(
-            "Write the segmentation as a DICOM SEG, into a folder and Slicer's DICOM database."
-        )
 
     def _follow(self, tables: list) -> None:
         """Tables change without the panel too: from the console, or when another frame of a sequence is shown."""
@@ -245,38 +243,18 @@ class SegmentationResults(VTKObservationMixin):
         slicer.modules.plots.logic().ShowChartInLayout(self._chart)
 
     def _export_csv(self, checked: bool = False) -> None:
-        if path := self._ask_path(_("Lesions"), "lesions.csv", "CSV (*.csv)"):
+        if path := ask_path(self._ct, _("Lesions"), "lesions.csv", "CSV (*.csv)"):
             with self._work(_("The lesions could not be written.")):
                 export_lesions(self._segmentation, self._ct, path)
                 self._tell(_("Written: {path}").format(path=path))
 
     def _export_labels(self, checked: bool = False) -> None:
-        if path := self._ask_path(
-            _("Labels"), "labels.nii.gz", "NIfTI (*.nii.gz *.nii);;Slicer segmentation (*.seg.nrrd)"
+        if path := ask_path(
+            self._ct, _("Labels"), "labels.nii.gz", "NIfTI (*.nii.gz *.nii);;Slicer segmentation (*.seg.nrrd)"
         ):
             with self._work(_("The labels could not be written.")):
                 export_labels(self._segmentation, self._ct, path)
                 self._tell(_("Written: {path}").format(path=path))
-
-    def _export_dicom(self, checked: bool = False) -> None:
-        import qt
-
-        folder = qt.QFileDialog.getExistingDirectory(None, _("Folder for the DICOM SEG"))
-        if folder:
-            with self._work(_("The DICOM SEG could not be written.")):
-                export_dicom(self._segmentation, self._ct, folder)
-                self._tell(_("Written to {path}").format(path=folder))
-
-    def _ask_path(self, title: str, name: str, kinds: str) -> Path | None:
-        import qt
-
-        proposed = re.sub(r'[<>:"/\\|?*]', "_", f"{self._ct.GetName()} {name}")  # what Windows has no names with
-        chosen = qt.QFileDialog.getSaveFileName(None, title, proposed, kinds)
-        # PySide's answer, which PythonQt for Qt 6 may share.
-        chosen = chosen[0] if isinstance(chosen, tuple) else chosen
-        if not chosen:
-            return None
-        return Path(chosen) if Path(chosen).suffix else Path(chosen + name[name.index(".") :])
 
     def _tell(self, text: str) -> None:
         self._ui.statusLabel.text = text

@@ -227,7 +227,15 @@ def _box(column: int, top: float) -> tuple[float, float, float, float]:
 
 def _footer(figure, result: CaseResult, volume: CTVolume, review: Review) -> None:
     notes = list(dict.fromkeys([*hand_notes(result.lesions, review), *result.summary.notes, *volume.notes]))
-    figure.text(0.05, 0.096, notes_text(notes, 125, _NOTE_LINES), fontsize=7.5, color=(0.6, 0.3, 0.0), va="top", parse_math=False)
+    figure.text(
+        0.05,
+        0.096,
+        notes_text(notes, 125, _NOTE_LINES),
+        fontsize=7.5,
+        color=(0.6, 0.3, 0.0),
+        va="top",
+        parse_math=False,
+    )
     size = " × ".join(str(n) for n in volume.shape[::-1])
     spacing = " × ".join(f"{step:.2f}" for step in volume.spacing)
     made = (

@@ -8,7 +8,6 @@ pytest.importorskip("highdicom", reason="highdicom is not installed")
 pytest.importorskip("matplotlib", reason="the page needs matplotlib")
 
 import pydicom
-import qt
 import slicer
 from dicom_scene import load_study, open_database
 from mrml_scene import GRIDS, add_ct
@@ -41,6 +40,8 @@ def modalities(folder) -> set[str]:
 
 
 def test_a_report_is_saved_where_the_user_wants_it(panel, tmp_path, monkeypatch):
+    import qt  # the stand-in's, which comes with the application
+
     path = tmp_path / "signed"
     monkeypatch.setattr(qt.QFileDialog, "getSaveFileName", lambda *_: str(path), raising=False)
     panel.ui.reportButton.click()
@@ -56,6 +57,8 @@ def test_results_go_to_the_database_with_their_page(panel, tmp_path):
 
 
 def test_results_go_to_a_folder(panel, tmp_path, monkeypatch):
+    import qt  # the stand-in's, which comes with the application
+
     (tmp_path / "out").mkdir()
     monkeypatch.setattr(qt.QFileDialog, "getExistingDirectory", lambda *_: str(tmp_path / "out"), raising=False)
     panel.ui.dicomButton.click()

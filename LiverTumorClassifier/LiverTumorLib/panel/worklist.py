@@ -37,7 +37,12 @@ _COLUMNS = (
         "distance_to_surface_mm", _("depth\n(mm)"), "{:.0f}", _("Shortest distance in mm to the surface of the liver.")
     ),
     Shown("mean_probability", _("proba-\nbility"), "{:.2f}", _("Mean tumor probability (0 to 1) of the network.")),
-    Shown("said", _("reader"), "{}", _("Accepted (\N{CHECK MARK}) or rejected (\N{BALLOT X}), what it is taken for, and a note.")),
+    Shown(
+        "said",
+        _("reader"),
+        "{}",
+        _("Accepted (\N{CHECK MARK}) or rejected (\N{BALLOT X}), what it is taken for, and a note."),
+    ),
 )
 _READER = (len(_COLUMNS) - 1,)
 _MARKS = {"": "", ACCEPTED: "\N{CHECK MARK}", REJECTED: "\N{BALLOT X}"}

@@ -43,6 +43,15 @@ def is_corrected(segmentation_node) -> bool:
     return any(contents(node) != _written(node) for node in (segmentation_node, *frames))
 
 
+def is_redrawn(segmentation_node) -> bool:
+    """Whether the voxels of liver or lesions are not what a run has written there, whatever was said of them."""
+    now, written = (
+        {identifier: own.partition(" ")[0] for identifier, own in each.items()}
+        for each in (contents(segmentation_node), _written(segmentation_node))
+    )
+    return now != written
+
+
 def contents(segmentation_node) -> Contents:
     """What the liver and the lesions hold: where their voxels are, whatever layers and extents Slicer keeps them in,
     and what a user has said of a lesion."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..atomic import atomic_path
-from ..errors import InputError, OutputError
+from ..errors import OutputError
 from ..files import tables
 from ..files.itk import image_from, import_sitk
 from ..files.labels import write_segmentation
@@ -17,7 +17,6 @@ from ..records.results import TUMOR
 from ..records.segments import LIVER_SEGMENT, Segment, lesion_segment
 from .kept_axes import count_drawn
 from .lesions import LesionLabels, lesion_labels
-from .nodes import subject_hierarchy
 from .results import measured_now
 from .segment_tags import own_tags
 from .segmentations import labels_from_segmentation
@@ -94,38 +93,3 @@ def _segments(segmentation_node, found: LesionLabels) -> Iterator[Segment]:
                 segment, id=lesion.identifier, name=lesion.name, rgb=(red, green, blue), tags=own_tags(own)
             )
         yield segment
-
-
-def dicom_problem(ct_node) -> str:
-    """Why a segmentation of this CT cannot become a DICOM SEG; "" where it can."""
-    if ct_node is None or not ct_node.GetAttribute("DICOM.instanceUIDs"):
-        return _("The CT was not loaded from DICOM, so there is no study that a DICOM SEG could belong to.")
-    return ""
-
-
-def export_dicom(segmentation_node, ct_node, folder: str | Path) -> None:
-    """Write a DICOM SEG into an existing folder by Slicer's own plugin, which also adds it to Slicer's DICOM database.
-
-    Raises:
-        InputError: the CT is not from DICOM, or its files are not in the DICOM database anymore.
-        OutputError: the plugin says that it failed.
-    """
-    if problem := dicom_problem(ct_node):
-        raise InputError(problem)
-    from DICOMSegmentationPlugin import DICOMSegmentationPluginClass
-
-    hierarchy = subject_hierarchy(ct_node.GetScene())
-    item = hierarchy.GetItemByDataNode(segmentation_node)
-    hierarchy.SetItemAttribute(item, "DICOM.ReferencedInstanceUIDs", ct_node.GetAttribute("DICOM.instanceUIDs"))
-    plugin = DICOMSegmentationPluginClass()
-    exportables = plugin.examineForExport(item)
-    if not exportables:
-        raise InputError(
-            _("The DICOM files of {name} are not in Slicer's DICOM database; import them again.").format(
-                name=ct_node.GetName()
-            )
-        )
-    for exportable in exportables:
-        exportable.directory = str(folder)
-    if failure := plugin.export(exportables):
-        raise OutputError(_("Slicer could not write the DICOM SEG: {failure}").format(failure=failure))

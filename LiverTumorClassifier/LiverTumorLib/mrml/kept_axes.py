@@ -1,8 +1,9 @@
-"""The axes of the lesions as they were measured and as a user has drawn them, kept in the segmentation node, and so with
+"""The axes of the lesions as they were measured and as a user has drawn them, kept in the segmentation node and so with
 the scene.
 
-An axis that was drawn by hand belongs to the lesion at the place of that for which it was drawn, whatever number that
-has later: after a correction, another threshold or a new run it counts where there still is a lesion, until it is reset.
+An axis that was drawn by hand belongs to the lesion at the place of the one for which it was drawn, whatever number
+that has later: after a correction, another threshold or a new run it counts where there still is a lesion, until it is
+reset.
 """
 
 from __future__ import annotations
@@ -120,7 +121,7 @@ def length_of(ends: Line) -> float:
 
 
 def _owned(segmentation_node, records: list[dict]) -> dict[int, _Drawn]:
-    """What was drawn, by the number of its lesion: of those that the slice cuts the nearest, if its middle is not further
+    """What was drawn, by the number of its lesion: of those that the slice cuts the nearest, if its middle is no further
     from the place than half of its long axis."""
     measured = _measured(segmentation_node)
     fitting = []

@@ -1,5 +1,6 @@
-"""The one page that shows a case, as a picture and as a PDF."""
+"""What shows a case: the picture, and the page of its study as a PDF."""
 
-from .picture import case_page, case_picture
+from .page import case_page
+from .picture import case_picture
 
 __all__ = ["case_page", "case_picture"]

@@ -30,11 +30,11 @@ def draw_figures(axes, result: CaseResult) -> None:
     axes.set_axis_off()
     summary = result.summary
     tiles = (
-        ("Liver", _number(summary.liver_ml, ".0f", " ml")),
-        ("Tumor", _number(summary.tumor_ml, ".1f", " ml")),
-        ("Burden", _number(summary.tumor_burden_percent, ".1f", " %")),
-        ("Lesions", _number(summary.lesion_count, "d")),
-        ("Largest", _number(summary.largest_diameter_mm, ".1f", " mm")),
+        ("Liver", number_text(summary.liver_ml, ".0f", " ml")),
+        ("Tumor", number_text(summary.tumor_ml, ".1f", " ml")),
+        ("Burden", number_text(summary.tumor_burden_percent, ".1f", " %")),
+        ("Lesions", number_text(summary.lesion_count, "d")),
+        ("Largest", number_text(summary.largest_diameter_mm, ".1f", " mm")),
     )
     for row, (name, value) in enumerate(tiles):
         y = 0.98 - 0.205 * row
@@ -152,11 +152,11 @@ def slice_threshold(result: CaseResult) -> float | None:
     )
 
 
-def notes_text(notes: list[str], width: int) -> str:
+def notes_text(notes: list[str], width: int, most_lines: int = _NOTE_LINES) -> str:
     """Notes wrapped to `width` characters and cut after a few lines."""
     lines = [line for note in notes for line in textwrap.wrap(f"• {note}", width, subsequent_indent="   ")]
-    if len(lines) > _NOTE_LINES:
-        lines = [*lines[: _NOTE_LINES - 1], "… more notes are in the summary file"]
+    if len(lines) > most_lines:
+        lines = [*lines[: most_lines - 1], "… more notes are in the summary file"]
     return "\n".join(lines)
 
 
@@ -165,5 +165,6 @@ def models_text(models: list[dict]) -> str:
     return ", ".join(f"{model['id']} {model['version']}" for model in models) or "none"
 
 
-def _number(value: float | int | None, style: str, unit: str = "") -> str:
+def number_text(value: float | int | None, style: str, unit: str = "") -> str:
+    """A figure with its unit; a dash where there is none."""
     return "–" if value is None else f"{value:{style}}{unit}"

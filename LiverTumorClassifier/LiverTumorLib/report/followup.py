@@ -10,10 +10,10 @@ import numpy as np
 from .. import __version__
 from ..atomic import atomic_path
 from ..ct import CTVolume
-from ..errors import RequirementError
 from ..records.followup import FollowUp, Track
 from .blocks import notes_text
 from .course import draw_course
+from .figure import new_figure
 from .picture import DISCLAIMER, DPI, SIZE_INCH
 from .views import SEGMENT_COLOR, WINDOW_HU, outline
 
@@ -37,7 +37,7 @@ def followup_pages(folder: Path, result: FollowUp, scans: Sequence[tuple[CTVolum
     for name, more in (("report.png", {"dpi": DPI}), ("report.pdf", {"metadata": {"CreationDate": None}})):
         with atomic_path(folder / name) as temporary:
             page.savefig(temporary, format=name[-3:], **more)
-    plot = _figure((8.0, 4.5))
+    plot = new_figure((8.0, 4.5), DPI)
     draw_course(plot.add_axes((0.09, 0.13, 0.82, 0.74)), result)
     plot.text(0.98, 0.95, DISCLAIMER, fontsize=9, color=_BAD, fontweight="bold", ha="right", va="center")
     with atomic_path(folder / "plot.png") as temporary:
@@ -46,7 +46,7 @@ def followup_pages(folder: Path, result: FollowUp, scans: Sequence[tuple[CTVolum
 
 def followup_figure(result: FollowUp, scans: Sequence[tuple[CTVolume, np.ndarray]]):
     """The page as a matplotlib figure; see `followup_pages`."""
-    figure = _figure(SIZE_INCH)
+    figure = new_figure(SIZE_INCH, DPI)
     name = result.studies[-1].name
     figure.text(0.02, 0.965, f"Follow-up: {name[:60]}", fontsize=16, fontweight="bold", va="center", parse_math=False)
     figure.text(0.98, 0.965, DISCLAIMER, fontsize=11, color=_BAD, fontweight="bold", ha="right", va="center")
@@ -73,19 +73,6 @@ def shown_tracks(tracks: Sequence[Track]) -> list[Track]:
     by_size = sorted(tracks, key=lambda track: -max((ml or 0.0 for ml in track.volume_ml), default=0.0))
     new = [track for track in by_size if "new" in track.status][:2]
     return sorted(by_size, key=lambda track: (not track.target, track not in new))[:ROWS]
-
-
-def _figure(size: tuple[float, float]):
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise RequirementError(
-            "The follow-up's page needs matplotlib; install it with: pip install matplotlib"
-        ) from error
-    figure = Figure(figsize=size, dpi=DPI, facecolor="white")
-    FigureCanvasAgg(figure)
-    return figure
 
 
 def _draw_cuts(figure, result: FollowUp, scans: Sequence[tuple[CTVolume, np.ndarray]]) -> None:

@@ -3,7 +3,6 @@ them."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -12,15 +11,15 @@ import numpy as np
 from .. import __version__
 from ..atomic import atomic_path
 from ..ct import CTVolume, to_axial
-from ..errors import RequirementError
 from ..records.options import CaseOutput
 from ..records.results import LIVER, TUMOR
 from .blocks import curve_caption, draw_curve, draw_figures, draw_lesions, models_text, notes_text
+from .figure import new_figure
 from .views import AXIAL, CORONAL, SAGITTAL, SEGMENT_COLOR, TRUTH_COLOR, draw_cut, focus
 
 SIZE_INCH, DPI = (14.0, 8.6), 110  # 1540 x 946 pixels
-_PAGE_DPI = 200  # of the CT in a PDF, whose lines and letters have no pixels
 DISCLAIMER = "Research use only, not for diagnosis"
+BAD = (0.7, 0.15, 0.1)  # the color of what must not be overlooked
 _NAME_LENGTH = 70
 
 
@@ -44,27 +43,8 @@ def case_picture(path: str | Path, volume: CTVolume, output: CaseOutput, truth: 
         figure.savefig(temporary, format="png", dpi=DPI, pil_kwargs={"compress_level": 3})
 
 
-def case_page(path: str | Path, volume: CTVolume, output: CaseOutput) -> None:
-    """Write the same page as a PDF, without the time that the run took: the same case makes the same file again.
-
-    See `case_picture`.
-    """
-    figure = case_figure(volume, replace(output, result=replace(output.result, seconds={})))
-    import matplotlib
-
-    about = {"CreationDate": None, "Title": f"LiverTumor: {output.result.name or volume.name}", "Subject": DISCLAIMER}
-    # Fonts as they are, so that the text can be searched and copied.
-    with matplotlib.rc_context({"pdf.fonttype": 42}), atomic_path(path) as temporary:
-        figure.savefig(temporary, format="pdf", dpi=_PAGE_DPI, metadata=about)
-
-
 def case_figure(volume: CTVolume, output: CaseOutput, truth: np.ndarray | None = None):
-    """The same page as a matplotlib figure with an Agg canvas of its own; see `case_picture`."""
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise RequirementError("The case picture needs matplotlib; install it with: pip install matplotlib") from error
+    """The picture as a matplotlib figure; see `case_picture`."""
     for name, array in (("labels", output.labels), ("truth", truth)):
         if array is not None and array.shape != volume.shape:
             raise ValueError(f"{name} of shape {array.shape} are not on the volume's grid {volume.shape}")
@@ -73,8 +53,7 @@ def case_figure(volume: CTVolume, output: CaseOutput, truth: np.ndarray | None =
     result = output.result
     at = focus(view.volume, result, labels, truth)
 
-    figure = Figure(figsize=SIZE_INCH, dpi=DPI, facecolor="white")
-    FigureCanvasAgg(figure)
+    figure = new_figure(SIZE_INCH, DPI)
     _header(figure, result.name or volume.name)
     for plane, box in (
         (AXIAL, (0.02, 0.42, 0.36, 0.455)),
@@ -95,11 +74,15 @@ def case_figure(volume: CTVolume, output: CaseOutput, truth: np.ndarray | None =
 
 
 def _header(figure, name: str) -> None:
-    name = name if len(name) <= _NAME_LENGTH else f"{name[: _NAME_LENGTH - 1]}…"
-    figure.text(0.02, 0.965, name, fontsize=16, fontweight="bold", va="center", parse_math=False)
     figure.text(
-        0.98, 0.965, DISCLAIMER, fontsize=11, color=(0.7, 0.15, 0.1), fontweight="bold", ha="right", va="center"
+        0.02, 0.965, shortened(name, _NAME_LENGTH), fontsize=16, fontweight="bold", va="center", parse_math=False
     )
+    figure.text(0.98, 0.965, DISCLAIMER, fontsize=11, color=BAD, fontweight="bold", ha="right", va="center")
+
+
+def shortened(text: str, length: int) -> str:
+    """A text that is cut, and says so, where it is too long."""
+    return text if len(text) <= length else f"{text[: length - 1]}…"
 
 
 def _legend(figure, has_labels: bool, has_truth: bool) -> None:

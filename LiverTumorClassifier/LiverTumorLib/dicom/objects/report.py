@@ -29,8 +29,9 @@ def make_report(
 ) -> sr.Comprehensive3DSR:
     """The report of a case, which refers to its segmentation where it has one."""
     groups = [_liver_group(result.summary, source, identity, segmentation)]
-    for lesion in result.lesions:
-        groups += [_lesion_group(lesion, source, identity, segmentation), _axes_group(lesion, source, identity)]
+    for number, lesion in enumerate(result.lesions, start=2):
+        segment = _segment(segmentation, number, source)
+        groups += [_lesion_group(lesion, source, identity, segment), _axes_group(lesion, source, identity)]
     device = sr.DeviceObserverIdentifyingAttributes(
         uid=identity.uid("device"),
         name=MANUFACTURER,
@@ -76,7 +77,9 @@ def _liver_group(
     )
 
 
-def _lesion_group(lesion: Lesion, source: SourceImages, identity: Identity, segmentation: Dataset | None) -> _Group:
+def _lesion_group(
+    lesion: Lesion, source: SourceImages, identity: Identity, segment: sr.ReferencedSegment | None
+) -> _Group:
     figures = [
         (codes.VOLUME, lesion.volume_ml, codes.ML, None),
         (codes.ATTENUATION, lesion.mean_hu, codes.HU, codes.MEAN),
@@ -87,7 +90,6 @@ def _lesion_group(lesion: Lesion, source: SourceImages, identity: Identity, segm
     measurements = [
         sr.Measurement(name, value, unit, derivation=how) for name, value, unit, how in figures if value is not None
     ]
-    segment = _segment(segmentation, lesion.id + 1, source)
     return _group(lesion_name(lesion), codes.LESION_STRUCTURE, "tumor", measurements, source, identity, segment)
 
 
@@ -100,28 +102,28 @@ def _axes_group(lesion: Lesion, source: SourceImages, identity: Identity) -> _Gr
         sr.Measurement(name, length, codes.MM, referenced_coordinates=[_line(ends, source)] if ends else None)
         for name, length, ends in axes
     ]
-    return _group(lesion_name(lesion), codes.LESION_STRUCTURE, "tumor", measurements, source, identity)
+    task = None if lesion.axes_by_hand else "tumor"
+    return _group(lesion_name(lesion), codes.LESION_STRUCTURE, task, measurements, source, identity)
 
 
 def _group(
     name: str,
     structure: codes.Structure,
-    task: str,
+    task: str | None,
     measurements: list[sr.Measurement],
     source: SourceImages,
     identity: Identity,
     segment: sr.ReferencedSegment | None = None,
 ) -> _Group:
-    """A measurement group, on a segment or without one."""
-    model = identity.model(task)
+    """A measurement group, on a segment or without one, by the network of a task or by hand (None)."""
+    model = identity.model(task) if task is not None else None
     shared: dict[str, Any] = {
         "tracking_identifier": sr.TrackingIdentifier(identity.uid("tracking", name), name),
         "finding_type": structure.type,
         "finding_category": structure.category,
         "finding_sites": [sr.FindingSite(structure.region)] if structure.region else None,
-        "algorithm_id": sr.AlgorithmIdentification(
-            model["id"], model["version"], parameters=[f"sha256={model['sha256']}"]
-        ),
+        "algorithm_id": model
+        and sr.AlgorithmIdentification(model["id"], model["version"], parameters=[f"sha256={model['sha256']}"]),
         "measurements": measurements,
     }
     if segment is None:

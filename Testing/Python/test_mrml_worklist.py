@@ -1,5 +1,7 @@
 """Lesions as a list that a reader works on: each with a segment, figures and words, in step with one another."""
 
+import csv
+
 import numpy as np
 import pytest
 
@@ -8,8 +10,10 @@ pytest.importorskip("slicer_core", reason="slicer-core is not installed")
 import slicer
 from LiverTumorLib.ct import CTVolume
 from LiverTumorLib.errors import InputError
+from LiverTumorLib.files import read_labels
 from LiverTumorLib.mrml import can_undo, ct_to_node, labels_from_segmentation, measure_again, show_segmentation, undo
 from LiverTumorLib.mrml.corrections import is_corrected
+from LiverTumorLib.mrml.export import export_labels, export_lesions
 from LiverTumorLib.mrml.lesion_edits import delete_lesions, merge_lesions, split_lesion
 from LiverTumorLib.mrml.missed import forget_missed, is_missed_shown, show_missed, take_missed
 from LiverTumorLib.mrml.results import LESIONS_ROLE, SUMMARY_ROLE
@@ -339,3 +343,52 @@ def test_without_a_kept_map_nothing_is_grown(ct):
     found = show_segmentation(case(keep=False), ct).segmentationNode
     with pytest.raises(InputError, match="Keep probability volumes"):
         show_missed(found, ct, ras(MISSED[0]))
+
+
+def test_lesions_in_a_csv_file(found, ct, tmp_path):
+    judge(found, ct, ["Lesion 2"], status="rejected", kind="cyst", note="=1+1")
+    erase(found, "Lesion 3")
+    export_lesions(found, ct, tmp_path / "lesions.csv")
+    with open(tmp_path / "lesions.csv", newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["lesion"], row["name"], row["status"], row["type"], row["note"]) for row in rows] == [
+        ("1", "Lesion 1", "", "", ""),
+        ("2", "Lesion 2", "rejected", "cyst", "'=1+1"),
+        ("3", "Lesion 3", "", "", ""),
+    ]
+    assert float(rows[2]["volume (ml)"]) < lesion_rows(found)[2]["volume_ml"], "as it is now"
+
+
+def test_lesions_in_a_seg_nrrd_file(found, ct, scene, tmp_path):
+    judge(found, ct, ["Lesion 1"], status="accepted", kind="HCC")
+    judge(found, ct, ["Lesion 2"], status="rejected")
+    found.GetSegmentation().GetSegment("Lesion 3").SetName("Segment IV")
+    found.GetSegmentation().GetSegment("Lesion 3").SetColor(0, 0, 1)
+    draw(found, "Metastasis", ball(*MISSED))
+    export_labels(found, ct, tmp_path / "out.seg.nrrd")
+    storage = scene.AddNewNodeByClass("vtkMRMLSegmentationStorageNode")
+    storage.SetFileName(str(tmp_path / "out.seg.nrrd"))
+    loaded = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Loaded")
+    assert storage.ReadData(loaded) == 1
+    assert names(loaded) == ["Liver", "Lesion 1", "Segment IV", "Metastasis"]
+    assert [row.lesion.number for row in worklist(loaded)] == [1, 3, 4]
+    assert worklist(loaded)[0].judgment.kind == "HCC"
+    assert loaded.GetSegmentation().GetSegment("Lesion 3").GetColor() == (0, 0, 1)
+    expected = labels()
+    expected[ball(*BALLS[2])] = 1
+    expected[ball(*MISSED)] = 2
+    np.testing.assert_array_equal(labels_from_segmentation(loaded, ct), expected)
+    read, _matrix = read_labels(tmp_path / "out.seg.nrrd")
+    np.testing.assert_array_equal(read, expected, "for the command line, liver and lesions as ever")
+    export_labels(found, ct, tmp_path / "out.nii.gz")
+    np.testing.assert_array_equal(read_labels(tmp_path / "out.nii.gz")[0], expected)
+
+
+def test_a_rejected_lesion_in_a_file_that_slicer_saved_is_liver(found, ct, scene, tmp_path):
+    judge(found, ct, ["Lesion 1"], status="rejected")
+    storage = scene.AddNewNodeByClass("vtkMRMLSegmentationStorageNode")
+    storage.SetFileName(str(tmp_path / "saved.seg.nrrd"))
+    assert storage.WriteData(found) == 1
+    read, _matrix = read_labels(tmp_path / "saved.seg.nrrd")
+    assert (read == 2).sum() == ball(*BALLS[2]).sum() + ball(*BALLS[3]).sum()
+    assert (read == 1).sum() == (labels() > 0).sum() - (read == 2).sum()

@@ -84,7 +84,7 @@ def checksums(segmentation, identifiers: list[str]) -> Contents:
 
 
 def _of_layer(image, values: list[int]) -> dict[int, str]:
-    """The checksums of a layer's values, "" where there is no voxel; those of a layer that has not changed are known."""
+    """The checksums of a layer's values, "" without a voxel; those of a layer that has not changed are known."""
     known = _known.pop(image.GetMTime(), {})  # VTK gives no two changes, of whatever object, the same time
     missing = [value for value in values if value not in known]
     if missing and (voxels := voxels_of(image)) is not None:

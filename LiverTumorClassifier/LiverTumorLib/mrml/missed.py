@@ -26,7 +26,7 @@ PREVIEW_ROLE = "LiverTumor.preview"
 REACH_MM = 30.0  # from the place that was clicked; a larger one the network does not miss
 _NEAR_MM = 3.0  # how far from a click the lesion's likeliest voxel may be
 _LEAST = 5  # percent; below, the network saw nothing
-_MISSED = Segment(1, "Missed", "Missed lesion", (80, 255, 80), LESION_SEGMENT.terminology)
+_MISSED = Segment(1, "Missed", "Missed lesion", (255, 80, 255), LESION_SEGMENT.terminology)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Label volumes into segmentation nodes and back, on exactly the CT's grid: the liver, and a segment for each lesion."""
+"""Label volumes into segmentation nodes and back, on exactly the CT's grid: the liver, and a segment a lesion."""
 
 from __future__ import annotations
 
@@ -154,8 +154,9 @@ def own_lesions(segmentation_node) -> list[str]:
 def labels_from_segmentation(segmentation_node, ct_node, meant: Meant | None = None) -> np.ndarray:
     """Labels of a segmentation on the CT's grid, for example after a user's corrections.
 
-    A rejected lesion is liver, unless it was drawn by hand, which may be anywhere. Where segments overlap, the lesion counts. Another grid or another linear parent
-    transform is resampled to the nearest voxel; segments that are missing are empty.
+    A rejected lesion is liver, unless it was drawn by hand, which may be anywhere. Where segments overlap, the lesion
+    counts. Another grid or another linear parent transform is resampled to the nearest voxel; segments that are missing
+    are empty.
 
     Args:
         meant: which segments count, and as what; without it `known_segments`.

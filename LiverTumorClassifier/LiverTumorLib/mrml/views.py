@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ..records.results import TUMOR
 from .nodes import companion_node, one_update, remove_node
+from .segmentations import known_segments
 from .volumes import is_map
 
 MARKER_ROLE = "LiverTumor.marker"
@@ -17,6 +19,7 @@ _MARKUPS = (MARKER_ROLE, LONG_AXIS_ROLE, SHORT_AXIS_ROLE)  # of the lesion that 
 _PUT_ROLE = (
     "LiverTumor.background"  # from a slice view to the volume that was put there here, as long as the user leaves it
 )
+_PALE = 0.45  # opacity of the outlines of lesions that are not looked at
 _COLOR = (0.2, 1.0, 1.0)
 
 
@@ -153,3 +156,41 @@ def jump_to_slice(ct_node, s: float) -> None:
     if node is not None:
         matrix = node.GetSliceToRAS()
         node.JumpSliceByOffsetting(matrix.GetElement(0, 3), matrix.GetElement(1, 3), s)
+
+
+def highlight(segmentation_node, identifier: str | None) -> None:
+    """Make the outlines of all lesions but one paler; of none without it."""
+    display = segmentation_node.GetDisplayNode()
+    if display is not None:
+        with one_update(display):
+            for each in known_segments(segmentation_node).get(TUMOR, ()):
+                display.SetSegmentOpacity2DOutline(each, 1.0 if identifier in (None, each) else _PALE)
+
+
+def start_placing(scene, name: str):
+    """Let the next click in a view set a point: the Markups node that gets it, which is not saved with the scene."""
+    node = scene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", name)
+    node.SetSaveWithScene(False)
+    node.SetHideFromEditors(True)
+    node.CreateDefaultDisplayNodes()
+    selection = scene.GetFirstNodeByClass("vtkMRMLSelectionNode")
+    interaction = scene.GetFirstNodeByClass("vtkMRMLInteractionNode")
+    if selection is not None and interaction is not None:
+        selection.SetReferenceActivePlaceNodeClassName(node.GetClassName())
+        selection.SetActivePlaceNodeID(node.GetID())
+        interaction.SetPlaceModePersistence(0)
+        interaction.SetCurrentInteractionMode(interaction.Place)
+    return node
+
+
+def is_placing(scene) -> bool:
+    """Whether a click in a view sets a point."""
+    interaction = scene.GetFirstNodeByClass("vtkMRMLInteractionNode")
+    return interaction is not None and interaction.GetCurrentInteractionMode() == interaction.Place
+
+
+def end_placing(scene) -> None:
+    """Let clicks in the views do what they usually do."""
+    if is_placing(scene):
+        interaction = scene.GetFirstNodeByClass("vtkMRMLInteractionNode")
+        interaction.SetCurrentInteractionMode(interaction.ViewTransform)

@@ -17,6 +17,7 @@ from ..pipelines.doubt import burden_doubts
 from ..pipelines.lesions import summary_of
 from ..records.judgments import Judgment
 from ..records.results import CaseSummary
+from ..records.segments import LESION_SEGMENT
 from .corrections import checksums
 from .lesions import LesionSegment, lesions_of
 from .nodes import one_update
@@ -46,6 +47,11 @@ class Row:
     def name(self) -> str:
         """What the reader calls the lesion."""
         return self.lesion.name if self.lesion is not None else self.figures.get("name") or str(self.figures["id"])
+
+    @property
+    def short_name(self) -> str:
+        """As `name`, but only the number where the name is the usual one."""
+        return self.name.removeprefix(f"{LESION_SEGMENT.name} ")
 
     @property
     def judgment(self) -> Judgment:

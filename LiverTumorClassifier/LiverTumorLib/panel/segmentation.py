@@ -36,7 +36,13 @@ class SegmentationPanel(CTPanel):
         self._shown = None
         self._report = ReportPart(self.ui, self.run, self._offer_drawing)
         self.results = SegmentationResults(self.ui, lambda: self.parameters, self._offer_distances)
-        actions = {"N": lambda: self.results.step(1), "P": lambda: self.results.step(-1), "W": self._toggle_window}
+        actions = {
+            "N": lambda: self.results.step(1),
+            "P": lambda: self.results.step(-1),
+            "A": self.results.accept,
+            "X": self.results.reject,
+            "W": self._toggle_window,
+        }
         self._keys = Keys(self.module.parent, actions)
         self.enter()  # a reloaded module is not entered again
 

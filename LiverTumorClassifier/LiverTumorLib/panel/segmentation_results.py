@@ -16,35 +16,16 @@ from ..mrml.export import export_labels, export_lesions
 from ..mrml.plots import CHART_ROLE
 from ..mrml.probabilities import kept_threshold, used_threshold
 from ..mrml.results import LESIONS_ROLE, SLICES_ROLE, SUMMARY_ROLE
-from ..mrml.scans import show_scan
 from ..mrml.segmentations import ct_of
 from ..mrml.tables import records_of
-from ..mrml.views import jump_to, mark_lesion, remove_marker, slice_nodes_of
-from ..mrml.volumes import place_in_slice
-from .axes import AxesPart
+from ..mrml.undo import changed_since
+from ..mrml.views import remove_marker
 from .files import ask_path
 from .messages import confirmed, errors_shown
-from .record_table import RecordTable, Shown
 from .reference import ReferencePart
+from .worklist import WorklistPart
 
 _SETTLE_MS = 150  # a slider that is dragged is obeyed when it rests
-_COLUMNS = (
-    Shown("id", _("lesion"), "{:d}", _("1 is the largest lesion.")),
-    Shown("volume_ml", _("volume\n(ml)"), "{:.2f}", _("Volume in ml.")),
-    Shown("longest_diameter_mm", _("long\naxis\n(mm)"), "{:.0f}", _("Longest axial diameter in mm, as in RECIST.")),
-    Shown(
-        "perpendicular_diameter_mm",
-        _("short\naxis\n(mm)"),
-        "{:.0f}",
-        _("Longest diameter in mm across it, in the same slice."),
-    ),
-    Shown("axes_by_hand", _("by\nhand"), "{}", _("Which of the axes were drawn by hand; Reset axes takes them back.")),
-    Shown("mean_hu", _("mean\n(HU)"), "{:.0f}", _("Mean CT value in HU.")),
-    Shown(
-        "distance_to_surface_mm", _("depth\n(mm)"), "{:.0f}", _("Shortest distance in mm to the surface of the liver.")
-    ),
-    Shown("mean_probability", _("proba-\nbility"), "{:.2f}", _("Mean tumor probability (0 to 1) of the network.")),
-)
 
 
 class SegmentationResults(VTKObservationMixin):
@@ -63,7 +44,6 @@ class SegmentationResults(VTKObservationMixin):
         self._ui = ui
         self._parameters = parameters
         self._followed: list = []
-        self._lesions = RecordTable(ui.lesionTable, _COLUMNS, self._on_lesion)
         self._settled = qt.QTimer()
         self._settled.setSingleShot(True)
         self._settled.setInterval(_SETTLE_MS)
@@ -78,17 +58,25 @@ class SegmentationResults(VTKObservationMixin):
         ui.labelsButton.connect("clicked(bool)", self._export_labels)
         self._showing = False
         self._reference = ReferencePart(ui, self._work, offer_distances)
-        self._axes = AxesPart(ui, self._work, self._on_axes)
+        self._worklist = WorklistPart(ui, self._work, self._tell, self.show)
 
     def step(self, by: int) -> None:
         """Show the next lesion, or the one before."""
-        self._lesions.step(by)
+        self._worklist.step(by)
+
+    def accept(self) -> None:
+        """Accept the chosen lesions, or take that back."""
+        self._worklist.accept()
+
+    def reject(self) -> None:
+        """Reject the chosen lesions, or take that back."""
+        self._worklist.reject()
 
     def cleanup(self) -> None:
         """The panel goes."""
         self.removeObservers()
         self._reference.removeObservers()
-        self._axes.removeObservers()
+        self._worklist.cleanup()
 
     @property
     def _segmentation(self):
@@ -130,8 +118,7 @@ class SegmentationResults(VTKObservationMixin):
             _summary_text(figures[0], records_of(self._slices)) if figures else _("Press Apply to get results.")
         )
         self._ui.plotButton.enabled = self._chart is not None
-        self._lesions.show(records_of(lesions))
-        self._ui.lesionTable.visible = self._ui.lesionTable.rowCount > 0
+        self._worklist.show(segmentation, ct)
         self._ui.show3DButton.setSegmentationNode(segmentation)
         kept = segmentation is not None and kept_threshold(segmentation) is not None
         self._show_threshold(used_threshold(segmentation) if segmentation is not None else None, kept)
@@ -139,7 +126,6 @@ class SegmentationResults(VTKObservationMixin):
         for button in (self._ui.measureButton, self._ui.csvButton, self._ui.labelsButton):
             button.enabled = ready
         self._ui.undoButton.enabled = can_undo(segmentation)
-        self._axes.show(segmentation, ct)
         self._reference.show(segmentation, ct, self._parameters().referenceSegmentation if ready else None)
 
     def _follow(self, tables: list) -> None:
@@ -175,38 +161,6 @@ class SegmentationResults(VTKObservationMixin):
     def _on_shown_3d(self, checked: bool = False) -> None:
         self._tell("")
 
-    def _on_lesion(self, row: int) -> None:
-        """Show a lesion in the slice of its longest diameter."""
-        segmentation, ct = self._segmentation, self._ct
-        lesions = records_of(segmentation.GetNodeReference(LESIONS_ROLE)) if segmentation is not None else []
-        if row >= len(lesions) or ct is None:  # the table node may have been deleted or edited meanwhile
-            return
-        lesion = lesions[row]
-        show_scan(ct, segmentation_node=segmentation)
-        if not slice_nodes_of(ct):
-            self._tell(_("No slice view shows {name}; choose it in one.").format(name=ct.GetName()))
-        with errors_shown(_("The lesion could not be shown."), self._tell):
-            place = place_in_slice(ct, [lesion[f"centroid_{axis}"] for axis in "ras"], lesion["diameter_slice"])
-            jump_to(ct, place)
-            text = _("Lesion {id}: {ml:.1f} ml").format(id=lesion["id"], ml=lesion["volume_ml"])  # mm are at the axes
-            mark_lesion(segmentation, place, text)
-            self._axes.show_lesion(lesion["id"])
-
-    def _on_axes(self, number: int) -> None:
-        """The axes of a lesion count otherwise now; the tables say so already."""
-        self.show()
-        lesions = records_of(self._segmentation.GetNodeReference(LESIONS_ROLE))
-        row = [lesion["id"] for lesion in lesions].index(number)
-        self._lesions.select(row)  # which was lost with the former rows
-        self._on_lesion(row)
-        by_hand = lesions[row].get("axes_by_hand")
-        text = _("Axes of lesion {id}: {long:.1f} x {short:.1f} mm") + (_(", measured by hand") if by_hand else "")
-        self._tell(
-            text.format(
-                id=number, long=lesions[row]["longest_diameter_mm"], short=lesions[row]["perpendicular_diameter_mm"]
-            )
-        )
-
     def _on_slider(self, value: float) -> None:
         if not self._showing:
             self._settled.start()
@@ -228,7 +182,7 @@ class SegmentationResults(VTKObservationMixin):
     def _undo(self, checked: bool = False) -> None:
         segmentation = self._segmentation
         lost = _("Going back loses what you have corrected in {name} since.").format(name=segmentation.GetName())
-        if not is_corrected(segmentation) or confirmed(lost):
+        if not changed_since(segmentation) or confirmed(lost):
             with self._work(_("It could not be undone.")):
                 remove_marker(segmentation)
                 undo(segmentation)

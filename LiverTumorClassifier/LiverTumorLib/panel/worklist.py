@@ -1,0 +1,275 @@
+"""The list of lesions in the segmentation panel: looked at, judged, deleted, merged and split."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from slicer.i18n import tr as _
+from slicer.util import VTKObservationMixin
+
+from ..mrml.lesion_edits import delete_lesions, merge_lesions, split_lesion
+from ..mrml.scans import show_scan
+from ..mrml.views import highlight, jump_to, mark_lesion, slice_nodes_of
+from ..mrml.volumes import place_in_slice
+from ..mrml.worklist import Row, follow_judgments, judge, worklist
+from ..records.judgments import ACCEPTED, KINDS, REJECTED, Judgment
+from .axes import AxesPart
+from .messages import errors_shown
+from .missed import MissedPart
+from .record_table import RecordTable, Shown
+
+_SETTLE_MS = 300  # while somebody draws in the Segment Editor
+_WATCHED = ("SegmentAdded", "SegmentRemoved", "SegmentModified", "SourceRepresentationModified")
+_COLUMNS = (
+    Shown("lesion", _("lesion"), "{}", _("1 was the largest lesion when the network had found it.")),
+    Shown("state", _("state"), "{}", _("What is no longer as it was measured; Measure again brings it up to date.")),
+    Shown("volume_ml", _("volume\n(ml)"), "{:.2f}", _("Volume in ml.")),
+    Shown("longest_diameter_mm", _("long\naxis\n(mm)"), "{:.0f}", _("Longest axial diameter in mm, as in RECIST.")),
+    Shown(
+        "perpendicular_diameter_mm",
+        _("short\naxis\n(mm)"),
+        "{:.0f}",
+        _("Longest diameter in mm across it, in the same slice."),
+    ),
+    Shown("axes_by_hand", _("by\nhand"), "{}", _("Which of the axes were drawn by hand; Reset axes takes them back.")),
+    Shown("mean_hu", _("mean\n(HU)"), "{:.0f}", _("Mean CT value in HU.")),
+    Shown(
+        "distance_to_surface_mm", _("depth\n(mm)"), "{:.0f}", _("Shortest distance in mm to the surface of the liver.")
+    ),
+    Shown("mean_probability", _("proba-\nbility"), "{:.2f}", _("Mean tumor probability (0 to 1) of the network.")),
+    Shown(
+        "said",
+        _("reader"),
+        "{}",
+        _("Accepted (\N{CHECK MARK}) or rejected (\N{BALLOT X}), what it is taken for, and a note."),
+    ),
+)
+_READER = (len(_COLUMNS) - 1,)
+_MARKS = {"": "", ACCEPTED: "\N{CHECK MARK}", REJECTED: "\N{BALLOT X}"}
+
+
+class WorklistPart(VTKObservationMixin):
+    """Shows the lesions of a segmentation, follows its segments, and changes them.
+
+    Args:
+        ui: the panel's widgets: `lesionTable`, `changedLabel`, those that judge and edit, and those of `MissedPart` and
+            `AxesPart`.
+        work: what changes are made in, which shows their errors; called with the sentence for unexpected ones.
+        tell: shows a line of text.
+        changed: called when the figures have changed.
+    """
+
+    def __init__(self, ui, work: Callable, tell: Callable[[str], None], changed: Callable[[], None]) -> None:
+        import qt
+
+        VTKObservationMixin.__init__(self)
+        self._ui = ui
+        self._work = work
+        self._tell = tell
+        self._changed = changed
+        self._segmentation = self._ct = None
+        self._rows: list[Row] = []
+        self._table = RecordTable(ui.lesionTable, _COLUMNS, self._on_row, stretched=_READER, several=True)
+        self._axes = AxesPart(ui, work, self._on_axes)
+        self._missed = MissedPart(ui, work, tell, changed)
+        self._settled = qt.QTimer()
+        self._settled.setSingleShot(True)
+        self._settled.setInterval(_SETTLE_MS)
+        self._settled.connect("timeout()", self._refresh)
+        for kind, title in zip(KINDS, _kind_titles(), strict=True):
+            ui.kindBox.addItem(title, kind)
+        ui.lesionTable.connect("itemSelectionChanged()", self._show_chosen)
+        ui.acceptButton.connect("clicked(bool)", self._accept)
+        ui.rejectButton.connect("clicked(bool)", self._reject)
+        ui.kindBox.connect("activated(int)", self._on_kind)
+        ui.noteEdit.connect("editingFinished()", self._on_note)
+        ui.deleteButton.connect("clicked(bool)", self._delete)
+        ui.mergeButton.connect("clicked(bool)", self._merge)
+        ui.splitButton.connect("clicked(bool)", self._split)
+
+    def cleanup(self) -> None:
+        """The panel goes."""
+        self._settled.stop()
+        self.removeObservers()
+        self._axes.removeObservers()
+        self._missed.cleanup()
+
+    def show(self, segmentation, ct) -> None:
+        """Bring the list up to date with a segmentation, the chosen lesions stay so."""
+        chosen = [_key(row) for row in self.chosen] if segmentation is self._segmentation else []
+        if segmentation is not self._segmentation:
+            self._follow(segmentation)
+        self._segmentation, self._ct = segmentation, ct
+        self._rows = worklist(segmentation) if segmentation is not None else []
+        self._table.show([_record(row, segmentation) for row in self._rows])
+        self._table.choose([number for number, row in enumerate(self._rows) if _key(row) in chosen])
+        self._ui.lesionTable.visible = bool(self._rows)
+        self._show_changed()
+        self._axes.show(segmentation, ct)
+        self._missed.show(segmentation, ct)
+        self._show_chosen()
+
+    def step(self, by: int) -> None:
+        """Show the next lesion, or the one before."""
+        self._table.step(by)
+
+    def accept(self) -> None:
+        """Accept the chosen lesions, or take that back."""
+        self._judge_or_take_back(ACCEPTED)
+
+    def reject(self) -> None:
+        """Reject the chosen lesions, or take that back."""
+        self._judge_or_take_back(REJECTED)
+
+    @property
+    def chosen(self) -> list[Row]:
+        """The rows that are chosen."""
+        return [self._rows[number] for number in self._table.chosen() if number < len(self._rows)]
+
+    @property
+    def _identifiers(self) -> list[str]:
+        """The segments of the chosen lesions that still have one."""
+        return [row.lesion.identifier for row in self.chosen if row.lesion is not None]
+
+    def _follow(self, segmentation) -> None:
+        """The Segment Editor, the console or a browser of sequences may change the segments."""
+        self.removeObservers()
+        if segmentation is not None:
+            segments = segmentation.GetSegmentation()
+            for event in _WATCHED:
+                self.addObserver(segments, getattr(segments, event), self._on_segments)
+
+    def _on_segments(self, caller, event) -> None:
+        self._settled.start()
+
+    def _refresh(self) -> None:
+        if self._segmentation is not None and self._segmentation.GetScene() is not None:
+            follow_judgments(self._segmentation)
+            self.show(self._segmentation, self._ct)
+
+    def _show_changed(self) -> None:
+        names = [row.name for row in self._rows if row.is_changed]
+        self._ui.changedLabel.visible = bool(names)
+        self._ui.changedLabel.text = _("Changed since measured: {names}. Press Measure again.").format(
+            names=", ".join(names)
+        )
+
+    def _show_chosen(self) -> None:
+        """Bring what judges and edits up to date with the chosen lesions."""
+        ui, judgments = self._ui, [row.judgment for row in self.chosen if row.lesion is not None]
+        count = len(judgments)
+        for button in (ui.acceptButton, ui.rejectButton, ui.kindBox, ui.noteEdit, ui.deleteButton):
+            button.enabled = count > 0
+        ui.mergeButton.enabled, ui.splitButton.enabled = count > 1, count == 1
+        for button, status in ((ui.acceptButton, ACCEPTED), (ui.rejectButton, REJECTED)):
+            button.checked = count > 0 and all(judgment.status == status for judgment in judgments)
+        alike = judgments[0] if count and len({(each.kind, each.note) for each in judgments}) == 1 else Judgment()
+        ui.kindBox.setCurrentIndex(KINDS.index(alike.kind))
+        if ui.noteEdit.text != alike.note and not ui.noteEdit.hasFocus():
+            ui.noteEdit.text = alike.note
+
+    def _on_row(self, number: int) -> None:
+        """Show a lesion in the slice of its longest diameter."""
+        segmentation, ct = self._segmentation, self._ct
+        if number >= len(self._rows) or ct is None or segmentation.GetScene() is None:
+            return
+        row = self._rows[number]
+        show_scan(ct, segmentation_node=segmentation)
+        if not slice_nodes_of(ct):
+            self._tell(_("No slice view shows {name}; choose it in one.").format(name=ct.GetName()))
+        with errors_shown(_("The lesion could not be shown."), self._tell):
+            lesion = row.figures
+            if not lesion:  # it was never measured
+                jump_to(ct, segmentation.GetSegmentCenterRAS(row.lesion.identifier))
+            else:
+                place = place_in_slice(ct, [lesion[f"centroid_{axis}"] for axis in "ras"], lesion["diameter_slice"])
+                jump_to(ct, place)
+                text = _("{name}: {ml:.1f} ml")  # mm are at the axes
+                name = row.name if row.lesion is not None and row.name else _("Lesion {id}").format(id=lesion["id"])
+                mark_lesion(segmentation, place, text.format(name=name, ml=lesion["volume_ml"]))
+                self._axes.show_lesion(lesion["id"])
+            highlight(segmentation, row.lesion.identifier if row.lesion is not None else None)
+
+    def _on_axes(self, number: int) -> None:
+        """The axes of a lesion count otherwise now; the tables say so already."""
+        self._changed()
+        index = next(index for index, row in enumerate(self._rows) if row.figures.get("id") == number)
+        self._table.select(index)
+        self._on_row(index)
+        figures = self._rows[index].figures
+        text = _("Axes of lesion {id}: {long:.1f} x {short:.1f} mm")
+        text += _(", measured by hand") if figures.get("axes_by_hand") else ""
+        long, short = figures["longest_diameter_mm"], figures["perpendicular_diameter_mm"]
+        self._tell(text.format(id=number, long=long, short=short))
+
+    def _accept(self, checked: bool = False) -> None:
+        self.accept()
+
+    def _reject(self, checked: bool = False) -> None:
+        self.reject()
+
+    def _judge_or_take_back(self, status: str) -> None:
+        judgments = [row.judgment for row in self.chosen if row.lesion is not None]
+        self._judge(status="" if all(judgment.status == status for judgment in judgments) else status)
+
+    def _on_kind(self, index: int) -> None:
+        self._judge(kind=KINDS[index])
+
+    def _on_note(self) -> None:
+        note = self._ui.noteEdit.text.strip()
+        if any(row.judgment.note != note for row in self.chosen if row.lesion is not None):
+            self._judge(note=note)
+
+    def _judge(self, **words: str) -> None:
+        if self._identifiers and self._ct is not None:
+            with self._work(_("It could not be noted.")):
+                judge(self._segmentation, self._ct, self._identifiers, **words)
+        self._changed()
+
+    def _delete(self, checked: bool = False) -> None:
+        with self._work(_("The lesions could not be deleted.")):
+            delete_lesions(self._segmentation, self._ct, self._identifiers)
+        self._changed()
+
+    def _merge(self, checked: bool = False) -> None:
+        with self._work(_("The lesions could not be merged.")):
+            merge_lesions(self._segmentation, self._ct, self._identifiers)
+        self._changed()
+
+    def _split(self, checked: bool = False) -> None:
+        with self._work(_("The lesion could not be split.")):
+            split_lesion(self._segmentation, self._ct, self._identifiers[0])
+        self._changed()
+
+
+def _kind_titles() -> list[str]:
+    return ["", _("metastasis"), _("HCC"), _("cyst"), _("hemangioma"), _("treated"), _("unclear")]
+
+
+def _key(row: Row) -> object:
+    return row.lesion.identifier if row.lesion is not None else ("gone", row.figures.get("id"))
+
+
+def _record(row: Row, segmentation) -> dict:
+    """What the table shows of a row."""
+    figures = {name: None if value != value or value is None else value for name, value in row.figures.items()}
+    judgment = row.judgment
+    kind = dict(zip(KINDS, _kind_titles(), strict=True))[judgment.kind]
+    record = {
+        **figures,
+        "lesion": row.short_name,
+        "state": _state(row),
+        "said": " ".join(filter(None, (_MARKS[judgment.status], kind, judgment.note))),
+        "faint": judgment.is_rejected or (row.lesion is None and row.is_changed),
+    }
+    if row.lesion is not None:
+        record["color"] = segmentation.GetSegmentation().GetSegment(row.lesion.identifier).GetColor()
+    return record
+
+
+def _state(row: Row) -> str:
+    if not row.is_changed:
+        return ""
+    if row.lesion is None:
+        return _("deleted")
+    return _("changed") if row.figures else _("new")

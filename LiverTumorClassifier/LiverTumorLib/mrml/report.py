@@ -46,7 +46,7 @@ def start_report(
         OutputError, WorkerError: the child cannot be started. The run ends with what `write_report` raises.
     """
     images = image_files(ct_node) if folder is not None or patient else []
-    volume = ct_from_node(ct_node)
+    volume = ct_from_node(ct_node, copy=False)  # it is written below
     found = lesion_labels(segmentation_node, ct_node)
     reviewed = replace(_reviewed(segmentation_node, found.lesions), patient=patient, images=images)
     progress, finished = receivers

@@ -147,7 +147,7 @@ def measured_now(segmentation_node, ct_node) -> tuple[LesionLabels, CaseResult]:
     from ..pipelines.doubt import corrected_notes
     from ..pipelines.lesions import measure_numbered
 
-    volume = ct_from_node(ct_node)
+    volume = ct_from_node(ct_node, copy=False)
     view = to_axial(volume)
     found = lesion_labels(segmentation_node, ct_node)
     labels = view.bring(found.labels)

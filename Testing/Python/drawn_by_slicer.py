@@ -5,7 +5,10 @@ import numpy as np
 import pytest
 from LiverTumorLib.mrml import ct_to_node, labels_to_segmentation, show_segmentation
 from LiverTumorLib.mrml.axes import axis_lines, show_axes, take_axes
-from LiverTumorLib.mrml.views import mark_lesion, show_marker
+from LiverTumorLib.mrml.lesions import lesion_labels, lesions_of
+from LiverTumorLib.mrml.segmentations import ct_of
+from LiverTumorLib.mrml.views import highlight, mark_lesion, show_marker
+from LiverTumorLib.mrml.worklist import judge
 from LiverTumorLib.pipelines.lesions import measure
 from LiverTumorLib.records.options import CaseOutput
 from LiverTumorLib.records.results import CaseResult
@@ -124,3 +127,28 @@ def test_a_dragged_axis_is_drawn_where_it_was_left(measured):
     assert colored(view, picture, long) > 0.9
     expected = np.array(long.GetDisplayNode().GetSelectedColor()) * 255
     assert (np.abs(view.at(picture, before) - expected).max(axis=1) < 60).mean() < 0.5
+
+
+def test_each_lesion_has_an_outline_of_its_own(seen):
+    """In its segment's color; a rejected one has none, and beside the one that is looked at the others are pale."""
+    view, segmentation, k = seen
+    ct = ct_of(segmentation)
+    lesions = [lesion for lesion in lesions_of(segmentation) if outline(view, segmentation, lesion, k).any()]
+    assert len(lesions) >= 2
+    first, second = lesions[:2]
+    highlight(segmentation, first.identifier)
+    assert outline(view, segmentation, first, k).any() and not outline(view, segmentation, second, k).any()
+    highlight(segmentation, None)
+    judge(segmentation, ct, [first.identifier], status="rejected")
+    assert outline(view, segmentation, second, k).any() and not outline(view, segmentation, first, k).any()
+    judge(segmentation, ct, [first.identifier], status="accepted")
+    assert outline(view, segmentation, first, k).any()
+
+
+def outline(view, segmentation, lesion, k: int) -> np.ndarray:
+    """Which places at a lesion's rim have the color of its segment."""
+    found = lesion_labels(segmentation, ct_of(segmentation))
+    own = found.labels[k] == found.label_of(lesion.identifier)
+    rim = places(binary_dilation(own) & ~binary_erosion(own), k)
+    color = np.array(segmentation.GetSegmentation().GetSegment(lesion.identifier).GetColor()) * 255
+    return np.abs(view.at(view.draw(), rim) - color).max(axis=1) < 30

@@ -11,6 +11,7 @@ from ..errors import OutputError
 from ..files import tables
 from ..files.itk import image_from, import_sitk
 from ..files.labels import write_segmentation
+from ..files.upright import is_sheared
 from ..records.columns import BY_HAND_COLUMN, LESION_COLUMNS, headers, lesion_values, with_headers
 from ..records.judgments import JUDGMENT_COLUMNS
 from ..records.results import TUMOR
@@ -69,15 +70,20 @@ def export_labels(segmentation_node, ct_node, path: str | Path) -> None:
         write_segmentation(path, found.labels, matrix, [LIVER_SEGMENT, *_segments(segmentation_node, found)])
         return
     labels = labels_from_segmentation(segmentation_node, ct_node)
+    if is_sheared(matrix):  # ITK would write another grid without a word
+        raise OutputError(
+            _(
+                "{path} cannot be written as NIfTI, which has no room for the tilted gantry of {name}; choose {ending}."
+            ).format(path=path, name=ct_node.GetName(), ending=SEGMENTATION_ENDING)
+        )
     with atomic_path(path) as temporary:
         try:
             import_sitk().WriteImage(image_from(labels, matrix), str(temporary), useCompression=True)
         except RuntimeError as error:
             raise OutputError(
-                _(
-                    "{path} cannot be written as NIfTI ({name} may be from a tilted gantry, which NIfTI has "
-                    "no room for); choose {ending}."
-                ).format(path=path, name=ct_node.GetName(), ending=SEGMENTATION_ENDING)
+                _("{path} cannot be written; choose another name or {ending}.").format(
+                    path=path, ending=SEGMENTATION_ENDING
+                )
             ) from error
 
 

@@ -26,8 +26,7 @@ def ct_from_node(node, copy: bool = True) -> CTVolume:
 
     Args:
         node: vtkMRMLScalarVolumeNode.
-        copy: let the node change while the voxels are worked on; without it the array may be the node's own memory, for
-            what is done before anything else is, and does not write into it.
+        copy: copy the voxels, so that the node may change while they are analyzed; else they are the node's own.
 
     Returns:
         The CT in HU, named after the node.

@@ -25,9 +25,9 @@ def ask_path(ct_node, title: str, name: str, kinds: str) -> Path | None:
     return Path(chosen) if Path(chosen).suffix else Path(chosen + name[name.index(".") :])
 
 
-def ask_folder(title: str) -> Path | None:
-    """Ask for an existing folder; None where the user has changed their mind."""
+def ask_folder(title: str, start: str = "") -> Path | None:
+    """Ask for an existing folder, from `start` on; None where the user has changed their mind."""
     import qt
 
-    chosen = qt.QFileDialog.getExistingDirectory(None, title)
+    chosen = qt.QFileDialog.getExistingDirectory(None, title, start)
     return Path(chosen) if chosen else None

@@ -23,6 +23,7 @@ from ..mrml.views import remove_marker
 from .files import ask_path
 from .messages import confirmed, errors_shown
 from .reference import ReferencePart
+from .training import TrainingPart
 from .worklist import WorklistPart
 
 _SETTLE_MS = 150  # a slider that is dragged is obeyed when it rests
@@ -56,6 +57,7 @@ class SegmentationResults(VTKObservationMixin):
         ui.plotButton.connect("clicked(bool)", self._show_plot)
         ui.csvButton.connect("clicked(bool)", self._export_csv)
         ui.labelsButton.connect("clicked(bool)", self._export_labels)
+        self._training = TrainingPart(ui, self._work, self._tell)
         self._showing = False
         self._reference = ReferencePart(ui, self._work, offer_distances)
         self._worklist = WorklistPart(ui, self._work, self._tell, self.show)
@@ -126,6 +128,7 @@ class SegmentationResults(VTKObservationMixin):
         for button in (self._ui.measureButton, self._ui.csvButton, self._ui.labelsButton):
             button.enabled = ready
         self._ui.undoButton.enabled = can_undo(segmentation)
+        self._training.show(segmentation, ct)
         self._reference.show(segmentation, ct, self._parameters().referenceSegmentation if ready else None)
 
     def _follow(self, tables: list) -> None:

@@ -149,10 +149,13 @@ class WorklistPart(VTKObservationMixin):
 
     def _show_changed(self) -> None:
         names = [row.name for row in self._rows if row.is_changed]
-        self._ui.changedLabel.visible = bool(names)
-        self._ui.changedLabel.text = _("Changed since measured: {names}. Press Measure again.").format(
-            names=", ".join(names)
-        )
+        text = ""
+        if names:
+            text = _("Changed since measured: {names}. Press Measure again.").format(names=", ".join(names))
+        elif self._rows and all(row.lesion is None for row in self._rows):
+            text = _("From an earlier version: press Measure again, and each lesion becomes a segment to be judged.")
+        self._ui.changedLabel.text = text
+        self._ui.changedLabel.visible = bool(text)
 
     def _show_chosen(self) -> None:
         """Bring what judges and edits up to date with the chosen lesions."""

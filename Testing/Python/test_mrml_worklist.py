@@ -236,7 +236,7 @@ def test_a_rejected_lesion_is_liver_and_not_lost(found, ct):
 
 
 def test_words_survive_the_file(found, ct, scene, tmp_path):
-    judge(found, ct, ["Lesion 2"], status="accepted", kind="HCC", note="größer | als: früher")
+    judge(found, ct, ["Lesion 2"], status="accepted", kind="HCC", note="größer | seit: früher")
     storage = scene.AddNewNodeByClass("vtkMRMLSegmentationStorageNode")
     storage.SetFileName(str(tmp_path / "saved.seg.nrrd"))
     assert storage.WriteData(found) == 1
@@ -244,7 +244,7 @@ def test_words_survive_the_file(found, ct, scene, tmp_path):
     assert storage.ReadData(loaded) == 1
     row = worklist(loaded)[1]
     assert (row.lesion.number, row.name) == (2, "Lesion 2")
-    assert vars(row.judgment) == {"status": "accepted", "kind": "HCC", "note": "größer | als: früher"}
+    assert vars(row.judgment) == {"status": "accepted", "kind": "HCC", "note": "größer | seit: früher"}
 
 
 def test_a_lesion_that_is_gone_is_not_judged(found, ct):

@@ -20,7 +20,7 @@ from LiverTumorLib.mrml.results import LESIONS_ROLE, SUMMARY_ROLE
 from LiverTumorLib.mrml.segmentations import write_segments
 from LiverTumorLib.mrml.tables import fill_lesion_table, fill_summary_table, records_of, set_cells
 from LiverTumorLib.mrml.undo import changed_since
-from LiverTumorLib.mrml.worklist import judge, worklist
+from LiverTumorLib.mrml.worklist import follow_judgments, judge, worklist
 from LiverTumorLib.pipelines.lesions import measure
 from LiverTumorLib.records.options import CaseOutput
 from LiverTumorLib.records.results import CaseResult
@@ -233,6 +233,23 @@ def test_a_rejected_lesion_is_liver_and_not_lost(found, ct):
     judge(found, ct, ["Lesion 1"], status="")
     assert figures(found)["lesion_count"] == 3 and display.GetSegmentVisibility("Lesion 1")
     assert figures(found)["tumor_ml"] == before["tumor_ml"]
+
+
+def test_what_is_seen_follows_the_judgment_and_the_user(found, ct):
+    display = found.GetDisplayNode()
+    display.SetSegmentVisibility("Lesion 2", False)  # by the user, in the Segment Editor
+    judge(found, ct, ["Lesion 2"], status="accepted")
+    assert not display.GetSegmentVisibility("Lesion 2")
+    judge(found, ct, ["Lesion 1"], status="rejected")
+    display.SetSegmentVisibility("Lesion 1", True)  # to look at it once more
+    follow_judgments(found)
+    assert display.GetSegmentVisibility("Lesion 1")
+    judge(found, ct, ["Lesion 1"], note="still none")
+    assert display.GetSegmentVisibility("Lesion 1")
+    display.SetSegmentVisibility("Lesion 1", False)
+    found.GetSegmentation().GetSegment("Lesion 1").RemoveTag("LiverTumor.Status")  # as where another frame is shown
+    follow_judgments(found)
+    assert display.GetSegmentVisibility("Lesion 1") and lesion_rows(found)[0]["status"] == ""
 
 
 def test_words_survive_the_file(found, ct, scene, tmp_path):

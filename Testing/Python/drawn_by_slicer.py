@@ -8,7 +8,10 @@ from LiverTumorLib.mrml import ct_to_node, labels_to_segmentation, show_segmenta
 from LiverTumorLib.mrml.axes import axis_lines, show_axes, take_axes
 from LiverTumorLib.mrml.follow_up import DateNodes
 from LiverTumorLib.mrml.follow_up_views import show_dates
-from LiverTumorLib.mrml.views import mark_lesion, show_marker
+from LiverTumorLib.mrml.lesions import lesion_labels, lesions_of
+from LiverTumorLib.mrml.segmentations import ct_of
+from LiverTumorLib.mrml.views import end_placing, highlight, is_placing, mark_lesion, show_marker, start_placing
+from LiverTumorLib.mrml.worklist import judge
 from LiverTumorLib.pipelines.lesions import measure
 from LiverTumorLib.records.options import CaseOutput
 from LiverTumorLib.records.results import CaseResult
@@ -151,3 +154,47 @@ def test_outlines_of_another_date_are_not_drawn_in_the_view_of_the_prior():
     assert (both != alone).any(), "else this test could not fail"
     assert show_dates(*dates)
     np.testing.assert_array_equal(view.draw(), alone)
+
+
+def test_each_lesion_has_an_outline_of_its_own(seen):
+    """In its segment's color; a rejected one has none, and beside the one that is looked at the others are pale."""
+    view, segmentation, k = seen
+    ct = ct_of(segmentation)
+    lesions = [lesion for lesion in lesions_of(segmentation) if outline(view, segmentation, lesion, k).any()]
+    assert len(lesions) >= 2
+    first, second = lesions[:2]
+    highlight(segmentation, first.identifier)
+    assert outline(view, segmentation, first, k).any() and not outline(view, segmentation, second, k).any()
+    highlight(segmentation, None)
+    judge(segmentation, ct, [first.identifier], status="rejected")
+    assert outline(view, segmentation, second, k).any() and not outline(view, segmentation, first, k).any()
+    judge(segmentation, ct, [first.identifier], status="accepted")
+    assert outline(view, segmentation, first, k).any()
+
+
+def outline(view, segmentation, lesion, k: int) -> np.ndarray:
+    """Which places at a lesion's rim have the color of its segment."""
+    found = lesion_labels(segmentation, ct_of(segmentation))
+    own = found.labels[k] == found.label_of(lesion.identifier)
+    rim = places(binary_dilation(own) & ~binary_erosion(own), k)
+    color = np.array(segmentation.GetSegmentation().GetSegment(lesion.identifier).GetColor()) * 255
+    return np.abs(view.at(view.draw(), rim) - color).max(axis=1) < 30
+
+
+def test_a_click_says_where_a_lesion_was_missed(seen):
+    """As Slicer's views handle it: the mouse moves with a preview of the point, the button sets it, and that is all."""
+    view, segmentation, k = seen
+    scene = segmentation.GetScene()
+    middle = places(phantom()[1][k] > 0, k).mean(axis=0)
+    view.draw()
+    seed = start_placing(scene, "Missed lesion")
+    assert is_placing(scene)
+    view.draw()
+    set_points = []
+    seed.AddObserver(seed.PointPositionDefinedEvent, lambda *_: set_points.append(seed.GetNthControlPointPosition(0)))
+    view.drag(middle, middle)
+    assert len(set_points) == 1 and not is_placing(scene)
+    np.testing.assert_allclose(set_points[0], middle, atol=1.5)
+    seed = start_placing(scene, "Missed lesion")
+    end_placing(scene)
+    assert not is_placing(scene) and seed.GetNumberOfDefinedControlPoints() == 0

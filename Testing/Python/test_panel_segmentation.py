@@ -154,11 +154,12 @@ def test_a_reference_is_understood_or_its_segments_are_chosen(quick):
     ct = quick.parameters.inputVolume
     reference = labels_to_segmentation(LABELS, ct)
     segmentation = reference.GetSegmentation()
-    for identifier, name in (("Liver", "liver_mask"), ("Lesion", "Tumor")):
+    for identifier, name in (("Liver", "liver_mask"), ("Lesion 1", "Tumor")):
         copy = slicer.vtkSegment()
         copy.DeepCopy(segmentation.GetSegment(identifier))
         copy.SetName(name)
         copy.SetTerminology("")
+        copy.RemoveTag("LiverTumor.Number")
         segmentation.RemoveSegment(identifier)
         segmentation.AddSegment(copy, f"given_{name}")
     ui = quick.ui

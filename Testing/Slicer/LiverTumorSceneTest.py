@@ -20,13 +20,13 @@ class LiverTumorSceneTest(unittest.TestCase):
 
     def test_segmentIsWhatSlicerReads(self):
         node = labels_to_segmentation(self.labels, self.ct)
-        lesion = slicer.util.arrayFromSegmentBinaryLabelmap(node, "Lesion", self.ct)
+        lesion = slicer.util.arrayFromSegmentBinaryLabelmap(node, "Lesion 1", self.ct)
         np.testing.assert_array_equal(lesion > 0, self.labels == 2)
 
     def test_editedSegmentIsReadBack(self):
         node = labels_to_segmentation(self.labels, self.ct)
         edited = np.where(self.labels == 2, 0, self.labels)
-        slicer.util.updateSegmentBinaryLabelmapFromArray((edited == 2).astype(np.uint8), node, "Lesion", self.ct)
+        slicer.util.updateSegmentBinaryLabelmapFromArray((edited == 2).astype(np.uint8), node, "Lesion 1", self.ct)
         slicer.util.updateSegmentBinaryLabelmapFromArray((edited == 1).astype(np.uint8), node, "Liver", self.ct)
         np.testing.assert_array_equal(labels_from_segmentation(node, self.ct), edited)
 

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import slicer
 from LiverTumorLib.mrml.nodes import companion_node
+from LiverTumorLib.mrml.tables import records_of
 from LiverTumorLib.panel.messages import errors_shown
-from LiverTumorLib.panel.record_table import RecordTable, Shown, records_of
+from LiverTumorLib.panel.record_table import RecordTable, Shown
 from slicer.i18n import tr as _
 
 from ..mrml.curves import show_epochs

@@ -11,6 +11,8 @@ from ..ct.volume import CTVolume
 from ..errors import InputError
 from ..files.upright import is_sheared
 from ..records.options import CaseOutput
+from ..records.results import Lesion
+from ..records.review import UNREVIEWED, Review, hand_notes
 from .source import NO_RESULTS, read_source
 
 if TYPE_CHECKING:
@@ -24,7 +26,13 @@ TILTED = (
 
 
 def write_dicom(
-    folder: Path, name: str, volume: CTVolume, output: CaseOutput, origin: dict, page: Path | None
+    folder: Path,
+    name: str,
+    volume: CTVolume,
+    output: CaseOutput,
+    origin: dict,
+    page: Path | None,
+    review: Review = UNREVIEWED,
 ) -> list[str]:
     """Write a case as DICOM objects of the study that its CT belongs to, each a series of its own.
 
@@ -36,6 +44,7 @@ def write_dicom(
         volume: the CT as it was read, see `CTVolume.images`.
         origin: what the results follow from, see `batch.folder.make_origin`.
         page: the page of the case as a PDF file.
+        review: what a reader has added. Where lesions are told apart, the labels are 2 for the first, 3 for the next.
 
     Returns:
         What a user should know of the objects; their report says it too.
@@ -46,7 +55,7 @@ def write_dicom(
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of pydicom and highdicom, on odd values of the CT's headers
-        objects, notes = _make(volume, output, origin, page)
+        objects, notes = _make(volume, output, origin, page, review)
     for kind, dataset in objects.items():
         if dataset is not None:
             with atomic_path(folder / f"{name}.{kind}.dcm") as path:
@@ -55,7 +64,7 @@ def write_dicom(
 
 
 def _make(
-    volume: CTVolume, output: CaseOutput, origin: dict, page: Path | None
+    volume: CTVolume, output: CaseOutput, origin: dict, page: Path | None, review: Review
 ) -> tuple[dict[str, Dataset | None], list[str]]:
     source = read_source(volume)
     from .objects.document import make_document  # highdicom takes a second to import
@@ -66,14 +75,14 @@ def _make(
     result, labels = output.result, output.labels
     if labels is None:
         raise ValueError("DICOM results need a segmentation")
-    identity = make_identity(source, result, labels, origin)
+    identity = make_identity(source, result, labels, origin, review.corrected)
     own = [TILTED] if is_sheared(volume.ijk_to_ras) else []
-    notes = list(dict.fromkeys([*result.summary.notes, *volume.notes, *own]))
+    notes = list(dict.fromkeys([*hand_notes(result.lesions, review), *result.summary.notes, *volume.notes, *own]))
     try:
         segmentation = make_segmentation(volume, labels, result.lesions, source, identity)
         objects: dict[str, Dataset | None] = {
             "seg": segmentation,
-            "sr": make_report(result, source, identity, segmentation, notes),
+            "sr": make_report(result, source, identity, segmentation, [*notes, *_words(result.lesions, review)]),
             "pdf": None if page is None else make_document(page.read_bytes(), source, identity),
         }
     except ValueError as error:
@@ -82,3 +91,14 @@ def _make(
             "series again."
         ) from error
     return objects, own
+
+
+def _words(lesions: list[Lesion], review: Review) -> list[str]:
+    """What a reader says of each lesion, as sentences."""
+    said = []
+    for lesion in lesions:
+        judgment = review.judgment(lesion)
+        if judgment.is_said:
+            words = ", ".join(filter(None, (judgment.status, judgment.kind, judgment.note)))
+            said.append(f"Lesion {lesion.id} ({review.name(lesion)}): {words}")
+    return said

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import warnings
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from ..errors import InputError
 from .dicom import chosen_series
 from .dicom_file import plain, read_dataset
 from .kinds import DICOM, kind_of
@@ -45,6 +47,31 @@ def study_facts(path: Path, series: str | None = None) -> StudyFacts:
         description = plain(str(header.get("SeriesDescription") or ""))
     identity = chosen.identity
     return StudyFacts(next(filter(None, dates), None), identity.patient, identity.uid, description)
+
+
+def patient_line(file: Path) -> str:
+    """A line on the patient and the study, from the header of an image; what it does not tell is left out.
+
+    Raises InputError where the image cannot be read.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            header = read_dataset(file, stop_before_pixels=True)
+            header.decode()
+        except Exception as error:  # pydicom raises errors of every kind on damaged files
+            raise InputError(f"{file} cannot be read anymore; import the series again.") from error
+        told = {keyword: plain(str(header.get(keyword) or "")).strip() for keyword in ("PatientID", "AccessionNumber")}
+        name = re.sub(r"\^+", ", ", plain(str(header.get("PatientName") or "")).strip("^ "), count=1).replace("^", " ")
+        born, date = _date(header.get("PatientBirthDate")), _date(header.get("StudyDate"))
+    parts = (
+        name,
+        told["PatientID"] and f"ID {told['PatientID']}",
+        born and f"born {born}",
+        date and f"study of {date}",
+        told["AccessionNumber"] and f"accession {told['AccessionNumber']}",
+    )
+    return "; ".join(filter(None, parts))
 
 
 def _date(value: object) -> str | None:

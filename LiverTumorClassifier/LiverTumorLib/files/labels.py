@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,23 +12,30 @@ import numpy as np
 
 from ..atomic import atomic_path
 from ..errors import InputError
-from ..records.segments import SEGMENTS, Segment
+from ..records.judgments import REJECTED
+from ..records.results import LIVER, TUMOR
+from ..records.segments import NUMBER_TAG, SEGMENTS, STATUS_TAG, Segment, meaning_of
 from .itk import image_from, import_sitk
+from .kinds import NRRD, kind_of
 from .nifti import import_nibabel
 from .opening import announce
 from .reading import check_path, read_stored
 from .stored import MOST_PACKED
+from .text_header import parse
 from .upright import upright
 
 if TYPE_CHECKING:
     import nibabel
+
+_SEGMENT_NAME = re.compile(r"Segment\d+_Name")
 
 
 def read_labels(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
     """Read a label volume from NIfTI, NRRD (also Slicer's .seg.nrrd with one layer) or MetaImage.
 
     Returns:
-        uint8 labels in (k, j, i) order and the 4x4 IJK to RAS matrix.
+        uint8 labels in (k, j, i) order and the 4x4 IJK to RAS matrix. Where a .seg.nrrd has segments that are all known
+        to be the liver or lesions, these are 1 and 2, and rejected lesions 1; else values are as they are in the file.
 
     Raises:
         InputError: unreadable, not 3-D, or values that are not whole numbers from 0 to 255.
@@ -45,7 +53,27 @@ def read_labels(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
     labels = array.astype(np.uint8)
     if array.dtype.kind == "f" and not (labels == array).all():
         raise InputError(f"{path} is not a label volume: its values are not whole numbers.")
+    if (meanings := _meanings(path)) is not None:
+        labels = meanings[labels]
     return labels, matrix
+
+
+def _meanings(path: Path) -> np.ndarray | None:
+    """For each value of a .seg.nrrd whose segments are all known, what it is: 1 liver, 2 lesion; None for other
+    files."""
+    if kind_of(path) != NRRD:
+        return None
+    pairs = parse(path).pairs
+    names = {key.removesuffix("_Name"): name for key, name in pairs.items() if _SEGMENT_NAME.fullmatch(key)}
+    table = np.zeros(256, np.uint8)
+    for segment, name in names.items():
+        tags = dict(part.partition(":")[::2] for part in pairs.get(f"{segment}_Tags", "").split("|"))
+        value = pairs.get(f"{segment}_LabelValue", "")
+        meaning = TUMOR if tags.get(NUMBER_TAG) else meaning_of(name, tags.get("TerminologyEntry", ""))
+        if meaning is None or not value.isdecimal() or not 0 < int(value) < 256:
+            return None
+        table[int(value)] = LIVER if tags.get(STATUS_TAG) == REJECTED else meaning
+    return table if names else None
 
 
 def write_segmentation(
@@ -83,7 +111,7 @@ def write_segmentation(
             "LabelValue": str(segment.label),
             "Layer": "0",
             "Extent": extent,
-            "Tags": f"TerminologyEntry:{segment.terminology}|",
+            "Tags": "".join(f"{name}:{value}|" for name, value in _tags(segment)),
         }
         for key, value in fields.items():
             image.SetMetaData(f"Segment{number}_{key}", value)
@@ -93,6 +121,13 @@ def write_segmentation(
         except RuntimeError as error:
             # SimpleITK does not say which of the system's errors it was; this is the likely one.
             raise OSError(errno.ENOSPC, "no space") from error
+
+
+def _tags(segment: Segment) -> Iterator[tuple[str, str]]:
+    yield "TerminologyEntry", segment.terminology
+    if segment.number:
+        yield NUMBER_TAG, str(segment.number)
+    yield from segment.tags
 
 
 def write_label_nifti(path: str | Path, labels: np.ndarray, ijk_to_ras: np.ndarray) -> None:

@@ -11,7 +11,7 @@ import io
 import math
 import re
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,13 +33,14 @@ _PATTERN = re.compile(r"[^%]*%0?\d{0,2}d[^%]*")  # the only kind of pattern for 
 
 @dataclass(frozen=True)
 class TextHeader:
-    """A header as text: field names in lower case with their values, the lines behind a LIST, and where the voxels
-    begin in the file."""
+    """A header as text: field names in lower case with their values, the lines behind a LIST, where the voxels begin in
+    the file, and a NRRD's pairs of a key and a value, which are anybody's."""
 
     path: Path
     fields: dict[str, str]
     listed: tuple[str, ...]
     end: int
+    pairs: dict[str, str] = field(default_factory=dict)
 
     def numbers(self, name: str) -> list[float]:
         """The numbers of a field, none where it is missing. Raises InputError where it has something else."""
@@ -91,6 +92,7 @@ def parse(path: Path) -> TextHeader:
     nrrd = _is_nrrd(path)
     separator, last = (":", None) if nrrd else ("=", "elementdatafile")
     fields: dict[str, str] = {}
+    pairs: dict[str, str] = {}
     listed: list[str] = []
     listing = False
     with open(path, "rb") as file:
@@ -105,14 +107,16 @@ def parse(path: Path) -> TextHeader:
                 continue
             name, found, value = text.partition(separator)
             key = name.strip().lower()
-            if found and not (nrrd and (text.startswith("#") or value.startswith("="))):
+            if nrrd and value.startswith("=") and not text.startswith("#"):
+                pairs.setdefault(name, value[1:])
+            elif found and not (nrrd and text.startswith("#")):
                 fields.setdefault(key, value.strip())
             listing = (
                 bool(found) and key in ("data file", "datafile", "elementdatafile") and value.strip().startswith("LIST")
             )
             if key == last and not listing:
                 break
-        return TextHeader(path, fields, tuple(listed[:_MOST_FILES]), file.tell())
+        return TextHeader(path, fields, tuple(listed[:_MOST_FILES]), file.tell(), pairs)
 
 
 def _is_nrrd(path: Path) -> bool:

@@ -43,6 +43,7 @@ TASKS = {
     "live": "LiverTumorLib.pipelines.live:answer_slices",
     "evidence": "LiverTumorLib.pipelines.evidence:map_evidence",
     "follow": "LiverTumorLib.batch.follow_task:follow_and_write",
+    "report": "LiverTumorLib.batch.report_task:take",
     "read": "LiverTumorLib.jobs.protocol:hand_over",
 }
 JOBS_IN = "--jobs-in"  # a worker's argument before the folder of the jobs that it will be told

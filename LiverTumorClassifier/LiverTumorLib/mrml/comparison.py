@@ -52,7 +52,7 @@ def compare(segmentation_node, reference_node, ct_node, meant: Meant | None = No
         InputError: see `ct_from_node` and `labels_from_segmentation`.
     """
     meant = known_segments(reference_node) if meant is None else meant
-    volume = ct_from_node(ct_node)
+    volume = ct_from_node(ct_node, copy=False)
     found, truth = (
         labels_from_segmentation(segmentation_node, ct_node),
         labels_from_segmentation(reference_node, ct_node, meant),

@@ -43,6 +43,15 @@ def is_corrected(segmentation_node) -> bool:
     return any(contents(node) != _written(node) for node in (segmentation_node, *frames))
 
 
+def is_redrawn(segmentation_node) -> bool:
+    """Whether the voxels of liver or lesions are not what a run has written there, whatever was said of them."""
+    now, written = (
+        {identifier: own.partition(" ")[0] for identifier, own in each.items()}
+        for each in (contents(segmentation_node), _written(segmentation_node))
+    )
+    return now != written
+
+
 def contents(segmentation_node) -> Contents:
     """What the liver and the lesions hold: where their voxels are, whatever layers and extents Slicer keeps them in,
     and what a user has said of a lesion."""
@@ -97,11 +106,14 @@ def _boxes(voxels: np.ndarray, values: list[int]) -> dict[int, Box | None]:
     if len(values) == 1:
         return {values[0]: bounding_box(voxels == values[0])}
     places = find_objects(voxels[outer], max(values))  # of all values at once
-    return {value: places[value - 1] and _moved(places[value - 1], outer) for value in values}
+    return {value: _moved(places[value - 1], outer) for value in values}
 
 
-def _moved(box: Box, outer: Box) -> Box:
-    k, j, i = (slice(a.start + b.start, a.stop + b.start) for a, b in zip(box, outer, strict=True))
+def _moved(place: tuple[slice, ...] | None, outer: Box) -> Box | None:
+    """A box within another one as a box of the whole."""
+    if place is None:
+        return None
+    k, j, i = (slice(a.start + b.start, a.stop + b.start) for a, b in zip(place, outer, strict=True))
     return k, j, i
 
 

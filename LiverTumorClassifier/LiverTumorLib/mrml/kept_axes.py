@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..records.columns import lesion_values
-from ..records.results import BY_HAND, CaseResult, Line
+from ..records.results import BY_HAND, CaseResult, Lesion, Line
 
 _MEASURED = "LiverTumor.axes"
 _DRAWN = "LiverTumor.axesByHand"
@@ -66,6 +66,13 @@ def keep_axes(segmentation_node, result: CaseResult, rejected: Collection[int]) 
         lesion.id: {each: getattr(lesion, each) for axis in AXES for each in _fields(axis)} for lesion in lesions
     }
     segmentation_node.SetAttribute(_MEASURED, json.dumps(measured))
+    count_drawn(segmentation_node, lesions)
+    counted = [lesion.longest_diameter_mm for lesion in lesions if lesion.id not in rejected]
+    result.summary.largest_diameter_mm = max(counted, default=None)
+
+
+def count_drawn(segmentation_node, lesions: list[Lesion]) -> None:
+    """Let the axes that were drawn by hand count in lesions that have just been measured."""
     counting = axes_of(segmentation_node, [lesion_values(lesion) for lesion in lesions])
     for lesion in lesions:
         axes = counting[lesion.id]
@@ -73,8 +80,6 @@ def keep_axes(segmentation_node, result: CaseResult, rejected: Collection[int]) 
         for axis in axes.by_hand:
             setattr(lesion, axis.length, length_of(axes.ends[axis]))
             setattr(lesion, axis.ends, axes.ends[axis])
-    counted = [lesion.longest_diameter_mm for lesion in lesions if lesion.id not in rejected]
-    result.summary.largest_diameter_mm = max(counted, default=None)
 
 
 def axes_of(segmentation_node, records: Iterable[dict]) -> dict[int, LesionAxes]:

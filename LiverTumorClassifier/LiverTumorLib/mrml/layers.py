@@ -122,7 +122,7 @@ def _leave_layers(segmentation, identifiers: Sequence[str]) -> None:
             stale.setdefault(image, []).append(segment.GetLabelValue())
     for image, values in stale.items():
         if (voxels := voxels_of(image)) is not None:
-            voxels[np.isin(voxels, values)] = 0
+            voxels[np.isin(voxels, values, kind="table" if voxels.dtype.kind in "iu" else None)] = 0
             image.GetPointData().GetScalars().Modified()
             image.Modified()
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..ct.region import components
+from ..ct.region import bounding_box, components
 from ..errors import InputError
 from ..records.judgments import Judgment
 from ..records.results import LIVER, TUMOR
@@ -75,7 +75,10 @@ class LesionLabels:
         if become is not None:
             gone = [label for label, lesion in enumerate(self.lesions, start=TUMOR) if lesion not in kept]
             table[gone] = table[become]
-        return LesionLabels(table[self.labels], kept)
+        labels = self.labels.copy()
+        if (box := bounding_box(labels)) is not None:
+            labels[box] = table[labels[box]]
+        return LesionLabels(labels, kept)
 
     @property
     def free_number(self) -> int:

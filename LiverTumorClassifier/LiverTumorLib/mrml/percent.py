@@ -35,11 +35,11 @@ def fill_percent(node, percent: np.ndarray, ct_node) -> None:
     ct_node.GetIJKToRASMatrix(matrix)
     with one_update(node):
         node.SetAndObserveImageData(vtk.vtkImageData())  # the one before may be kept for an undo
+        show_percent(node)  # before there are voxels, of which VTK would make a histogram
         slicer.util.updateVolumeFromArray(node, percent)
         node.SetIJKToRASMatrix(matrix)
         node.SetAttribute(MAP_ATTRIBUTE, "percent")
         node.SetAndObserveTransformNodeID(ct_node.GetTransformNodeID())
-        show_percent(node)
     place_beside(node, ct_node)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..ct import to_axial
+from ..ct.region import bounding_box
 from ..errors import InputError
 from ..pipelines.doubt import corrected_notes
 from ..pipelines.lesions import measure_axial
@@ -79,7 +80,7 @@ def segment_again(segmentation_node, ct_node, tumor_threshold: float, min_lesion
                 name=segmentation_node.GetName()
             )
         )
-    volume = ct_from_node(ct_node)
+    volume = ct_from_node(ct_node, copy=False)
     liver_node, tumor_node = (segmentation_node.GetNodeReference(role) for role in ROLES.values())
     liver, tumor = percent_of(liver_node), percent_of(tumor_node)
     if liver.shape != volume.shape or tumor.shape != volume.shape:
@@ -89,8 +90,10 @@ def segment_again(segmentation_node, ct_node, tumor_threshold: float, min_lesion
             )
         )
     labels = np.zeros(volume.shape, np.uint8)
-    labels[liver >= _as_percent(float(liver_node.GetAttribute(_THRESHOLD)))] = LIVER
-    labels[tumor >= _as_percent(tumor_threshold)] = TUMOR
+    liver_threshold = float(liver_node.GetAttribute(_THRESHOLD))
+    for percent, threshold, label in ((liver, liver_threshold, LIVER), (tumor, tumor_threshold, TUMOR)):
+        if (box := bounding_box(percent)) is not None:  # most of a map is 0
+            labels[box][percent[box] >= _as_percent(threshold)] = label
     drop_small(labels, volume, min_lesion_ml)
     labels_to_segmentation(labels, ct_node, segmentation_node)
     for node in (tumor_node, segmentation_node):
@@ -99,7 +102,8 @@ def segment_again(segmentation_node, ct_node, tumor_threshold: float, min_lesion
     axial = view.bring(tumor)
     axial_labels = view.bring(labels)
     lesions, summary = measure_axial(axial_labels, view.volume, lambda kji: axial[tuple(kji.T)] / 100)
-    sure = float(liver[labels > 0].mean()) / 100 if labels.any() else None
+    found = bounding_box(labels)
+    sure = None if found is None else float(liver[found].mean(where=labels[found] > 0)) / 100
     summary.notes = corrected_notes(axial_labels, view.volume, summary, sure)
     return CaseResult(volume.name, summary, lesions)
 

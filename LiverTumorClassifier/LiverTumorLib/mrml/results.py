@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -33,6 +34,7 @@ from .volumes import ct_from_node, ijk_to_world
 LESIONS_ROLE = "LiverTumor.lesions"
 SUMMARY_ROLE = "LiverTumor.summary"
 SLICES_ROLE = "LiverTumor.slices"
+MODELS = "LiverTumor.models"  # what a run says of its models, an attribute of its segmentation
 TABLES = (LESIONS_ROLE, SUMMARY_ROLE, SLICES_ROLE)
 MAPS = tuple(ROLES.values())
 CT_ROLE = "LiverTumor.ct"  # from a slice table to the volume it speaks of
@@ -91,6 +93,7 @@ def show_segmentation(output: CaseOutput, ct_node, segmentation_node=None, keep_
     with no_leftovers(ct_node.GetScene()), undoable(given, TABLES, MAPS):
         segmentation = labels_to_segmentation(output.labels, ct_node, given)
         mark_as_written(segmentation)
+        segmentation.SetAttribute(MODELS, json.dumps(output.result.models))
         lesions, summary = _show_figures(segmentation, ct_node, output.result)
         slices = chart = None
         if output.result.slices:
@@ -144,7 +147,7 @@ def measured_now(segmentation_node, ct_node) -> tuple[LesionLabels, CaseResult]:
     from ..pipelines.doubt import corrected_notes
     from ..pipelines.lesions import measure_numbered
 
-    volume = ct_from_node(ct_node)
+    volume = ct_from_node(ct_node, copy=False)
     view = to_axial(volume)
     found = lesion_labels(segmentation_node, ct_node)
     labels = view.bring(found.labels)

@@ -8,8 +8,8 @@ from __future__ import annotations
 from urllib.parse import quote, unquote
 
 from ..records.judgments import KINDS, STATUSES, Judgment
+from ..records.segments import KIND_TAG, NOTE_TAG, NUMBER_TAG, STATUS_TAG
 
-_NUMBER, _STATUS, _KIND, _NOTE = (f"LiverTumor.{name}" for name in ("Number", "Status", "Type", "Note"))
 _ALGORITHM_TYPE, _ALGORITHM_NAME = "DICOM.SegmentAlgorithmType", "DICOM.SegmentAlgorithmName"
 _LONGEST_NOTE = 500
 
@@ -24,20 +24,20 @@ def tag(vtk_segment, name: str) -> str:
 
 def number_of(vtk_segment) -> int | None:
     """The number of a lesion; None for a segment that has never been measured as one."""
-    text = tag(vtk_segment, _NUMBER)
+    text = tag(vtk_segment, NUMBER_TAG)
     return int(text) if text.isdecimal() and int(text) > 0 else None
 
 
 def set_number(vtk_segment, number: int) -> None:
     """Make a segment the lesion of that number."""
-    vtk_segment.SetTag(_NUMBER, str(number))
+    vtk_segment.SetTag(NUMBER_TAG, str(number))
 
 
 def judgment_of(vtk_segment) -> Judgment:
     """What a reader has said; words of other versions, or of others' hands, are not understood and left out."""
-    status, kind = tag(vtk_segment, _STATUS), tag(vtk_segment, _KIND)
+    status, kind = tag(vtk_segment, STATUS_TAG), tag(vtk_segment, KIND_TAG)
     return Judgment(
-        status if status in STATUSES else "", kind if kind in KINDS else "", unquote(tag(vtk_segment, _NOTE))
+        status if status in STATUSES else "", kind if kind in KINDS else "", unquote(tag(vtk_segment, NOTE_TAG))
     )
 
 
@@ -45,11 +45,21 @@ def set_judgment(vtk_segment, judgment: Judgment) -> None:
     """Keep a judgment with its segment; a note is cut to one line of 500 characters."""
     note = " ".join(judgment.note.split())[:_LONGEST_NOTE]
     # Slicer writes tags as "name:value|name:value|" into a header of ASCII, from which a bar would not come back.
-    for name, text in ((_STATUS, judgment.status), (_KIND, judgment.kind), (_NOTE, quote(note, safe=" ,.;:()+-/?"))):
+    for name, text in (
+        (STATUS_TAG, judgment.status),
+        (KIND_TAG, judgment.kind),
+        (NOTE_TAG, quote(note, safe=" ,.;:()+-/?")),
+    ):
         if text:
             vtk_segment.SetTag(name, text)
         else:
             vtk_segment.RemoveTag(name)
+
+
+def own_tags(vtk_segment) -> tuple[tuple[str, str], ...]:
+    """The tags that are kept here, but for the number, with their values."""
+    names = (STATUS_TAG, KIND_TAG, NOTE_TAG, _ALGORITHM_TYPE, _ALGORITHM_NAME)
+    return tuple((name, value) for name in names if (value := tag(vtk_segment, name)))
 
 
 def by_hand(vtk_segment) -> bool:

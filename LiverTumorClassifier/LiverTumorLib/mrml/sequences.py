@@ -110,7 +110,7 @@ class SequenceRun(ServedRun):
         finished: Callable[[SequenceRun], None] | None = None,
         liver=None,
     ) -> None:
-        ct_from_node(volume_node)  # what is not a CT is told before anything runs
+        ct_from_node(volume_node, copy=False)  # what is not a CT is told before anything runs
         frames = frames_of(volume_node)
         if frames is None:
             raise InputError(

@@ -19,16 +19,17 @@ _WINDOW_BEFORE = "LiverTumor.windowBefore"
 MAP_ATTRIBUTE = "LiverTumor.map"  # of a volume node that holds probabilities
 
 
-def ct_from_node(node) -> CTVolume:
-    """Copy a scalar volume node's voxels and their place in the patient.
+def ct_from_node(node, copy: bool = True) -> CTVolume:
+    """A scalar volume node's voxels and their place in the patient.
 
     The matrix is IJK to world RAS: a linear parent transform (also a chain of them) is part of it.
 
     Args:
         node: vtkMRMLScalarVolumeNode.
+        copy: copy the voxels, so that the node may change while they are analyzed; else they are the node's own.
 
     Returns:
-        The CT in HU, named after the node; its array is a copy, so the node may change while it is analyzed.
+        The CT in HU, named after the node.
 
     Raises:
         InputError: no volume, no voxels, a label map, a vector volume, MR or other non-CT, or a nonlinear parent
@@ -41,7 +42,7 @@ def ct_from_node(node) -> CTVolume:
     from vtk.util.numpy_support import vtk_to_numpy
 
     array = vtk_to_numpy(image.GetPointData().GetScalars()).reshape(image.GetDimensions()[::-1])
-    return check_ct(CTVolume(array.copy(), matrix, name))
+    return check_ct(CTVolume(array.copy() if copy else array, matrix, name))
 
 
 def ct_to_node(volume: CTVolume, scene):

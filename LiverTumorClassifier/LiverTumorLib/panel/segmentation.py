@@ -16,6 +16,7 @@ from .ct_panel import CTPanel
 from .follow_up import FollowUpPart
 from .frames import offer_frames, wants_frames
 from .keys import Keys
+from .report import ReportPart
 from .run_control import ensure_requirements
 from .segmentation_results import SegmentationResults
 
@@ -34,8 +35,9 @@ class SegmentationPanel(CTPanel):
     def __init__(self, module, logic) -> None:
         super().__init__(module, logic, _MODELS)
         self._shown = None
+        self._report = ReportPart(self.ui, self.run, self._offer_drawing)
         self.results = SegmentationResults(self.ui, lambda: self.parameters, self._offer_distances)
-        self.follow_up = FollowUpPart(self.ui, lambda: self.parameters, self._install_page)
+        self.follow_up = FollowUpPart(self.ui, lambda: self.parameters, self._offer_drawing)
         actions = {
             "N": lambda: self.results.step(1),
             "P": lambda: self.results.step(-1),
@@ -91,8 +93,13 @@ class SegmentationPanel(CTPanel):
                 self.module.resourcePath("LiverSegmentationComparisonRequirements.txt"), self.module.moduleName
             )
 
-    def _install_page(self) -> None:
+    def _offer_drawing(self) -> None:
         ensure_requirements(self.module.resourcePath("LiverSegmentationReportRequirements.txt"), self.module.moduleName)
+
+    def on_parameters(self) -> None:
+        super().on_parameters()
+        if self.parameters is None:
+            self._report.show(None, None)
 
     def show_results(self, nodes: CaseNodes) -> str:
         ct = ct_of(nodes.segmentationNode)
@@ -116,6 +123,7 @@ class SegmentationPanel(CTPanel):
         self._show_chosen()
         self.results.show()
         self.follow_up.show()
+        self._report.show(*self.results.shown)
 
     def _toggle_window(self) -> None:
         if self.parameters is not None and self.parameters.inputVolume is not None:

@@ -3,9 +3,7 @@ files."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
-from pathlib import Path
 
 import slicer
 import vtk
@@ -14,7 +12,7 @@ from slicer.util import VTKObservationMixin
 
 from ..mrml import can_undo, measure_again, threshold_again, undo
 from ..mrml.corrections import is_corrected
-from ..mrml.export import dicom_problem, export_dicom, export_labels, export_lesions
+from ..mrml.export import export_labels, export_lesions
 from ..mrml.plots import CHART_ROLE
 from ..mrml.probabilities import kept_threshold, used_threshold
 from ..mrml.results import LESIONS_ROLE, SLICES_ROLE, SUMMARY_ROLE
@@ -22,8 +20,10 @@ from ..mrml.segmentations import ct_of
 from ..mrml.tables import records_of
 from ..mrml.undo import changed_since
 from ..mrml.views import remove_marker
+from .files import ask_path
 from .messages import confirmed, errors_shown
 from .reference import ReferencePart
+from .training import TrainingPart
 from .worklist import WorklistPart
 
 _SETTLE_MS = 150  # a slider that is dragged is obeyed when it rests
@@ -57,7 +57,7 @@ class SegmentationResults(VTKObservationMixin):
         ui.plotButton.connect("clicked(bool)", self._show_plot)
         ui.csvButton.connect("clicked(bool)", self._export_csv)
         ui.labelsButton.connect("clicked(bool)", self._export_labels)
-        ui.dicomButton.connect("clicked(bool)", self._export_dicom)
+        self._training = TrainingPart(ui, self._work, self._tell)
         self._showing = False
         self._reference = ReferencePart(ui, self._work, offer_distances)
         self._worklist = WorklistPart(ui, self._work, self._tell, self.show)
@@ -94,6 +94,11 @@ class SegmentationResults(VTKObservationMixin):
         return ct_of(parameters.outputSegmentation) or parameters.inputVolume
 
     @property
+    def shown(self) -> tuple:
+        """The segmentation that is shown and its CT; None for what there is not."""
+        return self._segmentation, self._ct
+
+    @property
     def _slices(self):
         """The table of the slices' probabilities; None where they were not scored."""
         return self._segmentation.GetNodeReference(SLICES_ROLE) if self._segmentation is not None else None
@@ -123,12 +128,8 @@ class SegmentationResults(VTKObservationMixin):
         for button in (self._ui.measureButton, self._ui.csvButton, self._ui.labelsButton):
             button.enabled = ready
         self._ui.undoButton.enabled = can_undo(segmentation)
+        self._training.show(segmentation, ct)
         self._reference.show(segmentation, ct, self._parameters().referenceSegmentation if ready else None)
-        problem = dicom_problem(ct)
-        self._ui.dicomButton.enabled = ready and not problem
-        self._ui.dicomButton.toolTip = problem or _(
-            "Write the segmentation as a DICOM SEG, into a folder and Slicer's DICOM database."
-        )
 
     def _follow(self, tables: list) -> None:
         """Tables change without the panel too: from the console, or when another frame of a sequence is shown."""
@@ -199,38 +200,18 @@ class SegmentationResults(VTKObservationMixin):
         slicer.modules.plots.logic().ShowChartInLayout(self._chart)
 
     def _export_csv(self, checked: bool = False) -> None:
-        if path := self._ask_path(_("Lesions"), "lesions.csv", "CSV (*.csv)"):
+        if path := ask_path(self._ct, _("Lesions"), "lesions.csv", "CSV (*.csv)"):
             with self._work(_("The lesions could not be written.")):
                 export_lesions(self._segmentation, self._ct, path)
                 self._tell(_("Written: {path}").format(path=path))
 
     def _export_labels(self, checked: bool = False) -> None:
-        if path := self._ask_path(
-            _("Labels"), "labels.nii.gz", "NIfTI (*.nii.gz *.nii);;Slicer segmentation (*.seg.nrrd)"
+        if path := ask_path(
+            self._ct, _("Labels"), "labels.nii.gz", "NIfTI (*.nii.gz *.nii);;Slicer segmentation (*.seg.nrrd)"
         ):
             with self._work(_("The labels could not be written.")):
                 export_labels(self._segmentation, self._ct, path)
                 self._tell(_("Written: {path}").format(path=path))
-
-    def _export_dicom(self, checked: bool = False) -> None:
-        import qt
-
-        folder = qt.QFileDialog.getExistingDirectory(None, _("Folder for the DICOM SEG"))
-        if folder:
-            with self._work(_("The DICOM SEG could not be written.")):
-                export_dicom(self._segmentation, self._ct, folder)
-                self._tell(_("Written to {path}").format(path=folder))
-
-    def _ask_path(self, title: str, name: str, kinds: str) -> Path | None:
-        import qt
-
-        proposed = re.sub(r'[<>:"/\\|?*]', "_", f"{self._ct.GetName()} {name}")  # what Windows has no names with
-        chosen = qt.QFileDialog.getSaveFileName(None, title, proposed, kinds)
-        # PySide's answer, which PythonQt for Qt 6 may share.
-        chosen = chosen[0] if isinstance(chosen, tuple) else chosen
-        if not chosen:
-            return None
-        return Path(chosen) if Path(chosen).suffix else Path(chosen + name[name.index(".") :])
 
     def _tell(self, text: str) -> None:
         self._ui.statusLabel.text = text

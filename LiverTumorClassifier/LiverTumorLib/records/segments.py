@@ -31,6 +31,7 @@ class Segment:
         rgb: color, 0 to 255 per channel.
         terminology: Slicer's `TerminologyEntry` tag, category~type~modifier~region~region modifier with their contexts.
         number: of a lesion, from 1; 0 for other segments.
+        tags: names and values of further tags that go along with it.
     """
 
     label: int
@@ -39,6 +40,7 @@ class Segment:
     rgb: tuple[int, int, int]
     terminology: str
     number: int = 0
+    tags: tuple[tuple[str, str], ...] = ()
 
     @property
     def color(self) -> tuple[float, float, float]:
@@ -70,6 +72,8 @@ SEGMENTS: tuple[Segment, ...] = (
 
 LIVER_SEGMENT, LESION_SEGMENT = SEGMENTS
 
+# Of Slicer's tags: the number of a lesion, and what a reader says of it.
+NUMBER_TAG, STATUS_TAG, KIND_TAG, NOTE_TAG = (f"LiverTumor.{name}" for name in ("Number", "Status", "Type", "Note"))
 MOST_LESIONS = 250  # with a segment of their own: label values of one byte, which all segments share a layer by
 _GOLDEN_RATIO = 0.618034  # by which steps around a circle never come close to one another soon
 _HUES = (-0.04, 0.17)  # of the circle of hues, from the lesions' own to where the liver's and the preview's begin

@@ -29,22 +29,26 @@ class Identity:
     Attributes:
         key: stands for the images, the models, the options and what was found: what is equal in these gets equal UIDs.
         models: id, version and checksum of each network, as results have them.
+        corrected: a reader has changed what the networks have drawn.
     """
 
     key: str
     models: list[dict]
+    corrected: bool = False
 
     def uid(self, *of: str) -> str:
         """A UID of the form 2.25 (PS3.5 B.2), from a name-based UUID."""
         digest = hashlib.sha256("\n".join((self.key, *of)).encode()).digest()
         return f"2.25.{uuid.UUID(bytes=digest[:16], version=5).int}"
 
-    def model(self, task: str) -> dict:
-        """The network that did a task."""
-        return next(model for model in self.models if model["task"] == task)
+    def model(self, task: str) -> dict | None:
+        """The network that did a task; None where none did."""
+        return next((model for model in self.models if model["task"] == task), None)
 
 
-def make_identity(source: SourceImages, result: CaseResult, labels: np.ndarray, origin: dict) -> Identity:
+def make_identity(
+    source: SourceImages, result: CaseResult, labels: np.ndarray, origin: dict, corrected: bool = False
+) -> Identity:
     """The identity of a run; `origin` is what its summary tells of options and models (`batch.folder.make_origin`)."""
     found = result.to_dict()
     content = {
@@ -54,7 +58,7 @@ def make_identity(source: SourceImages, result: CaseResult, labels: np.ndarray, 
         "labels": hashlib.sha256(labels.tobytes()).hexdigest(),
         "written by": highdicom.__version__,  # which objects name
     }
-    return Identity(json.dumps(content, sort_keys=True), origin["models"])
+    return Identity(json.dumps(content, sort_keys=True), origin["models"], corrected)
 
 
 def tracking(source: SourceImages, lesion: Lesion) -> str:

@@ -29,8 +29,9 @@ def make_report(
 ) -> sr.Comprehensive3DSR:
     """The report of a case, which refers to its segmentation where it has one."""
     groups = [_liver_group(result.summary, source, identity, segmentation)]
-    for lesion in result.lesions:
-        groups += [_lesion_group(lesion, source, identity, segmentation), _axes_group(lesion, source, identity)]
+    for number, lesion in enumerate(result.lesions, start=2):
+        segment = _segment(segmentation, number, source)
+        groups += [_lesion_group(lesion, source, identity, segment), _axes_group(lesion, source, identity)]
     evidence = [*source.headers, *([segmentation] if segmentation is not None else [])]
     series = instance(source, identity, "report", 2, "Liver and lesion measurements")
     return report_of(groups, notes, evidence, source, identity, series)
@@ -94,7 +95,9 @@ def _liver_group(summary: CaseSummary, source: SourceImages, identity: Identity,
     )
 
 
-def _lesion_group(lesion: Lesion, source: SourceImages, identity: Identity, segmentation: Dataset | None) -> Group:
+def _lesion_group(
+    lesion: Lesion, source: SourceImages, identity: Identity, segment: sr.ReferencedSegment | None
+) -> Group:
     figures = [
         (codes.VOLUME, lesion.volume_ml, codes.ML, None),
         (codes.ATTENUATION, lesion.mean_hu, codes.HU, codes.MEAN),
@@ -105,13 +108,13 @@ def _lesion_group(lesion: Lesion, source: SourceImages, identity: Identity, segm
     measurements = [
         sr.Measurement(name, value, unit, derivation=how) for name, value, unit, how in figures if value is not None
     ]
-    segment = _segment(segmentation, lesion.id + 1, source)
     return _group(_tracked(lesion, source), codes.LESION_STRUCTURE, "tumor", measurements, identity, segment)
 
 
 def _axes_group(lesion: Lesion, source: SourceImages, identity: Identity) -> Group:
     tracked = _tracked(lesion, source)
-    return _group(tracked, codes.LESION_STRUCTURE, "tumor", axes_of(lesion, source), identity)
+    task = None if lesion.axes_by_hand else "tumor"
+    return _group(tracked, codes.LESION_STRUCTURE, task, axes_of(lesion, source), identity)
 
 
 def _tracked(lesion: Lesion, source: SourceImages) -> sr.TrackingIdentifier:
@@ -121,21 +124,20 @@ def _tracked(lesion: Lesion, source: SourceImages) -> sr.TrackingIdentifier:
 def _group(
     tracked: sr.TrackingIdentifier,
     structure: codes.Structure,
-    task: str,
+    task: str | None,
     measurements: list[sr.Measurement],
     identity: Identity,
     segment: sr.ReferencedSegment | None = None,
 ) -> Group:
-    """A measurement group, on a segment or without one."""
-    model = identity.model(task)
+    """A measurement group, on a segment or without one, by the network of a task or by hand (None)."""
+    model = identity.model(task) if task is not None else None
     shared: dict[str, Any] = {
         "tracking_identifier": tracked,
         "finding_type": structure.type,
         "finding_category": structure.category,
         "finding_sites": [sr.FindingSite(structure.region)] if structure.region else None,
-        "algorithm_id": sr.AlgorithmIdentification(
-            model["id"], model["version"], parameters=[f"sha256={model['sha256']}"]
-        ),
+        "algorithm_id": model
+        and sr.AlgorithmIdentification(model["id"], model["version"], parameters=[f"sha256={model['sha256']}"]),
         "measurements": measurements,
     }
     if segment is None:

@@ -26,7 +26,10 @@ _PATIENT = highdicom.CoordinateSystemNames.PATIENT
 def make_segmentation(
     volume: CTVolume, labels: np.ndarray, lesions: list[Lesion], source: SourceImages, identity: Identity
 ) -> highdicom.seg.Segmentation | None:
-    """The segmentation of a case; None where no liver was found. Segment 1 is the liver, segment n + 1 lesion n.
+    """The segmentation of a case; None where no liver was found. Segment 1 is the liver, the next ones are the lesions.
+
+    Args:
+        labels: 1 liver, 2 lesion; or 2 the first lesion, 3 the next, where somebody has told them apart.
 
     Raises InputError where the lesions cannot be told apart on the grid of the scan.
     """
@@ -42,9 +45,9 @@ def make_segmentation(
         stacked[number][tuple(kji.T)] = 1
     liver = identity.uid("tracking", LIVER_NAME)
     described = [_describe(1, LIVER_NAME, liver, LIVER_STRUCTURE, identity, "liver")]
-    for lesion in lesions:
+    for number, lesion in enumerate(lesions, start=2):
         tracked = tracking(source, lesion)
-        described.append(_describe(lesion.id + 1, lesion_name(lesion), tracked, LESION_STRUCTURE, identity, "tumor"))
+        described.append(_describe(number, lesion_name(lesion), tracked, LESION_STRUCTURE, identity, "tumor"))
     segmentation = highdicom.seg.Segmentation(
         source.headers,
         np.moveaxis(stacked, 0, -1),
@@ -72,7 +75,8 @@ def lesion_name(lesion: Lesion) -> str:
 def voxels_of_lesions(
     labels: np.ndarray, first: int, volume: CTVolume, lesions: list[Lesion]
 ) -> list[tuple[int, np.ndarray]]:
-    """The connected parts of the tumor: the id of the lesion that each belongs to, and its voxels (n, 3) in (k, j, i).
+    """The connected parts of the tumor: the place in the list of the lesion that each belongs to, from 1, and its voxels
+    (n, 3) in (k, j, i).
 
     The lesions were measured in axial order, which numbers the parts otherwise, and in a strongly tilted scan even on
     another grid; the parts here are theirs by place and size.
@@ -82,6 +86,8 @@ def voxels_of_lesions(
 
     Raises InputError where a lesion has no part, as small ones may not have on the grid of a strongly tilted scan.
     """
+    if labels.max(initial=0) > TUMOR:  # they are told apart already
+        return [(number, np.argwhere(labels == number + 1)) for number in range(1, len(lesions) + 1)]
     parts: list[tuple[int, np.ndarray]] = []
     known = [_place_and_size(lesion.centroid_ras, lesion.volume_ml) for lesion in lesions]
     found = components(labels == TUMOR)
@@ -90,8 +96,8 @@ def voxels_of_lesions(
         kji = np.argwhere(own) + [side.start for side in box]
         centroid = volume.ras((kji + [first, 0, 0])[:, ::-1]).mean(axis=0)
         here = _place_and_size(centroid, len(kji) * volume.voxel_ml)
-        parts.append((lesions[int(np.linalg.norm(known - here, axis=1).argmin())].id, kji))
-    if lost := sorted({lesion.id for lesion in lesions} - {id for id, _ in parts}):
+        parts.append((int(np.linalg.norm(known - here, axis=1).argmin()) + 1, kji))
+    if lost := sorted({lesion.id for lesion in lesions} - {lesions[number - 1].id for number, _ in parts}):
         raise InputError(
             f"{NO_RESULTS}: on the slices of {volume.name}, which lie aslant, lesion {lost[0]} cannot be told from the "
             "others; use the axial series of this study."
@@ -108,15 +114,18 @@ def _describe(
     number: int, name: str, tracking_uid: str, structure: Structure, identity: Identity, task: str
 ) -> highdicom.seg.SegmentDescription:
     model = identity.model(task)
+    kinds = highdicom.seg.SegmentAlgorithmTypeValues
+    kind = kinds.MANUAL if model is None else kinds.SEMIAUTOMATIC if identity.corrected else kinds.AUTOMATIC
+    network = model and highdicom.AlgorithmIdentificationSequence(
+        model["id"], NETWORK, model["version"], source=MANUFACTURER, parameters={"sha256": model["sha256"]}
+    )
     return highdicom.seg.SegmentDescription(
         number,
         name,
         structure.category,
         structure.type,
-        highdicom.seg.SegmentAlgorithmTypeValues.AUTOMATIC,
-        highdicom.AlgorithmIdentificationSequence(
-            model["id"], NETWORK, model["version"], source=MANUFACTURER, parameters={"sha256": model["sha256"]}
-        ),
+        kind,
+        network,
         tracking_uid=tracking_uid,
         tracking_id=name,
         anatomic_regions=[structure.region] if structure.region else None,

@@ -1,0 +1,101 @@
+"""The report of what a segmentation holds now, with all that a reader has done: the page, and DICOM objects; made in a
+child process."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from ..batch.report_task import WRITER, Reviewed, arguments
+from ..errors import InputError
+from ..jobs import Writer, start_job
+from ..records.options import Progress, RunOptions
+from .corrections import is_redrawn
+from .dicom_database import image_files
+from .kept_axes import axes_of, length_of
+from .lesions import lesion_labels, rejected_numbers
+from .results import LESIONS_ROLE, MODELS, SLICES_ROLE, SUMMARY_ROLE, CaseNodes
+from .serving import ServedRun
+from .tables import records_of
+from .translation import _
+from .volumes import ct_from_node
+
+
+def start_report(
+    segmentation_node,
+    ct_node,
+    receivers: tuple[Progress | None, Callable[[ServedRun], None] | None] = (None, None),
+    *,
+    page: Path | None = None,
+    folder: Path | None = None,
+    patient: bool = False,
+) -> ServedRun:
+    """Start to write a report; its result is a `CaseNodes` with the figures.
+
+    Args:
+        receivers: of the progress and of the end.
+        page: the PDF to write.
+        folder: an existing folder for the DICOM objects: segmentation, structured report, and the page.
+        patient: say on the page who the patient is.
+
+    Raises:
+        InputError: there is nothing to report, or DICOM is asked for and the CT is not from DICOM.
+        OutputError, WorkerError: the child cannot be started. The run ends with what `write_report` raises.
+    """
+    images = image_files(ct_node) if folder is not None or patient else []
+    volume = ct_from_node(ct_node, copy=False)  # it is written below
+    found = lesion_labels(segmentation_node, ct_node)
+    reviewed = replace(_reviewed(segmentation_node, found.lesions), patient=patient, images=images)
+    progress, finished = receivers
+
+    def listen(event: dict) -> None:
+        if progress is not None and event["event"] == "progress":
+            progress(event["stage"], event["fraction"], _("Writing the report"))
+
+    def steps():
+        writer = Writer(WRITER, arguments(reviewed, page, folder))
+        output = yield start_job("report", volume, RunOptions(), on_event=listen, liver=found.labels, writer=writer)
+        return CaseNodes(output.result, segmentation_node)
+
+    run = ServedRun(steps(), finished)
+    run.serve()
+    return run
+
+
+def _reviewed(segmentation_node, lesions: list) -> Reviewed:
+    """What the nodes say beside CT and labels."""
+    records = records_of(segmentation_node.GetNodeReference(LESIONS_ROLE))
+    summaries = records_of(segmentation_node.GetNodeReference(SUMMARY_ROLE))
+    if not summaries:
+        raise InputError(_("There are no results to report; press Apply first."))
+    corrected = is_redrawn(segmentation_node)
+    probabilities = {} if corrected else {str(row["id"]): row.get("mean_probability", math.nan) for row in records}
+    axes = axes_of(segmentation_node, records)
+    suspicious, notes = (summaries[0].get(name) or "" for name in ("suspicious_slices", "notes"))
+    return Reviewed(
+        numbers=[lesion.number for lesion in lesions],
+        names={str(lesion.number): lesion.name for lesion in lesions},
+        rejected={str(number): is_liver for number, is_liver in rejected_numbers(lesions).items()},
+        judgments={str(lesion.number): vars(lesion.judgment) for lesion in lesions if lesion.judgment.is_said},
+        axes={str(number): _by_hand(own) for number, own in axes.items() if own.by_hand},
+        probabilities={number: value for number, value in probabilities.items() if not math.isnan(value)},
+        corrected=corrected,
+        slices=[
+            {name: value for name, value in row.items() if value == value}  # a missing number is NaN
+            for row in records_of(segmentation_node.GetNodeReference(SLICES_ROLE))
+        ],
+        suspicious_slices=[int(index) for index in suspicious.split(", ") if index],
+        notes=[notes] if notes else [],
+        models=json.loads(segmentation_node.GetAttribute(MODELS) or "[]"),
+    )
+
+
+def _by_hand(axes) -> dict:
+    """The fields of `Lesion` that hold what was drawn by hand."""
+    fields: dict = {"axes_by_hand": axes.words}
+    for axis in axes.by_hand:
+        fields |= {axis.length: length_of(axes.ends[axis]), axis.ends: axes.ends[axis]}
+    return fields

@@ -1,0 +1,173 @@
+"""How long Slicer's window stands still at each step of a reader: python Testing/Benchmark/gaps.py [--shape K J I]
+
+Opens the segmentation panel in real Qt (off-screen) over Slicer's own MRML, on a phantom of 512 x 512 x 300, and does
+what a reader does. In place of the networks a child hands out what is in the phantom, with maps around it: what is
+measured is the window's own process. For each step it prints the longest time between two turns of the event loop, and
+how much of that this process computed, the rest being waiting for a processor; before and after that of a loop with
+nothing to do. Views are not drawn. Asserts nothing about time.
+
+Needs the packages of the tests; start it with Testing/Benchmark/run_gaps.sh.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+MODULES = [str(HERE.parent / part) for part in ("../LiverTumorClassifier", "../LiverSegmentationMobileUNet")]
+sys.path[:0] = [str(HERE), str(HERE.parent / "Python"), *MODULES]
+
+import numpy as np  # noqa: E402
+from LiverTumorLib.ct import CTVolume  # noqa: E402
+from LiverTumorLib.phantom import make_phantom  # noqa: E402
+from LiverTumorLib.pipelines.lesions import measure  # noqa: E402
+from LiverTumorLib.records.options import CaseOutput  # noqa: E402
+from LiverTumorLib.records.results import CaseResult  # noqa: E402
+
+SHAPE = (300, 512, 512)
+COARSE = 4  # the phantom is made this many times smaller along each axis, and then of blocks
+TRUTH = "LIVERTUMOR_GAPS_TRUTH"
+MODELS = [
+    {"id": f"a-{task}", "task": task, "version": "1", "sha256": "0" * 64, "threshold": 0.5}
+    for task in ("liver", "tumor")
+]
+LIMIT_MS = 100
+IDLE_S, PATIENCE_S = 3.0, 900.0
+
+
+def truth_task(volume: CTVolume, options, progress) -> CaseOutput:
+    """The task of the child: what is in the phantom, and maps that fade to lesions' rims."""
+    labels = np.load(os.environ[TRUTH])
+    progress("liver", 0.5, "Looking for the liver")
+    lesions, summary = measure(labels, volume)
+    output = CaseOutput(CaseResult(volume.name, summary, lesions, models=MODELS), labels)
+    if options.keep_probabilities:
+        output.probabilities["liver"] = (labels > 0).astype(np.float16)
+        output.probabilities["tumor"] = ((labels == 2) * 0.6 + 0.35 * (volume.array > 0) * (labels == 2)).astype(
+            np.float16
+        )
+    return output
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("--shape", type=int, nargs=3, default=SHAPE, metavar=("K", "J", "I"), help="of the phantom")
+    shape = tuple(parser.parse_args().shape)
+    with tempfile.TemporaryDirectory(prefix="livertumor-gaps-") as folder:
+        rows = Steps(*phantom(shape), Path(folder)).run()
+    width = max(len(row[0]) for row in rows)
+    print(f"{'':<{width}}  {'gap (ms)':>9} {'computing':>9}")
+    for name, gap_ms, cpu_ms in rows:
+        print(f"{name:<{width}}  {gap_ms:9.0f} {cpu_ms:9.0f}{'  over ' + str(LIMIT_MS) if gap_ms > LIMIT_MS else ''}")
+
+
+def phantom(shape: tuple[int, int, int]) -> tuple[CTVolume, np.ndarray]:
+    """A CT and its labels."""
+    small, truth = make_phantom(seed=1, shape=tuple(-(-n // COARSE) for n in shape), spacing_mm=(3.0, 3.0, 4.0))
+    k, j, i = shape
+    array, labels = (
+        each.repeat(COARSE, 0).repeat(COARSE, 1).repeat(COARSE, 2)[:k, :j, :i] for each in (small.array, truth)
+    )
+    matrix = small.ijk_to_ras @ np.diag([1 / COARSE] * 3 + [1.0])
+    return CTVolume(np.ascontiguousarray(array), matrix, "phantom"), np.ascontiguousarray(labels)
+
+
+class Steps:
+    """A reader's steps, and the longest gap of the event loop in each, in ms."""
+
+    def __init__(self, volume: CTVolume, labels: np.ndarray, folder: Path) -> None:
+        self._volume, self._folder = volume, folder
+        np.save(folder / "truth.npy", labels)
+        os.environ[TRUTH] = str(folder / "truth.npy")
+        os.environ["PYTHONPATH"] = os.pathsep.join([str(HERE), *MODULES])
+        self.rows: list[tuple[str, float, float]] = []
+
+    def run(self) -> list[tuple[str, float, float]]:
+        from LiverTumorLib.jobs.protocol import TASKS
+        from slicer_standin import application
+
+        TASKS["segment"] = "gaps:truth_task"
+        with application.running() as app:
+            self._app = app
+            self._read()
+        return self.rows
+
+    def _read(self) -> None:
+        import qt
+        import slicer
+        from LiverTumorLib.mrml import ct_to_node
+        from LiverTumorLib.mrml.axes import axis_lines
+        from slicer_standin import application
+
+        ct_to_node(self._volume, slicer.mrmlScene)
+        self._step("idle, before", lambda: None, lambda started: time.perf_counter() > started + IDLE_S)
+        panel = None
+
+        def open_panel() -> None:
+            nonlocal panel
+            panel = application.open_module("LiverSegmentationMobileUNet").panel
+
+        self._step("open the panel", open_panel)
+        panel.ui.keepCheckBox.click()
+        over = lambda started: not panel.run.running  # noqa: E731
+        self._step("Apply: hand the CT over", panel.ui.applyButton.click)
+        run = panel.run._run
+        self._step("Apply: while the child works", lambda: None, lambda started: run.job.ends_within(0))
+        self._step("Apply: take the results in", lambda: None, over)
+        for number in range(min(3, panel.ui.lesionTable.rowCount)):
+            self._step(f"choose lesion {number + 1}", lambda: panel.results.step(1))
+        segmentation = panel.parameters.outputSegmentation
+        [line, _short] = axis_lines(segmentation)
+        first, second = (np.array(line.GetNthControlPointPositionWorld(point)) for point in range(2))
+        line.InvokeEvent(line.PointStartInteractionEvent)
+        for part in np.linspace(0.05, 0.3, 6):
+            place = first + part * (second - first)
+            self._step("drag an axis: each move", lambda place=place: line.SetNthControlPointPositionWorld(0, *place))
+        self._step("drag an axis: let go", lambda: line.InvokeEvent(line.PointEndInteractionEvent))
+        self._step("reset the axes", panel.ui.resetAxesButton.click)
+
+        def slide() -> None:
+            panel.ui.thresholdSlider.value = 0.8
+
+        settled = lambda started: time.perf_counter() > started + 0.5  # noqa: E731
+        self._step("move the threshold", slide, settled)
+        self._step("undo", panel.ui.undoButton.click)
+        self._step("measure again", panel.ui.measureButton.click, settled)
+        qt.QFileDialog.getSaveFileName = staticmethod(lambda *_: str(self._folder / "report.pdf"))
+        self._step("report: hand over", panel.ui.reportButton.click)
+        self._step("report: until it is written", lambda: None, over)
+        self._step("idle, after", lambda: None, lambda started: time.perf_counter() > started + IDLE_S)
+
+    def _step(
+        self, name: str, act: Callable[[], object], until: Callable[[float], bool] = lambda started: True
+    ) -> None:
+        """Do something, then serve the event loop until something holds; of equal names the longest gap counts."""
+        started = last = time.perf_counter()
+        worked = time.thread_time()
+        act()
+        longest, cpu = 0.0, 0.0
+        while True:
+            self._app.processEvents()
+            now, done = time.perf_counter(), time.thread_time()
+            longest, cpu = max((longest, cpu), (now - last, done - worked))
+            last, worked = now, done
+            if until(started):
+                break
+            if now > started + PATIENCE_S:
+                raise RuntimeError(f"{name} takes more than {PATIENCE_S:.0f} s")
+            time.sleep(0.002)
+        row = (name, 1000 * longest, 1000 * cpu)
+        print("{}: {:.0f} ms, computing {:.0f} ms of them".format(*row), file=sys.stderr, flush=True)
+        if self.rows and self.rows[-1][0] == name:
+            row = max(row, self.rows.pop(), key=lambda each: each[1])
+        self.rows.append(row)
+
+
+if __name__ == "__main__":
+    main()

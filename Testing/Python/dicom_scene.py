@@ -1,0 +1,55 @@
+"""A DICOM study as Slicer has loaded it: its volume node, and the database that knows its files."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import types
+from pathlib import Path
+
+import pydicom
+import slicer
+from LiverTumorLib.mrml import ct_to_node
+from study_writer import found_in, write_study
+
+
+class Database:
+    """Slicer's, as far as it is asked; what is imported is copied to `stored`."""
+
+    isOpen = True
+
+    def __init__(self, stored: Path) -> None:
+        self.files: dict[str, str] = {}
+        self.stored = stored
+
+    def fileForInstance(self, uid: str) -> str:
+        return self.files.get(uid, "")
+
+
+def open_database(monkeypatch, stored: Path) -> Database:
+    """Let Slicer have an open database, and its own function that imports into it."""
+    database = Database(stored)
+    monkeypatch.setattr(slicer, "dicomDatabase", database, raising=False)
+
+    def importDicom(dicomDataDir, dicomDatabase=None, copyFiles=False):
+        assert isinstance(dicomDataDir, str) and copyFiles, "the folder goes when it is stored"
+        shutil.copytree(dicomDataDir, stored, dirs_exist_ok=True)
+        return True
+
+    utils = types.SimpleNamespace(importDicom=importDicom)
+    monkeypatch.setitem(sys.modules, "DICOMLib", types.SimpleNamespace(DICOMUtils=utils))
+    return database
+
+
+def load_study(folder: Path, database: Database | None, **tags):
+    """Write a study and load it: the volume node, and what a run finds in it."""
+    volume, output = found_in(write_study(folder, **tags))
+    output.result.models = [{**model, "threshold": 0.5} for model in output.result.models]
+    ct = ct_to_node(volume, slicer.mrmlScene)
+    uids = []
+    for file in volume.images:
+        uids.append(str(pydicom.dcmread(file, stop_before_pixels=True).SOPInstanceUID))
+        if database is not None:
+            database.files[uids[-1]] = file
+    ct.SetAttribute("DICOM.instanceUIDs", " ".join(uids))
+    return ct, output

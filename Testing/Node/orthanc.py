@@ -124,6 +124,7 @@ def phantom_studies(
 
 def _slices(number: int, hu: np.ndarray, spacing_mm: tuple[float, float, float]) -> list[Dataset]:
     _, rows, columns = hu.shape
+    across, down, up = (round(value, 6) for value in spacing_mm)
     tags = {
         "PatientID": f"PHANTOM{number}",
         "PatientName": f"Phantom^{number}",
@@ -140,8 +141,8 @@ def _slices(number: int, hu: np.ndarray, spacing_mm: tuple[float, float, float])
         "SeriesDescription": "Abdomen, portal venous phase",
         "ImageType": ["ORIGINAL", "PRIMARY", "AXIAL"],
         "FrameOfReferenceUID": generate_uid(),
-        "PixelSpacing": [spacing_mm[1], spacing_mm[0]],
-        "SliceThickness": str(spacing_mm[2]),
+        "PixelSpacing": [down, across],
+        "SliceThickness": str(up),
     }
     study, series = generate_uid(), generate_uid()
     slices = []
@@ -150,7 +151,7 @@ def _slices(number: int, hu: np.ndarray, spacing_mm: tuple[float, float, float])
             "Rows": rows,
             "Columns": columns,
             "PixelData": np.clip(plane.astype(int) + 1024, 0, 65535).astype("<u2").tobytes(),
-            "ImagePositionPatient": [-spacing_mm[0] * columns / 2, -spacing_mm[1] * rows / 2, spacing_mm[2] * k],
+            "ImagePositionPatient": [round(place, 6) for place in (-across * columns / 2, -down * rows / 2, up * k)],
             "InstanceNumber": k + 1,
         }
         slices.append(small_object(study, series, k, **tags, **pixels))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import ssl
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -15,6 +17,7 @@ from .configuration import Target, read_token
 from .services import VERIFICATION
 from .tls import client_context
 
+_REFUSAL_S = 2.0
 _NO_ROOM = range(0xA700, 0xA800)
 
 
@@ -84,7 +87,27 @@ class DicomSender:
             )
         if association.is_aborted and association.acceptor.primitive is not None and not association.accepted_contexts:
             raise Away("it takes none of the result objects")
-        raise Away(f"nobody answers at {self._host}, port {self._port}")
+        raise Away(self._why_not())
+
+    def _why_not(self) -> str:
+        """Why there is no connection, which pynetdicom tells its own log only."""
+        where = f"at {self._host}, port {self._port}"
+        try:
+            with socket.create_connection((self._host, self._port), self._entity.connection_timeout) as plain:
+                if self._tls is None:
+                    return f"it breaks off the association {where}"
+                with self._tls[0].wrap_socket(plain, server_hostname=self._host) as secure:
+                    secure.settimeout(_REFUSAL_S)
+                    secure.recv(1)  # with TLS 1.3 a certificate is refused only now
+        except TimeoutError:
+            return f"it does not answer {where}"
+        except ssl.SSLCertVerificationError as error:
+            return f"its certificate is not trusted {where}: {error.verify_message}"
+        except ssl.SSLError as error:
+            return f"TLS fails {where}: {(error.reason or str(error)).lower().replace('_', ' ')}"
+        except OSError:
+            pass
+        return f"nobody answers {where}"
 
     @staticmethod
     def _verdict(answer) -> str:

@@ -15,7 +15,7 @@ pytest.importorskip("pynetdicom", reason="the packages of the node are not insta
 
 from cli_tools import HERE, posix
 from hostile import attack, hostile_node
-from kills import Pacs, killed
+from kills import Pacs, killed, small_series
 from LiverTumorLib.cli import main
 from pydicom.uid import ExplicitVRLittleEndian, JPEG2000Lossless, JPEGLSLossless, MRImageStorage, generate_uid
 from pynetdicom import AE
@@ -169,7 +169,7 @@ def test_hostile_peers(tmp_path):
 
 
 def test_kills(tmp_path):
-    assert killed(tmp_path, kills=3, series=2, images=6, seed=3, command=TASKS, tell=lambda text: None) == []
+    assert killed(tmp_path, 3, small_series(2, 6), seed=3, command=TASKS, tell=lambda text: None) == []
 
 
 def test_a_target_that_is_away_gets_all_when_it_is_back(tmp_path):

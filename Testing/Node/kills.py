@@ -17,12 +17,12 @@ from collections import Counter
 from pathlib import Path
 from random import Random
 
+from orthanc import phantom_studies
 from pydicom.dataset import Dataset
 from pydicom.uid import generate_uid
 from pynetdicom import AE, _config, evt
 from pynetdicom.sop_class import CTImageStorage
-from orthanc import phantom_studies
-from running_node import AE_TITLE, RunningNode, free_port, small_object
+from running_node import AE_TITLE, RunningNode, free_port, small_object, target
 
 _config.LOG_HANDLER_LEVEL = "none"
 
@@ -53,7 +53,7 @@ class Pacs:
     @property
     def target(self) -> str:
         """The lines of a node's configuration that send to it."""
-        return f'[[targets]]\nname = "pacs"\nae_title = "PACS"\nhost = "127.0.0.1"\nport = {self.port}\n'
+        return target("pacs", "PACS", self.port)
 
 
 def _everything() -> list[str]:

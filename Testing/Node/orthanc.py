@@ -22,10 +22,11 @@ from statistics import median
 from typing import Any
 
 import numpy as np
+from certificates import Certificate
 from LiverTumorLib.phantom import make_phantom
 from pydicom.dataset import Dataset
 from pydicom.uid import generate_uid
-from running_node import AE_TITLE, RunningNode, free_port, small_object
+from running_node import AE_TITLE, RunningNode, free_port, small_object, target
 
 _ROUTE = """
 function OnStableSeries(series, tags, metadata)
@@ -43,9 +44,12 @@ class Orthanc:
         node_port: where the node listens.
         routes: send each CT series to the node when it is stable.
         web: the DICOMweb plugin is loaded (Debian: orthanc-dicomweb).
+        tls: its DICOM port speaks TLS only.
     """
 
-    def __init__(self, folder: Path, node_port: int, *, routes: bool = True, web: bool = False) -> None:
+    def __init__(
+        self, folder: Path, node_port: int, *, routes: bool = True, web: bool = False, tls: Certificate | None = None
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.port, self._http = free_port(), free_port()
         (folder / "route.lua").write_text(_ROUTE)
@@ -63,6 +67,16 @@ class Orthanc:
             "Plugins": ["/usr/share/orthanc/plugins/libOrthancDicomWeb.so"] if web else [],
             "LuaScripts": [str(folder / "route.lua")] if routes else [],
         }
+        if tls is not None:
+            self._settings |= {
+                "DicomTlsEnabled": True,
+                "DicomTlsCertificate": str(tls.certificate),
+                "DicomTlsPrivateKey": str(tls.key),
+                "DicomTlsTrustedCertificates": str(tls.authority),
+                "DicomModalities": {
+                    "NODE": {"AET": AE_TITLE, "Host": "127.0.0.1", "Port": node_port, "UseDicomTls": True}
+                },
+            }
         (folder / "orthanc.json").write_text(json.dumps(self._settings))
         self._folder = folder
         self._process: subprocess.Popen | None = None
@@ -93,7 +107,7 @@ class Orthanc:
     @property
     def target(self) -> str:
         """The lines of a node's configuration that send to it."""
-        return f'[[targets]]\nname = "orthanc"\nae_title = "ORTHANC"\nhost = "127.0.0.1"\nport = {self.port}\n'
+        return target("orthanc", "ORTHANC", self.port)
 
     def ask(self, path: str, post: object = None) -> Any:
         """What its REST API answers."""
@@ -166,9 +180,10 @@ def write_study(folder: Path, slices: list[Dataset]) -> str:
     return slices[0].StudyInstanceUID
 
 
-def storescu(folder: Path, port: int, called: str = "ORTHANC") -> None:
-    """Send a folder."""
-    subprocess.run(["storescu", "+sd", "-aec", called, "127.0.0.1", str(port), str(folder)], check=True, timeout=1800)
+def storescu(folder: Path, port: int, called: str = "ORTHANC", tls: Certificate | None = None) -> None:
+    """Send a folder. Raises CalledProcessError."""
+    words = [*(tls.dcmtk if tls is not None else []), "-aec", called, "127.0.0.1", str(port), str(folder)]
+    subprocess.run(["storescu", "+sd", *words], check=True, timeout=1800, capture_output=True)
 
 
 def measured(folder: Path, studies: int, shape: tuple[int, int, int], workers: int, tell=print) -> None:

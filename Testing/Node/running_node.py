@@ -7,6 +7,7 @@ import json
 import signal
 import socket
 import sqlite3
+import ssl
 import subprocess
 import sys
 import time
@@ -29,15 +30,29 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
+def target(name: str, ae_title: str, port: int) -> str:
+    """The lines of a configuration that send to a DICOM node on this machine."""
+    return f'[[targets]]\nname = "{name}"\nae_title = "{ae_title}"\nhost = "127.0.0.1"\nport = {port}\n'
+
+
 class RunningNode:
     """A node in a folder; leaving the block kills it.
 
     Args:
         sections: of the configuration: lines by section, "[[targets]]" among them as text in `more`.
         command: what stands before "listen".
+        authority: what the page's certificate is signed by, where it speaks HTTPS.
     """
 
-    def __init__(self, folder: Path, more: str = "", *, command: list[str] | None = None, **sections: dict) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        more: str = "",
+        *,
+        command: list[str] | None = None,
+        authority: Path | None = None,
+        **sections: dict,
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder, self.port, self.page_port = folder / "node", free_port(), free_port()
         given = {
@@ -53,6 +68,8 @@ class RunningNode:
         self.configuration = folder / "node.toml"
         self.configuration.write_text(f'folder = "node"\n{tables}{more}', encoding="utf-8")
         self.log = folder / "node.log"
+        self.url = f"http{'' if authority is None else 's'}://127.0.0.1:{self.page_port}"
+        self._trusted = None if authority is None else ssl.create_default_context(cafile=authority)
         self._command = [*(command or [sys.executable, "-m", "LiverTumorLib.cli"]), "listen", str(self.configuration)]
         self.process: subprocess.Popen | None = None
 
@@ -91,7 +108,7 @@ class RunningNode:
     def ask(self, path: str) -> str:
         """What the page says."""
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.page_port}{path}", timeout=20) as answer:
+            with urllib.request.urlopen(f"{self.url}{path}", timeout=20, context=self._trusted) as answer:
                 return answer.read().decode()
         except urllib.error.HTTPError as error:
             return error.read().decode()

@@ -32,7 +32,7 @@ def make_capture(picture: Path, source: SourceImages, identity: Identity) -> Dat
         **shared,
     )
     capture.copy_patient_and_study_information(source.first)
-    capture.PatientOrientation = None
+    capture.PatientOrientation = []
     capture.ConversionType = "WSD"
     capture.BurnedInAnnotation = "YES"
     capture.ImageComments = RESEARCH_USE

@@ -115,7 +115,7 @@ def settle(dataset: Dataset, source: SourceImages, identity: Identity) -> None:
 
 def _networks(identity: Identity) -> list[Dataset]:
     """Each network as contributing equipment, as IHE's AI Results has it: its UID changes with its weights."""
-    items = []
+    items: list[Dataset] = []
     for model in identity.models:
         item = highdicom.ContributingEquipment(
             MANUFACTURER,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from concurrent.futures import CancelledError
 from dataclasses import replace
 
@@ -9,6 +10,7 @@ from ..batch.cases import Case
 from ..batch.runner import Batch
 from ..errors import LiverTumorError, UsageError, WorkerError
 from .connection import CONNECT_S, ClusterSettings, connected
+from .requirements import require_dask
 from .tasks import MachineFault, Work, do_case
 
 
@@ -37,6 +39,12 @@ def run_on_scheduler(batch: Batch, case: Case, address: str) -> None:
         raise WorkerError(f"The scheduler {address} has ended, or has no workers.") from gone
     if error is not None:
         raise error
+
+
+def load_dask() -> None:
+    """Have Dask imported, which sets up its log, before the first case needs it. Raises RequirementError."""
+    require_dask()
+    importlib.import_module("distributed")
 
 
 def count_workers(address: str) -> int:

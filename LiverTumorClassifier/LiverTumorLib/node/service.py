@@ -12,8 +12,7 @@ from typing import TextIO
 
 import uvicorn
 
-from ..cluster.requirements import require_dask
-from ..cluster.single import count_workers
+from ..cluster.single import count_workers, load_dask
 from ..errors import BusyError, LiverTumorError, OutputError, RequirementError, UsageError
 from ..models.catalogue import get_bundle
 from .commitment import Committer
@@ -58,7 +57,8 @@ class Node:
         chosen = self._configuration
         check_models(chosen)
         if chosen.analysis.scheduler is not None:
-            require_dask()
+            load_dask()
+            quiet_others()
         senders = _senders(chosen)
         self._lock_file = hold_folder(chosen.folder)
         self._queue = Queue(chosen.folder / "queue.sqlite")

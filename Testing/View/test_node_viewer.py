@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from test_view_browser import ROWS, START_S, browser  # noqa: F401 - a fixture
+from viewer_page import ROWS, START_S
 
 ROOT = Path(__file__).parents[2]
 NODE = ROOT / ".venv-test" / "bin" / "python"
@@ -27,7 +27,7 @@ pytestmark = [
 ]
 
 
-def test_a_series_is_tried_again_and_opens_in_slicers_views(tmp_path, browser):  # noqa: F811
+def test_a_series_is_tried_again_and_opens_in_slicers_views(tmp_path, browser):
     folder = tmp_path / "study"
     write_study(folder, phantom_study(3, (24, 64, 64), (6.0, 6.0, 10.0)))
     short = tmp_path / "short"

@@ -17,8 +17,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
+from ct_slice import ct_slice
+from pydicom.dataset import Dataset, FileDataset
 
 AE_TITLE = "LIVERTUMOR"
 
@@ -140,20 +140,12 @@ class RunningNode:
 
 
 def small_object(study: str, series: str, k: int = 0, size: int = 16, **tags: object) -> FileDataset:
-    """A CT slice that is big enough to be one, with a bright spot in it."""
-    pixels = np.full((size, size), 1080, "<u2")
-    pixels[size // 2 - 2 : size // 2 + 2, size // 2 - 2 : size // 2 + 2] = 1300 + k
-    meta = FileMetaDataset()
-    meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = CTImageStorage, generate_uid()
-    meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    data = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)
+    """A CT slice that is big enough to be one, with a bright spot in it, and with all that a study has."""
+    hu = np.full((size, size), 56)
+    hu[size // 2 - 2 : size // 2 + 2, size // 2 - 2 : size // 2 + 2] = 276 + k
     values = {
-        "SOPClassUID": CTImageStorage,
-        "SOPInstanceUID": meta.MediaStorageSOPInstanceUID,
         "StudyInstanceUID": study,
         "SeriesInstanceUID": series,
-        "Modality": "CT",
-        "PatientID": "P1",
         "PatientName": "Secret^Name",
         "PatientBirthDate": "",
         "PatientSex": "",
@@ -163,7 +155,6 @@ def small_object(study: str, series: str, k: int = 0, size: int = 16, **tags: ob
         "AccessionNumber": "",
         "ReferringPhysicianName": "",
         "Manufacturer": "",
-        "SeriesNumber": "2",
         "InstanceNumber": k + 1,
         "FrameOfReferenceUID": f"{series[:60]}.1" if series else "",
         "SeriesDescription": "Abdomen",
@@ -171,21 +162,8 @@ def small_object(study: str, series: str, k: int = 0, size: int = 16, **tags: ob
         "ImageOrientationPatient": [1.0, 0, 0, 0, 1, 0],
         "PixelSpacing": [10.0, 10.0],
         "SliceThickness": "5",
-        "Rows": size,
-        "Columns": size,
-        "SamplesPerPixel": 1,
-        "PhotometricInterpretation": "MONOCHROME2",
-        "BitsAllocated": 16,
-        "BitsStored": 16,
-        "HighBit": 15,
-        "PixelRepresentation": 0,
-        "RescaleSlope": "1",
-        "RescaleIntercept": "-1024",
-        "PixelData": pixels.tobytes(),
-    } | tags
-    for name, value in values.items():
-        setattr(data, name, value)
-    return data
+    }
+    return ct_slice(hu, values | tags)
 
 
 def is_stored(node: RunningNode, data: Dataset) -> bool:

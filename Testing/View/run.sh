@@ -1,5 +1,7 @@
 #!/usr/bin/env bash
 # Runs the viewer's tests in a browser: makes .venv-view (the extra "view" pins another slicer-core than the other tests), needs Chromium.
+#   Testing/View/run.sh --prepare    only makes .venv-view; fails where Python 3.12, Chromium or the packages cannot be had
+#   Testing/View/run.sh -k narrow    any options of pytest
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/../environment.sh"
 environment="$repository/.venv-view"
@@ -17,5 +19,6 @@ install() {
 
 make_environment "$environment" "$python"
 fill_environment "$environment" "$(key_of "$repository/pyproject.toml" "$repository/Testing/View/requirements.txt")" install
+[ "${1:-}" != --prepare ] || exit 0
 cd "$repository"
 exec "$environment/bin/python" -m pytest --rootdir Testing/View --config-file /dev/null -q Testing/View "$@"

@@ -96,7 +96,7 @@ def test_dcmtk_sends_and_gets_over_tls(tmp_path, study, ours, stranger):
     own, pacs = ours
     with Storescp(tmp_path / "pacs", pacs.dcmtk) as archive:
         to = target("pacs", "PACS", archive.port) + own.target
-        sections = {"dicom.tls": own.settings, "rules": RULES}
+        sections = {"dicom.tls": own.settings, "rules": RULES, "analysis": {"dicom_page": "capture"}}
         with RunningNode(tmp_path, to, command=TASKS, **sections) as node:
             for refused in (None, stranger, replace(pacs, authority=stranger.authority)):
                 with pytest.raises(subprocess.CalledProcessError):
@@ -111,7 +111,7 @@ def test_dcmtk_sends_and_gets_over_tls(tmp_path, study, ours, stranger):
                 ).stdout
             )
     came = {dcmread(file).Modality for file in archive.folder.iterdir()}
-    assert {"SEG", "SR"} <= came
+    assert {"SEG", "SR", "OT"} == came
 
 
 def _elsewhere(node):

@@ -33,6 +33,7 @@ def make_capture(picture: Path, source: SourceImages, identity: Identity) -> Dat
     )
     capture.copy_patient_and_study_information(source.first)
     capture.PatientOrientation = []
+    capture.BodyPartExamined = "LIVER"  # which is not paired, so that no laterality is missed
     capture.ConversionType = "WSD"
     capture.BurnedInAnnotation = "YES"
     capture.ImageComments = RESEARCH_USE

@@ -6,8 +6,8 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/../environment.sh"
 environment="$repository/.venv-view"
 
-python=$(command -v python3.12 || true)
-[ -n "$python" ] || python=$("$repository/.venv-test/bin/python" -c 'import sys; print(sys._base_executable)' 2>/dev/null || true)
+python=python3.12  # which may be there and not work, as pyenv's
+is_python "$python" 12 || python=$("$repository/.venv-test/bin/python" -c 'import sys; print(sys._base_executable)' 2>/dev/null || true)
 [ -n "$python" ] && is_python "$python" 12 || stop "Python 3.12 is needed; Testing/run_tests.sh fetches one."
 command -v chromium >/dev/null || command -v google-chrome >/dev/null || stop "Chromium is needed. Type this, then run the command again:  sudo apt-get install -y chromium"
 

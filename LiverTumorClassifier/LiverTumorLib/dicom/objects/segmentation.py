@@ -75,7 +75,7 @@ def lesion_name(lesion: Lesion) -> str:
 def voxels_of_lesions(
     labels: np.ndarray, first: int, volume: CTVolume, lesions: list[Lesion]
 ) -> list[tuple[int, np.ndarray]]:
-    """The connected parts of the tumor: the place in the list of the lesion that each belongs to, from 1, and its voxels
+    """The connected parts of the tumor: the place in the list, from 1, of the lesion that each belongs to; its voxels
     (n, 3) in (k, j, i).
 
     The lesions were measured in axial order, which numbers the parts otherwise, and in a strongly tilted scan even on

@@ -116,9 +116,11 @@ def _describe(
     model = identity.model(task)
     kinds = highdicom.seg.SegmentAlgorithmTypeValues
     kind = kinds.MANUAL if model is None else kinds.SEMIAUTOMATIC if identity.corrected else kinds.AUTOMATIC
-    network = model and highdicom.AlgorithmIdentificationSequence(
-        model["id"], NETWORK, model["version"], source=MANUFACTURER, parameters={"sha256": model["sha256"]}
-    )
+    network = None
+    if model is not None:
+        network = highdicom.AlgorithmIdentificationSequence(
+            model["id"], NETWORK, model["version"], source=MANUFACTURER, parameters={"sha256": model["sha256"]}
+        )
     return highdicom.seg.SegmentDescription(
         number,
         name,

@@ -190,13 +190,12 @@ class LiverSegmentationMobileUNetLogic(ScriptedLoadableModuleLogic):
         """Segment liver and tumor on a CT, measure the lesions and classify the slices.
 
         :param volumeNode: vtkMRMLScalarVolumeNode, a CT in HU.
-        :param outputSegmentation: vtkMRMLSegmentationNode to write to; its Liver and Lesion segments and its tables
-        are replaced,
+        :param outputSegmentation: vtkMRMLSegmentationNode to write to; its liver, its lesions (each a segment of
+        its own) and its tables are replaced,
           all else in it stays. A new one is made without it. ``LiverTumorLib.mrml.undo(outputSegmentation)`` takes
           that back.
         :param keepCorrections: leave outputSegmentation as it is, and make a new one, where somebody has corrected
-        those two segments
-          since a run wrote them.
+        liver or lesions since a run wrote them, or has judged a lesion.
         :param liverSegmentation: vtkMRMLSegmentationNode with a Liver segment, as it is now, that takes the place of
         the liver model.
         :param allFrames: of a volume sequence, analyze every frame and not only the one shown; segmentation and tables
@@ -236,7 +235,8 @@ class LiverSegmentationMobileUNetLogic(ScriptedLoadableModuleLogic):
         )
 
     def updateTables(self, volumeNode, segmentationNode):
-        """Measure the segments as they are now, for example after corrections in the Segment Editor.
+        """Measure the segments as they are now, for example after corrections in the Segment Editor; a lesion that was
+        drawn gets a number.
 
         :return: LiverTumorLib.mrml.CaseNodes with the lesion and summary tables of the segmentation, filled again.
         """

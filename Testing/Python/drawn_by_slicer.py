@@ -7,7 +7,7 @@ from LiverTumorLib.mrml import ct_to_node, labels_to_segmentation, show_segmenta
 from LiverTumorLib.mrml.axes import axis_lines, show_axes, take_axes
 from LiverTumorLib.mrml.lesions import lesion_labels, lesions_of
 from LiverTumorLib.mrml.segmentations import ct_of
-from LiverTumorLib.mrml.views import highlight, mark_lesion, show_marker
+from LiverTumorLib.mrml.views import end_placing, highlight, is_placing, mark_lesion, show_marker, start_placing
 from LiverTumorLib.mrml.worklist import judge
 from LiverTumorLib.pipelines.lesions import measure
 from LiverTumorLib.records.options import CaseOutput
@@ -152,3 +152,22 @@ def outline(view, segmentation, lesion, k: int) -> np.ndarray:
     rim = places(binary_dilation(own) & ~binary_erosion(own), k)
     color = np.array(segmentation.GetSegmentation().GetSegment(lesion.identifier).GetColor()) * 255
     return np.abs(view.at(view.draw(), rim) - color).max(axis=1) < 30
+
+
+def test_a_click_says_where_a_lesion_was_missed(seen):
+    """As Slicer's views handle it: the mouse moves with a preview of the point, the button sets it, and that is all."""
+    view, segmentation, k = seen
+    scene = segmentation.GetScene()
+    middle = places(phantom()[1][k] > 0, k).mean(axis=0)
+    view.draw()
+    seed = start_placing(scene, "Missed lesion")
+    assert is_placing(scene)
+    view.draw()
+    set_points = []
+    seed.AddObserver(seed.PointPositionDefinedEvent, lambda *_: set_points.append(seed.GetNthControlPointPosition(0)))
+    view.drag(middle, middle)
+    assert len(set_points) == 1 and not is_placing(scene)
+    np.testing.assert_allclose(set_points[0], middle, atol=1.5)
+    seed = start_placing(scene, "Missed lesion")
+    end_placing(scene)
+    assert not is_placing(scene) and seed.GetNumberOfDefinedControlPoints() == 0

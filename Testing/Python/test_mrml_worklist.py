@@ -17,12 +17,14 @@ from LiverTumorLib.mrml.export import export_labels, export_lesions
 from LiverTumorLib.mrml.lesion_edits import delete_lesions, merge_lesions, split_lesion
 from LiverTumorLib.mrml.missed import forget_missed, is_missed_shown, show_missed, take_missed
 from LiverTumorLib.mrml.results import LESIONS_ROLE, SUMMARY_ROLE
-from LiverTumorLib.mrml.tables import records_of
+from LiverTumorLib.mrml.segmentations import write_segments
+from LiverTumorLib.mrml.tables import fill_lesion_table, fill_summary_table, records_of, set_cells
 from LiverTumorLib.mrml.undo import changed_since
-from LiverTumorLib.mrml.worklist import judge, worklist
+from LiverTumorLib.mrml.worklist import follow_judgments, judge, worklist
 from LiverTumorLib.pipelines.lesions import measure
 from LiverTumorLib.records.options import CaseOutput
 from LiverTumorLib.records.results import CaseResult
+from LiverTumorLib.records.segments import SEGMENTS
 from mrml_scene import GRIDS, new_scene
 from vtk.util.numpy_support import vtk_to_numpy
 
@@ -178,18 +180,31 @@ def test_each_piece_of_what_was_drawn_is_a_lesion(found, ct):
     assert names(found) == ["Liver", "Lesion 1", "Lesion 2", "Lesion 3", "Tumor"]
 
 
-def test_an_old_scene_with_all_lesions_in_one_segment(scene, ct):
-    node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Old")
+def old_result(ct):
+    """As earlier versions made it: all lesions are one segment, and the table does not say which they are."""
+    node = ct.GetScene().AddNewNodeByClass("vtkMRMLSegmentationNode", "Old")
     node.CreateDefaultDisplayNodes()
-    node.SetReferenceImageGeometryParameterFromVolumeNode(ct)
-    from LiverTumorLib.mrml.segmentations import write_segments
-    from LiverTumorLib.records.segments import SEGMENTS
-
     for segment in SEGMENTS:
         own = slicer.vtkSegment()
         own.SetName(segment.name)
         node.GetSegmentation().AddSegment(own, segment.id)
     write_segments(node, ct, labels(), [("Liver", 1), ("Lesion", 2)])
+    lesions, summary = measure(labels(), volume())
+    for role, fill in (
+        (LESIONS_ROLE, lambda table: fill_lesion_table(table, lesions)),
+        (SUMMARY_ROLE, lambda table: fill_summary_table(table, "Old", summary)),
+    ):
+        table = ct.GetScene().AddNewNodeByClass("vtkMRMLTableNode")
+        fill(table)
+        node.SetNodeReferenceID(role, table.GetID())
+    return node
+
+
+def test_an_old_scene_with_all_lesions_in_one_segment(ct):
+    node = old_result(ct)
+    assert [(row.name, row.lesion, row.is_changed) for row in worklist(node)] == [
+        (str(number), None, False) for number in BALLS
+    ]
     np.testing.assert_array_equal(labels_from_segmentation(node, ct), labels())
     measure_again(node, ct)
     assert names(node) == ["Liver", "Lesion 1", "Lesion 2", "Lesion 3"]
@@ -220,8 +235,25 @@ def test_a_rejected_lesion_is_liver_and_not_lost(found, ct):
     assert figures(found)["tumor_ml"] == before["tumor_ml"]
 
 
+def test_what_is_seen_follows_the_judgment_and_the_user(found, ct):
+    display = found.GetDisplayNode()
+    display.SetSegmentVisibility("Lesion 2", False)  # by the user, in the Segment Editor
+    judge(found, ct, ["Lesion 2"], status="accepted")
+    assert not display.GetSegmentVisibility("Lesion 2")
+    judge(found, ct, ["Lesion 1"], status="rejected")
+    display.SetSegmentVisibility("Lesion 1", True)  # to look at it once more
+    follow_judgments(found)
+    assert display.GetSegmentVisibility("Lesion 1")
+    judge(found, ct, ["Lesion 1"], note="still none")
+    assert display.GetSegmentVisibility("Lesion 1")
+    display.SetSegmentVisibility("Lesion 1", False)
+    found.GetSegmentation().GetSegment("Lesion 1").RemoveTag("LiverTumor.Status")  # as where another frame is shown
+    follow_judgments(found)
+    assert display.GetSegmentVisibility("Lesion 1") and lesion_rows(found)[0]["status"] == ""
+
+
 def test_words_survive_the_file(found, ct, scene, tmp_path):
-    judge(found, ct, ["Lesion 2"], status="accepted", kind="HCC", note="größer | als: früher")
+    judge(found, ct, ["Lesion 2"], status="accepted", kind="HCC", note="größer | seit: früher")
     storage = scene.AddNewNodeByClass("vtkMRMLSegmentationStorageNode")
     storage.SetFileName(str(tmp_path / "saved.seg.nrrd"))
     assert storage.WriteData(found) == 1
@@ -229,7 +261,7 @@ def test_words_survive_the_file(found, ct, scene, tmp_path):
     assert storage.ReadData(loaded) == 1
     row = worklist(loaded)[1]
     assert (row.lesion.number, row.name) == (2, "Lesion 2")
-    assert vars(row.judgment) == {"status": "accepted", "kind": "HCC", "note": "größer | als: früher"}
+    assert vars(row.judgment) == {"status": "accepted", "kind": "HCC", "note": "größer | seit: früher"}
 
 
 def test_a_lesion_that_is_gone_is_not_judged(found, ct):
@@ -392,3 +424,23 @@ def test_a_rejected_lesion_in_a_file_that_slicer_saved_is_liver(found, ct, scene
     read, _matrix = read_labels(tmp_path / "saved.seg.nrrd")
     assert (read == 2).sum() == ball(*BALLS[2]).sum() + ball(*BALLS[3]).sum()
     assert (read == 1).sum() == (labels() > 0).sum() - (read == 2).sum()
+
+
+def test_the_table_survives_the_file(found, ct, scene, tmp_path):
+    """As in a saved scene: the rows still fit the segments, also where a checksum looks like a number."""
+    judge(found, ct, ["Lesion 2"], status="rejected", note="007")
+    table = found.GetNodeReference(LESIONS_ROLE)
+    set_cells(table, 0, {"voxels": "00012e45"})
+    storage = scene.AddNewNodeByClass("vtkMRMLTableStorageNode")
+    storage.SetFileName(str(tmp_path / "lesions.tsv"))
+    assert storage.WriteData(table) == 1
+    loaded = scene.AddNewNodeByClass("vtkMRMLTableNode", "Loaded")
+    assert storage.ReadData(loaded) == 1
+    before = lesion_rows(found)
+    found.SetNodeReferenceID(LESIONS_ROLE, loaded.GetID())
+    for old, new in zip(before, lesion_rows(found), strict=True):
+        assert new == pytest.approx(old)
+    assert [row.is_changed for row in worklist(found)] == [True, False, False]
+    assert lesion_rows(found)[1]["note"] == "007"
+    judge(found, ct, ["Lesion 3"], status="accepted")
+    assert [row["status"] for row in lesion_rows(found)] == ["", "rejected", "accepted"]

@@ -13,7 +13,7 @@ from LiverTumorLib.mrml.tables import records_of
 from panel_tools import spin
 from PySide6 import QtCore, QtTest
 from slicer_standin import application
-from test_mrml_worklist import BALLS, MISSED, ball, case, draw, erase, labels, ras, volume
+from test_mrml_worklist import BALLS, MISSED, ball, case, draw, erase, labels, old_result, ras, volume
 
 NAME = "LiverSegmentationMobileUNet"
 
@@ -226,3 +226,15 @@ def test_a_corrected_case_goes_to_the_training_data(panel, said, tmp_path, monke
     assert sorted(path.name for path in (tmp_path / "masks").iterdir()) == ["One.nii.gz", "Two.nii.gz"]
     click(panel.ui.trainingButton)
     assert "is there already" in said.pop()
+
+
+def test_a_scene_of_an_earlier_version(panel, said):
+    panel.parameters.outputSegmentation = old_result(panel.parameters.inputVolume)
+    assert column(panel, "lesion") == ["1", "2", "3"] and "earlier version" in panel.ui.changedLabel.text
+    choose(panel, 1)
+    assert not panel.ui.acceptButton.isEnabled() and not said
+    click(panel.ui.measureButton)
+    assert column(panel, "lesion") == ["1", "2", "3"] and not panel.ui.changedLabel.isVisible()
+    choose(panel, 1)
+    click(panel.ui.acceptButton)
+    assert column(panel, "reader") == ["", "✓", ""] and not said

@@ -106,11 +106,14 @@ def _boxes(voxels: np.ndarray, values: list[int]) -> dict[int, Box | None]:
     if len(values) == 1:
         return {values[0]: bounding_box(voxels == values[0])}
     places = find_objects(voxels[outer], max(values))  # of all values at once
-    return {value: places[value - 1] and _moved(places[value - 1], outer) for value in values}
+    return {value: _moved(places[value - 1], outer) for value in values}
 
 
-def _moved(box: Box, outer: Box) -> Box:
-    k, j, i = (slice(a.start + b.start, a.stop + b.start) for a, b in zip(box, outer, strict=True))
+def _moved(place: tuple[slice, ...] | None, outer: Box) -> Box | None:
+    """A box within another one as a box of the whole."""
+    if place is None:
+        return None
+    k, j, i = (slice(a.start + b.start, a.stop + b.start) for a, b in zip(place, outer, strict=True))
     return k, j, i
 
 

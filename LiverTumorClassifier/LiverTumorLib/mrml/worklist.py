@@ -6,6 +6,7 @@ was measured, and a copy of the words.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -26,6 +27,8 @@ from .segment_tags import judgment_of, set_judgment
 from .tables import fill_summary_table, records_of, set_cells
 from .translation import _
 from .volumes import ijk_to_world
+
+_HIDDEN = "LiverTumor.hiddenLesions"  # of a display node: those that were hidden here, for they were rejected
 
 
 @dataclass(frozen=True)
@@ -94,27 +97,28 @@ def judge(segmentation_node, ct_node, identifiers: Sequence[str], **words: str) 
         for identifier in identifiers:
             segment = segmentation.GetSegment(identifier)
             set_judgment(segment, replace(judgment_of(segment), **words))
-    follow_judgments(segmentation_node, identifiers)
+    follow_judgments(segmentation_node)
     if _rejected(segmentation_node) != before:
         _count_again(segmentation_node, ct_node, before)
 
 
-def follow_judgments(segmentation_node, identifiers: Sequence[str] | None = None) -> None:
-    """Show what the segments say in the lesion table, and hide those lesions that are rejected.
-
-    Args:
-        identifiers: of the lesions whose words have changed; all of them without it.
-    """
-    display = segmentation_node.GetDisplayNode()
+def follow_judgments(segmentation_node) -> None:
+    """Show what the segments say in the lesion table, and hide lesions that have been rejected since it was last
+    looked; those that no longer are, are shown again."""
     table = segmentation_node.GetNodeReference(LESIONS_ROLE)
-    rows = {record.get("segment"): number for number, record in enumerate(records_of(table))}
+    records = records_of(table)
+    rows = {record.get("segment"): number for number, record in enumerate(records)}
     for lesion in lesions_of(segmentation_node):
-        if identifiers is not None and lesion.identifier not in identifiers:
-            continue
-        if display is not None and (lesion.judgment.is_rejected or identifiers is not None):
-            display.SetSegmentVisibility(lesion.identifier, not lesion.judgment.is_rejected)
-        if lesion.identifier in rows:
-            set_cells(table, rows[lesion.identifier], {"name": lesion.name, **vars(lesion.judgment)})
+        words = {"name": lesion.name, **vars(lesion.judgment)}
+        if lesion.identifier in rows and not words.items() <= records[rows[lesion.identifier]].items():
+            set_cells(table, rows[lesion.identifier], words)
+    if (display := segmentation_node.GetDisplayNode()) is not None:
+        rejected = _rejected(segmentation_node)
+        hidden = set(json.loads(display.GetAttribute(_HIDDEN) or "[]"))
+        for identifier in rejected ^ hidden:
+            if segmentation_node.GetSegmentation().GetSegment(identifier) is not None:
+                display.SetSegmentVisibility(identifier, identifier not in rejected)
+        display.SetAttribute(_HIDDEN, json.dumps(sorted(rejected)))
 
 
 def _rejected(segmentation_node) -> set[str]:

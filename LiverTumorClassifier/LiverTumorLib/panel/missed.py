@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import slicer
 from slicer.i18n import tr as _
@@ -33,7 +34,7 @@ class MissedPart(VTKObservationMixin):
         self._tell = tell
         self._changed = changed
         self._segmentation = self._ct = None
-        self._seed = None  # a Markups node while the user is about to click
+        self._seed: Any = None  # a Markups node while the user is about to click
         self._place: list[float] | None = None  # that was clicked, and not looked at yet
         self._grown_at: list[float] | None = None
         self._clicked = qt.QTimer()  # the views must be done with the click before its node goes

@@ -67,7 +67,7 @@ class WorklistPart(VTKObservationMixin):
         self._work = work
         self._tell = tell
         self._changed = changed
-        self._segmentation = self._ct = None
+        self._segmentation = self._segments = self._ct = None
         self._rows: list[Row] = []
         self._table = RecordTable(ui.lesionTable, _COLUMNS, self._on_row, stretched=_READER, several=True)
         self._axes = AxesPart(ui, work, self._on_axes)
@@ -97,8 +97,7 @@ class WorklistPart(VTKObservationMixin):
     def show(self, segmentation, ct) -> None:
         """Bring the list up to date with a segmentation, the chosen lesions stay so."""
         chosen = [_key(row) for row in self.chosen] if segmentation is self._segmentation else []
-        if segmentation is not self._segmentation:
-            self._follow(segmentation)
+        self._follow(segmentation.GetSegmentation() if segmentation is not None else None)
         self._segmentation, self._ct = segmentation, ct
         self._rows = worklist(segmentation) if segmentation is not None else []
         self._table.show([_record(row, segmentation) for row in self._rows])
@@ -131,13 +130,17 @@ class WorklistPart(VTKObservationMixin):
         """The segments of the chosen lesions that still have one."""
         return [row.lesion.identifier for row in self.chosen if row.lesion is not None]
 
-    def _follow(self, segmentation) -> None:
-        """The Segment Editor, the console or a browser of sequences may change the segments."""
+    def _follow(self, segments) -> None:
+        """The Segment Editor and the console may change the segments; a browser of sequences puts others in their
+        place."""
+        if segments is self._segments:
+            return
         self.removeObservers()
-        if segmentation is not None:
-            segments = segmentation.GetSegmentation()
+        self._segments = segments
+        if segments is not None:
             for event in _WATCHED:
                 self.addObserver(segments, getattr(segments, event), self._on_segments)
+            self._settled.start()  # what is rejected in them is hidden when all nodes show the same frame
 
     def _on_segments(self, caller, event) -> None:
         self._settled.start()
@@ -149,10 +152,13 @@ class WorklistPart(VTKObservationMixin):
 
     def _show_changed(self) -> None:
         names = [row.name for row in self._rows if row.is_changed]
-        self._ui.changedLabel.visible = bool(names)
-        self._ui.changedLabel.text = _("Changed since measured: {names}. Press Measure again.").format(
-            names=", ".join(names)
-        )
+        text = ""
+        if names:
+            text = _("Changed since measured: {names}. Press Measure again.").format(names=", ".join(names))
+        elif self._rows and all(row.lesion is None for row in self._rows):
+            text = _("From an earlier version: press Measure again, and each lesion becomes a segment to be judged.")
+        self._ui.changedLabel.text = text
+        self._ui.changedLabel.visible = bool(text)
 
     def _show_chosen(self) -> None:
         """Bring what judges and edits up to date with the chosen lesions."""

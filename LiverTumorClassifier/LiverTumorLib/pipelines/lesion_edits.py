@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..ct.region import box_of, components
+from ..files.itk import import_sitk
 
 _LEAST_PART = 0.05  # of a lesion that is split; less is a bump, not a lesion of its own
 _SMOOTH_MM = 1.0
@@ -49,7 +50,7 @@ def split_lesion(mask: NDArray[np.bool_], voxel_mm: tuple[float, float, float]) 
 
 
 def grow_lesion(
-    probability: NDArray[np.generic], place: Voxel, threshold: float, allowed: NDArray[np.bool_], reach: Voxel
+    probability: NDArray[np.number], place: Voxel, threshold: float, allowed: NDArray[np.bool_], reach: Voxel
 ) -> NDArray[np.bool_]:
     """What hangs together with a place where a map is above a threshold.
 
@@ -80,8 +81,9 @@ def grow_lesion(
 
 def _parted_at_waist(inside: NDArray[np.bool_], voxel_mm: tuple[float, float, float]) -> NDArray[np.int32]:
     """The two parts of one piece, which touches no side of the array, the largest 1; all 0 where there are none."""
-    import SimpleITK as sitk
     from scipy.ndimage import distance_transform_edt, gaussian_filter
+
+    sitk = import_sitk()
 
     depth = distance_transform_edt(inside, sampling=voxel_mm)
     depth = gaussian_filter(depth, [_SMOOTH_MM / size for size in voxel_mm])  # steps of voxels have peaks of their own

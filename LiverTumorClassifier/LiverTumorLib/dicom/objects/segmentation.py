@@ -17,7 +17,7 @@ from ...errors import InputError
 from ...records.results import TUMOR, Lesion
 from ..source import NO_RESULTS, SourceImages
 from .codes import LESION_STRUCTURE, LIVER_STRUCTURE, NETWORK, Structure
-from .instance import MANUFACTURER, RESEARCH_USE, Identity, instance, settle
+from .instance import MANUFACTURER, RESEARCH_USE, Identity, instance, settle, tracking
 
 LIVER_NAME = "Liver"
 _PATIENT = highdicom.CoordinateSystemNames.PATIENT
@@ -43,11 +43,11 @@ def make_segmentation(
     stacked[0] = labels[planes] > 0
     for number, kji in lesion_voxels:
         stacked[number][tuple(kji.T)] = 1
-    described = [_describe(1, LIVER_NAME, LIVER_STRUCTURE, identity, "liver")]
-    described += [
-        _describe(number, lesion_name(lesion), LESION_STRUCTURE, identity, "tumor")
-        for number, lesion in enumerate(lesions, start=2)
-    ]
+    liver = identity.uid("tracking", LIVER_NAME)
+    described = [_describe(1, LIVER_NAME, liver, LIVER_STRUCTURE, identity, "liver")]
+    for number, lesion in enumerate(lesions, start=2):
+        tracked = tracking(source, lesion)
+        described.append(_describe(number, lesion_name(lesion), tracked, LESION_STRUCTURE, identity, "tumor"))
     segmentation = highdicom.seg.Segmentation(
         source.headers,
         np.moveaxis(stacked, 0, -1),
@@ -111,7 +111,7 @@ def _place_and_size(centroid, ml: float) -> np.ndarray:
 
 
 def _describe(
-    number: int, name: str, structure: Structure, identity: Identity, task: str
+    number: int, name: str, tracking_uid: str, structure: Structure, identity: Identity, task: str
 ) -> highdicom.seg.SegmentDescription:
     model = identity.model(task)
     kinds = highdicom.seg.SegmentAlgorithmTypeValues
@@ -128,7 +128,7 @@ def _describe(
         structure.type,
         kind,
         network,
-        tracking_uid=identity.uid("tracking", name),
+        tracking_uid=tracking_uid,
         tracking_id=name,
         anatomic_regions=[structure.region] if structure.region else None,
         display_color=highdicom.color.CIELabColor.from_rgb(*structure.rgb),

@@ -110,7 +110,8 @@ def write_report(output: CaseOutput, *, reviewed: str, page: str | None, folder:
     if folder is not None:
         result = CaseResult(**{**vars(output.result), "lesions": counted})
         told_apart = CaseOutput(result, labels_of(labels, facts, counted, told_apart=True))
-        origin = {"task": "report", "options": {}, "models": facts.models, "version": __version__}
+        said = {"names": facts.names, "judgments": facts.judgments, "corrected": facts.corrected}
+        origin = {"task": "report", "options": said, "models": facts.models, "version": __version__}
         name = "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in volume.name)
         notes = write_dicom(
             Path(folder), name, volume, told_apart, origin, None if page is None else Path(page), review

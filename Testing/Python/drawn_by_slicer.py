@@ -3,8 +3,11 @@ these tests."""
 
 import numpy as np
 import pytest
+import slicer
 from LiverTumorLib.mrml import ct_to_node, labels_to_segmentation, show_segmentation
 from LiverTumorLib.mrml.axes import axis_lines, show_axes, take_axes
+from LiverTumorLib.mrml.follow_up import DateNodes
+from LiverTumorLib.mrml.follow_up_views import show_dates
 from LiverTumorLib.mrml.lesions import lesion_labels, lesions_of
 from LiverTumorLib.mrml.segmentations import ct_of
 from LiverTumorLib.mrml.views import end_placing, highlight, is_placing, mark_lesion, show_marker, start_placing
@@ -127,6 +130,30 @@ def test_a_dragged_axis_is_drawn_where_it_was_left(measured):
     assert colored(view, picture, long) > 0.9
     expected = np.array(long.GetDisplayNode().GetSelectedColor()) * 255
     assert (np.abs(view.at(picture, before) - expected).max(axis=1) < 60).mean() < 0.5
+
+
+def test_outlines_of_another_date_are_not_drawn_in_the_view_of_the_prior():
+    scene = new_scene()
+    view = SliceViewOfSlicer(scene)
+    volume, truth = phantom()
+    other = slicer.vtkMRMLSliceLogic()
+    other.SetMRMLScene(scene)
+    other.AddSliceNode("Yellow")
+    dates = [
+        DateNodes(ct, labels_to_segmentation(mask, ct))
+        for ct, mask in ((ct_to_node(volume, scene), mask) for mask in (truth, np.roll(truth, 12, axis=2)))
+    ]
+    k = int((truth == 2).sum(axis=(1, 2)).argmax())
+    view.show(dates[0].ct)
+    other.GetSliceCompositeNode().SetBackgroundVolumeID(dates[1].ct.GetID())
+    view.node.SetSliceOffset(float(volume.ras([0, 0, k])[2]))
+    both = view.draw()
+    dates[1].segmentation.GetDisplayNode().SetVisibility(False)
+    alone = view.draw()
+    dates[1].segmentation.GetDisplayNode().SetVisibility(True)
+    assert (both != alone).any(), "else this test could not fail"
+    assert show_dates(*dates)
+    np.testing.assert_array_equal(view.draw(), alone)
 
 
 def test_each_lesion_has_an_outline_of_its_own(seen):

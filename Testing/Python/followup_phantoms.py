@@ -3,7 +3,7 @@ new."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from LiverTumorLib.ct import CTVolume
@@ -139,3 +139,12 @@ def ball(radius: float, center=(0.0, 0.0, 0.0), shape=(40, 64, 64), lesions=()) 
     for place, size in lesions:
         labels[np.linalg.norm(ras - place, axis=1) < size] = 2
     return volume, labels.reshape(shape)
+
+
+def rods() -> tuple[CTVolume, np.ndarray]:
+    """No liver: two thin rods, and a lesion in one of them."""
+    volume, _ = ball(1)
+    labels = np.zeros(volume.shape, np.uint8)
+    labels[5:35, 10:12, 10:12] = labels[5:35, 50:52, 50:52] = 1
+    labels[20:23, 10:12, 10:12] = 2
+    return replace(volume, name="rods"), labels

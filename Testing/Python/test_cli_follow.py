@@ -97,7 +97,7 @@ def test_pairs_by_hand(two):
     assert [(link.prior_lesion, link.lesion, link.by) for link in result().links] == [(1, 2, "hand"), (2, 1, "hand")]
     Path("mine.csv").write_text(header + "1,7,2,2\n")
     refused = run(*two, "--overwrite", "--pairs", "mine.csv", check=errors.InputError.exit_code)
-    assert "lesion 7 of date 1 (spring), which has 2" in refused.stderr
+    assert "lesion 7 of date 1 (spring), which has 1, 2" in refused.stderr
 
 
 def test_three_dates_in_any_order(two):

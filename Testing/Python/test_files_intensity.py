@@ -69,6 +69,12 @@ def test_tiny_cut_outs_pass_whatever_few_values_they_hold(dtype, start):
         assert checked(ct[6 : 6 + size, start + 24 : start + 24 + size, 24 : 24 + size]).array.size == size**3
 
 
+def test_a_ct_of_nearly_one_value_passes():
+    array = np.full((40, 64, 64), -100, np.int16)
+    array[5:35, 10:12, 10:12] = 60
+    assert check_ct(CTVolume(array, np.eye(4))).array is array
+
+
 def test_a_windowed_unsigned_ct_passes():
     ct = np.clip(np.rint(body()) + 40, 0, 201).astype(np.uint8)
     assert np.array_equal(checked(ct).array, ct)

@@ -7,8 +7,7 @@ import pytest
 
 pytest.importorskip("SimpleITK", reason="registration needs SimpleITK")
 
-from followup_phantoms import Change, ball, source_places, two_dates
-from LiverTumorLib.ct import CTVolume
+from followup_phantoms import Change, ball, rods, source_places, two_dates
 from LiverTumorLib.errors import Cancelled, InputError, UsageError
 from LiverTumorLib.followup import FollowOptions, follow, make_study
 from LiverTumorLib.followup.byhand import HandPair
@@ -105,22 +104,13 @@ def test_volume_changes_are_those_that_were_made():
         assert measured == pytest.approx(scale[first] ** 3, rel=0.05)
 
 
-def rods(**more) -> tuple[CTVolume, np.ndarray]:
-    """No liver: two thin rods, and a lesion in one of them."""
-    volume, _ = ball(1)
-    labels = np.zeros(volume.shape, np.uint8)
-    labels[5:35, 10:12, 10:12] = labels[5:35, 50:52, 50:52] = 1
-    labels[20:23, 10:12, 10:12] = 2
-    return replace(volume, name="rods"), labels
-
-
 def test_a_registration_that_fails_says_so_and_gives_no_response():
     studies = [make_study(*ball(70, lesions=[((0, 0, 0), 12)]), key="a"), make_study(*rods(), key="b")]
     found = follow(studies)
     assert "Dice" in found.registrations[0].failure or "apart" in found.registrations[0].failure
     assert found.links == [] and found.assessments[1].response == "NE"
     assert "could not be paired" in found.assessments[1].reason
-    assert any("could not be registered" in note and "--pairs" in note for note in found.notes)
+    assert any("could not be registered" in note and "pairs by hand" in note for note in found.notes)
     by_hand = follow(studies, FollowOptions(pairs=(HandPair(1, 1, 2, 1),)))
     assert [link.by for link in by_hand.links] == ["hand"] and by_hand.assessments[1].response in ("PR", "SD", "PD")
 

@@ -13,9 +13,10 @@ from LiverTumorLib.followup.byhand import HandPair, correct, read_pairs
 from LiverTumorLib.followup.growth import days_between, doubling_days
 from LiverTumorLib.followup.pairing import Nearness, pair
 from LiverTumorLib.followup.recist import assess
-from LiverTumorLib.followup.tracks import choose_targets, make_tracks, time_points, tracking_uid
+from LiverTumorLib.followup.tracks import choose_targets, make_tracks, time_points
 from LiverTumorLib.records.followup import FollowUp, Link, StudyRecord
 from LiverTumorLib.records.results import Lesion
+from LiverTumorLib.records.tracking import tracking_uid
 
 FAR = 99.0
 

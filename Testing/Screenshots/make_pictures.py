@@ -49,7 +49,7 @@ def main(folder: Path) -> None:
         picture = Path(scratch) / "picture.png"
 
         def keep(name: str) -> None:
-            _shrink(picture, folder / name)
+            shrink(picture, folder / name)
 
         case_picture(picture, volume, start_job("segment", volume, RunOptions()).wait(), truth)
         keep("results.png")
@@ -139,7 +139,8 @@ def _draw_slice(volume: CTVolume, node, segmentation, path: Path) -> None:
     Image.fromarray(view.draw()[::-1]).save(path)
 
 
-def _shrink(source: Path, target: Path) -> None:
+def shrink(source: Path, target: Path) -> None:
+    """Keep a picture small: at most WIDTH pixels wide, in a palette."""
     image = Image.open(source).convert("RGB")
     image.thumbnail((WIDTH, 10 * WIDTH), Image.Resampling.LANCZOS)
     # The farthest colors first, so that thin contours keep theirs; then the middle of each, so that gray stays gray.

@@ -51,6 +51,7 @@ class Request:
         run: options of the segmentation, and the threads of both.
         series: which DICOM series of a folder.
         picture: draw the page and the plot.
+        dicom: also write structured reports of the dates that are from DICOM.
         overwrite: replace results of other inputs or options.
     """
 
@@ -62,6 +63,7 @@ class Request:
     run: RunOptions
     series: str | None = None
     picture: bool = True
+    dicom: bool = False
     overwrite: bool = False
 
 
@@ -72,6 +74,10 @@ def run_follow_up(request: Request, display: Display) -> FollowUp:
     """
     if request.picture and find_spec("matplotlib") is None:
         raise RequirementError("The page needs matplotlib: pip install matplotlib, or leave it out with --no-picture.")
+    if request.dicom and find_spec("highdicom") is None:
+        raise RequirementError(
+            "Structured reports need highdicom: pip install 'livertumor[dicom]', or leave out --dicom."
+        )
     dates = _with_days(_dates(request), request.dates)
     batch = Batch(
         "segment",
@@ -111,7 +117,7 @@ def _follow(request: Request, dates: list[Date], models: list[dict], display: Di
     options = replace(request.follow, threads=request.run.threads)
     try:
         with staged(folder, standing.keep) as stage:
-            source = make_source(dates, options, stage, request.picture)
+            source = make_source(dates, options, stage, request.picture, request.dicom)
             output: CaseOutput = start_job("follow", source, request.run, on_event=display.event).wait()
             result = FollowUp.from_dict(read_json(stage / RESULT))
             write_summary(stage, output, origin, time.monotonic() - begin)
@@ -130,6 +136,10 @@ def tell(result: FollowUp, display: Display) -> FollowUp:
         display.say(f"{when} {study.name}: {found.response} ({found.reason}); tumor {study.tumor_ml:.2f} ml")
     for note in result.notes:
         display.say(f"  {note}")
+    if any(quality and quality.failure for quality in result.registrations):
+        display.say("  --pairs takes a table of pairs by hand; pairs.csv is one.")
+    if not all(study.date for study in result.studies):
+        display.say("  --dates takes the days of the CT.")
     return result
 
 
@@ -199,7 +209,7 @@ def _origin(request: Request, dates: list[Date], models: list[dict]) -> dict:
     ]
     chosen = {name: value for name, value in asdict(request.follow).items() if name != "threads"}
     plain = json.loads(json.dumps(chosen))  # as it comes back from a summary: JSON knows no tuples
-    extras = {"dates": taken_from, "picture": request.picture, "follow": plain}
+    extras = {"dates": taken_from, "picture": request.picture, "dicom": request.dicom, "follow": plain}
     return make_origin("follow", scans[-1], request.run.to_dict(), models, extras)
 
 

@@ -48,6 +48,11 @@ def add_parser(subparsers) -> None:
     parser.add_argument(
         "--same-patient", action="store_true", help="the CT are of one patient, whatever their headers say"
     )
+    parser.add_argument(
+        "--dicom",
+        action="store_true",
+        help="also write a DICOM structured report of each date that is from DICOM; lesions keep their tracking UIDs",
+    )
     parser.add_argument("--series", metavar="UID", help="which DICOM series of each folder: UID, number or description")
     add_run_options(parser, "segment")
     parser.set_defaults(func=run)
@@ -74,6 +79,7 @@ def run(arguments: argparse.Namespace) -> None:
         run=run_options(arguments),
         series=arguments.series,
         picture=arguments.picture,
+        dicom=arguments.dicom,
         overwrite=arguments.overwrite,
     )
     run_follow_up(request, Display(arguments.quiet))

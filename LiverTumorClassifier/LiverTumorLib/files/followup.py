@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ..records.followup import FollowUp, Link
+from ..records.followup import FollowUp
+from ..records.pairs import PairRow, pair_rows
 from .tables import write_json, write_table
 
 RESULT, LESIONS, RESPONSES, PAIRS = "followup.json", "lesions.csv", "response.csv", "pairs.csv"
@@ -84,29 +85,16 @@ def _response_rows(result: FollowUp) -> list[dict[str, Any]]:
 
 def _pair_rows(result: FollowUp) -> list[dict[str, Any]]:
     """All pairs, and lesions without one: new ones without an earlier lesion, vanished ones without a later."""
-    rows = [_pair_row(link.prior, link.prior_lesion, link.date, link.lesion, link.by, link) for link in result.links]
-    unpaired = {
-        at
-        for at, found in enumerate(result.registrations, start=1)
-        if found and found.failure and not _has_pairs(result, at)
-    }
-    for at, study in enumerate(result.studies):
-        for lesion in study.lesions:
-            if at and not any((link.date, link.lesion) == (at, lesion.id) for link in result.links):
-                rows.append(_pair_row(at - 1, None, at, lesion.id, "unpaired" if at in unpaired else "new"))
-            last = at == len(result.studies) - 1
-            if not last and not any((link.prior, link.prior_lesion) == (at, lesion.id) for link in result.links):
-                rows.append(_pair_row(at, lesion.id, at + 1, None, "unpaired" if at + 1 in unpaired else "vanished"))
+    rows = [_pair_row(row) for date in range(1, len(result.studies)) for row in pair_rows(result, date)]
     return sorted(rows, key=lambda row: (row["later date"], row["earlier date"], row["earlier lesion"] or 1e9))
 
 
-def _has_pairs(result: FollowUp, at: int) -> bool:
-    return any(link.date == at for link in result.links)
-
-
-def _pair_row(
-    prior: int, prior_lesion: int | None, date: int, lesion: int | None, by: str, link: Link | None = None
-) -> dict[str, Any]:
-    shown = dict(zip(PAIR_COLUMNS, (prior + 1, prior_lesion, date + 1, lesion), strict=True))
-    found = {"overlap (0-1)": link and link.overlap, "distance of centroids (mm)": link and link.distance_mm}
-    return shown | {"by": by} | found
+def _pair_row(row: PairRow) -> dict[str, Any]:
+    shown = dict(zip(PAIR_COLUMNS, (row.prior + 1, row.prior_lesion, row.date + 1, row.lesion), strict=True))
+    link = row.link
+    by = link.by if link else row.kind
+    return shown | {
+        "by": by,
+        "overlap (0-1)": link and link.overlap,
+        "distance of centroids (mm)": link and link.distance_mm,
+    }

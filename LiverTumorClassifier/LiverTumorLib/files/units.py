@@ -126,8 +126,10 @@ def _without_padding(values: np.ndarray) -> list[np.ndarray]:
 def _offset_of_peaks(values: np.ndarray) -> float | None:
     """The offset at which values are a CT with air around a body; the middle one of those that fit, weighed by how
     well."""
+    if values.size < 500:  # none at all, where nearly every voxel is padding
+        return None
     low, high = values.min(), values.max()
-    if not 500 < high - low < 1e6 or values.size < 500:
+    if not 500 < high - low < 1e6:
         return None
     first = math.floor(low / _BIN)
     counts = np.bincount(

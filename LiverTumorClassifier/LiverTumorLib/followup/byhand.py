@@ -57,20 +57,18 @@ def read_pairs(path: Path) -> list[HandPair]:
 
 
 def correct(links: Sequence[Link], pairs: Sequence[HandPair], studies: Sequence[StudyRecord]) -> list[Link]:
-    """The links with the user's in place of those found: a lesion that a pair names keeps, between those two dates,
-    only what pairs say.
+    """The links with the user's in place of those found: a later lesion that a pair names keeps, between those two
+    dates, only what pairs say, and an earlier one of which a pair says that it has vanished keeps nothing.
 
-    Raises InputError: a pair names a date or a lesion that is not there, or dates in the wrong order.
+    Raises InputError: see `check_pairs`.
     """
-    for pair in pairs:
-        _check(pair, studies)
-    earlier = {(pair.prior - 1, pair.prior_lesion, pair.date - 1) for pair in pairs}
-    later = {(pair.date - 1, pair.lesion, pair.prior - 1) for pair in pairs}
+    check_pairs(pairs, studies)
+    named = {(pair.prior - 1, pair.date - 1, pair.lesion) for pair in pairs}
+    gone = {(pair.prior - 1, pair.prior_lesion, pair.date - 1) for pair in pairs if pair.lesion is None}
     kept = [
         link
         for link in links
-        if (link.prior, link.prior_lesion, link.date) not in earlier
-        and (link.date, link.lesion, link.prior) not in later
+        if (link.prior, link.date, link.lesion) not in named and (link.prior, link.prior_lesion, link.date) not in gone
     ]
     given = {
         (pair.prior - 1, pair.prior_lesion, pair.date - 1, pair.lesion)
@@ -83,6 +81,12 @@ def correct(links: Sequence[Link], pairs: Sequence[HandPair], studies: Sequence[
     )
 
 
+def check_pairs(pairs: Sequence[HandPair], studies: Sequence[StudyRecord]) -> None:
+    """Raises InputError: a pair names a date or a lesion that is not there, or dates in the wrong order."""
+    for pair in pairs:
+        _check(pair, studies)
+
+
 def _check(pair: HandPair, studies: Sequence[StudyRecord]) -> None:
     if not 1 <= pair.prior < pair.date <= len(studies):
         raise InputError(
@@ -90,9 +94,30 @@ def _check(pair: HandPair, studies: Sequence[StudyRecord]) -> None:
             f" give two of the {len(studies)} dates, the earlier first."
         )
     for date, lesion in ((pair.prior, pair.prior_lesion), (pair.date, pair.lesion)):
-        count = len(studies[date - 1].lesions)
-        if lesion is not None and not 1 <= lesion <= count:
+        numbers = [each.id for each in studies[date - 1].lesions]
+        if lesion is not None and lesion not in numbers:
             raise InputError(
                 f"The table of pairs names lesion {lesion} of date {date} ({studies[date - 1].name}),"
-                f" which has {count}."
+                f" which has {', '.join(map(str, numbers)) or 'none'}."
             )
+
+
+def choose_prior(
+    found: Sequence[Link], pairs: Sequence[HandPair], lesion: tuple[int, int], prior: tuple[int, int] | None
+) -> tuple[HandPair, ...]:
+    """The pairs by hand after the user has said of one lesion which earlier one it was; all other lesions keep theirs.
+
+    Args:
+        found: pairs as registration gives them; what agrees with those needs no hand.
+        pairs: the user's so far.
+        lesion: date and number of the later one; dates from 0, numbers from 1.
+        prior: the same of the earlier one; None where the lesion is new.
+    """
+    date, number = lesion
+    rest = tuple(pair for pair in pairs if (pair.date - 1, pair.lesion) != lesion)
+    before = {(link.prior, link.prior_lesion) for link in found if (link.date, link.lesion) == lesion}
+    if before == (set() if prior is None else {prior}):
+        return rest
+    dates = {at for at, _ in before} | {date - 1 if prior is None else prior[0]}
+    chosen = {at: prior[1] if prior is not None and at == prior[0] else None for at in sorted(dates)}
+    return (*rest, *(HandPair(at + 1, earlier, date + 1, number) for at, earlier in chosen.items()))

@@ -8,16 +8,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import UsageError
-from ..records.followup import FollowUp, Link, RegistrationQuality, StudyRecord, Track
+from ..records.followup import FollowUp, Link, RegistrationQuality, StudyRecord
 from ..records.options import Progress, no_progress
+from ..records.results import Point
 from .alignment import Alignment, to_earlier, to_later
-from .byhand import HandPair, correct
+from .byhand import HandPair, check_pairs
+from .conclusion import conclude
 from .growth import days_between
 from .pairing import MOST_REACH_MM, REACH_MM, nearness, pair
-from .recist import MEASURABLE_MM, MOST_TARGETS, assess, measurable_mm
+from .recist import MEASURABLE_MM, measurable_mm
 from .registration import register
 from .study import Study
-from .tracks import choose_targets, make_tracks, time_points
+from .tracks import choose_targets
 
 PHASE_HU = 25.0  # livers that differ by more are from other contrast phases, most often
 _PHASES = {
@@ -68,24 +70,22 @@ def follow(
     _check(studies, options)
     studies, notes = in_order(studies)
     records = [study.record for study in studies]
-    targets = choose_targets(records[0], options.targets)
+    choose_targets(records[0], options.targets)  # what is not there is said before the work
+    check_pairs(options.pairs, records)
     alignments, qualities = _register_all(studies, options, progress)
-    failed = [quality is not None and bool(quality.failure) for quality in (None, *qualities)]
     progress("pairing", 0.95, "Pairing the lesions")
-    links = correct(_links(studies, alignments, qualities), options.pairs, records)
-    unknown = [bad and not _paired_by_hand(options.pairs, at) for at, bad in enumerate(failed)]
-    tracks = make_tracks(records, links, unknown, targets)
-    _locate(tracks, records, alignments, failed)
-    assessments = assess(time_points(records, tracks))
-    for at, quality in enumerate(qualities, start=1):
-        if quality is not None and unknown[at]:
-            for later in assessments[at:]:
-                later.response = "NE"
-                later.reason = f"the lesions of {records[at].name} could not be paired: {quality.failure}"
-    notes += [_mixed_note(track, targets) for track in tracks if track.target and set(track.lesions[0]) - set(targets)]
-    notes += _notes(studies, options, targets, qualities, unknown)
+    found = FollowUp(
+        records,
+        qualities,
+        [],
+        [],
+        [],
+        found=_links(studies, alignments, qualities),
+        places=_places(records, alignments, qualities),
+        scan_notes=notes + _scan_notes(studies),
+    )
     progress("done", 1.0, "Done")
-    return FollowUp(records, qualities, links, tracks, assessments, notes)
+    return conclude(found, options.targets, options.pairs)
 
 
 def in_order(studies: Sequence[Study]) -> tuple[list[Study], list[str]]:
@@ -93,9 +93,7 @@ def in_order(studies: Sequence[Study]) -> tuple[list[Study], list[str]]:
     dated = [study.record.date for study in studies if study.record.date]
     if len(dated) < len(studies):
         some = "some of " if dated else ""
-        return list(studies), [
-            f"The order is the one given, since {some}the dates are not known (--dates gives them); no doubling times."
-        ]
+        return list(studies), [f"The order is the one given, since {some}the dates are not known; no doubling times."]
     ordered = sorted(studies, key=lambda study: study.record.date or "")
     if [id(study) for study in ordered] != [id(study) for study in studies]:
         return ordered, ["The CT were not given in the order of their dates; they are sorted."]
@@ -150,10 +148,11 @@ def _links(
         for earlier in range(at - 1, -1, -1):
             if any(quality is not None and quality.failure for quality in qualities[earlier:at]):
                 break
-            gone = set(range(len(studies[earlier].points))) - {
-                link.prior_lesion - 1 for link in links if link.prior == earlier
+            before, now = studies[earlier].record, studies[at].record
+            gone = set(range(len(before.lesions))) - {
+                before.position(link.prior_lesion) for link in links if link.prior == earlier
             }
-            free = set(range(len(studies[at].points))) - {link.lesion - 1 for link in links if link.date == at}
+            free = set(range(len(now.lesions))) - {now.position(link.lesion) for link in links if link.date == at}
             if earlier < at - 1 and not (gone and free):
                 continue
             rows, columns = (sorted(gone), sorted(free)) if earlier < at - 1 else (None, None)
@@ -172,57 +171,35 @@ def _pairs_of(
     for p, c in pair(near, min(MOST_REACH_MM, REACH_MM + residual)):
         row, column = (p if rows is None else rows[p]), (c if columns is None else columns[c])
         overlap, distance = round(float(near.overlap[p, c]), 3), round(float(near.distance_mm[p, c]), 2)
-        found.append(Link(earlier, row + 1, at, column + 1, overlap=overlap, distance_mm=distance))
+        before, now = studies[earlier].record.lesions[row].id, studies[at].record.lesions[column].id
+        found.append(Link(earlier, before, at, now, overlap=overlap, distance_mm=distance))
     return found
 
 
-def _locate(
-    tracks: list[Track], records: Sequence[StudyRecord], alignments: list[Alignment], failed: list[bool]
-) -> None:
-    """Note where each track is at every date; from the nearest date that has it, earlier ones first, over sound
-    registrations."""
-    for track in tracks:
-        there = [at for at, lesions in enumerate(track.lesions) if lesions]
+def _places(
+    records: Sequence[StudyRecord], alignments: list[Alignment], qualities: Sequence[RegistrationQuality | None]
+) -> list[list[list[Point | None]]]:
+    """Where each lesion of each date is at every date, over sound registrations."""
+    failed = [False, *(quality is not None and bool(quality.failure) for quality in qualities)]
+    places: list[list[list[Point | None]]] = []
+    for own, record in enumerate(records):
+        rows: list[list[Point | None]] = [[] for _ in record.lesions]
+        centers = np.array([lesion.centroid_ras for lesion in record.lesions]).reshape(-1, 3)
         for at in range(len(records)):
-            source = max((n for n in there if n <= at), default=there[0])
-            lesion = records[source].lesions[track.lesions[source][0] - 1]
-            low, high = sorted((source, at))
+            low, high = sorted((own, at))
             if any(failed[low + 1 : high + 1]):
-                track.center_ras.append(None)
+                for row in rows:
+                    row.append(None)
                 continue
-            move = to_later if source < at else to_earlier
-            r, a, s = move(alignments[low:high], np.array([lesion.centroid_ras]))[0].round(2).tolist()
-            track.center_ras.append((r, a, s))
+            move = to_later if own < at else to_earlier
+            for row, (r, a, s) in zip(rows, move(alignments[low:high], centers).round(2).tolist(), strict=True):
+                row.append((r, a, s))
+        places.append(rows)
+    return places
 
 
-def _paired_by_hand(pairs: Sequence[HandPair], at: int) -> bool:
-    return any(pair.date - 1 == at for pair in pairs)
-
-
-def _notes(studies, options: FollowOptions, targets: list[int], qualities, unknown: list[bool]) -> list[str]:
-    first = studies[0].record
+def _scan_notes(studies: Sequence[Study]) -> list[str]:
     notes = []
-    for at, quality in enumerate(qualities, start=1):
-        if quality is not None and quality.failure:
-            how = "its pairs are those given by hand" if not unknown[at] else "give its pairs by hand (--pairs)"
-            notes.append(
-                f"The liver of {studies[at].name} could not be registered on {studies[at - 1].name}"
-                f" ({quality.failure}); {how}."
-            )
-    if not first.lesions:
-        notes.append(f"The first date, {first.name}, has no lesions; each lesion found later is new.")
-    elif not targets:
-        notes.append(
-            f"No lesion of {first.name} is {measurable_mm(first.slice_mm):g} mm long, so there is no target lesion."
-        )
-    if options.targets is not None and len(targets) > MOST_TARGETS:
-        notes.append(f"{len(targets)} target lesions were chosen; RECIST 1.1 takes two in an organ.")
-    small = [n for n in targets if first.lesions[n - 1].longest_diameter_mm < measurable_mm(first.slice_mm)]
-    if small:
-        notes.append(
-            f"Target lesion {', '.join(map(str, small))} is smaller than the {measurable_mm(first.slice_mm):g} mm"
-            " of RECIST 1.1."
-        )
     thick = max(study.record.slice_mm for study in studies)
     if measurable_mm(thick) > MEASURABLE_MM:
         notes.append(
@@ -232,17 +209,7 @@ def _notes(studies, options: FollowOptions, targets: list[int], qualities, unkno
     known = [days_between(a.record.date, b.record.date) for a, b in zip(studies, studies[1:], strict=False)]
     if 0 in known:
         notes.append("Two CT are of one day; they stay in the order given, without a doubling time.")
-    notes += [f"{study.name}: {note}" for study in studies for note in study.volume.notes]
-    return notes
-
-
-def _mixed_note(track: Track, targets: Sequence[int]) -> str:
-    own, others = ([n for n in track.lesions[0] if (n in targets) == wanted] for wanted in (True, False))
-    names = [" and ".join(map(str, numbers)) for numbers in (own, others)]
-    return (
-        f"Target lesion {names[0]} has grown together with lesion {names[1]}, which is no target;"
-        " the longest part is measured."
-    )
+    return notes + [f"{study.name}: {note}" for study in studies for note in study.volume.notes]
 
 
 def _phase_notes(prior: Study, current: Study) -> list[str]:

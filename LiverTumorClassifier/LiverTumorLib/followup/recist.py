@@ -40,12 +40,13 @@ class TimePoint:
 
 def measurable_mm(slice_mm: float) -> float:
     """The longest diameter from which a lesion can be a target, by the distance between slices (Eisenhauer 2009,
-    section 3.1)."""
+    3.1.1)."""
     return MEASURABLE_MM if slice_mm <= _THICK_MM else 2 * slice_mm
 
 
 def assess(points: Sequence[TimePoint]) -> list[Assessment]:
-    """The response at every date, the first of which is the baseline (Eisenhauer 2009, section 4.3, Tables 1 and 2).
+    """The response at every date, the first of which is the baseline (Eisenhauer 2009, 4.3.1, 4.3.5 and
+    4.4.1 with Tables 1 and 2).
 
     A response is that of its own date: with 32, 28 and 33 % less than at the baseline it is PR, SD, PR; `best` keeps
         the PR.

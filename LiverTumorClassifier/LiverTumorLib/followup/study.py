@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from ..ct import CTVolume, to_axial
+from ..ct.region import Box, bounding_box
 from ..errors import InputError
-from ..pipelines.lesions import measure_axial, number_lesions
+from ..pipelines.lesions import measure_axial, measure_numbered, number_lesions
 from ..records.followup import StudyRecord
 from ..records.results import LIVER, TUMOR, CaseResult
 
@@ -27,7 +29,7 @@ class Study:
         record: what the follow-up tells of it.
         patient: PatientID; "" where nobody knows.
         description: what the scan is called in its header, "" without one.
-        numbered: its lesions' numbers in the box that holds them all, see `number_lesions`; None without lesions.
+        numbered: each lesion's place among the record's, from 1, in the box that holds them all; None without lesions.
         points: for each lesion up to 4000 of its voxel centers (n, 3), RAS mm.
     """
 
@@ -45,7 +47,7 @@ class Study:
         return self.record.name
 
     def lesion_at(self, ras: np.ndarray) -> np.ndarray:
-        """The number of the lesion at each of some places (n, 3), RAS mm; 0 where there is none."""
+        """Which lesion lies at each of some places (n, 3), RAS mm, from 1; 0 where there is none."""
         ijk = np.rint((ras - self.volume.ijk_to_ras[:3, 3]) @ np.linalg.inv(self.volume.ijk_to_ras[:3, :3]).T).astype(
             int
         )
@@ -66,14 +68,17 @@ def make_study(
     key: str = "",
     patient: str = "",
     description: str = "",
+    numbers: Sequence[int] | None = None,
 ) -> Study:
     """A date of a CT in any orientation and labels on its grid.
 
     Args:
-        labels: (k, j, i), 0 background, 1 liver, 2 tumor.
+        labels: (k, j, i), 0 background, 1 liver, 2 tumor; with `numbers` a label from 2 on for each lesion.
         date: YYYY-MM-DD.
         key: see `StudyRecord`; without one a checksum of the voxels.
         patient, description: see `Study`.
+        numbers: of the lesions, in the order of their labels, where somebody has told them apart; without it connected
+            parts are lesions.
 
     Raises InputError: labels on another grid, with other values, or without a liver.
     """
@@ -87,7 +92,7 @@ def make_study(
             f"There is no liver in the labels of {volume.name}, so it cannot be registered;"
             " segment it, or correct the labels."
         )
-    if labels.max() > TUMOR:
+    if labels.max() > (TUMOR if numbers is None else LIVER + len(numbers)):
         raise InputError(
             f"The labels of {volume.name} hold the value {labels.max()}; give 0 background, 1 liver, 2 tumor."
         )
@@ -97,9 +102,14 @@ def make_study(
         raise InputError(
             f"The labels of {volume.name} hold tumor without liver; give 1 for the liver and 2 for the tumor in it."
         )
-    lesions, summary = measure_axial(own, axial)
+    if numbers is None:
+        lesions, summary = measure_axial(own, axial)
+        numbered = number_lesions(own)
+    else:
+        lesions, summary = measure_numbered(own, axial, numbers)
+        numbered = _by_position(own, [LIVER + 1 + list(numbers).index(lesion.id) for lesion in lesions])
+        own = np.minimum(own, TUMOR)
     summary.notes = list(volume.notes)
-    numbered = number_lesions(own)
     record = StudyRecord(
         name=volume.name,
         date=date,
@@ -111,6 +121,15 @@ def make_study(
     )
     result = CaseResult(volume.name, summary, lesions)
     return Study(axial, own, result, record, patient, description, numbered, _points(numbered, axial))
+
+
+def _by_position(labels: np.ndarray, values: list[int]) -> tuple[np.ndarray, Box] | None:
+    """As `number_lesions`: from labels that tell lesions apart, each lesion's place among `values` from 1."""
+    if (box := bounding_box(labels >= TUMOR)) is None:
+        return None
+    table = np.zeros(256, np.int32)
+    table[values] = np.arange(1, len(values) + 1)
+    return table[labels[box]], box
 
 
 def _points(found: tuple[np.ndarray, tuple[slice, slice, slice]] | None, volume: CTVolume) -> list[np.ndarray]:

@@ -3,31 +3,15 @@ together with it."""
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Sequence
 
 from ..errors import UsageError
 from ..records.followup import Link, StudyRecord, Track
-from ..records.results import Lesion
+from ..records.tracking import tracking_uid
 from .growth import days_between, doubling_days
 from .recist import MOST_TARGETS, TimePoint, measurable_mm
 
-_NAMESPACE = uuid.UUID("6f0b2c52-3f0e-5c0e-9b5f-6a3f6c0d7a18")  # of tracking identifiers; never to be changed
-Node = tuple[int, int]  # date from 0, lesion from 1
-
-
-def tracking_uid(study_key: str, lesion: Lesion) -> str:
-    """The DICOM tracking unique identifier of a lesion by the date on which it was seen first: the same CT and lesion
-    give the same.
-
-    A UUID as a UID (PS3.5, B.2).
-
-    Args:
-        study_key: see `StudyRecord`.
-        lesion: as measured at that date.
-    """
-    place = " ".join(f"{value:.1f}" for value in lesion.centroid_ras)
-    return f"2.25.{uuid.uuid5(_NAMESPACE, f'{study_key} {place}').int}"
+Node = tuple[int, int]  # date from 0, number of the lesion
 
 
 def make_tracks(
@@ -47,7 +31,7 @@ def make_tracks(
         first = min(group)
         track = Track(
             id=number,
-            uid=tracking_uid(studies[first[0]].key, studies[first[0]].lesions[first[1] - 1]),
+            uid=tracking_uid(studies[first[0]].key, studies[first[0]].lesion(first[1])),
             lesions=lesions,
             status=_status(lesions, [link for link in links if (link.date, link.lesion) in group], unknown),
             target=any((0, lesion) in group for lesion in targets),
@@ -59,7 +43,7 @@ def make_tracks(
 
 def choose_targets(first: StudyRecord, wanted: Sequence[int] | None = None) -> list[int]:
     """The target lesions of the first date, by number: the largest that are measurable, two at most (Eisenhauer 2009,
-    3.1 and 4.1).
+    3.1.1 and 4.2).
 
     Args:
         wanted: lesions that the user has chosen instead.
@@ -72,10 +56,10 @@ def choose_targets(first: StudyRecord, wanted: Sequence[int] | None = None) -> l
     if len(set(wanted)) != len(wanted):
         raise UsageError("A target lesion is named twice; name each once.")
     for lesion in wanted:
-        if not 1 <= lesion <= len(first.lesions):
+        if lesion not in (numbers := [each.id for each in first.lesions]):
             raise UsageError(
-                f"{first.name} has no lesion {lesion} that could be a target; it has {len(first.lesions)},"
-                " numbered from 1."
+                f"{first.name} has no lesion {lesion} that could be a target; its lesions are"
+                f" {', '.join(map(str, numbers)) or 'none'}."
             )
     return list(wanted)
 
@@ -133,7 +117,7 @@ def _change(links: list[Link]) -> str:
 
 
 def _measure(track: Track, studies: Sequence[StudyRecord], targets: Sequence[int]) -> None:
-    """Parts add up; of lesions that grew together the common one is measured (Eisenhauer 2009, section 4.2).
+    """Parts add up; of lesions that grew together the common one is measured (Eisenhauer 2009, 4.3.2).
 
     Where a target has grown together with lesions that are no targets, as many parts count later as there were
     targets, the longest.
@@ -141,10 +125,10 @@ def _measure(track: Track, studies: Sequence[StudyRecord], targets: Sequence[int
     chosen = [lesion for lesion in track.lesions[0] if lesion in targets]
     mixed = track.target and len(chosen) < len(track.lesions[0])
     for at, study in enumerate(studies):
-        found = [study.lesions[lesion - 1] for lesion in track.lesions[at]]
+        found = [study.lesion(number) for number in track.lesions[at]]
         lengths = sorted((lesion.longest_diameter_mm for lesion in found), reverse=True)
         if at == 0 and track.target:
-            lengths = [study.lesions[lesion - 1].longest_diameter_mm for lesion in chosen]
+            lengths = [study.lesion(number).longest_diameter_mm for number in chosen]
         elif mixed:
             lengths = lengths[: len(chosen)]
         if track.status[at] in ("unknown", "not yet"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .bound_views import release_views
 from .evidence import put_in_front
 from .results import SUMMARY_ROLE
 from .segmentations import ct_of
@@ -17,11 +18,20 @@ def show_scan(ct_node, before=None, segmentation_node=None) -> None:
         before: the CT that was chosen until now; see `show_ct`, which also says which views are left alone.
         segmentation_node: which of the CT's is shown; all of them without it.
     """
+    release_views(ct_node.GetScene())
     show_ct(ct_node, before)
     put_in_front(ct_node)
-    for segmentation in result_segmentations(ct_node.GetScene()):
-        shown = ct_of(segmentation) is ct_node if segmentation_node is None else segmentation is segmentation_node
-        _show_segmentation(segmentation, shown)
+    results = result_segmentations(ct_node.GetScene())
+    show_segmentations(
+        results,
+        [each for each in results if ct_of(each) is ct_node] if segmentation_node is None else [segmentation_node],
+    )
+
+
+def show_segmentations(results, shown) -> None:
+    """Show some of the segmentations that runs have made, and hide the others."""
+    for segmentation in results:
+        _show_segmentation(segmentation, segmentation in shown)
 
 
 def result_segmentations(scene) -> list:

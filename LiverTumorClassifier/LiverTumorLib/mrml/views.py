@@ -26,12 +26,25 @@ _COLOR = (0.2, 1.0, 1.0)
 def show_ct(ct_node, before=None) -> None:
     """Put a CT into the background of the slice views that the user has not given to another volume.
 
-    Those are the views that are empty or still show what was put there here. Where there is none of the latter, as
-    after Slicer has
-    loaded a volume into all of them: all views, when they show one volume, else those that show the CT chosen
-    `before`. Views whose volume selection is switched off stay as they are.
+    Args:
+        before: the CT that was chosen until now; see `views_of_ours`.
     """
-    views = [view for view in slice_composites(ct_node.GetScene()) if view.GetDoPropagateVolumeSelection()]
+    changed = [
+        view for view in views_of_ours(ct_node.GetScene(), before) if view.GetBackgroundVolumeID() != ct_node.GetID()
+    ]
+    for view in changed:
+        put_into(view, ct_node)
+    fit(changed)
+
+
+def views_of_ours(scene, before=None) -> list:
+    """The slice views (their vtkMRMLSliceCompositeNode) that the user has not given to another volume.
+
+    Those are the views that are empty or still show what was put there here. Where there is none of the latter, as
+    after Slicer has loaded a volume into all of them: all views, when they show one volume, else those that show the
+    CT chosen `before`. Views whose volume selection is switched off stay as they are.
+    """
+    views = [view for view in slice_composites(scene) if view.GetDoPropagateVolumeSelection()]
     shown = {view.GetBackgroundVolumeID() for view in views}
     ours = [
         view
@@ -44,20 +57,21 @@ def show_ct(ct_node, before=None) -> None:
             if len(shown) == 1
             else [view for view in views if before and view.GetBackgroundVolumeID() == before.GetID()]
         )
-    changed = [view for view in views if view in ours or not view.GetBackgroundVolumeID()]
-    changed = [view for view in changed if view.GetBackgroundVolumeID() != ct_node.GetID()]
-    for view in changed:
-        with one_update(view):
-            foreground = ct_node.GetScene().GetNodeByID(view.GetForegroundVolumeID() or "")
-            if foreground is not None and is_map(foreground):  # of another CT
-                view.SetForegroundVolumeID(None)
-                view.SetForegroundOpacity(0.0)
-            view.SetBackgroundVolumeID(ct_node.GetID())
-            view.SetNodeReferenceID(_PUT_ROLE, ct_node.GetID())
-    _fit(changed)
+    return [view for view in views if view in ours or not view.GetBackgroundVolumeID()]
 
 
-def _fit(composites: list) -> None:
+def put_into(view, ct_node) -> None:
+    """Show a CT in the background of a slice view, which is then one of ours."""
+    with one_update(view):
+        foreground = ct_node.GetScene().GetNodeByID(view.GetForegroundVolumeID() or "")
+        if foreground is not None and is_map(foreground):  # of another CT
+            view.SetForegroundVolumeID(None)
+            view.SetForegroundOpacity(0.0)
+        view.SetBackgroundVolumeID(ct_node.GetID())
+        view.SetNodeReferenceID(_PUT_ROLE, ct_node.GetID())
+
+
+def fit(composites: list) -> None:
     """Show all of the background in some of the slice views."""
     import slicer
 

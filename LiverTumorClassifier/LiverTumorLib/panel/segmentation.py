@@ -13,6 +13,7 @@ from ..mrml.scans import show_scan
 from ..mrml.segmentations import ct_of
 from ..mrml.volumes import toggle_liver_window
 from .ct_panel import CTPanel
+from .follow_up import FollowUpPart
 from .frames import offer_frames, wants_frames
 from .keys import Keys
 from .report import ReportPart
@@ -36,6 +37,7 @@ class SegmentationPanel(CTPanel):
         self._shown = None
         self._report = ReportPart(self.ui, self.run, self._offer_drawing)
         self.results = SegmentationResults(self.ui, lambda: self.parameters, self._offer_distances)
+        self.follow_up = FollowUpPart(self.ui, lambda: self.parameters, self._offer_drawing)
         actions = {
             "N": lambda: self.results.step(1),
             "P": lambda: self.results.step(-1),
@@ -58,6 +60,7 @@ class SegmentationPanel(CTPanel):
         self._keys.off()
         super().cleanup()
         self.results.cleanup()
+        self.follow_up.cleanup()
 
     def install(self) -> None:
         super().install()
@@ -119,6 +122,7 @@ class SegmentationPanel(CTPanel):
         offer_frames(self.ui.framesCheckBox, self.parameters.inputVolume)
         self._show_chosen()
         self.results.show()
+        self.follow_up.show()
         self._report.show(*self.results.shown)
 
     def _toggle_window(self) -> None:

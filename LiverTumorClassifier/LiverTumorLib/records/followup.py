@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from .results import Lesion
+from .results import Lesion, Point
 
 # How two lesions came to be the same one.
 BY_REGISTRATION, BY_HAND = "registration", "hand"
@@ -20,7 +20,7 @@ class StudyRecord:
         date: of the study, as YYYY-MM-DD; None where nobody knows.
         key: tells this CT from all others, the same whenever it is read: its SeriesInstanceUID, or a checksum of its
             voxels.
-        lesions: as `measure` numbers them, largest first.
+        lesions: as `measure` numbers them, largest first; where a reader has numbered them, by their numbers.
         liver_ml, tumor_ml: volumes; the liver's includes the tumor.
         slice_mm: distance between slices.
     """
@@ -32,6 +32,17 @@ class StudyRecord:
     liver_ml: float
     tumor_ml: float
     slice_mm: float
+
+    def lesion(self, number: int) -> Lesion:
+        """The lesion with a number. Raises IndexError where there is none."""
+        return self.lesions[self.position(number)]
+
+    def position(self, number: int) -> int:
+        """Where a lesion stands among `lesions`. Raises IndexError where it does not."""
+        for position, lesion in enumerate(self.lesions):
+            if lesion.id == number:
+                return position
+        raise IndexError(f"{self.name} has no lesion {number}")
 
 
 @dataclass
@@ -53,8 +64,8 @@ class RegistrationQuality:
 
 @dataclass
 class Link:
-    """Lesion `lesion` of date `date` is what lesion `prior_lesion` of date `prior` has become (dates count from 0,
-    lesions from 1).
+    """Lesion `lesion` of date `date` is what lesion `prior_lesion` of date `prior` has become; dates count from 0,
+    lesions are named by their numbers.
 
     Attributes:
         by: BY_REGISTRATION or BY_HAND.
@@ -99,7 +110,7 @@ class Track:
     diameter_mm: list[float | None] = field(default_factory=list)
     volume_ml: list[float | None] = field(default_factory=list)
     doubling_days: list[float | None] = field(default_factory=list)
-    center_ras: list[tuple[float, float, float] | None] = field(default_factory=list)
+    center_ras: list[Point | None] = field(default_factory=list)
 
 
 @dataclass
@@ -134,7 +145,16 @@ class Assessment:
 
 @dataclass
 class FollowUp:
-    """All of a follow-up; `registrations[n]` brings date n + 1 onto date n, None where nothing had to be registered."""
+    """All of a follow-up.
+
+    Attributes:
+        registrations: number n brings date n + 1 onto date n; None where nothing had to be registered.
+        links: pairs of lesions, with what the user says of them.
+        tracks, assessments, notes: what follows from those and from the choice of target lesions.
+        found: the pairs as registration alone gives them.
+        places: for each date, lesion and date the RAS mm at which registration puts it there; None where it cannot.
+        scan_notes: those of the notes that no choice changes.
+    """
 
     studies: list[StudyRecord]
     registrations: list[RegistrationQuality | None]
@@ -142,6 +162,9 @@ class FollowUp:
     tracks: list[Track]
     assessments: list[Assessment]
     notes: list[str] = field(default_factory=list)
+    found: list[Link] = field(default_factory=list)
+    places: list[list[list[Point | None]]] = field(default_factory=list)
+    scan_notes: list[str] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dictionaries and lists, ready for JSON."""
@@ -157,6 +180,9 @@ class FollowUp:
             [_track(record) for record in data["tracks"]],
             [Assessment(**record) for record in data["assessments"]],
             data["notes"],
+            [Link(**record) for record in data["found"]],
+            [[[_place(place) for place in row] for row in rows] for rows in data["places"]],
+            data["scan_notes"],
         )
 
 
@@ -165,4 +191,8 @@ def _study(record: dict[str, Any]) -> StudyRecord:
 
 
 def _track(record: dict[str, Any]) -> Track:
-    return Track(**{**record, "center_ras": [place and tuple(place) for place in record["center_ras"]]})
+    return Track(**{**record, "center_ras": [_place(place) for place in record["center_ras"]]})
+
+
+def _place(record: list[float] | None) -> Point | None:
+    return None if record is None else (record[0], record[1], record[2])

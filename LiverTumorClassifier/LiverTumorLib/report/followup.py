@@ -116,7 +116,7 @@ def _draw_lesion(axes, result: FollowUp, track: Track, at: int, volume: CTVolume
         return
     i, j, k = (np.linalg.inv(volume.ijk_to_ras) @ [*place, 1.0])[:3]
     if track.lesions[at]:
-        k = result.studies[at].lesions[track.lesions[at][0] - 1].diameter_slice
+        k = result.studies[at].lesion(track.lesions[at][0]).diameter_slice
     k = int(np.clip(round(k), 0, volume.shape[0] - 1))
     x_step, y_step = float(volume.spacing[0]), float(volume.spacing[1])
     x, y = (i + 0.5) * x_step, (j + 0.5) * y_step

@@ -34,6 +34,22 @@ DEPTH = CodedConcept("depth", PRIVATE, "Distance to the liver surface")
 BURDEN = CodedConcept("tumor-burden", PRIVATE, "Tumor volume as a share of the liver volume")
 TUMOR_VOLUME = CodedConcept("tumor-volume", PRIVATE, "Volume of all lesions")
 LESIONS = CodedConcept("lesion-count", PRIVATE, "Number of lesions")
+SUM = CodedConcept("sum-of-diameters", PRIVATE, "Sum of the diameters of the target lesions")
+CRITERIA, RECIST_1_1 = codes.DCM.ResponseEvaluationMethod, codes.DCM.RECIST1Point1
+RESPONSE = codes.DCM.CurrentResponse
+# The standard's values of a response are of one kind of lesions; overall responses are told in words.
+TARGET_RESPONSES = {
+    "CR": codes.DCM.TargetLesionCompleteResponse,
+    "PR": codes.DCM.TargetLesionPartialResponse,
+    "SD": codes.DCM.TargetLesionStableDisease,
+    "PD": codes.DCM.TargetLesionProgressiveDisease,
+}
+OTHER_RESPONSES = {
+    "CR": codes.DCM.NonTargetLesionCompleteResponse,
+    "Non-CR/Non-PD": codes.DCM.NonTargetLesionIncompleteResponseOrStableDisease,
+}
+BASELINE = codes.DCM.BaselineCategory
+TARGET, NO_TARGET = codes.DCM.TargetLesionAtBaseline, codes.DCM.NonTargetLesionAtBaseline
 CT = codes.LN.CTUnspecifiedBodyRegion
 DEVICE = codes.DCM.Device
 NETWORK = codes.DCM.ArtificialIntelligence

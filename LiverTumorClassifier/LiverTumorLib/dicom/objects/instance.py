@@ -12,7 +12,8 @@ import highdicom
 import numpy as np
 
 from ... import __version__
-from ...records.results import CaseResult
+from ...records.results import CaseResult, Lesion
+from ...records.tracking import tracking_uid
 from ..source import SourceImages
 
 MANUFACTURER = "LiverTumor"
@@ -58,6 +59,11 @@ def make_identity(
         "written by": highdicom.__version__,  # which objects name
     }
     return Identity(json.dumps(content, sort_keys=True), origin["models"], corrected)
+
+
+def tracking(source: SourceImages, lesion: Lesion) -> str:
+    """The tracking UID of a lesion found in the images."""
+    return tracking_uid(str(source.first.SeriesInstanceUID), lesion)
 
 
 def instance(source: SourceImages, identity: Identity, kind: str, number: int, title: str, content: str = "") -> dict:

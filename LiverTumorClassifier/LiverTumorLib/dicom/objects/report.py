@@ -17,10 +17,10 @@ from ... import __version__
 from ...records.results import CaseResult, CaseSummary, Lesion, Line
 from ..source import SourceImages
 from . import codes
-from .instance import MANUFACTURER, RESEARCH_USE, Identity, instance, settle
+from .instance import MANUFACTURER, RESEARCH_USE, Identity, instance, settle, tracking
 from .segmentation import LIVER_NAME, lesion_name
 
-_Group = sr.MeasurementsAndQualitativeEvaluations | sr.VolumetricROIMeasurementsAndQualitativeEvaluations
+Group = sr.MeasurementsAndQualitativeEvaluations | sr.VolumetricROIMeasurementsAndQualitativeEvaluations
 _CONTAINS = sr.RelationshipTypeValues.CONTAINS
 
 
@@ -32,6 +32,21 @@ def make_report(
     for number, lesion in enumerate(result.lesions, start=2):
         segment = _segment(segmentation, number, source)
         groups += [_lesion_group(lesion, source, identity, segment), _axes_group(lesion, source, identity)]
+    evidence = [*source.headers, *([segmentation] if segmentation is not None else [])]
+    series = instance(source, identity, "report", 2, "Liver and lesion measurements")
+    return report_of(groups, notes, evidence, source, identity, series)
+
+
+def report_of(
+    groups: list[Group],
+    notes: list[str],
+    evidence: list[Dataset],
+    source: SourceImages,
+    identity: Identity,
+    series: dict[str, Any],
+) -> sr.Comprehensive3DSR:
+    """A report with measurement groups and notes; `evidence` is what they refer to, `series` the answer of
+    `instance`."""
     device = sr.DeviceObserverIdentifyingAttributes(
         uid=identity.uid("device"),
         name=MANUFACTURER,
@@ -46,20 +61,24 @@ def make_report(
         imaging_measurements=groups,
     )
     content[0].ContentSequence.append(_comments([f"{RESEARCH_USE}.", *notes]))
-    report = sr.Comprehensive3DSR(
-        [*source.headers, *([segmentation] if segmentation is not None else [])],
-        content,
-        is_complete=True,
-        coding_schemes=[codes.PRIVATE_SCHEME],
-        **instance(source, identity, "report", 2, "Liver and lesion measurements"),
-    )
+    report = sr.Comprehensive3DSR(evidence, content, is_complete=True, coding_schemes=[codes.PRIVATE_SCHEME], **series)
     settle(report, source, identity)
     return report
 
 
-def _liver_group(
-    summary: CaseSummary, source: SourceImages, identity: Identity, segmentation: Dataset | None
-) -> _Group:
+def axes_of(lesion: Lesion, source: SourceImages) -> list[sr.Measurement]:
+    """Both axes of a lesion, with their ends where those are known."""
+    axes = (
+        (codes.LONG_AXIS, lesion.longest_diameter_mm, lesion.longest_ends_ras),
+        (codes.SHORT_AXIS, lesion.perpendicular_diameter_mm, lesion.perpendicular_ends_ras),
+    )
+    return [
+        sr.Measurement(name, length, codes.MM, referenced_coordinates=[_line(ends, source)] if ends else None)
+        for name, length, ends in axes
+    ]
+
+
+def _liver_group(summary: CaseSummary, source: SourceImages, identity: Identity, segmentation: Dataset | None) -> Group:
     figures = [
         (codes.VOLUME, summary.liver_ml, codes.ML),
         (codes.TUMOR_VOLUME, summary.tumor_ml, codes.ML),
@@ -67,11 +86,10 @@ def _liver_group(
         (codes.LESIONS, summary.lesion_count, codes.LESION_UNIT),
     ]
     return _group(
-        LIVER_NAME,
+        sr.TrackingIdentifier(identity.uid("tracking", LIVER_NAME), LIVER_NAME),
         codes.LIVER_STRUCTURE,
         "liver",
         [sr.Measurement(name, value, unit) for name, value, unit in figures if value is not None],
-        source,
         identity,
         _segment(segmentation, 1, source),
     )
@@ -79,7 +97,7 @@ def _liver_group(
 
 def _lesion_group(
     lesion: Lesion, source: SourceImages, identity: Identity, segment: sr.ReferencedSegment | None
-) -> _Group:
+) -> Group:
     figures = [
         (codes.VOLUME, lesion.volume_ml, codes.ML, None),
         (codes.ATTENUATION, lesion.mean_hu, codes.HU, codes.MEAN),
@@ -90,35 +108,31 @@ def _lesion_group(
     measurements = [
         sr.Measurement(name, value, unit, derivation=how) for name, value, unit, how in figures if value is not None
     ]
-    return _group(lesion_name(lesion), codes.LESION_STRUCTURE, "tumor", measurements, source, identity, segment)
+    return _group(_tracked(lesion, source), codes.LESION_STRUCTURE, "tumor", measurements, identity, segment)
 
 
-def _axes_group(lesion: Lesion, source: SourceImages, identity: Identity) -> _Group:
-    axes = (
-        (codes.LONG_AXIS, lesion.longest_diameter_mm, lesion.longest_ends_ras),
-        (codes.SHORT_AXIS, lesion.perpendicular_diameter_mm, lesion.perpendicular_ends_ras),
-    )
-    measurements = [
-        sr.Measurement(name, length, codes.MM, referenced_coordinates=[_line(ends, source)] if ends else None)
-        for name, length, ends in axes
-    ]
+def _axes_group(lesion: Lesion, source: SourceImages, identity: Identity) -> Group:
+    tracked = _tracked(lesion, source)
     task = None if lesion.axes_by_hand else "tumor"
-    return _group(lesion_name(lesion), codes.LESION_STRUCTURE, task, measurements, source, identity)
+    return _group(tracked, codes.LESION_STRUCTURE, task, axes_of(lesion, source), identity)
+
+
+def _tracked(lesion: Lesion, source: SourceImages) -> sr.TrackingIdentifier:
+    return sr.TrackingIdentifier(tracking(source, lesion), lesion_name(lesion))
 
 
 def _group(
-    name: str,
+    tracked: sr.TrackingIdentifier,
     structure: codes.Structure,
     task: str | None,
     measurements: list[sr.Measurement],
-    source: SourceImages,
     identity: Identity,
     segment: sr.ReferencedSegment | None = None,
-) -> _Group:
+) -> Group:
     """A measurement group, on a segment or without one, by the network of a task or by hand (None)."""
     model = identity.model(task) if task is not None else None
     shared: dict[str, Any] = {
-        "tracking_identifier": sr.TrackingIdentifier(identity.uid("tracking", name), name),
+        "tracking_identifier": tracked,
         "finding_type": structure.type,
         "finding_category": structure.category,
         "finding_sites": [sr.FindingSite(structure.region)] if structure.region else None,

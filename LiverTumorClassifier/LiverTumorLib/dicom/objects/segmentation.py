@@ -17,7 +17,7 @@ from ...errors import InputError
 from ...records.results import TUMOR, Lesion
 from ..source import NO_RESULTS, SourceImages
 from .codes import LESION_STRUCTURE, LIVER_STRUCTURE, NETWORK, Structure
-from .instance import MANUFACTURER, RESEARCH_USE, Identity, instance, settle
+from .instance import MANUFACTURER, RESEARCH_USE, Identity, instance, settle, tracking
 
 LIVER_NAME = "Liver"
 _PATIENT = highdicom.CoordinateSystemNames.PATIENT
@@ -43,11 +43,11 @@ def make_segmentation(
     stacked[0] = labels[planes] > 0
     for number, kji in lesion_voxels:
         stacked[number][tuple(kji.T)] = 1
-    described = [_describe(1, LIVER_NAME, LIVER_STRUCTURE, identity, "liver")]
-    described += [
-        _describe(number, lesion_name(lesion), LESION_STRUCTURE, identity, "tumor")
-        for number, lesion in enumerate(lesions, start=2)
-    ]
+    liver = identity.uid("tracking", LIVER_NAME)
+    described = [_describe(1, LIVER_NAME, liver, LIVER_STRUCTURE, identity, "liver")]
+    for number, lesion in enumerate(lesions, start=2):
+        tracked = tracking(source, lesion)
+        described.append(_describe(number, lesion_name(lesion), tracked, LESION_STRUCTURE, identity, "tumor"))
     segmentation = highdicom.seg.Segmentation(
         source.headers,
         np.moveaxis(stacked, 0, -1),
@@ -75,7 +75,7 @@ def lesion_name(lesion: Lesion) -> str:
 def voxels_of_lesions(
     labels: np.ndarray, first: int, volume: CTVolume, lesions: list[Lesion]
 ) -> list[tuple[int, np.ndarray]]:
-    """The connected parts of the tumor: the place in the list of the lesion that each belongs to, from 1, and its voxels
+    """The connected parts of the tumor: the place in the list, from 1, of the lesion that each belongs to; its voxels
     (n, 3) in (k, j, i).
 
     The lesions were measured in axial order, which numbers the parts otherwise, and in a strongly tilted scan even on
@@ -111,14 +111,16 @@ def _place_and_size(centroid, ml: float) -> np.ndarray:
 
 
 def _describe(
-    number: int, name: str, structure: Structure, identity: Identity, task: str
+    number: int, name: str, tracking_uid: str, structure: Structure, identity: Identity, task: str
 ) -> highdicom.seg.SegmentDescription:
     model = identity.model(task)
     kinds = highdicom.seg.SegmentAlgorithmTypeValues
     kind = kinds.MANUAL if model is None else kinds.SEMIAUTOMATIC if identity.corrected else kinds.AUTOMATIC
-    network = model and highdicom.AlgorithmIdentificationSequence(
-        model["id"], NETWORK, model["version"], source=MANUFACTURER, parameters={"sha256": model["sha256"]}
-    )
+    network = None
+    if model is not None:
+        network = highdicom.AlgorithmIdentificationSequence(
+            model["id"], NETWORK, model["version"], source=MANUFACTURER, parameters={"sha256": model["sha256"]}
+        )
     return highdicom.seg.SegmentDescription(
         number,
         name,
@@ -126,7 +128,7 @@ def _describe(
         structure.type,
         kind,
         network,
-        tracking_uid=identity.uid("tracking", name),
+        tracking_uid=tracking_uid,
         tracking_id=name,
         anatomic_regions=[structure.region] if structure.region else None,
         display_color=highdicom.color.CIELabColor.from_rgb(*structure.rgb),

@@ -109,7 +109,7 @@ class SliceViewOfSlicer:
             data.SetType(event)
             data.SetViewNode(self.node)
             data.SetRenderer(self._renderer)
-            data.SetDisplayPosition([int(value) for value in self._xy(np.atleast_2d(place))[:, 0]])
+            data.SetDisplayPosition([int(value) for value in self._xy(np.array([place]))[:, 0]])
             data.SetWorldPosition([float(value) for value in place])
             distance = vtk.reference(0.0)
             if manager.CanProcessInteractionEvent(data, distance):

@@ -175,3 +175,16 @@ def test_the_same_report_makes_the_same_files(study, tmp_path):
         start_report(segmentation, ct, page=tmp_path / name / "page.pdf", folder=tmp_path / name).wait(120)
         made.append({file.name: zlib.crc32(file.read_bytes()) for file in (tmp_path / name).iterdir()})
     assert made[0] == made[1] and len(made[0]) == 4
+
+
+def test_other_words_make_another_report(study, tmp_path):
+    """Two objects of DICOM with one UID must be the same."""
+    ct, segmentation, _ = study
+    uids = []
+    for note in ("", "Compare with MR."):
+        judge(segmentation, ct, ["Lesion 1"], note=note)
+        folder = tmp_path / f"out {len(uids)}"
+        folder.mkdir()
+        start_report(segmentation, ct, folder=folder).wait(120)
+        uids.append(objects_in(folder)["SR"].SOPInstanceUID)
+    assert uids[0] != uids[1]

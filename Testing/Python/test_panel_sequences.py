@@ -11,7 +11,10 @@ import slicer
 from LiverTumorLib.errors import Cancelled, InputError
 from LiverTumorLib.mrml import frames_of, labels_from_segmentation, labels_to_segmentation
 from LiverTumorLib.mrml.evidence import evidence_of
+from LiverTumorLib.mrml.results import LESIONS_ROLE
 from LiverTumorLib.mrml.sequences import SEQUENCE_ROLE
+from LiverTumorLib.mrml.tables import records_of
+from LiverTumorLib.mrml.worklist import worklist
 from mrml_scene import GRIDS, add_ct, add_transform, make_ct
 from panel_tools import apply, spin, use_task
 from slicer_standin import application
@@ -87,6 +90,29 @@ def test_all_frames_are_segmented_and_browsed(ct):
         segmentation.GetName() == "Abdomen segmentation"
         and segmentation.GetParentTransformNode() is ct.GetParentTransformNode()
     )
+
+
+def test_what_is_said_of_a_lesion_in_a_frame_stays_with_it(ct):
+    """The frames' lesions have the same names; one that is rejected is hidden in its frame only."""
+    panel = application.open_module(SEGMENTATION).panel
+    panel.ui.framesCheckBox.click()
+    apply(panel)
+    segmentation = panel.parameters.outputSegmentation
+    display, settled = segmentation.GetDisplayNode(), panel.results._worklist._settled
+    panel.ui.lesionTable.selectRow(0)
+    panel.ui.rejectButton.click()
+    assert "0 lesions" in panel.ui.summaryLabel.text
+    for number, rejected in ((1, False), (0, True), (2, False)):
+        show_frame(ct, number)
+        spin(lambda: not settled.active, 10)
+        assert display.GetSegmentVisibility("Lesion 1") is not rejected
+        assert [row.judgment.is_rejected for row in worklist(segmentation)] == [rejected]
+        assert lesion_rows(segmentation)[0]["status"] == ("rejected" if rejected else "")
+        assert ("0 lesions" in panel.ui.summaryLabel.text) is rejected
+
+
+def lesion_rows(segmentation) -> list[dict]:
+    return records_of(segmentation.GetNodeReference(LESIONS_ROLE))
 
 
 def test_a_table_of_all_frames(ct):

@@ -4,6 +4,7 @@ objects."""
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -65,7 +66,11 @@ class Reviewed:
 
 def arguments(reviewed: Reviewed, page: Path | None, folder: Path | None) -> dict[str, str | bool | None]:
     """The arguments of the writer; see `write_report`."""
-    return {"reviewed": json.dumps(asdict(reviewed)), "page": page and str(page), "folder": folder and str(folder)}
+    return {
+        "reviewed": json.dumps(asdict(reviewed)),
+        "page": None if page is None else os.fspath(page),
+        "folder": None if folder is None else os.fspath(folder),
+    }
 
 
 def take(volume: CTVolume, options: RunOptions, progress: Progress, liver: np.ndarray) -> CaseOutput:
@@ -105,9 +110,12 @@ def write_report(output: CaseOutput, *, reviewed: str, page: str | None, folder:
     if folder is not None:
         result = CaseResult(**{**vars(output.result), "lesions": counted})
         told_apart = CaseOutput(result, labels_of(labels, facts, counted, told_apart=True))
-        origin = {"task": "report", "options": {}, "models": facts.models, "version": __version__}
+        said = {"names": facts.names, "judgments": facts.judgments, "corrected": facts.corrected}
+        origin = {"task": "report", "options": said, "models": facts.models, "version": __version__}
         name = "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in volume.name)
-        notes = write_dicom(Path(folder), name, volume, told_apart, origin, page and Path(page), review)
+        notes = write_dicom(
+            Path(folder), name, volume, told_apart, origin, None if page is None else Path(page), review
+        )
         output.result.summary.notes += notes
 
 

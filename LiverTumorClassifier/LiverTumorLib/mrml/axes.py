@@ -10,6 +10,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..records.judgments import REJECTED
+from ..records.results import Line
 from .kept_axes import AXES, LONG, Axis, axes_of, draw_axis, length_of, measured_lengths, reset_axes
 from .nodes import companion_node, one_update
 from .results import LESIONS_ROLE, SUMMARY_ROLE
@@ -85,8 +86,8 @@ def take_axes(segmentation_node, ct_node) -> bool:
         show_axes(segmentation_node, number)
         raise
     with undoable(segmentation_node, (LESIONS_ROLE, SUMMARY_ROLE), ()):
-        for axis, ends in drawn.items():
-            draw_axis(segmentation_node, records, number, axis, ends)
+        for axis, line_drawn in drawn.items():
+            draw_axis(segmentation_node, records, number, axis, line_drawn)
         _update_tables(segmentation_node, number, {axis.length: length_of(ends) for axis, ends in drawn.items()})
     show_axes(segmentation_node, number)
     return True
@@ -136,7 +137,7 @@ def _style(line, color: tuple[float, float, float]) -> None:
     display.SetPointLabelsVisibility(True)
 
 
-def _in_slice(ends, record: dict, ct_node):
+def _in_slice(ends, record: dict, ct_node) -> Line:
     """The ends of an axis in the slice of the lesion's longest diameter. Raises InputError, see `take_axes`."""
     from_ras = np.linalg.inv(ijk_to_world(ct_node))
     size = ct_node.GetImageData().GetDimensions()
@@ -148,10 +149,12 @@ def _in_slice(ends, record: dict, ct_node):
             raise InputError(
                 _("An end of the axis lay outside of {name}; it is where it was before.").format(name=ct_node.GetName())
             )
-        placed.append(tuple(round(value, 3) for value in place))
-    if length_of(tuple(placed)) < _LEAST_MM:
+        r, a, s = (round(value, 3) for value in place)
+        placed.append((r, a, s))
+    line = placed[0], placed[1]
+    if length_of(line) < _LEAST_MM:
         raise InputError(_("Both ends of the axis lay at one place; it is where it was before."))
-    return tuple(placed)
+    return line
 
 
 def _update_tables(segmentation_node, number: int, lengths: dict[str, float]) -> None:

@@ -121,8 +121,8 @@ def length_of(ends: Line) -> float:
 
 
 def _owned(segmentation_node, records: list[dict]) -> dict[int, _Drawn]:
-    """What was drawn, by the number of its lesion: of those that the slice cuts the nearest, if its middle is no further
-    from the place than half of its long axis."""
+    """What was drawn, by the number of its lesion: of those that the slice cuts the nearest, if its middle lies within
+    half of its long axis from the place."""
     measured = _measured(segmentation_node)
     fitting = []
     for index, drawn in enumerate(_drawn(segmentation_node)):

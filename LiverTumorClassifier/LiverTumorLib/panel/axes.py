@@ -84,15 +84,15 @@ class AxesPart(VTKObservationMixin):
         with self._work(_("The axis could not be measured.")):
             with self._not_listening():
                 changed = self._ct is not None and take_axes(self._segmentation, self._ct)
-            if changed:
-                self._changed(shown_lesion(self._segmentation))
+            if changed and (number := shown_lesion(self._segmentation)) is not None:
+                self._changed(number)
 
     def _reset(self, checked: bool = False) -> None:
         with self._work(_("The axes could not be reset.")):
-            number = shown_lesion(self._segmentation)
-            with self._not_listening():
-                measure_by_voxels(self._segmentation, number)
-            self._changed(number)
+            if (number := shown_lesion(self._segmentation)) is not None:
+                with self._not_listening():
+                    measure_by_voxels(self._segmentation, number)
+                self._changed(number)
 
     @vtk.calldata_type(vtk.VTK_OBJECT)
     def _on_node_goes(self, caller, event, node) -> None:

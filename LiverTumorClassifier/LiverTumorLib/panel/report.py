@@ -1,4 +1,4 @@
-"""The part of the segmentation panel that writes reports: a PDF, and DICOM objects for a folder or Slicer's database."""
+"""The part of the segmentation panel that writes reports: a PDF, DICOM objects for a folder or Slicer's database."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from itertools import groupby
 
-from ..records.results import CaseResult, Lesion
+from ..records.results import CaseResult, CaseSummary, Lesion
 from .views import SEGMENT_COLOR
 
 TABLE_ROWS = 9
@@ -25,18 +25,21 @@ _COLUMNS = (  # heading, unit, position of the right edge, text of a lesion
 _GRAY, _LINE = "0.35", "0.85"
 
 
-def draw_figures(axes, result: CaseResult) -> None:
-    """Four large figures: liver, tumor, burden, lesions."""
-    axes.set_axis_off()
-    summary = result.summary
-    tiles = (
+def main_figures(summary: CaseSummary) -> tuple[tuple[str, str], ...]:
+    """The figures of a case, named."""
+    return (
         ("Liver", number_text(summary.liver_ml, ".0f", " ml")),
         ("Tumor", number_text(summary.tumor_ml, ".1f", " ml")),
         ("Burden", number_text(summary.tumor_burden_percent, ".1f", " %")),
         ("Lesions", number_text(summary.lesion_count, "d")),
         ("Largest", number_text(summary.largest_diameter_mm, ".1f", " mm")),
     )
-    for row, (name, value) in enumerate(tiles):
+
+
+def draw_figures(axes, result: CaseResult) -> None:
+    """Four large figures: liver, tumor, burden, lesions."""
+    axes.set_axis_off()
+    for row, (name, value) in enumerate(main_figures(result.summary)):
         y = 0.98 - 0.205 * row
         axes.text(0.0, y, name, fontsize=10, color=_GRAY, va="top")
         axes.text(1.0, y + 0.02, value, fontsize=14, fontweight="bold", va="top", ha="right")

@@ -14,7 +14,7 @@ from ..ct import CTVolume, to_axial
 from ..records.options import CaseOutput
 from ..records.results import CaseResult, Lesion
 from ..records.review import UNREVIEWED, Review, hand_notes
-from .blocks import curve_caption, draw_curve, models_text, notes_text, number_text
+from .blocks import curve_caption, draw_curve, main_figures, models_text, notes_text, number_text
 from .figure import new_figure
 from .picture import BAD, DISCLAIMER, shortened
 from .views import AXIAL, CORONAL, SAGITTAL, Plane, draw_cut, focus
@@ -110,15 +110,7 @@ def _title(figure, y: float, text: str) -> None:
 def _draw_tiles(axes, result: CaseResult) -> None:
     """The figures of the case side by side."""
     _blank(axes)
-    summary = result.summary
-    tiles = (
-        ("Liver", number_text(summary.liver_ml, ".0f", " ml")),
-        ("Tumor", number_text(summary.tumor_ml, ".1f", " ml")),
-        ("Burden", number_text(summary.tumor_burden_percent, ".1f", " %")),
-        ("Lesions", number_text(summary.lesion_count, "d")),
-        ("Largest", number_text(summary.largest_diameter_mm, ".0f", " mm")),
-    )
-    for column, (name, value) in enumerate(tiles):
+    for column, (name, value) in enumerate(main_figures(result.summary)):
         axes.text(0.2 * column, 1.0, name, fontsize=8.5, color=_GRAY, va="top")
         axes.text(0.2 * column, 0.0, value, fontsize=14, fontweight="bold", va="bottom")
 

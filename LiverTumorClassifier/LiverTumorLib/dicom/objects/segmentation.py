@@ -75,7 +75,7 @@ def lesion_name(lesion: Lesion) -> str:
 def voxels_of_lesions(
     labels: np.ndarray, first: int, volume: CTVolume, lesions: list[Lesion]
 ) -> list[tuple[int, np.ndarray]]:
-    """The connected parts of the tumor: the place in the list of the lesion that each belongs to, from 1, and its voxels
+    """The connected parts of the tumor: the place in the list, from 1, of the lesion that each belongs to; its voxels
     (n, 3) in (k, j, i).
 
     The lesions were measured in axial order, which numbers the parts otherwise, and in a strongly tilted scan even on
@@ -116,9 +116,11 @@ def _describe(
     model = identity.model(task)
     kinds = highdicom.seg.SegmentAlgorithmTypeValues
     kind = kinds.MANUAL if model is None else kinds.SEMIAUTOMATIC if identity.corrected else kinds.AUTOMATIC
-    network = model and highdicom.AlgorithmIdentificationSequence(
-        model["id"], NETWORK, model["version"], source=MANUFACTURER, parameters={"sha256": model["sha256"]}
-    )
+    network = None
+    if model is not None:
+        network = highdicom.AlgorithmIdentificationSequence(
+            model["id"], NETWORK, model["version"], source=MANUFACTURER, parameters={"sha256": model["sha256"]}
+        )
     return highdicom.seg.SegmentDescription(
         number,
         name,

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import signal
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -126,7 +127,10 @@ def test_dicom_tells_dates_and_patients(work):
     refused = run(*arguments, check=errors.UsageError.exit_code)
     assert "a and b are of different patients" in refused.stderr and "--same-patient" in refused.stderr
     assert not Path("out/follow-up").exists()
-    run(*arguments, "--same-patient")
+    done = run(*arguments, "--same-patient", "--dicom")
+    if find_spec("highdicom"):  # these series name no study that reports could belong to
+        assert done.stdout.count("No DICOM results were written") == 2
+        assert not list(Path("out/follow-up").glob("*.dcm"))
     assert [study.date for study in result().studies] == ["2026-03-01", "2026-06-09"]
     assert all(study.key.startswith(("1.", "2.")) for study in result().studies)
 

@@ -17,7 +17,7 @@ from ... import __version__
 from ...records.results import CaseResult, CaseSummary, Lesion, Line
 from ..source import SourceImages
 from . import codes
-from .instance import MANUFACTURER, RESEARCH_USE, Identity, instance, settle, tracking
+from .instance import MANUFACTURER, RESEARCH_USE, Identity, instance, lasting_uid, settle, tracking
 from .segmentation import LIVER_NAME, lesion_name
 
 Group = sr.MeasurementsAndQualitativeEvaluations | sr.VolumetricROIMeasurementsAndQualitativeEvaluations
@@ -48,7 +48,7 @@ def report_of(
     """A report with measurement groups and notes; `evidence` is what they refer to, `series` the answer of
     `instance`."""
     device = sr.DeviceObserverIdentifyingAttributes(
-        uid=identity.uid("device"),
+        uid=lasting_uid("device", __version__),
         name=MANUFACTURER,
         manufacturer_name=MANUFACTURER,
         model_name=MANUFACTURER,

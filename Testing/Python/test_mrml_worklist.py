@@ -12,7 +12,7 @@ from LiverTumorLib.ct import CTVolume
 from LiverTumorLib.errors import InputError
 from LiverTumorLib.files import read_labels
 from LiverTumorLib.mrml import can_undo, ct_to_node, labels_from_segmentation, measure_again, show_segmentation, undo
-from LiverTumorLib.mrml.corrections import is_corrected
+from LiverTumorLib.mrml.corrections import checksums, is_corrected
 from LiverTumorLib.mrml.export import export_labels, export_lesions
 from LiverTumorLib.mrml.lesion_edits import delete_lesions, merge_lesions, split_lesion
 from LiverTumorLib.mrml.missed import forget_missed, is_missed_shown, show_missed, take_missed
@@ -210,6 +210,20 @@ def test_an_old_scene_with_all_lesions_in_one_segment(ct):
     assert names(node) == ["Liver", "Lesion 1", "Lesion 2", "Lesion 3"]
     assert [(row.figures["id"], row.is_changed) for row in worklist(node)] == [(1, False), (2, False), (3, False)]
     np.testing.assert_array_equal(labels_from_segmentation(node, ct), labels())
+
+
+def test_corrections_of_an_old_scene_are_known(ct):
+    node = old_result(ct)
+    own = checksums(node.GetSegmentation(), ["Liver", "Lesion"])
+    node.SetAttribute("LiverTumor.written", f"Liver:{own['Liver']} Lesion:{own['Lesion']}")  # as it was kept then
+    assert not is_corrected(node)
+    measure_again(node, ct)
+    assert not is_corrected(node), "other segments, and nobody's work"
+    erase(node, "Lesion 2")
+    assert is_corrected(node)
+    node = old_result(ct)
+    node.SetAttribute("LiverTumor.written", f"Liver:{own['Liver']} Lesion:")  # of a run that had found none
+    assert is_corrected(node)
 
 
 def test_a_rejected_lesion_is_liver_and_not_lost(found, ct):

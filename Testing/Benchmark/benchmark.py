@@ -33,7 +33,7 @@ from LiverTumorLib.errors import LiverTumorError  # noqa: E402
 from LiverTumorLib.files import write_json, write_table  # noqa: E402
 from LiverTumorLib.models.bundle import Bundle  # noqa: E402
 from LiverTumorLib.models.catalogue import get_bundle  # noqa: E402
-from LiverTumorLib.models.session import available_threads  # noqa: E402
+from LiverTumorLib.models.cpus import available_threads  # noqa: E402
 from LiverTumorLib.phantom import make_phantom  # noqa: E402
 from LiverTumorLib.records.options import RunOptions  # noqa: E402
 from machine import environment, measure_tree  # noqa: E402

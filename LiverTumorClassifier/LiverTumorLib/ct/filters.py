@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from ..errors import RequirementError
 from ..suggestion import did_you_mean
+from .spec import Filters as Filters
 
-Filters = tuple[tuple[str, float], ...]
 Plane = NDArray[np.float32]
 
 WHITE = 255.0

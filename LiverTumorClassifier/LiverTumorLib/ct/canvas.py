@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -173,7 +173,14 @@ def liver_offset(volume: CTVolume, liver: np.ndarray, liver_hu: float | None) ->
     return liver_hu - float(np.median(volume.array[box][liver[box] > 0]))
 
 
-def neighbor_channels(slices: np.ndarray, k: float, offset: float) -> np.ndarray:
+class Slices(Protocol):
+    """The slices of a scan on a canvas, uint8 (rows, columns) each: an array of them, or who makes them when asked."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, k: int, /) -> np.ndarray: ...
+
+
+def neighbor_channels(slices: Slices, k: float, offset: float) -> np.ndarray:
     """Three channels (rows, columns, 3), the slice at `k` between those `offset` slices below and above it.
 
     Positions between slices are interpolated and those beyond the scan repeat its end, so the network sees the same
@@ -182,14 +189,14 @@ def neighbor_channels(slices: np.ndarray, k: float, offset: float) -> np.ndarray
     return np.stack([_slice_at(slices, k - offset), _slice_at(slices, k), _slice_at(slices, k + offset)], axis=-1)
 
 
-def _slice_at(slices: np.ndarray, k: float) -> np.ndarray:
+def _slice_at(slices: Slices, k: float) -> np.ndarray:
     k = min(max(k, 0.0), len(slices) - 1.0)
     below = int(k)
     part = k - below
     if part < 1e-3:
         return np.asarray(slices[below])
     mixed: NDArray[np.floating] = slices[below] * np.float32(1 - part) + slices[below + 1] * np.float32(part)
-    return np.asarray(np.rint(mixed), slices.dtype)
+    return np.asarray(np.rint(mixed), slices[below].dtype)
 
 
 @lru_cache(maxsize=32)

@@ -57,7 +57,7 @@ def find_liver(session: Session, volume: CTVolume, threshold: float, report: Rep
     """Liver probability of a volume in axial order, cleaned to one liver, along the volume's edges, and its mean in the
     liver; None, 0 when there is none."""
     canvas, _ = lay_canvas(session.bundle.manifest.input, volume, None)
-    found = map_slices(session, volume, canvas, range(volume.shape[0]), report)
+    found = map_slices(session, volume, canvas, range(volume.shape[0]), report, organ=threshold)
     if (box := bounding_box(found.maps >= threshold)) is None:
         return None, 0.0
     # Averages along slices reach the threshold nowhere beside this, and interpolation needs one pixel more.

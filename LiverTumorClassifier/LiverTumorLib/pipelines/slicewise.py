@@ -24,9 +24,6 @@ CELL_LIVER = 0.25
 STEP = 8
 # No liver in a scan is shorter than this, nor does smoothing along slices reach farther than it.
 LOOK_MM = 12.0
-# Slices brought to the canvas a step, which takes them less time, and what preparing them all takes of a stage's time.
-_PREPARED = 16
-PREPARATION = 0.3
 
 
 def map_slices(
@@ -48,7 +45,7 @@ def map_slices(
     """
     shown = _shown_slices(ks, volume.spacing[2])
     maps = np.zeros((len(shown), *canvas.size), np.float32)  # what stays 0 takes no memory
-    images = _Prepared(session.bundle.manifest.input, volume, canvas, offset_hu)
+    images = PreparedSlices(session.bundle.manifest.input, volume, canvas, offset_hu)
 
     def look(places: NDArray[np.intp], report: Report) -> None:
         for start, (output, *_) in _predictions(session, volume, images, shown[places], report):
@@ -78,7 +75,7 @@ def score_slices(
     spec = session.bundle.manifest.input
     canvas, offset_hu = lay_canvas(spec, volume, labels)
     logits = np.empty(len(ks), np.float32)
-    images = _Prepared(spec, volume, canvas, offset_hu)
+    images = PreparedSlices(spec, volume, canvas, offset_hu)
     for start, outputs in _predictions(session, volume, images, ks, report):
         block = ks[start : start + len(outputs[0])]
         liver = canvas.sample(labels[block] > 0) if spec.region == "liver" and labels is not None else None
@@ -123,9 +120,9 @@ def liver_cells(liver: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np
 def smoothed_logits(logits: NDArray[np.floating], slice_mm: float) -> NDArray[np.floating]:
     """Logits of consecutive slices averaged over their neighbors: a lesion is in several slices, an error often in
     one."""
-    from scipy.ndimage import gaussian_filter1d
-
-    return gaussian_filter1d(logits, LOGIT_SMOOTH_MM / slice_mm, mode="nearest", radius=smoothing_reach(slice_mm))
+    reach = smoothing_reach(slice_mm)
+    weights = np.exp(-0.5 * (np.arange(-reach, reach + 1) * slice_mm / LOGIT_SMOOTH_MM) ** 2)
+    return np.convolve(np.pad(logits, reach, mode="edge"), weights / weights.sum(), mode="valid").astype(logits.dtype)
 
 
 def smoothing_reach(slice_mm: float) -> int:
@@ -147,25 +144,12 @@ def _shown_slices(ks: range, slice_mm: float) -> np.ndarray:
     return shown if shown[-1] == ks.stop - 1 else np.append(shown, ks.stop - 1)
 
 
-def prepared_slices(
-    spec: InputSpec, volume: CTVolume, canvas: Canvas, offset_hu: float, report: Report
-) -> NDArray[np.uint8]:
-    """All slices on a network's canvas, uint8 (n, rows, columns); `report` as for `map_slices`."""
-    ks = np.arange(volume.shape[0])
-    images = np.empty((len(ks), *spec.size), np.uint8)
-    for start in range(0, len(ks), _PREPARED):
-        report(start / len(ks))
-        block = slice(start, start + _PREPARED)
-        images[block] = network_slices(volume, canvas, spec.window_hu, ks[block], offset_hu, spec.filters)
-    return images
-
-
 def part_of(report: Report, first: float, last: float) -> Report:
     """A report for a part of a stage, which goes from the stage's fraction `first` to `last`."""
     return lambda fraction: report(first + (last - first) * fraction)
 
 
-class _Prepared:
+class PreparedSlices:
     """The slices of a volume on a network's canvas, each made when it is asked for; see `ct.canvas.Slices`."""
 
     def __init__(self, spec: InputSpec, volume: CTVolume, canvas: Canvas, offset_hu: float) -> None:
@@ -184,7 +168,7 @@ class _Prepared:
 
 
 def _predictions(
-    session: Session, volume: CTVolume, images: _Prepared, ks: np.ndarray, report: Report
+    session: Session, volume: CTVolume, images: PreparedSlices, ks: np.ndarray, report: Report
 ) -> Iterator[tuple[int, list[NDArray[np.float32]]]]:
     """Yield (position in ks, all raw outputs) a few slices at a time."""
     offset = session.bundle.manifest.input.neighbor_mm / float(volume.spacing[2])

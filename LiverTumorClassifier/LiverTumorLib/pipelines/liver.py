@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from ..ct import CTVolume
@@ -11,7 +13,7 @@ from ..models.session import Session
 from ..records.options import RunOptions
 from ..records.results import LIVER
 from .doubt import NO_LIVER, doubts, rejection, scan_doubts
-from .edges import EdgeMaps, along_edges
+from .edges import AROUND_MM, EdgeMaps, along_edges
 from .run import Report, Run
 from .slicemaps import SliceMaps
 from .slicewise import map_slices
@@ -60,10 +62,12 @@ def find_liver(session: Session, volume: CTVolume, threshold: float, report: Rep
     found = map_slices(session, volume, canvas, range(volume.shape[0]), report, organ=threshold)
     if (box := bounding_box(found.maps >= threshold)) is None:
         return None, 0.0
-    # Averages along slices reach the threshold nowhere beside this, and interpolation needs one pixel more.
-    rows, columns = (slice(max(side.start - 1, 0), side.stop + 1) for side in box[1:])
-    near = (slice(None), rows, columns)
-    liver = clean_liver(found.smoothed(SMOOTH_MM, float(volume.spacing[2]), near), threshold)
+    # Averages along slices reach the threshold nowhere beside this; edges are looked for a little farther.
+    margin = math.ceil(AROUND_MM / canvas.spacing_mm) + 1
+    near = (slice(max(side.start - margin, 0), side.stop + margin) for side in box[1:])
+    rows, columns = (slice(*side.indices(n)[:2]) for side, n in zip(near, canvas.size, strict=True))
+    found = found.cropped(rows, columns)
+    liver = clean_liver(found.smoothed(SMOOTH_MM, float(volume.spacing[2])), threshold)
     if liver is None:
         return None, 0.0
     return along_edges(liver, volume), float(liver.maps[liver.maps >= threshold].mean())

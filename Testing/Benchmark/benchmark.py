@@ -98,6 +98,12 @@ def main() -> None:
         metavar="N",
         help="copies of the phantom that the command line is given at once, one time (default: %(default)s)",
     )
+    parser.add_argument(
+        "--torch",
+        default=sys.executable,
+        metavar="PYTHON",
+        help="a Python with PyTorch and NumPy, where the one that runs this has no PyTorch",
+    )
     parser.add_argument("--scan", type=Path, metavar="FILE", help="also the command line on this CT")
     parser.add_argument(
         "--growth", action="store_true", help="also the command line with other slices, pixels and cores; takes long"
@@ -227,7 +233,9 @@ def unet_rows(measured: list[dict], bundle: Bundle, arguments: argparse.Namespac
     the whole command, as `measured`, beside the former on all slices."""
     [whole] = [entry["median"] for entry in measured if (entry["what"], entry["measure"]) == (asked.SCAN, "wall_s")]
     threads = available_threads()
-    times, _ = networks.compare((networks.UNET_2D, networks.UNET_3D), bundle, threads, 1, arguments.rounds)
+    times, _ = networks.compare(
+        (networks.UNET_2D, networks.UNET_3D), bundle, threads, 1, arguments.rounds, arguments.torch
+    )
     rows = [
         row(f"{engine}, {threads} threads", "per image", "s", [each["ms"] / 1000 for each in values])
         for engine, values in times.items()

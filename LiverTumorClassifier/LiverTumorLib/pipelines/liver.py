@@ -41,7 +41,7 @@ def segment_liver(run: Run, volume: CTVolume, options: RunOptions) -> tuple[np.n
             # Noise at the edge leaves single voxels beside the liver and small holes in it.
             if (box := bounding_box(labels)) is not None:
                 largest = _largest_component(labels[box] > 0)
-                labels[box] = 0 if largest is None else np.where(largest, LIVER, 0)
+                labels[box] = 0 if largest is None else largest * np.uint8(LIVER)
         found = survey(labels, volume, sure)
         if found is not None and (reason := rejection(found)):
             labels[:] = 0

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 Filters = tuple[tuple[str, float], ...]
+FILTER_NAMES = ("median", "gaussian", "bilateral", "curvature-anisotropic", "clahe", "gamma")  # see `ct.filters`
 LARGEST_SIZE, SHORTEST_MM, LONGEST_MM = 4096, 0.01, 1000.0
 
 
@@ -15,6 +17,32 @@ def finite_number(name: str, value: Any) -> Any:
     if isinstance(value, bool) or not math.isfinite(value):
         raise ValueError(f"{name} is {value}, which is not a number")
     return value
+
+
+def check_filters(filters: Iterable[object]) -> Filters:
+    """(name, strength) pairs, also as JSON and TOML give them, in the form that the other functions take.
+
+    Raises:
+        ValueError: an unknown name (the nearest known one is named), no pair, or a strength out of range.
+    """
+    checked = []
+    for entry in filters:
+        if not isinstance(entry, (list, tuple)) or len(entry) != 2:
+            raise ValueError(f"a filter is a name with its strength, as in ['median', 1.0], not {entry!r}")
+        name, strength = entry
+        if name not in FILTER_NAMES:
+            # Whoever tells the user ends the sentence.
+            from ..suggestion import did_you_mean
+
+            hint = did_you_mean(str(name), FILTER_NAMES, "known are").rstrip(".?")
+            raise ValueError(f"{name!r} is not a filter; {hint}")
+        lowest = 1.0 if name == "clahe" else 0.0
+        if isinstance(strength, bool) or not isinstance(strength, (int, float)) or not lowest < strength < math.inf:
+            raise ValueError(
+                f"the strength of the filter {name!r} is {strength!r}; it must be a number above {lowest:g}"
+            )
+        checked.append((name, float(strength)))
+    return tuple(checked)
 
 
 @dataclass(frozen=True)
@@ -62,7 +90,4 @@ class InputSpec:
             raise ValueError("the window's high end must lie above its low end")
         if self.liver_hu is not None:
             finite_number("liver_hu", self.liver_hu)
-        if self.filters != ():
-            from .filters import check_filters
-
-            object.__setattr__(self, "filters", check_filters(self.filters))
+        object.__setattr__(self, "filters", check_filters(self.filters))

@@ -68,7 +68,7 @@ def write_segmentation(
     axes = LPS_RAS @ np.asarray(ijk_to_ras, np.float64)[:3] + 0.0  # no -0.0
     extent = " ".join(f"0 {n - 1}" for n in labels.shape[::-1])
     geometry = ";".join((*map(repr, np.asarray(ijk_to_ras, float).ravel().tolist()), *extent.split()))
-    keys = {}
+    keys: dict[str, str] = {}
     for number, segment in enumerate(segments):
         fields = {
             "ID": segment.id,
@@ -102,7 +102,7 @@ def write_segmentation(
     ]
     with atomic_path(path) as temporary, open(temporary, "wb") as file:
         file.write("\n".join([*lines, "", ""]).encode("utf-8"))
-        file.write(gzipped_labels(np.ascontiguousarray(labels, np.uint8)))
+        file.write(gzipped_labels(np.ascontiguousarray(labels, np.uint8).data))
 
 
 def _vector(values: np.ndarray) -> str:

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 Progress = Callable[[str, float, str], None]
 
 
+# What the page of a case is among its DICOM objects: an encapsulated PDF, or a Secondary Capture image.
+DICOM_PAGES = ("pdf", "capture")
+
+
 def no_progress(stage: str, fraction: float, message: str) -> None:
     """The progress receiver of callers that want none."""
 

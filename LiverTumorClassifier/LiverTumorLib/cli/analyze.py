@@ -92,8 +92,8 @@ def run(arguments: argparse.Namespace) -> None:
     from ..batch.cases import find_cases
     from ..batch.display import Display
     from ..batch.runner import Batch
+    from ..models.cpus import available_threads
     from ..models.licenses import license_lines
-    from ..models.session import available_threads
 
     if arguments.cluster is None:
         _refuse_cluster_options(arguments)

@@ -158,7 +158,7 @@ def test_dates_of_slicer_s_dicom_database_get_structured_reports(tmp_path, monke
         ct.SetAttribute("DICOM.instanceUIDs", " ".join(own))
         add_to_hierarchy(ct, "P1", f"2026030{number}", f"1.2.3.{number}.9")
         dates.append(DateNodes(ct, labels_to_segmentation(output.labels, ct)))
-    monkeypatch.setattr(slicer, "dicomDatabase", SimpleNamespace(fileForInstance=files.get), raising=False)
+    monkeypatch.setattr(slicer, "dicomDatabase", SimpleNamespace(fileForInstance=files.get, isOpen=True), raising=False)
     node = start_follow_up(dates[1].ct, dates).wait()
     out = start_report(node, tmp_path / "out").wait()
     reports = [hd.sr.srread(out / f"{name}.follow-up.sr.dcm") for name in DATES]

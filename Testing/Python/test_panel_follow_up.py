@@ -203,6 +203,19 @@ def test_lesions_that_change_afterwards_are_told(compared, dates):
     spin(lambda: "Lesions have changed since" in compared.ui.followUpNotesLabel.text, 5)
 
 
+def test_a_comparison_that_is_deleted_is_shown_no_longer(compared, dates):
+    slicer.mrmlScene.RemoveNode(dates[1].ct.GetNodeReference(FOLLOW_UP_ROLE))
+    assert not compared.ui.followUpResultsWidget.visible and compared.ui.compareDatesButton.enabled
+
+
+def test_a_comparison_of_another_version_is_told(compared, dates):
+    dates[1].ct.GetNodeReference(FOLLOW_UP_ROLE).SetText("{}")
+    compared.parameters.inputVolume = dates[0].ct
+    compared.parameters.inputVolume = dates[1].ct
+    assert "no follow-up that this version can read" in compared.ui.followUpStatusLabel.text
+    assert not compared.ui.followUpResultsWidget.visible
+
+
 def test_the_plot_and_the_report(compared, dates, tmp_path, monkeypatch):
     compared.ui.followUpPlotButton.click()
     chart = dates[1].ct.GetNodeReference(FOLLOW_UP_ROLE).GetNodeReference(CHART_ROLE)

@@ -25,14 +25,23 @@ import slicer  # noqa: E402
 import vtk  # noqa: E402
 from LiverTumorLib.ct import CTVolume  # noqa: E402
 from LiverTumorLib.jobs import start_job  # noqa: E402
-from LiverTumorLib.mrml import ct_to_node, labels_from_segmentation, labels_to_segmentation  # noqa: E402
+from LiverTumorLib.mrml import (  # noqa: E402
+    ct_to_node,
+    labels_from_segmentation,
+    labels_to_segmentation,
+    measure_again,  # noqa: E402
+)
+from LiverTumorLib.mrml.axes import show_axes  # noqa: E402
 from LiverTumorLib.mrml.results import LESIONS_ROLE  # noqa: E402
 from LiverTumorLib.mrml.tables import records_of  # noqa: E402
 from LiverTumorLib.mrml.views import mark_lesion  # noqa: E402
 from LiverTumorLib.mrml.volumes import place_in_slice, toggle_liver_window  # noqa: E402
 from LiverTumorLib.phantom import make_phantom  # noqa: E402
-from LiverTumorLib.records.options import RunOptions  # noqa: E402
+from LiverTumorLib.records.judgments import Judgment  # noqa: E402
+from LiverTumorLib.records.options import CaseOutput, RunOptions  # noqa: E402
+from LiverTumorLib.records.review import Review  # noqa: E402
 from LiverTumorLib.report import case_picture  # noqa: E402
+from LiverTumorLib.report.page import page_figure  # noqa: E402
 from PIL import Image  # noqa: E402
 from slice_views import SliceViewOfSlicer  # noqa: E402
 from slicer_standin import application  # noqa: E402
@@ -51,8 +60,11 @@ def main(folder: Path) -> None:
         def keep(name: str) -> None:
             shrink(picture, folder / name)
 
-        case_picture(picture, volume, start_job("segment", volume, RunOptions()).wait(), truth)
+        output = start_job("segment", volume, RunOptions()).wait()
+        case_picture(picture, volume, output, truth)
         keep("results.png")
+        page_figure(volume, output, _review(output)).savefig(picture, dpi=110)
+        keep("report.png")
         with application.running():
             node = ct_to_node(volume, slicer.mrmlScene)
             segmentation = _segment(node)
@@ -65,6 +77,12 @@ def main(folder: Path) -> None:
             _classify(node, segmentation)
             application.screenshot("LiverTumorClassifier", picture)
             keep("classifier-panel.png")
+
+
+def _review(output: CaseOutput) -> Review:
+    """What a reader might say, for the page."""
+    output.result.lesions[0].axes_by_hand = "long"
+    return Review(judgments={1: Judgment("accepted", "metastasis", "Compare with the MR of June.")})
 
 
 def _segment(node):
@@ -133,10 +151,17 @@ def _draw_slice(volume: CTVolume, node, segmentation, path: Path) -> None:
     ct = ct_to_node(volume, scene)
     toggle_liver_window(ct)
     shown = labels_to_segmentation(labels_from_segmentation(segmentation, node), ct)
-    mark_lesion(shown, place, f"Lesion 1: {lesion['volume_ml']:.1f} ml, {lesion['longest_diameter_mm']:.0f} mm")
+    measure_again(shown, ct)
+    mark_lesion(shown, place, _marker_text(lesion))
+    show_axes(shown, 1)
     view.show(ct)
     view.node.JumpSlice(*place)
     Image.fromarray(view.draw()[::-1]).save(path)
+
+
+def _marker_text(lesion: dict) -> str:
+    long, short = lesion["longest_diameter_mm"], lesion["perpendicular_diameter_mm"]
+    return f"Lesion 1: {lesion['volume_ml']:.1f} ml, {long:.0f} x {short:.0f} mm"
 
 
 def shrink(source: Path, target: Path) -> None:

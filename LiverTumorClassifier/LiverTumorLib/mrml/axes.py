@@ -114,18 +114,15 @@ def _show_line(segmentation_node, number: int, axis: Axis, ends) -> None:
     with one_update(line):
         line.SetAttribute(_LESION, str(number))
         for point in range(line.GetNumberOfControlPoints(), 2):
-            line.AddControlPointWorld(list(ends[point]), "")
+            line.AddControlPointWorld(list(ends[point]))
         for point, end in enumerate(ends):
             line.SetNthControlPointPositionWorld(point, *end)
-        right = min(range(2), key=lambda point: ends[point][0])  # on the screen, where the text has room
-        for point in range(2):
-            line.SetNthControlPointLabel(point, f"{length_of(ends):.0f} mm" if point == right else "")
         line.SetFixedNumberOfControlPoints(True)
     line.GetDisplayNode().SetVisibility(True)
 
 
 def _style(line, color: tuple[float, float, float]) -> None:
-    """Thin, so that the rim of a lesion can be seen below the ends, and with the length beside one of them."""
+    """So that the rim of a lesion can be seen below the ends; the lengths are written beside the marker."""
     import slicer
 
     line.CreateDefaultDisplayNodes()
@@ -133,8 +130,8 @@ def _style(line, color: tuple[float, float, float]) -> None:
     display.SetSelectedColor(*color)
     display.SetActiveColor(*color)
     display.SetGlyphType(slicer.vtkMRMLMarkupsDisplayNode.CrossDot2D)
-    display.SetPropertiesLabelVisibility(False)  # both would lie over each other in the middle
-    display.SetPointLabelsVisibility(True)
+    display.SetPropertiesLabelVisibility(False)
+    display.SetPointLabelsVisibility(False)
 
 
 def _in_slice(ends, record: dict, ct_node) -> Line:

@@ -5,7 +5,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from ..errors import InputError
 from ..files.dicom_study import StudyFacts
+from .dicom_database import image_files
 from .nodes import subject_hierarchy
 
 _DATE = "LiverTumor.date"  # of a CT node, given by the user
@@ -48,13 +50,11 @@ def facts_of(ct_node) -> StudyFacts:
 
 
 def images_of(ct_node) -> tuple[str, ...]:
-    """The DICOM files that a CT was loaded from, as Slicer's DICOM database knows them; none where one is gone."""
-    import slicer
-
-    database = getattr(slicer, "dicomDatabase", None)
-    identifiers = (ct_node.GetAttribute("DICOM.instanceUIDs") or "").split()
-    files = tuple(database.fileForInstance(each) for each in identifiers) if database is not None else ()
-    return files if all(files) else ()
+    """The DICOM files of a CT's slices; none where Slicer's DICOM database does not have them."""
+    try:
+        return tuple(image_files(ct_node))
+    except InputError:
+        return ()
 
 
 def _day(text: str) -> str | None:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 
 import slicer
+import vtk
 from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
-from ..errors import Cancelled, OutputError, UsageError
+from ..errors import Cancelled, InputError, OutputError, UsageError
 from ..followup.byhand import choose_prior
 from ..followup.recist import MOST_TARGETS, measurable_mm
 from ..mrml.follow_up import (
     FOLLOW_UP_ROLE,
+    DateNodes,
     Kept,
     choose,
     dates_of,
@@ -98,25 +101,29 @@ class FollowUpPart(VTKObservationMixin):
         ui.followUpReportButton.connect("clicked(bool)", self._save)
         scene = slicer.mrmlScene
         self.addObserver(scene, scene.StartCloseEvent, self._on_closing)
+        self.addObserver(scene, scene.NodeRemovedEvent, self._on_removed)
         self._show_result()
         self.show()
 
     def cleanup(self) -> None:
         """The panel goes."""
-        self.run.abandon()
         self.removeObservers()
+        self._settled.stop()
+        self.run.abandon()
 
     def show(self) -> None:
         """Bring everything up to date with the nodes."""
         parameters = self._parameters()
         ct = parameters.inputVolume if parameters is not None else None
         node = ct.GetNodeReference(FOLLOW_UP_ROLE) if ct is not None else None
-        if ct is not self._ct:
-            self._ct = ct
-            known = dates_of(node) if node is not None else None
-            self._dates.choose([date for date in known or [] if date.ct is not ct])
+        changed, self._ct = ct is not self._ct, ct
+        self._dates.show(ct, self._segmentation)  # first: the current CT is not offered as an earlier one
+        if changed:
+            known: list[DateNodes] = []
+            with suppress(InputError):  # which `_show_result` tells
+                known = (dates_of(node) if node is not None else None) or []
+            self._dates.choose([date for date in known if date.ct is not ct])
             self._tell("")
-        self._dates.show(ct, self._segmentation)
         self.run.set_ready(self._dates.problem)
         self._ui.addDateButton.enabled = not self.run.running
         if node is not self._node:
@@ -194,14 +201,14 @@ class FollowUpPart(VTKObservationMixin):
 
     def _follow(self) -> None:
         """Segments change without this part: in the Segment Editor, for one."""
-        for segmentation in self._followed:
-            for event in _WATCHED:
-                self.removeObserver(segmentation, getattr(segmentation, event), self._on_segment)
+        for node in self._followed:
+            for source, event in _watched(node):
+                self.removeObserver(source, event, self._on_segment)
         dates = (dates_of(self._node) if self._kept is not None else None) or []
-        self._followed = [date.segmentation.GetSegmentation() for date in dates]
-        for segmentation in self._followed:
-            for event in _WATCHED:
-                self.addObserver(segmentation, getattr(segmentation, event), self._on_segment)
+        self._followed = [date.segmentation for date in dates]
+        for node in self._followed:
+            for source, event in _watched(node):
+                self.addObserver(source, event, self._on_segment)
 
     def _on_segment(self, caller, event) -> None:
         self._settled.start()
@@ -372,6 +379,11 @@ class FollowUpPart(VTKObservationMixin):
     def _on_closing(self, caller, event) -> None:
         self.run.abandon()
 
+    def _on_removed(self, caller, event) -> None:
+        """Somebody may have deleted what is shown here."""
+        if self._node is not None and self._node.GetScene() is None:
+            self.show()
+
     def _tell(self, text: str) -> None:
         self._ui.followUpStatusLabel.text = text
 
@@ -379,6 +391,13 @@ class FollowUpPart(VTKObservationMixin):
 def _same_lesion(row: PairRow, other: PairRow) -> bool:
     mine, its = ((each.date, each.lesion) if each.lesion else (each.prior, each.prior_lesion) for each in (row, other))
     return mine == its
+
+
+def _watched(segmentation_node) -> list[tuple]:
+    """What tells that lesions have changed, or what a user has said of them or measured by hand."""
+    segmentation = segmentation_node.GetSegmentation()
+    events = [(segmentation, getattr(segmentation, event)) for event in _WATCHED]
+    return [*events, (segmentation_node, vtk.vtkCommand.ModifiedEvent)]
 
 
 def _texts() -> RunTexts:

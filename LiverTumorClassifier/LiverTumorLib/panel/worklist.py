@@ -190,9 +190,10 @@ class WorklistPart(VTKObservationMixin):
             else:
                 place = place_in_slice(ct, [lesion[f"centroid_{axis}"] for axis in "ras"], lesion["diameter_slice"])
                 jump_to(ct, place)
-                text = _("{name}: {ml:.1f} ml")  # mm are at the axes
+                text = _("{name}: {ml:.1f} ml, {long:.0f} x {short:.0f} mm")
                 name = row.name if row.lesion is not None and row.name else _("Lesion {id}").format(id=lesion["id"])
-                mark_lesion(segmentation, place, text.format(name=name, ml=lesion["volume_ml"]))
+                long, short = lesion["longest_diameter_mm"], lesion["perpendicular_diameter_mm"]
+                mark_lesion(segmentation, place, text.format(name=name, ml=lesion["volume_ml"], long=long, short=short))
                 self._axes.show_lesion(lesion["id"])
             highlight(segmentation, row.lesion.identifier if row.lesion is not None else None)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 LOCAL, SLURM = "local", "slurm"
 CONNECT_S = 10  # how long a scheduler may take to answer
+WORKER_S = 60  # how long the first worker may take to come
 LEAST_MEMORY = 1_000_000_000  # bytes of address space in which Python, the libraries and a small scan find room
 _SETTINGS = {"distributed.scheduler.allowed-failures": 2}  # a case that has killed three workers gets no fourth
 
@@ -67,12 +68,12 @@ class ClusterSettings:
 
 
 @contextlib.contextmanager
-def connected(settings: ClusterSettings) -> Iterator[Client]:
-    """A client of the cluster; what was started for it ends with the block.
+def connected(settings: ClusterSettings, say: Callable[[str], None]) -> Iterator[Client]:
+    """A client of the cluster, which has a worker; what was started for it ends with the block. `say` hears its dashboard.
 
     Raises:
         RequirementError: Dask (or, for Slurm, dask-jobqueue) is not installed.
-        UsageError: nobody answers at the address, or Slurm is not set up.
+        UsageError: nobody answers at the address, the scheduler there has no workers, or Slurm is not set up.
         WorkerError: no worker starts on this computer.
     """
     from .requirements import require_dask
@@ -92,6 +93,13 @@ def connected(settings: ClusterSettings) -> Iterator[Client]:
             client = stack.enter_context(Client(cluster, timeout=CONNECT_S))
         except (OSError, ValueError) as error:
             raise UsageError(f"No Dask scheduler answers at {settings.address} ({error}); is it running?") from error
+        say(f"Dashboard of the cluster: {client.dashboard_link}")
+        if settings.address == SLURM:
+            say("Waiting for Slurm to start a worker (squeue --me tells why it does not).")
+        try:
+            client.wait_for_workers(1, timeout=None if settings.address == SLURM else WORKER_S)
+        except TimeoutError:
+            raise UsageError(f"The scheduler at {settings.address} has no workers; start some.") from None
         yield client
 
 

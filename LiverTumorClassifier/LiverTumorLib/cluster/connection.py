@@ -69,7 +69,9 @@ class ClusterSettings:
 
 @contextlib.contextmanager
 def connected(settings: ClusterSettings, say: Callable[[str], None]) -> Iterator[Client]:
-    """A client of the cluster, which has a worker; what was started for it ends with the block. `say` hears its dashboard.
+    """A client of the cluster, which has a worker; what was started for it ends with the block.
+
+    `say` hears of its dashboard.
 
     Raises:
         RequirementError: Dask (or, for Slurm, dask-jobqueue) is not installed.

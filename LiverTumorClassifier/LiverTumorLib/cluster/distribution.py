@@ -97,7 +97,8 @@ def distribute(
             )
         except CancelledError as error:
             raise WorkerError(
-                f"The scheduler at {address} has gone; what is finished stays, so start it and run the same command again."
+                f"The scheduler at {address} has gone; what is finished stays, so start it and run the same command"
+                " again."
             ) from error
         fill()
         yield item, outcome

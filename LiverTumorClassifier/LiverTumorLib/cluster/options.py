@@ -10,7 +10,7 @@ from .requirements import require_dask
 
 
 def add_cluster_options(parser: argparse.ArgumentParser, unit: str, more: str = "") -> None:
-    """Have several processes or computers do the work; one `unit` of it is a task. `more` ends the help of --cluster."""
+    """Have several processes or computers do the work, of which one `unit` is a task; `more` ends --cluster's help."""
     group = parser.add_argument_group("cluster", "needs pip install 'livertumor[cluster]'; see Docs/cluster.md")
     group.add_argument(
         "--cluster",
@@ -18,7 +18,7 @@ def add_cluster_options(parser: argparse.ArgumentParser, unit: str, more: str = 
         help=f"work with Dask: 'local' (processes of this computer), 'slurm', or a scheduler's address{more}",
     )
     group.add_argument(
-        "--workers", type=int, metavar="N", help=f"how many {unit}s at a time (default: one for each CPU)"
+        "--workers", type=int, metavar="N", help=f"how many {unit}s at a time (default: one for each CPU; slurm: 1)"
     )
     group.add_argument("--worker-memory", metavar="SIZE", help=f"what the work on one {unit} may use, such as 4GiB")
 

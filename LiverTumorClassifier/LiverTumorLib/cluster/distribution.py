@@ -9,12 +9,13 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..batch.log import unexpected
-from ..errors import Cancelled, LiverTumorError, OutputError, WorkerError
+from ..errors import Cancelled, LiverTumorError, ModelError, OutputError, RequirementError, WorkerError
 
 if TYPE_CHECKING:
     from distributed import Client
 
 MOST_TRIES = 3  # of an item whose workers fail
+_MACHINE = (WorkerError, Cancelled, ModelError, RequirementError)  # models and packages were there where work began
 
 Item, Result = TypeVar("Item"), TypeVar("Result")
 
@@ -45,9 +46,8 @@ def distribute(
 
     Args:
         client: of the cluster, which has a worker.
-        do: called in a worker with `shared` and an item; a function of a module, as workers import it. Its WorkerError
-            or Cancelled, and an OutputError that the system has caused, are faults of the machine, other errors of
-            the data.
+        do: called in a worker with `shared` and an item; a function of a module, as workers import it. What it raises
+            is the data's fault, but for _MACHINE and an OutputError that the system has caused.
         shared: what is the same for every item.
         items: taken as workers are free.
         key: names an item's task; equal where the same is done with the same.
@@ -116,7 +116,7 @@ def _do(do: Callable[[Any, Item], Result], shared: Any, item: Item) -> Result | 
         return do(shared, item)
     except LiverTumorError as error:
         of_the_system = isinstance(error, OutputError) and isinstance(error.__cause__, OSError)
-        if isinstance(error, (WorkerError, Cancelled)) or of_the_system:
+        if isinstance(error, _MACHINE) or of_the_system:
             raise MachineFault(get_worker().address, error) from error
         return error
     except Exception as error:

@@ -59,15 +59,20 @@ class Done:
 
 def do_case(work: Work, case: Case | RemoteCase) -> Done:
     """Analyze a case, unless it is done. Raises what the case fails with."""
-    if work.batch.models() != work.models:
-        raise WorkerError(
-            "This worker has other models than the computer that started the batch; install one version on all."
-        )
+    check_models(work.batch.models(), work.models)
     with _limited(work.memory):
         summary = _do(work, case)
     result = CaseResult.from_dict(summary["case"])
     notes = [f"  {note}" for note in result.summary.notes]
     return Done(done_row(summary), lesion_rows(result), [describe(result), *notes])
+
+
+def check_models(here: list[dict], wanted: list[dict]) -> None:
+    """Raises WorkerError where a worker's models are not those that who started the work has."""
+    if here != wanted:
+        raise WorkerError(
+            "This worker has other models than the computer that started the work; install one version on all."
+        )
 
 
 def _do(work: Work, case: Case | RemoteCase) -> dict:

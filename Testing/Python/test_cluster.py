@@ -234,7 +234,7 @@ def test_no_rights_to_an_output_address(scans, tmp_path, capsys):
 
 
 def test_a_scheduler_that_runs_already(scans, tmp_path):
-    with connected(ClusterSettings(workers=1), print) as client:
+    with connected(ClusterSettings(workers=1), print, 1) as client:
         address = client.scheduler.address
         arguments = ["segment", str(scans / "a.nii.gz"), "--out", str(tmp_path), "--no-picture", "--cluster", address]
         assert main(arguments) == 0

@@ -111,7 +111,7 @@ def score_on_cluster(
     alike = replace(scoring, options=options, out=scoring.out.absolute())
     absolute = [replace(each, case=_absolute(each.case)) for each in cases]
     run = uuid.uuid4().hex
-    with connected(settings, say) as client:
+    with connected(settings, say, len(cases)) as client:
         shared = alike, _described(alike)
         yield from distribute(client, _score_in_worker, shared, absolute, lambda each: f"score-{each.number}-{run}")
 

@@ -68,10 +68,13 @@ class ClusterSettings:
 
 
 @contextlib.contextmanager
-def connected(settings: ClusterSettings, say: Callable[[str], None]) -> Iterator[Client]:
+def connected(settings: ClusterSettings, say: Callable[[str], None], tasks: int) -> Iterator[Client]:
     """A client of the cluster, which has a worker; what was started for it ends with the block.
 
-    `say` hears of its dashboard.
+    Args:
+        settings: who works.
+        say: hears of its dashboard.
+        tasks: how many there are; no more workers are started for them, unless `settings` says how many.
 
     Raises:
         RequirementError: Dask (or, for Slurm, dask-jobqueue) is not installed.
@@ -86,7 +89,7 @@ def connected(settings: ClusterSettings, say: Callable[[str], None]) -> Iterator
 
     with dask.config.set(_SETTINGS), contextlib.ExitStack() as stack:
         if settings.address == LOCAL:
-            cluster = stack.enter_context(_local(settings))
+            cluster = stack.enter_context(_local(settings, tasks))
         elif settings.address == SLURM:
             cluster = stack.enter_context(_slurm(settings))
         else:
@@ -105,12 +108,12 @@ def connected(settings: ClusterSettings, say: Callable[[str], None]) -> Iterator
         yield client
 
 
-def _local(settings: ClusterSettings) -> Any:
+def _local(settings: ClusterSettings, tasks: int) -> Any:
     from distributed import LocalCluster
 
     try:
         return LocalCluster(
-            n_workers=settings.workers or _cpus(),
+            n_workers=settings.workers or max(min(_cpus(), tasks), 1),
             threads_per_worker=1,
             processes=True,
             memory_limit=settings.memory_bytes or 0,

@@ -63,7 +63,7 @@ class ClusterBatch:
         work = Work(batch, models, self.address, self.settings.memory_bytes)
         begin = datetime.now(UTC)
         try:
-            with connected(self.settings, display.say) as client:
+            with connected(self.settings, display.say, len(cases)) as client:
                 try:
                     self._collect(client, work, cases, display)
                 finally:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -16,9 +17,13 @@ if TYPE_CHECKING:
 
 LOCAL, SLURM = "local", "slurm"
 CONNECT_S = 10  # how long a scheduler may take to answer
+SLURM_S = 60  # how long Slurm may take to answer
 WORKER_S = 60  # how long the first worker may take to come
 LEAST_MEMORY = 1_000_000_000  # bytes of address space in which Python, the libraries and a small scan find room
-_SETTINGS = {"distributed.scheduler.allowed-failures": 2}  # a case that has killed three workers gets no fourth
+_SETTINGS = {
+    "distributed.scheduler.allowed-failures": 2,  # a case that has killed three workers gets no fourth
+    "distributed.dashboard.link": "{scheme}://127.0.0.1:{port}/status",  # where it is of what is started here
+}
 
 
 @dataclass(frozen=True)
@@ -87,7 +92,9 @@ def connected(settings: ClusterSettings, say: Callable[[str], None], tasks: int)
     import dask
     from distributed import Client
 
-    with dask.config.set(_SETTINGS), contextlib.ExitStack() as stack:
+    with contextlib.ExitStack() as stack:
+        if settings.address in (LOCAL, SLURM):
+            stack.enter_context(dask.config.set(_SETTINGS))
         if settings.address == LOCAL:
             cluster = stack.enter_context(_local(settings, tasks))
         elif settings.address == SLURM:
@@ -126,20 +133,47 @@ def _local(settings: ClusterSettings, tasks: int) -> Any:
 
 def _slurm(settings: ClusterSettings) -> Any:
     try:
+        import dask
         from dask_jobqueue import SLURMCluster
     except ImportError:
         raise RequirementError("--cluster slurm needs dask-jobqueue: pip install 'livertumor[cluster]'.") from None
+    if settings.memory is None and dask.config.get("jobqueue.slurm.memory", None) is None:
+        raise UsageError("--cluster slurm needs --worker-memory, what Slurm is to give a worker, such as 4GiB.")
     try:
         # Queue, account, time limit and the rest come from the user's ~/.config/dask/jobqueue.yaml.
         given: dict[str, Any] = {} if settings.memory is None else {"memory": settings.memory}
-        cluster = SLURMCluster(cores=1, processes=1, scheduler_options={"dashboard_address": "127.0.0.1:0"}, **given)
-        cluster.scale(settings.workers or 1)
+        dashboard = {"dashboard_address": "127.0.0.1:0"}
+        cluster = SLURMCluster(cores=1, processes=1, scheduler_options=dashboard, silence_logs=50, **given)
     except (OSError, RuntimeError, ValueError, TypeError) as error:
-        raise UsageError(
-            f"Slurm cannot be used through dask-jobqueue ({error}); its settings belong in"
-            " ~/.config/dask/jobqueue.yaml, and --worker-memory gives the memory of a worker."
-        ) from error
+        raise _refused(str(error)) from error
+    try:
+        _try_job(cluster.job_script())
+        count = settings.workers or 1
+        cluster.adapt(minimum=count, maximum=count)  # a job that ends, by its time limit say, is submitted again
+    except BaseException:
+        cluster.close()
+        raise
     return cluster
+
+
+def _try_job(script: str) -> None:
+    """Have Slurm say whether it would take the job of a worker; what dask-jobqueue is refused, nobody is told. Raises
+    UsageError."""
+    try:
+        tried = subprocess.run(
+            ["sbatch", "--test-only"], input=script, capture_output=True, text=True, timeout=SLURM_S, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise _refused(f"sbatch: {error}") from error
+    if tried.returncode:
+        raise _refused("; ".join(tried.stderr.split("\n")).strip("; "))
+
+
+def _refused(why: str) -> UsageError:
+    return UsageError(
+        f"Slurm cannot be used through dask-jobqueue ({why}); its settings belong in ~/.config/dask/jobqueue.yaml, and"
+        " --worker-memory gives the memory of a worker."
+    )
 
 
 def _cpus() -> int:

@@ -12,10 +12,10 @@ import nibabel
 import numpy as np
 import SimpleITK as sitk
 from cli_tools import AFFINE, run, work, write_ct  # noqa: F401
+from header_files import nrrd
 from LiverTumorLib.errors import SomeCasesFailed
 from LiverTumorLib.files import read_labels
 from test_cli_bad_input import _body, _save
-from test_files_headers import nrrd
 
 
 def _changed(source: str, target: str, place: int, value: bytes) -> None:

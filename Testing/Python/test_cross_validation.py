@@ -227,6 +227,35 @@ def test_a_cluster_trains_each_fold_once_and_names_those_that_fail(tmp_path, cap
     assert "bounds no training on this computer" in capsys.readouterr().err
 
 
+def test_a_slice_classifiers_folds_start_from_those_of_the_tumor_network(tmp_path, capsys):
+    pytest.importorskip("tensorflow", reason="the trainer's tests need TensorFlow")
+    from LiverTumorLib.cli import main
+    from tiny_training import TINY, write_data
+
+    write_data(tmp_path)
+
+    def command(task: str, folds: int = 2) -> list[str]:
+        config = tmp_path / f"{task}.toml"
+        config.write_text(TINY.format(task=task, region="liver").replace("epochs = 2", "epochs = 1"), encoding="utf-8")
+        data = ["--data", tmp_path, "--split", tmp_path / "split.json", "--cache", tmp_path / "cache"]
+        return ["cross-validate", *map(str, [config, *data, "--out", tmp_path / task, "--folds", folds])]
+
+    assert main([*command("tumor"), "--only", "1"]) == 0
+    start = ["--start", str(tmp_path / "tumor")]
+    assert main([*command("slice"), *start]) == 3, "the second fold has no weights yet"
+    assert "fold-2" in capsys.readouterr().err
+    assert main(command("tumor")) == 0
+    assert main([*command("slice"), *start]) == 0
+    assert "AUC" in capsys.readouterr().out
+    for number in (1, 2):
+        record = json.loads((tmp_path / f"slice/fold-{number}/run.json").read_text(encoding="utf-8"))
+        assert record["start"] == str(tmp_path / f"tumor/fold-{number}/last.weights.h5")
+    summary = json.loads((tmp_path / "slice/cross-validation.json").read_text(encoding="utf-8"))
+    assert summary["slices"]["patients"] == 3 and sorted(summary["held_out"]) == ["0", "1", "2"]
+    assert main([*command("slice"), "--start", str(tmp_path / "tumor/fold-1/last.weights.h5")]) == 2
+    assert "was trained on the cases" in capsys.readouterr().err, "of the second fold"
+
+
 def test_slices_of_other_patients_are_pasted_and_their_labels_with_them():
     from CompressionTrainerLib.data.pasting import LesionBank
     from LiverTumorLib.ct.canvas import InputSpec

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from dicom_writer import write_series
+from header_files import meta, nrrd
 from LiverTumorLib.errors import InputError
 from LiverTumorLib.files import read_ct, read_labels
-from test_files_headers import meta, nrrd
 from test_files_reading import ct_values, refusal, save_nifti
 
 HU = ct_values()

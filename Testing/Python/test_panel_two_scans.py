@@ -263,7 +263,8 @@ def test_a_run_that_is_over_is_forgotten(scans):
     panel.ui.applyButton.click()
     run = weakref.ref(panel.run._run)
     spin(lambda: not panel.run.running)
-    # More than one look: Qt frees a receiver when events are served, and `collect` does nothing while another thread is at it.
+    # More than one look: Qt frees a receiver when events are served, and `collect` does nothing while another thread
+    # is at it.
     spin(lambda: gc.collect() >= 0 and run() is None, 20)
 
 

@@ -11,6 +11,8 @@ pytest.importorskip("surface_distance")
 
 
 from CompressionTrainerLib.evaluation.out_of_fold import HeldOut
+from CompressionTrainerLib.evaluation.out_of_fold_slices import HeldOutSlices
+from CompressionTrainerLib.export.operating_point import _of_cross_validation
 from CompressionTrainerLib.stages.cross_validate import _write_figures
 from CompressionTrainerLib.training.config import load_config
 from LiverTumorLib.errors import InputError
@@ -59,7 +61,7 @@ def test_a_cross_validation_is_shown_with_its_operating_point(tmp_path):
     content = write_cross_validation(tmp_path / "runs" / "cv")
     report(tmp_path / "runs", "--out", tmp_path / "page.html")
     page = Page((tmp_path / "page.html").read_text(encoding="utf-8"))
-    assert "Segmentation of patients held out" in page.titles
+    assert "Patients held out" in page.titles
     chosen, half = content["points"]["chosen"], content["points"]["half"]
     rows = {row["operating point"]: row for row in cells(page, "held-out-1")}
     assert rows["chosen"]["low threshold"] == f"{chosen['threshold']:g}" and chosen["threshold"] < chosen["sure"]
@@ -90,6 +92,38 @@ def test_folds_that_are_not_done_are_named_and_the_liver_has_no_lesions(tmp_path
     page = Page(text)
     assert "Only the folds 1, 3 are done so far" in text and "held-out-lesions-1" not in page.tables
     assert not any("lesion" in column for column in page.tables["held-out-1"][0])
+
+
+def held_out_slices(name, tumor, logits):
+    return HeldOutSlices(name, name, np.array(logits, np.float32), np.array(tumor, bool))
+
+
+def test_a_cross_validation_of_a_slice_classifier_is_shown(tmp_path):
+    cases = [
+        held_out_slices("a", [0, 0, 1, 1], [-3, -1, 2, 3]),
+        held_out_slices("b", [0, 0, 1, 1], [-2, 2.5, 1, 4]),
+        held_out_slices("free", [0, 0, 0], [-4, -3, -2]),
+    ]
+    _write_figures(tmp_path / "cv", load_config("tumor-slice"), cases, {"folds": 3, "folds_done": [1, 2, 3]})
+    report(tmp_path, "--out", tmp_path / "page.html")
+    text = (tmp_path / "page.html").read_text(encoding="utf-8")
+    page = Page(text)
+    assert "tumor-slice (cv): a slice classifier, 3 cases of 3 patients, 3 folds." in text
+    [row] = cells(page, "held-out-1")
+    assert (row["slices that hold liver"], row["with tumor"]) == ("11", "4")
+    # Of 4 x 7 pairs of slices, two with tumor are below the one false alarm.
+    assert row["AUC"].startswith(f"{26 / 28:.3f}") and row["sensitivity"].startswith("1.000")
+    assert row["specificity"].startswith(f"{6 / 7:.3f}")
+    rows = {row["case"]: row for row in cells(page, "held-out-cases-1")}
+    assert (rows["b"]["found"], rows["b"]["false alarms"], rows["free"]["AUC"]) == ("2", "1", "all alike")
+
+    content = json.loads((tmp_path / "cv/cross-validation.json").read_text(encoding="utf-8"))
+    point = _of_cross_validation(tmp_path / "cv", load_config("tumor-slice"))
+    assert point.threshold == content["slices"]["threshold"] and point.about["chosen_on"] == ["a", "b", "free"]
+    assert point.calibration.slope == content["calibration"]["slope"] > 0
+    (tmp_path / "cv/cross-validation.json").write_text(json.dumps(content | {"slices": {}}), encoding="utf-8")
+    with pytest.raises(InputError, match=r"cross-validation\.json is not a file this version can read"):
+        report(tmp_path, "--out", tmp_path / "again.html")
 
 
 def test_a_damaged_cross_validation_is_named(tmp_path):

@@ -72,13 +72,19 @@ class CaseAtPoint:
 
 def held_out(model, case: CaseSlices, spec: InputSpec, task: str) -> HeldOut:
     """Ask a Keras segmentation network about every slice of a case."""
+    return as_held_out(keras_outputs(model, case, spec)[0][..., 0], case, spec, task)
+
+
+def keras_outputs(model, case: CaseSlices, spec: InputSpec) -> list[np.ndarray]:
+    """All raw outputs of a Keras network for every slice of a case, as `Session.predict_all` gives a bundle's."""
     image, offset = case.image[INNER], spec.neighbor_mm / case.slice_mm
-    maps = np.empty(image.shape, np.float32)
+    batches = []
     for start in range(0, len(image), PREDICT_BATCH):
         ks = range(start, min(start + PREDICT_BATCH, len(image)))
         batch = np.stack([neighbor_channels(image, k, offset) for k in ks]).astype(np.float32)
-        maps[ks.start : ks.stop] = model.predict_on_batch(batch / 127.5 - 1)[..., 0]
-    return as_held_out(maps, case, spec, task)
+        outputs = model.predict_on_batch(batch / 127.5 - 1)
+        batches.append(outputs if isinstance(outputs, list) else [outputs])
+    return [np.concatenate(parts) for parts in zip(*batches, strict=True)]
 
 
 def as_held_out(maps: np.ndarray, case: CaseSlices, spec: InputSpec, task: str) -> HeldOut:

@@ -4,7 +4,7 @@ cross-validation."""
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from LiverTumorLib.errors import InputError, UsageError
@@ -69,10 +69,9 @@ def _of_cross_validation(folder: Path, config: TrainConfig) -> OperatingPoint:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         measured = config_from_dict(content["config"], path)
-        # Only a lesion must be sure somewhere; the liver is one region anyway.
-        point = content["points"]["chosen" if config.task == "tumor" else "one_threshold"]
-        threshold, sure = float(point["threshold"]), float(point["sure"])
-        about = {"folds": content["folds"], "patients": point["patients"], "chosen_on": content["held_out"]}
+        point = _chosen(content, measured.task)
+        figures = content["slices"] if measured.task == "slice" else content["points"]["chosen"]
+        about = {"folds": content["folds"], "patients": figures["patients"], "chosen_on": content["held_out"]}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
             f"{path} is not the summary of a cross-validation ({error}); run livertumor cross-validate again."
@@ -82,4 +81,14 @@ def _of_cross_validation(folder: Path, config: TrainConfig) -> OperatingPoint:
             f"The cross-validation in {folder} has another task or another input than this run; give one of the same "
             "configuration."
         )
-    return OperatingPoint(threshold, sure if config.task == "tumor" else 0.0, about=about)
+    return replace(point, about=about)
+
+
+def _chosen(content: dict, task: str) -> OperatingPoint:
+    """The operating point in the summary of a cross-validation."""
+    if task == "slice":
+        calibration = Calibration(**{name: float(value) for name, value in content["calibration"].items()})
+        return OperatingPoint(float(content["slices"]["threshold"]), calibration=calibration)
+    # Only a lesion must be sure somewhere; the liver is one region anyway.
+    point = content["points"]["chosen" if task == "tumor" else "one_threshold"]
+    return OperatingPoint(float(point["threshold"]), float(point["sure"]) if task == "tumor" else 0.0)

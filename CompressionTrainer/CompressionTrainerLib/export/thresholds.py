@@ -8,10 +8,11 @@ import numpy as np
 from LiverTumorLib.ct.canvas import InputSpec, neighbor_channels
 from LiverTumorLib.models.manifest import Calibration
 from LiverTumorLib.models.session import Session
-from LiverTumorLib.pipelines.slicewise import calibrated, slice_logits, smoothed_logits
+from LiverTumorLib.pipelines.slicewise import calibrated
 
 from ..data.slices import INNER, CaseSlices
 from ..evaluation.out_of_fold import FALSE_TUMOR_ML, Point, as_held_out, as_in_inference, best_point, by_patient, scores
+from ..evaluation.out_of_fold_slices import choose_calibration, liver_logits
 
 TIE = 0.01  # Dice
 CANDIDATES = np.round(np.arange(0.05, 0.91, 0.05), 2)
@@ -85,37 +86,22 @@ def nearest_to_half(scores: dict[float, float]) -> float:
 
 
 def slice_calibration(session: Session, cases: Sequence[CaseSlices]) -> tuple[Calibration, float, dict[str, float]]:
-    """Platt scaling and the threshold with the best balanced accuracy, over the slices that hold liver; no scaling for
-    a network that finds slices without tumor more suspicious.
+    """Calibration and threshold of a slice classifier, over the slices that hold liver; see `choose_calibration`.
 
     Returns:
         calibration, threshold on the calibrated probability, and the validation figures.
     """
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.metrics import roc_auc_score, roc_curve
+    from sklearn.metrics import roc_auc_score
 
-    logits, truth = [], []
-    for case in cases:
-        logits.append(liver_slice_logits(session, case))
-        truth.append(case.has_tumor[case.ks(case.has_liver)])
-    x, y = np.concatenate(logits)[:, None], np.concatenate(truth)
-    auc = float(roc_auc_score(y, x[:, 0]))
-    fit = LogisticRegression(C=1e3).fit(x, y)
-    calibration = Calibration(float(fit.coef_[0, 0]), float(fit.intercept_[0]))
-    if calibration.slope <= 0:  # it would turn the network's answers round, and a useless network into a good one
-        calibration = Calibration()
-    probability = calibrated(x[:, 0], calibration)
-    false_alarms, found, thresholds = roc_curve(y, probability)
-    best = int(np.argmax(found[1:] - false_alarms[1:])) + 1
-    threshold = float(np.clip(thresholds[best], 0.02, 0.98))
-    called = int(np.count_nonzero(probability >= threshold))
-    figures = {"auc": auc, "slices": len(y), "tumor_slices": int(y.sum()), "called_tumor": called}
+    logits = np.concatenate([liver_slice_logits(session, case) for case in cases])
+    tumor = np.concatenate([case.has_tumor[case.ks(case.has_liver)] for case in cases])
+    calibration, threshold = choose_calibration(logits, tumor)
+    called = int(np.count_nonzero(calibrated(logits, calibration) >= threshold))
+    auc = float(roc_auc_score(tumor, logits))
+    figures = {"auc": auc, "slices": len(tumor), "tumor_slices": int(tumor.sum()), "called_tumor": called}
     return calibration, threshold, figures
 
 
 def liver_slice_logits(session: Session, case: CaseSlices) -> np.ndarray:
-    """Logits of a case's slices that hold liver, (n,), as inference makes them before calibration."""
-    ks = case.ks(case.has_liver)
-    liver = case.liver[INNER][ks] / np.float32(255) if session.bundle.manifest.input.region == "liver" else None
-    outputs = [output[ks] for output in predictions(session, case)]
-    return smoothed_logits(slice_logits(outputs, liver), case.slice_mm)
+    """See `liver_logits`."""
+    return liver_logits(predictions(session, case), case, session.bundle.manifest.input)

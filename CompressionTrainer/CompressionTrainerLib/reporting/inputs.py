@@ -90,7 +90,7 @@ class CrossValidation:
 
     @property
     def task(self) -> str:
-        """What the networks segment: "liver" or "tumor"."""
+        """What the networks find: "liver", "tumor" or "slice", slices with tumor."""
         return self.content["config"]["task"]
 
 
@@ -215,10 +215,13 @@ def _comparison(path: Path, found: Inputs, workflow: str) -> None:
 
 def _cross_validation(path: Path, found: Inputs, workflow: str) -> None:
     content = _json(path)
-    for point in POINTS:
+    slices = content["config"]["task"] == "slice"
+    if slices and not {"patients", "cases", "threshold", "confusion", "auc"} <= content["slices"].keys():
+        raise ValueError("its figures are not complete")
+    for point in () if slices else POINTS:
         if not {"threshold", "sure", "score", "mean_dice", "lesions_by_size"} <= content["points"][point].keys():
             raise ValueError(f"its operating point '{point}' is not complete")
-    if not content["plane"]:
+    if not slices and not content["plane"]:
         raise ValueError("it holds no scores")
     name = f"{content['config']['name']} ({path.resolve().parent.name})"
     found.cross_validations.append(CrossValidation(name, content, _rows(path.with_name("cases.csv"))))

@@ -11,6 +11,7 @@ from .plots_cross_validation import plot_plane
 from .section_accuracy import INTERVALS
 
 _POINTS = {"chosen": "chosen", "one_threshold": "best with one threshold", "half": "one threshold of 0.5"}
+_KINDS = {"liver": "liver network", "tumor": "tumor network", "slice": "slice classifier"}
 _ABOUT = (
     "The patients are divided into folds, and a network is trained once without each fold. Every patient is then "
     "measured by the network that has not seen this person, on the network's own canvas (tumor: in the true liver), "
@@ -25,8 +26,29 @@ def cross_validation_section(inputs: Inputs) -> Section | None:
         return None
     blocks: list[Text | Table | Figure] = [Text(_ABOUT)]
     for place, found in enumerate(inputs.cross_validations, start=1):
-        blocks += _blocks(place, found)
-    return Section("Segmentation of patients held out", blocks)
+        blocks += _slice_blocks(place, found) if found.task == "slice" else _blocks(place, found)
+    return Section("Patients held out", blocks)
+
+
+def _slice_blocks(place: int, found: CrossValidation) -> list[Text | Table | Figure]:
+    """Those of a slice classifier."""
+    figures = found.content["slices"]
+    confusion = figures["confusion"]
+    row = {
+        "threshold": f"{figures['threshold']:.2f}",
+        "slices that hold liver": str(figures["slices"]),
+        "with tumor": str(confusion["tp"] + confusion["fn"]),
+        "AUC": interval(figures["auc"]),
+        "accuracy": interval(figures["accuracy"]),
+        "sensitivity": interval(figures["sensitivity"]),
+        "specificity": interval(figures["specificity"]),
+    }
+    title = f"{found.name}: all patients held out"
+    return [
+        Text(_counted(found)),
+        Table(f"held-out-{place}", title, [row], f"At the threshold that was chosen on all of them. {INTERVALS}"),
+        Table(f"held-out-cases-{place}", f"Cases held out: {found.name}", [_slices_row(row) for row in found.cases]),
+    ]
 
 
 def _blocks(place: int, found: CrossValidation) -> list[Text | Table | Figure]:
@@ -59,10 +81,11 @@ def _blocks(place: int, found: CrossValidation) -> list[Text | Table | Figure]:
 
 def _counted(found: CrossValidation) -> str:
     """How many folds and patients the figures are of; folds that are still to be done are named."""
-    folds, chosen = found.content["folds"], found.content["points"]["chosen"]
+    folds = found.content["folds"]
+    chosen = found.content["slices"] if found.task == "slice" else found.content["points"]["chosen"]
     done = found.content.get("folds_done", [])  # earlier versions did not say
     counted = f"{chosen['cases']} cases of {chosen['patients']} patients"
-    text = f"{found.name}: a {found.task} network, {counted}, {folds} folds."
+    text = f"{found.name}: a {_KINDS[found.task]}, {counted}, {folds} folds."
     if done and len(done) < folds:
         text += f" Only the folds {', '.join(map(str, done))} are done so far; the figures are of their patients."
     return text
@@ -113,6 +136,18 @@ def _case_row(row: dict, task: str) -> dict:
         "false positive (ml)": number(_value(row["false_ml"]), 1),
     }
     return cells | ({"extra lesions": row["extra"]} if task == "tumor" else {})
+
+
+def _slices_row(row: dict) -> dict:
+    return {
+        "case": row["case"],
+        "patient": row["patient"],
+        "slices that hold liver": row["slices"],
+        "with tumor": row["tumor_slices"],
+        "found": row["found"],
+        "false alarms": row["false_alarms"],
+        "AUC": number(_value(row["auc"])) if row["auc"] else "all alike",
+    }
 
 
 def _size_row(size: str, counts: dict) -> dict:

@@ -10,12 +10,12 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from LiverTumorLib.cluster.options import add_cluster_options, cluster_settings
 
 from ..settings import add_settings, as_words, changed, option, settings_from
-from ..training.settings import TrainSettings, start_option
+from ..training.settings import START, TrainSettings, start_weights
 from .options import CONFIG_HELP, add_data_options, add_events_option, training_data, training_work
 
 if TYPE_CHECKING:
@@ -24,10 +24,19 @@ if TYPE_CHECKING:
 
     from ..data.slices import CaseSlices
     from ..evaluation.out_of_fold import HeldOut
+    from ..evaluation.out_of_fold_slices import HeldOutSlices
     from ..progress import ProgressReport
     from ..training.config import TrainConfig
 
+
+Answers = list[Any]  # of networks about cases that they have not seen: HeldOut, or HeldOutSlices of a slice classifier
 CASES, PREDICTIONS = "cases.csv", "out-of-fold"
+
+
+def _start_weights(text: str, folder: Path = Path()) -> Path:
+    """The weights' file, or the folder of a cross-validation."""
+    named = folder / text
+    return named if (named / "fold-1.json").is_file() else start_weights(text, folder)
 
 
 @dataclass(frozen=True)
@@ -42,22 +51,27 @@ class CrossValidateSettings:
     imagenet: Path | None = option(
         None, "ImageNet weights of MobileNetV2 (.npz) (default: random weights)", metavar="FILE"
     )
-    start: Path | None = start_option()
+    start: Path | None = option(
+        None,
+        f"{START}, or of a cross-validation with the same folds, of which each fold takes its own",
+        metavar="WEIGHTS",
+        locate=_start_weights,
+    )
 
 
 def add_parser(subparsers) -> None:
     """Add the command."""
     parser = subparsers.add_parser(
         "cross-validate",
-        help="train a segmentation network once a fold and measure it on the patients held out",
+        help="train a network once a fold and measure it on the patients held out",
         description="Divide the train and the val patients of a split into folds by person, train the network once "
         "without each fold, and apply it to the patients of that fold. So every patient is measured by a network that "
-        "has not seen them, on the network's own canvas (tumor: in the true liver). Chooses the operating point on all "
-        "of them together and writes cross-validation.json, cases.csv and the predictions into the folder --out, which "
-        "'livertumor report' shows. Test patients are not touched. After a stop, the same command continues where it "
-        "was. Needs TensorFlow: pip install '.[train]'.",
+        "has not seen them, on the network's own canvas (tumor: in the true liver; slices: those that hold liver). "
+        "Chooses the operating point on all of them together and writes cross-validation.json, cases.csv and the "
+        "predictions into the folder --out, which 'livertumor report' shows. Test patients are not touched. After a "
+        "stop, the same command continues where it was. Needs TensorFlow: pip install '.[train]'.",
     )
-    parser.add_argument("config", metavar="CONFIG", help=f"{CONFIG_HELP}, of a liver or a tumor network")
+    parser.add_argument("config", metavar="CONFIG", help=CONFIG_HELP)
     add_data_options(parser)
     parser.add_argument(
         "--out", type=Path, required=True, metavar="DIR", help="folder for the runs of the folds and the figures"
@@ -92,10 +106,6 @@ def cross_validate(arguments: argparse.Namespace, report: ProgressReport) -> Non
 
     # All patients outside the fold train; nothing is chosen meanwhile.
     config = replace(load_config(arguments.config), refit=True)
-    if config.task == "slice":
-        raise UsageError(
-            f"{arguments.config} is of a slice classifier; cross-validate takes a liver or a tumor network."
-        )
     if arguments.only is not None and not 1 <= arguments.only <= arguments.folds:
         raise UsageError(f"--only {arguments.only} is not one of the {arguments.folds} folds.")
     cluster = cluster_settings(arguments)
@@ -111,7 +121,7 @@ def cross_validate(arguments: argparse.Namespace, report: ProgressReport) -> Non
             _train_fold(arguments, config, number, _part(report, number, len(folds)))
     else:
         failed = _train_on_cluster(arguments, config, asked, cluster, report)
-    held: list[HeldOut] = []
+    held: Answers = []
     done: list[int] = []
     for number in numbers:
         if answered := _predictions(arguments, config, number):
@@ -129,7 +139,7 @@ def _folds(arguments: argparse.Namespace, config: TrainConfig) -> list[dict]:
     from ..data.folds import fold_splits, joined_by_person, split_file_content
     from ..data.splits import load_split
     from ..training.run import load_slices
-    from ..training.start import check_unseen_start
+    from ..training.start import check_start, check_unseen_start
 
     slices, usable = load_slices(config, training_data(arguments))
     pixel_ml = config.input.spacing_mm**2 / 1000
@@ -138,9 +148,19 @@ def _folds(arguments: argparse.Namespace, config: TrainConfig) -> list[dict]:
     # With the cases that this network cannot use, so that the folds are the same for every network.
     whole = joined_by_person(load_split(arguments.split, arguments.data))
     splits = fold_splits(whole, arguments.folds, arguments.seed, known)
-    for split in splits:
-        check_unseen_start(arguments.start, split)
+    for number, split in enumerate(splits, start=1):
+        start = _start_of(arguments, number)
+        check_start(start)
+        check_unseen_start(start, split)
     return [split_file_content(split) for split in splits]
+
+
+def _start_of(arguments: argparse.Namespace, number: int) -> Path | None:
+    """The weights that a fold starts from."""
+    from ..training.keeper import LAST
+
+    start: Path | None = arguments.start
+    return start / f"fold-{number}" / LAST if start and start.is_dir() else start
 
 
 def _check_folder(arguments: argparse.Namespace, config: TrainConfig, folds: list[dict]) -> None:
@@ -171,7 +191,7 @@ def _check_folder(arguments: argparse.Namespace, config: TrainConfig, folds: lis
             record = read_record(run)
             if config_from_dict(record["config"], run) != config:
                 refuse(f"of another configuration ({run.name})")
-            starts = [start and os.path.abspath(start) for start in (record.get("start"), arguments.start)]
+            starts = [each and os.path.abspath(each) for each in (record.get("start"), _start_of(arguments, number))]
             if bool(record.get("imagenet")) != bool(arguments.imagenet) or starts[0] != starts[1]:
                 refuse(f"that started from other weights ({run.name})")
 
@@ -253,7 +273,7 @@ def _train_fold(arguments: argparse.Namespace, config: TrainConfig, number: int,
             config,
             replace(training_data(arguments), split=split),
             run,
-            TrainSettings(settings.imagenet, settings.start),
+            TrainSettings(settings.imagenet, _start_of(arguments, number)),
             report,
         )
         keras.backend.clear_session()
@@ -265,6 +285,7 @@ def _predict_fold(arguments: argparse.Namespace, config: TrainConfig, number: in
     from LiverTumorLib.atomic import atomic_path
 
     from ..evaluation.out_of_fold import held_out
+    from ..evaluation.out_of_fold_slices import held_out_slices
     from ..networks.build import build_network
     from ..training.keeper import LAST
 
@@ -280,7 +301,10 @@ def _predict_fold(arguments: argparse.Namespace, config: TrainConfig, number: in
     for done, case in enumerate(cases):
         report("predict", done / len(cases), f"Case {case.case}", None)
         with atomic_path(_prediction_file(arguments.out, number, case.case)) as path:
-            np.save(path, held_out(model, case, config.input, config.task).probability)
+            if config.task == "slice":
+                np.save(path, held_out_slices(model, case, config.input))
+            else:
+                np.save(path, held_out(model, case, config.input, config.task).probability)
 
 
 def _held_cases(arguments: argparse.Namespace, config: TrainConfig, number: int) -> list[CaseSlices]:
@@ -298,41 +322,67 @@ def _prediction_file(out: Path, number: int, case: str) -> Path:
     return out / PREDICTIONS / f"fold-{number}" / f"{case}.npy"
 
 
-def _predictions(arguments: argparse.Namespace, config: TrainConfig, number: int) -> list[HeldOut]:
+def _predictions(arguments: argparse.Namespace, config: TrainConfig, number: int) -> Answers:
     """The kept answers of a fold; none where it has not been done."""
     import numpy as np
 
     from ..evaluation.out_of_fold import with_truth
+    from ..evaluation.out_of_fold_slices import with_tumor
 
-    held = []
+    held: Answers = []
     for case in _held_cases(arguments, config, number):
         path = _prediction_file(arguments.out, number, case.case)
-        if path.exists():
+        if not path.exists():
+            continue
+        if config.task == "slice":
+            held.append(with_tumor(np.load(path), case))
+        else:
             held.append(with_truth(np.load(path), case, config.input, config.task))
     return held
 
 
-def _write_figures(out: Path, config: TrainConfig, held: list[HeldOut], folds: dict) -> None:
+def _write_figures(out: Path, config: TrainConfig, held: Answers, folds: dict) -> None:
     """Choose the operating point and write the figures there; `folds` says how many there are, and which are done."""
     from LiverTumorLib.files import write_json, write_table
 
-    from ..evaluation.out_of_fold import SUMMARY, Point, at_point, summarize
+    from ..evaluation.out_of_fold import SUMMARY
     from ..provenance import provenance
 
-    figures = summarize(held)
+    figures, rows, words = _slice_figures(held) if config.task == "slice" else _region_figures(held)
     command = f"livertumor cross-validate {config.name} --folds {folds['folds']}"
     about = {"config": config.to_dict(), **folds, "provenance": provenance(command, [])}
     write_json(out / SUMMARY, about | figures)
+    write_table(out / CASES, rows)
+    print(f"{len(held)} cases held out: {words}.")
+
+
+def _region_figures(held: list[HeldOut]) -> tuple[dict, list[dict], str]:
+    """Figures of a segmentation network, a row a case, and the same in a few words."""
+    from ..evaluation.out_of_fold import Point, at_point, summarize
+
+    figures = summarize(held)
     points = figures["points"]
     chosen = Point(points["chosen"]["threshold"], points["chosen"]["sure"])
     rows = [asdict(at_point(case, chosen)) for case in held]
-    write_table(out / CASES, [{key: value for key, value in row.items() if key != "lesions"} for row in rows])
-    dice = points["chosen"]["mean_dice"]
-    print(
-        f"{len(held)} cases held out: mean Dice {dice['value']:.3f} ({dice['low']:.3f} to {dice['high']:.3f}) at "
-        f"threshold {chosen.threshold:g} where {chosen.sure:g} is reached; at 0.5 "
-        f"{points['half']['mean_dice']['value']:.3f}."
+    dice, half = points["chosen"]["mean_dice"], points["half"]["mean_dice"]
+    words = (
+        f"mean Dice {dice['value']:.3f} ({dice['low']:.3f} to {dice['high']:.3f}) at threshold {chosen.threshold:g} "
+        f"where {chosen.sure:g} is reached; at 0.5 {half['value']:.3f}"
     )
+    return figures, [{key: value for key, value in row.items() if key != "lesions"} for row in rows], words
+
+
+def _slice_figures(held: list[HeldOutSlices]) -> tuple[dict, list[dict], str]:
+    """The same of a slice classifier."""
+    from LiverTumorLib.models.manifest import Calibration
+
+    from ..evaluation.out_of_fold_slices import case_row, summarize_slices
+
+    figures = summarize_slices(held)
+    threshold, auc = figures["slices"]["threshold"], figures["slices"]["auc"]
+    rows = [case_row(case, Calibration(**figures["calibration"]), threshold) for case in held]
+    words = f"AUC {auc['value']:.3f} ({auc['low']:.3f} to {auc['high']:.3f}) over {figures['slices']['slices']} slices"
+    return figures, rows, f"{words} that hold liver; threshold {threshold:.2f}"
 
 
 def _part(report: ProgressReport, number: int, folds: int) -> ProgressReport:

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 MOST_TRIES = 3  # of an item whose workers fail
 _MACHINE = (WorkerError, Cancelled, ModelError, RequirementError)  # models and packages were there where work began
 
-Item, Result = TypeVar("Item"), TypeVar("Result")
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 class MachineFault(Exception):

@@ -25,9 +25,9 @@ from LiverTumorLib.batch.folder import read_summary, write_volume
 from LiverTumorLib.phantom import make_phantom
 
 
-def make_scans(folder: Path, count: int) -> None:
-    """Phantoms of four patients, each file different in a voxel of air."""
-    volumes = [make_phantom(seed, (16, 64, 64))[0] for seed in (1, 2, 3, 4)]
+def make_scans(folder: Path, count: int, shape: tuple[int, int, int] = (16, 64, 64), patients: int = 4) -> None:
+    """Phantoms of some patients, each file different in a voxel of air."""
+    volumes = [make_phantom(seed, shape)[0] for seed in range(1, patients + 1)]
     for number in range(count):
         volume = volumes[number % len(volumes)]
         array = volume.array.copy()

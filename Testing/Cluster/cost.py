@@ -19,14 +19,17 @@ import subprocess
 import sys
 import tempfile
 import time
+import tracemalloc
 from collections import defaultdict
 from datetime import UTC, datetime
 from pathlib import Path
 
+from distributed import Client, LocalCluster
 from killed_workers import make_scans
 from LiverTumorLib.batch.cases import Case
 from LiverTumorLib.batch.folder import read_summary
 from LiverTumorLib.batch.runner import Batch, describe, done_row
+from LiverTumorLib.cluster.distribution import distribute
 from LiverTumorLib.cluster.tasks import Done
 from LiverTumorLib.files.tables import lesion_rows
 from LiverTumorLib.records.options import RunOptions
@@ -91,8 +94,26 @@ def traffic(case: Path, scan: Path, out: Path) -> dict[str, int]:
     result = CaseResult.from_dict(summary["case"])
     done = Done(done_row(summary), lesion_rows(result), [describe(result), *result.summary.notes])
     batch = Batch("segment", RunOptions(), out)
-    sizes = {"case": Case(case.name, scan, False), "result": done, "what all share": (batch, batch.models())}
-    return {name: len(pickle.dumps(value)) for name, value in sizes.items()}
+    told = {"case": Case(case.name, scan, False), "result": done, "what all share": (batch, batch.models())}
+    sizes = {name: len(pickle.dumps(value)) for name, value in told.items()}
+    tracemalloc.start()
+    kept = [pickle.loads(pickle.dumps(done)) for _ in range(100)]
+    sizes["memory that the client keeps of a result"] = tracemalloc.get_traced_memory()[0] // len(kept)
+    tracemalloc.stop()
+    return sizes
+
+
+def door_ms(count: int = 500) -> float:
+    """Computing time (ms) of client and scheduler, which are in this process, for each case that is handed out."""
+    with LocalCluster(n_workers=1, threads_per_worker=16, dashboard_address=None) as cluster, Client(cluster) as client:
+        list(distribute(client, _nothing, None, range(16), lambda item: f"warm-{item}"))
+        begin = time.process_time()
+        list(distribute(client, _nothing, None, range(count), lambda item: f"nothing-{item}"))
+        return 1000 * (time.process_time() - begin) / count
+
+
+def _nothing(shared: None, item: int) -> None:
+    """A case without work."""
 
 
 def main() -> int:
@@ -127,6 +148,7 @@ def main() -> int:
             "bytes out": {path.name: path.stat().st_size for path in sorted(case.iterdir())},
             "bytes out together": sum(path.stat().st_size for path in case.iterdir()),
             "bytes between scheduler, client and worker": traffic(case, scan, out),
+            "CPU ms of client and scheduler to hand out a case": round(door_ms(), 1),
             "load": os.getloadavg(),
             "date": datetime.now(UTC).isoformat(timespec="minutes"),
             "machine": f"{platform.platform()}, {os.cpu_count()} CPUs",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from distributed import Client
 
 MOST_TRIES = 3  # of an item whose workers fail
+_COUNT_S = 1.0  # how old the number of threads may be that is worked with; asking takes as long as handing out a case
 _MACHINE = (WorkerError, Cancelled, ModelError, RequirementError)  # models and packages were there where work began
 
 Item = TypeVar("Item")
@@ -76,8 +78,13 @@ def distribute(
         chosen = {"workers": others, "allow_other_workers": True} if others else {}
         waiting.add(client.submit(_do, do, given, item, key=name, **chosen))
 
+    threads, counted = 0, -_COUNT_S
+
     def fill() -> None:
-        for item in islice(to_do, max(sum(client.nthreads().values()), 1) - len(running)):
+        nonlocal threads, counted
+        if (now := time.monotonic()) - counted >= _COUNT_S:
+            threads, counted = max(sum(client.nthreads().values()), 1), now
+        for item in islice(to_do, max(threads - len(running), 0)):
             submit(item, 1)
 
     fill()

@@ -49,7 +49,8 @@ def test_a_cluster_finds_what_one_process_finds_and_does_nothing_twice(scans, al
     assert lesions[0]["case"] in NAMES and lesions[0]["volume (ml)"] > 0
     manifest = json.loads((out / "manifest.json").read_text())
     assert manifest["cases"] == dict.fromkeys(NAMES, "done") and [model["id"] for model in manifest["models"]]
-    assert "Dashboard of the cluster: http://127.0.0.1:" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "Dashboard of the cluster: http://127.0.0.1:" in said and said.startswith("Weights of liver-roi, ")
     assert on_cluster(scans, "--out", out) == 0
     assert {path: path.stat().st_mtime_ns for path in out.glob("*/*")} == written
 

@@ -99,6 +99,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def cross_validate(arguments: argparse.Namespace, report: ProgressReport) -> None:
     """What `run` does, its progress told to `report`."""
+    from LiverTumorLib.cluster.connection import LOCAL
     from LiverTumorLib.errors import SomeCasesFailed, UsageError
     from LiverTumorLib.files import write_json
 
@@ -109,6 +110,11 @@ def cross_validate(arguments: argparse.Namespace, report: ProgressReport) -> Non
     if arguments.only is not None and not 1 <= arguments.only <= arguments.folds:
         raise UsageError(f"--only {arguments.only} is not one of the {arguments.folds} folds.")
     cluster = cluster_settings(arguments)
+    if cluster is not None and cluster.address == LOCAL and cluster.memory is not None:
+        raise UsageError(
+            "--worker-memory bounds no training on this computer; leave it out, and let --workers say how many folds"
+            " there is memory for."
+        )
     folds = _folds(arguments, config)
     _check_folder(arguments, config, folds)
     numbers = range(1, len(folds) + 1)
@@ -204,16 +210,11 @@ def _train_on_cluster(
     report: ProgressReport,
 ) -> dict[int, LiverTumorError]:
     """`_train_fold` as tasks of a cluster, whose workers see the files under the same paths; what went wrong with which
-    fold. Raises UsageError, and what `connected` and `distribute` raise."""
-    from LiverTumorLib.cluster.connection import LOCAL, connected
+    fold. Raises what `connected` and `distribute` raise."""
+    from LiverTumorLib.cluster.connection import connected
     from LiverTumorLib.cluster.distribution import distribute
-    from LiverTumorLib.errors import LiverTumorError, UsageError
+    from LiverTumorLib.errors import LiverTumorError
 
-    if settings.address == LOCAL and settings.memory is not None:
-        raise UsageError(
-            "--worker-memory bounds no training on this computer; leave it out, and let --workers say how many folds"
-            " there is memory for."
-        )
     to_do = [number for number in numbers if not _is_answered(arguments, config, number)]
     if not to_do:
         return {}

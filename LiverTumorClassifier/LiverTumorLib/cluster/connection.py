@@ -118,9 +118,10 @@ def connected(settings: ClusterSettings, say: Callable[[str], None], tasks: int)
 def _local(settings: ClusterSettings, tasks: int) -> Any:
     from distributed import LocalCluster
 
+    count = settings.workers or max(min(_cpus(), tasks), 1)
     try:
-        return LocalCluster(
-            n_workers=settings.workers or max(min(_cpus(), tasks), 1),
+        cluster = LocalCluster(
+            n_workers=count,
             threads_per_worker=1,
             processes=True,
             memory_limit=settings.memory_bytes or 0,
@@ -129,6 +130,8 @@ def _local(settings: ClusterSettings, tasks: int) -> Any:
         )
     except (OSError, RuntimeError) as error:
         raise WorkerError(f"The workers cannot be started on this computer: {error}.") from error
+    _keep(cluster, count)
+    return cluster
 
 
 def _slurm(settings: ClusterSettings) -> Any:
@@ -148,12 +151,17 @@ def _slurm(settings: ClusterSettings) -> Any:
         raise _refused(str(error)) from error
     try:
         _try_job(cluster.job_script())
-        count = settings.workers or 1
-        cluster.adapt(minimum=count, maximum=count)  # a job that ends, by its time limit say, is submitted again
+        _keep(cluster, settings.workers or 1)
     except BaseException:
         cluster.close()
         raise
     return cluster
+
+
+def _keep(cluster: Any, count: int) -> None:
+    """Have a cluster start a worker for each that is lost: a job of Slurm that ends, by its time limit say, or a worker
+    that dies while it starts, after which its nanny gives up."""
+    cluster.adapt(minimum=count, maximum=count)
 
 
 def _try_job(script: str) -> None:

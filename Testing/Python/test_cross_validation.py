@@ -250,10 +250,15 @@ def test_a_slice_classifiers_folds_start_from_those_of_the_tumor_network(tmp_pat
     for number in (1, 2):
         record = json.loads((tmp_path / f"slice/fold-{number}/run.json").read_text(encoding="utf-8"))
         assert record["start"] == str(tmp_path / f"tumor/fold-{number}/last.weights.h5")
+        assert (tmp_path / f"slice/fold-{number}.json").read_text() == (
+            tmp_path / f"tumor/fold-{number}.json"
+        ).read_text()
     summary = json.loads((tmp_path / "slice/cross-validation.json").read_text(encoding="utf-8"))
     assert summary["slices"]["patients"] == 3 and sorted(summary["held_out"]) == ["0", "1", "2"]
     assert main([*command("slice"), "--start", str(tmp_path / "tumor/fold-1/last.weights.h5")]) == 2
     assert "was trained on the cases" in capsys.readouterr().err, "of the second fold"
+    assert main([*command("slice", 3), *start]) == 2
+    assert "has 2 folds of 3 cases, and other ones are asked for" in capsys.readouterr().err
 
 
 def test_slices_of_other_patients_are_pasted_and_their_labels_with_them():

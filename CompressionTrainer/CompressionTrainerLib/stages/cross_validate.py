@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from LiverTumorLib.errors import LiverTumorError
 
     from ..data.slices import CaseSlices
+    from ..data.splits import Split
     from ..evaluation.out_of_fold import HeldOut
     from ..evaluation.out_of_fold_slices import HeldOutSlices
     from ..progress import ProgressReport
@@ -142,23 +143,50 @@ def cross_validate(arguments: argparse.Namespace, report: ProgressReport) -> Non
 
 def _folds(arguments: argparse.Namespace, config: TrainConfig) -> list[dict]:
     """The content of the folds' split files, of which none holds out a patient that the start was trained on."""
-    from ..data.folds import fold_splits, joined_by_person, split_file_content
+    from ..data.folds import joined_by_person, split_file_content
     from ..data.splits import load_split
-    from ..training.run import load_slices
     from ..training.start import check_start, check_unseen_start
 
-    slices, usable = load_slices(config, training_data(arguments))
-    pixel_ml = config.input.spacing_mm**2 / 1000
-    volumes = {case.case: float((case.tumor >= 128).sum() * pixel_ml * case.slice_mm) for case in slices["train"]}
-    known = {case.id: volumes[case.id] for case in usable.cases["train"] if case.holds == "tumor"}
     # With the cases that this network cannot use, so that the folds are the same for every network.
     whole = joined_by_person(load_split(arguments.split, arguments.data))
-    splits = fold_splits(whole, arguments.folds, arguments.seed, known)
+    start: Path | None = arguments.start
+    splits = _folds_of(start, whole, arguments) if start and start.is_dir() else _new_folds(whole, arguments, config)
     for number, split in enumerate(splits, start=1):
         start = _start_of(arguments, number)
         check_start(start)
         check_unseen_start(start, split)
     return [split_file_content(split) for split in splits]
+
+
+def _new_folds(whole: Split, arguments: argparse.Namespace, config: TrainConfig) -> list[Split]:
+    """Folds with about the same volume of tumor."""
+    from ..data.folds import fold_splits
+    from ..training.run import load_slices
+
+    slices, usable = load_slices(config, training_data(arguments))
+    pixel_ml = config.input.spacing_mm**2 / 1000
+    volumes = {case.case: float((case.tumor >= 128).sum() * pixel_ml * case.slice_mm) for case in slices["train"]}
+    known = {case.id: volumes[case.id] for case in usable.cases["train"] if case.holds == "tumor"}
+    return fold_splits(whole, arguments.folds, arguments.seed, known)
+
+
+def _folds_of(start: Path, whole: Split, arguments: argparse.Namespace) -> list[Split]:
+    """The folds of the cross-validation that the networks start from; raises UsageError where they are of other
+    patients."""
+    from LiverTumorLib.errors import UsageError
+
+    from ..data.splits import load_split
+
+    splits = [load_split(path, arguments.data) for path in sorted(start.glob("fold-*.json"))]
+    held = sorted(case.id for split in splits for case in split.cases["test"])
+    if len(splits) != arguments.folds or held != sorted(
+        case.id for part in ("train", "val") for case in whole.cases[part]
+    ):
+        raise UsageError(
+            f"The cross-validation in {start} has {len(splits)} folds of {len(held)} cases, and other ones are asked "
+            "for; give its --split and --folds, or another --start."
+        )
+    return splits
 
 
 def _start_of(arguments: argparse.Namespace, number: int) -> Path | None:

@@ -28,6 +28,7 @@ pytest.importorskip("distributed", reason="the extra 'cluster' is not installed"
 pytest.importorskip("pyarrow", reason="the extra 'cluster' is not installed")
 
 from LiverTumorLib.cluster.connection import ClusterSettings, connected  # noqa: E402
+from LiverTumorLib.cluster.distribution import distribute  # noqa: E402
 from LiverTumorLib.cluster.run import ClusterBatch  # noqa: E402
 from pyarrow import parquet  # noqa: E402
 
@@ -94,6 +95,13 @@ def killed_worker(parent: int) -> int | None:
     return None
 
 
+def test_a_worker_whose_nanny_gives_up_is_replaced():
+    with connected(ClusterSettings(workers=1), print, 1) as client:
+        [nanny] = client.cluster.workers.values()
+        client.sync(nanny.close)
+        assert list(distribute(client, round, 2.345, [2], str)) == [(2, 2.35)]
+
+
 class Deadly(Batch):
     """A batch in which a case kills whoever takes it."""
 
@@ -155,7 +163,12 @@ def test_an_input_that_a_web_server_has(scans, alone, tmp_path):
         Thread(target=server.serve_forever, daemon=True).start()
         address = f"http://127.0.0.1:{server.server_port}/a.nii.gz"
         assert on_cluster(address, "--out", tmp_path / "out") == 0
+        written = (tmp_path / "out" / "a" / "summary.json").stat().st_mtime_ns
+        assert on_cluster(address, "--out", tmp_path / "out") == 0
         server.shutdown()
+    assert (tmp_path / "out" / "a" / "summary.json").stat().st_mtime_ns == written
+    taken_from = json.loads((tmp_path / "out" / "a" / "summary.json").read_text())["origin"]["input"]
+    assert (taken_from["path"], taken_from["bytes"]) == (address, (scans / "a.nii.gz").stat().st_size)
     labels = read_labels(tmp_path / "out" / "a" / "a.seg.nrrd")[0]
     assert np.array_equal(labels, read_labels(alone / "a" / "a.seg.nrrd")[0])
 

@@ -160,7 +160,7 @@ def _slurm(settings: ClusterSettings) -> Any:
 
 def _keep(cluster: Any, count: int) -> None:
     """Have a cluster start a worker for each that is lost: a job of Slurm that ends, by its time limit say, or a worker
-    that dies while it starts, after which its nanny gives up."""
+    whose nanny gave up, as it does where a busy computer takes long to start or to hear of one."""
     cluster.adapt(minimum=count, maximum=count)
 
 

@@ -15,7 +15,7 @@ from random import Random
 import numpy as np
 from mutate import mutate_bytes, mutate_json
 
-sys.path.append(str(Path(__file__).parents[1] / "Python"))
+sys.path += [str(Path(__file__).parents[1] / name) for name in ("Python", "Node")]
 
 _MATRIX = np.array([[-0.8, 0, 0, 12], [0, -0.8, 0, 14], [0, 0, 3.0, -200], [0, 0, 0, 1]])
 

@@ -1,4 +1,4 @@
-"""A node that is killed again and again: python Testing/Node/kills.py --kills 20 --series 6
+"""A node that is killed again and again: python Testing/Node/kills.py --kills 20 --series 6 [--networks]
 
 Senders try each image until it is acknowledged; the node is killed with SIGKILL at random moments and started again. In
 the end every series must be done, each of its images there, analyzed into one result, and each result object must have
@@ -8,6 +8,7 @@ come to the target, whole.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import tempfile
 import threading
@@ -16,11 +17,12 @@ from collections import Counter
 from pathlib import Path
 from random import Random
 
+from orthanc import phantom_studies
 from pydicom.dataset import Dataset
 from pydicom.uid import generate_uid
 from pynetdicom import AE, _config, evt
 from pynetdicom.sop_class import CTImageStorage
-from running_node import AE_TITLE, RunningNode, free_port, small_object
+from running_node import AE_TITLE, RunningNode, free_port, small_object, target
 
 _config.LOG_HANDLER_LEVEL = "none"
 
@@ -51,7 +53,7 @@ class Pacs:
     @property
     def target(self) -> str:
         """The lines of a node's configuration that send to it."""
-        return f'[[targets]]\nname = "pacs"\nae_title = "PACS"\nhost = "127.0.0.1"\nport = {self.port}\n'
+        return target("pacs", "PACS", self.port)
 
 
 def _everything() -> list[str]:
@@ -82,20 +84,33 @@ def send_until_acknowledged(node: RunningNode, objects: list[Dataset], rng: Rand
             time.sleep(0.2)
 
 
+def small_series(count: int, images: int) -> list[list[Dataset]]:
+    """For small tasks in place of the networks'."""
+    uids = [(generate_uid(), generate_uid()) for _ in range(count)]
+    return [[small_object(*pair, k, size=32) for k in range(images)] for pair in uids]
+
+
 def killed(
-    folder: Path, kills: int, series: int, images: int, seed: int, command: list[str] | None = None, tell=print
+    folder: Path,
+    kills: int,
+    sets: list[list[Dataset]],
+    seed: int,
+    command: list[str] | None = None,
+    longest_s: float = 3.0,
+    tell=print,
 ) -> list[str]:
     """Kill a node while it works; returns what is wrong in the end, in sentences.
 
     Args:
+        sets: the images of each series.
         command: see `RunningNode`.
+        longest_s: between two kills.
     """
+    series = len(sets)
     rng = Random(seed)
     pacs = Pacs()
     analysis = {"tries": 10}
     node = RunningNode(folder, pacs.target, command=command, rules={"images": [1, 1000]}, analysis=analysis)
-    studies = [(generate_uid(), generate_uid()) for _ in range(series)]
-    sets = [[small_object(*study, k, size=32) for k in range(images)] for study in studies]
     wrong: list[str] = []
     try:
         node.start()
@@ -108,18 +123,18 @@ def killed(
         feeder.start()
         moments: Counter = Counter()
         for _ in range(kills):
-            time.sleep(rng.uniform(0.05, 3.0))
+            time.sleep(rng.uniform(0.05, longest_s))
             moments.update(set(node.states()))
             node.kill()
             node.start()
-        feeder.join(300)
-        node.wait_for(lambda: node.states() == ["done"] * series, 300)
+        feeder.join(600)
+        node.wait_for(lambda: node.states() == ["done"] * series, 600)
         tell(f"{kills} kills, while there were series {dict(moments)}")
         found = {(study, uid): count for study, uid, count in node.rows("SELECT study, uid, images FROM series")}
         wrong += [
-            f"series {number} has {found.get(study)} of {images} images"
-            for number, study in enumerate(studies)
-            if found.get(study) != images
+            f"series {number} has {found.get(uids)} of {len(each)} images"
+            for number, each in enumerate(sets)
+            if found.get(uids := (each[0].StudyInstanceUID, each[0].SeriesInstanceUID)) != len(each)
         ]
         results = sorted(node.folder.glob("results/*/*/summary.json"))
         if len(results) != series:
@@ -144,9 +159,19 @@ if __name__ == "__main__":
     parser.add_argument("--series", type=int, default=6)
     parser.add_argument("--images", type=int, default=24)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--networks", action="store_true", help="phantoms and the real networks, no small tasks")
+    parser.add_argument("--longest", type=float, default=3.0, help="seconds between two kills")
     chosen = parser.parse_args()
-    tasks = [sys.executable, str(Path(__file__).parents[1] / "Python" / "cli_with_tasks.py")]
+    tasks = None
+    if chosen.networks:
+        shape, spacing = (chosen.images, 128, 128), (3.0, 3.0, min(260 / chosen.images, 10.0))
+        sent = list(phantom_studies(chosen.series, 1, shape, spacing))
+    else:
+        tasks = [sys.executable, str(Path(__file__).parents[1] / "Python" / "cli_with_tasks.py")]
+        sent = small_series(chosen.series, chosen.images)
+    begin = time.monotonic()
     with tempfile.TemporaryDirectory() as place:
-        found = killed(Path(place), chosen.kills, chosen.series, chosen.images, chosen.seed, tasks)
+        found = killed(Path(place), chosen.kills, sent, chosen.seed, tasks, chosen.longest)
+    print(f"{time.monotonic() - begin:.0f} s, load {os.getloadavg()[0]:.1f}")
     print("\n".join(found) or "nothing is wrong")
     sys.exit(bool(found))

@@ -8,20 +8,25 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
 import urllib.request
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import numpy as np
+from certificates import Certificate
 from LiverTumorLib.phantom import make_phantom
 from pydicom.dataset import Dataset
 from pydicom.uid import generate_uid
-from running_node import AE_TITLE, RunningNode, free_port, small_object
+from running_node import AE_TITLE, RunningNode, free_port, small_object, target
 
 _ROUTE = """
 function OnStableSeries(series, tags, metadata)
@@ -39,9 +44,12 @@ class Orthanc:
         node_port: where the node listens.
         routes: send each CT series to the node when it is stable.
         web: the DICOMweb plugin is loaded (Debian: orthanc-dicomweb).
+        tls: its DICOM port speaks TLS only.
     """
 
-    def __init__(self, folder: Path, node_port: int, *, routes: bool = True, web: bool = False) -> None:
+    def __init__(
+        self, folder: Path, node_port: int, *, routes: bool = True, web: bool = False, tls: Certificate | None = None
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.port, self._http = free_port(), free_port()
         (folder / "route.lua").write_text(_ROUTE)
@@ -59,6 +67,16 @@ class Orthanc:
             "Plugins": ["/usr/share/orthanc/plugins/libOrthancDicomWeb.so"] if web else [],
             "LuaScripts": [str(folder / "route.lua")] if routes else [],
         }
+        if tls is not None:
+            self._settings |= {
+                "DicomTlsEnabled": True,
+                "DicomTlsCertificate": str(tls.certificate),
+                "DicomTlsPrivateKey": str(tls.key),
+                "DicomTlsTrustedCertificates": str(tls.authority),
+                "DicomModalities": {
+                    "NODE": {"AET": AE_TITLE, "Host": "127.0.0.1", "Port": node_port, "UseDicomTls": True}
+                },
+            }
         (folder / "orthanc.json").write_text(json.dumps(self._settings))
         self._folder = folder
         self._process: subprocess.Popen | None = None
@@ -89,7 +107,7 @@ class Orthanc:
     @property
     def target(self) -> str:
         """The lines of a node's configuration that send to it."""
-        return f'[[targets]]\nname = "orthanc"\nae_title = "ORTHANC"\nhost = "127.0.0.1"\nport = {self.port}\n'
+        return target("orthanc", "ORTHANC", self.port)
 
     def ask(self, path: str, post: object = None) -> Any:
         """What its REST API answers."""
@@ -105,16 +123,31 @@ class Orthanc:
 
 def phantom_study(seed: int, shape: tuple[int, int, int], spacing_mm: tuple[float, float, float]) -> list[Dataset]:
     """A phantom as a CT series in a study of its own; spacing is (x, y, z)."""
+    (study,) = phantom_studies(1, seed, shape, spacing_mm)
+    return study
+
+
+def phantom_studies(
+    count: int, seed: int, shape: tuple[int, int, int], spacing_mm: tuple[float, float, float]
+) -> Iterator[list[Dataset]]:
+    """The same phantom as the CT of several patients."""
     volume, _ = make_phantom(seed=seed, shape=shape, spacing_mm=spacing_mm)
+    for number in range(seed, seed + count):
+        yield _slices(number, np.asarray(volume.array), spacing_mm)
+
+
+def _slices(number: int, hu: np.ndarray, spacing_mm: tuple[float, float, float]) -> list[Dataset]:
+    _, rows, columns = hu.shape
+    across, down, up = (round(value, 6) for value in spacing_mm)
     tags = {
-        "PatientID": f"PHANTOM{seed}",
-        "PatientName": f"Phantom^{seed}",
+        "PatientID": f"PHANTOM{number}",
+        "PatientName": f"Phantom^{number}",
         "PatientBirthDate": "",
         "PatientSex": "O",
         "StudyDate": "20260101",
         "StudyTime": "120000",
         "StudyID": "1",
-        "AccessionNumber": f"A{seed}",
+        "AccessionNumber": f"A{number}",
         "ReferringPhysicianName": "",
         "Manufacturer": "",
         "SeriesNumber": "2",
@@ -122,17 +155,17 @@ def phantom_study(seed: int, shape: tuple[int, int, int], spacing_mm: tuple[floa
         "SeriesDescription": "Abdomen, portal venous phase",
         "ImageType": ["ORIGINAL", "PRIMARY", "AXIAL"],
         "FrameOfReferenceUID": generate_uid(),
-        "PixelSpacing": [spacing_mm[1], spacing_mm[0]],
-        "SliceThickness": str(spacing_mm[2]),
+        "PixelSpacing": [down, across],
+        "SliceThickness": str(up),
     }
     study, series = generate_uid(), generate_uid()
     slices = []
-    for k, plane in enumerate(np.asarray(volume.array)):
+    for k, plane in enumerate(hu):
         pixels = {
-            "Rows": shape[1],
-            "Columns": shape[2],
+            "Rows": rows,
+            "Columns": columns,
             "PixelData": np.clip(plane.astype(int) + 1024, 0, 65535).astype("<u2").tobytes(),
-            "ImagePositionPatient": [-spacing_mm[0] * shape[2] / 2, -spacing_mm[1] * shape[1] / 2, spacing_mm[2] * k],
+            "ImagePositionPatient": [round(place, 6) for place in (-across * columns / 2, -down * rows / 2, up * k)],
             "InstanceNumber": k + 1,
         }
         slices.append(small_object(study, series, k, **tags, **pixels))
@@ -147,41 +180,52 @@ def write_study(folder: Path, slices: list[Dataset]) -> str:
     return slices[0].StudyInstanceUID
 
 
-def storescu(folder: Path, port: int, called: str = "ORTHANC") -> None:
-    """Send a folder."""
-    subprocess.run(["storescu", "+sd", "-aec", called, "127.0.0.1", str(port), str(folder)], check=True, timeout=600)
+def storescu(folder: Path, port: int, called: str = "ORTHANC", tls: Certificate | None = None) -> None:
+    """Send a folder. Raises CalledProcessError."""
+    words = [*(tls.dcmtk if tls is not None else []), "-aec", called, "127.0.0.1", str(port), str(folder)]
+    subprocess.run(["storescu", "+sd", *words], check=True, timeout=1800, capture_output=True)
 
 
 def measured(folder: Path, studies: int, shape: tuple[int, int, int], workers: int, tell=print) -> None:
     """Send studies at once and tell how long it took until their results were in the PACS."""
-    spacing = (384.0 / shape[2], 384.0 / shape[1], 260.0 / shape[0])
+    spacing = (384.0 / shape[2], 384.0 / shape[1], min(260.0 / shape[0], 10.0))
     uids = [
-        write_study(folder / f"study{number}", phantom_study(number + 1, shape, spacing)) for number in range(studies)
+        write_study(folder / f"study{number}", slices)
+        for number, slices in enumerate(phantom_studies(studies, 1, shape, spacing))
     ]
     node = RunningNode(folder / "work", dicom={"quiet_s": 60.0, "settle_s": 3.0}, analysis={"workers": workers})
     with Orthanc(folder / "pacs", node.port) as pacs:
         with open(node.configuration, "a") as file:
             file.write(pacs.target)
-        with node:
+        with node, ThreadPoolExecutor(studies) as pool:
             begin = time.monotonic()
-            for number in range(studies):
-                storescu(folder / f"study{number}", pacs.port)
-            size = "x".join(map(str, reversed(shape)))
-            tell(f"{studies} studies of {size} sent by storescu: {time.monotonic() - begin:.1f} s")
-            open_studies = list(uids)
-            while open_studies:
-                time.sleep(0.25)
-                for uid in list(open_studies):
-                    found = pacs.modalities(uid)
-                    if {"SEG", "SR"} <= set(found):
-                        tell(f"{time.monotonic() - begin:.1f} s: SEG and SR of a study are in the PACS, beside {found}")
-                        open_studies.remove(uid)
-                if time.monotonic() - begin > 3600:
-                    raise SystemExit(node.log.read_text()[-3000:])
+            sent = [pool.submit(storescu, folder / f"study{number}", pacs.port) for number in range(studies)]
+            came = _wait_for_results(node, pacs, uids, begin)
+            for each in sent:
+                each.result()
             node.wait_for(lambda: node.states() == ["done"] * studies)
-            queries = "SELECT changed - received, started - changed, finished - started FROM series"
-            for receiving, waiting, analysis in node.rows(queries):
-                tell(f"received in {receiving:.1f} s, waited {waiting:.1f} s, analyzed in {analysis:.1f} s")
+            rows = node.rows("SELECT changed - received, started - changed, finished - started FROM series")
+    size = "x".join(map(str, reversed(shape)))
+    load = os.getloadavg()[0]
+    tell(f"studies of {size}: {studies}, each by its own storescu at once; workers: {workers}; load {load:.1f}")
+    tell(f"SEG and SR in the PACS: first {min(came):.0f} s, median {median(came):.0f} s, last {max(came):.0f} s")
+    for name, seconds in zip(("received within", "waited", "analyzed within"), zip(*rows, strict=True), strict=True):
+        tell(f"{name} {min(seconds):.1f} to {max(seconds):.1f} s, median {median(seconds):.1f} s")
+
+
+def _wait_for_results(node: RunningNode, pacs: Orthanc, uids: list[str], begin: float) -> list[float]:
+    """When each study had its SEG and SR, in seconds since `begin`."""
+    left, came = list(uids), []
+    while left:
+        time.sleep(0.5)
+        for uid in list(left):
+            if {"SEG", "SR"} <= set(pacs.modalities(uid)):
+                came.append(time.monotonic() - begin)
+                left.remove(uid)
+        lost = node.rows("SELECT state, reason FROM series WHERE state IN ('skipped', 'failed')")
+        if lost or time.monotonic() - begin > 3600:
+            raise SystemExit(f"Not all studies get results: {lost or 'an hour has passed'}")
+    return came
 
 
 if __name__ == "__main__":

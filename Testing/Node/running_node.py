@@ -7,6 +7,7 @@ import json
 import signal
 import socket
 import sqlite3
+import ssl
 import subprocess
 import sys
 import time
@@ -16,8 +17,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
+from ct_slice import ct_slice
+from pydicom.dataset import Dataset, FileDataset
 
 AE_TITLE = "LIVERTUMOR"
 
@@ -29,15 +30,29 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
+def target(name: str, ae_title: str, port: int) -> str:
+    """The lines of a configuration that send to a DICOM node on this machine."""
+    return f'[[targets]]\nname = "{name}"\nae_title = "{ae_title}"\nhost = "127.0.0.1"\nport = {port}\n'
+
+
 class RunningNode:
     """A node in a folder; leaving the block kills it.
 
     Args:
         sections: of the configuration: lines by section, "[[targets]]" among them as text in `more`.
         command: what stands before "listen".
+        authority: what the page's certificate is signed by, where it speaks HTTPS.
     """
 
-    def __init__(self, folder: Path, more: str = "", *, command: list[str] | None = None, **sections: dict) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        more: str = "",
+        *,
+        command: list[str] | None = None,
+        authority: Path | None = None,
+        **sections: dict,
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder, self.port, self.page_port = folder / "node", free_port(), free_port()
         given = {
@@ -53,6 +68,8 @@ class RunningNode:
         self.configuration = folder / "node.toml"
         self.configuration.write_text(f'folder = "node"\n{tables}{more}', encoding="utf-8")
         self.log = folder / "node.log"
+        self.url = f"http{'' if authority is None else 's'}://127.0.0.1:{self.page_port}"
+        self._trusted = None if authority is None else ssl.create_default_context(cafile=authority)
         self._command = [*(command or [sys.executable, "-m", "LiverTumorLib.cli"]), "listen", str(self.configuration)]
         self.process: subprocess.Popen | None = None
 
@@ -91,7 +108,7 @@ class RunningNode:
     def ask(self, path: str) -> str:
         """What the page says."""
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.page_port}{path}", timeout=20) as answer:
+            with urllib.request.urlopen(f"{self.url}{path}", timeout=20, context=self._trusted) as answer:
                 return answer.read().decode()
         except urllib.error.HTTPError as error:
             return error.read().decode()
@@ -123,20 +140,12 @@ class RunningNode:
 
 
 def small_object(study: str, series: str, k: int = 0, size: int = 16, **tags: object) -> FileDataset:
-    """A CT slice that is big enough to be one, with a bright spot in it."""
-    pixels = np.full((size, size), 1080, "<u2")
-    pixels[size // 2 - 2 : size // 2 + 2, size // 2 - 2 : size // 2 + 2] = 1300 + k
-    meta = FileMetaDataset()
-    meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = CTImageStorage, generate_uid()
-    meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    data = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)
+    """A CT slice that is big enough to be one, with a bright spot in it, and with all that a study has."""
+    hu = np.full((size, size), 56)
+    hu[size // 2 - 2 : size // 2 + 2, size // 2 - 2 : size // 2 + 2] = 276 + k
     values = {
-        "SOPClassUID": CTImageStorage,
-        "SOPInstanceUID": meta.MediaStorageSOPInstanceUID,
         "StudyInstanceUID": study,
         "SeriesInstanceUID": series,
-        "Modality": "CT",
-        "PatientID": "P1",
         "PatientName": "Secret^Name",
         "PatientBirthDate": "",
         "PatientSex": "",
@@ -146,7 +155,6 @@ def small_object(study: str, series: str, k: int = 0, size: int = 16, **tags: ob
         "AccessionNumber": "",
         "ReferringPhysicianName": "",
         "Manufacturer": "",
-        "SeriesNumber": "2",
         "InstanceNumber": k + 1,
         "FrameOfReferenceUID": f"{series[:60]}.1" if series else "",
         "SeriesDescription": "Abdomen",
@@ -154,21 +162,8 @@ def small_object(study: str, series: str, k: int = 0, size: int = 16, **tags: ob
         "ImageOrientationPatient": [1.0, 0, 0, 0, 1, 0],
         "PixelSpacing": [10.0, 10.0],
         "SliceThickness": "5",
-        "Rows": size,
-        "Columns": size,
-        "SamplesPerPixel": 1,
-        "PhotometricInterpretation": "MONOCHROME2",
-        "BitsAllocated": 16,
-        "BitsStored": 16,
-        "HighBit": 15,
-        "PixelRepresentation": 0,
-        "RescaleSlope": "1",
-        "RescaleIntercept": "-1024",
-        "PixelData": pixels.tobytes(),
-    } | tags
-    for name, value in values.items():
-        setattr(data, name, value)
-    return data
+    }
+    return ct_slice(hu, values | tags)
 
 
 def is_stored(node: RunningNode, data: Dataset) -> bool:

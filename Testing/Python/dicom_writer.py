@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pydicom
-from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
+from ct_slice import ct_slice
+from pydicom.dataset import Dataset
+from pydicom.uid import generate_uid
 
 AXIAL = (1, 0, 0, 0, 1, 0)
 
@@ -15,40 +16,17 @@ AXIAL = (1, 0, 0, 0, 1, 0)
 def write_slice(path: Path, hu: np.ndarray, position, orientation=AXIAL, **tags) -> Dataset:
     """Write one CT slice of (rows, columns) HU, stored unsigned with an intercept of -1024; a tag given as None is left
     out."""
-    meta = FileMetaDataset()
-    meta.MediaStorageSOPClassUID = tags.get("SOPClassUID", CTImageStorage)
-    meta.MediaStorageSOPInstanceUID = generate_uid()
-    meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    dataset = FileDataset(str(path), {}, file_meta=meta, preamble=b"\0" * 128)
     values = {
-        "SOPClassUID": CTImageStorage,
-        "SOPInstanceUID": meta.MediaStorageSOPInstanceUID,
-        "Modality": "CT",
         "ImageType": ["ORIGINAL", "PRIMARY", "AXIAL"],
-        "PatientID": "P1",
         "PatientName": "Test^Patient",
         "SeriesDescription": "Body",
-        "SeriesNumber": "2",
         "ImagePositionPatient": [round(float(value), 4) for value in position],
         "ImageOrientationPatient": [float(value) for value in orientation],
         "PixelSpacing": [0.8, 0.7],
         "SliceThickness": "2.5",
-        "Rows": hu.shape[0],
-        "Columns": hu.shape[1],
-        "SamplesPerPixel": 1,
-        "PhotometricInterpretation": "MONOCHROME2",
-        "BitsAllocated": 16,
-        "BitsStored": 16,
-        "HighBit": 15,
-        "PixelRepresentation": 0,
-        "RescaleSlope": "1",
-        "RescaleIntercept": "-1024",
         "RescaleType": "HU",
-        "PixelData": (hu.astype(int) + 1024).astype("<u2").tobytes(),
-    } | tags
-    for key, value in values.items():
-        if value is not None:
-            setattr(dataset, key, value)
+    }
+    dataset = ct_slice(hu, values | tags)
     dataset.save_as(path, enforce_file_format=True)
     return dataset
 

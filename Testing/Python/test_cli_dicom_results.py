@@ -53,6 +53,18 @@ def test_the_page_is_a_pdf_and_a_part_of_the_study(work):
         assert Path("again/ct", name).read_bytes() == Path("out/ct", name).read_bytes()
 
 
+def test_the_page_may_be_a_picture(work):
+    pytest.importorskip("matplotlib", reason="the page needs matplotlib")
+    from matplotlib.image import imread
+
+    write_study(Path("ct"))
+    run("segment", "ct", "--out", "out", "--dicom", "--picture", "--dicom-page", "capture")
+    assert {"report.png", "report.pdf", "ct.sc.dcm"} <= names("out/ct") and "ct.pdf.dcm" not in names("out/ct")
+    drawn = (imread("out/ct/report.png")[..., :3] * 255).round()
+    assert (pydicom.dcmread("out/ct/ct.sc.dcm").pixel_array == drawn).all()
+    assert "--overwrite" in run("segment", "ct", "--out", "out", "--dicom", "--picture", check=4).stderr, "another page"
+
+
 def test_what_has_no_study_gets_the_other_files_and_a_sentence(work):
     write_ct("in/volume.nii")
     write_study(Path("in/blank"), StudyInstanceUID="")

@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("pynetdicom", reason="the packages of the node are not installed")
 
 from cli_tools import HERE, posix
-from orthanc import Orthanc, phantom_study, storescu, write_study
+from orthanc import Orthanc, measured, phantom_study, storescu, write_study
 from pydicom import dcmread
 from running_node import AE_TITLE, RunningNode
 
@@ -75,3 +75,11 @@ def test_orthanc_routes_a_ct_and_gets_the_results(tmp_path, study):
         assert [item["SOPInstanceUID"] for item in answer["Failures"]] == ["1.2.3.4"]
         if not WEB.is_file():
             pytest.skip("all but DICOMweb was tested: Orthanc's plugin is not installed (Debian: orthanc-dicomweb)")
+
+
+def test_studies_that_come_at_once_all_get_their_results(tmp_path):
+    """The script that measures it, small."""
+    said = []
+    measured(tmp_path, 2, (26, 64, 64), workers=1, tell=said.append)
+    assert said[0].startswith("studies of 64x64x26: 2, each by its own storescu at once")
+    assert [line.partition(":")[0] for line in said[1:2]] == ["SEG and SR in the PACS"] and len(said) == 5

@@ -59,6 +59,7 @@ def test_what_people_see(tmp_path):
         assert "&lt;script&gt;" in text and "<script>" not in text and "Secret^Name P&lt;1&gt;" in text
         assert "It has 2 slices" not in node.ask("/?state=done") and "Research use only" in text
         series = node.ask("/series/1")
+        assert "Open in Slicer's views" not in series and asked(node, "/series/1/view", "POST")[0] == 403
         assert "Volume, ml" in series and 'src="/series/1/report.png"' in series
         status, headers, _ = asked(node, "/series/1/report.png")
         assert (status, headers["content-type"]) == (200, "image/png")
@@ -99,6 +100,22 @@ def test_the_token(tmp_path):
         assert asked(node, "/", Cookie=cookie.partition(";")[0])[0] == 200
         assert asked(node, "/login", "POST", "token=" + "x" * 100_000, **form)[0] == 403
         assert '"wrong token"' in node.log.read_text() and TOKEN not in node.log.read_text()
+
+
+def test_a_viewer_that_does_not_start_says_why(tmp_path):
+    """One that does is looked at in a browser (Testing/View)."""
+    viewer = tmp_path / "livertumor"
+    viewer.write_text("#!/bin/sh\necho 'livertumor: The CT is not there.' >&2\nexit 2\n")
+    viewer.chmod(0o755)
+    with RunningNode(tmp_path, command=TASKS, rules={"images": [3, 100]}, page={"viewer": str(viewer)}) as node:
+        send_series(node, 4)
+        node.wait_for(lambda: node.states() == ["done"])
+        assert "Open in Slicer's views" in node.ask("/series/1")
+        own = f"http://127.0.0.1:{node.page_port}"
+        assert asked(node, "/series/1/view", "POST", Origin="http://evil.example")[0] == 403
+        status, _, text = asked(node, "/series/1/view", "POST", Origin=own)
+        assert status == 409 and "It cannot be shown: livertumor: The CT is not there." in text
+        assert node.stop() == 0
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")

@@ -7,10 +7,11 @@ import pytest
 pytest.importorskip("pynetdicom", reason="the packages of the node are not installed")
 
 from LiverTumorLib.errors import OutputError
-from LiverTumorLib.node.configuration import Keeping
+from LiverTumorLib.node.configuration import Configuration, Keeping
 from LiverTumorLib.node.queue import Queue
 from LiverTumorLib.node.retention import delete_past
 from LiverTumorLib.node.store import Store, is_uid
+from LiverTumorLib.node.workers import case_folder, results_folder
 
 STUDY, SERIES = "1.2", "1.3"
 
@@ -101,19 +102,48 @@ def test_a_target_that_is_gone_from_the_configuration_holds_nothing_up(queue):
     assert queue.get(1).state == "done"
 
 
-def test_retention(tmp_path, queue):
+def test_pixels_are_deleted_when_their_time_is_over(tmp_path, queue):
     store = Store(tmp_path / "objects")
     store.prepare(queue.has_object)
     store.accept(store.write_incoming(b"x"), STUDY, SERIES, "1.4")
+    results_folder(tmp_path).mkdir()
     add(queue)
-    assert delete_past(Keeping(0.0), store, queue) == 0, "it is not over"
+    assert delete_past(kept(tmp_path, 0.0), store, queue) == 0, "it is not over"
     queue.finish(claimed(queue), [], [])
-    assert delete_past(Keeping(1.0), store, queue) == 0, "a day has not passed"
-    assert delete_past(Keeping(0.0), store, queue) == 1
+    assert delete_past(kept(tmp_path, 1.0), store, queue) == 0, "a day has not passed"
+    assert delete_past(kept(tmp_path, 0.0), store, queue) == 1
     assert store.files(STUDY, SERIES) == [] and queue.get(1).purged and queue.digest(STUDY, SERIES, "1.4") == b"a"
     assert not queue.has_object(STUDY, SERIES, "1.4") and not queue.retry(1)
     add(queue, "1.5")
     assert (queue.get(1).images, queue.get(1).whole, queue.get(1).state) == (1, 1, "receiving")
+
+
+def kept(folder, pixels_days, results_days=None):
+    """A configuration."""
+    return Configuration(folder, keep=Keeping(pixels_days, results_days))
+
+
+def test_results_are_deleted_when_their_time_is_over(tmp_path, queue):
+    store = Store(tmp_path / "objects")
+    store.prepare(queue.has_object)
+    results = case_folder(tmp_path, 1)
+    results.mkdir(parents=True)
+    half = results_folder(tmp_path) / ".deleted-1"
+    half.mkdir()
+    add(queue)
+    queue.finish(claimed(queue), ["a.dcm"], ["pacs"])
+    assert delete_past(kept(tmp_path, 9.0, 0.0), store, queue) == 0 and results.is_dir(), "they wait to be sent"
+    assert not half.exists(), "what a former node has left half deleted"
+    for delivery in queue.next_delivery("pacs"):
+        queue.delivered(delivery)
+    assert delete_past(kept(tmp_path, 9.0), store, queue) == 0, "they are kept for good"
+    assert delete_past(kept(tmp_path, 9.0, 1.0), store, queue) == 0, "a day has not passed"
+    add(queue, "1.5")
+    assert delete_past(kept(tmp_path, 9.0, 0.0), store, queue) == 0 and results.is_dir(), "the series has opened again"
+    queue.finish(claimed(queue), [], [])
+    assert delete_past(kept(tmp_path, 9.0, 0.0), store, queue) == 1
+    assert list(results_folder(tmp_path).iterdir()) == [] and queue.get(1).state == "done"
+    assert delete_past(kept(tmp_path, 9.0, 0.0), store, queue) == 0
 
 
 def test_half_objects_and_unacknowledged_ones_are_cleared_away(tmp_path, queue):

@@ -2,12 +2,9 @@
 is lost."""
 
 import json
-import shutil
-import socket
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
@@ -15,7 +12,7 @@ pytest.importorskip("pynetdicom", reason="the packages of the node are not insta
 
 from cli_tools import HERE, posix
 from hostile import attack, hostile_node
-from kills import Pacs, killed
+from kills import Pacs, killed, small_series
 from LiverTumorLib.cli import main
 from pydicom.uid import ExplicitVRLittleEndian, JPEG2000Lossless, JPEGLSLossless, MRImageStorage, generate_uid
 from pynetdicom import AE
@@ -169,7 +166,7 @@ def test_hostile_peers(tmp_path):
 
 
 def test_kills(tmp_path):
-    assert killed(tmp_path, kills=3, series=2, images=6, seed=3, command=TASKS, tell=lambda text: None) == []
+    assert killed(tmp_path, 3, small_series(2, 6), seed=3, command=TASKS, tell=lambda text: None) == []
 
 
 def test_a_target_that_is_away_gets_all_when_it_is_back(tmp_path):
@@ -188,36 +185,3 @@ def test_a_target_that_is_away_gets_all_when_it_is_back(tmp_path):
             assert len(pacs.received) == node.rows("SELECT count(*) FROM deliveries")[0][0] > 0
         finally:
             pacs.close()
-
-
-def certificates(folder):
-    """A certificate and its key for 127.0.0.1, signed by itself."""
-    command = (
-        "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=IP:127.0.0.1"
-    )
-    files = [str(folder / name) for name in ("key.pem", "cert.pem")]
-    subprocess.run([*command.split(), "-keyout", files[0], "-out", files[1]], check=True, capture_output=True)
-    return files
-
-
-@pytest.mark.skipif(not shutil.which("openssl"), reason="openssl is not installed")
-def test_tls(tmp_path):
-    from LiverTumorLib.node.configuration import Tls
-    from LiverTumorLib.node.tls import client_context
-
-    key, certificate = certificates(tmp_path)
-    tls = {"certificate": certificate, "key": key, "authorities": certificate}
-    with RunningNode(tmp_path, command=TASKS, rules=SMALL, dicom={"timeout_s": 3.0}, **{"dicom.tls": tls}) as node:
-        entity = AE("SENDER")
-        entity.connection_timeout = entity.acse_timeout = 5
-        entity.add_requested_context(CTImageStorage, ExplicitVRLittleEndian)
-        assert not entity.associate("127.0.0.1", node.port, ae_title=AE_TITLE).is_established, "without TLS"
-        slow = socket.create_connection(("127.0.0.1", node.port))  # and never begins its handshake
-        context = client_context(Tls(Path(certificate), Path(key), Path(certificate)))
-        begin = time.monotonic()
-        association = entity.associate("127.0.0.1", node.port, ae_title=AE_TITLE, tls_args=(context, "127.0.0.1"))
-        assert association.is_established and time.monotonic() - begin < 2, "another's handshake holds nobody up"
-        assert [association.send_c_store(data).Status for data in series(3)] == [0, 0, 0]
-        association.release()
-        slow.close()
-        node.wait_for(lambda: node.states() == ["done"])

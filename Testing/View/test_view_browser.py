@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 import sys
 import time
@@ -14,11 +13,8 @@ import pytest
 from LiverTumorLib.batch.folder import read_summary, write_volume
 from LiverTumorLib.cli import main
 from LiverTumorLib.phantom import make_phantom
-from playwright.sync_api import Page, sync_playwright
-
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-ROWS = ".lesions tbody tr"
-START_S = 120
+from playwright.sync_api import Page
+from viewer_page import ROWS, START_S
 
 
 @pytest.fixture(scope="session")
@@ -44,14 +40,6 @@ def address(results) -> Iterator[str]:
         process.terminate()
         process.wait(20)
         assert time.monotonic() - begin < 10
-
-
-@pytest.fixture(scope="session")
-def browser():
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -34,7 +34,7 @@ from ..models.catalogue import get_bundle
 from ..models.licenses import license_lines
 from ..models.session import available_threads
 from ..records.columns import SUMMARY_COLUMNS, headers
-from ..records.options import RunOptions
+from ..records.options import DICOM_PAGES, RunOptions
 from ..records.results import CaseResult
 from .cases import Case
 from .display import CaseDisplay, Display
@@ -67,6 +67,7 @@ class Batch:
         nifti: also write a NIfTI label map.
         picture: write the one-page picture.
         dicom: also write the results as DICOM objects, and the picture as a PDF.
+        dicom_page: what the picture is among the DICOM objects, see `DICOM_PAGES`.
         series: which DICOM series of a folder.
         overwrite: replace results of other inputs or options.
         at_once: how many cases are worked on at once; they share the threads.
@@ -79,6 +80,7 @@ class Batch:
     nifti: bool = False
     picture: bool = True
     dicom: bool = False
+    dicom_page: str = DICOM_PAGES[0]
     series: str | None = None
     overwrite: bool = False
     at_once: int = 1
@@ -151,7 +153,7 @@ class Batch:
         extras = {
             "nifti": self.nifti,
             "picture": self.picture,
-            "dicom": self.dicom,
+            "dicom": self.dicom and (True if self.dicom_page == DICOM_PAGES[0] else self.dicom_page),
             "series": self.series if case.is_dicom else None,
         }
         taken_from = taken_from or fingerprint(case.path, case.is_dicom, self.out)
@@ -256,6 +258,7 @@ class Batch:
             np.save(truth, self.truths[case.name])
         arguments: dict[str, str | bool | None] = {"folder": os.fspath(stage), "name": case.name, "truth": truth}
         arguments |= {"nifti": self.nifti, "picture": self.picture, "dicom": json.dumps(origin) if self.dicom else None}
+        arguments["dicom_page"] = self.dicom_page
         writer = Writer("LiverTumorLib.batch.writing:write_case", arguments)
         source = Source((os.fspath(case.path), self.series if case.is_dicom else None), name=case.name)
         options = self.options

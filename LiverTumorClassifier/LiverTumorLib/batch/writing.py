@@ -9,13 +9,21 @@ import numpy as np
 
 from ..ct import CTVolume
 from ..errors import InputError, LiverTumorError
-from ..records.options import CaseOutput
+from ..records.options import DICOM_PAGES, CaseOutput
 from .folder import write_files
 from .log import unexpected
 
 
 def write_case(
-    output: CaseOutput, *, folder: str, name: str, nifti: bool, picture: bool, truth: str | None, dicom: str | None
+    output: CaseOutput,
+    *,
+    folder: str,
+    name: str,
+    nifti: bool,
+    picture: bool,
+    truth: str | None,
+    dicom: str | None,
+    dicom_page: str,
 ) -> None:
     """Write all but the summary of a case; the writer of a job (`jobs.Writer`).
 
@@ -28,6 +36,7 @@ def write_case(
         truth: a .npy of labels on the CT's grid, to be drawn into the picture.
         dicom: what the results follow from, as JSON, see `make_origin`; also write DICOM objects and the page as a PDF,
             or a note that says why there are none.
+        dicom_page: see `DICOM_PAGES`.
 
     Raises:
         OutputError: a file cannot be written.
@@ -41,22 +50,21 @@ def write_case(
         drawn = None if truth is None else np.load(truth, allow_pickle=False)
         case_picture(Path(folder) / "report.png", output.volume, output, truth=drawn)
     if dicom is not None:
-        output.result.summary.notes += _write_dicom(
-            Path(folder), name, output.volume, output, json.loads(dicom), picture
-        )
+        page = None
+        if picture:
+            from ..report import case_page
+
+            case_page(Path(folder) / "report.pdf", output.volume, output)
+            page = Path(folder) / ("report.pdf" if dicom_page == DICOM_PAGES[0] else "report.png")
+        output.result.summary.notes += _write_dicom(Path(folder), name, output.volume, output, json.loads(dicom), page)
 
 
 def _write_dicom(
-    folder: Path, name: str, volume: CTVolume, output: CaseOutput, origin: dict, picture: bool
+    folder: Path, name: str, volume: CTVolume, output: CaseOutput, origin: dict, page: Path | None
 ) -> list[str]:
     """Write the DICOM objects of a case; returns notes on them, or why there are none."""
     from ..dicom import write_dicom
 
-    page = folder / "report.pdf" if picture else None
-    if page is not None:
-        from ..report import case_page
-
-        case_page(page, volume, output)
     try:
         return write_dicom(folder, name, volume, output, origin, page)
     except InputError as error:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ..cluster.options import add_cluster_options, cluster_settings
 from ..errors import UsageError
+from ..records.options import DICOM_PAGES
 from .options import add_run_options, run_options
 
 _MOST_AT_ONCE = 4  # cases; each takes some hundred megabytes, and long ones a gigabyte
@@ -46,6 +47,13 @@ def add_parser(subparsers) -> None:
                 "--dicom",
                 action="store_true",
                 help="also write DICOM objects (segmentation, report, page) of the study, and report.pdf",
+            )
+            parser.add_argument(
+                "--dicom-page",
+                choices=DICOM_PAGES,
+                default=DICOM_PAGES[0],
+                help="the page among the DICOM objects: an encapsulated PDF, or a picture (Secondary Capture) for"
+                " archives that take no PDF (default: %(default)s)",
             )
             parser.add_argument(
                 "--keep-probabilities", action="store_true", help="also write the probability maps, as NIfTI"
@@ -87,6 +95,7 @@ def run(arguments: argparse.Namespace) -> None:
         nifti=getattr(arguments, "nifti", False),
         picture=arguments.picture,
         dicom=getattr(arguments, "dicom", False),
+        dicom_page=getattr(arguments, "dicom_page", DICOM_PAGES[0]),
         series=arguments.series,
         overwrite=arguments.overwrite,
         at_once=min(options.threads or available_threads(), _MOST_AT_ONCE),

@@ -21,6 +21,13 @@ def add_parser(subparsers) -> None:
     parser.add_argument("--host", default="127.0.0.1", help="address to listen at (default: %(default)s)")
     parser.add_argument("--port", type=int, default=0, help="port to listen at (default: a free one)")
     parser.add_argument("--token-file", metavar="FILE", type=Path, help="file with the token (default: a new one)")
+    parser.add_argument(
+        "--idle-minutes",
+        metavar="N",
+        type=float,
+        default=0,
+        help="end when no browser has been connected for so long (default: run until stopped)",
+    )
     parser.set_defaults(func=run)
 
 
@@ -34,4 +41,4 @@ def run(arguments: argparse.Namespace) -> None:
         raise UsageError("--ct says where the CT of one CASE lies; name one CASE.")
     require_viewer()
     cases = [find_case(folder.resolve(), arguments.ct and arguments.ct.resolve()) for folder in arguments.cases]
-    serve(cases, arguments.host, arguments.port, arguments.token_file)
+    serve(cases, arguments.host, arguments.port, arguments.token_file, arguments.idle_minutes)

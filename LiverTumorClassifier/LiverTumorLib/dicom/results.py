@@ -32,10 +32,11 @@ def write_dicom(
     same run makes the same files again.
 
     Args:
-        folder: gets `name`.seg.dcm where a liver was found, `name`.sr.dcm, and `name`.pdf.dcm where there is a page.
+        folder: gets `name`.seg.dcm where a liver was found, `name`.sr.dcm, and where there is a page `name`.pdf.dcm
+            or `name`.sc.dcm.
         volume: the CT as it was read, see `CTVolume.images`.
         origin: what the results follow from, see `batch.folder.make_origin`.
-        page: the page of the case as a PDF file.
+        page: the page of the case as a file: a PDF is encapsulated, a picture becomes a Secondary Capture.
 
     Returns:
         What a user should know of the objects; their report says it too.
@@ -58,7 +59,8 @@ def _make(
     volume: CTVolume, output: CaseOutput, origin: dict, page: Path | None
 ) -> tuple[dict[str, Dataset | None], list[str]]:
     source = read_source(volume)
-    from .objects.document import make_document  # highdicom takes a second to import
+    from .objects.capture import make_capture  # highdicom takes a second to import
+    from .objects.document import make_document
     from .objects.instance import make_identity
     from .objects.report import make_report
     from .objects.segmentation import make_segmentation
@@ -74,8 +76,11 @@ def _make(
         objects: dict[str, Dataset | None] = {
             "seg": segmentation,
             "sr": make_report(result, source, identity, segmentation, notes),
-            "pdf": None if page is None else make_document(page.read_bytes(), source, identity),
         }
+        if page is not None and page.suffix == ".pdf":
+            objects["pdf"] = make_document(page.read_bytes(), source, identity)
+        elif page is not None:
+            objects["sc"] = make_capture(page, source, identity)
     except ValueError as error:
         raise InputError(
             f"{NO_RESULTS}: the headers of the images of {volume.name} cannot be used for them ({error}); export the "

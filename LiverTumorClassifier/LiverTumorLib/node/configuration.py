@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import UsageError
-from ..records.options import RunOptions
+from ..records.options import DICOM_PAGES, RunOptions
 from .toml_file import Limit, Section, limited, read_toml
 
 
@@ -42,6 +42,11 @@ _NETWORK = Limit("an IP address or network, such as 10.1.2.3 or 10.1.2.0/24", _i
 _PDU = Limit("4096 to 1048576", lambda value: 4096 <= value <= 1 << 20)
 _URL = Limit(
     "an address that begins with http:// or https://", lambda text: re.match(r"https?://[^/]", text) is not None
+)
+_DICOM_PAGE = Limit(f"one of {', '.join(DICOM_PAGES)}", lambda text: text in DICOM_PAGES)
+_SCHEDULER = Limit(
+    "the address of a Dask scheduler, such as tcp://10.0.0.1:8786",
+    lambda text: re.fullmatch(r"(tcp|tls)://[^/\s]+:\d+", text) is not None,
 )
 _NAME = Limit("made of letters, digits, '-' and '_'", lambda text: re.fullmatch(r"[\w-]{1,40}", text) is not None)
 
@@ -174,11 +179,15 @@ class Analysis:
     Attributes:
         workers: how many at a time.
         tries: how often a series is begun whose analysis failed for reasons that are not in its data.
+        dicom_page: what the page is among the results, see `DICOM_PAGES`.
+        scheduler: address of the Dask scheduler whose workers do it; they see the node's folder under the same path.
         options: fields of `RunOptions`.
     """
 
     workers: int = limited(_COUNT, 1)
     tries: int = limited(_COUNT, 3)
+    dicom_page: str = limited(_DICOM_PAGE, DICOM_PAGES[0])
+    scheduler: str | None = limited(_SCHEDULER, None)
     options: dict = field(default_factory=dict)
 
 
@@ -191,6 +200,8 @@ class Page:
         token_file: holds what opens the page; needed where the address is not a loopback one.
         names: patients' names and ids are kept and shown.
         certificate, key: files in PEM; with them the page speaks HTTPS.
+        viewer: the command `livertumor` of an environment that has the extra "view"; with it the page opens a series in
+            Slicer's views, over plain HTTP, at the page's address and `viewer_port` (0: a free one).
     """
 
     address: str = limited(_NETWORK, "127.0.0.1")
@@ -199,8 +210,14 @@ class Page:
     names: bool = False
     certificate: Path | None = None
     key: Path | None = None
+    viewer: Path | None = None
+    viewer_port: int = limited(Limit("a port, or 0", lambda value: 0 <= value <= 65535), 8081)
 
     def __post_init__(self) -> None:
+        if self.viewer is not None and self.certificate is not None:
+            raise ValueError(
+                "viewer speaks no HTTPS; leave it out, or certificate and key, and have a proxy speak HTTPS for both"
+            )
         if (self.certificate is None) != (self.key is None):
             raise ValueError("certificate and key go together")
         if self.port and self.token_file is None and not ipaddress.ip_address(self.address).is_loopback:
@@ -216,9 +233,11 @@ class Keeping:
 
     Attributes:
         pixels_days: images of a series, after it is done, skipped or failed.
+        results_days: its results; none stands for good.
     """
 
     pixels_days: float = limited(_NOT_NEGATIVE, 7.0)
+    results_days: float | None = limited(_NOT_NEGATIVE, None)
 
 
 @dataclass(frozen=True)
@@ -279,6 +298,6 @@ def _files(configuration: Configuration) -> list[tuple[str, Path]]:
     holders: list[tuple[str, object]] = [("[page]", configuration.page), ("[dicom.tls]", configuration.dicom.tls)]
     for target in configuration.targets:
         holders += [(f"target {target.name}", target), (f"target {target.name}, tls", target.tls)]
-    names = ("certificate", "key", "authorities", "token_file")
+    names = ("certificate", "key", "authorities", "token_file", "viewer")
     found = [(f"{place} {name}", getattr(holder, name, None)) for place, holder in holders for name in names]
     return [(place, file) for place, file in found if file is not None]

@@ -13,6 +13,7 @@ import threading
 import traceback
 from datetime import UTC, datetime
 
+_OTHERS = ("pynetdicom", "pydicom", "uvicorn", "dicomweb_client", "urllib3", "distributed", "tornado", "asyncio")
 _lock = threading.Lock()
 
 
@@ -35,8 +36,9 @@ def log_unforeseen(where: str, error: BaseException) -> None:
 
 
 def quiet_others() -> None:
-    """The libraries' own logs go nowhere: they quote what peers send."""
-    for name in ("pynetdicom", "pydicom", "uvicorn", "uvicorn.error", "uvicorn.access", "dicomweb_client", "urllib3"):
+    """The logs of libraries that are imported by now, and of those to come, go nowhere: they quote what peers send."""
+    known = [name for name in logging.root.manager.loggerDict if name.partition(".")[0] in _OTHERS]
+    for name in [*_OTHERS, *known]:
         logger = logging.getLogger(name)
         logger.handlers[:] = [logging.NullHandler()]
         logger.propagate = False

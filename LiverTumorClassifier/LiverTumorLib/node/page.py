@@ -22,12 +22,14 @@ from starlette.routing import Route
 
 from .. import __version__
 from ..batch.folder import read_summary
+from ..errors import WorkerError
 from .configuration import Configuration, read_token
 from .figures import Figures
 from .logs import log
 from .queue import Queue
 from .rows import OVER, STATES
 from .store import Store
+from .viewer import Viewer
 from .workers import case_folder
 
 _COOKIE = "livertumor"
@@ -38,7 +40,7 @@ _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src 'self'; form-action 'self';"
     " frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
+    "Referrer-Policy": "same-origin",  # with "no-referrer" browsers do not say which page a form is from
     "Cache-Control": "no-store",
 }
 
@@ -48,6 +50,7 @@ class Page:
 
     Args:
         troubles: sentences that say what is wrong with the node at the moment.
+        viewer: shows series in Slicer's views.
     """
 
     def __init__(
@@ -57,9 +60,10 @@ class Page:
         queue: Queue,
         figures: Figures,
         troubles: Callable[[], list[str]],
+        viewer: Viewer | None = None,
     ) -> None:
         self._configuration, self._store, self._queue, self._figures = configuration, store, queue, figures
-        self._troubles = troubles
+        self._troubles, self._viewer = troubles, viewer
         chosen = configuration.page
         self._token = read_token(chosen.token_file) if chosen.token_file is not None else None
         loader = FileSystemLoader(Path(__file__).parent / "templates")
@@ -73,6 +77,7 @@ class Page:
             Route("/series/{id:int}", self._guarded(self._series)),
             Route("/series/{id:int}/report.png", self._guarded(self._picture)),
             Route("/series/{id:int}/retry", self._guarded(self._retry), methods=["POST"]),
+            Route("/series/{id:int}/view", self._guarded(self._view), methods=["POST"]),
             Route("/metrics", self._guarded(self._metrics)),
             Route("/healthz", self._health),
             Route("/login", self._login, methods=["GET", "POST"]),
@@ -163,7 +168,8 @@ class Page:
             is_current=series.state in ("sending", "done", "failed"),
             can_retry=can_retry,
             over=series.state in OVER,
-            pixels_days=self._configuration.keep.pixels_days,
+            keep=self._configuration.keep,
+            has_viewer=self._viewer is not None,
         )
 
     def _picture(self, request: Request) -> Response:
@@ -178,6 +184,18 @@ class Page:
             return PlainTextResponse("There is nothing to try again; reload the page of this series.\n", 409)
         log("retry asked", series=id)
         return RedirectResponse(f"/series/{id}", 303)
+
+    def _view(self, request: Request) -> Response:
+        id, address, error = request.path_params["id"], "", ""
+        if self._viewer is None:
+            return PlainTextResponse("This node has no viewer.\n", 404)
+        try:
+            place = self._viewer.show(case_folder(self._configuration.folder, id))
+            address = f"http://{request.url.hostname}:{place}"
+        except WorkerError as failed:
+            error = str(failed)
+        log("viewer asked", series=id, shown=not error)
+        return self._show("viewer.html.j2", 200 if address else 409, id=id, address=address, error=error)
 
     def _metrics(self, request: Request) -> Response:
         return Response(self._figures.text(), media_type="text/plain; version=0.0.4; charset=utf-8")

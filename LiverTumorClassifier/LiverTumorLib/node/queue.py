@@ -9,7 +9,7 @@ import json
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -284,6 +284,15 @@ class Queue:
         """Series that were over before a time, and whose pixels are still here."""
         query = f"SELECT * FROM series WHERE purged IS NULL AND finished < ? AND {_OVER}"
         return [_series(row) for row in self._all(query, before)]
+
+    def while_past(self, id: int, before: float, act: Callable[[], object]) -> bool:
+        """Do something while a series that was over before a time cannot open again; False where it is not so."""
+        with self._change() as db:
+            row = db.execute(f"SELECT 1 FROM series WHERE id = ? AND finished < ? AND {_OVER}", (id, before)).fetchone()
+            if row is None:
+                return False
+            act()
+            return True
 
     def purge(self, series: Series) -> bool:
         """Note that the pixels of a series are to be deleted; False where it has changed since."""

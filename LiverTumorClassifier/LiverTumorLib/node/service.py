@@ -12,7 +12,8 @@ from typing import TextIO
 
 import uvicorn
 
-from ..errors import BusyError, LiverTumorError, OutputError, RequirementError
+from ..cluster.single import count_workers, load_dask
+from ..errors import BusyError, LiverTumorError, OutputError, RequirementError, UsageError
 from ..models.catalogue import get_bundle
 from .commitment import Committer
 from .configuration import Configuration, Target
@@ -26,7 +27,8 @@ from .retention import delete_past
 from .store import Store
 from .targets import Away, Sender, sender_for
 from .tls import server_context
-from .workers import Worker
+from .viewer import Viewer
+from .workers import Worker, results_folder
 
 _IDLE_S = 0.5  # between two looks at the queue
 _RETENTION_S = 600.0
@@ -48,18 +50,22 @@ class Node:
         self._lock_file: TextIO | None = None
         self._receiver: Receiver | None = None
         self._server: uvicorn.Server | None = None
+        self._viewer: Viewer | None = None
 
     def open(self) -> None:
         """Take the folder and the ports, and begin to work."""
         chosen = self._configuration
         check_models(chosen)
+        if chosen.analysis.scheduler is not None:
+            load_dask()
+            quiet_others()
         senders = _senders(chosen)
         self._lock_file = hold_folder(chosen.folder)
         self._queue = Queue(chosen.folder / "queue.sqlite")
         self._store, self._figures = Store(chosen.folder / "objects"), Figures()
         try:
             self._store.prepare(self._queue.has_object)
-            (chosen.folder / "results").mkdir(exist_ok=True)
+            results_folder(chosen.folder).mkdir(exist_ok=True)
         except OSError as error:
             raise _unwritable(chosen.folder, error) from error
         again = self._queue.recover()
@@ -69,7 +75,9 @@ class Node:
         self._receiver = Receiver(chosen, self._store, self._queue, self._figures)
         self._receiver.start()
         if chosen.page.port:
-            self._serve_page(Page(chosen, self._store, self._queue, self._figures, self.troubles))
+            if chosen.page.viewer is not None:
+                self._viewer = Viewer(chosen.page.viewer, chosen.page)
+            self._serve_page(Page(chosen, self._store, self._queue, self._figures, self.troubles, self._viewer))
         worker = Worker(chosen, self._store, self._queue, self._figures)
         self._repeat("completion", self._complete)
         for number in range(chosen.analysis.workers):
@@ -79,7 +87,7 @@ class Node:
                 f"target {target.name}", Deliverer(target, sender, chosen.folder, self._queue, self._figures).step
             )
         self._repeat("storage commitment", Committer(chosen.dicom, self._store, self._queue).step)
-        self._repeat("retention", lambda: delete_past(chosen.keep, self._store, self._queue) > 0, idle_s=_RETENTION_S)
+        self._repeat("retention", lambda: delete_past(chosen, self._store, self._queue) > 0, idle_s=_RETENTION_S)
 
     def serve(self) -> None:
         """Until somebody interrupts, or a part ends that must not; raises LiverTumorError then."""
@@ -95,6 +103,8 @@ class Node:
             self._receiver.stop()
         if self._server is not None:
             self._server.should_exit = True
+        if self._viewer is not None:
+            self._viewer.close()
         log("closed")
 
     def troubles(self) -> list[str]:
@@ -194,6 +204,8 @@ def check(configuration: Configuration) -> list[str]:
     if configuration.dicom.tls is not None:
         server_context(configuration.dicom.tls)
     said = []
+    if (address := configuration.analysis.scheduler) is not None:
+        said.append(_say_of_scheduler(address))
     for target, sender in senders:
         try:
             sender.check()
@@ -203,6 +215,14 @@ def check(configuration: Configuration) -> list[str]:
     if not senders:
         said.append("There are no targets; results stay in the node's folder.")
     return said
+
+
+def _say_of_scheduler(address: str) -> str:
+    """Raises RequirementError."""
+    try:
+        return f"The scheduler {address} answers and has {count_workers(address)} workers."
+    except UsageError as error:
+        return f"{error} Series would wait for it."
 
 
 def check_models(configuration: Configuration) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import socket
+import ssl
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
+import requests
 from pydicom import dcmread
 from pynetdicom import AE
 from pynetdicom.presentation import build_context
@@ -15,6 +18,7 @@ from .configuration import Target, read_token
 from .services import VERIFICATION
 from .tls import client_context
 
+_REFUSAL_S = 2.0
 _NO_ROOM = range(0xA700, 0xA800)
 
 
@@ -84,7 +88,33 @@ class DicomSender:
             )
         if association.is_aborted and association.acceptor.primitive is not None and not association.accepted_contexts:
             raise Away("it takes none of the result objects")
-        raise Away(f"nobody answers at {self._host}, port {self._port}")
+        raise Away(self._why_not())
+
+    def _why_not(self) -> str:
+        """Why there is no connection, which pynetdicom tells its own log only."""
+        where = f"at {self._host}, port {self._port}"
+        try:
+            plain = socket.create_connection((self._host, self._port), self._entity.connection_timeout)
+        except OSError:
+            return f"nobody answers {where}"
+        with plain:
+            return f"{self._why_no_tls(plain) if self._tls is not None else 'it breaks off the association'} {where}"
+
+    def _why_no_tls(self, plain: socket.socket) -> str:
+        assert self._tls is not None
+        try:
+            with self._tls[0].wrap_socket(plain, server_hostname=self._host) as secure:
+                secure.settimeout(_REFUSAL_S)
+                secure.recv(1)  # with TLS 1.3 a certificate is refused only now
+        except ssl.SSLCertVerificationError as error:
+            return f"its certificate is not trusted ({error.verify_message})"
+        except ssl.SSLError as error:
+            return f"TLS fails ({(error.reason or str(error)).lower().replace('_', ' ')})"
+        except TimeoutError:
+            pass
+        except OSError:
+            return "it breaks TLS off (does it speak TLS?)"
+        return "it breaks off the association"
 
     @staticmethod
     def _verdict(answer) -> str:
@@ -98,17 +128,25 @@ class DicomSender:
         return f"status 0x{status:04X} {str(answer.get('ErrorComment', ''))[:64]}".strip()
 
 
+class _TrustingSession(requests.Session):
+    """Trusts one file of certificates, whatever REQUESTS_CA_BUNDLE says, which beats a session's `verify`."""
+
+    def __init__(self, authorities: Path) -> None:
+        super().__init__()
+        self._authorities = str(authorities)
+
+    def merge_environment_settings(self, *args: Any, **kwargs: Any) -> Any:
+        """See `requests`."""
+        return super().merge_environment_settings(*args, **kwargs) | {"verify": self._authorities}
+
+
 class WebSender:
     """STOW-RS to one server."""
 
     def __init__(self, target: Target, timeout_s: float) -> None:
-        import requests
         from dicomweb_client import DICOMwebClient
 
-        self._requests = requests
-        session = requests.Session()
-        if target.authorities is not None:
-            session.verify = str(target.authorities)
+        session = requests.Session() if target.authorities is None else _TrustingSession(target.authorities)
         headers = {} if target.token_file is None else {"Authorization": f"Bearer {read_token(target.token_file)}"}
         self._client = DICOMwebClient(
             url=target.url or "", session=session, headers=headers, timeout=max(timeout_s, 60.0)
@@ -125,11 +163,11 @@ class WebSender:
         self._ask(lambda: self._client.search_for_studies(limit=1))
 
     def _ask(self, question) -> str:
-        errors = self._requests.exceptions
+        errors = requests.exceptions
         try:
             answer = question()
         except errors.HTTPError as error:
-            code = error.response.status_code
+            code = error.response.status_code if error.response is not None else 0
             if code in (401, 403):
                 raise Away(f"it refuses access (HTTP {code}); check the token") from None
             if code in (408, 413, 425, 429) or code >= 500 or code == 404:

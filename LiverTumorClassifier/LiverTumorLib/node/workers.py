@@ -10,6 +10,7 @@ from ..batch.cases import Case
 from ..batch.display import Display
 from ..batch.folder import read_summary
 from ..batch.runner import Batch
+from ..cluster.single import run_on_scheduler
 from ..errors import InputError, LiverTumorError, OutputError, UsageError
 from .backoff import delay_s
 from .configuration import Configuration
@@ -77,20 +78,30 @@ class Worker:
     def _analyze(self, series: Series) -> None:
         """Have the results of a series in its folder; they are not made again where they are there. Raises
         LiverTumorError."""
+        chosen = self._configuration.analysis
         case = Case(case_name(series.id), self._store.folder(series.study, series.uid), is_dicom=True)
         batch = Batch(
             "segment",
             self._configuration.run_options,
             series_folder(self._configuration.folder, series.id),
             dicom=True,
+            dicom_page=chosen.dicom_page,
             overwrite=True,
         )
-        batch.run([case], Display(quiet=True, stream=io.StringIO()))
+        if chosen.scheduler is None:
+            batch.run([case], Display(quiet=True, stream=io.StringIO()))
+        else:
+            run_on_scheduler(batch, case, chosen.scheduler)
+
+
+def results_folder(folder: Path) -> Path:
+    """Where the results of all series lie, in the node's folder."""
+    return folder / "results"
 
 
 def series_folder(folder: Path, id: int) -> Path:
     """The output folder of a series, in the node's."""
-    return folder / "results" / str(id)
+    return results_folder(folder) / str(id)
 
 
 def case_name(id: int) -> str:

@@ -19,6 +19,10 @@ from .results import CaseResult
 Progress = Callable[[str, float, str], None]
 
 
+# What the page of a case is among its DICOM objects: an encapsulated PDF, or a Secondary Capture image.
+DICOM_PAGES = ("pdf", "capture")
+
+
 def no_progress(stage: str, fraction: float, message: str) -> None:
     """The progress receiver of callers that want none."""
 

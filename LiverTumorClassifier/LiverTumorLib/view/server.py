@@ -27,7 +27,7 @@ def require_viewer() -> None:
         )
 
 
-def serve(cases: Sequence[ShownCase], host: str, port: int, token_file: Path | None) -> None:
+def serve(cases: Sequence[ShownCase], host: str, port: int, token_file: Path | None, idle_minutes: float = 0) -> None:
     """Show cases until the process is stopped; prints the address, which holds the token.
 
     Args:
@@ -35,6 +35,7 @@ def serve(cases: Sequence[ShownCase], host: str, port: int, token_file: Path | N
         host: address to listen at.
         port: 0 takes a free one.
         token_file: file with the token that a browser needs; None makes a new one.
+        idle_minutes: end when no browser has been connected for so long; 0 never ends.
 
     Raises:
         UsageError: a host or port that cannot be had, or a token that is too short.
@@ -42,7 +43,8 @@ def serve(cases: Sequence[ShownCase], host: str, port: int, token_file: Path | N
     token = _token(token_file)
     port = _free_port(host, port)
     # trame reads this in place of the process's own arguments, which every user of the computer can see.
-    os.environ["TRAME_ARGS"] = f"--server --host={host} --port={port} --authKey={token} --timeout=0"
+    seconds = round(60 * idle_minutes)
+    os.environ["TRAME_ARGS"] = f"--server --host={host} --port={port} --authKey={token} --timeout={seconds}"
     _silence()
     from .page import ViewerApp
 

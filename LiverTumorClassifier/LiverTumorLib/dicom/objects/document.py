@@ -9,7 +9,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import EncapsulatedPDFStorage, ExplicitVRLittleEndian
 
 from ..source import SourceImages
-from .instance import RESEARCH_USE, Identity, instance, settle
+from .instance import RESEARCH_USE, Identity, instance, reference, settle
 
 _TITLE = "Liver and lesions"
 
@@ -41,7 +41,7 @@ class _EncapsulatedPDF(highdicom.SOPClass):
         self.AcquisitionDateTime = ""
         self.DocumentTitle = f"{_TITLE} ({RESEARCH_USE})"
         self.ConceptNameCodeSequence: list[Dataset] = []
-        self.SourceInstanceSequence = [_reference(header) for header in source.headers]
+        self.SourceInstanceSequence = [reference(header) for header in source.headers]
         self.MIMETypeOfEncapsulatedDocument = "application/pdf"
         self.EncapsulatedDocumentLength = len(pdf)
         self.EncapsulatedDocument = pdf + b"\0" * (len(pdf) % 2)
@@ -53,9 +53,3 @@ def make_document(pdf: bytes, source: SourceImages, identity: Identity) -> Datas
     document = _EncapsulatedPDF(source, pdf, **shared)
     settle(document, source, identity)
     return document
-
-
-def _reference(header: Dataset) -> Dataset:
-    item = Dataset()
-    item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = header.SOPClassUID, header.SOPInstanceUID
-    return item

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import highdicom
 import numpy as np
+from pydicom.dataset import Dataset
+from pydicom.sr.codedict import codes
 
 from ... import __version__
 from ...records.results import CaseResult
@@ -34,13 +36,18 @@ class Identity:
     models: list[dict]
 
     def uid(self, *of: str) -> str:
-        """A UID of the form 2.25 (PS3.5 B.2), from a name-based UUID."""
-        digest = hashlib.sha256("\n".join((self.key, *of)).encode()).digest()
-        return f"2.25.{uuid.UUID(bytes=digest[:16], version=5).int}"
+        """The UID of a part of this run."""
+        return lasting_uid(self.key, *of)
 
     def model(self, task: str) -> dict:
         """The network that did a task."""
         return next(model for model in self.models if model["task"] == task)
+
+
+def lasting_uid(*of: str) -> str:
+    """The UID of what these texts name, in every run the same: of the form 2.25 (PS3.5 B.2), from a name-based UUID."""
+    digest = hashlib.sha256("\n".join(of).encode()).digest()
+    return f"2.25.{uuid.UUID(bytes=digest[:16], version=5).int}"
 
 
 def make_identity(source: SourceImages, result: CaseResult, labels: np.ndarray, origin: dict) -> Identity:
@@ -80,18 +87,43 @@ def instance(source: SourceImages, identity: Identity, kind: str, number: int, t
     }
 
 
-def settle(dataset, source: SourceImages, identity: Identity) -> None:
+def reference(header: Dataset) -> Dataset:
+    """An image as an item of a sequence that refers to it."""
+    item = Dataset()
+    item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = header.SOPClassUID, header.SOPInstanceUID
+    return item
+
+
+def settle(dataset: Dataset, source: SourceImages, identity: Identity) -> None:
     """Take clock and chance out of an object, so that the same run makes the same one: its dates are the CT's.
 
-    Its texts are UTF-8, whatever the version of highdicom.
+    Its texts are UTF-8, whatever the version of highdicom, and it names the networks that it comes from.
     """
     dataset.SpecificCharacterSet = source.first.SpecificCharacterSet
     dataset.ContentDate, dataset.ContentTime = source.date_and_time or (_UNKNOWN_DATE, _UNKNOWN_TIME)
     for keyword in ("InstanceCreationDate", "InstanceCreationTime"):
         if keyword in dataset:
             del dataset[keyword]
-    for equipment in dataset.get("ContributingEquipmentSequence", []):
-        if "ContributionDateTime" in equipment:
-            del equipment.ContributionDateTime
+    equipment = [*dataset.get("ContributingEquipmentSequence", []), *_networks(identity)]
+    for item in equipment:
+        if "ContributionDateTime" in item:
+            del item.ContributionDateTime
+    dataset.ContributingEquipmentSequence = equipment
     for item in [*dataset.get("DimensionOrganizationSequence", []), *dataset.get("DimensionIndexSequence", [])]:
         item.DimensionOrganizationUID = identity.uid("dimensions")
+
+
+def _networks(identity: Identity) -> list[Dataset]:
+    """Each network as contributing equipment, as IHE's AI Results has it: its UID changes with its weights."""
+    items: list[Dataset] = []
+    for model in identity.models:
+        item = highdicom.ContributingEquipment(
+            MANUFACTURER,
+            codes.DCM.ProcessingEquipment,
+            manufacturer_model_name=model["id"],
+            software_versions=model["version"],
+            contribution_description=f"{model['task']}, sha256={model['sha256']}",
+        )
+        item.DeviceUID = lasting_uid("network", model["id"], model["sha256"])
+        items.append(item)
+    return items

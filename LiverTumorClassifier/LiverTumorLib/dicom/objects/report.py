@@ -17,7 +17,7 @@ from ... import __version__
 from ...records.results import CaseResult, CaseSummary, Lesion, Line
 from ..source import SourceImages
 from . import codes
-from .instance import MANUFACTURER, RESEARCH_USE, Identity, instance, settle
+from .instance import MANUFACTURER, RESEARCH_USE, Identity, instance, lasting_uid, settle
 from .segmentation import LIVER_NAME, lesion_name
 
 _Group = sr.MeasurementsAndQualitativeEvaluations | sr.VolumetricROIMeasurementsAndQualitativeEvaluations
@@ -32,7 +32,7 @@ def make_report(
     for lesion in result.lesions:
         groups += [_lesion_group(lesion, source, identity, segmentation), _axes_group(lesion, source, identity)]
     device = sr.DeviceObserverIdentifyingAttributes(
-        uid=identity.uid("device"),
+        uid=lasting_uid("device", __version__),
         name=MANUFACTURER,
         manufacturer_name=MANUFACTURER,
         model_name=MANUFACTURER,

@@ -23,6 +23,8 @@ from LiverTumorLib.phantom import make_phantom
 pytest.importorskip("distributed", reason="the extra 'cluster' is not installed")
 pytest.importorskip("pyarrow", reason="the extra 'cluster' is not installed")
 
+from distributed import Client  # noqa: E402
+
 
 @pytest.fixture
 def scheduler(tmp_path) -> Iterator[tuple[subprocess.Popen, str]]:
@@ -53,6 +55,8 @@ def test_a_scheduler_that_dies_leaves_what_is_finished(scans, alone, scheduler, 
     process, address = scheduler
     out = tmp_path / "out"
     worker = start_dask("worker", address, "--nthreads", 1, "--death-timeout", 5)
+    with Client(address) as client:
+        client.wait_for_workers(1, timeout=60)
 
     def kill_it() -> None:
         assert comes(lambda: any(out.glob("*/summary.json")))
@@ -74,7 +78,7 @@ def test_a_scheduler_that_dies_leaves_what_is_finished(scans, alone, scheduler, 
 
 
 def test_a_scheduler_without_workers_is_not_waited_for(scans, scheduler, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("LiverTumorLib.cluster.connection.WORKER_S", 1)
+    monkeypatch.setattr("LiverTumorLib.cluster.connection.CONNECT_S", 3)
     address = scheduler[1]
     assert segment(scans, "--out", tmp_path / "out", "--cluster", address) == errors.UsageError.exit_code
     assert f"The scheduler at {address} has no workers" in last_line(capsys)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 LOCAL, SLURM = "local", "slurm"
 CONNECT_S = 10  # how long a scheduler may take to answer
 SLURM_S = 60  # how long Slurm may take to answer
-WORKER_S = 60  # how long the first worker may take to come
+WORKER_S = 60  # how long the first worker on this computer may take to come
 LEAST_MEMORY = 1_000_000_000  # bytes of address space in which Python, the libraries and a small scan find room
 _SETTINGS = {
     "distributed.scheduler.allowed-failures": 2,  # a case that has killed three workers gets no fourth
@@ -109,7 +109,7 @@ def connected(settings: ClusterSettings, say: Callable[[str], None], tasks: int)
         if settings.address == SLURM:
             say("Waiting for Slurm to start a worker (squeue --me tells why it does not).")
         try:
-            client.wait_for_workers(1, timeout=None if settings.address == SLURM else WORKER_S)
+            client.wait_for_workers(1, timeout={LOCAL: WORKER_S, SLURM: None}.get(settings.address, CONNECT_S))
         except TimeoutError:
             raise UsageError(f"The scheduler at {settings.address} has no workers; start some.") from None
         yield client

@@ -72,7 +72,7 @@ def distribute(
     waiting = as_completed()
 
     def submit(item: Item, number: int, avoided: str | None = None) -> None:
-        others = [worker for worker in client.scheduler_info()["workers"] if worker != avoided] if avoided else []
+        others = [worker for worker in client.nthreads() if worker != avoided] if avoided else []
         name = f"{key(item)}-{number}"
         running[name] = item, number
         chosen = {"workers": others, "allow_other_workers": True} if others else {}

@@ -1,10 +1,10 @@
 """Speed and memory of the analysis on this machine, side by side with a peer: python Testing/Benchmark/benchmark.py
 --out DIR
 
-Measures a whole run (`segment`: both stages and the classifier, through the job protocol) on a phantom CT, and each
-network alone, in every engine that is installed (see peer.py). Engines take turns within each round, so that whatever
-else the machine does meets all of them. Prints tables; writes benchmark.json and benchmark.csv. Asserts nothing about
-time.
+Measures the command line on a phantom CT, on a long one and on a batch, a whole run (`segment`: both stages and the
+classifier, through the job protocol), and each network alone, in every engine that is installed (see peer.py). Engines
+take turns within each round, so that whatever else the machine does meets all of them. Prints what is asked and what
+was measured; writes that as benchmark.md, all figures as benchmark.json and benchmark.csv. Asserts nothing about time.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ sys.path[:0] = [
     *(str(HERE.parents[1] / module) for module in ("LiverTumorClassifier", "CompressionTrainer")),
 ]
 
+import asked  # noqa: E402
 import growth  # noqa: E402
 import networks  # noqa: E402
 import numpy as np  # noqa: E402
@@ -33,7 +34,7 @@ from LiverTumorLib.errors import LiverTumorError  # noqa: E402
 from LiverTumorLib.files import write_json, write_table  # noqa: E402
 from LiverTumorLib.models.bundle import Bundle  # noqa: E402
 from LiverTumorLib.models.catalogue import get_bundle  # noqa: E402
-from LiverTumorLib.models.session import available_threads  # noqa: E402
+from LiverTumorLib.models.cpus import available_threads  # noqa: E402
 from LiverTumorLib.phantom import make_phantom  # noqa: E402
 from LiverTumorLib.records.options import RunOptions  # noqa: E402
 from machine import environment, measure_tree  # noqa: E402
@@ -64,7 +65,7 @@ def main() -> None:
         type=Path,
         required=True,
         metavar="DIR",
-        help="folder for benchmark.json, benchmark.csv and the phantom",
+        help="folder for benchmark.md, .json and .csv, and the phantom",
     )
     parser.add_argument(
         "--rounds", type=int, default=3, metavar="N", help="repetitions of everything (default: %(default)s)"
@@ -84,13 +85,28 @@ def main() -> None:
         "--threads", type=int, nargs="+", default=(1, 2), metavar="N", help="for the networks alone (default: 1 2)"
     )
     parser.add_argument(
-        "--batch", type=int, default=0, metavar="N", help="also the command line on N copies of the phantom, once"
+        "--long",
+        type=int,
+        default=600,
+        metavar="N",
+        help="slices of the long scan, which has the same body (default: %(default)s)",
     )
+    parser.add_argument(
+        "--batch",
+        type=int,
+        default=20,
+        metavar="N",
+        help="copies of the phantom that the command line is given at once, one time (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--torch",
+        default=sys.executable,
+        metavar="PYTHON",
+        help="a Python with PyTorch and NumPy, where the one that runs this has no PyTorch",
+    )
+    parser.add_argument("--scan", type=Path, metavar="FILE", help="also the command line on this CT")
     parser.add_argument(
         "--growth", action="store_true", help="also the command line with other slices, pixels and cores; takes long"
-    )
-    parser.add_argument(
-        "--unets", action="store_true", help="also nnU-Net-shaped networks on PyTorch; take minutes a round"
     )
     arguments = parser.parse_args()
 
@@ -103,45 +119,58 @@ def main() -> None:
         | {"scan_threads": available_threads()},
     }
     print("\n".join(f"{name}: {value}" for name, value in about.items()), flush=True)
-    rows = scan_rows(ct, arguments.rounds) + network_rows(bundles, arguments) + floor_rows(bundles, arguments)
-    if arguments.unets:
-        rows += unet_rows(ct, bundles["liver"], arguments)
-    if arguments.batch:
-        rows += batch_rows(ct, arguments.batch)
+    rows = scan_rows(ct, arguments.rounds, {"command, your scan": arguments.scan} if arguments.scan else {})
+    rows += long_rows(ct, arguments) + cold_rows(ct, arguments.rounds) + batch_rows(ct, arguments.batch)
+    rows += network_rows(bundles, arguments) + floor_rows(bundles, arguments)
+    rows += unet_rows(rows, bundles["liver"], arguments)
     if arguments.growth:
         rows += growth.rows(ct, arguments.rounds)
+    vnni = any("vnni" in flag for flag in about["flags"])
+    lines = asked.targets(vnni, arguments.shape[0], arguments.long, arguments.batch, max(arguments.threads))
+    summary = asked.table(lines, rows)
     write_json(arguments.out / "benchmark.json", about | {"rows": rows})
     write_table(arguments.out / "benchmark.csv", rows)
+    (arguments.out / "benchmark.md").write_text(summary, encoding="utf-8")
     print_table(rows)
+    print(f"\n{summary}", end="")
 
 
 def phantom(folder: Path, shape: tuple[int, int, int]) -> Path:
     """Make the CT once, as .nii.gz and as .npz; returns their path without the ending."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"phantom-{'x'.join(map(str, shape))}"
-    if not path.with_suffix(".npz").exists():
+    if not path.with_suffix(".npz").exists() or "liver" not in np.load(path.with_suffix(".npz")).files:
         print("Making the phantom", file=sys.stderr, flush=True)
-        volume, _ = make_phantom(shape=shape)
+        volume, labels = make_phantom(shape=shape)
         write_volume(path.with_suffix(".nii.gz"), volume.array, volume.ijk_to_ras)
-        np.savez(path.with_suffix(".npz"), array=volume.array, ijk_to_ras=volume.ijk_to_ras)
+        np.savez(path.with_suffix(".npz"), array=volume.array, ijk_to_ras=volume.ijk_to_ras, liver=labels)
     return path
 
 
-def scan_rows(ct: Path, rounds: int) -> list[dict]:
-    """Whole runs: time of the program, of reading, of the run and of its stages; memory."""
+def scan_rows(ct: Path, rounds: int, more: dict[str, Path]) -> list[dict]:
+    """Whole runs: time of the program, of reading, of the run and of its stages; memory; of `more` scans, by name, the
+    command's."""
     samples: dict[str, list[dict]] = {name: [] for name in SCANS}
-    commands = []
+    files = {asked.SCAN: ct.with_suffix(".nii.gz")} | more
+    commands: dict[str, list[dict]] = {name: [] for name in files}
     for number in range(rounds):
         print(f"command, round {number + 1} of {rounds}", file=sys.stderr, flush=True)
-        commands.append(command([ct.with_suffix(".nii.gz")]))
+        for name, path in files.items():
+            commands[name].append(command([path]))
         for name, (kind, engine) in SCANS.items():
             print(f"scan {name}, round {number + 1} of {rounds}", file=sys.stderr, flush=True)
             measured = measure_tree([sys.executable, str(HERE / "scan.py"), str(ct.with_suffix(kind)), engine])
             samples[name].append(json.loads(measured.pop("output")) | measured)
     rows = [
-        row("command, .nii.gz to all results", key, unit, [run[key] for run in commands])
+        row(name, key, unit, [run[key] for run in runs])
+        for name, runs in commands.items()
         for key, unit in COMMAND.items()
     ]
+    in_networks = [
+        100 * scan["stages"]["networks"] / run["cpu_s"]
+        for scan, run in zip(samples["from memory"], commands[asked.SCAN], strict=True)
+    ]
+    rows += [row(asked.SCAN, "share in the networks", "%", in_networks)]
     for name, runs in samples.items():
         rows += [row(f"scan {name}", key, unit, [run[key] for run in runs]) for key, unit in FIGURES.items()]
         rows += [
@@ -199,31 +228,59 @@ def floor_rows(bundles: dict[str, Bundle], arguments: argparse.Namespace) -> lis
     return rows
 
 
-def unet_rows(ct: Path, bundle: Bundle, arguments: argparse.Namespace) -> list[dict]:
-    """nnU-Net-shaped networks alone: a slice of 512 x 512, a patch of 128 x 128 x 128; and the whole command beside the
-    former on all slices."""
-    whole = [command([ct.with_suffix(".nii.gz")])["wall_s"] for _ in range(arguments.rounds)]
+def unet_rows(measured: list[dict], bundle: Bundle, arguments: argparse.Namespace) -> list[dict]:
+    """nnU-Net-shaped networks alone, where PyTorch is installed: a slice of 512 x 512, a patch of 128 x 128 x 128; and
+    the whole command, as `measured`, beside the former on all slices."""
+    [whole] = [entry["median"] for entry in measured if (entry["what"], entry["measure"]) == (asked.SCAN, "wall_s")]
     threads = available_threads()
-    times, _ = networks.compare((networks.UNET_2D, networks.UNET_3D), bundle, threads, 1, arguments.rounds)
+    times, _ = networks.compare(
+        (networks.UNET_2D, networks.UNET_3D), bundle, threads, 1, arguments.rounds, arguments.torch
+    )
     rows = [
         row(f"{engine}, {threads} threads", "per image", "s", [each["ms"] / 1000 for each in values])
         for engine, values in times.items()
     ]
     if networks.UNET_2D in times:
         slices = arguments.shape[0]
-        ratios = [a / (b["ms"] / 1000 * slices) for a, b in zip(whole, times[networks.UNET_2D], strict=True)]
+        ratios = [whole / (each["ms"] / 1000 * slices) for each in times[networks.UNET_2D]]
         rows += [row(f"command / {networks.UNET_2D} on {slices} slices", "wall_s, ours / peer", "", ratios)]
     return rows
 
 
+def long_rows(ct: Path, arguments: argparse.Namespace) -> list[dict]:
+    """The command line on the phantom with more and thinner slices."""
+    path = growth.stretched(ct, arguments.long, arguments.shape[1])
+    runs = []
+    for number in range(min(arguments.rounds, 2)):
+        print(f"command, {arguments.long} slices, round {number + 1}", file=sys.stderr, flush=True)
+        runs.append(command([path]))
+    return command_rows(f"command, {arguments.long} slices", runs)
+
+
+def cold_rows(ct: Path, rounds: int) -> list[dict]:
+    """From the start of a program to one slice's probability."""
+    program = [sys.executable, str(HERE / "cold.py"), str(ct.with_suffix(".npz"))]
+    runs = [measure_tree(program) for _ in range(rounds)]
+    name = "cold start to one slice's probability"
+    return [row(name, key, COMMAND[key], [run[key] for run in runs]) for key in ("wall_s", "cpu_s", "tree_peak_mb")]
+
+
 def batch_rows(ct: Path, count: int) -> list[dict]:
     """Scans a minute of a batch."""
+    if not count:
+        return []
+    print(f"batch of {count}", file=sys.stderr, flush=True)
     with tempfile.TemporaryDirectory() as folder:
         for number in range(count):
             (Path(folder) / f"case-{number}.nii.gz").symlink_to(ct.with_suffix(".nii.gz").resolve())
         measured = command([Path(folder)])
-    rows = [row(f"batch of {count}", key, unit, [measured[key]]) for key, unit in COMMAND.items()]
+    rows = command_rows(f"batch of {count}", [measured])
     return [*rows, row(f"batch of {count}", "scans a minute", "", [count / measured["wall_s"] * 60])]
+
+
+def command_rows(what: str, runs: list[dict]) -> list[dict]:
+    """All figures of `command`."""
+    return [row(what, key, unit, [run[key] for run in runs]) for key, unit in COMMAND.items()]
 
 
 def row(what: str, measure: str, unit: str, values: list[float]) -> dict:

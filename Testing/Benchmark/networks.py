@@ -34,8 +34,8 @@ def engine(name: str) -> Iterator[None]:
 class Peer:
     """An engine in a process of its own; `missing` says why there is none, where its package is not installed."""
 
-    def __init__(self, name: str, model: str, threads: int, slices: int) -> None:
-        command = [sys.executable, str(Path(__file__).with_name("peer.py")), name, model, str(threads), str(slices)]
+    def __init__(self, name: str, model: str, threads: int, slices: int, python: str) -> None:
+        command = [python, str(Path(__file__).with_name("peer.py")), name, model, str(threads), str(slices)]
         self._process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
@@ -66,13 +66,14 @@ class Peer:
 
 
 def compare(
-    names: tuple[str, ...], bundle: Bundle, threads: int, slices: int, rounds: int
+    names: tuple[str, ...], bundle: Bundle, threads: int, slices: int, rounds: int, python: str = sys.executable
 ) -> tuple[dict[str, list[dict[str, float]]], dict[str, float]]:
     """What `Peer.time` says by engine, one value a round, engines taking turns; and the largest difference between the
-    output of the first engine and of each other that runs the same network. Engines that are missing are left out."""
+    output of the first engine and of each other that runs the same network. Engines that are missing
+    (in that `python`) are left out."""
     peers = {}
     for name in names:
-        peer = Peer(name, bundle.id, threads, slices)
+        peer = Peer(name, bundle.id, threads, slices, python)
         if peer.missing is None:
             peers[name] = peer
         else:

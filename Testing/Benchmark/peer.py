@@ -148,8 +148,8 @@ def main(engine: str, model: str, threads: int, slices: int) -> None:
     images = np.random.default_rng(1).integers(0, 256, (slices, *bundle.manifest.input.size, 3), np.uint8)
     try:
         run = ENGINES[engine](bundle, threads)
-    except ImportError as error:
-        print(json.dumps({"missing": str(error)}), flush=True)
+    except Exception as error:  # not installed, or it cannot run this network: the other engines are measured
+        print(json.dumps({"missing": f"{type(error).__name__}: {str(error).strip()[-300:]}"}), flush=True)
         return
     first = run(images[:1])  # also warms up
     print(json.dumps({"ready": True, "first": first.ravel().tolist()[:100_000]}), flush=True)

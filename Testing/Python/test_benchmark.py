@@ -18,6 +18,7 @@ BENCHMARK = Path(__file__).parents[1] / "Benchmark" / "benchmark.py"
 @pytest.mark.skipif(len(list_bundles()) < 3, reason="the shipped models are not there")
 def test_everything_is_measured_and_written(tmp_path):
     tiny = ["--out", "out", "--rounds", "1", "--shape", "40", "96", "96", "--slices", "1", "--threads", "1"]
+    tiny += ["--long", "60", "--batch", "2"]
     done = subprocess.run(
         [sys.executable, str(BENCHMARK), *tiny], capture_output=True, text=True, cwd=tmp_path, timeout=600
     )
@@ -40,6 +41,9 @@ def test_everything_is_measured_and_written(tmp_path):
         assert value(scan, "liver_voxels") > 100, "without a liver the second stage is not measured"
         if sys.platform == "linux":
             assert value(scan, "tree_peak_mb") > value(scan, "process_peak_mb") > 50  # the program and its worker
+    assert 0 < value(whole, "share in the networks") < 100
+    assert value("command, 60 slices", "cpu_s") > 0 and value("batch of 2", "scans a minute") > 0
+    assert value("cold start to one slice's probability", "wall_s") > 0
     ratio = value("scan from memory", "run_s") / value("scan from memory, peer", "run_s")
     assert value("scan", "run_s, ours / peer") == pytest.approx(ratio)
     for network in ("liver", "tumor", "slice"):
@@ -61,4 +65,15 @@ def test_everything_is_measured_and_written(tmp_path):
     rows = list(csv.DictReader((tmp_path / "out/benchmark.csv").open()))
     assert [(row["what"], row["measure"]) for row in rows] == list(figures)
     assert all(name in done.stdout for name, _ in figures)
-    assert sorted(path.suffix for path in (tmp_path / "out").iterdir()) == [".csv", ".gz", ".json", ".npz"]
+    assert sorted(path.suffix for path in (tmp_path / "out").iterdir()) == [
+        ".csv",
+        ".gz",
+        ".gz",
+        ".json",
+        ".md",
+        ".npz",
+    ]
+    head, _, *lines = (tmp_path / "out/benchmark.md").read_text().splitlines()
+    assert head == "| what | measured | asked | reached |" and len(lines) == 14
+    measured = [line for line in lines if "not measured" not in line]
+    assert len(measured) >= 11 and all(line.endswith(("| yes |", "| no |")) for line in measured)

@@ -80,9 +80,7 @@ def test_slice_by_slice_is_as_the_whole_run(phantom, model):
     axial, session = to_axial(volume), open_session(load_bundle(folder))
     for labels in [truth] if region == "liver" else [truth, None]:
         whole = probabilities(classify_case(volume, RunOptions(slice_model=folder), liver=labels))
-        scorer = SliceScorer(
-            session, axial.volume, None if labels is None else axial.bring(labels), lambda fraction: None
-        )
+        scorer = SliceScorer(session, axial.volume, None if labels is None else axial.bring(labels))
         order = np.random.default_rng(0).permutation(len(whole))
         assert [scorer.score(int(k)) for k in order] == pytest.approx(whole[order], abs=1e-3)
 

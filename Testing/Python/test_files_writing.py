@@ -2,6 +2,7 @@
 exact."""
 
 import csv
+import gzip
 import json
 import os
 import shutil
@@ -17,7 +18,7 @@ from hypothesis import strategies as st
 from LiverTumorLib.atomic import atomic_path
 from LiverTumorLib.batch.folder import write_volume
 from LiverTumorLib.errors import OutputError
-from LiverTumorLib.files import read_labels, write_json, write_label_nifti, write_segmentation, write_table
+from LiverTumorLib.files import inflate, read_labels, write_json, write_label_nifti, write_segmentation, write_table
 from LiverTumorLib.files.tables import lesion_rows, slice_rows, summary_row
 from LiverTumorLib.files.upright import upright
 from LiverTumorLib.records.columns import LESION_COLUMNS, SUMMARY_COLUMNS, headers
@@ -36,6 +37,13 @@ WRITERS = {
     "a.csv": lambda path: write_table(path, [{"volume (ml)": n / 3} for n in range(2000)]),
     "a.json": lambda path: write_json(path, list(range(4000))),
 }
+
+
+@pytest.mark.parametrize("packer", ["isal.isal_zlib", "zlib"])
+def test_labels_are_packed_the_same_way_each_time(tmp_path, monkeypatch, packer):
+    monkeypatch.setattr(inflate, "inflater", pytest.importorskip(packer, reason="isal is not installed"))
+    packed = inflate.gzipped_labels(LABELS)
+    assert gzip.decompress(packed) == LABELS.tobytes() and packed == inflate.gzipped_labels(LABELS)
 
 
 @pytest.mark.parametrize("grid", [RIGID, OBLIQUE, SHEARED], ids=["rigid", "oblique", "sheared"])

@@ -8,6 +8,7 @@ import pytest
 from LiverTumorLib.ct import CTVolume
 from LiverTumorLib.ct.canvas import Canvas, InputSpec, body_canvas, network_slices
 from LiverTumorLib.ct.filters import FILTERS, WHITE, apply_filters, check_filters
+from LiverTumorLib.ct.spec import FILTER_NAMES
 from LiverTumorLib.models.manifest import Manifest
 
 STRENGTHS = {
@@ -35,7 +36,7 @@ def step_edge(noise: float) -> np.ndarray:
 
 
 def test_every_filter_is_tried_here():
-    assert set(STRENGTHS) == set(FILTERS)
+    assert set(STRENGTHS) == set(FILTERS) and tuple(FILTERS) == FILTER_NAMES
 
 
 @pytest.mark.parametrize("name", FILTERS)

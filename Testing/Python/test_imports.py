@@ -59,6 +59,15 @@ def test_the_library_loads_nothing_heavy_and_no_slicer():
     assert loaded & (HEAVY | NODE | {"slicer", "vtk", "vtkmodules", "scipy"}) == set()
 
 
+def test_the_command_line_leaves_numpy_to_its_child():
+    """Each process pays for what it imports, and memory too."""
+    loaded = loaded_by(
+        "import LiverTumorLib.cli as cli\ncli.build_parser('segment')\n"
+        "import LiverTumorLib.batch.cases, LiverTumorLib.batch.runner, LiverTumorLib.models.licenses"
+    )
+    assert loaded & (HEAVY | {"numpy", "scipy", "CompressionTrainerLib"}) == set()
+
+
 def test_the_node_loads_no_inference_and_no_slicer():
     pytest.importorskip("pynetdicom", reason="the packages of the node are not installed")
     modules = [name for name in library_modules() if name.startswith("LiverTumorLib.node.")]

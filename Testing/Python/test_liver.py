@@ -2,9 +2,14 @@
 
 import numpy as np
 import pytest
-from LiverTumorLib.ct.canvas import Canvas
+from LiverTumorLib.ct import CTVolume
+from LiverTumorLib.ct.canvas import Canvas, lay_canvas
+from LiverTumorLib.models.catalogue import SHIPPED, get_bundle
+from LiverTumorLib.models.session import open_session
+from LiverTumorLib.phantom import make_phantom
 from LiverTumorLib.pipelines.liver import SMOOTH_MM, clean_liver
 from LiverTumorLib.pipelines.slicemaps import SliceMaps, smoothed
+from LiverTumorLib.pipelines.slicewise import map_slices
 
 FRAME = Canvas((64, 64), 1.7, (60.3, 61.2), (0.77, 0.81))
 
@@ -53,3 +58,23 @@ def test_one_slice_alone_neither_makes_nor_breaks_a_liver():
     assert smooth[7].min() > 0.6 and smooth.dtype == np.float32
     assert smoothed(maps, SMOOTH_MM, (10.0, 2.0)) == pytest.approx(maps, abs=0.02), "thick slices hardly share anything"
     assert smoothed(maps[:1], SMOOTH_MM, (1.0, 2.0)) == pytest.approx(maps[:1])
+
+
+def test_slices_far_from_the_liver_are_not_shown_to_the_network():
+    """What is left out changes no voxel."""
+    abdomen, _ = make_phantom(shape=(64, 160, 160))
+    ends = np.full((40, 160, 160), -1000, np.int16)
+    volume = CTVolume(np.concatenate([ends, abdomen.array, ends]), abdomen.ijk_to_ras)
+    session, shown = open_session(get_bundle(SHIPPED / "liver-roi"), 1), []
+    predict = session.predict_all
+    session.predict_all = lambda images: shown.append(len(images)) or predict(images)
+    canvas, _ = lay_canvas(session.bundle.manifest.input, volume, None)
+
+    def found(**organ) -> tuple[SliceMaps, int]:
+        shown.clear()
+        maps = map_slices(session, volume, canvas, range(volume.shape[0]), lambda fraction: None, **organ)
+        return clean_liver(maps.smoothed(SMOOTH_MM, float(volume.spacing[2])), 0.5), sum(shown)
+
+    (whole, all_slices), (part, some) = found(), found(organ=0.5)
+    assert np.array_equal(whole.ks, part.ks) and np.abs(whole.maps - part.maps).max() < 1e-6
+    assert all_slices == volume.shape[0] and some < 0.75 * all_slices

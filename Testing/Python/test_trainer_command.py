@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from CompressionTrainerLib.workflow.commands import STAGES
+from LiverTumorLib import cli
 from LiverTumorLib.cli import build_parser
 from LiverTumorLib.errors import RequirementError
 
@@ -88,6 +89,15 @@ def test_the_help_of_compress_names_every_stage(capsys):
         build_parser().parse_args(["compress", "--help"])
     description = capsys.readouterr().out.split("\n\n")[1]
     assert [stage for stage in STAGES if not re.search(rf"\b{stage}\b", description)] == []
+
+
+def test_a_command_is_found_by_its_name_alone():
+    """Its own module is the only one that is loaded for it."""
+    (commands,) = (action for action in build_parser()._actions if action.choices)
+    assert set(commands.choices) == set(cli.COMMANDS)
+    for name in cli.COMMANDS:
+        (alone,) = (action for action in build_parser(name)._actions if action.choices)
+        assert name in alone.choices and alone.choices[name].format_help() == commands.choices[name].format_help()
 
 
 def test_every_option_has_a_help_text():

@@ -20,7 +20,7 @@ from pathlib import Path
 from LiverTumorLib.batch.cases import distinct_names
 from LiverTumorLib.errors import InputError
 from LiverTumorLib.files import read_json
-from LiverTumorLib.files.reading import ITK_ENDINGS, NIFTI_ENDINGS, case_name
+from LiverTumorLib.files.kinds import ITK_ENDINGS, NIFTI_ENDINGS, case_name
 
 from .patients import FILE, Entry, read_patients, require_known
 from .problems import Problem

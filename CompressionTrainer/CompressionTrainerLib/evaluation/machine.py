@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import LiverTumorLib
-from LiverTumorLib.models.session import available_threads
+from LiverTumorLib.models.cpus import available_threads
 
 FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8", "asimd", "asimddp")
 PACKAGES = ("numpy", "scipy", "ai-edge-litert", "onnxruntime", "tensorflow", "tensorflow-cpu", "tf_keras", "nibabel")

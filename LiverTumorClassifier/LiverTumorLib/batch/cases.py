@@ -11,15 +11,15 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from ..atomic import printable
 from ..errors import InputError, RequirementError, UsageError
-from ..files.dicom import first_ct
 from ..files.dicom_file import looks_like_dicom
-from ..files.dicom_header import Finding, Kind, SliceFinding
-from ..files.dicom_series import DICOM_ENDINGS, FEWEST_JOINED, signature
-from ..files.reading import ITK_ENDINGS, NIFTI_ENDINGS, case_name
+from ..files.kinds import DICOM_ENDINGS, ITK_ENDINGS, NIFTI_ENDINGS, case_name
+
+if TYPE_CHECKING:
+    from ..files.dicom_header import Finding
 
 _VOLUME_ENDINGS = (*NIFTI_ENDINGS, *ITK_ENDINGS)
 
@@ -180,6 +180,8 @@ def _search(folder: Path, exclude: Path) -> tuple[dict[Path, bool], list[str]]:
 
 def _copies(series: dict[Path, _DicomFolder]) -> dict[Path, Path]:
     """Folders that begin with the same image of the same series as another, and hold as many files, and that other."""
+    from ..files.dicom_header import SliceFinding
+
     originals: dict[tuple, Path] = {}
     copies: dict[Path, Path] = {}
     for folder, content in series.items():
@@ -196,6 +198,9 @@ def _copies(series: dict[Path, _DicomFolder]) -> dict[Path, Path]:
 def _parts_of_series(series: dict[Path, _DicomFolder]) -> list[list[Path]]:
     """Folders that hold parts of one series of one study and patient, or one slice each of a series that has lost its
     common UID."""
+    from ..files.dicom_header import SliceFinding
+    from ..files.dicom_series import FEWEST_JOINED, signature
+
     by_uid: dict[tuple, list[Path]] = defaultdict(list)
     for part, content in series.items():
         identity = None if content.image is None else content.image.identity
@@ -215,6 +220,9 @@ def _search_below(
     folder: Path, exclude: Path, series: dict[Path, _DicomFolder], named: bool
 ) -> tuple[dict[Path, bool], list[str]]:
     """As `_search`; notes what each DICOM folder holds. A `named` folder is a case whatever kind of DICOM it holds."""
+    from ..files.dicom import first_ct
+    from ..files.dicom_header import Kind
+
     try:
         entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
     except OSError as error:

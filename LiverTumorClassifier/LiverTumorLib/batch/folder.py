@@ -14,23 +14,21 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from .. import __version__
 from ..atomic import atomic_path, printable
 from ..errors import OutputError
-from ..files import write_json, write_label_nifti, write_segmentation, write_table
+from ..files import write_json, write_table
 from ..files.held import HeldFolder
-from ..files.labels import nifti_image
-from ..files.nifti import import_nibabel
 from ..files.tables import lesion_rows, read_json, slice_rows, summary_row
-from ..files.upright import MOVED, is_sheared
 from ..jobs.source import files_of
 from ..records.columns import LESION_COLUMNS, SLICE_COLUMNS, headers
 from ..records.options import CaseOutput
 from ..records.results import CaseResult
+
+if TYPE_CHECKING:
+    import numpy as np
 
 SUMMARY = "summary.json"
 SCHEMA = 2
@@ -214,6 +212,9 @@ def _sha256(path: Path) -> str:
 
 def write_files(folder: Path, name: str, output: CaseOutput, ijk_to_ras: np.ndarray, *, nifti: bool) -> None:
     """Write all but the summary and the picture of a case into a folder."""
+    from ..files import write_label_nifti, write_segmentation
+    from ..files.upright import MOVED, is_sheared
+
     if (nifti or output.probabilities) and is_sheared(ijk_to_ras):
         output.result.summary.notes.append(MOVED)
     if output.labels is not None:
@@ -224,7 +225,7 @@ def write_files(folder: Path, name: str, output: CaseOutput, ijk_to_ras: np.ndar
     if output.result.slices:
         write_table(folder / "slices.csv", slice_rows(output.result), headers(SLICE_COLUMNS))
     for structure, probability in output.probabilities.items():
-        write_volume(folder / f"{name}.{structure}-probability.nii.gz", probability.astype(np.float32), ijk_to_ras)
+        write_volume(folder / f"{name}.{structure}-probability.nii.gz", probability.astype("float32"), ijk_to_ras)
 
 
 def write_summary(folder: Path, output: CaseOutput, origin: dict, seconds: float) -> dict:
@@ -257,6 +258,9 @@ def make_origin(task: str, taken_from: dict, options: dict, models: list[dict], 
 
 def write_volume(path: Path, array: np.ndarray, ijk_to_ras: np.ndarray) -> None:
     """Write a (k, j, i) volume as NIfTI in its own number type. Raises OutputError."""
+    from ..files.labels import nifti_image
+    from ..files.nifti import import_nibabel
+
     image = nifti_image(array, ijk_to_ras)
     with atomic_path(path) as temporary:
         import_nibabel().save(image, temporary)

@@ -10,9 +10,7 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, TypeVar
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from .. import __version__
 from ..atomic import printable
@@ -31,8 +29,8 @@ from ..jobs import Job, Source, WarmWorkers, Writer, start_job
 from ..jobs.source import memory_limit
 from ..models.bundle import Bundle
 from ..models.catalogue import get_bundle
+from ..models.cpus import available_threads
 from ..models.licenses import license_lines
-from ..models.session import available_threads
 from ..records.columns import SUMMARY_COLUMNS, headers
 from ..records.options import DICOM_PAGES, RunOptions
 from ..records.results import CaseResult
@@ -51,6 +49,9 @@ from .folder import (
 )
 from .log import unexpected, with_log
 from .schedule import Running, at_once
+
+if TYPE_CHECKING:
+    import numpy as np
 
 _Started = TypeVar("_Started", bound=Running)
 TABLE = "cases.csv"
@@ -254,6 +255,8 @@ class Batch:
         """Analyze a case and write its files into a folder, all in a child; only the figures come back."""
         truth = None
         if case.name in self.truths:
+            import numpy as np
+
             truth = os.fspath(stage.with_name("truth.npy"))
             np.save(truth, self.truths[case.name])
         arguments: dict[str, str | bool | None] = {"folder": os.fspath(stage), "name": case.name, "truth": truth}

@@ -1,7 +1,8 @@
 """The `livertumor` command.
 
 Each command is a module with `add_parser(subparsers)`, which sets `func` to a function from the parsed arguments to the
-exit code (None is 0). To add a command, add its module to `COMMANDS`; heavy imports belong inside its functions.
+exit code (None is 0). To add a command, add its name and module to `COMMANDS`; heavy imports belong inside its
+functions.
 """
 
 from __future__ import annotations
@@ -22,36 +23,38 @@ from ..batch.display import visible
 from ..batch.log import unexpected
 from ..errors import Cancelled, LiverTumorError, OutputError
 
-# A module whose package is not installed (the trainer's, say) is left out.
-COMMANDS = (
-    "LiverTumorLib.cli.analyze",
-    "LiverTumorLib.cli.demo",
-    "LiverTumorLib.cli.follow",
-    "LiverTumorLib.cli.listen",
-    "LiverTumorLib.cli.models",
-    "LiverTumorLib.cli.view",
-    "CompressionTrainerLib.workflow.command",
-    "CompressionTrainerLib.stages.prepare",
-    "CompressionTrainerLib.stages.evaluate",
-    "CompressionTrainerLib.stages.compare",
-    "CompressionTrainerLib.stages.saliency",
-    "CompressionTrainerLib.stages.report",
-    "CompressionTrainerLib.stages.benchmark",
-    "CompressionTrainerLib.stages.train",
-    "CompressionTrainerLib.stages.cross_validate",
-    "CompressionTrainerLib.stages.prune",
-    "CompressionTrainerLib.stages.slim",
-    "CompressionTrainerLib.stages.distill",
-    "CompressionTrainerLib.stages.quantize",
-    "CompressionTrainerLib.stages.export",
-    "CompressionTrainerLib.stages.export_variants",
-    "CompressionTrainerLib.stages.export_onnx",
-    "CompressionTrainerLib.stages.float_twin",
-)
+# By name the module that adds it; one whose package is not installed (the trainer's, say) is left out.
+COMMANDS = {
+    "segment": "LiverTumorLib.cli.analyze",
+    "classify": "LiverTumorLib.cli.analyze",
+    "demo": "LiverTumorLib.cli.demo",
+    "follow": "LiverTumorLib.cli.follow",
+    "listen": "LiverTumorLib.cli.listen",
+    "models": "LiverTumorLib.cli.models",
+    "view": "LiverTumorLib.cli.view",
+    "compress": "CompressionTrainerLib.workflow.command",
+    "prepare": "CompressionTrainerLib.stages.prepare",
+    "evaluate": "CompressionTrainerLib.stages.evaluate",
+    "compare": "CompressionTrainerLib.stages.compare",
+    "saliency": "CompressionTrainerLib.stages.saliency",
+    "report": "CompressionTrainerLib.stages.report",
+    "benchmark": "CompressionTrainerLib.stages.benchmark",
+    "train": "CompressionTrainerLib.stages.train",
+    "cross-validate": "CompressionTrainerLib.stages.cross_validate",
+    "prune": "CompressionTrainerLib.stages.prune",
+    "slim": "CompressionTrainerLib.stages.slim",
+    "distill": "CompressionTrainerLib.stages.distill",
+    "quantize": "CompressionTrainerLib.stages.quantize",
+    "export": "CompressionTrainerLib.stages.export",
+    "variants": "CompressionTrainerLib.stages.export_variants",
+    "export-onnx": "CompressionTrainerLib.stages.export_onnx",
+    "float-twin": "CompressionTrainerLib.stages.float_twin",
+}
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """The parser of the whole command line."""
+def build_parser(command: str | None = None) -> argparse.ArgumentParser:
+    """The parser of the whole command line; of one command only where `command` names one, so that no other is
+    loaded."""
     parser = argparse.ArgumentParser(
         prog="livertumor",
         description="Liver and liver-tumor analysis of CT. For research; not a medical device.",
@@ -59,7 +62,8 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"livertumor {__version__}")
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in COMMANDS:
+    wanted = [COMMANDS[command]] if command in COMMANDS else dict.fromkeys(COMMANDS.values())
+    for module in wanted:
         if importlib.util.find_spec(module.partition(".")[0]) is not None:
             importlib.import_module(module).add_parser(subparsers)
     return parser
@@ -73,7 +77,8 @@ def main(argv: list[str] | None = None) -> int:
             stream.reconfigure(errors="replace")  # a console that cannot show a name must not stop the run
     try:
         with _terminate_is_interrupt():
-            arguments = build_parser().parse_args(argv)
+            words = sys.argv[1:] if argv is None else argv
+            arguments = build_parser(words[0] if words else None).parse_args(words)
             code = arguments.func(arguments) or 0
             print(end="", flush=True)  # where the reader of a pipe has gone, the flush at exit would say so on stderr
             return code

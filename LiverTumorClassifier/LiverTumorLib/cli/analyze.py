@@ -80,7 +80,7 @@ def run(arguments: argparse.Namespace) -> None:
     from ..batch.cases import find_cases
     from ..batch.display import Display
     from ..batch.runner import Batch
-    from ..models.session import available_threads
+    from ..models.cpus import available_threads
 
     cluster = cluster_settings(arguments)
     if cluster is None:

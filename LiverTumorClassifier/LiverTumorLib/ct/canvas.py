@@ -9,13 +9,14 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .filters import WHITE, Filters, apply_filters, check_filters
+from .filters import WHITE, Filters, apply_filters
 from .region import box_of
+from .spec import InputSpec as InputSpec
 from .volume import CTVolume
 
 if TYPE_CHECKING:
@@ -24,62 +25,6 @@ if TYPE_CHECKING:
 BODY_HU = 0.0  # soft tissue lies above, fat and air below
 # A region's canvas moves and grows in steps of this, so that a stray pixel of the region does not move it.
 SNAP_MM = 4.0
-LARGEST_SIZE, SHORTEST_MM, LONGEST_MM = 4096, 0.01, 1000.0
-
-
-def finite_number(name: str, value: Any) -> Any:
-    """The value, when it is a finite number; raises TypeError or ValueError otherwise."""
-    if isinstance(value, bool) or not math.isfinite(value):
-        raise ValueError(f"{name} is {value}, which is not a number")
-    return value
-
-
-@dataclass(frozen=True)
-class InputSpec:
-    """What a network is shown. Training reads it from its configuration, inference from the manifest.
-
-    Attributes:
-        size: (rows, columns) in pixels.
-        spacing_mm: canvas pixel size.
-        region: "body" (canvas on the soft tissue's center) or "liver" (canvas on the liver, all of it).
-        window_hu: HU shown as the darkest and the brightest value.
-        neighbor_mm: distance of the slices shown as first and third channel.
-        margin_mm: room kept around the liver where region is "liver".
-        liver_hu: HU that the liver's median is brought to where region is "liver"; None shows the HU as they are.
-        filters: (name, strength) pairs of `ct.filters`, applied to every slice in this order; none by default.
-    """
-
-    size: tuple[int, int]
-    spacing_mm: float
-    region: str = "body"
-    window_hu: tuple[float, float] = (-40.0, 160.0)
-    neighbor_mm: float = 5.0
-    margin_mm: float = 10.0
-    liver_hu: float | None = None
-    filters: Filters = ()
-
-    def __post_init__(self) -> None:
-        if self.region not in ("body", "liver"):
-            raise ValueError(f"region is {self.region!r}; it must be 'body' or 'liver'")
-        if self.liver_hu is not None and self.region != "liver":
-            raise ValueError("liver_hu needs the region 'liver': elsewhere nothing says where the liver is")
-        lengths = {"spacing_mm": self.spacing_mm, "neighbor_mm": self.neighbor_mm, "margin_mm": self.margin_mm}
-        for name, length in lengths.items():
-            if not (0 <= finite_number(name, length) <= LONGEST_MM):
-                raise ValueError(f"{name} is {length}; it must be from 0 to {LONGEST_MM}")
-        if self.spacing_mm < SHORTEST_MM:
-            raise ValueError(f"spacing_mm is {self.spacing_mm}; it must be at least {SHORTEST_MM}")
-        if len(self.size) != 2 or not all(1 <= finite_number("size", length) <= LARGEST_SIZE for length in self.size):
-            raise ValueError(
-                f"size is {list(self.size)}; it must be two whole numbers from 1 to {LARGEST_SIZE}, rows and columns"
-            )
-        if len(self.window_hu) != 2 or not finite_number("window_hu", self.window_hu[0]) < finite_number(
-            "window_hu", self.window_hu[1]
-        ):
-            raise ValueError("the window's high end must lie above its low end")
-        if self.liver_hu is not None:
-            finite_number("liver_hu", self.liver_hu)
-        object.__setattr__(self, "filters", check_filters(self.filters))
 
 
 @dataclass(frozen=True)
@@ -228,7 +173,14 @@ def liver_offset(volume: CTVolume, liver: np.ndarray, liver_hu: float | None) ->
     return liver_hu - float(np.median(volume.array[box][liver[box] > 0]))
 
 
-def neighbor_channels(slices: np.ndarray, k: float, offset: float) -> np.ndarray:
+class Slices(Protocol):
+    """The slices of a scan on a canvas, uint8 (rows, columns) each: an array of them, or who makes them when asked."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, k: int, /) -> np.ndarray: ...
+
+
+def neighbor_channels(slices: Slices, k: float, offset: float) -> np.ndarray:
     """Three channels (rows, columns, 3), the slice at `k` between those `offset` slices below and above it.
 
     Positions between slices are interpolated and those beyond the scan repeat its end, so the network sees the same
@@ -237,14 +189,14 @@ def neighbor_channels(slices: np.ndarray, k: float, offset: float) -> np.ndarray
     return np.stack([_slice_at(slices, k - offset), _slice_at(slices, k), _slice_at(slices, k + offset)], axis=-1)
 
 
-def _slice_at(slices: np.ndarray, k: float) -> np.ndarray:
+def _slice_at(slices: Slices, k: float) -> np.ndarray:
     k = min(max(k, 0.0), len(slices) - 1.0)
     below = int(k)
     part = k - below
     if part < 1e-3:
         return np.asarray(slices[below])
     mixed: NDArray[np.floating] = slices[below] * np.float32(1 - part) + slices[below + 1] * np.float32(part)
-    return np.asarray(np.rint(mixed), slices.dtype)
+    return np.asarray(np.rint(mixed), slices[below].dtype)
 
 
 @lru_cache(maxsize=32)

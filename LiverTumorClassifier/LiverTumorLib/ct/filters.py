@@ -7,7 +7,7 @@ clipped to the window is filtered as one that was not, and where a canvas lies a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from itertools import pairwise
 from types import ModuleType
 
@@ -15,39 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import RequirementError
-from ..suggestion import did_you_mean
+from .spec import Filters as Filters
+from .spec import check_filters as check_filters
 
-Filters = tuple[tuple[str, float], ...]
 Plane = NDArray[np.float32]
 
 WHITE = 255.0
 TILE_MM = 60.0  # of CLAHE: a part of the liver with its surroundings
 BINS = 256
 BILATERAL_MM = 1.5
-
-
-def check_filters(filters: Iterable[object]) -> Filters:
-    """(name, strength) pairs, also as JSON and TOML give them, in the form that the other functions take.
-
-    Raises:
-        ValueError: an unknown name (the nearest known one is named), no pair, or a strength out of range.
-    """
-    checked = []
-    for entry in filters:
-        if not isinstance(entry, (list, tuple)) or len(entry) != 2:
-            raise ValueError(f"a filter is a name with its strength, as in ['median', 1.0], not {entry!r}")
-        name, strength = entry
-        if name not in FILTERS:
-            # Whoever tells the user ends the sentence.
-            hint = did_you_mean(str(name), FILTERS, "known are").rstrip(".?")
-            raise ValueError(f"{name!r} is not a filter; {hint}")
-        lowest = 1.0 if name == "clahe" else 0.0
-        if isinstance(strength, bool) or not isinstance(strength, (int, float)) or not lowest < strength < np.inf:
-            raise ValueError(
-                f"the strength of the filter {name!r} is {strength!r}; it must be a number above {lowest:g}"
-            )
-        checked.append((name, float(strength)))
-    return tuple(checked)
 
 
 def apply_filters(slices: NDArray[np.float32], filters: Filters, voxel_mm: tuple[float, float]) -> NDArray[np.float32]:

@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from .dicom_header import NO_MODALITY, OBJECT, OTHER_CLASS, Finding, Identity, Kind, Slice, SliceFinding
+from .kinds import DICOM_ENDINGS
 
 Signature = tuple[str | float | tuple[int, int], ...]
 
-DICOM_ENDINGS = (".dcm", ".ima", ".dicom")
 FEWEST_JOINED = 3  # slices with a series UID each
 
 

@@ -24,7 +24,7 @@ def import_sitk() -> ModuleType:
         import SimpleITK
     except ModuleNotFoundError:
         raise RequirementError(
-            "Reading and writing NRRD, MetaImage and compressed DICOM needs SimpleITK: pip install SimpleITK."
+            "Compressed DICOM, follow-up and label maps as NRRD need SimpleITK: pip install SimpleITK."
         ) from None
     except ImportError as error:  # its library cannot be mapped: not enough memory allowed, most often
         raise RequirementError(

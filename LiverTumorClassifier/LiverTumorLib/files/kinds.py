@@ -1,14 +1,18 @@
-"""What a file is, by its first bytes: names lie, and each kind of file that is not a CT has its own remedy."""
+"""What a file is, by its first bytes: names lie, and each kind of file that is not a CT has its own remedy. What names
+say."""
 
 from __future__ import annotations
 
 import re
 import zlib
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from ..errors import InputError
 
 NIFTI, NRRD, META, DICOM = "NIfTI", "NRRD", "MetaImage", "DICOM"
+NIFTI_ENDINGS = (".nii", ".nii.gz")
+ITK_ENDINGS = (".nrrd", ".nhdr", ".mha", ".mhd")
+DICOM_ENDINGS = (".dcm", ".ima", ".dicom")
 _HEAD = 512  # bytes
 
 _META_FIELD = re.compile(rb"\s*(ObjectType|ObjectSubType|NDims|Comment|Name|ID|DimSize|BinaryData)\s*=")
@@ -101,3 +105,11 @@ def _unpacked_head(path: Path) -> bytes:
             return zlib.decompressobj(zlib.MAX_WBITS | 32).decompress(file.read(1 << 16), _HEAD)
     except zlib.error as error:
         raise InputError(f"{path} is damaged; copy or export it again.") from error
+
+
+def case_name(path: PurePath) -> str:
+    """A case's name from its file name, without the ending."""
+    for ending in (*NIFTI_ENDINGS[::-1], *ITK_ENDINGS, ".dcm"):
+        if path.name.lower().endswith(ending):
+            return path.name[: -len(ending)]
+    return path.name

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,9 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..atomic import atomic_path
+from ..ct.volume import LPS_RAS
 from ..errors import InputError
 from ..records.segments import SEGMENTS, Segment
-from .itk import image_from, import_sitk
+from .inflate import gzipped_labels
 from .nifti import import_nibabel
 from .opening import announce
 from .reading import check_path, read_stored
@@ -65,14 +65,10 @@ def write_segmentation(
     Raises:
         OutputError: the file cannot be written.
     """
-    sitk = import_sitk()
-    image = image_from(np.ascontiguousarray(labels, np.uint8), ijk_to_ras)
-    image.SetMetaData("Segmentation_MasterRepresentation", "Binary labelmap")
-    image.SetMetaData("Segmentation_ContainedRepresentationNames", "Binary labelmap|")
-    image.SetMetaData("Segmentation_ReferenceImageExtentOffset", "0 0 0")
+    axes = LPS_RAS @ np.asarray(ijk_to_ras, np.float64)[:3] + 0.0  # no -0.0
     extent = " ".join(f"0 {n - 1}" for n in labels.shape[::-1])
     geometry = ";".join((*map(repr, np.asarray(ijk_to_ras, float).ravel().tolist()), *extent.split()))
-    image.SetMetaData("Segmentation_ConversionParameters", f"Reference image geometry|{geometry};|Grid of the CT.&")
+    keys: dict[str, str] = {}
     for number, segment in enumerate(segments):
         fields = {
             "ID": segment.id,
@@ -85,14 +81,32 @@ def write_segmentation(
             "Extent": extent,
             "Tags": f"TerminologyEntry:{segment.terminology}|",
         }
-        for key, value in fields.items():
-            image.SetMetaData(f"Segment{number}_{key}", value)
-    with atomic_path(path) as temporary:
-        try:
-            sitk.WriteImage(image, str(temporary), useCompression=True)
-        except RuntimeError as error:
-            # SimpleITK does not say which of the system's errors it was; this is the likely one.
-            raise OSError(errno.ENOSPC, "no space") from error
+        keys |= {f"Segment{number}_{key}": value for key, value in fields.items()}
+    keys |= {
+        "Segmentation_MasterRepresentation": "Binary labelmap",
+        "Segmentation_ContainedRepresentationNames": "Binary labelmap|",
+        "Segmentation_ReferenceImageExtentOffset": "0 0 0",
+        "Segmentation_ConversionParameters": f"Reference image geometry|{geometry};|Grid of the CT.&",
+    }
+    lines = [
+        "NRRD0004",
+        "type: unsigned char",
+        "dimension: 3",
+        "space: left-posterior-superior",
+        f"sizes: {' '.join(map(str, labels.shape[::-1]))}",
+        f"space directions: {' '.join(map(_vector, axes[:, :3].T))}",
+        "kinds: domain domain domain",
+        "encoding: gzip",
+        f"space origin: {_vector(axes[:, 3])}",
+        *(f"{key}:={value}" for key, value in keys.items()),
+    ]
+    with atomic_path(path) as temporary, open(temporary, "wb") as file:
+        file.write("\n".join([*lines, "", ""]).encode("utf-8"))
+        file.write(gzipped_labels(np.ascontiguousarray(labels, np.uint8).data))
+
+
+def _vector(values: np.ndarray) -> str:
+    return f"({','.join(map(repr, values.tolist()))})"
 
 
 def write_label_nifti(path: str | Path, labels: np.ndarray, ijk_to_ras: np.ndarray) -> None:

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 from dataclasses import replace
-from pathlib import Path, PurePath
+from pathlib import Path
 
 from ..ct.volume import CTVolume
 from ..errors import InputError
-from .dicom import read_dicom
 from .intensity import check_ct
-from .kinds import DICOM, META, NIFTI, NRRD, is_gzip, kind_of
-from .metaimage import read_metaimage
-from .nifti import read_nifti
-from .nrrd import read_nrrd
+from .kinds import DICOM, META, NIFTI, NRRD, case_name, is_gzip, kind_of
 from .opening import announce
 from .stored import MOST_PACKED_CT, check_regular
 
-NIFTI_ENDINGS = (".nii", ".nii.gz")
-ITK_ENDINGS = (".nrrd", ".nhdr", ".mha", ".mhd")
 _KINDS = {".nii": NIFTI, ".nii.gz": NIFTI, ".nrrd": NRRD, ".nhdr": NRRD, ".mha": META, ".mhd": META, ".dcm": DICOM}
-_READERS = {NIFTI: read_nifti, NRRD: read_nrrd, META: read_metaimage}
+_READERS = {NIFTI: "nifti", NRRD: "nrrd", META: "metaimage"}  # by kind the module; a file needs one of them
 
 
 def read_ct(path: str | Path, series: str | None = None) -> CTVolume:
@@ -44,6 +39,8 @@ def read_ct(path: str | Path, series: str | None = None) -> CTVolume:
     kind = None if path.is_dir() else kind_of(path)
     if kind in _READERS or (kind is None and _kind_by_name(path) in _READERS):
         return check_ct(read_stored(path, name))
+    from .dicom import read_dicom
+
     volume = read_dicom(path, name, series)
     notes = () if path.is_dir() else _misnamed(path, DICOM)
     return check_ct(replace(volume, name=name, notes=notes + volume.notes))
@@ -67,7 +64,8 @@ def read_stored(path: Path, name: str, most_packed: float = MOST_PACKED_CT) -> C
         raise InputError(
             f"{path} is {what}." if kind is None else f"{path} is a {kind} file; use NIfTI, NRRD or MetaImage here."
         )
-    volume = _READERS[kind](path, name, most_packed)
+    module = importlib.import_module(f".{_READERS[kind]}", __package__)
+    volume: CTVolume = getattr(module, f"read_{_READERS[kind]}")(path, name, most_packed)
     return CTVolume(volume.array, volume.ijk_to_ras, name, _misnamed(path, kind) + volume.notes)
 
 
@@ -91,14 +89,6 @@ def _misnamed(path: Path, kind: str) -> tuple[str, ...]:
         )
         return (f"The file {told}; it was read as it is. Rename it, since other programs will not open it.",)
     return ()
-
-
-def case_name(path: PurePath) -> str:
-    """A case's name from its file name, without the ending."""
-    for ending in (*NIFTI_ENDINGS[::-1], *ITK_ENDINGS, ".dcm"):
-        if path.name.lower().endswith(ending):
-            return path.name[: -len(ending)]
-    return path.name
 
 
 def check_path(path: str | Path) -> Path:

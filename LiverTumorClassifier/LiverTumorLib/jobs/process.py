@@ -12,11 +12,8 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-import numpy as np
-
-from ..ct import CTVolume
 from ..errors import Cancelled, LiverTumorError, WorkerError
 from ..files.held import HeldFolder
 from ..records.options import CaseOutput, RunOptions
@@ -33,6 +30,11 @@ from .protocol import (
     write_job,
 )
 from .source import Source
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ..ct import CTVolume
 
 # After a stop: closed stdin, then terminate, then kill. All of it fits into the two seconds that a user is promised.
 TERMINATE_AFTER_S = 0.6

@@ -24,15 +24,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from tokenize import TokenError
-from typing import Any, Literal
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, Literal
 
 from .. import errors
-from ..ct import CTVolume
 from ..records.options import CaseOutput, Progress, RunOptions
 from ..records.results import CaseResult, CaseSummary
 from .source import Source, check_entry
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ..ct import CTVolume
 
 Event = dict[str, Any]
 
@@ -165,9 +167,9 @@ def write_job(
     try:
         (folder / output).mkdir()
         if not isinstance(volume, Source):
-            np.save(folder / ARRAY, volume.array, allow_pickle=False)
+            _save(folder / ARRAY, volume.array)
         if liver is not None and liver_file is not None:
-            np.save(folder / liver_file, liver, allow_pickle=False)
+            _save(folder / liver_file, liver)
         path.write_text(json.dumps(job), encoding="utf-8")
     except OSError as error:
         raise _not_written("The CT", folder, error) from error
@@ -196,8 +198,8 @@ def read_job(path: str | Path) -> JobRecord:
             volume = Source(**{**job["source"], "arguments": tuple(job["source"]["arguments"])})
         else:
             volume = _load_volume(path.parent, job["volume"], mmap_mode="r")
-        liver = np.load(path.parent / job["liver"], allow_pickle=False) if job["liver"] else None
-        if liver is not None and liver.dtype != np.uint8:
+        liver = _load(path.parent / job["liver"]) if job["liver"] else None
+        if liver is not None and liver.dtype != "uint8":
             raise ValueError(f"the liver's values are {liver.dtype}")
         check_entry(job["entry"])
         writer = Writer(**job["writer"]) if job["writer"] else None
@@ -218,7 +220,7 @@ def save_output(output: CaseOutput, folder: Path) -> None:
         arrays[Path(ARRAY).stem] = output.volume.array
     try:
         for name, array in arrays.items():
-            np.save(folder / f"{name}.npy", array, allow_pickle=False)
+            _save(folder / f"{name}.npy", array)
         data = {
             "result": output.result.to_dict(),
             "labels": output.labels is not None,
@@ -237,10 +239,8 @@ def load_output(folder: str | Path) -> CaseOutput:
     folder = Path(folder)
     try:
         data = json.loads((folder / RESULT_FILE).read_text(encoding="utf-8"))
-        labels = np.load(folder / "labels.npy", allow_pickle=False) if data["labels"] else None
-        probabilities = {
-            name: np.load(folder / f"probability-{name}.npy", allow_pickle=False) for name in data["probabilities"]
-        }
+        labels = _load(folder / "labels.npy") if data["labels"] else None
+        probabilities = {name: _load(folder / f"probability-{name}.npy") for name in data["probabilities"]}
         volume = data["volume"] and _load_volume(folder, data["volume"])
         return CaseOutput(CaseResult.from_dict(data["result"]), labels, probabilities, volume)
     except _DAMAGE as error:
@@ -258,13 +258,30 @@ def _describe(volume: CTVolume) -> dict[str, Any]:
 
 
 def _load_volume(folder: Path, described: dict[str, Any], mmap_mode: Literal["r"] | None = None) -> CTVolume:
-    array = np.load(folder / ARRAY, mmap_mode=mmap_mode, allow_pickle=False).view(np.ndarray)
+    import numpy as np
+
+    from ..ct import CTVolume
+
+    array = _load(folder / ARRAY, mmap_mode).view(np.ndarray)
     if array.dtype.kind not in "iuf":
         raise ValueError(f"the voxels are {array.dtype}")
     name, notes, images = described["name"], tuple(described["notes"]), tuple(described.get("images", ()))
     if not all(isinstance(text, str) for text in (name, *notes, *images)):
         raise TypeError("a name, a note or an image is not text")
     return CTVolume(array, np.array(described["ijk_to_ras"], np.float64), name, notes, images)
+
+
+def _save(path: Path, array: np.ndarray) -> None:
+    import numpy as np
+
+    np.save(path, array, allow_pickle=False)
+
+
+def _load(path: Path, mmap_mode: Literal["r"] | None = None) -> np.ndarray:
+    import numpy as np
+
+    array: np.ndarray = np.load(path, mmap_mode=mmap_mode, allow_pickle=False)
+    return array
 
 
 def worker_command(job_file: str | Path, python: Sequence[str] | None = None) -> list[str]:

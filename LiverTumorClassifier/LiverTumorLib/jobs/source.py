@@ -19,9 +19,8 @@ from typing import Any
 
 from ..atomic import printable
 from ..errors import ReaderError
+from ..files.kinds import ITK_ENDINGS, NIFTI_ENDINGS
 from ..files.opening import openings_told
-from ..files.reading import ITK_ENDINGS, NIFTI_ENDINGS
-from ..files.text_header import data_file
 
 # Bytes, and bytes for each byte of the files; a packed CT grows tenfold, and is held twice.
 MEMORY_BASE, MEMORY_FACTOR = 3 << 30, 40
@@ -166,5 +165,9 @@ def files_of(path: Path, is_dicom: bool) -> list[Path]:
         return []
     if is_dicom:
         return [file for file in path.parent.iterdir() if file.is_file()]
-    data = data_file(path) if path.name.lower().endswith(ITK_ENDINGS) else path
+    if not path.name.lower().endswith(ITK_ENDINGS):
+        return [path]
+    from ..files.text_header import data_file
+
+    data = data_file(path)
     return [path, *([data] if data != path and os.path.isfile(data) else [])]

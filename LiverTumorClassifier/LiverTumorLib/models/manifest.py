@@ -6,7 +6,7 @@ import re
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-from ..ct.canvas import InputSpec, finite_number
+from ..ct.spec import InputSpec, finite_number
 from ..renamed import with_new_keys
 
 SCHEMA = 1

@@ -46,7 +46,7 @@ class LiteRT:
     def run(self, image: np.ndarray) -> list[NDArray[np.float32]]:
         """The outputs, float32 without the batch axis, for an image (rows, columns, 3): float32 in [-1, 1], or uint8,
         whose 0 and 255 stand for -1 and 1."""
-        shown = self._of_gray[image] if image.dtype == np.uint8 else self._quantized(image)
+        shown = self._of_gray.take(image) if image.dtype == np.uint8 else self._quantized(image)
         self._interpreter.set_tensor(self._input["index"], shown[None])
         self._interpreter.invoke()
         return [self._dequantized(output) for output in self._outputs]

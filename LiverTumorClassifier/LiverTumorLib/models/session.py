@@ -12,15 +12,11 @@ from numpy.typing import NDArray
 
 from ..errors import ModelError, RequirementError, UsageError
 from .bundle import Bundle
+from .cpus import available_threads
 from .runtimes import RUNTIMES, LiteRT, OnnxRuntime
 
 # Names the runtime to use, "litert" or "onnx", where the first that is installed is not wanted.
 RUNTIME_VARIABLE = "LIVERTUMOR_RUNTIME"
-
-
-def available_threads() -> int:
-    """CPUs this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class Session:

@@ -82,7 +82,8 @@ def slice_records(volume: CTVolume, labels: np.ndarray | None = None) -> list[Sl
         if labels is None:
             records.append(SliceRecord(k, s, "unknown"))
             continue
-        liver, tumor = np.count_nonzero(labels[k]), np.count_nonzero(labels[k] == TUMOR)
+        liver = np.count_nonzero(labels[k])
+        tumor = np.count_nonzero(labels[k] == TUMOR) if liver else 0
         field = "liver" if liver else "no liver"
         records.append(SliceRecord(k, s, field, None, round(liver * pixel_mm2, 1), round(tumor * pixel_mm2, 1)))
     return records

@@ -18,7 +18,7 @@ from ..records.results import CaseResult, CaseSummary
 from .classification import liver_labels, liver_stage
 from .run import Report, Run
 from .slicemaps import SliceMaps
-from .slicewise import PREPARATION, STEP, calibrated, liver_cells, logit, part_of, prepared_slices
+from .slicewise import STEP, PreparedSlices, calibrated, liver_cells, logit
 
 EVIDENCE = "evidence"
 
@@ -69,8 +69,7 @@ def _cell_maps(session: Session, volume: CTVolume, labels: np.ndarray | None, re
         )
     canvas, offset_hu = lay_canvas(spec, volume, labels)
     offset = spec.neighbor_mm / float(volume.spacing[2])
-    images = prepared_slices(spec, volume, canvas, offset_hu, part_of(report, 0, PREPARATION))
-    report = part_of(report, PREPARATION, 1)
+    images = PreparedSlices(spec, volume, canvas, offset_hu)
     maps = []
     for start in range(0, count, STEP):
         report(start / count)

@@ -1,4 +1,4 @@
-"""Single slices scored as somebody looks at them: the network stays warm, and the scan is prepared once."""
+"""Single slices scored as somebody looks at them: the network stays warm, and each slice is prepared once."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from ..errors import Cancelled
 from ..models.session import Session
 from ..records.options import CaseOutput, Progress, RunOptions
 from .classification import liver_labels, liver_stage, slice_records
-from .run import Report, Run
-from .slicewise import calibrated, prepared_slices, slice_logits, smoothed_logits, smoothing_reach
+from .run import Run
+from .slicewise import PreparedSlices, calibrated, slice_logits, smoothed_logits, smoothing_reach
 
 
 class Dialog(Protocol):
@@ -37,10 +37,9 @@ class SliceScorer:
         volume: CT in axial order.
         labels: (k, j, i) on the volume's grid, above 0 in the liver; None where nobody knows it. A network of the liver
           region needs it.
-        report: called with the done fraction while the scan is prepared; may raise to stop.
     """
 
-    def __init__(self, session: Session, volume: CTVolume, labels: np.ndarray | None, report: Report) -> None:
+    def __init__(self, session: Session, volume: CTVolume, labels: np.ndarray | None) -> None:
         spec = session.bundle.manifest.input
         everywhere = np.arange(volume.shape[0])
         self._scored = everywhere if labels is None else everywhere[labels.any(axis=(1, 2))]
@@ -52,7 +51,7 @@ class SliceScorer:
         if not len(self._scored):
             return
         canvas, offset_hu = lay_canvas(spec, volume, labels)
-        self._images = prepared_slices(spec, volume, canvas, offset_hu, report)
+        self._images = PreparedSlices(spec, volume, canvas, offset_hu)
         self._canvas, self._labels = canvas, labels if spec.region == "liver" else None
 
     def score(self, k: int) -> float:
@@ -90,9 +89,9 @@ def answer_slices(
     view = to_axial(volume)
     axial, labels = view.volume, liver_labels(run, view, options, liver)
     records = slice_records(axial, labels)
-    with run.stage("slices") as report:
+    with run.stage("slices"):
         session, _ = run.session(options.slice_model, "slice", options.slice_threshold)
-        scorer = SliceScorer(session, axial, labels, report)
+        scorer = SliceScorer(session, axial, labels)
     heights, fields = [record.ras_s for record in records], [record.field for record in records]
     dialog.answer(heights=heights, fields=fields, notes=[*run.notes, *volume.notes])
     while (question := dialog.question()) is not None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from ..ct import CTVolume
@@ -11,7 +13,7 @@ from ..models.session import Session
 from ..records.options import RunOptions
 from ..records.results import LIVER
 from .doubt import NO_LIVER, doubts, rejection, scan_doubts
-from .edges import EdgeMaps, along_edges
+from .edges import AROUND_MM, EdgeMaps, along_edges
 from .run import Report, Run
 from .slicemaps import SliceMaps
 from .slicewise import map_slices
@@ -39,7 +41,7 @@ def segment_liver(run: Run, volume: CTVolume, options: RunOptions) -> tuple[np.n
             # Noise at the edge leaves single voxels beside the liver and small holes in it.
             if (box := bounding_box(labels)) is not None:
                 largest = _largest_component(labels[box] > 0)
-                labels[box] = 0 if largest is None else np.where(largest, LIVER, 0)
+                labels[box] = 0 if largest is None else largest * np.uint8(LIVER)
         found = survey(labels, volume, sure)
         if found is not None and (reason := rejection(found)):
             labels[:] = 0
@@ -57,13 +59,15 @@ def find_liver(session: Session, volume: CTVolume, threshold: float, report: Rep
     """Liver probability of a volume in axial order, cleaned to one liver, along the volume's edges, and its mean in the
     liver; None, 0 when there is none."""
     canvas, _ = lay_canvas(session.bundle.manifest.input, volume, None)
-    found = map_slices(session, volume, canvas, range(volume.shape[0]), report)
+    found = map_slices(session, volume, canvas, range(volume.shape[0]), report, organ=threshold)
     if (box := bounding_box(found.maps >= threshold)) is None:
         return None, 0.0
-    # Averages along slices reach the threshold nowhere beside this, and interpolation needs one pixel more.
-    rows, columns = (slice(max(side.start - 1, 0), side.stop + 1) for side in box[1:])
-    near = (slice(None), rows, columns)
-    liver = clean_liver(found.smoothed(SMOOTH_MM, float(volume.spacing[2]), near), threshold)
+    # Averages along slices reach the threshold nowhere beside this; edges are looked for a little farther.
+    margin = math.ceil(AROUND_MM / canvas.spacing_mm) + 1
+    near = (slice(max(side.start - margin, 0), side.stop + margin) for side in box[1:])
+    rows, columns = (slice(*side.indices(n)[:2]) for side, n in zip(near, canvas.size, strict=True))
+    found = found.cropped(rows, columns)
+    liver = clean_liver(found.smoothed(SMOOTH_MM, float(volume.spacing[2])), threshold)
     if liver is None:
         return None, 0.0
     return along_edges(liver, volume), float(liver.maps[liver.maps >= threshold].mean())

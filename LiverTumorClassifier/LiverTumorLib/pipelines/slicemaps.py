@@ -91,13 +91,10 @@ class SliceMaps(RestoredMaps):
         pixels, like the maps."""
         return self.canvas.sample([array[k] for k in self.ks], change)
 
-    def smoothed(self, sigma_mm: tuple[float, float], slice_mm: float, part: Box | None = None) -> SliceMaps:
-        """These maps after `smoothed`; axial slices are `slice_mm` apart. Where a `part` is given, all else is 0."""
+    def smoothed(self, sigma_mm: tuple[float, float], slice_mm: float) -> SliceMaps:
+        """These maps after `smoothed`; axial slices are `slice_mm` apart."""
         step = float(self.ks[1] - self.ks[0]) if len(self.ks) > 1 else 1.0
-        part = part or (slice(None), slice(None), slice(None))
-        maps = np.zeros_like(self.maps)
-        maps[part] = smoothed(self.maps[part], sigma_mm, (slice_mm * step, self.canvas.spacing_mm))
-        return SliceMaps(self.ks, maps, self.canvas)
+        return SliceMaps(self.ks, smoothed(self.maps, sigma_mm, (slice_mm * step, self.canvas.spacing_mm)), self.canvas)
 
     def blocks(self) -> Iterator[tuple[int, NDArray[np.float32]]]:
         """(first axial index, maps of consecutive slices on the canvas) from the first to the last slice."""

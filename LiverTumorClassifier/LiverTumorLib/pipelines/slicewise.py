@@ -22,22 +22,45 @@ LOGIT_SMOOTH_MM = 4.0
 CELL_LIVER = 0.25
 # Slices a step: a step must stay well under the two seconds in which a run has to stop.
 STEP = 8
-# Slices brought to the canvas a step, which takes them less time, and what preparing them all takes of a stage's time.
-_PREPARED = 16
-PREPARATION = 0.3
+# No liver in a scan is shorter than this, nor does smoothing along slices reach farther than it.
+LOOK_MM = 12.0
 
 
 def map_slices(
-    session: Session, volume: CTVolume, canvas: Canvas, ks: range, report: Report, offset_hu: float = 0.0
+    session: Session,
+    volume: CTVolume,
+    canvas: Canvas,
+    ks: range,
+    report: Report,
+    offset_hu: float = 0.0,
+    organ: float | None = None,
 ) -> SliceMaps:
     """Probability maps that stand for the axial slices `ks` (consecutive) of a volume in axial order.
 
-    `report` is called with the done fraction and may raise to stop the run; `offset_hu` as for `network_slices`.
+    Args:
+        report: called with the done fraction, and may raise to stop the run.
+        offset_hu: as for `network_slices`.
+        organ: a probability, where only one thing is looked for, which reaches it and is longer than LOOK_MM: of
+            slices far from all that reach it the maps stay 0, and the network sees but a few.
     """
     shown = _shown_slices(ks, volume.spacing[2])
-    maps = np.empty((len(shown), *canvas.size), np.float32)
-    for start, (output, *_) in _predictions(session, volume, canvas, shown, report, offset_hu):
-        maps[start : start + len(output)] = output[..., 0]
+    maps = np.zeros((len(shown), *canvas.size), np.float32)  # what stays 0 takes no memory
+    images = PreparedSlices(session.bundle.manifest.input, volume, canvas, offset_hu)
+
+    def look(places: NDArray[np.intp], report: Report) -> None:
+        for start, (output, *_) in _predictions(session, volume, images, shown[places], report):
+            maps[places[start : start + len(output)]] = output[..., 0]
+
+    everywhere = np.arange(len(shown))
+    if organ is None or len(shown) < 2:
+        look(everywhere, report)
+        return SliceMaps(shown, maps, canvas)
+    step = max(1, int(LOOK_MM / (volume.spacing[2] * (shown[1] - shown[0]))))
+    first = np.union1d(everywhere[::step], everywhere[-1:])
+    look(first, part_of(report, 0, len(first) / len(shown)))
+    found = first[maps[first].max(axis=(1, 2)) >= organ]
+    near = np.abs(everywhere[:, None] - found).min(axis=1, initial=len(shown)) <= 2 * step
+    look(np.setdiff1d(everywhere[near], first), part_of(report, len(first) / len(shown), 1))
     return SliceMaps(shown, maps, canvas)
 
 
@@ -52,7 +75,8 @@ def score_slices(
     spec = session.bundle.manifest.input
     canvas, offset_hu = lay_canvas(spec, volume, labels)
     logits = np.empty(len(ks), np.float32)
-    for start, outputs in _predictions(session, volume, canvas, ks, report, offset_hu):
+    images = PreparedSlices(spec, volume, canvas, offset_hu)
+    for start, outputs in _predictions(session, volume, images, ks, report):
         block = ks[start : start + len(outputs[0])]
         liver = canvas.sample(labels[block] > 0) if spec.region == "liver" and labels is not None else None
         logits[start : start + len(block)] = slice_logits(outputs, liver)
@@ -96,9 +120,9 @@ def liver_cells(liver: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np
 def smoothed_logits(logits: NDArray[np.floating], slice_mm: float) -> NDArray[np.floating]:
     """Logits of consecutive slices averaged over their neighbors: a lesion is in several slices, an error often in
     one."""
-    from scipy.ndimage import gaussian_filter1d
-
-    return gaussian_filter1d(logits, LOGIT_SMOOTH_MM / slice_mm, mode="nearest", radius=smoothing_reach(slice_mm))
+    reach = smoothing_reach(slice_mm)
+    weights = np.exp(-0.5 * (np.arange(-reach, reach + 1) * slice_mm / LOGIT_SMOOTH_MM) ** 2)
+    return np.convolve(np.pad(logits, reach, mode="edge"), weights / weights.sum(), mode="valid").astype(logits.dtype)
 
 
 def smoothing_reach(slice_mm: float) -> int:
@@ -120,40 +144,35 @@ def _shown_slices(ks: range, slice_mm: float) -> np.ndarray:
     return shown if shown[-1] == ks.stop - 1 else np.append(shown, ks.stop - 1)
 
 
-def prepared_slices(
-    spec: InputSpec, volume: CTVolume, canvas: Canvas, offset_hu: float, report: Report, ks: np.ndarray | None = None
-) -> NDArray[np.uint8]:
-    """The slices `ks` (all when None) on a network's canvas, uint8 (n, rows, columns); `report` as for `map_slices`."""
-    ks = np.arange(volume.shape[0]) if ks is None else ks
-    images = np.empty((len(ks), *spec.size), np.uint8)
-    for start in range(0, len(ks), _PREPARED):
-        report(start / len(ks))
-        block = slice(start, start + _PREPARED)
-        images[block] = network_slices(volume, canvas, spec.window_hu, ks[block], offset_hu, spec.filters)
-    return images
-
-
 def part_of(report: Report, first: float, last: float) -> Report:
     """A report for a part of a stage, which goes from the stage's fraction `first` to `last`."""
     return lambda fraction: report(first + (last - first) * fraction)
 
 
+class PreparedSlices:
+    """The slices of a volume on a network's canvas, each made when it is asked for; see `ct.canvas.Slices`."""
+
+    def __init__(self, spec: InputSpec, volume: CTVolume, canvas: Canvas, offset_hu: float) -> None:
+        self._spec, self._volume, self._canvas, self._offset_hu = spec, volume, canvas, offset_hu
+        self._made: dict[int, NDArray[np.uint8]] = {}
+
+    def __len__(self) -> int:
+        return self._volume.shape[0]
+
+    def __getitem__(self, k: int, /) -> NDArray[np.uint8]:
+        if k not in self._made:
+            spec, ks = self._spec, np.array([k])
+            made = network_slices(self._volume, self._canvas, spec.window_hu, ks, self._offset_hu, spec.filters)
+            self._made[k] = made[0]
+        return self._made[k]
+
+
 def _predictions(
-    session: Session, volume: CTVolume, canvas: Canvas, ks: np.ndarray, report: Report, offset_hu: float = 0.0
+    session: Session, volume: CTVolume, images: PreparedSlices, ks: np.ndarray, report: Report
 ) -> Iterator[tuple[int, list[NDArray[np.float32]]]]:
     """Yield (position in ks, all raw outputs) a few slices at a time."""
-    spec = session.bundle.manifest.input
-    offset = spec.neighbor_mm / float(volume.spacing[2])
-    reach = int(np.ceil(offset))
-    first = max(0, int(ks[0]) - reach)
-    last = min(volume.shape[0] - 1, int(ks[-1]) + reach)
-    images = prepared_slices(
-        spec, volume, canvas, offset_hu, part_of(report, 0, PREPARATION), np.arange(first, last + 1)
-    )
-    report = part_of(report, PREPARATION, 1)
+    offset = session.bundle.manifest.input.neighbor_mm / float(volume.spacing[2])
     for start in range(0, len(ks), STEP):
         report(start / len(ks))
-        yield (
-            start,
-            session.predict_all([neighbor_channels(images, k - first, offset) for k in ks[start : start + STEP]]),
-        )
+        block = ks[start : start + STEP]
+        yield start, session.predict_all([neighbor_channels(images, float(k), offset) for k in block])

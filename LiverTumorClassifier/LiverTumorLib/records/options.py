@@ -7,13 +7,15 @@ import math
 import operator
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from ..ct import CTVolume
 from ..errors import UsageError
 from .results import CaseResult
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ..ct import CTVolume
 
 # Called with (stage, fraction of the whole run, message). Raises `Cancelled` when the user has stopped the run.
 Progress = Callable[[str, float, str], None]
@@ -62,9 +64,11 @@ class RunOptions:
         for name in ("liver_model", "tumor_model", "slice_model"):
             object.__setattr__(self, name, str(getattr(self, name)))  # a Path does not travel in a job file
         for name in ("tumor", "slices", "roi", "keep_probabilities"):
-            if not isinstance(getattr(self, name), (bool, np.bool_)):
-                raise UsageError(f"{name} is {getattr(self, name)!r}; it must be True or False.")
-            object.__setattr__(self, name, bool(getattr(self, name)))
+            value = getattr(self, name)
+            plain = value.item() if hasattr(value, "item") else value  # of NumPy's
+            if not isinstance(plain, bool):
+                raise UsageError(f"{name} is {value!r}; it must be True or False.")
+            object.__setattr__(self, name, plain)
         for name in ("liver_threshold", "tumor_threshold", "slice_threshold"):
             if getattr(self, name) is not None and not 0 < self._number(name, float) < 1:
                 raise UsageError(f"{name} is {getattr(self, name)}; it must lie between 0 and 1.")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 import subprocess
 from collections.abc import Callable, Iterator
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..errors import RequirementError, UsageError, WorkerError
+from ..models.cpus import available_threads
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -118,7 +118,7 @@ def connected(settings: ClusterSettings, say: Callable[[str], None], tasks: int)
 def _local(settings: ClusterSettings, tasks: int) -> Any:
     from distributed import LocalCluster
 
-    count = settings.workers or max(min(_cpus(), tasks), 1)
+    count = settings.workers or max(min(available_threads(), tasks), 1)
     try:
         cluster = LocalCluster(
             n_workers=count,
@@ -182,7 +182,3 @@ def _refused(why: str) -> UsageError:
         f"Slurm cannot be used through dask-jobqueue ({why}); its settings belong in ~/.config/dask/jobqueue.yaml, and"
         " --worker-memory gives the memory of a worker."
     )
-
-
-def _cpus() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -18,15 +18,16 @@ import sys
 import tempfile
 import threading
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 from LiverTumorLib.batch.folder import read_summary, write_volume
 from LiverTumorLib.phantom import make_phantom
 
 
-def make_scans(folder: Path, count: int) -> None:
-    """Phantoms of four patients, each file different in a voxel of air."""
-    volumes = [make_phantom(seed, (16, 64, 64))[0] for seed in (1, 2, 3, 4)]
+def make_scans(folder: Path, count: int, shape: tuple[int, int, int] = (16, 64, 64), patients: int = 4) -> None:
+    """Phantoms of some patients, each file different in a voxel of air."""
+    volumes = [make_phantom(seed, shape)[0] for seed in range(1, patients + 1)]
     for number in range(count):
         volume = volumes[number % len(volumes)]
         array = volume.array.copy()
@@ -92,19 +93,24 @@ def main() -> int:
         killer.start()
         killer.join()
         cluster_s = time.monotonic() - begin
-        same = found(folder / "alone") == found(folder / "out")
+        results = found(folder / "out")
+        same = found(folder / "alone") == results
         report = {
             "scans": arguments.scans,
             "exit codes": [code, process.returncode],
+            "scans with results": len(results),
             "workers": arguments.workers,
             "workers killed": killed[0],
             "seconds of one process": round(alone_s, 1),
             "seconds of the cluster": round(cluster_s, 1),
             "all results the same": same,
+            "load": os.getloadavg(),
+            "date": datetime.now(UTC).isoformat(timespec="minutes"),
             "machine": f"{platform.platform()}, {os.cpu_count()} CPUs",
         }
         print(json.dumps(report, indent=2))
-        return 0 if same and report["exit codes"] == [0, 0] else 1
+        whole = len(results) == arguments.scans and report["exit codes"] == [0, 0]
+        return 0 if same and whole else 1
 
 
 if __name__ == "__main__":

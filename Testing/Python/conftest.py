@@ -9,6 +9,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 from cli_tools import work  # noqa: F401  # fixtures of several files
+from cluster_scans import alone, scans  # noqa: F401
 from job_tools import temp  # noqa: F401
 
 # A busy machine is no reason to fail, and what passed yesterday passes today: Testing/Fuzz is where new inputs are
@@ -25,7 +26,7 @@ SLOW_FILES = (
     "test_cli_follow.py",
     "test_cli_kinds.py",
     "test_cli_resume.py",
-    "test_cluster.py",
+    "test_cluster*.py",
     "test_compression_*.py",
     "test_dicom_results.py",
     "test_docs.py",

@@ -61,7 +61,7 @@ def hang() -> None:
 
 if __name__ == "__main__":
     if sys.argv[1] == "compress":
-        from CompressionTrainerLib.workflow import child
+        from CompressionTrainerLib.environment import child
         from LiverTumorLib.cli import main
 
         child.PROGRAM = (sys.executable, __file__)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 import signal
 import subprocess
 import sys
-import time
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -16,65 +14,27 @@ from threading import Thread
 
 import numpy as np
 import pytest
+from cluster_scans import NAMES, assert_same_results, statuses, table
+from job_tools import comes
 from LiverTumorLib import errors
 from LiverTumorLib.batch.cases import Case
 from LiverTumorLib.batch.display import Display
-from LiverTumorLib.batch.folder import write_volume
 from LiverTumorLib.batch.runner import Batch
 from LiverTumorLib.cli import main
 from LiverTumorLib.files import read_labels
-from LiverTumorLib.phantom import make_phantom
 from LiverTumorLib.records.options import RunOptions
 
 pytest.importorskip("distributed", reason="the extra 'cluster' is not installed")
 pytest.importorskip("pyarrow", reason="the extra 'cluster' is not installed")
 
 from LiverTumorLib.cluster.connection import ClusterSettings, connected  # noqa: E402
+from LiverTumorLib.cluster.distribution import distribute  # noqa: E402
 from LiverTumorLib.cluster.run import ClusterBatch  # noqa: E402
 from pyarrow import parquet  # noqa: E402
-
-NAMES = ["a", "b", "c"]
-
-
-@pytest.fixture(scope="module")
-def scans(tmp_path_factory) -> Path:
-    """Three small scans of one phantom, which differ in a voxel of air."""
-    folder = tmp_path_factory.mktemp("scans")
-    volume, _ = make_phantom(1, (16, 64, 64))
-    for number, name in enumerate(NAMES):
-        array = volume.array.copy()
-        array[0, 0, 0] = -900 - number
-        write_volume(folder / f"{name}.nii.gz", array, volume.ijk_to_ras)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def alone(scans, tmp_path_factory) -> Path:
-    """The results of a batch without a cluster."""
-    out = tmp_path_factory.mktemp("alone")
-    assert main(["segment", str(scans), "--out", str(out), "--no-picture", "--quiet", "--threads", "1"]) == 0
-    return out
 
 
 def on_cluster(*arguments: object) -> int:
     return main(["segment", *map(str, arguments), "--no-picture", "--cluster", "local", "--workers", "2"])
-
-
-def assert_same_results(out: Path, alone: Path) -> None:
-    for name in NAMES:
-        assert np.array_equal(
-            read_labels(out / name / f"{name}.seg.nrrd")[0], read_labels(alone / name / f"{name}.seg.nrrd")[0]
-        )
-        assert (out / name / "lesions.csv").read_bytes() == (alone / name / "lesions.csv").read_bytes()
-
-
-def table(path: Path) -> list[dict]:
-    with open(path, newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
-
-
-def statuses(out: Path) -> dict[str, str]:
-    return {row["case"]: row["status"] for row in table(out / "cases.csv")}
 
 
 def test_a_cluster_finds_what_one_process_finds_and_does_nothing_twice(scans, alone, tmp_path, capsys):
@@ -90,7 +50,8 @@ def test_a_cluster_finds_what_one_process_finds_and_does_nothing_twice(scans, al
     assert lesions[0]["case"] in NAMES and lesions[0]["volume (ml)"] > 0
     manifest = json.loads((out / "manifest.json").read_text())
     assert manifest["cases"] == dict.fromkeys(NAMES, "done") and [model["id"] for model in manifest["models"]]
-    assert "Dashboard of the cluster: http://127.0.0.1:" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "Dashboard of the cluster: http://127.0.0.1:" in said and said.startswith("Weights of liver-roi, ")
     assert on_cluster(scans, "--out", out) == 0
     assert {path: path.stat().st_mtime_ns for path in out.glob("*/*")} == written
 
@@ -113,37 +74,41 @@ def test_a_worker_that_is_killed_costs_nothing(scans, alone, tmp_path):
     out = tmp_path / "out"
     command = [sys.executable, "-m", "LiverTumorLib.cli", "segment", str(scans), "--out", str(out), "--no-picture"]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    with subprocess.Popen([*command, "--cluster", "local", "--workers", "2"], env=environment) as process:
-        killed = 0
-        while process.poll() is None and killed < 2:
-            if any(out.glob(".*.unfinished")) or any(out.glob("*/summary.json")):
-                killed += kill_a_worker(process.pid)
-                time.sleep(1)
-            time.sleep(0.05)
-        assert process.wait(120) == 0 and killed
+    with subprocess.Popen([*command, "--cluster", "local", "--workers", "1"], env=environment) as process:
+        assert comes(lambda: any(out.glob(".*.unfinished")))
+        first = killed_worker(process.pid)
+        assert comes(lambda: killed_worker(process.pid) not in (None, first)), "the next one, while it starts"
+        assert process.wait(120) == 0
     assert_same_results(out, alone)
 
 
-def kill_a_worker(parent: int) -> bool:
-    """Kill a process of the cluster that works on cases; the first of its processes is that of shared resources."""
+def killed_worker(parent: int) -> int | None:
+    """Kill a process of the cluster that works on cases (another one is that of shared resources); gives its number."""
     for status in Path("/proc").glob("[0-9]*/status"):
         try:
             command = (status.parent / "cmdline").read_bytes()
             if f"PPid:\t{parent}\n" in status.read_text() and b"spawn_main" in command:
                 os.kill(int(status.parent.name), signal.SIGKILL)
-                return True
+                return int(status.parent.name)
         except OSError:
             continue
-    return False
+    return None
+
+
+def test_a_worker_whose_nanny_gives_up_is_replaced():
+    with connected(ClusterSettings(workers=1), print, 1) as client:
+        [nanny] = client.cluster.workers.values()
+        client.sync(nanny.close)
+        assert list(distribute(client, round, 2.345, [2], str)) == [(2, 2.35)]
 
 
 class Deadly(Batch):
     """A batch in which a case kills whoever takes it."""
 
-    def run_case(self, case, models, display, taken_from=None):
+    def run_case(self, case, *rest):
         if case.name == "b":
             os.kill(os.getpid(), signal.SIGKILL)
-        return super().run_case(case, models, display, taken_from)
+        return super().run_case(case, *rest)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
@@ -162,13 +127,13 @@ def test_a_case_that_kills_workers_is_given_up_and_named(scans, tmp_path):
 class Unlucky(Batch):
     """A batch in which the first worker that takes a case has no room on its disk."""
 
-    def run_case(self, case, models, display, taken_from=None):
+    def run_case(self, case, *rest):
         mark = self.out.parent / f"tried-{case.name}"
         if not mark.exists():
             mark.write_text(str(os.getpid()))
             raise errors.OutputError("The disk is full.") from OSError(28, "No space left on device")
         assert mark.read_text() != str(os.getpid()), "the same worker got the case again"
-        return super().run_case(case, models, display, taken_from)
+        return super().run_case(case, *rest)
 
 
 def test_a_fault_of_a_machine_is_tried_on_another(scans, tmp_path):
@@ -198,7 +163,12 @@ def test_an_input_that_a_web_server_has(scans, alone, tmp_path):
         Thread(target=server.serve_forever, daemon=True).start()
         address = f"http://127.0.0.1:{server.server_port}/a.nii.gz"
         assert on_cluster(address, "--out", tmp_path / "out") == 0
+        written = (tmp_path / "out" / "a" / "summary.json").stat().st_mtime_ns
+        assert on_cluster(address, "--out", tmp_path / "out") == 0
         server.shutdown()
+    assert (tmp_path / "out" / "a" / "summary.json").stat().st_mtime_ns == written
+    taken_from = json.loads((tmp_path / "out" / "a" / "summary.json").read_text())["origin"]["input"]
+    assert (taken_from["path"], taken_from["bytes"]) == (address, (scans / "a.nii.gz").stat().st_size)
     labels = read_labels(tmp_path / "out" / "a" / "a.seg.nrrd")[0]
     assert np.array_equal(labels, read_labels(alone / "a" / "a.seg.nrrd")[0])
 
@@ -234,7 +204,7 @@ def test_no_rights_to_an_output_address(scans, tmp_path, capsys):
 
 
 def test_a_scheduler_that_runs_already(scans, tmp_path):
-    with connected(ClusterSettings(workers=1)) as client:
+    with connected(ClusterSettings(workers=1), print, 1) as client:
         address = client.scheduler.address
         arguments = ["segment", str(scans / "a.nii.gz"), "--out", str(tmp_path), "--no-picture", "--cluster", address]
         assert main(arguments) == 0

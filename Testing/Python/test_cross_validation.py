@@ -19,7 +19,7 @@ from CompressionTrainerLib.evaluation.out_of_fold import (
     pooled,
     scores,
 )
-from LiverTumorLib.errors import InputError, UsageError
+from LiverTumorLib.errors import InputError, SomeCasesFailed, UsageError
 
 
 def make_split(kind: str = "patient") -> tuple[Split, dict[str, float]]:
@@ -195,6 +195,36 @@ def test_the_command_trains_a_network_a_fold_and_goes_on_where_it_was(tmp_path, 
 
     assert main([*command, "--only", "3"]) == 2
     assert "--only 3 is not one of the 2 folds" in capsys.readouterr().err
+
+
+def test_a_cluster_trains_each_fold_once_and_names_those_that_fail(tmp_path, capsys, monkeypatch):
+    pytest.importorskip("tensorflow", reason="the trainer's tests need TensorFlow")
+    pytest.importorskip("distributed", reason="the extra 'cluster' is not installed")
+    from LiverTumorLib.cli import main
+    from tiny_training import TINY, write_data
+
+    write_data(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    Path("tiny.toml").write_text(TINY.format(task="liver", region="body").replace("epochs = 2", "epochs = 1"))
+    words = "cross-validate tiny.toml --data . --split split.json --cache cache --out cv --folds 2"
+    command = words.split(" ")
+    cluster = ["--cluster", "local", "--workers", "2"]
+    Path("cv/fold-1").parent.mkdir()
+    Path("cv/fold-1").write_text("in the way")
+    assert main([*command, *cluster]) == SomeCasesFailed.exit_code
+    assert "1 of 2 folds are not trained:\n  fold 1: " in capsys.readouterr().err
+    assert json.loads(Path("cv/cross-validation.json").read_text(encoding="utf-8"))["folds_done"] == [2]
+    written = Path("cv/fold-2/last.weights.h5").stat().st_mtime_ns
+    Path("cv/fold-1").unlink()
+    assert main([*command, *cluster]) == 0
+    assert Path("cv/fold-2/last.weights.h5").stat().st_mtime_ns == written, "a fold that is done is not done again"
+    assert Path("cv/fold-1/last.weights.h5").exists() and "continuing" not in Path("cv/fold-1.log").read_text()
+    figures = Path("cv/cross-validation.json").read_bytes()
+    assert json.loads(figures)["points"]["chosen"]["patients"] == 3
+    assert main(command) == 0, "one process takes what the cluster has left"
+    assert json.loads(figures)["points"] == json.loads(Path("cv/cross-validation.json").read_bytes())["points"]
+    assert main([*command, "--cluster", "local", "--worker-memory", "4GiB"]) == UsageError.exit_code
+    assert "bounds no training on this computer" in capsys.readouterr().err
 
 
 def test_a_slice_classifiers_folds_start_from_those_of_the_tumor_network(tmp_path, capsys):

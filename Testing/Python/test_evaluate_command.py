@@ -327,7 +327,7 @@ def test_what_only_anatomy_shows_is_noted(tmp_path, capsys):
     evaluate(*pair, "--out", tmp_path / "o", "--log", tmp_path / "log.jsonl", "--no-slices", "--true-liver")
     assert (
         capsys.readouterr().err.count(
-            "  The liver lies on the patient's left; unless the patient's organs are mirrored"
+            "  ct.nii.gz: The liver lies on the patient's left; unless the patient's organs are mirrored"
         )
         == 1
     )
@@ -376,3 +376,32 @@ def test_a_model_that_does_not_exist_is_named(data, tmp_path):
     with pytest.raises(LiverTumorError, match="no-such-model"):
         evaluate(*pair, "--out", tmp_path, "--liver-model", "no-such-model")
     assert list(tmp_path.iterdir()) == []
+
+
+@shipped
+def test_a_cluster_measures_what_one_process_measures(data, tmp_path):
+    pytest.importorskip("distributed", reason="the extra 'cluster' is not installed")
+    (tmp_path / "bad.nii.gz").write_bytes(b"no image")
+    pairs = [(data / f"volume-{case}.nii.gz", data / f"segmentation-{case}.nii.gz") for case in (1, 2)]
+    pairs.insert(1, (tmp_path / "bad.nii.gz", pairs[0][1]))
+    words = [word for ct, mask in pairs for word in ("--pair", ct, mask)] + ["--pictures", 1]
+    stored = []
+    for more in ([], ["--cluster", "local", "--workers", 2]):
+        out = tmp_path / f"out{len(more)}"
+        with pytest.raises(SomeCasesFailed, match=r"1 of 3 cases were left out.*\n  bad.nii.gz: "):
+            evaluate(*words, *more, "--out", out)
+        stored.append(json.loads((out / "evaluation.json").read_text(encoding="utf-8")))
+        assert sorted(path.name for path in (out / "pictures").iterdir()) == ["001.png", "003.png"]
+    one, several = ([case | {"seconds": None} for case in each["cases"]] for each in stored)
+    assert one == several and [case["case"] for case in one] == ["volume-1", "volume-2"]
+
+
+def test_what_a_cluster_cannot_do_is_said_before_any_work(data, tmp_path):
+    pytest.importorskip("distributed", reason="the extra 'cluster' is not installed")
+    pair = ["--pair", data / "volume-1.nii.gz", data / "segmentation-1.nii.gz", "--out", tmp_path]
+    for options, said in (
+        (["--cluster", "somewhere"], "is none of: local, slurm"),
+        (["--workers", 2], "go with --cluster"),
+    ):
+        with pytest.raises(UsageError, match=said):
+            evaluate(*pair, *options)

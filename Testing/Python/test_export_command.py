@@ -14,8 +14,8 @@ import pytest
 pytest.importorskip("tensorflow", reason="the trainer's tests need TensorFlow")
 
 from CompressionTrainerLib.data.training_data import TrainingData
+from CompressionTrainerLib.environment.child import PROGRAM, CommandJob
 from CompressionTrainerLib.environment.process import child_environment
-from CompressionTrainerLib.workflow.child import PROGRAM, CommandJob
 from LiverTumorLib.errors import LiverTumorError
 from LiverTumorLib.jobs.folder import new_job_folder
 from tiny_training import TINY, untrained_run, write_data

@@ -13,9 +13,9 @@ pytest.importorskip("pynetdicom", reason="the packages of the node are not insta
 pytest.importorskip("distributed", reason="the extra 'cluster' is not installed")
 
 from cli_tools import posix
+from distributed import Client
 from kills import Pacs, send_until_acknowledged
 from LiverTumorLib.cli import main
-from LiverTumorLib.cluster.connection import ClusterSettings, connected
 from orthanc import phantom_studies
 from running_node import RunningNode, free_port
 
@@ -49,7 +49,7 @@ def test_workers_of_a_scheduler_do_the_work(tmp_path, capsys):
     try:
         with node:
             with dask(port):
-                with connected(ClusterSettings(address)) as client:
+                with Client(address, timeout=60) as client:
                     client.wait_for_workers(1, timeout=60)
                 send_until_acknowledged(node, first, Random(1))
                 node.wait_for(lambda: node.states() == ["done"], 120)

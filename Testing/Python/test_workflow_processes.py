@@ -10,8 +10,8 @@ import time
 from pathlib import Path
 
 import pytest
-from CompressionTrainerLib.workflow import child
-from CompressionTrainerLib.workflow.child import run_child
+from CompressionTrainerLib.environment import child
+from CompressionTrainerLib.environment.child import run_child
 from LiverTumorLib.errors import LiverTumorError, WorkerError
 from workflow_setup import FAKE, PRUNE, Setup, setup_fixture  # noqa: F401  a fixture
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import fake_stages
 import pytest
-from CompressionTrainerLib.workflow import child
+from CompressionTrainerLib.environment import child
 from CompressionTrainerLib.workflow.config import load_workflow
 from CompressionTrainerLib.workflow.run import compress, require_unchanged, workflow_status
 from tiny_training import TINY

@@ -4,15 +4,24 @@ not seen them."""
 from __future__ import annotations
 
 import argparse
+import os
+import sys
+import uuid
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..settings import add_settings, option, settings_from
+from LiverTumorLib.cluster.options import add_cluster_options, cluster_settings
+
+from ..settings import add_settings, as_words, changed, option, settings_from
 from ..training.settings import START, TrainSettings, start_weights
 from .options import CONFIG_HELP, add_data_options, add_events_option, training_data, training_work
 
 if TYPE_CHECKING:
+    from LiverTumorLib.cluster.connection import ClusterSettings
+    from LiverTumorLib.errors import LiverTumorError
+
     from ..data.slices import CaseSlices
     from ..data.splits import Split
     from ..evaluation.out_of_fold import HeldOut
@@ -69,6 +78,7 @@ def add_parser(subparsers) -> None:
         "--out", type=Path, required=True, metavar="DIR", help="folder for the runs of the folds and the figures"
     )
     add_settings(parser, CrossValidateSettings)
+    add_cluster_options(parser, "fold")
     add_events_option(parser)
     parser.set_defaults(func=run)
 
@@ -79,6 +89,7 @@ def run(arguments: argparse.Namespace) -> int:
     Raises:
         InputError: bad data, or too few patients.
         RequirementError: TensorFlow is not installed.
+        SomeCasesFailed: folds that a cluster could not train.
         UsageError: a configuration of another task, or options that make no sense.
     """
 
@@ -89,7 +100,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 def cross_validate(arguments: argparse.Namespace, report: ProgressReport) -> None:
     """What `run` does, its progress told to `report`."""
-    from LiverTumorLib.errors import UsageError
+    from LiverTumorLib.cluster.connection import LOCAL
+    from LiverTumorLib.errors import SomeCasesFailed, UsageError
     from LiverTumorLib.files import write_json
 
     from ..training.config import load_config
@@ -98,19 +110,35 @@ def cross_validate(arguments: argparse.Namespace, report: ProgressReport) -> Non
     config = replace(load_config(arguments.config), refit=True)
     if arguments.only is not None and not 1 <= arguments.only <= arguments.folds:
         raise UsageError(f"--only {arguments.only} is not one of the {arguments.folds} folds.")
+    cluster = cluster_settings(arguments)
+    if cluster is not None and cluster.address == LOCAL and cluster.memory is not None:
+        raise UsageError(
+            "--worker-memory bounds no training on this computer; leave it out, and let --workers say how many folds"
+            " there is memory for."
+        )
     folds = _folds(arguments, config)
     _check_folder(arguments, config, folds)
+    numbers = range(1, len(folds) + 1)
+    for number, fold in zip(numbers, folds, strict=True):
+        write_json(arguments.out / f"fold-{number}.json", fold)
+    asked = [number for number in numbers if arguments.only in (None, number)]
+    failed: dict[int, LiverTumorError] = {}
+    if cluster is None:
+        for number in asked:
+            _train_fold(arguments, config, number, _part(report, number, len(folds)))
+    else:
+        failed = _train_on_cluster(arguments, config, asked, cluster, report)
     held: Answers = []
     done: list[int] = []
-    for number, fold in enumerate(folds, start=1):
-        write_json(arguments.out / f"fold-{number}.json", fold)
-        if arguments.only in (None, number):
-            _train_fold(arguments, config, number, _part(report, number, len(folds)))
+    for number in numbers:
         if answered := _predictions(arguments, config, number):
             held += answered
             done.append(number)
     if held:
         _write_figures(arguments.out, config, held, {"folds": len(folds), "folds_done": done})
+    if failed:
+        reasons = "".join(f"\n  fold {number}: {error}" for number, error in sorted(failed.items()))
+        raise SomeCasesFailed(f"{len(failed)} of {len(asked)} folds are not trained:{reasons}")
 
 
 def _folds(arguments: argparse.Namespace, config: TrainConfig) -> list[dict]:
@@ -197,9 +225,67 @@ def _check_folder(arguments: argparse.Namespace, config: TrainConfig, folds: lis
             record = read_record(run)
             if config_from_dict(record["config"], run) != config:
                 refuse(f"of another configuration ({run.name})")
-            start = arguments.start and str(_start_of(arguments, number))
-            if (bool(record.get("imagenet")), record.get("start")) != (bool(arguments.imagenet), start):
+            starts = [each and os.path.abspath(each) for each in (record.get("start"), _start_of(arguments, number))]
+            if bool(record.get("imagenet")) != bool(arguments.imagenet) or starts[0] != starts[1]:
                 refuse(f"that started from other weights ({run.name})")
+
+
+def _train_on_cluster(
+    arguments: argparse.Namespace,
+    config: TrainConfig,
+    numbers: Sequence[int],
+    settings: ClusterSettings,
+    report: ProgressReport,
+) -> dict[int, LiverTumorError]:
+    """`_train_fold` as tasks of a cluster, whose workers see the files under the same paths; what went wrong with which
+    fold. Raises what `connected` and `distribute` raise."""
+    from LiverTumorLib.cluster.connection import connected
+    from LiverTumorLib.cluster.distribution import distribute
+    from LiverTumorLib.errors import LiverTumorError
+
+    to_do = [number for number in numbers if not _is_answered(arguments, config, number)]
+    if not to_do:
+        return {}
+    failed: dict[int, LiverTumorError] = {}
+    words, run = _words(arguments), uuid.uuid4().hex
+    with connected(settings, lambda line: print(line, file=sys.stderr, flush=True), len(to_do)) as client:
+        report("folds", 0.0, f"0 of {len(to_do)} folds; what they tell is in {arguments.out}/fold-N.log", None)
+        ended = distribute(client, _train_in_child, words, to_do, lambda number: f"fold-{number}-{run}")
+        for count, (number, outcome) in enumerate(ended, 1):
+            if isinstance(outcome, LiverTumorError):
+                failed[number] = outcome
+                print(f"Fold {number} failed. {outcome}", file=sys.stderr, flush=True)
+            report("folds", count / len(to_do), f"{count} of {len(to_do)} folds", None)
+    return failed
+
+
+def _train_in_child(words: Sequence[str], number: int) -> None:
+    """What a worker does with a fold: this command in a process of its own, with a TensorFlow of its own."""
+    from ..environment.child import run_child
+
+    log = Path(words[words.index("--out") + 1]) / f"fold-{number}.log"
+    run_child([*words, "--only", str(number)], log, lambda event: None)
+
+
+def _words(arguments: argparse.Namespace) -> list[str]:
+    """The command line of one fold, but for its number; with paths that mean the same wherever it runs."""
+    from LiverTumorLib.models.catalogue import is_path
+
+    def absolute(value: object) -> object:
+        return value.absolute() if isinstance(value, Path) else value
+
+    config = arguments.config
+    if is_path(config) or config.endswith(".toml"):
+        config = os.path.abspath(config)
+    given = {name: getattr(arguments, name) for name in ("data", "split", "cache", "out")}
+    given |= changed(replace(settings_from(CrossValidateSettings, arguments), only=None))
+    told = {name: absolute(value) for name, value in given.items()}
+    return ["cross-validate", config, *as_words(CrossValidateSettings, told), "--events"]
+
+
+def _is_answered(arguments: argparse.Namespace, config: TrainConfig, number: int) -> bool:
+    cases = _held_cases(arguments, config, number)
+    return all(_prediction_file(arguments.out, number, case.case).exists() for case in cases)
 
 
 def _train_fold(arguments: argparse.Namespace, config: TrainConfig, number: int, report: ProgressReport) -> None:

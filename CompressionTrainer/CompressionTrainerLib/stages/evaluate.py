@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import math
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from LiverTumorLib.cluster.options import add_cluster_options, cluster_settings
 from LiverTumorLib.models.manifest import TASKS
 from LiverTumorLib.records.named_options import RUN_OPTIONS, named_run_options
 
@@ -17,12 +18,16 @@ from ..settings import add_settings, as_words, changed, option, settings_from
 from .options import add_events_option, add_overwrite_option, refuse_to_replace
 
 if TYPE_CHECKING:
+    from LiverTumorLib.cluster.connection import ClusterSettings
+    from LiverTumorLib.errors import LiverTumorError
     from LiverTumorLib.records.options import RunOptions
 
-    from ..data.splits import LabeledCase
     from ..evaluation.case import CaseScores
+    from ..evaluation.scoring import NumberedCase, Scoring
     from ..evaluation.selection import Selection
     from ..progress import ProgressReport
+
+    Outcomes = Iterable[tuple[NumberedCase, CaseScores | LiverTumorError]]
 
 SPLIT = Path(__file__).parents[1] / "data" / "splits" / "lits17-subset.json"
 _GROUPS = {"analysis": "analysis", "models": "models (ids that 'livertumor models' lists, or folders of model bundles)"}
@@ -78,16 +83,6 @@ class EvaluateSettings:
         """The float twins' models, by their field of RunOptions."""
         return {f"{task}_model": model for task in TASKS if (model := getattr(self, f"float_{task}_model"))}
 
-    def used_models(self) -> list[str]:
-        """The models that are run."""
-        options = self.run_options()
-        used = (
-            (options.liver_model, not self.true_liver),
-            (options.tumor_model, options.tumor),
-            (options.slice_model, options.slices),
-        )
-        return [model for model, is_used in used if is_used]
-
 
 def add_parser(subparsers) -> None:
     """Add the command."""
@@ -134,6 +129,7 @@ def add_parser(subparsers) -> None:
         help="append the key figures to this file (JSON lines), whatever was evaluated",
     )
     add_settings(parser, EvaluateSettings)
+    add_cluster_options(parser, "case")
     add_events_option(parser)
     parser.set_defaults(func=run)
 
@@ -159,6 +155,7 @@ def evaluate(arguments: argparse.Namespace, report: ProgressReport) -> None:
     from LiverTumorLib.models.catalogue import get_bundle
 
     from ..evaluation.report import FILES, write_report
+    from ..evaluation.scoring import NumberedCase, Scoring
     from ..evaluation.selection import select_cases
     from ..evaluation.summary import summarize
     from ..provenance import append_log, checkout_log, provenance
@@ -166,19 +163,28 @@ def evaluate(arguments: argparse.Namespace, report: ProgressReport) -> None:
     selection = select_cases(arguments.data, arguments.split, arguments.subset, arguments.pair)
     refuse_to_replace(arguments, FILES)
     settings = settings_from(EvaluateSettings, arguments)
-    options = settings.run_options()
+    options, cluster = settings.run_options(), cluster_settings(arguments)
     if settings.true_liver:
         selection = _in_true_liver(selection)
-    _check_unseen(settings.used_models(), selection, arguments.subset)
-    scored, pictures, failed = _score_all(selection, settings, arguments.out, report)
+    # Of a folder without a split, --no-tumor says that only the liver is labeled.
+    complete = selection.complete and (options.tumor or "split" in selection.about)
+    scoring = Scoring(options, settings.twins(), settings.true_liver, complete, settings.pictures, arguments.out)
+    _check_unseen(scoring.models(), selection, arguments.subset)
+    cases = [NumberedCase(number, case) for number, case in enumerate(selection.cases)]
+    outcomes = _one_by_one(scoring, cases, report) if cluster is None else _on_cluster(scoring, cases, cluster, report)
+    scored, failed = _collect(outcomes)
+    scores = list(scored.values())
+    report("tables", 1.0, "All cases have been run", None)
     threshold = (
         options.slice_threshold or get_bundle(options.slice_model).manifest.threshold if options.slices else math.nan
     )
-    summary = summarize(scored, threshold)
-    models = scored[0].models + [get_bundle(model).describe() for model in settings.twins().values()]
+    summary = summarize(scores, threshold)
+    models = scores[0].models + [get_bundle(model).describe() for model in scoring.twins.values()]
+    drawn = [(each, scoring.picture(number)) for number, each in scored.items()]
+    pictures = [{"case": each.name, "file": path.relative_to(arguments.out).as_posix()} for each, path in drawn if path]
     origin = provenance(_command(arguments, settings), models)
     print(
-        write_report(arguments.out, selection.title, scored, summary, origin, about=selection.about, pictures=pictures)
+        write_report(arguments.out, selection.title, scores, summary, origin, about=selection.about, pictures=pictures)
     )
     log = arguments.log or (checkout_log() if selection.about.get("subset") in ("test", "all") else None)
     if log:
@@ -221,94 +227,62 @@ def _check_unseen(models: list[str], selection: Selection, subset: str) -> None:
             check_unseen_files(model.id, model.manifest.training, known)
 
 
-def _score_all(
-    selection: Selection, settings: EvaluateSettings, out: Path, report: ProgressReport
-) -> tuple[list[CaseScores], list[dict[str, str]], Mapping[str, Exception]]:
-    """Scores and pictures of the cases, and what was wrong with those that were left out; raises InputError where no
-    case is left."""
-    from LiverTumorLib.batch.display import visible
+def _one_by_one(scoring: Scoring, cases: Sequence[NumberedCase], report: ProgressReport) -> Outcomes:
     from LiverTumorLib.errors import InputError
 
-    scored, pictures, failed = [], [], {}
-    total = len(selection.cases)
-    for number, case in enumerate(selection.cases):
-        name = case.ct.name
+    from ..evaluation.scoring import score
 
-        def tell(fraction: float, message: str, number: int = number, name: str = name) -> None:
+    for each in cases:
+        name = each.case.ct.name
+
+        def tell(fraction: float, message: str, number: int = each.number, name: str = name) -> None:
             report(
-                f"[{number + 1}/{total}] {name}",
-                (number + fraction) / total,
+                f"[{number + 1}/{len(cases)}] {name}",
+                (number + fraction) / len(cases),
                 f"{name}: {message}" if message else name,
                 None,
             )
 
         tell(0.0, "")
-        picture = out / "pictures" / f"{number + 1:03d}.png" if settings.pictures > 0 else None
+        outcome: CaseScores | LiverTumorError
         try:
-            scored.append(_score(case, selection, settings, picture, tell))
+            outcome = score(scoring, each, tell)
         except InputError as error:
-            failed[name] = error
-            print(visible(f"{name}: left out. {error}"), file=sys.stderr, flush=True)
+            outcome = error
+        yield each, outcome
+
+
+def _on_cluster(
+    scoring: Scoring, cases: Sequence[NumberedCase], cluster: ClusterSettings, report: ProgressReport
+) -> Outcomes:
+    from ..evaluation.scoring import score_on_cluster
+
+    outcomes = score_on_cluster(scoring, cases, cluster, lambda line: print(line, file=sys.stderr, flush=True))
+    for ended, (each, outcome) in enumerate(outcomes, 1):
+        report("cases", ended / len(cases), f"{ended} of {len(cases)} cases", None)
+        yield each, outcome
+
+
+def _collect(outcomes: Outcomes) -> tuple[dict[int, CaseScores], dict[str, LiverTumorError]]:
+    """The scores by the cases' numbers, in their order, and what was wrong with those that were left out; raises the
+    first such error where no case is left."""
+    from LiverTumorLib.batch.display import visible
+    from LiverTumorLib.errors import InputError, LiverTumorError
+
+    scored: dict[int, CaseScores] = {}
+    failed: dict[str, LiverTumorError] = {}
+    for each, outcome in outcomes:
+        name = each.case.ct.name
+        if isinstance(outcome, LiverTumorError):
+            failed[name] = outcome
+            print(visible(f"{name}: left out. {outcome}"), file=sys.stderr, flush=True)
             continue
-        pictures += [{"case": scored[-1].name, "file": picture.relative_to(out).as_posix()}] if picture else []
+        scored[each.number] = outcome
+        for note in outcome.notes:
+            print(visible(f"  {name}: {note}"), file=sys.stderr, flush=True)
     if not scored:
         raise next(iter(failed.values()), InputError("There is no case to evaluate: no CT has its mask."))
-    report("tables", 1.0, "All cases have been run", None)
-    return scored, pictures, failed
-
-
-def _score(
-    case: LabeledCase,
-    selection: Selection,
-    settings: EvaluateSettings,
-    picture: Path | None,
-    tell: Callable[[float, str], None],
-) -> CaseScores:
-    """Run one case and hold it against its truth; `tell` is told how much of that is done."""
-    import numpy as np
-    from LiverTumorLib.batch.display import visible
-    from LiverTumorLib.pipelines.segmentation import segment_case
-
-    from ..data.anatomy import anatomy_notes
-    from ..data.labeled import read_case_apart
-    from ..evaluation.agreement import compare_runs, segmented
-    from ..evaluation.case import Parts, score_case
-    from ..evaluation.pictures import draw_slices
-
-    labeled, options, twins = read_case_apart(case), settings.run_options(), settings.twins()
-    volume, truth = labeled.volume, labeled.labels
-    liver = (truth > 0).astype(np.uint8) if settings.true_liver else None
-    runs = [options]
-    if twins:
-        kept = replace(options, keep_probabilities=True)
-        runs = [kept, with_models(kept, twins)]
-    outputs = []
-    for place, each in enumerate(runs):
-
-        def progress(stage: str, fraction: float, message: str, place: int = place) -> None:
-            tell((place + fraction) / len(runs), message)
-
-        outputs.append(segment_case(volume, each, progress, liver=liver))
-    agreement = compare_runs(outputs[0], outputs[1], truth) if twins else None
-    doubtful = [f"{problem.what}; {problem.remedy}." for problem in anatomy_notes(case, labeled)]
-    notes = list(dict.fromkeys([*doubtful, *outputs[0].result.summary.notes]))
-    for note in notes:
-        print(visible(f"  {note}"), file=sys.stderr, flush=True)
-    if picture:
-        draw_slices(picture, volume, segmented(outputs[0]), truth, settings.pictures)
-    # Of a folder without a split, --no-tumor says that only the liver is labeled.
-    complete = selection.complete and (options.tumor or "split" in selection.about)
-    is_labeled = case.holds != "liver" and (complete or bool((truth == 2).any()))
-    parts = Parts(
-        liver=not settings.true_liver, tumor=options.tumor and is_labeled, slices=options.slices and is_labeled
-    )
-    return replace(score_case(outputs[0], truth, volume, case.patient, parts, agreement), notes=notes)
-
-
-def with_models(options: RunOptions, models: Mapping[str, str]) -> RunOptions:
-    """The options with other models, by their fields."""
-    changes: dict[str, Any] = dict(models)
-    return replace(options, **changes)
+    return dict(sorted(scored.items())), failed
 
 
 def key_figures(summary: dict) -> dict:

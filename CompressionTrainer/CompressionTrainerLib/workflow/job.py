@@ -9,8 +9,8 @@ from pathlib import Path
 from LiverTumorLib.errors import OutputError
 from LiverTumorLib.jobs.folder import new_job_folder
 
+from ..environment.child import CommandJob
 from ..environment.choice import OWN, SLICER, TrainerPython, own_folder, trainer_python
-from .child import CommandJob
 from .request import WorkflowRequest
 
 CONFIG = "compress.toml"

@@ -18,12 +18,12 @@ from LiverTumorLib.errors import Cancelled, InputError, LiverTumorError, OutputE
 from LiverTumorLib.files import write_json
 
 from ..data.splits import load_split
+from ..environment.child import run_child
 from ..progress import ProgressReport
 from ..provenance import provenance
 from ..training.state import read_state
 from . import journal
 from .checks import check_files, check_packages, check_space
-from .child import run_child
 from .config import Workflow
 from .content import MANIFEST, Content, data_content, data_manifest, digest
 from .estimate import estimates

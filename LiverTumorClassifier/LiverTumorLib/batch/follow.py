@@ -18,7 +18,6 @@ from ..files.followup import RESULT
 from ..files.tables import read_json
 from ..followup import FollowOptions
 from ..jobs import start_job
-from ..models.licenses import license_lines
 from ..records.followup import FollowUp
 from ..records.options import CaseOutput, RunOptions
 from .cases import Case, distinct_names, find_cases
@@ -91,8 +90,7 @@ def run_follow_up(request: Request, display: Display) -> FollowUp:
         number: Case(item.name, Path(item.ct), item.is_dicom) for number, item in enumerate(dates) if not item.labels
     }
     if cases:
-        for line in license_lines(batch.bundles()):
-            display.say(f"Weights of {line}")
+        batch.say_licenses(display)
         batch.run(list(cases.values()), display)
     for number, case in cases.items():
         labels = batch.out / case.name / f"{case.name}.seg.nrrd"

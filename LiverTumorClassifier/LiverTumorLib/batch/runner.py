@@ -30,6 +30,7 @@ from ..jobs.source import memory_limit
 from ..models.bundle import Bundle
 from ..models.catalogue import get_bundle
 from ..models.cpus import available_threads
+from ..models.licenses import license_lines
 from ..records.columns import SUMMARY_COLUMNS, headers
 from ..records.options import DICOM_PAGES, RunOptions
 from ..records.results import CaseResult
@@ -124,18 +125,26 @@ class Batch:
                     outcome = error
                 tally.add(case, outcome)
 
-    def run_case(self, case: Case, models: list[dict], display: Display, taken_from: dict | None = None) -> dict:
+    def run_case(
+        self,
+        case: Case,
+        models: list[dict],
+        display: Display,
+        taken_from: dict | None = None,
+        start: Callable[..., Running] = start_job,
+    ) -> dict:
         """Do one case, unless it is done; returns its row of the table.
 
         Args:
             models: as `models` has them.
             taken_from: the input's fingerprint where it is not that of the case's own path, which is a copy then.
+            start: as `start_job`, or that of warm workers.
 
         Raises what the case fails with.
         """
         shown = CaseDisplay(display, 1, 1, case.name)
         outcome: dict | Exception
-        [(_, outcome)] = at_once(1, [(case, self._case(case, models, start_job, 1, shown, taken_from))])
+        [(_, outcome)] = at_once(1, [(case, self._case(case, models, start, 1, shown, taken_from))])
         if isinstance(outcome, Exception):
             raise outcome
         return outcome
@@ -267,6 +276,11 @@ class Batch:
         if self.task == "segment":
             ids = [options.liver_model] + [options.tumor_model] * options.tumor + [options.slice_model] * options.slices
         return [get_bundle(id) for id in ids]
+
+    def say_licenses(self, display: Display) -> None:
+        """Say under which licenses the weights of this run's models may be used. Raises ModelError."""
+        for line in license_lines(self.bundles()):
+            display.say(f"Weights of {line}")
 
     def models(self) -> list[dict]:
         """The models this run uses, verified, as they are written into the summaries."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 from pathlib import Path
 
+from ..cluster.options import add_cluster_options, cluster_settings
 from ..errors import UsageError
 from ..records.options import DICOM_PAGES
 from .options import add_run_options, run_options
@@ -62,7 +62,8 @@ def add_parser(subparsers) -> None:
             "--series", metavar="UID", help="which DICOM series of each input folder: UID, number or description"
         )
         add_run_options(parser, task)
-        add_cluster_options(parser)
+        more = "; inputs and --out may then be fsspec addresses such as s3://bucket/folder"
+        add_cluster_options(parser, "case", more)
         parser.set_defaults(func=run, task=task)
 
 
@@ -74,29 +75,16 @@ def add_output_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quiet", action="store_true", help="print errors only")
 
 
-def add_cluster_options(parser: argparse.ArgumentParser) -> None:
-    """Options that have several processes or computers do the work."""
-    group = parser.add_argument_group("cluster", "needs pip install 'livertumor[cluster]'; see Docs/cluster.md")
-    group.add_argument(
-        "--cluster",
-        metavar="WHERE",
-        help="work with Dask: 'local' (processes of this computer), 'slurm', or a scheduler's address; inputs and --out"
-        " may then be fsspec addresses such as s3://bucket/folder",
-    )
-    group.add_argument("--workers", type=int, metavar="N", help="how many cases at a time (default: one for each CPU)")
-    group.add_argument("--worker-memory", metavar="SIZE", help="what the work on one case may use, such as 4GiB")
-
-
 def run(arguments: argparse.Namespace) -> None:
     """Run either command."""
     from ..batch.cases import find_cases
     from ..batch.display import Display
     from ..batch.runner import Batch
     from ..models.cpus import available_threads
-    from ..models.licenses import license_lines
 
-    if arguments.cluster is None:
-        _refuse_cluster_options(arguments)
+    cluster = cluster_settings(arguments)
+    if cluster is None:
+        _refuse_addresses(arguments)
     out = Path(os.path.abspath(os.path.expanduser(arguments.out)))
     display = Display(arguments.quiet)
     options = run_options(arguments)
@@ -112,23 +100,22 @@ def run(arguments: argparse.Namespace) -> None:
         overwrite=arguments.overwrite,
         at_once=min(options.threads or available_threads(), _MOST_AT_ONCE),
     )
-    if arguments.cluster is not None:
+    if cluster is not None:
         from ..cluster.command import run_on_cluster
 
-        run_on_cluster(batch, arguments, display)
+        run_on_cluster(batch, cluster, arguments, display)
         return
     inputs = find_cases(arguments.inputs, exclude=out, whole_folders=arguments.series is not None)
     for reason in inputs.skipped:
         display.say(f"Skipped {reason}")
-    for line in license_lines(batch.bundles()):
-        display.say(f"Weights of {line}")
+    batch.say_licenses(display)
     batch.run(inputs.cases, display)
 
 
-def _refuse_cluster_options(arguments: argparse.Namespace) -> None:
-    """Raises UsageError for what makes sense with --cluster only."""
-    if arguments.workers is not None or arguments.worker_memory is not None:
-        raise UsageError("--workers and --worker-memory go with --cluster; add --cluster local, for one.")
+def _refuse_addresses(arguments: argparse.Namespace) -> None:
+    """Raises UsageError for addresses, which only --cluster works on."""
+    from ..cluster.places import is_address
+
     for text in (*arguments.inputs, arguments.out):
-        if re.match(r"[a-z][a-z0-9+.-]+://", text):
+        if is_address(text):
             raise UsageError(f"{text} is an address; add --cluster local to work on it, or name a folder.")

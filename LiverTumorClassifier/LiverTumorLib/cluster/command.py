@@ -12,16 +12,14 @@ from ..batch.runner import Batch
 from ..errors import UsageError
 from .connection import ClusterSettings
 from .places import Place, RemoteCase, is_address
-from .requirements import require_dask
 from .run import ClusterBatch
 
 
-def run_on_cluster(batch: Batch, arguments: argparse.Namespace, display: Display) -> None:
+def run_on_cluster(batch: Batch, settings: ClusterSettings, arguments: argparse.Namespace, display: Display) -> None:
     """Run a batch with the options of the command line. Raises what `ClusterBatch.run` and `find_cases` raise."""
-    settings = ClusterSettings(arguments.cluster, arguments.workers, arguments.worker_memory)
-    require_dask()
     address = arguments.out.rstrip("/") if is_address(arguments.out) else None
     cases = _cases(batch, arguments.inputs, display)
+    batch.say_licenses(display)
     ClusterBatch(batch, settings, address).run(cases, display)
 
 

@@ -19,6 +19,7 @@ from ..errors import InputError, OutputError, RequirementError, UsageError
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
 
+_MARKS = ("ETag", "md5Hash", "etag", "Content-MD5", "LastModified", "Last-Modified", "mtime")
 _PROBE = ".livertumor-write-test"
 
 
@@ -66,14 +67,22 @@ class Place:
             raise InputError(f"{self.address} holds no files; check the address and the rights to list it.")
         found = cases_of_files([PurePosixPath(file) for file in files])
         names = distinct_names(list(found))
-        whole = self.system.unstrip_protocol
-        return [RemoteCase(names[path], whole(str(path)), is_dicom) for path, is_dicom in found.items()]
+        return [RemoteCase(names[path], self._whole(str(path)), is_dicom) for path, is_dicom in found.items()]
+
+    def _whole(self, path: str) -> str:
+        """The address of a path of this storage; those of the web are addresses, of which `PurePath` drops a slash."""
+        return self.system.unstrip_protocol(re.sub(r"^(https?):/(?!/)", r"\1://", path))
 
     def fingerprint(self) -> dict:
         """As `batch.folder.fingerprint`; what changes with the content is what the storage tells (a checksum, or its
         time)."""
         with _told(self.address, InputError):
-            details = self.system.find(self.path, detail=True)
+            listed = self.system.find(self.path, detail=True)
+            # A web server's list tells nothing of its files.
+            details = {
+                file: entry if entry.get("size") is not None else self.system.info(file)
+                for file, entry in listed.items()
+            }
         marks = [f"{file} {_mark(entry)}" for file, entry in sorted(details.items())]
         return {
             "path": self.address,
@@ -133,8 +142,8 @@ class Place:
 
 
 def _mark(entry: dict) -> str:
-    """What a kind of storage (S3, Google, Azure, a disk) tells of a file that changes with it."""
-    return str(next((entry[key] for key in ("ETag", "md5Hash", "etag", "LastModified", "mtime") if entry.get(key)), ""))
+    """What a kind of storage (S3, Google, Azure, the web, a disk) tells of a file that changes with it."""
+    return str(next((entry[key] for key in _MARKS if entry.get(key)), ""))
 
 
 @contextlib.contextmanager

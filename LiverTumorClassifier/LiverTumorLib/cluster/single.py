@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import importlib
-from concurrent.futures import CancelledError
+import uuid
 from dataclasses import replace
 
 from ..batch.cases import Case
 from ..batch.runner import Batch
 from ..errors import LiverTumorError, UsageError, WorkerError
-from .connection import CONNECT_S, ClusterSettings, connected
+from .connection import ClusterSettings, connected
+from .distribution import distribute
 from .requirements import require_dask
-from .tasks import MachineFault, Work, do_case
+from .tasks import Work, do_case
 
 
 def run_on_scheduler(batch: Batch, case: Case, address: str) -> None:
@@ -19,26 +20,18 @@ def run_on_scheduler(batch: Batch, case: Case, address: str) -> None:
 
     Raises what the case fails with, and WorkerError where the scheduler or the workers are at fault.
     """
-    from distributed.scheduler import KilledWorker
-
     batch = replace(batch, options=replace(batch.options, threads=batch.options.threads or 1))
     work = Work(batch, batch.prepare())
+    key = f"{case.name}-{uuid.uuid4().hex}"
     try:
-        with connected(ClusterSettings(address)) as client:
-            client.wait_for_workers(1, timeout=CONNECT_S)
-            error = client.submit(do_case, work, case, pure=False).result().error
-    except MachineFault as fault:
-        raise WorkerError(f"Worker {fault.worker}: {fault.error}") from fault
-    except KilledWorker as killed:
-        raise WorkerError(f"The workers of {address} ended while they did it; look at their memory.") from killed
+        with connected(ClusterSettings(address), _unsaid, 1) as client:
+            [(_, outcome)] = distribute(client, do_case, work, [case], lambda case: key)
     except UsageError as gone:  # the scheduler's address, which was right at the start
         raise WorkerError(str(gone)) from gone
-    except LiverTumorError:
-        raise
-    except (CancelledError, OSError) as gone:
-        raise WorkerError(f"The scheduler {address} has ended, or has no workers.") from gone
-    if error is not None:
-        raise error
+    except OSError as gone:
+        raise WorkerError(f"The scheduler {address} has ended.") from gone
+    if isinstance(outcome, LiverTumorError):
+        raise outcome
 
 
 def load_dask() -> None:
@@ -48,6 +41,11 @@ def load_dask() -> None:
 
 
 def count_workers(address: str) -> int:
-    """How many workers a scheduler has. Raises RequirementError without Dask, UsageError where nobody answers."""
-    with connected(ClusterSettings(address)) as client:
+    """How many workers a scheduler has. Raises RequirementError without Dask, UsageError where nobody answers, or none
+    is there."""
+    with connected(ClusterSettings(address), _unsaid, 1) as client:
         return len(client.scheduler_info(n_workers=-1)["workers"])
+
+
+def _unsaid(line: str) -> None:
+    """The node tells of its series, not of the cluster."""

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..atomic import atomic_path
 from ..batch.runner import TABLE_COLUMNS
-from ..files.tables import lesion_rows
 from ..records.columns import LESION_COLUMNS, SUMMARY_COLUMNS
-from ..records.results import CaseResult
 
 if TYPE_CHECKING:
     import pyarrow
@@ -20,13 +18,13 @@ _CASE = SUMMARY_COLUMNS[0].header
 _LISTS = {"suspicious_slices": int, "notes": str}  # these are texts in CSV
 
 
-def write_parquet(folder: Path, rows: Sequence[dict], summaries: Mapping[str, dict]) -> None:
+def write_parquet(folder: Path, rows: Sequence[dict], lesions: Mapping[str, Iterable[dict]]) -> None:
     """Write `cases.parquet`, one row a case, and `lesions.parquet`, one row a lesion with its case.
 
     Args:
         folder: where to.
         rows: of the table of cases.
-        summaries: of the cases with results, by their names.
+        lesions: rows of each case's lesions, by its name.
 
     Raises:
         OutputError: a file cannot be written.
@@ -38,13 +36,9 @@ def write_parquet(folder: Path, rows: Sequence[dict], summaries: Mapping[str, di
         column.header: pa.list_(_type(_LISTS[column.name])) for column in SUMMARY_COLUMNS if column.name in _LISTS
     }
     _write(folder / CASES, rows, {name: kinds.get(name, pa.string()) for name in TABLE_COLUMNS})
-    lesions = [
-        {_CASE: name} | row
-        for name, summary in summaries.items()
-        for row in lesion_rows(CaseResult.from_dict(summary["case"]))
-    ]
+    named = [{_CASE: name} | row for name, own in lesions.items() for row in own]
     of_lesions = {column.header: _type(column.kind) for column in LESION_COLUMNS}
-    _write(folder / LESIONS, lesions, {_CASE: pa.string()} | of_lesions)
+    _write(folder / LESIONS, named, {_CASE: pa.string()} | of_lesions)
 
 
 def _type(kind: type) -> pyarrow.DataType:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,13 +13,16 @@ from pathlib import Path
 from ..batch.cases import Case
 from ..batch.display import Display
 from ..batch.folder import SUMMARY, read_summary
-from ..batch.log import unexpected
-from ..batch.runner import Batch
-from ..errors import Cancelled, LiverTumorError, OutputError, WorkerError
+from ..batch.runner import Batch, describe, done_row
+from ..errors import OutputError, WorkerError
+from ..files.tables import lesion_rows
+from ..jobs import WarmWorkers
 from ..jobs.protocol import MEMORY_VARIABLE
+from ..records.results import CaseResult
 from .places import Place, RemoteCase
 
 _SILENT = Display(quiet=True)  # who started the batch tells of each case
+_kept = threading.local()  # the warm workers of each thread that does tasks: they are for one thread
 
 
 @dataclass(frozen=True)
@@ -39,44 +43,36 @@ class Work:
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """How a case ended: its summary, or the error that its data caused."""
-
-    name: str
-    summary: dict | None
-    error: LiverTumorError | None = None
-
-
-class MachineFault(Exception):
-    """A case failed for a reason that lies in the worker's computer, not in the case; another one may do it.
+class Done:
+    """What is told of a case with results; all of it is in its summary, which for millions of cases is too much.
 
     Attributes:
-        worker: address of the worker.
-        error: what went wrong.
+        row: of the table of cases.
+        lesions: rows of its lesions.
+        said: lines for whoever waits.
     """
 
-    def __init__(self, worker: str, error: LiverTumorError) -> None:
-        super().__init__(worker, error)
-        self.worker, self.error = worker, error
+    row: dict
+    lesions: list[dict]
+    said: list[str]
 
 
-def do_case(work: Work, case: Case | RemoteCase) -> Outcome:
-    """Analyze a case, unless it is done. Raises MachineFault."""
-    try:
-        if work.batch.models() != work.models:
-            raise WorkerError(
-                "This worker has other models than the computer that started the batch; install one version on all."
-            )
-        with _limited(work.memory):
-            return Outcome(case.name, _do(work, case))
-    except Cancelled:
-        raise
-    except LiverTumorError as error:
-        if isinstance(error, WorkerError) or (isinstance(error, OutputError) and isinstance(error.__cause__, OSError)):
-            raise MachineFault(_worker(), error) from error
-        return Outcome(case.name, None, error)
-    except Exception as error:
-        return Outcome(case.name, None, unexpected(error))
+def do_case(work: Work, case: Case | RemoteCase) -> Done:
+    """Analyze a case, unless it is done. Raises what the case fails with."""
+    check_models(work.batch.models(), work.models)
+    with _limited(work.memory):
+        summary = _do(work, case)
+    result = CaseResult.from_dict(summary["case"])
+    notes = [f"  {note}" for note in result.summary.notes]
+    return Done(done_row(summary), lesion_rows(result), [describe(result), *notes])
+
+
+def check_models(here: list[dict], wanted: list[dict]) -> None:
+    """Raises WorkerError where a worker's models are not those that who started the work has."""
+    if here != wanted:
+        raise WorkerError(
+            "This worker has other models than the computer that started the work; install one version on all."
+        )
 
 
 def _do(work: Work, case: Case | RemoteCase) -> dict:
@@ -88,7 +84,7 @@ def _do(work: Work, case: Case | RemoteCase) -> dict:
             case = Case(case.name, stack.enter_context(place.fetched()), case.is_dicom)
         if work.address is not None:
             return _do_remotely(work, case, taken_from)
-        work.batch.run_case(case, work.models, _SILENT, taken_from)
+        work.batch.run_case(case, work.models, _SILENT, taken_from, _warm_workers().start)
         return _read(work.batch.out / case.name)
 
 
@@ -104,7 +100,7 @@ def _do_remotely(work: Work, case: Case, taken_from: dict | None) -> dict:
             " another version's); use --overwrite to replace it, or another --out."
         )
     with tempfile.TemporaryDirectory(prefix="livertumor-") as folder:
-        replace(batch, out=Path(folder)).run_case(case, work.models, _SILENT, taken_from)
+        replace(batch, out=Path(folder)).run_case(case, work.models, _SILENT, taken_from, _warm_workers().start)
         files = Path(folder, case.name).iterdir()
         out.store(sorted(files, key=lambda file: file.name == SUMMARY), case.name)  # it says that the others are whole
         return _read(Path(folder, case.name))
@@ -127,7 +123,8 @@ def _limited(memory: int | None) -> Iterator[None]:
         yield
 
 
-def _worker() -> str:
-    from distributed import get_worker
-
-    return get_worker().address
+def _warm_workers() -> WarmWorkers:
+    """Processes that have loaded the libraries and models for the cases before; they end with this one."""
+    if not hasattr(_kept, "workers"):
+        _kept.workers = WarmWorkers()
+    return _kept.workers

@@ -221,13 +221,18 @@ class ChildJob(ABC, Generic[Outcome]):
 
     def cancel(self) -> None:
         """Stop the run; returns at once, and within two seconds neither a process nor a file of it is left."""
+        if self._ask_to_stop():
+            threading.Thread(target=self._enforce_stop, name="job stop", daemon=True).start()
+
+    def _ask_to_stop(self) -> bool:
+        """Whether it runs and has not been asked before."""
         with self._lock:
             if self._cancelled or self._ended.is_set():
-                return
+                return False
             self._cancelled = True
         with contextlib.suppress(OSError):
             self._stdin.close()
-        threading.Thread(target=self._enforce_stop, name="job stop", daemon=True).start()
+        return True
 
     def _enforce_stop(self) -> None:
         if not self._ended.wait(self.terminate_after_s):
@@ -316,8 +321,8 @@ class Job(ChildJob[CaseOutput]):
 @atexit.register
 def _stop_all() -> None:
     """Leave neither a process nor a folder behind when the program ends while jobs run."""
-    jobs = list(_running)
+    jobs = [job for job in list(_running) if job._ask_to_stop()]
     for job in jobs:
-        job.cancel()
+        job._enforce_stop()  # here, as a program that ends can start no thread
     for job in jobs:
-        job._ended.wait(TERMINATE_AFTER_S + KILL_AFTER_S + 0.5)
+        job._ended.wait(0.5)

@@ -13,7 +13,7 @@ from LiverTumorLib.jobs.folder import new_job_folder
 from LiverTumorLib.jobs.process import ChildJob
 from LiverTumorLib.jobs.protocol import crash_error
 
-from ..environment.process import child_environment
+from .process import child_environment
 
 PROGRAM = (sys.executable, "-m", "LiverTumorLib.cli")
 TICK_S = 0.2

@@ -20,7 +20,14 @@ class Mouse(QtCore.QObject):
     def __init__(self, app) -> None:
         super().__init__()
         self.presses = 0
-        app.installEventFilter(self)
+        self._app = app
+
+    def __enter__(self):
+        self._app.installEventFilter(self)
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._app.removeEventFilter(self)
 
     def click(self, widget) -> None:
         before = self.presses
@@ -37,18 +44,19 @@ def test_results_after_few_clicks(app, monkeypatch):
     """Module, Apply, a lesion, 3D: each click is one of a user's, who chooses the module in Slicer's list."""
     use_task(monkeypatch, "segment", "mrml_tasks:segment")
     ct = add_ct(slicer.mrmlScene, GRIDS["oblique"])
-    mouse = Mouse(app)
     clicks = 2  # the list of modules, and the module in it
     panel = application.open_module("LiverSegmentationMobileUNet").panel
-    mouse.click(panel.ui.applyButton)
-    spin(lambda: not panel.run.running)
-    segmentation = panel.parameters.outputSegmentation
-    assert panel.ui.summaryLabel.text.startswith(f"{ct.GetName()}: liver ") and panel.ui.lesionTable.rowCount == 1
-    assert segmentation.GetDisplayNode().GetVisibility2D() and np.any(labels_from_segmentation(segmentation, ct) == 2)
-    mouse.click(panel.ui.lesionTable.viewport())
-    mouse.click(panel.ui.show3DButton)
-    assert segmentation.GetSegmentation().ContainsRepresentation("Closed surface")
-    clicks += mouse.presses
+    with Mouse(app) as mouse:
+        mouse.click(panel.ui.applyButton)
+        spin(lambda: not panel.run.running)
+        segmentation = panel.parameters.outputSegmentation
+        assert panel.ui.summaryLabel.text.startswith(f"{ct.GetName()}: liver ") and panel.ui.lesionTable.rowCount == 1
+        assert segmentation.GetDisplayNode().GetVisibility2D()
+        assert np.any(labels_from_segmentation(segmentation, ct) == 2)
+        mouse.click(panel.ui.lesionTable.viewport())
+        mouse.click(panel.ui.show3DButton)
+        assert segmentation.GetSegmentation().ContainsRepresentation("Closed surface")
+        clicks += mouse.presses
     assert clicks == 5 <= 6
 
 

@@ -143,6 +143,7 @@ def test_rejected_lesions_are_left_out_and_axes_drawn_by_hand_count(two):
     assert [lesion.id for lesion in result.studies[1].lesions] == [1, 2]
     by_hand = result.studies[1].lesion(2)
     assert (by_hand.axes_by_hand, by_hand.longest_diameter_mm) == ("long", 60.0)
+    assert "Measured by hand: long axis of lesion 2 of 2026-06-09." in result.notes
     assert result.assessments[1].sum_mm == pytest.approx(60 + result.studies[1].lesion(1).longest_diameter_mm)
 
 

@@ -29,9 +29,11 @@ class Mouse(QtCore.QObject):
     def __exit__(self, *_) -> None:
         self._app.removeEventFilter(self)
 
-    def click(self, widget) -> None:
+    def click(self, widget, place: QtCore.QPoint | None = None) -> None:
+        """In the middle of a widget, or at a place in it."""
         before = self.presses
-        QtTest.QTest.mouseClick(widget, QtCore.Qt.MouseButton.LeftButton)
+        none = QtCore.Qt.KeyboardModifier.NoModifier
+        QtTest.QTest.mouseClick(widget, QtCore.Qt.MouseButton.LeftButton, none, place or QtCore.QPoint())
         assert self.presses == before + 1, "the widget is hidden or out of reach"
 
     def eventFilter(self, receiver, event) -> bool:

@@ -11,7 +11,7 @@ from .byhand import HandPair, correct
 from .recist import MOST_TARGETS, assess, measurable_mm
 from .tracks import choose_targets, make_tracks, time_points
 
-_MOST_NAMED = 4  # pairs by hand that a note names one by one
+_MOST_NAMED = 4  # pairs and axes by hand that a note names one by one
 
 
 def conclude(found: FollowUp, targets: Sequence[int] | None = None, pairs: Sequence[HandPair] = ()) -> FollowUp:
@@ -45,7 +45,8 @@ def conclude(found: FollowUp, targets: Sequence[int] | None = None, pairs: Seque
         *found.scan_notes,
         *(_mixed_note(track, chosen) for track in tracks if track.target and set(track.lesions[0]) - set(chosen)),
         *_target_notes(studies[0], chosen, targets is not None),
-        *_pair_notes(pairs, studies),
+        *_hand_notes("Pairs by hand", [_told(pair, studies) for pair in pairs]),
+        *_hand_notes("Measured by hand", _drawn_axes(studies)),
     ]
     return replace(found, links=links, tracks=tracks, assessments=assessments, notes=notes)
 
@@ -85,13 +86,20 @@ def _target_notes(first: StudyRecord, targets: Sequence[int], by_hand: bool) -> 
     return notes
 
 
-def _pair_notes(pairs: Sequence[HandPair], studies: Sequence[StudyRecord]) -> list[str]:
-    if not pairs:
-        return []
-    told = [_told(pair, studies) for pair in pairs[:_MOST_NAMED]]
-    if len(pairs) > _MOST_NAMED:
-        told.append(f"{len(pairs) - _MOST_NAMED} more")
-    return [f"Pairs by hand: {'; '.join(told)}."]
+def _hand_notes(title: str, told: Sequence[str]) -> list[str]:
+    """One note, or none, that names what a user has done by hand."""
+    more = [f"{len(told) - _MOST_NAMED} more"] if len(told) > _MOST_NAMED else []
+    return [f"{title}: {'; '.join([*told[:_MOST_NAMED], *more])}."] if told else []
+
+
+def _drawn_axes(studies: Sequence[StudyRecord]) -> list[str]:
+    return [
+        f"{lesion.axes_by_hand} {'axes' if ' and ' in lesion.axes_by_hand else 'axis'} of lesion {lesion.id} of"
+        f" {_day(study)}"
+        for study in studies
+        for lesion in study.lesions
+        if lesion.axes_by_hand
+    ]
 
 
 def _told(pair: HandPair, studies: Sequence[StudyRecord]) -> str:

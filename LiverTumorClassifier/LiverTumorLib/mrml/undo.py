@@ -93,7 +93,8 @@ class _State:
 
     def restore(self) -> None:
         with one_update(self.node):
-            self._history.RestorePreviousState()
+            if self._history.IsRestorePreviousStateAvailable():  # else no segment has changed, of which it would warn
+                self._history.RestorePreviousState()
             for name in _attributes(self.node).keys() - self._attributes.keys():
                 self.node.RemoveAttribute(name)
             for name, value in self._attributes.items():

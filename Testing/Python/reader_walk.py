@@ -12,7 +12,7 @@ import numpy as np
 import slicer
 from follow_up_scene import PRIOR, SHIFT, add_date
 from followup_phantoms import ball
-from LiverTumorLib.mrml import ct_to_node
+from LiverTumorLib.mrml import ct_to_node, measure_again
 from LiverTumorLib.mrml.axes import axis_lines
 from LiverTumorLib.mrml.follow_up import DateNodes
 from LiverTumorLib.mrml.study_facts import give_date
@@ -30,8 +30,9 @@ TASK = "mrml_tasks:segment_but_faint"  # in place of the networks: see `use_task
 
 
 def add_dates() -> tuple[DateNodes, object]:
-    """Spring with its lesions, as a saved scene brings it, and the CT of summer."""
+    """Spring with its lesions, measured as a saved scene brings them, and the CT of summer."""
     spring = add_date("Spring", PRIOR, "2026-03-01")
+    measure_again(spring.segmentation, spring.ct)
     volume, _ = ball(1, SHIFT)
     hu = np.full(volume.shape, -100, np.int16)
     for balls, value in (([((0, 0, 0), 70)], 60), ([*FOUND, FALSE], 120), ([MISSED], 90)):
@@ -98,13 +99,16 @@ class Reader:
         for letter in "NNX":
             self.key(letter)
 
-    def add_missed(self) -> None:
+    def point_at_missed(self, place) -> None:
+        """A click in a slice view, after which what is grown there is shown."""
         self.click(self.ui.missedButton)
         scene, kind = slicer.mrmlScene, "vtkMRMLMarkupsFiducialNode"
         seed = scene.GetNthNodeByClass(scene.GetNumberOfNodesByClass(kind) - 1, kind)
-        seed.AddControlPointWorld(*np.add(MISSED[0], SHIFT))  # as a click in a slice view does
+        seed.AddControlPointWorld(*place)  # as the view does
         self.actions += 1
         spin(lambda: self.ui.takeMissedButton.isVisible(), 10)
+
+    def take_missed(self) -> None:
         self.click(self.ui.takeMissedButton)
 
     def drag_long_axis(self) -> float:

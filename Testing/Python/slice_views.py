@@ -12,14 +12,15 @@ MANAGERS = ("vtkMRMLSegmentationsDisplayableManager2D", "vtkMRMLMarkupsDisplayab
 
 
 class SliceViewOfSlicer:
-    """The axial view of a scene that no application draws.
+    """An axial view of a scene that no application draws; one that the scene has already is turned to be axial.
 
     Args:
         scene: with what is drawn; color tables and the logics that drawing needs are added.
         size: pixels of the square view.
+        name: of the view in Slicer.
     """
 
-    def __init__(self, scene, size: int = 400) -> None:
+    def __init__(self, scene, size: int = 400, name: str = "Red") -> None:
         self._application = slicer.vtkSlicerApplicationLogic()
         self._application.SetMRMLScene(scene)
         self._application.GetColorLogic().SetMRMLScene(scene)
@@ -31,10 +32,10 @@ class SliceViewOfSlicer:
             "Segmentations": slicer.vtkSlicerSegmentationsModuleLogic(),
             "Markups": slicer.vtkSlicerMarkupsLogic(),
         }
-        for name, logic in self._logics.items():
+        for module, logic in self._logics.items():
             logic.SetMRMLScene(scene)
             logic.SetMRMLApplicationLogic(self._application)
-            self._application.SetModuleLogic(name, logic)
+            self._application.SetModuleLogic(module, logic)
         self._window = vtk.vtkRenderWindow()
         self._window.SetOffScreenRendering(1)
         self._window.SetSize(size, size)
@@ -45,9 +46,9 @@ class SliceViewOfSlicer:
         self._interactor.SetRenderWindow(self._window)
         factory = slicer.vtkMRMLSliceViewDisplayableManagerFactory.GetInstance()
         factory.SetMRMLApplicationLogic(self._application)
-        for name in MANAGERS:
-            if not factory.IsDisplayableManagerRegistered(name):
-                factory.RegisterDisplayableManager(name)
+        for manager in MANAGERS:
+            if not factory.IsDisplayableManagerRegistered(manager):
+                factory.RegisterDisplayableManager(manager)
         self._group = slicer.vtkMRMLDisplayableManagerGroup()
         self._group.SetRenderer(self._renderer)
         self._group.Initialize(factory, self._renderer)
@@ -55,7 +56,8 @@ class SliceViewOfSlicer:
         self._logic.SetMRMLApplicationLogic(self._application)
         self._application.GetSliceLogics().AddItem(self._logic)
         self._logic.SetMRMLScene(scene)
-        self.node = self._logic.AddSliceNode("Red")
+        self.node = scene.GetNodeByID(f"vtkMRMLSliceNode{name}") or self._logic.AddSliceNode(name)
+        self._logic.SetSliceNode(self.node)
         self._group.SetMRMLDisplayableNode(self.node)
         self.node.SetOrientation("Axial")
         self._size = size

@@ -11,14 +11,16 @@ pytest.importorskip("PySide6.QtWidgets", reason="PySide6 is not installed")
 pytest.importorskip("SimpleITK", reason="registration needs SimpleITK")
 pytest.importorskip("matplotlib", reason="the page needs matplotlib")
 
+import numpy as np
 import slicer
+from follow_up_scene import SHIFT
 from LiverTumorLib.mrml import labels_from_segmentation
 from LiverTumorLib.mrml.corrections import contents
 from LiverTumorLib.mrml.results import LESIONS_ROLE, SUMMARY_ROLE
 from LiverTumorLib.mrml.segmentations import ct_of
 from LiverTumorLib.mrml.tables import records_of
 from panel_tools import spin, use_task
-from reader_walk import TASK, Mouse, Reader, add_dates
+from reader_walk import MISSED, TASK, Mouse, Reader, add_dates
 from test_mrml_report import text_of
 from test_panel_axes import cell
 from test_panel_follow_up import cells, shown
@@ -65,7 +67,8 @@ def test_ten_minutes_with_two_dates(app, monkeypatch, tmp_path, capfd):
         assert panel.parameters.inputVolume is summer and ct_of(segmentation) is summer
         assert ui.statusLabel.text == "Done." and summary(panel).startswith("Summer: liver 1432 ml, tumor 43.3 ml")
         assert "3 lesions" in summary(panel) and column(panel, "lesion") == ["1", "2", "3"]
-        assert shown("Red")[0] == "Summer" and segmentation.GetDisplayNode().GetVisibility2D()
+        assert shown("Red")[0] == "Summer" and segmentation.GetDisplayNode().GetVisibility()
+        assert not spring.segmentation.GetDisplayNode().GetVisibility(), "it lies elsewhere in this CT"
 
         reader.reject_second()
         assert column(panel, "reader") == ["", "✗", ""]
@@ -73,7 +76,9 @@ def test_ten_minutes_with_two_dates(app, monkeypatch, tmp_path, capfd):
         assert not segmentation.GetDisplayNode().GetSegmentVisibility("Lesion 2")
         rejected = state(panel)
 
-        reader.add_missed()
+        reader.point_at_missed(np.add(MISSED[0], SHIFT))
+        assert ui.missedLabel.text == "Missed lesion: 3.04 ml above" and column(panel, "lesion") == ["1", "2", "3"]
+        reader.take_missed()
         assert column(panel, "lesion") == ["1", "2", "3", "4"] and column(panel, "reader") == ["", "✗", "", ""]
         assert "tumor 39.3 ml" in summary(panel) and "3 lesions" in summary(panel)
         added = state(panel)

@@ -10,10 +10,10 @@ pytest.importorskip("jinja2")
 pytest.importorskip("surface_distance")
 
 
+from CompressionTrainerLib.evaluation.fold_figures import write_figures
 from CompressionTrainerLib.evaluation.out_of_fold import HeldOut
 from CompressionTrainerLib.evaluation.out_of_fold_slices import HeldOutSlices
 from CompressionTrainerLib.export.operating_point import _of_cross_validation
-from CompressionTrainerLib.stages.cross_validate import _write_figures
 from CompressionTrainerLib.training.config import load_config
 from LiverTumorLib.errors import InputError
 from report_pages import INT8, Page, cells, report, write_benchmark, write_comparison
@@ -53,7 +53,7 @@ def write_cross_validation(folder, task="tumor", done=(1, 2, 3)):
     """Three cases with lesions of 2.7 and 51.2 ml, which a low and a high threshold draw whole, and a free one."""
     config = load_config({"tumor": "liver-tumor", "liver": "liver-roi"}[task])
     cases = [held_out(str(n), (3, 0.9, 0.25), (8, 0.9 - 0.2 * n, 0.3)) for n in range(3)] + [held_out("free")]
-    _write_figures(folder, config, cases, {"folds": 3, "folds_done": list(done)})
+    write_figures(folder, config, cases, {"folds": 3, "folds_done": list(done)})
     return json.loads((folder / "cross-validation.json").read_text(encoding="utf-8"))
 
 
@@ -104,7 +104,7 @@ def test_a_cross_validation_of_a_slice_classifier_is_shown(tmp_path):
         held_out_slices("b", [0, 0, 1, 1], [-2, 2.5, 1, 4]),
         held_out_slices("free", [0, 0, 0], [-4, -3, -2]),
     ]
-    _write_figures(tmp_path / "cv", load_config("tumor-slice"), cases, {"folds": 3, "folds_done": [1, 2, 3]})
+    write_figures(tmp_path / "cv", load_config("tumor-slice"), cases, {"folds": 3, "folds_done": [1, 2, 3]})
     report(tmp_path, "--out", tmp_path / "page.html")
     text = (tmp_path / "page.html").read_text(encoding="utf-8")
     page = Page(text)

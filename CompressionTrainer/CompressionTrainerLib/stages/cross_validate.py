@@ -8,7 +8,7 @@ import os
 import sys
 import uuid
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,14 +24,12 @@ if TYPE_CHECKING:
 
     from ..data.slices import CaseSlices
     from ..data.splits import Split
-    from ..evaluation.out_of_fold import HeldOut
-    from ..evaluation.out_of_fold_slices import HeldOutSlices
     from ..progress import ProgressReport
     from ..training.config import TrainConfig
 
 
 Answers = list[Any]  # of networks about cases that they have not seen: HeldOut, or HeldOutSlices of a slice classifier
-CASES, PREDICTIONS = "cases.csv", "out-of-fold"
+PREDICTIONS = "out-of-fold"
 
 
 def _start_weights(text: str, folder: Path = Path()) -> Path:
@@ -104,6 +102,7 @@ def cross_validate(arguments: argparse.Namespace, report: ProgressReport) -> Non
     from LiverTumorLib.errors import SomeCasesFailed, UsageError
     from LiverTumorLib.files import write_json
 
+    from ..evaluation.fold_figures import write_figures
     from ..training.config import load_config
 
     # All patients outside the fold train; nothing is chosen meanwhile.
@@ -135,7 +134,7 @@ def cross_validate(arguments: argparse.Namespace, report: ProgressReport) -> Non
             held += answered
             done.append(number)
     if held:
-        _write_figures(arguments.out, config, held, {"folds": len(folds), "folds_done": done})
+        write_figures(arguments.out, config, held, {"folds": len(folds), "folds_done": done})
     if failed:
         reasons = "".join(f"\n  fold {number}: {error}" for number, error in sorted(failed.items()))
         raise SomeCasesFailed(f"{len(failed)} of {len(asked)} folds are not trained:{reasons}")
@@ -368,50 +367,6 @@ def _predictions(arguments: argparse.Namespace, config: TrainConfig, number: int
         else:
             held.append(with_truth(np.load(path), case, config.input, config.task))
     return held
-
-
-def _write_figures(out: Path, config: TrainConfig, held: Answers, folds: dict) -> None:
-    """Choose the operating point and write the figures there; `folds` says how many there are, and which are done."""
-    from LiverTumorLib.files import write_json, write_table
-
-    from ..evaluation.out_of_fold import SUMMARY
-    from ..provenance import provenance
-
-    figures, rows, words = _slice_figures(held) if config.task == "slice" else _region_figures(held)
-    command = f"livertumor cross-validate {config.name} --folds {folds['folds']}"
-    about = {"config": config.to_dict(), **folds, "provenance": provenance(command, [])}
-    write_json(out / SUMMARY, about | figures)
-    write_table(out / CASES, rows)
-    print(f"{len(held)} cases held out: {words}.")
-
-
-def _region_figures(held: list[HeldOut]) -> tuple[dict, list[dict], str]:
-    """Figures of a segmentation network, a row a case, and the same in a few words."""
-    from ..evaluation.out_of_fold import Point, at_point, summarize
-
-    figures = summarize(held)
-    points = figures["points"]
-    chosen = Point(points["chosen"]["threshold"], points["chosen"]["sure"])
-    rows = [asdict(at_point(case, chosen)) for case in held]
-    dice, half = points["chosen"]["mean_dice"], points["half"]["mean_dice"]
-    words = (
-        f"mean Dice {dice['value']:.3f} ({dice['low']:.3f} to {dice['high']:.3f}) at threshold {chosen.threshold:g} "
-        f"where {chosen.sure:g} is reached; at 0.5 {half['value']:.3f}"
-    )
-    return figures, [{key: value for key, value in row.items() if key != "lesions"} for row in rows], words
-
-
-def _slice_figures(held: list[HeldOutSlices]) -> tuple[dict, list[dict], str]:
-    """The same of a slice classifier."""
-    from LiverTumorLib.models.manifest import Calibration
-
-    from ..evaluation.out_of_fold_slices import case_row, summarize_slices
-
-    figures = summarize_slices(held)
-    threshold, auc = figures["slices"]["threshold"], figures["slices"]["auc"]
-    rows = [case_row(case, Calibration(**figures["calibration"]), threshold) for case in held]
-    words = f"AUC {auc['value']:.3f} ({auc['low']:.3f} to {auc['high']:.3f}) over {figures['slices']['slices']} slices"
-    return figures, rows, f"{words} that hold liver; threshold {threshold:.2f}"
 
 
 def _part(report: ProgressReport, number: int, folds: int) -> ProgressReport:

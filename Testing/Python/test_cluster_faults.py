@@ -111,7 +111,7 @@ def test_an_output_address_without_rights_is_told_before_any_work(scans, tmp_pat
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux bounds the memory of a process")
 def test_a_case_that_needs_more_than_a_worker_may_use_is_named(scans, tmp_path, capsys):
     volume, _ = make_phantom(1, (16, 64, 64))
-    large = np.tile(volume.array, (16, 8, 8))  # 256 x 512 x 512, and as float32 268 MB
+    large = np.tile(volume.array, (48, 8, 8))  # 768 x 512 x 512, 403 MB as int16
     write_volume(tmp_path / "large.nii.gz", large, volume.ijk_to_ras)
     ct = scans / "a.nii.gz", tmp_path / "large.nii.gz"
     limit = "--worker-memory", "1GB"

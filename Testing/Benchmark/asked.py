@@ -32,7 +32,7 @@ def targets(vnni: bool, slices: int, long: int, batch: int, threads: int) -> lis
     several, longest, cold = f"batch of {batch}", f"command, {long} slices", "cold start to one slice's probability"
     return [
         Asked(
-            f"{name}, {'with' if vnni else 'without'} VNNI",
+            name,
             lambda all_: all_[SCAN, "wall_s"],
             2.2 if vnni else 4.5,
             "s",

@@ -18,11 +18,13 @@ from job_tools import comes
 from LiverTumorLib import errors
 from LiverTumorLib.batch.folder import write_volume
 from LiverTumorLib.cli import main
+from LiverTumorLib.cluster import distribution
 from LiverTumorLib.phantom import make_phantom
 
 pytest.importorskip("distributed", reason="the extra 'cluster' is not installed")
 pytest.importorskip("pyarrow", reason="the extra 'cluster' is not installed")
 
+import dask  # noqa: E402
 from distributed import Client  # noqa: E402
 
 
@@ -75,6 +77,36 @@ def test_a_scheduler_that_dies_leaves_what_is_finished(scans, alone, scheduler, 
     assert segment(scans, "--out", out, "--cluster", "local") == 0
     assert_same_results(out, alone)
     assert written.items() <= {path: path.stat().st_mtime_ns for path in out.glob("*/*")}.items()
+
+
+def test_a_scheduler_that_is_gone_when_work_is_handed_out_is_named(scheduler, monkeypatch):
+    process, address = scheduler
+    worker = start_dask("worker", address, "--nthreads", 1, "--death-timeout", 5)
+    try:
+        quick = dask.config.set({"distributed.comm.timeouts.connect": "3s"})
+        with quick, Client(address) as client:
+            client.wait_for_workers(1, timeout=60)
+            asked, nthreads = [], client.nthreads
+
+            def dying() -> dict[str, int]:
+                if asked:
+                    process.kill()
+                    process.wait()
+                asked.append(True)
+                return nthreads()
+
+            monkeypatch.setattr(client, "nthreads", dying)
+            monkeypatch.setattr(distribution, "_COUNT_S", 0.0)
+            with pytest.raises(errors.WorkerError, match=f"The scheduler at {address} has gone"):
+                list(distribution.distribute(client, _square, 2, range(9), str))
+            assert len(asked) == 2
+    finally:
+        worker.kill()
+        worker.wait()
+
+
+def _square(power: int, number: int) -> int:
+    return number**power
 
 
 def test_a_scheduler_without_workers_is_not_waited_for(scans, scheduler, tmp_path, monkeypatch, capsys):

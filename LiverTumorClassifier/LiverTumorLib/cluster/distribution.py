@@ -62,6 +62,7 @@ def distribute(
         WorkerError: the scheduler is gone.
     """
     from distributed import as_completed
+    from distributed.client import ClosedClientError
     from distributed.scheduler import KilledWorker
 
     # A task of its own and no scattered data, which would be lost with the workers that hold them.
@@ -71,19 +72,29 @@ def distribute(
     running: dict[str, tuple[Item, int]] = {}  # by the task's key: the item, and which try this is
     waiting = as_completed()
 
+    def workers() -> dict[str, int]:
+        """Their threads, by address."""
+        try:
+            return client.nthreads()
+        except OSError as error:
+            raise _gone(address) from error
+
     def submit(item: Item, number: int, avoided: str | None = None) -> None:
-        others = [worker for worker in client.nthreads() if worker != avoided] if avoided else []
+        others = [worker for worker in workers() if worker != avoided] if avoided else []
         name = f"{key(item)}-{number}"
         running[name] = item, number
         chosen = {"workers": others, "allow_other_workers": True} if others else {}
-        waiting.add(client.submit(_do, do, given, item, key=name, **chosen))
+        try:
+            waiting.add(client.submit(_do, do, given, item, key=name, **chosen))
+        except ClosedClientError as error:
+            raise _gone(address) from error
 
     threads, counted = 0, -_COUNT_S
 
     def fill() -> None:
         nonlocal threads, counted
         if (now := time.monotonic()) - counted >= _COUNT_S:
-            threads, counted = max(sum(client.nthreads().values()), 1), now
+            threads, counted = max(sum(workers().values()), 1), now
         for item in islice(to_do, max(threads - len(running), 0)):
             submit(item, 1)
 
@@ -104,12 +115,15 @@ def distribute(
                 " (--worker-memory), or at its data."
             )
         except CancelledError as error:
-            raise WorkerError(
-                f"The scheduler at {address} has gone; what is finished stays, so start it and run the same command"
-                " again."
-            ) from error
+            raise _gone(address) from error
         fill()
         yield item, outcome
+
+
+def _gone(address: str) -> WorkerError:
+    return WorkerError(
+        f"The scheduler at {address} has gone; what is finished stays, so start it and run the same command again."
+    )
 
 
 def _given(shared: Any) -> Any:

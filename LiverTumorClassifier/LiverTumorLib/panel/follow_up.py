@@ -49,6 +49,7 @@ from .follow_up_text import (
 from .messages import confirmed, errors_shown
 from .record_table import RecordTable
 from .run_control import RunControl, RunTexts
+from .timers import single_shot
 
 _SETTLE_MS = 300  # a brush stroke is many changes of a segment
 _WATCHED = ("SegmentAdded", "SegmentRemoved", "SegmentModified", "SourceRepresentationModified")
@@ -64,8 +65,6 @@ class FollowUpPart(VTKObservationMixin):
     """
 
     def __init__(self, ui, parameters: Callable, install: Callable[[], None]) -> None:
-        import qt
-
         VTKObservationMixin.__init__(self)
         self._ui = ui
         self._parameters = parameters
@@ -85,10 +84,7 @@ class FollowUpPart(VTKObservationMixin):
         )
         self._dates = DateRows(ui.datesWidget, self.show, self._tell)
         self._table = RecordTable(ui.pairTable, COLUMNS, self._on_row, stretched=(2, 3, 4))
-        self._settled = qt.QTimer()
-        self._settled.setSingleShot(True)
-        self._settled.setInterval(_SETTLE_MS)
-        self._settled.connect("timeout()", self._show_notes)
+        self._settled = single_shot(_SETTLE_MS, self._show_notes)
         ui.followUpCollapsibleButton.connect("contentsCollapsed(bool)", self._show_parts)
         ui.addDateButton.connect("clicked(bool)", lambda checked: self._dates.add())
         ui.followUpIntervalBox.connect("currentIndexChanged(int)", lambda index: self._show_table())

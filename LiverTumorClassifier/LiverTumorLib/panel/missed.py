@@ -12,6 +12,7 @@ from slicer.util import VTKObservationMixin
 from ..mrml.missed import Missed, forget_missed, is_missed_shown, show_missed, take_missed
 from ..mrml.nodes import remove_node
 from ..mrml.views import end_placing, is_placing, start_placing
+from .timers import single_shot
 
 
 class MissedPart(VTKObservationMixin):
@@ -26,8 +27,6 @@ class MissedPart(VTKObservationMixin):
     """
 
     def __init__(self, ui, work: Callable, tell: Callable[[str], None], changed: Callable[[], None]) -> None:
-        import qt
-
         VTKObservationMixin.__init__(self)
         self._ui = ui
         self._work = work
@@ -37,10 +36,8 @@ class MissedPart(VTKObservationMixin):
         self._seed: Any = None  # a Markups node while the user is about to click
         self._place: list[float] | None = None  # that was clicked, and not looked at yet
         self._grown_at: list[float] | None = None
-        self._clicked = qt.QTimer()  # the views must be done with the click before its node goes
-        self._clicked.setSingleShot(True)
-        self._clicked.setInterval(0)
-        self._clicked.connect("timeout()", self._on_clicked)
+        # The views must be done with the click before its node goes.
+        self._clicked = single_shot(0, self._on_clicked)
         ui.missedButton.connect("clicked(bool)", self._on_button)
         ui.missedThresholdBox.connect("valueChanged(int)", self._on_threshold)
         ui.takeMissedButton.connect("clicked(bool)", self._take)

@@ -23,6 +23,7 @@ from ..mrml.views import remove_marker
 from .files import ask_path
 from .messages import confirmed, errors_shown
 from .reference import ReferencePart
+from .timers import single_shot
 from .training import TrainingPart
 from .worklist import WorklistPart
 
@@ -39,16 +40,11 @@ class SegmentationResults(VTKObservationMixin):
     """
 
     def __init__(self, ui, parameters: Callable, offer_distances: Callable[[], None]) -> None:
-        import qt
-
         VTKObservationMixin.__init__(self)
         self._ui = ui
         self._parameters = parameters
         self._followed: list = []
-        self._settled = qt.QTimer()
-        self._settled.setSingleShot(True)
-        self._settled.setInterval(_SETTLE_MS)
-        self._settled.connect("timeout()", self._threshold_again)
+        self._settled = single_shot(_SETTLE_MS, self._threshold_again)
         ui.thresholdSlider.connect("valueChanged(double)", self._on_slider)
         ui.show3DButton.connect("pressed()", self._on_show_3d)
         ui.show3DButton.connect("clicked(bool)", self._on_shown_3d)

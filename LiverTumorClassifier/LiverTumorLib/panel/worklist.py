@@ -17,6 +17,7 @@ from .axes import AxesPart
 from .messages import errors_shown
 from .missed import MissedPart
 from .record_table import RecordTable, Shown
+from .timers import single_shot
 
 _SETTLE_MS = 300  # while somebody draws in the Segment Editor
 _WATCHED = ("SegmentAdded", "SegmentRemoved", "SegmentModified", "SourceRepresentationModified")
@@ -60,8 +61,6 @@ class WorklistPart(VTKObservationMixin):
     """
 
     def __init__(self, ui, work: Callable, tell: Callable[[str], None], changed: Callable[[], None]) -> None:
-        import qt
-
         VTKObservationMixin.__init__(self)
         self._ui = ui
         self._work = work
@@ -72,10 +71,7 @@ class WorklistPart(VTKObservationMixin):
         self._table = RecordTable(ui.lesionTable, _COLUMNS, self._on_row, stretched=_READER, several=True)
         self._axes = AxesPart(ui, work, self._on_axes)
         self._missed = MissedPart(ui, work, tell, changed)
-        self._settled = qt.QTimer()
-        self._settled.setSingleShot(True)
-        self._settled.setInterval(_SETTLE_MS)
-        self._settled.connect("timeout()", self._refresh)
+        self._settled = single_shot(_SETTLE_MS, self._refresh)
         for kind, title in zip(KINDS, _kind_titles(), strict=True):
             ui.kindBox.addItem(title, kind)
         ui.lesionTable.connect("itemSelectionChanged()", self._show_chosen)

@@ -6,8 +6,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
-import numpy as np
-
 from ..ct.region import box_of
 from ..errors import InputError
 from ..pipelines.lesion_edits import split_lesion as split_mask
@@ -18,7 +16,7 @@ from .results import MAPS, TABLES, CaseNodes, check_present, measure_again
 from .segmentations import remove_segments
 from .translation import _
 from .undo import undoable
-from .volumes import ijk_to_world
+from .volumes import voxel_mm
 
 
 def delete_lesions(segmentation_node, ct_node, identifiers: Sequence[str]) -> CaseNodes:
@@ -98,9 +96,3 @@ def edited(segmentation_node, ct_node) -> Iterator[LesionLabels]:
     found = lesion_labels(segmentation_node, ct_node)
     with no_leftovers(ct_node.GetScene()), undoable(segmentation_node, TABLES, MAPS):
         yield found
-
-
-def voxel_mm(ct_node) -> tuple[float, float, float]:
-    """Size of a CT's voxels along (k, j, i), in mm."""
-    i, j, k = np.linalg.norm(ijk_to_world(ct_node)[:3, :3], axis=0).tolist()
-    return k, j, i

@@ -13,14 +13,14 @@ from ..pipelines.lesion_edits import Voxel, grow_lesion
 from ..records.results import LIVER, TUMOR
 from ..records.segments import LESION_SEGMENT, Segment
 from .layers import merged_labels
-from .lesion_edits import edited, voxel_mm
+from .lesion_edits import edited
 from .lesions import LesionLabels, LesionSegment, lesion_labels, write_lesions
 from .nodes import companion_node, no_leftovers, one_update, remove_node
 from .probabilities import kept_probability, used_threshold
 from .results import CaseNodes, check_present, measure_again
 from .segmentations import add_segment, write_segments
 from .translation import _
-from .volumes import ijk_to_world
+from .volumes import ijk_to_world, voxel_ml, voxel_mm
 
 PREVIEW_ROLE = "LiverTumor.preview"
 REACH_MM = 30.0  # from the place that was clicked; a larger one the network does not miss
@@ -69,7 +69,7 @@ def show_missed(segmentation_node, ct_node, ras: Sequence[float], threshold: flo
         )
     seed = _seed(ct_node, ras, found, probability)
     grown, used = _grown(segmentation_node, ct_node, found, probability, seed, threshold)
-    ml = int(np.count_nonzero(grown)) * abs(float(np.linalg.det(ijk_to_world(ct_node)[:3, :3]))) / 1000
+    ml = int(np.count_nonzero(grown)) * voxel_ml(ct_node)
     with no_leftovers(ct_node.GetScene()):
         _show(segmentation_node, ct_node, grown)
     return Missed(round(ml, 4), used / 100, float(probability[seed]) / 100)

@@ -109,6 +109,17 @@ def ijk_to_world(node) -> np.ndarray:
     return transform_between(node, None) @ local_ijk_to_ras(node)
 
 
+def voxel_mm(node) -> tuple[float, float, float]:
+    """Size of a volume node's voxels in the world along (k, j, i), in mm. Raises as `ijk_to_world`."""
+    i, j, k = np.linalg.norm(ijk_to_world(node)[:3, :3], axis=0).tolist()
+    return k, j, i
+
+
+def voxel_ml(node) -> float:
+    """Volume of one of a volume node's voxels in the world, in ml. Raises as `ijk_to_world`."""
+    return abs(float(np.linalg.det(ijk_to_world(node)[:3, :3]))) / 1000
+
+
 def transform_between(node, other) -> np.ndarray:
     """4x4 matrix from the coordinates of one transformable node to those of another; None stands for the world.
 

@@ -11,8 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-
 from ..errors import InputError
 from ..pipelines.doubt import burden_doubts
 from ..pipelines.lesions import summary_of
@@ -26,7 +24,7 @@ from .results import LESIONS_ROLE, SUMMARY_ROLE
 from .segment_tags import judgment_of, set_judgment
 from .tables import fill_summary_table, records_of, set_cells
 from .translation import _
-from .volumes import ijk_to_world
+from .volumes import voxel_ml
 
 _HIDDEN = "LiverTumor.hiddenLesions"  # of a display node: those that were hidden here, for they were rejected
 
@@ -139,12 +137,11 @@ def _count_again(segmentation_node, ct_node, before: set[str]) -> None:
         if record["segment"] in drawn and record["segment"] in rejected ^ before:
             liver_ml += record["volume_ml"] * (-1 if record["segment"] in rejected else 1)
     counted = [record for record in records if record["segment"] not in rejected]
-    voxel_ml = abs(float(np.linalg.det(ijk_to_world(ct_node)[:3, :3]))) / 1000
     figures = summary_of(
         liver_ml,
         [record["volume_ml"] for record in counted],
         [record["longest_diameter_mm"] for record in counted],
-        voxel_ml,
+        voxel_ml(ct_node),
     )
     notes = " ".join(summary.notes)
     for sentence in burden_doubts(summary):

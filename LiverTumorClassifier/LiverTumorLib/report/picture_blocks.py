@@ -22,6 +22,8 @@ _LETTERS: tuple[tuple[float, float, Across, Down], ...] = (  # where those of a 
     (0.5, 0.985, "middle", "top"),
     (0.5, 0.015, "middle", "bottom"),
 )
+_BESIDE: tuple[Across, Down] = ("right", "center")  # of the text of a tick
+_BELOW: tuple[Across, Down] = ("middle", "top")
 _COLUMNS = (  # heading, unit, position of the right edge, text of a lesion
     ("#", "", 0.05, lambda lesion: f"{lesion.id}"),
     ("Volume", "ml", 0.24, lambda lesion: f"{lesion.volume_ml:.2f}"),
@@ -150,7 +152,7 @@ def _draw_threshold(paper: Paper, plot: Area, curve: Curve) -> None:
 def _tick(paper: Paper, at: NDArray[np.floating], text: str, outward: tuple[int, int]) -> None:
     """A tick with its text, beside the plot (-1, 0) or below it (0, 1)."""
     paper.lines([np.concatenate([at, at + np.multiply(outward, 5)])], GRAY, 0.8)
-    across, down = ("right", "center") if outward[0] else ("middle", "top")
+    across, down = _BESIDE if outward[0] else _BELOW
     paper.text(at + np.multiply(outward, 9), text, 8.5, GRAY, across=across, down=down)
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from queue import SimpleQueue
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,12 +41,12 @@ class Session:
         path = bundle.folder / runtime.file
         content = path.read_bytes()
         try:
-            self._networks = [runtime(content) for _ in range(count)]
+            networks = [runtime(content) for _ in range(count)]
         except (ValueError, RuntimeError) as error:
             raise ModelError(
                 f"{path} is not a network that {runtime.title} can run ({error}); install the model again."
             ) from error
-        network, expected = self._networks[0], (1, *bundle.manifest.input.size, 3)
+        network, expected = networks[0], (1, *bundle.manifest.input.size, 3)
         if network.input_shape != expected:
             raise ModelError(f"{path} takes inputs of shape {network.input_shape}, its manifest says {expected}.")
         # The slice classifier's second output is its map of cells; TFLite does not keep the outputs' order.
@@ -57,7 +59,10 @@ class Session:
                 f"{path} has no output of the kind that its task '{bundle.manifest.task}' needs; install the model "
                 "again."
             )
-        self._pool = ThreadPoolExecutor(count)
+        self._lanes, self._pool = count, ThreadPoolExecutor(count)
+        self._idle: SimpleQueue[LiteRT | OnnxRuntime] = SimpleQueue()
+        for network in networks:
+            self._idle.put(network)
 
     @property
     def maps_cells(self) -> bool:
@@ -71,14 +76,27 @@ class Session:
     def predict_all(self, images: Sequence[np.ndarray] | np.ndarray) -> list[NDArray[np.float32]]:
         """All raw outputs, the main one first; a slice classifier's second, where it has one, is (n, rows / 32, columns
         / 32, 1): the probability of tumor in each cell of its last feature map."""
-        answers: list[list[NDArray[np.float32]]] = [[] for _ in images]
+        answers = list(self.predict_each(images))
+        return [np.stack([answer[output] for answer in answers]) for output in range(len(self._order))]
 
-        def run_lane(lane: int) -> None:
-            for number in range(lane, len(images), len(self._networks)):
-                answers[number] = self._networks[lane].run(images[number])
+    def predict_each(self, images: Iterable[np.ndarray]) -> Iterator[list[NDArray[np.float32]]]:
+        """The outputs of one image after the other, as of `predict_all`; while the networks work on some, the next are
+        taken from `images`, which may make them only then."""
+        asked: deque[Future[list[NDArray[np.float32]]]] = deque()
+        for image in images:
+            asked.append(self._pool.submit(self._run, image))
+            if len(asked) > 2 * self._lanes:
+                yield asked.popleft().result()
+        while asked:
+            yield asked.popleft().result()
 
-        list(self._pool.map(run_lane, range(len(self._networks))))
-        return [np.stack([answer[output] for answer in answers]) for output in self._order]
+    def _run(self, image: np.ndarray) -> list[NDArray[np.float32]]:
+        network = self._idle.get()
+        try:
+            outputs = network.run(image)
+        finally:
+            self._idle.put(network)
+        return [outputs[number] for number in self._order]
 
 
 def open_session(bundle: Bundle, threads: int | None = None) -> Session:

@@ -108,10 +108,11 @@ def open_session(bundle: Bundle, threads: int | None = None) -> Session:
         RequirementError: neither library, or not the one that the variable names, can be loaded.
         UsageError: the variable names no runtime.
     """
-    return Session(bundle, _runtime(), threads)
+    return Session(bundle, load_runtime(), threads)
 
 
-def _runtime() -> type[LiteRT] | type[OnnxRuntime]:
+def load_runtime() -> type[LiteRT] | type[OnnxRuntime]:
+    """The library that will run the networks, loaded. Raises RequirementError and UsageError as `open_session`."""
     wanted = os.environ.get(RUNTIME_VARIABLE)
     if wanted and wanted not in RUNTIMES:
         raise UsageError(

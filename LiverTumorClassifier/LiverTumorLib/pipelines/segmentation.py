@@ -13,6 +13,7 @@ from .doubt import burden_doubts, liver_notes
 from .lesions import measure_axial
 from .liver import segment_liver
 from .run import Run
+from .run import load_ahead as load_ahead
 from .tumor import drop_small, find_tumor
 
 

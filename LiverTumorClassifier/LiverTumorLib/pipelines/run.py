@@ -27,8 +27,7 @@ Report = Callable[[float], None]
 def load_ahead() -> None:
     """Load the libraries that all stages need, which takes as long as reading a scan (see `jobs.worker`)."""
     import scipy.ndimage
-    import scipy.sparse
-    import scipy.spatial  # noqa: F401
+    import scipy.sparse  # noqa: F401
 
     load_runtime()
 

@@ -13,8 +13,14 @@ from .doubt import burden_doubts, liver_notes
 from .lesions import measure_axial
 from .liver import segment_liver
 from .run import Run
-from .run import load_ahead as load_ahead
+from .run import load_ahead as load_for_all
 from .tumor import drop_small, find_tumor
+
+
+def load_ahead() -> None:
+    """As `run.load_ahead`, and what measures lesions."""
+    load_for_all()
+    import scipy.spatial  # noqa: F401
 
 
 def segment_case(

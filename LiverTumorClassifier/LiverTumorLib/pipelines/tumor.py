@@ -7,6 +7,8 @@ predicted liver counts as liver too.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from ..ct import CTVolume
@@ -112,11 +114,15 @@ def within(mask: np.ndarray, heights_mm: np.ndarray, pixel_mm: float, margin_mm:
     """
     from scipy.ndimage import distance_transform_edt
 
-    # Slice by slice: the transform of a whole stack takes some forty bytes a pixel.
+    # Slice by slice, and no farther from the mask than is asked: the transform of a whole stack takes some forty bytes
+    # a pixel.
     distance = np.full(mask.shape, np.inf, np.float32)
+    reach = math.ceil(margin_mm / pixel_mm)
     for plane, own in zip(distance, mask, strict=True):
         if own.any():
-            plane[:] = distance_transform_edt(~own, sampling=pixel_mm)
+            used = (np.flatnonzero(own.any(axis=axis)) for axis in (1, 0))
+            near = tuple(slice(max(at[0] - reach, 0), at[-1] + reach + 1) for at in used)
+            plane[near] = distance_transform_edt(~own[near], sampling=pixel_mm)
     near = mask.copy()
     for height, plane in zip(heights_mm, near, strict=True):
         apart = np.abs(heights_mm - height)

@@ -2,9 +2,10 @@
 
     python Testing/Study/out_of_fold.py DATA --cache CACHE --tumor CV [--liver CV] [--slice CV] --out OUT
 
-A CV is the folder of `livertumor cross-validate`; those of several networks must have the same folds. Each fold's networks are exported to int8
-as a model is (once; OUT/models keeps them), with the operating point that the cross-validation chose, and analyze the fold's patients. Without
---liver the true liver is given. OUT gets the tables of `livertumor evaluate`. Needs what training needs.
+A CV is the folder of `livertumor cross-validate`; those of several networks must have the same folds. Each fold's
+networks are exported to int8 as a model is (once; OUT/models keeps them), with the operating point that the
+cross-validation chose, and analyze the fold's patients. Without --liver the true liver is given. OUT gets the tables of
+`livertumor evaluate`. Needs what training needs.
 """
 
 from __future__ import annotations

@@ -17,8 +17,9 @@ from .bundle import Bundle
 from .cpus import available_threads
 from .runtimes import RUNTIMES, LiteRT, OnnxRuntime
 
-# Names the runtime to use, "litert" or "onnx", where the first that is installed is not wanted.
-RUNTIME_VARIABLE = "LIVERTUMOR_RUNTIME"
+# Names the runtime to use, "litert" or "onnx", where the first that is installed is not wanted, or asks for the
+# fastest.
+RUNTIME_VARIABLE, FASTEST = "LIVERTUMOR_RUNTIME", "fastest"
 
 
 class Session:
@@ -100,34 +101,46 @@ class Session:
 
 
 def open_session(bundle: Bundle, threads: int | None = None) -> Session:
-    """A session of the bundle's network through LiteRT or, where that is not installed (there is none for Intel macOS)
-    or the environment variable LIVERTUMOR_RUNTIME says "onnx", through ONNX Runtime.
+    """A session of the bundle's network through LiteRT or, where that is not installed (there is none for Intel macOS),
+    through ONNX Runtime; the environment variable LIVERTUMOR_RUNTIME, "litert", "onnx" or "fastest", says otherwise.
+
+    The runtimes' answers differ a little, so that the fastest is taken only where it is asked for.
 
     Raises:
         ModelError: the bundle is damaged or unsuitable, or ONNX Runtime is to run it and it has no ONNX file.
         RequirementError: neither library, or not the one that the variable names, can be loaded.
         UsageError: the variable names no runtime.
     """
-    return Session(bundle, load_runtime(), threads)
+    runtimes = load_runtimes()
+    if len(runtimes) == 1:
+        return Session(bundle, runtimes[0], threads)
+    from .fastest import fastest
+
+    return Session(bundle, fastest(bundle, runtimes), threads)
 
 
-def load_runtime() -> type[LiteRT] | type[OnnxRuntime]:
-    """The library that will run the networks, loaded. Raises RequirementError and UsageError as `open_session`."""
+def load_runtimes() -> list[type[LiteRT] | type[OnnxRuntime]]:
+    """The library that will run the networks, or those among which the fastest will, loaded. Raises RequirementError
+    and UsageError as `open_session`."""
     wanted = os.environ.get(RUNTIME_VARIABLE)
-    if wanted and wanted not in RUNTIMES:
+    if wanted and wanted not in (*RUNTIMES, FASTEST):
         raise UsageError(
-            f"The environment variable {RUNTIME_VARIABLE} is '{wanted}'; it must be {' or '.join(RUNTIMES)}, or not be "
-            "set."
+            f"The environment variable {RUNTIME_VARIABLE} is '{wanted}'; it must be {', '.join(RUNTIMES)} or "
+            f"{FASTEST}, or not be set."
         )
-    candidates = [RUNTIMES[wanted]] if wanted else list(RUNTIMES.values())
-    reasons = []
+    candidates = [RUNTIMES[wanted]] if wanted in RUNTIMES else list(RUNTIMES.values())
+    loaded, reasons = [], []
     for runtime in candidates:
         try:
             importlib.import_module(runtime.module)
         except ImportError as error:
             reasons.append(str(error))
         else:
-            return runtime
+            loaded.append(runtime)
+            if wanted != FASTEST:
+                break
+    if loaded:
+        return loaded
     packages, first = " or ".join(runtime.package for runtime in candidates), candidates[0].package
     raise RequirementError(
         f"The package {packages}, which runs the models, cannot be loaded ({'; '.join(reasons)}); run 'pip install "

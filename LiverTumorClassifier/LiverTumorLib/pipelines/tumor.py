@@ -74,13 +74,14 @@ def find_tumor(
     believed = within(liver, found.ks * volume.spacing[2], canvas.spacing_mm, margin_mm)
     believed &= liver | ~_fat_or_air(found, volume)
     smooth = found.smoothed(SMOOTH_MM, float(volume.spacing[2]))
-    maps = np.where(liver, smooth.maps, np.where(believed, less_sure(smooth.maps, threshold), 0))
+    maps, beyond = np.where(believed, smooth.maps, 0), believed & ~liver
+    maps[beyond] = less_sure(maps[beyond], threshold)
     return SliceMaps(found.ks, keep_sure(maps, threshold, session.bundle.manifest.sure), canvas)
 
 
 def less_sure(maps: np.ndarray, threshold: float) -> np.ndarray:
     """Probabilities beyond the predicted liver, lowered so that they reach the threshold where they are `BEYOND`."""
-    return np.interp(maps, (0, max(BEYOND, threshold), 1), (0, threshold, 1)).astype(maps.dtype)
+    return np.asarray(np.interp(maps, (0, max(BEYOND, threshold), 1), (0, threshold, 1)), maps.dtype)
 
 
 def keep_sure(maps: np.ndarray, threshold: float, sure: float) -> np.ndarray:
@@ -129,8 +130,8 @@ def within(mask: np.ndarray, heights_mm: np.ndarray, pixel_mm: float, margin_mm:
     for plane, own in zip(distance, mask, strict=True):
         if own.any():
             used = (np.flatnonzero(own.any(axis=axis)) for axis in (1, 0))
-            near = tuple(slice(max(at[0] - reach, 0), at[-1] + reach + 1) for at in used)
-            plane[near] = distance_transform_edt(~own[near], sampling=pixel_mm)
+            around = tuple(slice(max(at[0] - reach, 0), at[-1] + reach + 1) for at in used)
+            plane[around] = distance_transform_edt(~own[around], sampling=pixel_mm)
     near = mask.copy()
     for height, plane in zip(heights_mm, near, strict=True):
         apart = np.abs(heights_mm - height)

@@ -27,6 +27,11 @@ class Session:
 
     One single-threaded network per CPU beats one with many threads: these networks' layers are too small to be worth
     splitting.
+
+    Attributes:
+        bundle: whose network it is.
+        runtime: the title of the library that runs it.
+        lanes: how many slices it works on at once, each on one CPU.
     """
 
     def __init__(self, bundle: Bundle, runtime: type[LiteRT] | type[OnnxRuntime], threads: int | None = None) -> None:
@@ -60,7 +65,7 @@ class Session:
                 f"{path} has no output of the kind that its task '{bundle.manifest.task}' needs; install the model "
                 "again."
             )
-        self._lanes, self._pool = count, ThreadPoolExecutor(count)
+        self.lanes, self._pool = count, ThreadPoolExecutor(count)
         self._idle: SimpleQueue[LiteRT | OnnxRuntime] = SimpleQueue()
         for network in networks:
             self._idle.put(network)
@@ -86,7 +91,7 @@ class Session:
         asked: deque[Future[list[NDArray[np.float32]]]] = deque()
         for image in images:
             asked.append(self._pool.submit(self._run, image))
-            if len(asked) > 2 * self._lanes:
+            if len(asked) > 2 * self.lanes:
                 yield asked.popleft().result()
         while asked:
             yield asked.popleft().result()

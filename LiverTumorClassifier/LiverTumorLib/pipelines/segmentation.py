@@ -63,7 +63,7 @@ def segment_case(
             session, threshold = run.session(options.tumor_model, "tumor", options.tumor_threshold)
             if labels.any():
                 tumor = find_tumor(session, axial, labels, options.roi, options.roi_margin_mm, report, threshold)
-                tumor.paint(labels, threshold, TUMOR)
+                tumor.paint(labels, threshold, TUMOR, session.lanes)
                 drop_small(labels, axial, options.min_lesion_ml)
     records = slice_records(axial, labels)
     suspicious: list[int] = []

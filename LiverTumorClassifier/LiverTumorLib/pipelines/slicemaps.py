@@ -14,7 +14,7 @@ from ..ct.canvas import Canvas
 from ..ct.region import Box
 
 # Slices brought to the scan's grid at a time: a float copy of a long scan would not fit an ordinary computer
-_BLOCK = 16
+_BLOCK = 8
 
 
 def smoothed(maps: np.ndarray, sigma_mm: tuple[float, float], voxel_mm: tuple[float, float]) -> np.ndarray:

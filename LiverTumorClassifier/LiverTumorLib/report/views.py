@@ -44,24 +44,19 @@ def focus(
         ijk = np.linalg.inv(volume.ijk_to_ras) @ [*lesion.centroid_ras, 1.0]
         k, j, i = np.clip([lesion.diameter_slice, round(ijk[1]), round(ijk[0])], 0, last)
         return int(k), int(j), int(i)
-    for mask in _masks(labels, truth):
-        if mask.any():
-            k = int(mask.sum(axis=(1, 2)).argmax())
-            rows, columns = np.nonzero(mask[k])
+    for array, least in ((labels, TUMOR), (truth, TUMOR), (labels, LIVER)):
+        if array is None:
+            continue
+        counts = [np.count_nonzero(plane >= least) for plane in array]  # a mask of all would take as much memory
+        if any(counts):
+            k = int(np.argmax(counts))
+            rows, columns = np.nonzero(array[k] >= least)
             return k, int(np.median(rows)), int(np.median(columns))
     k, j, i = (int(n) for n in (last + 1) // 2)
     scored = [(record.probability, -record.index) for record in result.slices if record.probability is not None]
     if scored:
         k = min(-max(scored)[1], int(last[0]))
     return k, j, i
-
-
-def _masks(labels: np.ndarray | None, truth: np.ndarray | None):
-    for array, label in ((labels, TUMOR), (truth, TUMOR)):
-        if array is not None:
-            yield array == label
-    if labels is not None:
-        yield labels > 0
 
 
 def body_box(volume: CTVolume) -> tuple[slice, slice]:
@@ -112,13 +107,14 @@ def cut_of(
     """The cut of an axial volume, and labels and truth on its grid, through the voxel `at` (k, j, i)."""
     x_axis, y_axis = [axis for axis in (2, 1, 0) if axis != plane.axis]
     step_x, step_y = (float(volume.spacing[2 - axis]) for axis in (x_axis, y_axis))
+    through = tuple(at[axis] if axis == plane.axis else slice(None) for axis in range(3))
     outlines = []
     for array, colors, dashed in (
         (labels, SEGMENT_COLOR, False),
         (truth, dict.fromkeys(SEGMENT_COLOR, TRUTH_COLOR), True),
     ):
         if array is not None:
-            part = array.take(at[plane.axis], axis=plane.axis)
+            part = array[through]
             outlines += [(part >= LIVER, colors[LIVER], dashed), (part == TUMOR, colors[TUMOR], dashed)]
     rows, columns = body_box(volume)
     body = {0: slice(0, volume.shape[0]), 1: rows, 2: columns}
@@ -130,7 +126,7 @@ def cut_of(
     where = f"{letter} {volume.ras([at[2], at[1], at[0]])[position]:.1f} mm"
     index = f", slice {at[0]} (0 to {volume.shape[0] - 1})" if plane is AXIAL else ""
     return Cut(
-        hu=volume.array.take(at[plane.axis], axis=plane.axis),
+        hu=volume.array[through],
         step=(step_x, step_y),
         upward=y_axis == 0,
         outlines=[outline for outline in outlines if outline[0].any()],

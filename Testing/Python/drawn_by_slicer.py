@@ -55,6 +55,19 @@ def test_outlines_leave_liver_and_lesions_to_be_judged(seen):
     assert np.ptp(rim, axis=1).max() > 100
 
 
+def test_a_rejected_lesion_leaves_no_ring_in_the_liver(seen):
+    view, segmentation, k = seen
+    tumor, inside = phantom()[1][k] == 2, binary_erosion(phantom()[1][k] > 0, iterations=3)
+    rim = places(binary_dilation(tumor) & ~binary_erosion(tumor) & inside, k)
+    before = view.draw()
+    assert np.ptp(view.at(before, rim), axis=1).max() > 100, "outlines of liver and lesion"
+    lesions = [lesion.identifier for lesion in lesions_of(segmentation)]
+    judge(segmentation, ct_of(segmentation), lesions, status="rejected")
+    assert np.ptp(view.at(view.draw(), rim), axis=1).max() <= 2, "the CT's gray"
+    judge(segmentation, ct_of(segmentation), lesions, status="")
+    np.testing.assert_array_equal(view.draw(), before)
+
+
 def test_the_marker_is_where_the_lesion_is_and_can_be_hidden(seen):
     view, segmentation, k = seen
     plain = view.draw()

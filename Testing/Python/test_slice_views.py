@@ -22,6 +22,7 @@ ALONE = "import os, sys, pytest; code = pytest.main(sys.argv[1:]); sys.stdout.fl
     [
         "test_outlines_leave_liver_and_lesions_to_be_judged",
         "test_each_lesion_has_an_outline_of_its_own",
+        "test_a_rejected_lesion_leaves_no_ring_in_the_liver",
         "test_a_click_says_where_a_lesion_was_missed",
         "test_the_marker_is_where_the_lesion_is_and_can_be_hidden",
         "test_axes_are_seen_in_their_slice_only",

@@ -1,8 +1,8 @@
 """Long work in a child process: one protocol for the panels, the Python console and the command line.
 
 `protocol` is what travels (job file, result files), `events` what the child says, `source` what it reads itself,
-`worker` is the child, `process` starts it with subprocess. Slicer starts the same child by QProcess and reads it with the same
-`JobState`.
+`worker` is the child, `process` starts it with subprocess. Slicer starts the same child by QProcess and reads it with
+the same `JobState`.
 """
 
 from .events import JobState

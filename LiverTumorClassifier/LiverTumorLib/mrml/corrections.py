@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
@@ -12,16 +12,15 @@ import numpy as np
 from ..ct.region import Box, bounding_box
 from ..records.results import TUMOR
 from ..records.segments import LESION_SEGMENT
-from .layers import LABELMAP, image_to_world, voxels_of, where_any
+from .layers import LABELMAP, voxels_of
 from .nodes import SEQUENCE_ROLE
-from .segment_tags import by_hand, judgment_of, number_of
+from .segment_tags import judgment_of, number_of
 from .segmentations import known_segments
 
 _WRITTEN = "LiverTumor.written"
 
 _MOST_KNOWN = 16  # layers
 _known: dict[int, dict[int, str]] = {}  # by the time of a layer's last change, the checksums of its values
-_known_livers: dict[tuple, str] = {}  # by the times of layers and the values in them
 
 Contents = dict[str, str]  # of each segment with voxels, what is in it
 
@@ -97,55 +96,13 @@ def checksums(segmentation, identifiers: list[str]) -> Contents:
     return {identifier: found[identifier] for identifier in identifiers if identifier in found}
 
 
-def liver_checksum(segmentation_node) -> str:
-    """A checksum of what is measured as the liver: its segment with the lesions, but for those drawn by hand and
-    rejected, which may be anywhere. "" where that cannot be told."""
-    segmentation = segmentation_node.GetSegmentation()
-    known = {each for identifiers in known_segments(segmentation_node).values() for each in identifiers}
-    layers: dict = {}  # the values in them that count, and those that do not
-    for identifier in segmentation.GetSegmentIDs():
-        segment = segmentation.GetSegment(identifier)
-        if (image := segment.GetRepresentation(LABELMAP)) is not None:
-            counts = identifier in known and not (judgment_of(segment).is_rejected and by_hand(segment))
-            layers.setdefault(image, ([], []))[not counts].append(segment.GetLabelValue())
-    layers = {image: values for image, values in layers.items() if values[0]}
-    key = tuple((image.GetMTime(), *map(tuple, values)) for image, values in layers.items())
-    if key not in _known_livers:
-        while len(_known_livers) >= _MOST_KNOWN:
-            del _known_livers[next(iter(_known_livers))]
-        _known_livers[key] = _checksum_of(layers)
-    return _known_livers[key]
-
-
-def _checksum_of(layers: dict) -> str:
-    """Of the voxels with one of some values in any of the layers; of each layer where they have several grids."""
-    masks, grids = [], []
-    for image, (counting, others) in layers.items():
-        if (voxels := voxels_of(image)) is None:
-            continue
-        mask = where_any(voxels, counting) if others else voxels != 0
-        if (box := bounding_box(mask)) is not None:
-            masks.append((np.add(image.GetExtent()[4::-2], [part.start for part in box]), mask[box]))
-            grids.append(image_to_world(image))
-    if any(not np.allclose(grid, grids[0]) for grid in grids):
-        return " ".join(sorted(_checksum(mask, start) for start, mask in masks))
-    if not masks:
-        return ""
-    low = np.min([start for start, _mask in masks], axis=0)
-    together = np.zeros(np.max([start + mask.shape for start, mask in masks], axis=0) - low, bool)
-    for start, mask in masks:
-        together[tuple(slice(a, a + size) for a, size in zip(start - low, mask.shape, strict=True))] |= mask
-    return _checksum(together, low)
-
-
 def _of_layer(image, values: list[int]) -> dict[int, str]:
     """The checksums of a layer's values, "" without a voxel; those of a layer that has not changed are known."""
     known = _known.pop(image.GetMTime(), {})  # VTK gives no two changes, of whatever object, the same time
     missing = [value for value in values if value not in known]
     if missing and (voxels := voxels_of(image)) is not None:
         for value, box in _boxes(voxels, missing).items():
-            start = () if box is None else np.add(image.GetExtent()[4::-2], [part.start for part in box])
-            known[value] = "" if box is None else _checksum(voxels[box] == value, start)
+            known[value] = "" if box is None else _checksum(voxels[box] == value, box, image.GetExtent())
     known.update({value: "" for value in values if value not in known})
     _known[image.GetMTime()] = known  # the latest last
     while len(_known) > _MOST_KNOWN:
@@ -173,9 +130,10 @@ def _moved(place: tuple[slice, ...] | None, outer: Box) -> Box | None:
     return k, j, i
 
 
-def _checksum(mask: np.ndarray, start: Sequence[int]) -> str:
-    """Of a mask that fills a box of a layer's grid, which begins at `start` (k, j, i)."""
-    place = ",".join(str(int(each)) for each in (*start, *mask.shape))
+def _checksum(mask: np.ndarray, box: Box, extent: tuple[int, ...]) -> str:
+    """Of a mask that fills a box of a layer, whose extent says where that is."""
+    starts = [part.start + first for part, first in zip(box, extent[4::-2], strict=True)]
+    place = ",".join(map(str, (*starts, *mask.shape)))
     return f"{zlib.crc32(np.packbits(mask).data, zlib.crc32(place.encode())):08x}"
 
 

@@ -6,8 +6,7 @@ through all voxels for each, which takes seconds for some dozens of lesions; her
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -83,55 +82,6 @@ def start_empty(vtk_segment) -> None:
     vtk_segment.AddRepresentation(LABELMAP, _oriented_image(np.zeros((1, 1, 1), np.uint8), np.eye(4)))
 
 
-def lend(segmentation, lender: str, borrower: str) -> bool:
-    """Let a segment have the voxels of another one too, but for those that a third one in its layer has; the lender
-    keeps them in a layer of its own. Returns whether both segments have voxels, without which nothing is done."""
-    own, other = segmentation.GetSegment(lender), segmentation.GetSegment(borrower)
-    image, target = own.GetRepresentation(LABELMAP), other.GetRepresentation(LABELMAP)
-    voxels, borrowed = voxels_of(image), voxels_of(target)
-    if voxels is None or borrowed is None or not (borrowed == other.GetLabelValue()).any():
-        return False
-    mask = voxels == own.GetLabelValue()
-    if (box := bounding_box(mask)) is None:
-        return False
-    first = [part.start + start for part, start in zip(box, image.GetExtent()[4::-2], strict=True)]
-    apart = _image(mask[box].astype(np.uint8), first, image_to_world(image))
-    _leave_layers(segmentation, [lender])
-    own.SetLabelValue(1)
-    own.AddRepresentation(LABELMAP, apart)
-    mask, at = _on_grid_of(target, apart)
-    _make_room(target, at, mask.shape)
-    with _changed(target, at, mask.shape) as (view, part):
-        view[mask[part] & (view == 0)] = other.GetLabelValue()
-    return True
-
-
-def take_back(segmentation, lender: str, borrower: str) -> None:
-    """Take from a segment the voxels that another one has, which then shares its layer again where there is room."""
-    own, other = segmentation.GetSegment(lender), segmentation.GetSegment(borrower)
-    image, target = own.GetRepresentation(LABELMAP), other.GetRepresentation(LABELMAP)
-    if voxels_of(image) is None or voxels_of(target) is None:
-        return
-    mask, at = _on_grid_of(target, image, own.GetLabelValue())
-    segments = [segmentation.GetSegment(each) for each in segmentation.GetSegmentIDs()]
-    taken = {each.GetLabelValue() for each in segments if each.GetRepresentation(LABELMAP) is target}
-    free = next(value for value in range(1, len(taken) + 2) if value not in taken)
-    with _changed(target, at, mask.shape) as (view, part):
-        view[mask[part] & (view == other.GetLabelValue())] = 0
-        fits = _first_voxel(image, image_to_world(target)) is not None and view.shape == mask.shape and free < 256
-        if fits and image is not target and not view[mask].any():
-            view[mask] = free
-            own.SetLabelValue(free)
-            own.AddRepresentation(LABELMAP, target)
-
-
-def where_any(voxels: np.ndarray, values: Sequence[int]) -> np.ndarray:
-    """Where voxels of a layer have one of some values."""
-    if len(values) == 1:
-        return voxels == values[0]
-    return np.isin(voxels, values, kind="table" if voxels.dtype.kind in "iu" else None)
-
-
 def voxels_of(image) -> np.ndarray | None:
     """The label values (k, j, i) of a layer, its own memory; None where it has none."""
     from vtk.util.numpy_support import vtk_to_numpy
@@ -172,85 +122,25 @@ def _leave_layers(segmentation, identifiers: Sequence[str]) -> None:
             stale.setdefault(image, []).append(segment.GetLabelValue())
     for image, values in stale.items():
         if (voxels := voxels_of(image)) is not None:
-            voxels[where_any(voxels, values)] = 0
+            voxels[np.isin(voxels, values, kind="table" if voxels.dtype.kind in "iu" else None)] = 0
             image.GetPointData().GetScalars().Modified()
             image.Modified()
 
 
 def _first_voxel(image, grid: np.ndarray) -> np.ndarray | None:
     """Where the first voxel (k, j, i) of a layer lies on a grid; None where the layer is on another grid."""
-    between = np.linalg.solve(grid, image_to_world(image))  # from the layer's voxels to the grid's
-    reach = max(map(abs, image.GetExtent())) + 1
-    shift = np.rint(between[:3, 3])
-    if np.abs(between[:3, :3] - np.eye(3)).max() * reach + np.abs(between[:3, 3] - shift).max() > _SAME_PLACE:
-        return None
-    return shift[::-1].astype(int) + image.GetExtent()[4::-2]
-
-
-def image_to_world(image) -> np.ndarray:
-    """The 4x4 matrix of a layer from its own indices (i, j, k) to the segmentation node's coordinates."""
     import slicer
     import vtk
 
     matrix = vtk.vtkMatrix4x4()
     image.GetImageToWorldMatrix(matrix)
-    return slicer.util.arrayFromVTKMatrix(matrix)
-
-
-def _on_grid_of(target, image, value: int = 1) -> tuple[np.ndarray, np.ndarray]:
-    """Where a layer has a value, on the grid of another one: a mask, and its first voxel (k, j, i) there."""
-    import slicer
-
-    grid = image_to_world(target)
-    if (first := _first_voxel(image, grid)) is None:
-        alone = slicer.vtkOrientedImageData()
-        alone.DeepCopy(image)
-        voxels = voxels_of(alone)
-        assert voxels is not None
-        voxels[...] = voxels == value
-        image, value = slicer.vtkOrientedImageData(), 1
-        slicer.vtkOrientedImageDataResample.ResampleOrientedImageToReferenceOrientedImage(
-            alone, target, image, False, True
-        )
-        first = np.array(image.GetExtent()[4::-2])
-    found = voxels_of(image)
-    assert found is not None
-    return found == value, first
-
-
-def _make_room(image, first: np.ndarray, shape: tuple[int, ...]) -> None:
-    """Enlarge a layer, in place for all that share it, so that it reaches over a box of its grid."""
-    from vtk.util.numpy_support import numpy_to_vtk
-
-    voxels = voxels_of(image)
-    assert voxels is not None
-    start = np.array(image.GetExtent()[4::-2])
-    low, high = np.minimum(start, first), np.maximum(start + voxels.shape, np.add(first, shape))
-    if (high - low == voxels.shape).all():
-        return
-    larger = np.zeros(high - low, voxels.dtype)
-    larger[tuple(slice(a, a + size) for a, size in zip(start - low, voxels.shape, strict=True))] = voxels
-    scalars = numpy_to_vtk(larger.ravel(), deep=True)
-    scalars.SetName("ImageScalars")
-    image.SetExtent(*(bound for a, b in zip(low[::-1], high[::-1], strict=True) for bound in (int(a), int(b) - 1)))
-    image.GetPointData().SetScalars(scalars)
-
-
-@contextmanager
-def _changed(image, first: np.ndarray, shape: tuple[int, ...]) -> Iterator[tuple[np.ndarray, tuple[slice, ...]]]:
-    """The voxels of a layer in a box of its grid, to be changed, and which part of the box they are."""
-    voxels = voxels_of(image)
-    assert voxels is not None
-    start = np.array(image.GetExtent()[4::-2])
-    low, high = np.maximum(start, first), np.minimum(start + voxels.shape, np.add(first, shape))
-    high = np.maximum(low, high)
-
-    def part(of: np.ndarray) -> tuple[slice, ...]:
-        return tuple(slice(a, b) for a, b in zip(low - of, high - of, strict=True))
-
-    yield voxels[part(start)], part(np.asarray(first))
-    image.GetPointData().GetScalars().Modified()
-    image.Modified()
+    own = slicer.util.arrayFromVTKMatrix(matrix)
+    between = np.linalg.solve(grid, own)  # from the layer's voxels to the grid's
+    reach = max(map(abs, image.GetExtent())) + 1
+    shift = np.rint(between[:3, 3])
+    if np.abs(between[:3, :3] - np.eye(3)).max() * reach + np.abs(between[:3, 3] - shift).max() > _SAME_PLACE:
+        return None
+    return shift[::-1].astype(int) + image.GetExtent()[4::-2]
 
 
 def _paste(labels: np.ndarray, image, first: np.ndarray, values: list[tuple[int, int]]) -> None:
@@ -304,20 +194,14 @@ def _resampled(segmentation_node, ct_node, grid: np.ndarray, values: Sequence[tu
 
 def _oriented_image(labels: np.ndarray, ijk_to_ras: np.ndarray):
     """The labels' bounding box as an image in place, which is smaller to keep and faster to make surfaces of."""
-    box = bounding_box(labels) or (slice(0, 1),) * 3  # an image needs a voxel
-    return _image(labels[box].astype(np.uint8), [part.start for part in box], ijk_to_ras)
-
-
-def _image(voxels: np.ndarray, first: Sequence[int], ijk_to_ras: np.ndarray):
-    """An image of voxels (k, j, i), the first of which lies at `first`."""
     import slicer
     import vtk
     from vtk.util.numpy_support import numpy_to_vtk
 
+    box = bounding_box(labels) or (slice(0, 1),) * 3  # an image needs a voxel
     image = slicer.vtkOrientedImageData()
-    ends = zip(first[::-1], voxels.shape[::-1], strict=True)
-    image.SetExtent(*(bound for start, size in ends for bound in (start, start + size - 1)))
-    scalars = numpy_to_vtk(voxels.ravel(), deep=True, array_type=vtk.VTK_UNSIGNED_CHAR)
+    image.SetExtent(*(bound for part in box[::-1] for bound in (part.start, part.stop - 1)))
+    scalars = numpy_to_vtk(labels[box].astype(np.uint8).ravel(), deep=True, array_type=vtk.VTK_UNSIGNED_CHAR)
     # The name that VTK gives; Slicer's DICOM export takes a segment for empty without it.
     scalars.SetName("ImageScalars")
     image.GetPointData().SetScalars(scalars)

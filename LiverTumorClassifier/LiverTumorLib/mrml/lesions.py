@@ -12,19 +12,10 @@ from ..errors import InputError
 from ..records.judgments import Judgment
 from ..records.results import LIVER, TUMOR
 from ..records.segments import LESION_SEGMENT, MOST_LESIONS, lesion_segment
-from .corrections import still_as_written
-from .layers import LABELMAP, lend, merged_labels, take_back
+from .layers import merged_labels
 from .nodes import one_update
-from .segment_tags import (
-    by_hand,
-    is_lent,
-    judgment_of,
-    number_of,
-    say_algorithm,
-    say_lent,
-    set_judgment,
-    set_number,
-)
+from .rejections import lend_rejected
+from .segment_tags import by_hand, judgment_of, number_of, say_algorithm, say_lent, set_judgment, set_number
 from .segmentations import add_segment, check_meant, known_segments, surface_follows, write_segments
 from .translation import _
 
@@ -167,31 +158,6 @@ def write_lesions(segmentation_node, ct_node, found: LesionLabels) -> None:
             say_lent(vtk_segment, False)
         write_segments(segmentation_node, ct_node, found.labels, values)
         lend_rejected(segmentation_node)
-
-
-def lend_rejected(segmentation_node) -> None:
-    """Give the liver's segment the voxels of lesions that have been rejected since it was last looked, which keep them
-    in a layer of their own, and take back those of lesions that no longer are. Lesions that were drawn by hand may be
-    anywhere, and are left alone."""
-    segmentation = segmentation_node.GetSegmentation()
-    livers = known_segments(segmentation_node).get(LIVER, [])
-    lesions = {
-        lesion.identifier: lesion.judgment.is_rejected for lesion in lesions_of(segmentation_node) if not lesion.by_hand
-    }
-    due = [each for each, is_rejected in lesions.items() if is_lent(segmentation.GetSegment(each)) != is_rejected]
-    if not due or not livers or segmentation.GetSourceRepresentationName() != LABELMAP:
-        return
-    with (
-        one_update(segmentation_node),
-        surface_follows(segmentation_node),
-        still_as_written(segmentation_node, livers[0]),
-    ):
-        for identifier in due:
-            if lesions[identifier]:
-                say_lent(segmentation.GetSegment(identifier), lend(segmentation, identifier, livers[0]))
-            else:
-                take_back(segmentation, identifier, livers[0])
-                say_lent(segmentation.GetSegment(identifier), False)
 
 
 def adopt(segmentation_node, ct_node, found: LesionLabels) -> None:

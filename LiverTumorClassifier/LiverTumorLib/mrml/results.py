@@ -17,9 +17,10 @@ from ..errors import InputError, WorkerError
 from ..records.options import CaseOutput
 from ..records.results import CaseResult, CaseSummary, Lesion
 from ..records.segments import MOST_LESIONS
-from .corrections import checksums, is_corrected, liver_checksum, mark_as_written
+from .corrections import checksums, is_corrected, mark_as_written
 from .kept_axes import keep_axes
 from .lesions import LesionLabels, adopt, lesion_labels, lesions_of, rejected_numbers
+from .liver_checksum import liver_checksum
 from .nodes import companion_node, no_leftovers, output_node, place_beside
 from .plots import plot_probability
 from .probabilities import ROLES, kept_probability, segment_again, show_probabilities

@@ -40,12 +40,11 @@ from .follow_up_text import (
     first_lesion,
     pair_record,
     response_text,
-    run_texts,
     targets_of,
 )
 from .messages import confirmed, errors_shown
 from .record_table import RecordTable
-from .run_control import RunControl
+from .run_control import RunControl, RunTexts
 from .side_by_side import SideBySide
 from .timers import single_shot
 
@@ -77,7 +76,9 @@ class FollowUpPart(VTKObservationMixin):
             statusLabel=ui.followUpStatusLabel,
             logText=ui.logText,
         )
-        self.run = RunControl(widgets, self._launch, self._show_results, self.show, run_texts(), _log, self._ask)
+        self.run = RunControl(
+            widgets, self._launch, self._show_results, self.show, _texts(), lambda node: _log(node), self._ask
+        )
         self._dates = DateRows(ui.datesWidget, self.show, self._tell)
         self._views = SideBySide(ui, self._tell)
         self._table = RecordTable(ui.pairTable, COLUMNS, self._on_row, stretched=(2, 3, 4))
@@ -381,6 +382,18 @@ def _watched(segmentation_node) -> list[tuple]:
     segmentation = segmentation_node.GetSegmentation()
     events = [(segmentation, getattr(segmentation, event)) for event in _WATCHED]
     return [*events, (segmentation_node, vtk.vtkCommand.ModifiedEvent)]
+
+
+def _texts() -> RunTexts:
+    return RunTexts(
+        start=_("Compare dates"),
+        start_tip=_("Register the livers, pair the lesions and compare them, in the background."),
+        cancel_tip=_("Stop; the scene stays as it was."),
+        not_started=_("The comparison could not be started."),
+        failed=_("The comparison failed."),
+        stopped=_("Stopped; the scene is as it was."),
+        ending=_("Bringing the results into the scene"),
+    )
 
 
 def _log(outcome) -> Iterator[str]:

@@ -9,7 +9,6 @@ from ..mrml.follow_up import Kept
 from ..records.followup import BY_HAND, FollowUp, StudyRecord
 from ..records.pairs import PairRow
 from .record_table import Shown
-from .run_control import RunTexts
 
 COLUMNS = (
     Shown("prior", _("prior"), "{}", _("Number of the lesion at the earlier date.")),
@@ -126,16 +125,3 @@ def response_text(result: FollowUp, date: int) -> str:
 
 def _both(pattern: str, before: float | None, now: float | None) -> str:
     return " → ".join("–" if value is None else pattern.format(value) for value in (before, now))
-
-
-def run_texts() -> RunTexts:
-    """What the user reads of a comparison that runs."""
-    return RunTexts(
-        start=_("Compare dates"),
-        start_tip=_("Register the livers, pair the lesions and compare them, in the background."),
-        cancel_tip=_("Stop; the scene stays as it was."),
-        not_started=_("The comparison could not be started."),
-        failed=_("The comparison failed."),
-        stopped=_("Stopped; the scene is as it was."),
-        ending=_("Bringing the results into the scene"),
-    )

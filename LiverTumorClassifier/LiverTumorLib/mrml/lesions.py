@@ -14,7 +14,8 @@ from ..records.results import LIVER, TUMOR
 from ..records.segments import LESION_SEGMENT, MOST_LESIONS, lesion_segment
 from .layers import merged_labels
 from .nodes import one_update
-from .segment_tags import by_hand, judgment_of, number_of, say_algorithm, set_judgment, set_number
+from .rejections import lend_rejected
+from .segment_tags import by_hand, judgment_of, number_of, say_algorithm, say_lent, set_judgment, set_number
 from .segmentations import add_segment, check_meant, known_segments, surface_follows, write_segments
 from .translation import _
 
@@ -154,7 +155,9 @@ def write_lesions(segmentation_node, ct_node, found: LesionLabels) -> None:
             set_judgment(vtk_segment, lesion.judgment)
             if not lesion.by_hand and by_hand(vtk_segment):
                 say_algorithm(vtk_segment, "SEMIAUTOMATIC")
+            say_lent(vtk_segment, False)
         write_segments(segmentation_node, ct_node, found.labels, values)
+        lend_rejected(segmentation_node)
 
 
 def adopt(segmentation_node, ct_node, found: LesionLabels) -> None:

@@ -20,6 +20,7 @@ from ..records.segments import MOST_LESIONS
 from .corrections import checksums, is_corrected, mark_as_written
 from .kept_axes import keep_axes
 from .lesions import LesionLabels, adopt, lesion_labels, lesions_of, rejected_numbers
+from .liver_checksum import liver_checksum
 from .nodes import companion_node, no_leftovers, output_node, place_beside
 from .plots import plot_probability
 from .probabilities import ROLES, kept_probability, segment_again, show_probabilities
@@ -199,7 +200,7 @@ def _show_measurements(segmentation_node, ct_node, result: CaseResult) -> tuple:
     lesion_table = _table(segmentation_node, LESIONS_ROLE, ct_node, "lesions")
     fill_lesion_table(lesion_table, result.lesions, words)
     summary_table = _table(segmentation_node, SUMMARY_ROLE, ct_node, "summary")
-    fill_summary_table(summary_table, result.name, result.summary)
+    fill_summary_table(summary_table, result.name, result.summary, liver_checksum(segmentation_node))
     return lesion_table, summary_table
 
 

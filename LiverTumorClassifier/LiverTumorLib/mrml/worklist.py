@@ -17,7 +17,7 @@ from ..pipelines.lesions import summary_of
 from ..records.judgments import Judgment
 from ..records.results import CaseSummary
 from ..records.segments import LESION_SEGMENT
-from .corrections import checksums
+from .checksums import checksums
 from .lesions import LesionSegment, lesions_of
 from .nodes import one_update
 from .results import LESIONS_ROLE, SUMMARY_ROLE

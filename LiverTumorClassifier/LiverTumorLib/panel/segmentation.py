@@ -36,7 +36,7 @@ class SegmentationPanel(CTPanel):
         super().__init__(module, logic, _MODELS)
         self._shown = None
         self._report = ReportPart(self.ui, self.run, self._offer_drawing)
-        self.results = SegmentationResults(self.ui, lambda: self.parameters, self._offer_distances)
+        self.results = SegmentationResults(self.ui, lambda: self.parameters, self.run, self._offer_distances)
         self.follow_up = FollowUpPart(self.ui, lambda: self.parameters, self._offer_drawing)
         actions = {
             "N": lambda: self.results.step(1),

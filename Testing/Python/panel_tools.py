@@ -58,6 +58,11 @@ def apply(panel) -> list[float]:
     return spin(lambda: not panel.run.running)
 
 
+def idle(panel) -> None:
+    """Wait until the panel has done what it was asked for."""
+    spin(lambda: not panel.run.running)
+
+
 def started_job(run):
     """The child process of a run, once the CT has been handed over to it."""
     end = time.monotonic() + PATIENCE_S

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..ct.region import bounding_box
 from ..errors import RequirementError
-from ..metrics import Counts, LesionDetection, detect_lesions, surface_distances
 from ..records.results import LIVER, TUMOR
 from .segmentations import Meant, known_segments, labels_from_segmentation
 from .serving import Steps
 from .volumes import TakenCT, take_ct
+
+if TYPE_CHECKING:
+    from ..metrics import LesionDetection
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,8 @@ def comparing(segmentation_node, reference_node, ct_node, meant: Meant | None = 
 
 def _compared(ct: TakenCT, found: np.ndarray, truth: np.ndarray, meant: Meant) -> Comparison:
     """Touches no node."""
+    from ..metrics import detect_lesions
+
     volume = ct.checked()
     box = bounding_box((found > 0) | (truth > 0)) or (slice(0, 1),) * 3
     found, truth = found[box], truth[box]
@@ -78,10 +83,14 @@ def _compared(ct: TakenCT, found: np.ndarray, truth: np.ndarray, meant: Meant) -
 
 
 def _agreement(found: np.ndarray, truth: np.ndarray, spacing: np.ndarray) -> Agreement:
+    from ..metrics import Counts
+
     return Agreement(Counts.of(found, truth).dice, _hd95(found, truth, spacing))
 
 
 def _hd95(found: np.ndarray, truth: np.ndarray, spacing: np.ndarray) -> float | None:
+    from ..metrics import surface_distances
+
     try:
         return surface_distances(found, truth, spacing).hd95
     except RequirementError:

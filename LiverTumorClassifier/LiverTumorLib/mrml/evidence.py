@@ -6,8 +6,7 @@ from __future__ import annotations
 import json
 
 from ..errors import InputError
-from ..pipelines.evidence import EVIDENCE
-from ..records.options import CaseOutput
+from ..records.options import EVIDENCE, CaseOutput
 from .nodes import companion_node, no_leftovers, remove_node
 from .percent import fill_percent
 from .prepared import PreparedCase, prepared

@@ -15,9 +15,6 @@ import numpy as np
 from ..ct import to_axial
 from ..ct.region import bounding_box
 from ..errors import InputError
-from ..pipelines.doubt import corrected_notes
-from ..pipelines.lesions import measure_axial
-from ..pipelines.tumor import drop_small
 from ..records.results import LIVER, TUMOR, CaseResult
 from .nodes import companion_node, remove_node
 from .percent import fill_percent, percent_of
@@ -117,6 +114,10 @@ class TakenMaps:
     def segmented(self, tumor_threshold: float, min_lesion_ml: float) -> tuple[Layer, CaseResult]:
         """The segmentation with another tumor threshold (0 to 1), see `numbered_layer`, and its figures: lesions have
         their mean probability, slices are not scored again. Touches no node. Raises InputError, see `check_ct`."""
+        from ..pipelines.doubt import corrected_notes
+        from ..pipelines.lesions import measure_axial
+        from ..pipelines.tumor import drop_small
+
         volume = self.ct.checked()
         labels = np.zeros(volume.shape, np.uint8)
         thresholds = (self.liver, self.liver_threshold, LIVER), (self.tumor, tumor_threshold, TUMOR)

@@ -113,8 +113,6 @@ class SegmentationResults(VTKObservationMixin):
         lesions = segmentation.GetNodeReference(LESIONS_ROLE) if segmentation is not None else None
         summary = segmentation.GetNodeReference(SUMMARY_ROLE) if segmentation is not None else None
         self._follow([table for table in (lesions, summary) if table is not None])
-        self._ui.resultsCollapsibleButton.enabled = segmentation is not None
-        self._ui.resultsCollapsibleButton.visible = segmentation is not None
         figures = records_of(summary)
         self._ui.summaryLabel.text = (
             _summary_text(figures[0], records_of(self._slices)) if figures else _("Press Apply to get results.")
@@ -130,6 +128,8 @@ class SegmentationResults(VTKObservationMixin):
         self._ui.undoButton.enabled = can_undo(segmentation) and not self._run.computing
         self._training.show(segmentation, ct)
         self._reference.show(segmentation, ct, self._parameters().referenceSegmentation if ready else None)
+        self._ui.resultsCollapsibleButton.enabled = segmentation is not None
+        self._ui.resultsCollapsibleButton.visible = segmentation is not None  # last, or Qt lays out all of it each time
 
     def _follow(self, tables: list) -> None:
         """Tables change without the panel too: from the console, or when another frame of a sequence is shown."""

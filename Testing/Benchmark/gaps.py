@@ -102,6 +102,8 @@ class Steps:
         import slicer
         from slicer_standin import application
 
+        import LiverSegmentationMobileUNet  # noqa: F401 as Slicer does when it starts
+
         slicer.util.addVolumeFromArray(self._volume.array, self._volume.ijk_to_ras, self._volume.name)
         # PySide makes its enumerations when they are first needed, which PythonQt in Slicer has from the beginning.
         slicer.util.childWidgetVariables(slicer.util.loadUI(FORM))
@@ -110,7 +112,7 @@ class Steps:
 
         def open_panel() -> None:
             nonlocal panel
-            panel = application.open_module("LiverSegmentationMobileUNet").panel
+            panel = application.show_module("LiverSegmentationMobileUNet").panel
 
         self._step("open the panel", open_panel)
         from LiverTumorLib.jobs.protocol import TASKS

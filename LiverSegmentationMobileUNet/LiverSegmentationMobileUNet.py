@@ -94,7 +94,7 @@ class LiverSegmentationMobileUNetParameterNode:
     slices: bool = True
     liverSegmentation: vtkMRMLSegmentationNode
     roiMarginMm: Annotated[float, WithinRange(0, 50)] = 5.0
-    minLesionMl: Annotated[float, WithinRange(0, 100)] = 0.05
+    minLesionMl: Annotated[float, WithinRange(0, 100)] = 0.1
     liverThreshold: Annotated[float, WithinRange(0, 0.99)] = 0.0
     tumorThreshold: Annotated[float, WithinRange(0, 0.99)] = 0.0
     sliceThreshold: Annotated[float, WithinRange(0, 0.99)] = 0.0

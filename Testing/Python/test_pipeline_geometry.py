@@ -155,19 +155,36 @@ def test_tumor_is_believed_up_to_the_margin_on_every_side():
     assert not labels[16, 16, 16], "a corner is farther than the margin"
 
 
+class Everywhere(Thresholds):
+    """A session whose "network" answers the same probability everywhere."""
+
+    def __init__(self, task: str, probability: float) -> None:
+        super().__init__(task)
+        self.probability = probability
+
+    def predict_all(self, images) -> list[np.ndarray]:
+        return [np.full((len(images), *self.spec.size, 1), self.probability, np.float32)]
+
+
+@pytest.mark.parametrize(("probability", "beyond"), [(0.6, False), (0.9, True)])
+def test_beyond_the_liver_tumor_has_to_be_surer_than_inside(probability, beyond):
+    array, labels = np.full((20, 80, 80), 60, np.int16), np.zeros((20, 80, 80), np.uint8)
+    labels[:, 20:60, 20:60] = LIVER
+    volume = CTVolume(array, np.diag([-1.0, -1.0, 2.0, 1.0]))
+    session = Everywhere("tumor", probability)
+    find_tumor(session, volume, labels, True, 5.0, lambda fraction: None, 0.25).paint(labels, 0.25, TUMOR)
+    assert labels[10, 40, 40] == TUMOR
+    assert bool(labels[10, 40, 63] == TUMOR) is beyond
+
+
 def test_beyond_the_liver_no_tumor_is_believed_in_fat_or_air():
     """A network that calls everything tumor, and a liver with lung on one side of it."""
-
-    class Everything(Thresholds):
-        def predict_all(self, images) -> list[np.ndarray]:
-            return [np.ones((len(images), *self.spec.size, 1), np.float32)]
-
     array, labels = np.full((20, 80, 80), 60, np.int16), np.zeros((20, 80, 80), np.uint8)
     array[:, :, :30] = -800
     array[10, 40, 40] = -300  # a speck inside the liver, where the network is trusted
     labels[:, 20:60, 30:60] = LIVER
     volume = CTVolume(array, np.diag([-1.0, -1.0, 2.0, 1.0]))
-    find_tumor(Everything("tumor"), volume, labels, True, 5.0, lambda fraction: None).paint(labels, 0.5, TUMOR)
+    find_tumor(Everywhere("tumor", 1.0), volume, labels, True, 5.0, lambda fraction: None).paint(labels, 0.5, TUMOR)
     tumor = labels[10] == TUMOR
     assert tumor[40, 63] and tumor[17, 45], "soft tissue within the margin"
     assert not tumor[:, :28].any(), "lung within the margin"

@@ -15,6 +15,7 @@ from LiverTumorLib.ct.canvas import InputSpec, neighbor_channels
 from LiverTumorLib.metrics.lesions import detect_lesions
 from LiverTumorLib.pipelines import liver, tumor
 from LiverTumorLib.pipelines.slicemaps import smoothed
+from LiverTumorLib.records.options import RunOptions
 from scipy.ndimage import label
 from scipy.ndimage import maximum as largest
 
@@ -27,7 +28,7 @@ THRESHOLDS = np.round(np.arange(0.05, 0.951, 0.05), 2)
 # Without tumor there is no Dice; a threshold that invents this much tumor (ml) in such a patient costs as much as
 # missing one.
 FALSE_TUMOR_ML = 5.0
-SMALLEST_ML = 0.05  # what the pipeline drops by default
+SMALLEST_ML = RunOptions.min_lesion_ml  # what the pipeline drops by default
 
 
 @dataclass(frozen=True)

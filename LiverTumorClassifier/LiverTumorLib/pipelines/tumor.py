@@ -1,8 +1,8 @@
 """Stage 2: tumor, in the liver that stage 1 found or straight from the abdomen.
 
 At the border of the liver tumor is believed up to a margin beyond what stage 1 predicted, because lesions at the
-surface are what stage 1 misses, but not where the CT shows fat or air there; a believed tumor voxel outside the
-predicted liver counts as liver too.
+surface are what stage 1 misses, but only where the network is surer than inside, and not where the CT shows fat or air
+there; a believed tumor voxel outside the predicted liver counts as liver too.
 """
 
 from __future__ import annotations
@@ -23,6 +23,9 @@ from .slicewise import map_slices
 SMOOTH_MM = (2.0, 1.0)
 # Beyond the predicted liver, what is darker than this on average over a few mm is fat, lung or bowel gas and no tumor.
 FAT_HU = -20.0
+# Beyond the predicted liver tumor needs at least this probability: most of what is faint there is stomach, vessels or
+# kidney (measured out of fold, Docs/study.md).
+BEYOND = 0.75
 _SMOOTH_MM = 2.0  # standard deviation of that average; single voxels are noise
 
 
@@ -69,8 +72,13 @@ def find_tumor(
     believed = within(liver, found.ks * volume.spacing[2], canvas.spacing_mm, margin_mm)
     believed &= liver | ~_fat_or_air(found, volume)
     smooth = found.smoothed(SMOOTH_MM, float(volume.spacing[2]))
-    maps = keep_sure(np.where(believed, smooth.maps, 0), threshold, session.bundle.manifest.sure)
-    return SliceMaps(found.ks, maps, canvas)
+    maps = np.where(liver, smooth.maps, np.where(believed, less_sure(smooth.maps, threshold), 0))
+    return SliceMaps(found.ks, keep_sure(maps, threshold, session.bundle.manifest.sure), canvas)
+
+
+def less_sure(maps: np.ndarray, threshold: float) -> np.ndarray:
+    """Probabilities beyond the predicted liver, lowered so that they reach the threshold where they are `BEYOND`."""
+    return np.interp(maps, (0, max(BEYOND, threshold), 1), (0, threshold, 1)).astype(maps.dtype)
 
 
 def keep_sure(maps: np.ndarray, threshold: float, sure: float) -> np.ndarray:

@@ -58,7 +58,7 @@ class RunOptions:
     liver_threshold: float | None = None
     tumor_threshold: float | None = None
     slice_threshold: float | None = None
-    min_lesion_ml: float = 0.05
+    min_lesion_ml: float = 0.1
     keep_probabilities: bool = False
     threads: int | None = None
 

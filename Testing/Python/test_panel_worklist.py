@@ -82,7 +82,7 @@ def test_the_table_follows_the_segment_editor(panel):
     draw(segmentation, "Metastasis", ball(*MISSED))
     settle(panel)
     assert column(panel, "lesion") == ["Segment VII", "2", "Metastasis", "3"]
-    assert column(panel, "state") == ["", "changed", "new", "deleted"]
+    assert column(panel, "state") == ["liver changed", "changed", "new", "deleted"], "what was erased is no liver now"
     color = panel.ui.lesionTable.item(0, 0).data(QtCore.Qt.ItemDataRole.DecorationRole)
     assert color.getRgb() == (0, 0, 255, 255)
     assert "Lesion 2, Metastasis, Lesion 3" in panel.ui.changedLabel.text and panel.ui.changedLabel.isVisible()
@@ -92,6 +92,26 @@ def test_the_table_follows_the_segment_editor(panel):
     click(panel.ui.measureButton)
     idle(panel)
     assert column(panel, "lesion") == ["Segment VII", "2", "Metastasis"] and not panel.ui.changedLabel.isVisible()
+
+
+def test_a_liver_that_was_edited_is_said(panel):
+    erase(panel.parameters.outputSegmentation, "Liver")
+    settle(panel)
+    assert column(panel, "state") == ["liver changed"] * 3
+    said = "Changed since measured: the liver (its volume, the tumor burden, depths). Press Measure again."
+    assert panel.ui.changedLabel.text == said and panel.ui.changedLabel.isVisible()
+    click(panel.ui.measureButton)
+    spin(lambda: not panel.ui.changedLabel.isVisible(), 10)
+
+
+def test_a_rejection_is_undone(panel):
+    before = figures(panel)
+    choose(panel, 0)
+    click(panel.ui.rejectButton)
+    assert figures(panel)["lesion_count"] == 2 and panel.ui.undoButton.isEnabled()
+    click(panel.ui.undoButton)
+    assert figures(panel) == before and not panel.ui.rejectButton.checked
+    assert panel.parameters.outputSegmentation.GetDisplayNode().GetSegmentVisibility("Lesion 1")
 
 
 def test_a_lesion_is_judged(panel):
@@ -206,7 +226,7 @@ def test_a_segment_that_is_gone_is_said(panel, said):
     panel.parameters.outputSegmentation.GetSegmentation().RemoveSegment("Lesion 2")
     click(panel.ui.acceptButton)
     assert "no longer there" in said.pop()
-    assert column(panel, "state") == ["", "", "deleted"]
+    assert column(panel, "state") == ["liver changed"] * 2 + ["deleted"]
 
 
 def test_the_segmentation_is_deleted(panel, said):

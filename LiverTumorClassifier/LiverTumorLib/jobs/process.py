@@ -17,18 +17,10 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from ..errors import Cancelled, LiverTumorError, WorkerError
 from ..files.held import HeldFolder
 from ..records.options import CaseOutput, RunOptions
+from .events import Event, JobState, crash_error
 from .folder import new_job_folder
 from .group import signal_group, start_group
-from .protocol import (
-    Event,
-    JobState,
-    Writer,
-    crash_error,
-    load_output,
-    worker_command,
-    worker_environment,
-    write_job,
-)
+from .protocol import Writer, load_output, worker_command, worker_environment, write_job
 from .source import Source
 
 if TYPE_CHECKING:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from ..errors import InputError
 from ..records.results import TUMOR
@@ -43,6 +45,17 @@ def is_redrawn(segmentation_node) -> bool:
         for each in (contents(segmentation_node), _written(segmentation_node))
     )
     return now != written
+
+
+@contextmanager
+def still_as_written(segmentation_node, identifier: str) -> Iterator[None]:
+    """What the block does to a segment's voxels is no correction: where they were what a run has written, they are."""
+    segmentation = segmentation_node.GetSegmentation()
+    before, written = checksums(segmentation, [identifier]), _written(segmentation_node)
+    yield
+    if identifier in before and written.get(identifier) == before[identifier]:
+        written |= checksums(segmentation, [identifier])
+        segmentation_node.SetAttribute(_WRITTEN, json.dumps(written))
 
 
 def contents(segmentation_node) -> Contents:

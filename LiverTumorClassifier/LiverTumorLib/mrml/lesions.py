@@ -14,7 +14,8 @@ from ..records.results import LIVER, TUMOR
 from ..records.segments import LESION_SEGMENT, MOST_LESIONS, lesion_segment
 from .layers import Layer, merged_labels
 from .nodes import one_update
-from .segment_tags import by_hand, judgment_of, number_of, say_algorithm, set_judgment, set_number
+from .rejections import lend_rejected
+from .segment_tags import by_hand, judgment_of, number_of, say_algorithm, say_lent, set_judgment, set_number
 from .segmentations import add_segment, check_meant, known_segments, surface_follows, write_segments
 from .translation import _
 
@@ -191,7 +192,9 @@ def write_lesions(segmentation_node, ct_node, lesions: Sequence[LesionSegment], 
             set_judgment(vtk_segment, lesion.judgment)
             if not lesion.by_hand and by_hand(vtk_segment):
                 say_algorithm(vtk_segment, "SEMIAUTOMATIC")
+            say_lent(vtk_segment, False)
         write_segments(segmentation_node, ct_node, layer, values)
+        lend_rejected(segmentation_node)
 
 
 def take_number(vtk_segment, number: int) -> None:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..batch.report_task import WRITER, Reviewed, arguments
+from ..dicom.sending import Destination
 from ..errors import InputError
 from ..jobs import Job, Writer, start_job
 from ..records.options import Progress, RunOptions
@@ -32,6 +33,7 @@ def start_report(
     *,
     page: Path | None = None,
     folder: Path | None = None,
+    destination: Destination | None = None,
     patient: bool = False,
 ) -> ServedRun:
     """Start to write a report; its result is a `CaseNodes` with the figures.
@@ -40,6 +42,7 @@ def start_report(
         receivers: of the progress and of the end.
         page: the PDF to write.
         folder: an existing folder for the DICOM objects: segmentation, structured report, and the page.
+        destination: a DICOM node that they are sent to from there.
         patient: say on the page who the patient is.
 
     Raises:
@@ -52,13 +55,14 @@ def start_report(
     found = lesion_labels(segmentation_node, ct_node)
     reviewed = replace(_reviewed(segmentation_node, found.lesions), patient=patient, images=images)
     progress, finished = receivers
+    doing = _("Writing the report") if destination is None else _("Writing the report and sending it")
 
     def listen(event: dict) -> None:
         if progress is not None and event["event"] == "progress":
-            progress(event["stage"], event["fraction"], _("Writing the report"))
+            progress(event["stage"], event["fraction"], doing)
 
     def start() -> Job:
-        writer = Writer(WRITER, arguments(reviewed, page, folder))
+        writer = Writer(WRITER, arguments(reviewed, page, folder, destination))
         return start_job("report", ct.checked(), RunOptions(), on_event=listen, liver=found.labels, writer=writer)
 
     def steps():

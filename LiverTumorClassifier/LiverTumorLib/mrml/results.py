@@ -23,6 +23,7 @@ from .corrections import check_contents, contents, is_corrected, mark_as_written
 from .kept_axes import keep_axes
 from .layers import Layer
 from .lesions import LesionLabels, lesions_of, rejected_numbers, take_number, write_lesions
+from .liver_checksum import liver_checksum
 from .measuring import TakenLesions, measured_now
 from .nodes import companion_node, no_leftovers, output_node, place_beside
 from .plots import plot_probability
@@ -213,7 +214,7 @@ def _show_measurements(segmentation_node, ct_node, result: CaseResult) -> tuple:
     lesion_table = _table(segmentation_node, LESIONS_ROLE, ct_node, "lesions")
     fill_lesion_table(lesion_table, result.lesions, words)
     summary_table = _table(segmentation_node, SUMMARY_ROLE, ct_node, "summary")
-    fill_summary_table(summary_table, result.name, result.summary)
+    fill_summary_table(summary_table, result.name, result.summary, liver_checksum(segmentation_node))
     return lesion_table, summary_table
 
 

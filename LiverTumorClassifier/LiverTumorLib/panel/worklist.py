@@ -11,7 +11,7 @@ from ..mrml.lesion_edits import deleting_lesions, merging_lesions, splitting_les
 from ..mrml.scans import show_scan
 from ..mrml.views import highlight, jump_to, mark_lesion, slice_nodes_of
 from ..mrml.volumes import place_in_slice
-from ..mrml.worklist import Row, follow_judgments, judge, worklist
+from ..mrml.worklist import Row, follow_judgments, is_liver_changed, judge, worklist
 from ..records.judgments import ACCEPTED, KINDS, REJECTED, Judgment
 from .axes import AxesPart
 from .messages import errors_shown
@@ -73,6 +73,7 @@ class WorklistPart(VTKObservationMixin):
         self._changed = changed
         self._segmentation = self._segments = self._ct = None
         self._rows: list[Row] = []
+        self._liver_changed = False
         self._table = RecordTable(ui.lesionTable, _COLUMNS, self._on_row, stretched=_READER, several=True)
         self._axes = AxesPart(ui, work, self._on_axes)
         self._missed = MissedPart(ui, run, tell)
@@ -101,7 +102,8 @@ class WorklistPart(VTKObservationMixin):
         self._follow(segmentation.GetSegmentation() if segmentation is not None else None)
         self._segmentation, self._ct = segmentation, ct
         self._rows = worklist(segmentation) if segmentation is not None else []
-        self._table.show([_record(row, segmentation) for row in self._rows])
+        self._liver_changed = segmentation is not None and is_liver_changed(segmentation)
+        self._table.show([_record(row, segmentation, self._liver_changed) for row in self._rows])
         self._table.choose([number for number, row in enumerate(self._rows) if _key(row) in chosen])
         self._ui.lesionTable.visible = bool(self._rows)
         self._show_changed()
@@ -152,7 +154,8 @@ class WorklistPart(VTKObservationMixin):
             self.show(self._segmentation, self._ct)
 
     def _show_changed(self) -> None:
-        names = [row.name for row in self._rows if row.is_changed]
+        names = [_("the liver (its volume, the tumor burden, depths)")] if self._liver_changed else []
+        names += [row.name for row in self._rows if row.is_changed]
         text = ""
         if names:
             text = _("Changed since measured: {names}. Press Measure again.").format(names=", ".join(names))
@@ -259,7 +262,7 @@ def _key(row: Row) -> object:
     return row.lesion.identifier if row.lesion is not None else ("gone", row.figures.get("id"))
 
 
-def _record(row: Row, segmentation) -> dict:
+def _record(row: Row, segmentation, liver_changed: bool) -> dict:
     """What the table shows of a row."""
     figures = {name: None if value != value or value is None else value for name, value in row.figures.items()}
     judgment = row.judgment
@@ -267,7 +270,7 @@ def _record(row: Row, segmentation) -> dict:
     record = {
         **figures,
         "lesion": row.short_name,
-        "state": _state(row),
+        "state": _state(row, liver_changed),
         "said": " ".join(filter(None, (_MARKS[judgment.status], kind, judgment.note))),
         "faint": judgment.is_rejected or (row.lesion is None and row.is_changed),
     }
@@ -276,9 +279,9 @@ def _record(row: Row, segmentation) -> dict:
     return record
 
 
-def _state(row: Row) -> str:
+def _state(row: Row, liver_changed: bool) -> str:
     if not row.is_changed:
-        return ""
+        return _("liver changed") if liver_changed else ""
     if row.lesion is None:
         return _("deleted")
     return _("changed") if row.figures else _("new")

@@ -25,6 +25,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "Python"), *MODULES]
 
 import numpy as np  # noqa: E402
 from LiverTumorLib.ct import CTVolume  # noqa: E402
+from LiverTumorLib.jobs.process import ChildJob  # noqa: E402
 from LiverTumorLib.phantom import make_phantom  # noqa: E402
 from LiverTumorLib.pipelines.lesions import measure  # noqa: E402
 from LiverTumorLib.records.options import CaseOutput  # noqa: E402
@@ -83,7 +84,7 @@ class Steps:
     """A reader's steps, and the longest gap of the event loop in each, in ms."""
 
     def __init__(self, volume: CTVolume, labels: np.ndarray, folder: Path) -> None:
-        self._volume, self._folder = volume, folder
+        self._volume, self._labels, self._folder = volume, labels, folder
         np.save(folder / "truth.npy", labels)
         os.environ[TRUTH] = str(folder / "truth.npy")
         os.environ["PYTHONPATH"] = os.pathsep.join([str(HERE), *MODULES])
@@ -121,15 +122,8 @@ class Steps:
         TASKS["segment"] = "gaps:truth_task"
         self._step("open the panel: what is folded", lambda: panel.follow_up)
         panel.ui.keepCheckBox.click()
+        self._run("Apply", panel.ui.applyButton, panel.run)
         over = lambda started: not panel.run.running  # noqa: E731
-        self._step("Apply: hand the CT over", panel.ui.applyButton.click)
-        run = panel.run._run
-        self._step(
-            "Apply: while the child works",
-            lambda: None,
-            lambda started: hasattr(run.job, "ask") and run.job.ends_within(0),
-        )
-        self._step("Apply: take the results in", lambda: None, over)
         for number in range(min(3, panel.ui.lesionTable.rowCount)):
             self._step(f"choose lesion {number + 1}", lambda: panel.results.step(1))
         segmentation = panel.parameters.outputSegmentation
@@ -142,6 +136,9 @@ class Steps:
         self._step("drag an axis: let go", lambda: line.InvokeEvent(line.PointEndInteractionEvent))
         self._step("reset the axes", panel.ui.resetAxesButton.click)
 
+        self._step("reject a lesion, and take it back", panel.results.reject)
+        self._step("reject a lesion, and take it back", panel.results.reject)
+
         def slide() -> None:
             panel.ui.thresholdSlider.value = 0.8
 
@@ -149,10 +146,52 @@ class Steps:
         self._step("move the threshold", slide, settled)
         self._step("undo", panel.ui.undoButton.click)
         self._step("measure again", panel.ui.measureButton.click, settled)
+        panel.results.step(1)
+        self._step("delete a lesion", panel.ui.deleteButton.click, settled)
         qt.QFileDialog.getSaveFileName = staticmethod(lambda *_: str(self._folder / "report.pdf"))
-        self._step("report: hand over", panel.ui.reportButton.click)
-        self._step("report: until it is written", lambda: None, over)
+        self._run("report", panel.ui.reportButton, panel.run)
+        self._follow_up(panel)
         self._step("idle, after", lambda: None, lambda started: time.perf_counter() > started + IDLE_S)
+
+    def _follow_up(self, panel) -> None:
+        """The date that was read is compared with one of spring, whose lesions were found before."""
+        import qt
+        import slicer
+        from LiverTumorLib.mrml import labels_to_segmentation
+        from LiverTumorLib.mrml.study_facts import give_date
+
+        # Some voxels further, so that there is something to register.
+        moved = [np.roll(array, (2, 5, -4), (0, 1, 2)) for array in (self._volume.array, self._labels)]
+        prior = slicer.util.addVolumeFromArray(moved[0], self._volume.ijk_to_ras, "spring")
+        labels_to_segmentation(moved[1], prior)
+        give_date(prior, "2026-03-01")
+        give_date(panel.parameters.inputVolume, "2026-06-09")
+        ui, part = panel.ui, panel.follow_up
+
+        def unfold() -> None:
+            ui.followUpCollapsibleButton.collapsed = False
+
+        self._step("follow-up: unfold", unfold)
+        selector = ui.datesWidget.findChildren(slicer.qMRMLNodeComboBox)[0]
+        self._step("follow-up: choose a CT", lambda: selector.setCurrentNode(prior))
+        self._run("follow-up", ui.compareDatesButton, part.run)
+        print(f"  {ui.followUpStatusLabel.text} {ui.pairTable.rowCount} pairs", file=sys.stderr)
+        for row in range(min(3, ui.pairTable.rowCount)):
+            self._step("follow-up: jump to a pair", lambda row=row: part._show_pair(row))
+        view = slicer.app.layoutManager().sliceWidget("Red").mrmlSliceNode()
+        for _slice in range(5):
+            self._step(
+                "follow-up: scroll both dates", lambda: view.JumpSliceByOffsetting(0, 0, view.GetSliceOffset() + 2)
+            )
+        qt.QFileDialog.getExistingDirectory = staticmethod(lambda *_: str(self._folder))
+        self._run("follow-up report", ui.followUpReportButton, part.run)
+
+    def _run(self, name: str, button, run) -> None:
+        """What a button starts, up to its end."""
+        job = lambda: run._run is not None and isinstance(run._run.job, ChildJob) and run._run.job  # noqa: E731
+        self._step(f"{name}: hand over", button.click, lambda started: job() or not run.running)
+        self._step(f"{name}: while the child works", lambda: None, lambda started: not job() or job().ends_within(0))
+        self._step(f"{name}: take in", lambda: None, lambda started: not run.running)
 
     def _step(
         self, name: str, act: Callable[[], object], until: Callable[[float], bool] = lambda started: True

@@ -185,6 +185,7 @@ def test_something_is_changed_meanwhile(panel, said, held, what):  # noqa: F811
 def test_the_newest_threshold_counts_and_undo_is_exact(panel, said, held):  # noqa: F811
     """The slider moves on while the threshold before is tried."""
     ct, segmentation = panel.parameters.inputVolume, panel.parameters.outputSegmentation
+    panel.parameters.minLesionMl = 0
     before = state_of(segmentation, ct)
     panel.ui.thresholdSlider.value = 0.85
     spin(lambda: panel.run.computing, 10)

@@ -98,6 +98,7 @@ class ChildJob(ABC, Generic[Outcome]):
     """
 
     terminate_after_s, kill_after_s = TERMINATE_AFTER_S, KILL_AFTER_S
+    poll_ms = 100  # how often whoever has a window asks
 
     def __init__(
         self,

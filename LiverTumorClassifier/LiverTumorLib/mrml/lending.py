@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import numpy as np
 
 from ..ct.region import bounding_box
-from .layers import LABELMAP, voxels_of
+from .checksums import LABELMAP, voxels_of
 
 
 def lend(segmentation, lender: str, borrower: str) -> bool:

@@ -7,7 +7,7 @@ import zlib
 import numpy as np
 
 from ..ct.region import bounding_box
-from .layers import LABELMAP, voxels_of
+from .checksums import LABELMAP, voxels_of
 from .segment_tags import by_hand, judgment_of
 from .segmentations import known_segments
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ..records.results import LIVER, TUMOR
+from .checksums import LABELMAP
 from .corrections import still_as_written
-from .layers import LABELMAP
 from .lending import lend, take_back
 from .nodes import one_update
 from .segment_tags import by_hand, is_lent, judgment_of, say_lent

@@ -18,7 +18,7 @@ from ..pipelines.lesions import summary_of
 from ..records.judgments import Judgment
 from ..records.results import CaseSummary
 from ..records.segments import LESION_SEGMENT
-from .corrections import checksums
+from .checksums import checksums
 from .lesions import LesionSegment, lesions_of
 from .liver_checksum import liver_checksum
 from .nodes import one_update

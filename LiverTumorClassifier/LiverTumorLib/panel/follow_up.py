@@ -389,6 +389,7 @@ def _texts() -> RunTexts:
         start=_("Compare dates"),
         start_tip=_("Register the livers, pair the lesions and compare them, in the background."),
         cancel_tip=_("Stop; the scene stays as it was."),
+        starting=_("Starting..."),
         not_started=_("The comparison could not be started."),
         failed=_("The comparison failed."),
         stopped=_("Stopped; the scene is as it was."),

@@ -273,7 +273,8 @@ class LiverSegmentationMobileUNetLogic(ScriptedLoadableModuleLogic):
           ``cancel()``, ``result()``).
         :raises LiverTumorLib.errors.SomeCasesFailed: some cases have no result; the message says which and why.
         """
-        from LiverTumorLib.mrml import options_from, process_folder
+        from LiverTumorLib.mrml import options_from
+        from LiverTumorLib.mrml.batch import process_folder
 
         return process_folder(
             "segment",

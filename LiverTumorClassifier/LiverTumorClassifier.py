@@ -216,7 +216,8 @@ class LiverTumorClassifierLogic(ScriptedLoadableModuleLogic):
           ``cancel()``, ``result()``).
         :raises LiverTumorLib.errors.SomeCasesFailed: some cases have no result; the message says which and why.
         """
-        from LiverTumorLib.mrml import options_from, process_folder
+        from LiverTumorLib.mrml import options_from
+        from LiverTumorLib.mrml.batch import process_folder
 
         return process_folder(
             "classify",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -26,7 +25,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         of the block.
     """
     path = Path(path)
-    temporary = path.with_name(f".{secrets.token_hex(6)}{''.join(path.suffixes[-2:])}")
+    temporary = path.with_name(f".{os.urandom(6).hex()}{''.join(path.suffixes[-2:])}")
     try:
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, "there is a folder of that name")

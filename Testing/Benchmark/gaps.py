@@ -25,11 +25,13 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "Python"), *MODULES]
 
 import numpy as np  # noqa: E402
 from LiverTumorLib.ct import CTVolume  # noqa: E402
+from LiverTumorLib.jobs.process import ChildJob  # noqa: E402
 from LiverTumorLib.phantom import make_phantom  # noqa: E402
 from LiverTumorLib.pipelines.lesions import measure  # noqa: E402
 from LiverTumorLib.records.options import CaseOutput  # noqa: E402
 from LiverTumorLib.records.results import CaseResult  # noqa: E402
 
+FORM = f"{MODULES[1]}/Resources/UI/LiverSegmentationMobileUNet.ui"
 SHAPE = (300, 512, 512)
 COARSE = 4  # the phantom is made this many times smaller along each axis, and then of blocks
 TRUTH = "LIVERTUMOR_GAPS_TRUTH"
@@ -82,17 +84,15 @@ class Steps:
     """A reader's steps, and the longest gap of the event loop in each, in ms."""
 
     def __init__(self, volume: CTVolume, labels: np.ndarray, folder: Path) -> None:
-        self._volume, self._folder = volume, folder
+        self._volume, self._labels, self._folder = volume, labels, folder
         np.save(folder / "truth.npy", labels)
         os.environ[TRUTH] = str(folder / "truth.npy")
         os.environ["PYTHONPATH"] = os.pathsep.join([str(HERE), *MODULES])
         self.rows: list[tuple[str, float, float]] = []
 
     def run(self) -> list[tuple[str, float, float]]:
-        from LiverTumorLib.jobs.protocol import TASKS
         from slicer_standin import application
 
-        TASKS["segment"] = "gaps:truth_task"
         with application.running() as app:
             self._app = app
             self._read()
@@ -101,25 +101,29 @@ class Steps:
     def _read(self) -> None:
         import qt
         import slicer
-        from LiverTumorLib.mrml import ct_to_node
-        from LiverTumorLib.mrml.axes import axis_lines
         from slicer_standin import application
 
-        ct_to_node(self._volume, slicer.mrmlScene)
+        import LiverSegmentationMobileUNet  # noqa: F401 as Slicer does when it starts
+
+        slicer.util.addVolumeFromArray(self._volume.array, self._volume.ijk_to_ras, self._volume.name)
+        # PySide makes its enumerations when they are first needed, which PythonQt in Slicer has from the beginning.
+        slicer.util.childWidgetVariables(slicer.util.loadUI(FORM))
         self._step("idle, before", lambda: None, lambda started: time.perf_counter() > started + IDLE_S)
         panel = None
 
         def open_panel() -> None:
             nonlocal panel
-            panel = application.open_module("LiverSegmentationMobileUNet").panel
+            panel = application.show_module("LiverSegmentationMobileUNet").panel
 
         self._step("open the panel", open_panel)
+        from LiverTumorLib.jobs.protocol import TASKS
+        from LiverTumorLib.mrml.axes import axis_lines
+
+        TASKS["segment"] = "gaps:truth_task"
+        self._step("open the panel: what is folded", lambda: panel.follow_up)
         panel.ui.keepCheckBox.click()
+        self._run("Apply", panel.ui.applyButton, panel.run)
         over = lambda started: not panel.run.running  # noqa: E731
-        self._step("Apply: hand the CT over", panel.ui.applyButton.click)
-        run = panel.run._run
-        self._step("Apply: while the child works", lambda: None, lambda started: run.job.ends_within(0))
-        self._step("Apply: take the results in", lambda: None, over)
         for number in range(min(3, panel.ui.lesionTable.rowCount)):
             self._step(f"choose lesion {number + 1}", lambda: panel.results.step(1))
         segmentation = panel.parameters.outputSegmentation
@@ -132,17 +136,62 @@ class Steps:
         self._step("drag an axis: let go", lambda: line.InvokeEvent(line.PointEndInteractionEvent))
         self._step("reset the axes", panel.ui.resetAxesButton.click)
 
+        self._step("reject a lesion, and take it back", panel.results.reject)
+        self._step("reject a lesion, and take it back", panel.results.reject)
+
         def slide() -> None:
             panel.ui.thresholdSlider.value = 0.8
 
-        settled = lambda started: time.perf_counter() > started + 0.5  # noqa: E731
+        settled = lambda started: time.perf_counter() > started + 0.5 and over(started)  # noqa: E731
         self._step("move the threshold", slide, settled)
         self._step("undo", panel.ui.undoButton.click)
         self._step("measure again", panel.ui.measureButton.click, settled)
+        panel.results.step(1)
+        self._step("delete a lesion", panel.ui.deleteButton.click, settled)
         qt.QFileDialog.getSaveFileName = staticmethod(lambda *_: str(self._folder / "report.pdf"))
-        self._step("report: hand over", panel.ui.reportButton.click)
-        self._step("report: until it is written", lambda: None, over)
+        self._run("report", panel.ui.reportButton, panel.run)
+        self._follow_up(panel)
         self._step("idle, after", lambda: None, lambda started: time.perf_counter() > started + IDLE_S)
+
+    def _follow_up(self, panel) -> None:
+        """The date that was read is compared with one of spring, whose lesions were found before."""
+        import qt
+        import slicer
+        from LiverTumorLib.mrml import labels_to_segmentation
+        from LiverTumorLib.mrml.study_facts import give_date
+
+        # Some voxels further, so that there is something to register.
+        moved = [np.roll(array, (2, 5, -4), (0, 1, 2)) for array in (self._volume.array, self._labels)]
+        prior = slicer.util.addVolumeFromArray(moved[0], self._volume.ijk_to_ras, "spring")
+        labels_to_segmentation(moved[1], prior)
+        give_date(prior, "2026-03-01")
+        give_date(panel.parameters.inputVolume, "2026-06-09")
+        ui, part = panel.ui, panel.follow_up
+
+        def unfold() -> None:
+            ui.followUpCollapsibleButton.collapsed = False
+
+        self._step("follow-up: unfold", unfold)
+        selector = ui.datesWidget.findChildren(slicer.qMRMLNodeComboBox)[0]
+        self._step("follow-up: choose a CT", lambda: selector.setCurrentNode(prior))
+        self._run("follow-up", ui.compareDatesButton, part.run)
+        print(f"  {ui.followUpStatusLabel.text} {ui.pairTable.rowCount} pairs", file=sys.stderr)
+        for row in range(min(3, ui.pairTable.rowCount)):
+            self._step("follow-up: jump to a pair", lambda row=row: part._show_pair(row))
+        view = slicer.app.layoutManager().sliceWidget("Red").mrmlSliceNode()
+        for _slice in range(5):
+            self._step(
+                "follow-up: scroll both dates", lambda: view.JumpSliceByOffsetting(0, 0, view.GetSliceOffset() + 2)
+            )
+        qt.QFileDialog.getExistingDirectory = staticmethod(lambda *_: str(self._folder))
+        self._run("follow-up report", ui.followUpReportButton, part.run)
+
+    def _run(self, name: str, button, run) -> None:
+        """What a button starts, up to its end."""
+        job = lambda: run._run is not None and isinstance(run._run.job, ChildJob) and run._run.job  # noqa: E731
+        self._step(f"{name}: hand over", button.click, lambda started: job() or not run.running)
+        self._step(f"{name}: while the child works", lambda: None, lambda started: not job() or job().ends_within(0))
+        self._step(f"{name}: take in", lambda: None, lambda started: not run.running)
 
     def _step(
         self, name: str, act: Callable[[], object], until: Callable[[float], bool] = lambda started: True
@@ -150,22 +199,25 @@ class Steps:
         """Do something, then serve the event loop until something holds; of equal names the longest gap counts."""
         started = last = time.perf_counter()
         worked = time.thread_time()
-        act()
-        longest, cpu = 0.0, 0.0
+        longest = cpu = 0.0
+        turn = act
         while True:
-            self._app.processEvents()
+            turn()
             now, done = time.perf_counter(), time.thread_time()
-            longest, cpu = max((longest, cpu), (now - last, done - worked))
-            last, worked = now, done
-            if until(started):
+            longest, cpu = max(longest, now - last), max(cpu, done - worked)
+            if turn is not act and until(started):
                 break
             if now > started + PATIENCE_S:
                 raise RuntimeError(f"{name} takes more than {PATIENCE_S:.0f} s")
-            time.sleep(0.002)
+            last, worked = now, done
+            if turn is not act:
+                time.sleep(0.002)
+            turn = self._app.processEvents
         row = (name, 1000 * longest, 1000 * cpu)
-        print("{}: {:.0f} ms, computing {:.0f} ms of them".format(*row), file=sys.stderr, flush=True)
+        print("{}: {:.0f} ms, computing {:.0f} ms".format(*row), file=sys.stderr, flush=True)
         if self.rows and self.rows[-1][0] == name:
-            row = max(row, self.rows.pop(), key=lambda each: each[1])
+            _name, gap, computing = self.rows.pop()
+            row = (name, max(row[1], gap), max(row[2], computing))
         self.rows.append(row)
 
 

@@ -7,8 +7,9 @@ import slicer
 from LiverTumorLib.mrml import ct_to_node, labels_to_segmentation, show_segmentation
 from LiverTumorLib.mrml.axes import axis_lines, show_axes, take_axes
 from LiverTumorLib.mrml.follow_up import DateNodes
-from LiverTumorLib.mrml.follow_up_views import show_dates
+from LiverTumorLib.mrml.follow_up_views import link_dates, show_dates, show_pair
 from LiverTumorLib.mrml.lesions import lesion_labels, lesions_of
+from LiverTumorLib.mrml.linked_slices import LinkedSlices
 from LiverTumorLib.mrml.segmentations import ct_of
 from LiverTumorLib.mrml.views import end_placing, highlight, is_placing, mark_lesion, show_marker, start_placing
 from LiverTumorLib.mrml.worklist import judge
@@ -53,6 +54,19 @@ def test_outlines_leave_liver_and_lesions_to_be_judged(seen):
     expected = np.array(segmentation.GetSegmentation().GetSegment("Lesion 1").GetColor()) * 255
     assert (np.abs(rim - expected).max(axis=1) < 30).any(), "the lesion's outline"
     assert np.ptp(rim, axis=1).max() > 100
+
+
+def test_a_rejected_lesion_leaves_no_ring_in_the_liver(seen):
+    view, segmentation, k = seen
+    tumor, inside = phantom()[1][k] == 2, binary_erosion(phantom()[1][k] > 0, iterations=3)
+    rim = places(binary_dilation(tumor) & ~binary_erosion(tumor) & inside, k)
+    before = view.draw()
+    assert np.ptp(view.at(before, rim), axis=1).max() > 100, "outlines of liver and lesion"
+    lesions = [lesion.identifier for lesion in lesions_of(segmentation)]
+    judge(segmentation, ct_of(segmentation), lesions, status="rejected")
+    assert np.ptp(view.at(view.draw(), rim), axis=1).max() <= 2, "the CT's gray"
+    judge(segmentation, ct_of(segmentation), lesions, status="")
+    np.testing.assert_array_equal(view.draw(), before)
 
 
 def test_the_marker_is_where_the_lesion_is_and_can_be_hidden(seen):
@@ -154,6 +168,34 @@ def test_outlines_of_another_date_are_not_drawn_in_the_view_of_the_prior():
     assert (both != alone).any(), "else this test could not fail"
     assert show_dates(*dates)
     np.testing.assert_array_equal(view.draw(), alone)
+
+
+def test_scrolling_one_date_draws_the_slice_of_the_other_that_belongs_to_it():
+    scene = new_scene()
+    view = SliceViewOfSlicer(scene)
+    volume, truth = phantom()
+    other = slicer.vtkMRMLSliceLogic()
+    other.SetMRMLScene(scene)
+    yellow = other.AddSliceNode("Yellow")
+    dates = [DateNodes(ct, labels_to_segmentation(truth, ct)) for ct in (ct_to_node(volume, scene) for _ in range(2))]
+    view.show(dates[0].ct)
+    other.GetSliceCompositeNode().SetBackgroundVolumeID(dates[1].ct.GetID())
+    places = [volume.ras([80, 80, k]) for k in (18, 16)]
+    views = show_dates(*dates)
+    show_pair(dates, places, ["", ""])
+    for date in dates:
+        show_marker(date.segmentation, False)
+    beside = volume.ras([0, 0, 1])[2] - volume.ras([0, 0, 0])[2]
+    view.node.SetSliceOffset(places[0][2] + 4 * beside)
+    expected = view.draw()
+    show_pair(dates, places, ["", ""])
+    for date in dates:
+        show_marker(date.segmentation, False)
+    assert (view.draw() != expected).any(), "else this test could not fail"
+    link_dates(LinkedSlices(), views, dates, places, np.diag([1, 1, 2.0]))
+    other.SetSliceOffset(places[1][2] + 2 * beside)  # as the mouse wheel does, and there the liver is half as high
+    assert yellow.GetSliceOffset() == other.GetSliceOffset()
+    np.testing.assert_array_equal(view.draw(), expected)
 
 
 def test_each_lesion_has_an_outline_of_its_own(seen):

@@ -11,6 +11,7 @@ import slicer  # noqa: E402
 import vtk  # noqa: E402
 from LiverTumorLib.ct import CTVolume  # noqa: E402
 from LiverTumorLib.mrml import ct_to_node  # noqa: E402
+from LiverTumorLib.mrml.serving import at_once  # noqa: E402
 
 
 def _rotation(degrees: float, axis: int) -> np.ndarray:
@@ -87,3 +88,8 @@ def scene_state(scene) -> dict[str, int]:
     """Every node's identifier and when it was last changed."""
     nodes = [scene.GetNthNode(index) for index in range(scene.GetNumberOfNodes())]
     return {node.GetID(): node.GetMTime() for node in nodes}
+
+
+def at_once_of(steps):
+    """A function that takes the steps of a run here and now."""
+    return lambda *arguments: at_once(steps(*arguments))

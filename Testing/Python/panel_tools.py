@@ -10,6 +10,7 @@ from pathlib import Path
 
 import LiverTumorLib
 import slicer
+from LiverTumorLib.jobs.process import ChildJob
 from LiverTumorLib.jobs.protocol import TASKS
 from LiverTumorLib.mrml import ct_to_node
 from LiverTumorLib.phantom import make_phantom
@@ -57,6 +58,19 @@ def apply(panel) -> list[float]:
     return spin(lambda: not panel.run.running)
 
 
+def idle(panel) -> None:
+    """Wait until the panel has done what it was asked for."""
+    spin(lambda: not panel.run.running)
+
+
+def started_job(run):
+    """The child process of a run, once the CT has been handed over to it."""
+    end = time.monotonic() + PATIENCE_S
+    while not isinstance(run.job, ChildJob):
+        assert time.monotonic() < end and not run.poll(), "no child was started"
+    return run.job
+
+
 def worker_of(panel) -> int:
     """Process id of the panel's run."""
-    return panel.run._run.job._process.pid
+    return started_job(panel.run._run)._process.pid

@@ -16,7 +16,7 @@ from LiverTumorLib.mrml import ct_to_node, measure_again
 from LiverTumorLib.mrml.axes import axis_lines
 from LiverTumorLib.mrml.follow_up import DateNodes
 from LiverTumorLib.mrml.study_facts import give_date
-from panel_tools import spin
+from panel_tools import idle, spin
 from PySide6 import QtCore, QtTest, QtWidgets
 from slicer_standin import application
 from test_panel_axes import drag, ends
@@ -110,6 +110,7 @@ class Reader:
 
     def take_missed(self) -> None:
         self.click(self.ui.takeMissedButton)
+        idle(self.panel)
 
     def drag_long_axis(self) -> float:
         """Of the first lesion, by a fifth longer; its length in mm."""

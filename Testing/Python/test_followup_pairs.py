@@ -217,3 +217,14 @@ def test_a_table_that_is_none_is_refused(tmp_path, text):
         read_pairs(path)
     with pytest.raises(InputError, match="cannot be read as a table of pairs"):
         read_pairs(tmp_path / "none.csv")
+
+
+def test_the_linear_part_of_a_deformation():
+    """Of an affine one exactly, whatever the signs of its grid; a shift turns nothing."""
+    turned = np.array([[1.1, 0.2, 0.0], [-0.1, 0.9, 0.05], [0.0, 0.3, 1.2]])
+    origin, step = np.array([40.0, -30, 5]), np.array([-4.0, 3, 6])
+    k, j, i = np.indices((5, 6, 7))
+    nodes = origin + np.stack([i, j, k], axis=-1) * step
+    affine = Alignment(nodes @ (turned - np.eye(3)).T + [1.0, -2, 3], origin, step)
+    np.testing.assert_allclose(affine.linear(), turned, atol=1e-9)
+    np.testing.assert_allclose(Alignment.shift(np.array([1.0, 2, 3])).linear(), np.eye(3), atol=1e-9)

@@ -14,10 +14,10 @@ def of_sums(*sums: float) -> list[str]:
     return responses(*(TimePoint([total]) for total in sums))
 
 
-# Eisenhauer et al., Eur J Cancer 45 (2009) 228-247, Table 1: the overall response after
+# Eisenhauer et al., Eur J Cancer 45 (2009) 228-247, time point response with target lesions: the overall response after
 # 100 mm, by target lesions, other lesions and new ones.
 TARGETS = {"CR": 0.0, "PR": 60.0, "SD": 100.0, "PD": 130.0, "NE": None}
-TABLE_1 = [
+WITH_TARGETS = [
     ("CR", 0, 0, "CR"),
     ("CR", 2, 0, "PR"),  # other lesions are there still: non-CR/non-PD
     ("CR", None, 0, "PR"),  # not evaluated
@@ -34,22 +34,22 @@ TABLE_1 = [
 ]
 
 
-@pytest.mark.parametrize(("target", "others", "new", "overall"), TABLE_1)
-def test_table_1_with_target_lesions(target, others, new, overall):
+@pytest.mark.parametrize(("target", "others", "new", "overall"), WITH_TARGETS)
+def test_time_point_response_with_target_lesions(target, others, new, overall):
     found = assess([TimePoint([100.0], 2), TimePoint([TARGETS[target]], others, new)])[-1]
     assert (found.response, found.target) == (overall, target)
 
 
-# Table 2 of the same: only other lesions.
+# The same, only other lesions.
 @pytest.mark.parametrize(
     ("others", "new", "overall"),
     [(0, 0, "CR"), (2, 0, "Non-CR/Non-PD"), (None, 0, "NE"), (2, 1, "PD"), (None, 1, "PD")],
 )
-def test_table_2_without_target_lesions(others, new, overall):
+def test_time_point_response_without_target_lesions(others, new, overall):
     assert responses(TimePoint([], 3), TimePoint([], others, new))[-1] == overall
 
 
-# Its appendix of frequent questions: 32 % less, then 28 %, then 33 %. The middle one is no PR, yet most would see a PR.
+# 32 % less, then 28 %, then 33 %. The middle one is no PR by its own date, yet most would see a PR.
 def test_shrinkage_that_hovers_about_30_percent():
     found = assess([TimePoint([total]) for total in (100.0, 68.0, 72.0, 67.0)])
     assert [item.response for item in found] == ["baseline", "PR", "SD", "PR"]
@@ -63,7 +63,7 @@ def test_the_eortc_example_keeps_its_best_response():
     assert "PD" not in {item.response for item in found}
 
 
-# Section 4.3.1: growth counts from the smallest sum, and needs 20 % as well as 5 mm.
+# Evaluation of target lesions: growth counts from the smallest sum, and needs 20 % as well as 5 mm.
 @pytest.mark.parametrize(
     ("sums", "last"),
     [

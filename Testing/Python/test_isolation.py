@@ -17,7 +17,7 @@ from job_tools import PATIENCE_S, posix
 from labeled_data import make_ct, make_labels, save
 from LiverTumorLib import errors
 from LiverTumorLib.jobs import Source, read_apart, start_job
-from LiverTumorLib.jobs.protocol import crash_error
+from LiverTumorLib.jobs.events import crash_error
 from LiverTumorLib.records.options import RunOptions
 
 # As a native reader would: no file is known on which one still crashes, and another version may know some.

@@ -10,6 +10,7 @@ pytest.importorskip("SimpleITK", reason="registration needs SimpleITK")
 pytest.importorskip("highdicom", reason="DICOM results need highdicom")
 
 import highdicom as hd
+import numpy as np
 import pydicom
 import slicer
 from follow_up_scene import add_comparison, add_to_hierarchy, add_two, delete_largest
@@ -30,12 +31,14 @@ from LiverTumorLib.mrml.follow_up import (
     start_report,
 )
 from LiverTumorLib.mrml.follow_up_plot import CHART_ROLE, COURSE_ROLE
+from LiverTumorLib.mrml.follow_up_views import step_to_prior
 from LiverTumorLib.mrml.kept_axes import LONG, draw_axis
 from LiverTumorLib.mrml.lesions import lesions_of
 from LiverTumorLib.mrml.results import LESIONS_ROLE
 from LiverTumorLib.mrml.segment_tags import set_judgment
 from LiverTumorLib.mrml.study_facts import date_of, facts_of, give_date
 from LiverTumorLib.mrml.tables import records_of
+from LiverTumorLib.records.followup import FollowUp
 from LiverTumorLib.records.judgments import REJECTED, Judgment
 from LiverTumorLib.records.pairs import pair_rows
 from mrml_scene import new_scene
@@ -175,3 +178,14 @@ def write_dicom_report(folder, name: str) -> set[str]:
     write_dicom(folder, name, volume, output, ORIGIN, None)
     groups = hd.sr.srread(folder / f"{name}.sr.dcm").content.get_image_measurement_groups()
     return {group.tracking_uid for group in groups}
+
+
+def test_a_step_in_the_liver_goes_through_the_dates_between():
+    first, second = np.diag([1.0, 2, 3]), np.array([[0.0, 1, 0], [1, 0, 0], [0, 0, 1]])
+    result = FollowUp([], [], [], [], [], linear_parts=[first.tolist(), second.tolist()])
+    np.testing.assert_array_equal(step_to_prior(result, 0, 2), first @ second)
+    np.testing.assert_array_equal(step_to_prior(result, 1, 2), second)
+    result.linear_parts[1] = None
+    np.testing.assert_array_equal(step_to_prior(result, 0, 2), np.eye(3), "a registration has failed")
+    before = {name: value for name, value in result.to_dict().items() if name != "linear_parts"}
+    np.testing.assert_array_equal(step_to_prior(FollowUp.from_dict(before), 0, 1), np.eye(3), "of an earlier version")

@@ -11,10 +11,12 @@ from CompressionTrainerLib.data.labeled import read_case
 from CompressionTrainerLib.data.layouts import find_cases
 from LiverTumorLib.errors import InputError, OutputError
 from LiverTumorLib.mrml import ct_to_node, labels_to_segmentation
-from LiverTumorLib.mrml.export import export_labels
-from LiverTumorLib.mrml.training import add_training_case
+from LiverTumorLib.mrml.export import exporting_labels
+from LiverTumorLib.mrml.training import adding_training_case
 from LiverTumorLib.mrml.worklist import judge
-from mrml_scene import GRIDS, make_ct, make_labels, new_scene
+from mrml_scene import GRIDS, at_once_of, make_ct, make_labels, new_scene
+
+add_training_case, export_labels = at_once_of(adding_training_case), at_once_of(exporting_labels)
 
 
 @pytest.fixture

@@ -12,10 +12,12 @@ from LiverTumorLib.ct import CTVolume
 from LiverTumorLib.errors import InputError
 from LiverTumorLib.files import read_labels
 from LiverTumorLib.mrml import can_undo, ct_to_node, labels_from_segmentation, measure_again, show_segmentation, undo
-from LiverTumorLib.mrml.corrections import checksums, is_corrected
-from LiverTumorLib.mrml.export import export_labels, export_lesions
+from LiverTumorLib.mrml.checksums import checksums
+from LiverTumorLib.mrml.corrections import is_corrected
+from LiverTumorLib.mrml.export import exporting_labels, exporting_lesions
+from LiverTumorLib.mrml.layers import Layer
 from LiverTumorLib.mrml.lesion_edits import delete_lesions, merge_lesions, split_lesion
-from LiverTumorLib.mrml.missed import forget_missed, is_missed_shown, show_missed, take_missed
+from LiverTumorLib.mrml.missed import forget_missed, growing_missed, is_missed_shown, taking_missed
 from LiverTumorLib.mrml.results import LESIONS_ROLE, SUMMARY_ROLE
 from LiverTumorLib.mrml.segmentations import write_segments
 from LiverTumorLib.mrml.tables import fill_lesion_table, fill_summary_table, records_of, set_cells
@@ -25,13 +27,15 @@ from LiverTumorLib.pipelines.lesions import measure
 from LiverTumorLib.records.options import CaseOutput
 from LiverTumorLib.records.results import CaseResult
 from LiverTumorLib.records.segments import SEGMENTS
-from mrml_scene import GRIDS, new_scene
+from mrml_scene import GRIDS, at_once_of, new_scene
 from vtk.util.numpy_support import vtk_to_numpy
 
 SHAPE = (14, 40, 44)
 BALLS = {1: ((7, 20, 20), 5), 2: ((6, 12, 33), 3), 3: ((9, 31, 33), 2)}  # number: middle and radius in voxels
 MISSED = (8, 30, 10), 3  # seen on the map, below the threshold
 GRID = GRIDS["oblique"]
+show_missed, take_missed = at_once_of(growing_missed), at_once_of(taking_missed)
+export_lesions, export_labels = at_once_of(exporting_lesions), at_once_of(exporting_labels)
 
 
 def ball(place, radius) -> np.ndarray:
@@ -188,7 +192,7 @@ def old_result(ct):
         own = slicer.vtkSegment()
         own.SetName(segment.name)
         node.GetSegmentation().AddSegment(own, segment.id)
-    write_segments(node, ct, labels(), [("Liver", 1), ("Lesion", 2)])
+    write_segments(node, ct, Layer.of(labels()), [("Liver", 1), ("Lesion", 2)])
     lesions, summary = measure(labels(), volume())
     for role, fill in (
         (LESIONS_ROLE, lambda table: fill_lesion_table(table, lesions)),

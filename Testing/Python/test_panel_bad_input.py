@@ -16,7 +16,7 @@ pytest.importorskip("PySide6.QtWidgets", reason="PySide6 is not installed")
 import slicer
 from LiverTumorLib.models.catalogue import SHIPPED
 from mrml_scene import add_ct
-from panel_tools import apply, spin, use_task, worker_of
+from panel_tools import apply, idle, spin, use_task, worker_of
 from slicer_standin import application
 
 TASKS = {"LiverSegmentationMobileUNet": "segment", "LiverTumorClassifier": "classify"}
@@ -146,6 +146,7 @@ def test_no_permission_to_write_results(app, tmp_path, monkeypatch):
         path = tmp_path / "file" / file
         monkeypatch.setattr(qt.QFileDialog, "getSaveFileName", lambda *_, path=path: str(path), raising=False)
         button.click()
+        idle(panel)
         assert f"{path} cannot be written" in panel.ui.statusLabel.text
     assert os.listdir(tmp_path) == ["file"]
     works(panel)

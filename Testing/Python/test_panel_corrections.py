@@ -16,7 +16,7 @@ from LiverTumorLib.mrml.corrections import is_corrected
 from LiverTumorLib.mrml.probabilities import ROLES
 from LiverTumorLib.mrml.results import LESIONS_ROLE, SLICES_ROLE, SUMMARY_ROLE
 from mrml_scene import GRIDS, add_ct
-from panel_tools import apply, spin, use_task
+from panel_tools import apply, idle, spin, use_task
 from slicer_standin import application
 from vtk.util.numpy_support import vtk_to_numpy
 
@@ -86,6 +86,7 @@ def _map_state(node):
 def set_threshold(panel, value: float) -> None:
     panel.ui.thresholdSlider.value = value
     spin(lambda: not panel.results._settled.active, 10)
+    idle(panel)
 
 
 def test_a_run_does_not_write_over_corrections(panel, asked):

@@ -131,6 +131,66 @@ def test_a_click_shows_both_dates_each_at_its_own_lesion(compared, dates):
     assert shown("Red")[0] == "Spring"
 
 
+def slice_node(view: str):
+    return slicer.app.layoutManager().sliceWidget(view).mrmlSliceNode()
+
+
+def offsets() -> tuple[float, float]:
+    return slice_node("Red").GetSliceOffset(), slice_node("Yellow").GetSliceOffset()
+
+
+def test_both_dates_scroll_together(compared, dates):
+    pick(compared, 1)
+    red, yellow = slice_node("Red"), slice_node("Yellow")
+    spring, summer = offsets()
+    changes = []
+    tags = [node.AddObserver("ModifiedEvent", lambda *_: changes.append(1)) for node in (red, yellow)]
+    yellow.SetSliceOffset(summer + 15)  # as the mouse wheel does
+    assert offsets() == (pytest.approx(spring + 15, abs=0.5), summer + 15), "the livers lie straight"
+    assert len(changes) == 2, "each moves once"
+    red.SetSliceOffset(spring - 10)
+    assert offsets() == (spring - 10, pytest.approx(summer - 10, abs=0.5))
+    for node, tag in zip((red, yellow), tags, strict=True):
+        node.RemoveObserver(tag)
+    before = offsets()
+    matrix = yellow.GetSliceToRAS()
+    matrix.SetElement(0, 3, matrix.GetElement(0, 3) + 30)  # as panning does
+    yellow.UpdateMatrices()
+    yellow.SetFieldOfView(100, 100, 5)
+    yellow.SetOrientation("Coronal")
+    yellow.SetOrientation("Axial")
+    assert offsets()[0] == before[0], "panned, zoomed and turned alone"
+    box = compared.ui.scrollTogetherCheckBox
+    box.click()
+    yellow.SetSliceOffset(summer - 40)
+    assert offsets()[0] == before[0], "switched off"
+    box.click()
+    yellow.SetSliceOffset(summer - 35)
+    assert offsets()[0] == pytest.approx(before[0] + 5, abs=0.2), "from what is seen when it is switched on"
+    compared.ui.oneDateButton.click()
+    before = offsets()[0]
+    yellow.SetSliceOffset(summer)
+    assert offsets()[0] == before
+
+
+def test_slicer_s_own_link_leaves_the_other_date_alone(compared, dates):
+    groups = [slice_node(view).GetViewGroup() for view in ("Red", "Yellow", "Green")]
+    pick(compared, 0)
+    red, yellow, green = (slice_node(view).GetViewGroup() for view in ("Red", "Yellow", "Green"))
+    assert red != yellow == green, "Slicer links the views of a group, in which all CT lie in one space"
+    pick(compared, 1)
+    compared.ui.oneDateButton.click()
+    assert [slice_node(view).GetViewGroup() for view in ("Red", "Yellow", "Green")] == groups
+
+
+def test_a_ct_that_goes_while_both_scroll(compared, dates):
+    pick(compared, 0)
+    before = offsets()[0]
+    slicer.mrmlScene.RemoveNode(dates[0].ct)
+    slice_node("Yellow").SetSliceOffset(offsets()[1] + 10)
+    assert offsets()[0] == before
+
+
 def test_a_view_of_the_user_s_is_left_alone(compared, dates):
     other = add_date("Other", CURRENT, "2026-01-01").ct
     red = slicer.app.layoutManager().sliceWidget("Red")

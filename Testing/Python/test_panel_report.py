@@ -9,7 +9,7 @@ pytest.importorskip("matplotlib", reason="the page needs matplotlib")
 
 import pydicom
 import slicer
-from dicom_scene import load_study, open_database
+from dicom_scene import analyzed_study
 from mrml_scene import GRIDS, add_ct
 from panel_tools import apply, spin, use_task
 from slicer_standin import application
@@ -19,12 +19,7 @@ NAME = "LiverSegmentationMobileUNet"
 
 @pytest.fixture
 def panel(app, monkeypatch, tmp_path):
-    """Results on a CT from DICOM, which Slicer's database knows."""
-    use_task(monkeypatch, "segment", "mrml_tasks:segment_with_maps")
-    load_study(tmp_path / "study", open_database(monkeypatch, tmp_path / "database"), PatientID="P7")
-    panel = application.open_module(NAME).panel
-    apply(panel)
-    return panel
+    return analyzed_study(monkeypatch, tmp_path)
 
 
 def wait(panel) -> str:
@@ -51,7 +46,7 @@ def test_a_report_is_saved_where_the_user_wants_it(panel, tmp_path, monkeypatch)
 
 
 def test_results_go_to_the_database_with_their_page(panel, tmp_path):
-    panel.ui.sendButton.click()
+    panel.ui.databaseButton.click()
     assert wait(panel) == "Stored in Slicer's DICOM database."
     assert modalities(tmp_path / "database") == {"SEG", "SR", "DOC"}
 
@@ -71,7 +66,7 @@ def test_without_a_database_there_is_a_sentence(panel, monkeypatch):
     shown = []
     monkeypatch.setattr(slicer.util, "errorDisplay", lambda text, *_, **__: shown.append(text))
     monkeypatch.setattr(slicer.dicomDatabase, "isOpen", False)
-    panel.ui.sendButton.click()
+    panel.ui.databaseButton.click()
     spin(lambda: not panel.run.running)
     assert shown == ["Slicer has no DICOM database open; open the DICOM module once, which makes one."]
 
@@ -83,5 +78,5 @@ def test_a_ct_that_is_not_from_dicom_has_a_report_only(app, monkeypatch):
     assert not panel.ui.reportButton.enabled
     apply(panel)
     assert panel.ui.reportButton.enabled
-    for widget in (panel.ui.dicomButton, panel.ui.sendButton, panel.ui.patientCheckBox):
+    for widget in (panel.ui.dicomButton, panel.ui.databaseButton, panel.ui.nodeButton, panel.ui.patientCheckBox):
         assert not widget.enabled and "not loaded from DICOM" in widget.toolTip

@@ -20,7 +20,7 @@ from LiverTumorLib.mrml import ct_from_node, ct_to_node, labels_from_segmentatio
 from LiverTumorLib.mrml.views import MARKER_ROLE
 from LiverTumorLib.phantom import make_phantom
 from mrml_scene import GRIDS, add_ct, make_ct, make_labels
-from panel_tools import add_phantom, apply, phantom, spin, use_task, worker_of
+from panel_tools import add_phantom, apply, idle, phantom, spin, use_task, worker_of
 from slicer_standin import ModuleParent, application
 
 NAME = "LiverSegmentationMobileUNet"
@@ -84,6 +84,7 @@ def test_the_phantom_from_opening_to_results(app, tmp_path):
 
     panel.ui.referenceSelector.setCurrentNode(labels_to_segmentation(phantom()[1], ct))
     panel.ui.compareButton.click()
+    idle(panel)
     assert float(panel.ui.comparisonLabel.text.split("Dice ")[1].split(",")[0]) > 0.8
     assert "missed" in panel.ui.comparisonLabel.text
 
@@ -93,12 +94,14 @@ def test_the_phantom_from_opening_to_results(app, tmp_path):
     assert segmentation.GetNodeReference(MARKER_ROLE) is not None
     panel.ui.thresholdSlider.value = 0.97
     spin(lambda: panel.ui.summaryLabel.text != summary, 30)
+    idle(panel)
     after = labels_from_segmentation(segmentation, ct)
     assert segmentation.GetNodeReference(MARKER_ROLE) is None  # lesions have other numbers now
     assert 0 < np.count_nonzero(after == 2) < np.count_nonzero(before == 2)
     assert set(np.flatnonzero(after == 2)) <= set(np.flatnonzero(before == 2))
     panel.ui.thresholdSlider.value = own
     spin(lambda: panel.ui.summaryLabel.text == summary, 30)
+    idle(panel)
     # The maps are kept in half precision, so a voxel right at the threshold may fall to the other side.
     assert np.count_nonzero(labels_from_segmentation(segmentation, ct) != before) < 1e-5 * before.size
 
@@ -120,6 +123,7 @@ def test_doubts_are_shown_and_stay(app):
     drawn[20:30, 50:60, 30:60] = 1
     labels_to_segmentation(drawn, ct, panel.parameters.outputSegmentation)
     panel.ui.measureButton.click()
+    idle(panel)
     assert (
         "liver 135 ml" in panel.ui.summaryLabel.text and "where 400 to 5000 ml are usual" in panel.ui.summaryLabel.text
     )
@@ -140,9 +144,11 @@ def test_a_comparison_offers_its_package_and_does_without(quick, monkeypatch):
         without.setitem(sys.modules, "surface_distance", None)
         without.setattr(slicer.packaging, "pip_check", lambda requirements: asked.append(str(*requirements)))
         quick.ui.compareButton.click()
+        idle(quick)
     assert asked == ["surface-distance>=0.1"]
     assert "Dice 0.720, HD95 by area needs the package surface-distance" in quick.ui.comparisonLabel.text
     quick.ui.compareButton.click()
+    idle(quick)
     expected = surface_distances(LABELS == 2, drawn == 2, make_ct(GRIDS["oblique"]).spacing[::-1]).hd95
     assert f"Dice 0.720, HD95 by area {expected:.1f} mm" in quick.ui.comparisonLabel.text
     assert "Lesions of the reference: 1, found 1, missed 0; extra ones: 0" in quick.ui.comparisonLabel.text
@@ -166,12 +172,14 @@ def test_a_reference_is_understood_or_its_segments_are_chosen(quick):
     ui.referenceSelector.setCurrentNode(reference)
     assert (ui.referenceLiverBox.currentText, ui.referenceTumorBox.currentText) == ("liver_mask", "Tumor")
     ui.compareButton.click()
+    idle(quick)
     assert ui.comparisonLabel.text.count("Dice 1.000") == 2
     segmentation.GetSegment("given_Tumor").SetName("Segment_2")
     assert ui.comparisonLabel.text == "", "it speaks of what the reference was before"
     ui.referenceSelector.setCurrentNode(None)
     ui.referenceSelector.setCurrentNode(reference)
     ui.compareButton.click()
+    idle(quick)
     assert (
         "Tumor: no segment of the reference is chosen" in ui.comparisonLabel.text
         and "Dice 0.000" not in ui.comparisonLabel.text
@@ -183,6 +191,7 @@ def test_a_reference_is_understood_or_its_segments_are_chosen(quick):
     for box, name in ((ui.referenceLiverBox, "Segment_1"), (ui.referenceTumorBox, "Segment_2")):
         box.setCurrentIndex(box.findText(name))
     ui.compareButton.click()
+    idle(quick)
     assert ui.comparisonLabel.text.count("Dice 1.000") == 2
     labels_to_segmentation(np.roll(LABELS, 1, axis=2), ct, quick.parameters.outputSegmentation)
     assert ui.comparisonLabel.text == "", "the result is another now"
@@ -197,6 +206,7 @@ def test_files_are_what_the_scene_shows(quick, tmp_path, monkeypatch):
     corrected[7, 2:4, 2:4] = 2
     labels_to_segmentation(corrected, ct, quick.parameters.outputSegmentation)
     quick.ui.measureButton.click()
+    idle(quick)
     assert quick.ui.lesionTable.rowCount == 2
     for button, name in (
         (quick.ui.csvButton, "l.csv"),
@@ -207,6 +217,7 @@ def test_files_are_what_the_scene_shows(quick, tmp_path, monkeypatch):
             qt.QFileDialog, "getSaveFileName", lambda *_, path=tmp_path / name: str(path), raising=False
         )
         button.click()
+        idle(quick)
         assert name in quick.ui.statusLabel.text
     with open(tmp_path / "l.csv", newline="") as file:
         assert len(list(csv.DictReader(file))) == 2
@@ -216,6 +227,7 @@ def test_files_are_what_the_scene_shows(quick, tmp_path, monkeypatch):
         np.testing.assert_allclose(matrix, GRIDS["oblique"], atol=1e-3)
     monkeypatch.setattr(qt.QFileDialog, "getSaveFileName", lambda *_: str(tmp_path / "l.doc"), raising=False)
     quick.ui.labelsButton.click()
+    idle(quick)
     assert "let the name end in .nii.gz" in quick.ui.statusLabel.text
     assert not quick.ui.dicomButton.enabled and "not loaded from DICOM" in quick.ui.dicomButton.toolTip
     ct.SetAttribute("DICOM.instanceUIDs", "1.2.3")

@@ -13,13 +13,13 @@ import numpy as np
 import slicer
 from LiverTumorLib.errors import InputError
 from LiverTumorLib.mrml import ct_from_node, labels_to_segmentation
-from LiverTumorLib.mrml.percent import fill_percent
+from LiverTumorLib.mrml.percent import fill_percent, in_percent
 from LiverTumorLib.mrml.plots import CHART_ROLE
 from LiverTumorLib.mrml.results import SLICES_ROLE, SUMMARY_ROLE, ct_of_table
 from LiverTumorLib.mrml.segmentations import ct_of
 from LiverTumorLib.mrml.views import MARKER_ROLE
 from mrml_scene import GRIDS, add_ct, make_ct, make_labels
-from panel_tools import apply, spin, use_task
+from panel_tools import apply, idle, spin, use_task
 from PySide6 import QtCore, QtGui, QtWidgets
 from slicer_standin import application
 
@@ -215,7 +215,7 @@ def test_a_map_of_probabilities_is_no_ct(scans):
     slicer.mrmlScene.RemoveNode(ben)
     panel = application.open_module(SEGMENTER).panel
     percent = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "Ada tumor probability (%)")
-    fill_percent(percent, np.full(make_ct().shape, 50, np.uint8), ada)
+    fill_percent(percent, in_percent(np.full(make_ct().shape, 0.5, np.float16)), ada)
     slicer.mrmlScene.RemoveNode(ada)
     application.leave_module(SEGMENTER)
     application.open_module(SEGMENTER)
@@ -299,6 +299,7 @@ def test_a_files_name_can_be_one_on_any_computer(scans, tmp_path, monkeypatch):
 
     monkeypatch.setattr(qt.QFileDialog, "getSaveFileName", answer, raising=False)
     panel.ui.labelsButton.click()
+    idle(panel)
     assert proposed == ["5_ Abd_Pelvis 1.0 labels.nii.gz"]
     assert [path.name for path in tmp_path.iterdir()] == ["labels.nii.gz"]
 

@@ -10,7 +10,7 @@ import slicer
 from LiverTumorLib.mrml import ct_to_node, labels_from_segmentation, show_segmentation
 from LiverTumorLib.mrml.results import SUMMARY_ROLE
 from LiverTumorLib.mrml.tables import records_of
-from panel_tools import spin
+from panel_tools import idle, spin
 from PySide6 import QtCore, QtTest
 from slicer_standin import application
 from test_mrml_worklist import BALLS, MISSED, ball, case, draw, erase, labels, old_result, ras, volume
@@ -82,7 +82,7 @@ def test_the_table_follows_the_segment_editor(panel):
     draw(segmentation, "Metastasis", ball(*MISSED))
     settle(panel)
     assert column(panel, "lesion") == ["Segment VII", "2", "Metastasis", "3"]
-    assert column(panel, "state") == ["", "changed", "new", "deleted"]
+    assert column(panel, "state") == ["liver changed", "changed", "new", "deleted"], "what was erased is no liver now"
     color = panel.ui.lesionTable.item(0, 0).data(QtCore.Qt.ItemDataRole.DecorationRole)
     assert color.getRgb() == (0, 0, 255, 255)
     assert "Lesion 2, Metastasis, Lesion 3" in panel.ui.changedLabel.text and panel.ui.changedLabel.isVisible()
@@ -90,7 +90,28 @@ def test_the_table_follows_the_segment_editor(panel):
     red = slicer.app.layoutManager().sliceWidget("Red").mrmlSliceNode()
     assert red.GetSliceOffset() == pytest.approx(ras(MISSED[0])[2], abs=4)
     click(panel.ui.measureButton)
+    idle(panel)
     assert column(panel, "lesion") == ["Segment VII", "2", "Metastasis"] and not panel.ui.changedLabel.isVisible()
+
+
+def test_a_liver_that_was_edited_is_said(panel):
+    erase(panel.parameters.outputSegmentation, "Liver")
+    settle(panel)
+    assert column(panel, "state") == ["liver changed"] * 3
+    said = "Changed since measured: the liver (its volume, the tumor burden, depths). Press Measure again."
+    assert panel.ui.changedLabel.text == said and panel.ui.changedLabel.isVisible()
+    click(panel.ui.measureButton)
+    spin(lambda: not panel.ui.changedLabel.isVisible(), 10)
+
+
+def test_a_rejection_is_undone(panel):
+    before = figures(panel)
+    choose(panel, 0)
+    click(panel.ui.rejectButton)
+    assert figures(panel)["lesion_count"] == 2 and panel.ui.undoButton.isEnabled()
+    click(panel.ui.undoButton)
+    assert figures(panel) == before and not panel.ui.rejectButton.checked
+    assert panel.parameters.outputSegmentation.GetDisplayNode().GetSegmentVisibility("Lesion 1")
 
 
 def test_a_lesion_is_judged(panel):
@@ -143,14 +164,18 @@ def test_lesions_are_deleted_merged_split_and_brought_back(panel, said):
     choose(panel, 1, 2)
     assert panel.ui.mergeButton.isEnabled() and not panel.ui.splitButton.isEnabled()
     click(panel.ui.mergeButton)
+    idle(panel)
     assert column(panel, "lesion") == ["1", "2"]
     choose(panel, 1)
     click(panel.ui.splitButton)
+    idle(panel)
     assert column(panel, "lesion") == ["1", "2", "3"]
     choose(panel, 0)
     click(panel.ui.splitButton)
+    idle(panel)
     assert "without a waist" in said.pop() and "without a waist" in panel.ui.statusLabel.text
     click(panel.ui.deleteButton)
+    idle(panel)
     assert column(panel, "lesion") == ["2", "3"]
     assert not (labels_from_segmentation(segmentation, ct)[ball(*BALLS[1])] == 2).any()
     for _step in range(3):
@@ -172,10 +197,13 @@ def test_a_missed_lesion_is_added_by_a_click(panel, said):
     assert column(panel, "lesion") == ["1", "2", "3"]
     before = panel.ui.missedLabel.text
     panel.ui.missedThresholdBox.value = 1
+    idle(panel)
     assert panel.ui.missedLabel.text != before
     panel.ui.missedThresholdBox.value = 15
+    idle(panel)
     assert panel.ui.missedLabel.text == before
     click(panel.ui.takeMissedButton)
+    idle(panel)
     assert column(panel, "lesion") == ["1", "2", "3", "4"] and not panel.ui.takeMissedButton.isVisible()
     assert (labels_from_segmentation(segmentation, ct)[ball(*MISSED)] == 2).all()
     assert scene.GetNumberOfNodes() == nodes
@@ -198,7 +226,7 @@ def test_a_segment_that_is_gone_is_said(panel, said):
     panel.parameters.outputSegmentation.GetSegmentation().RemoveSegment("Lesion 2")
     click(panel.ui.acceptButton)
     assert "no longer there" in said.pop()
-    assert column(panel, "state") == ["", "", "deleted"]
+    assert column(panel, "state") == ["liver changed"] * 2 + ["deleted"]
 
 
 def test_the_segmentation_is_deleted(panel, said):
@@ -218,13 +246,16 @@ def test_a_corrected_case_goes_to_the_training_data(panel, said, tmp_path, monke
     slicer.app.userSettings().remove("LiverTumor/TrainingFolder")
     panel.parameters.inputVolume.SetName("One")
     click(panel.ui.trainingButton)
+    idle(panel)
     panel.parameters.inputVolume.SetName("Two")
     click(panel.ui.trainingButton)
+    idle(panel)
     assert len(asked) == 1, "the folder is remembered"
     assert "Two is in" in panel.ui.statusLabel.text and str(tmp_path) in panel.ui.trainingButton.toolTip
     assert sorted(path.name for path in (tmp_path / "images").iterdir()) == ["One.nii.gz", "Two.nii.gz"]
     assert sorted(path.name for path in (tmp_path / "masks").iterdir()) == ["One.nii.gz", "Two.nii.gz"]
     click(panel.ui.trainingButton)
+    idle(panel)
     assert "is there already" in said.pop()
 
 
@@ -234,6 +265,7 @@ def test_a_scene_of_an_earlier_version(panel, said):
     choose(panel, 1)
     assert not panel.ui.acceptButton.isEnabled() and not said
     click(panel.ui.measureButton)
+    idle(panel)
     assert column(panel, "lesion") == ["1", "2", "3"] and not panel.ui.changedLabel.isVisible()
     choose(panel, 1)
     click(panel.ui.acceptButton)

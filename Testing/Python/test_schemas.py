@@ -13,7 +13,8 @@ from CompressionTrainerLib.data.splits import load_split
 from CompressionTrainerLib.training.config import load_config
 from job_tools import ct
 from LiverTumorLib.errors import InputError, ModelError, UsageError
-from LiverTumorLib.jobs.protocol import parse_event, read_job, write_job
+from LiverTumorLib.jobs.events import parse_event
+from LiverTumorLib.jobs.protocol import read_job, write_job
 from LiverTumorLib.models.bundle import load_bundle
 from LiverTumorLib.models.catalogue import SHIPPED, get_bundle
 from LiverTumorLib.records.options import RunOptions

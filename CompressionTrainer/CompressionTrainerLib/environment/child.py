@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from LiverTumorLib import errors
+from LiverTumorLib.jobs.events import crash_error
 from LiverTumorLib.jobs.folder import new_job_folder
 from LiverTumorLib.jobs.process import ChildJob
-from LiverTumorLib.jobs.protocol import crash_error
 
 from .process import child_environment
 

@@ -39,6 +39,7 @@ class TrainerPanel(Panel):
             cancel_tip=_(
                 "Stop the training; what is finished stays, and Start continues after the last complete epoch."
             ),
+            starting=_("Starting..."),
             not_started=_("The training could not be started."),
             failed=_("The training failed."),
             stopped=_("Stopped; press Start to continue from here."),

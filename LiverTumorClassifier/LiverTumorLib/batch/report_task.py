@@ -13,6 +13,7 @@ import numpy as np
 
 from .. import __version__
 from ..ct import CTVolume, to_axial
+from ..dicom.sending import Destination, send
 from ..errors import InputError
 from ..pipelines.doubt import corrected_notes
 from ..pipelines.lesions import measure_numbered
@@ -64,12 +65,15 @@ class Reviewed:
         return Review(self.corrected, {int(number): name for number, name in self.names.items()}, judgments)
 
 
-def arguments(reviewed: Reviewed, page: Path | None, folder: Path | None) -> dict[str, str | bool | None]:
+def arguments(
+    reviewed: Reviewed, page: Path | None, folder: Path | None, destination: Destination | None = None
+) -> dict[str, str | bool | None]:
     """The arguments of the writer; see `write_report`."""
     return {
         "reviewed": json.dumps(asdict(reviewed)),
         "page": None if page is None else os.fspath(page),
         "folder": None if folder is None else os.fspath(folder),
+        "destination": None if destination is None else json.dumps(asdict(destination)),
     }
 
 
@@ -78,7 +82,9 @@ def take(volume: CTVolume, options: RunOptions, progress: Progress, liver: np.nd
     return CaseOutput(CaseResult(volume.name, CaseSummary()), liver, volume=volume)
 
 
-def write_report(output: CaseOutput, *, reviewed: str, page: str | None, folder: str | None) -> None:
+def write_report(
+    output: CaseOutput, *, reviewed: str, page: str | None, folder: str | None, destination: str | None = None
+) -> None:
     """Measure a result and write its report; the output then has the figures.
 
     Args:
@@ -86,10 +92,11 @@ def write_report(output: CaseOutput, *, reviewed: str, page: str | None, folder:
         reviewed: a `Reviewed`, as JSON.
         page: a PDF file to write.
         folder: an existing folder for DICOM objects: segmentation, structured report, and the page where there is one.
+        destination: a `Destination` that the objects are sent to from the folder, as JSON.
 
     Raises:
         InputError: the CT is not where its DICOM images are, or nothing can refer to them.
-        OutputError, RequirementError: see `report.case_page` and `dicom.write_dicom`.
+        OutputError, RequirementError: see `report.case_page`, `dicom.write_dicom` and `dicom.sending.send`.
     """
     from ..dicom import write_dicom
     from ..report import case_page
@@ -117,6 +124,8 @@ def write_report(output: CaseOutput, *, reviewed: str, page: str | None, folder:
             Path(folder), name, volume, told_apart, origin, None if page is None else Path(page), review
         )
         output.result.summary.notes += notes
+        if destination is not None:
+            send(Path(folder), Destination(**json.loads(destination)))
 
 
 def measured(volume: CTVolume, labels: np.ndarray, facts: Reviewed) -> CaseResult:

@@ -18,10 +18,11 @@ from ..records.segments import NUMBER_TAG, SEGMENTS, STATUS_TAG, Segment, meanin
 from .inflate import gzipped_labels
 from .kinds import NRRD, kind_of
 from .nifti import import_nibabel
+from .nrrd import layer_count, read_layers
 from .opening import announce
 from .reading import check_path, read_stored
 from .stored import MOST_PACKED
-from .text_header import parse
+from .text_header import TextHeader, parse
 from .upright import upright
 
 if TYPE_CHECKING:
@@ -31,21 +32,27 @@ _SEGMENT_NAME = re.compile(r"Segment\d+_Name")
 
 
 def read_labels(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
-    """Read a label volume from NIfTI, NRRD (also Slicer's .seg.nrrd with one layer) or MetaImage.
+    """Read a label volume from NIfTI, NRRD (also Slicer's .seg.nrrd) or MetaImage.
 
     Returns:
         uint8 labels in (k, j, i) order and the 4x4 IJK to RAS matrix. Where a .seg.nrrd has segments that are all known
         to be the liver or lesions, these are 1 and 2, and rejected lesions 1; else values are as they are in the file.
+        Where segments of several layers overlap, the lesion counts.
 
     Raises:
-        InputError: unreadable, not 3-D, or values that are not whole numbers from 0 to 255.
+        InputError: unreadable, not 3-D, values that are not whole numbers from 0 to 255, or several layers of segments
+            that are not all known.
     """
     path = check_path(path)
     announce(path)
     if path.is_dir():
         raise InputError(f"{path} is a folder; choose a file of labels (NIfTI, NRRD or MetaImage).")
-    volume = read_stored(path, path.name, MOST_PACKED)
-    array, matrix = volume.array, volume.ijk_to_ras
+    header = parse(path) if kind_of(path) == NRRD else None
+    if header is not None and layer_count(header) > 1:
+        array, matrix = read_layers(header, MOST_PACKED)
+    else:
+        volume = read_stored(path, path.name, MOST_PACKED)
+        array, matrix = volume.array, volume.ijk_to_ras
     if not (array.min() >= 0 and array.max() <= 255):
         raise InputError(
             f"{path} is not a label volume: its values run from {array.min():g} to {array.max():g}, not from 0 to 255."
@@ -53,27 +60,44 @@ def read_labels(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
     labels = array.astype(np.uint8)
     if array.dtype.kind == "f" and not (labels == array).all():
         raise InputError(f"{path} is not a label volume: its values are not whole numbers.")
-    if (meanings := _meanings(path)) is not None:
-        labels = meanings[labels]
-    return labels, matrix
+    meant = None if header is None else _meanings(header)
+    if labels.ndim == 3 and meant is None:
+        return labels, matrix
+    if meant is None:
+        raise InputError(
+            f"{path} has several layers of segments, and not all are known to be the liver or a lesion; name them "
+            "Liver and Lesion, or export them as one label map."
+        )
+    layers = labels if labels.ndim == 4 else labels[..., np.newaxis]
+    return _merged(layers, meant), matrix
 
 
-def _meanings(path: Path) -> np.ndarray | None:
-    """For each value of a .seg.nrrd whose segments are all known, what it is: 1 liver, 2 lesion; None for other
-    files."""
-    if kind_of(path) != NRRD:
-        return None
-    pairs = parse(path).pairs
+def _merged(layers: np.ndarray, meant: list[tuple[int, int, int]]) -> np.ndarray:
+    """Layers (k, j, i, layer) as one volume of 1 and 2."""
+    labels = np.zeros(layers.shape[:3], np.uint8)
+    for layer in range(layers.shape[3]):
+        table = np.zeros(256, np.uint8)
+        for place, value, meaning in meant:
+            if place == layer:
+                table[value] = meaning
+        np.maximum(labels, table[layers[..., layer]], out=labels)
+    return labels
+
+
+def _meanings(header: TextHeader) -> list[tuple[int, int, int]] | None:
+    """For each segment of a .seg.nrrd its layer, its value there and what it is: 1 liver, 2 lesion; None where there
+    are no segments, or not all are known."""
+    pairs = header.pairs
     names = {key.removesuffix("_Name"): name for key, name in pairs.items() if _SEGMENT_NAME.fullmatch(key)}
-    table = np.zeros(256, np.uint8)
+    found = []
     for segment, name in names.items():
         tags = dict(part.partition(":")[::2] for part in pairs.get(f"{segment}_Tags", "").split("|"))
-        value = pairs.get(f"{segment}_LabelValue", "")
+        value, layer = pairs.get(f"{segment}_LabelValue", ""), pairs.get(f"{segment}_Layer", "0")
         meaning = TUMOR if tags.get(NUMBER_TAG) else meaning_of(name, tags.get("TerminologyEntry", ""))
-        if meaning is None or not value.isdecimal() or not 0 < int(value) < 256:
+        if meaning is None or not value.isdecimal() or not 0 < int(value) < 256 or not layer.isdecimal():
             return None
-        table[int(value)] = LIVER if tags.get(STATUS_TAG) == REJECTED else meaning
-    return table if names else None
+        found.append((int(layer), int(value), LIVER if tags.get(STATUS_TAG) == REJECTED else meaning))
+    return found or None
 
 
 def write_segmentation(

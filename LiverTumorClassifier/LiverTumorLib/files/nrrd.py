@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -55,6 +56,26 @@ def read_nrrd(path: Path, name: str, most_packed: float = MOST_PACKED_CT) -> CTV
     layout = nrrd_layout(parse(path))
     array, notes = read_layout(path, layout, most_packed)
     return CTVolume(array, layout.ijk_to_ras, name, layout.notes + notes)
+
+
+def layer_count(header: TextHeader) -> int:
+    """How many layers of segments, which may overlap, Slicer has stored side by side; 1 for any other file."""
+    kinds, sizes = header.fields.get("kinds", "").lower().split(), header.wholes("sizes")
+    stored_so = kinds[:1] == ["list"] and len(sizes) == 4 and any(key.startswith("Segment") for key in header.pairs)
+    return sizes[0] if stored_so else 1
+
+
+def read_layers(header: TextHeader, most_packed: float) -> tuple[np.ndarray, np.ndarray]:
+    """The layers (k, j, i, layer) of a file with several, and their 4x4 IJK to RAS matrix. Raises InputError."""
+    count, i, j, k = header.wholes("sizes")
+    if min(count, i, j, k) < 1:
+        raise header.damaged("sizes")
+    fields = {name: value for name, value in header.fields.items() if name != "kinds"}
+    directions = fields.get("space directions", "").strip()
+    fields |= {"dimension": "3", "sizes": f"{count * i} {j} {k}", "space directions": directions.removeprefix("none")}
+    layout = nrrd_layout(replace(header, fields=fields))
+    array, _notes = read_layout(header.path, layout, most_packed)
+    return array.reshape(k, j, i, count), layout.ijk_to_ras
 
 
 def nrrd_layout(header: TextHeader) -> Layout:

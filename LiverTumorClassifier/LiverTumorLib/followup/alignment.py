@@ -50,6 +50,14 @@ class Alignment:
                 break
         return found
 
+    def linear(self) -> np.ndarray:
+        """The 3x3 part of the affine way to the date before that comes closest to this one, by least squares over the
+        field: how directions of the later date lie there."""
+        nodes = np.moveaxis(np.indices(self.field.shape[:3])[::-1], 0, -1) * self.step
+        here, there = (points.reshape(-1, 3) for points in (nodes, nodes + self.field))
+        solved, *_rest = np.linalg.lstsq(here - here.mean(axis=0), there - there.mean(axis=0), rcond=None)
+        return solved.T
+
     def jacobian(self) -> np.ndarray:
         """Determinant (k, j, i) of the deformation's Jacobian: how much larger a place is at the date before; 0 and
         less is a fold."""

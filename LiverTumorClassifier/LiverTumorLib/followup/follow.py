@@ -82,6 +82,10 @@ def follow(
         [],
         found=_links(studies, alignments, qualities),
         places=_places(records, alignments, qualities),
+        linear_parts=[
+            None if quality is not None and quality.failure else alignment.linear().round(5).tolist()
+            for alignment, quality in zip(alignments, qualities, strict=True)
+        ],
         scan_notes=notes + _scan_notes(studies),
     )
     progress("done", 1.0, "Done")

@@ -40,13 +40,13 @@ class TimePoint:
 
 def measurable_mm(slice_mm: float) -> float:
     """The longest diameter from which a lesion can be a target, by the distance between slices (Eisenhauer 2009,
-    3.1.1)."""
+    "Measurable"; EORTC, questions and clarifications)."""
     return MEASURABLE_MM if slice_mm <= _THICK_MM else 2 * slice_mm
 
 
 def assess(points: Sequence[TimePoint]) -> list[Assessment]:
-    """The response at every date, the first of which is the baseline (Eisenhauer 2009, 4.3.1, 4.3.5 and
-    4.4.1 with Tables 1 and 2).
+    """The response at every date, the first of which is the baseline (Eisenhauer 2009, "Evaluation of target
+    lesions", "New lesions" and "Time point response" with its tables).
 
     A response is that of its own date: with 32, 28 and 33 % less than at the baseline it is PR, SD, PR; `best` keeps
         the PR.
@@ -130,7 +130,7 @@ def _nontarget_response(first: TimePoint, point: TimePoint) -> str:
 
 
 def _overall(target: str, target_reason: str, nontarget: str, point: TimePoint, relapse: bool) -> tuple[str, str]:
-    """Tables 1 and 2."""
+    """The two tables of time point responses: with target lesions, and without."""
     if point.new:
         return "PD", f"{_count(point.new, 'new lesion')}" + (f"; {target_reason}" if target == "PD" else "")
     if target == "PD":

@@ -43,7 +43,7 @@ def make_tracks(
 
 def choose_targets(first: StudyRecord, wanted: Sequence[int] | None = None) -> list[int]:
     """The target lesions of the first date, by number: the largest that are measurable, two at most (Eisenhauer 2009,
-    3.1.1 and 4.2).
+    "Baseline documentation of target and non-target lesions").
 
     Args:
         wanted: lesions that the user has chosen instead.
@@ -117,7 +117,8 @@ def _change(links: list[Link]) -> str:
 
 
 def _measure(track: Track, studies: Sequence[StudyRecord], targets: Sequence[int]) -> None:
-    """Parts add up; of lesions that grew together the common one is measured (Eisenhauer 2009, 4.3.2).
+    """Parts add up; of lesions that grew together the common one is measured (Eisenhauer 2009, the special
+    notes on target lesions).
 
     Where a target has grown together with lesions that are no targets, as many parts count later as there were
     targets, the longest.

@@ -17,18 +17,10 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from ..errors import Cancelled, LiverTumorError, WorkerError
 from ..files.held import HeldFolder
 from ..records.options import CaseOutput, RunOptions
+from .events import Event, JobState, crash_error
 from .folder import new_job_folder
 from .group import signal_group, start_group
-from .protocol import (
-    Event,
-    JobState,
-    Writer,
-    crash_error,
-    load_output,
-    worker_command,
-    worker_environment,
-    write_job,
-)
+from .protocol import Writer, load_output, worker_command, worker_environment, write_job
 from .source import Source
 
 if TYPE_CHECKING:
@@ -106,6 +98,7 @@ class ChildJob(ABC, Generic[Outcome]):
     """
 
     terminate_after_s, kill_after_s = TERMINATE_AFTER_S, KILL_AFTER_S
+    poll_ms = 100  # how often whoever has a window asks
 
     def __init__(
         self,

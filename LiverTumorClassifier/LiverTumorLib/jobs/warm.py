@@ -12,9 +12,10 @@ from pathlib import Path
 
 from ..errors import OutputError
 from ..records.options import CaseOutput, RunOptions
+from .events import Event, error_from_event
 from .folder import new_job_folder
 from .process import Job
-from .protocol import Event, Writer, error_from_event, load_output, warm_worker_command, write_job
+from .protocol import Writer, load_output, warm_worker_command, write_job
 from .source import Source
 
 _CLOSES_WITHIN_S = 2.0

@@ -3,7 +3,6 @@
 Works in Slicer and with the slicer-core package alone. Nodes go to the scene of the CT node.
 """
 
-from .batch import process_folder
 from .evidence import remove_evidence, show_evidence
 from .results import CaseNodes, measure_again, show_segmentation, show_slices, threshold_again
 from .runs import CaseRun, options_from
@@ -25,7 +24,6 @@ __all__ = [
     "labels_to_segmentation",
     "measure_again",
     "options_from",
-    "process_folder",
     "remove_evidence",
     "show_evidence",
     "show_segmentation",

@@ -1,4 +1,5 @@
-"""Slice views that were turned, and displays that are drawn in some views only, as long as several dates are shown.
+"""Slice views that were turned or set apart, and displays that are drawn in some views only, as long as several dates
+are shown.
 
 What was before is kept in the nodes, and comes back.
 """
@@ -10,6 +11,7 @@ from collections.abc import Sequence
 
 _ORIENTATION = "LiverTumor.orientationBefore"
 _VIEWS = "LiverTumor.viewsBefore"
+_GROUP = "LiverTumor.groupBefore"
 
 
 def turn_to_axial(slice_node) -> None:
@@ -20,6 +22,17 @@ def turn_to_axial(slice_node) -> None:
         slice_node.SetOrientation("Axial")
 
 
+def set_apart(slice_nodes: Sequence) -> None:
+    """Let Slicer's own links, jumps and crosses of slice views, which take all CT for one space, join some views with
+    one another only, until `release_views`."""
+    everything = nodes_of(slice_nodes[0].GetScene(), "vtkMRMLSliceNode")
+    _join_again(everything)
+    group = 1 + max(node.GetViewGroup() for node in everything)
+    for node in slice_nodes:
+        node.SetAttribute(_GROUP, str(node.GetViewGroup()))
+        node.SetViewGroup(group)
+
+
 def bind(display_node, views: Sequence) -> None:
     """Draw a display in some views (nodes) only, until `release_views`."""
     if display_node.GetAttribute(_VIEWS) is None:
@@ -28,7 +41,8 @@ def bind(display_node, views: Sequence) -> None:
 
 
 def release_views(scene) -> None:
-    """Turn views back, and let displays be drawn where they were before."""
+    """Turn views back, join them again, and let displays be drawn where they were before."""
+    _join_again(nodes_of(scene, "vtkMRMLSliceNode"))
     for node in nodes_of(scene, "vtkMRMLSliceNode"):
         if before := node.GetAttribute(_ORIENTATION):
             node.RemoveAttribute(_ORIENTATION)
@@ -37,6 +51,13 @@ def release_views(scene) -> None:
         if (before := node.GetAttribute(_VIEWS)) is not None:
             node.RemoveAttribute(_VIEWS)
             node.SetViewNodeIDs(json.loads(before))
+
+
+def _join_again(slice_nodes: Sequence) -> None:
+    for node in slice_nodes:
+        if before := node.GetAttribute(_GROUP):
+            node.RemoveAttribute(_GROUP)
+            node.SetViewGroup(int(before))
 
 
 def nodes_of(scene, class_name: str) -> list:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..ct.region import bounding_box
 from ..errors import RequirementError
-from ..metrics import Counts, LesionDetection, detect_lesions, surface_distances
 from ..records.results import LIVER, TUMOR
 from .segmentations import Meant, known_segments, labels_from_segmentation
-from .volumes import ct_from_node
+from .serving import Steps
+from .volumes import TakenCT, take_ct
+
+if TYPE_CHECKING:
+    from ..metrics import LesionDetection
 
 
 @dataclass(frozen=True)
@@ -42,21 +47,31 @@ class Comparison:
     lesions: LesionDetection | None
 
 
-def compare(segmentation_node, reference_node, ct_node, meant: Meant | None = None) -> Comparison:
-    """Compare two segmentation nodes of one CT.
+def comparing(segmentation_node, reference_node, ct_node, meant: Meant | None = None) -> Steps:
+    """Compare two segmentation nodes of one CT, as they are when this begins.
 
     Args:
         meant: which segments of the reference count, and as what; without it `known_segments`.
 
+    Returns:
+        the steps of a run, whose result is a `Comparison`.
+
     Raises:
-        InputError: see `ct_from_node` and `labels_from_segmentation`.
+        InputError: see `take_ct`, `check_ct` and `labels_from_segmentation`.
     """
     meant = known_segments(reference_node) if meant is None else meant
-    volume = ct_from_node(ct_node, copy=False)
-    found, truth = (
-        labels_from_segmentation(segmentation_node, ct_node),
-        labels_from_segmentation(reference_node, ct_node, meant),
-    )
+    ct = take_ct(ct_node)
+    found = labels_from_segmentation(segmentation_node, ct_node)
+    truth = labels_from_segmentation(reference_node, ct_node, meant)
+    comparison = yield partial(_compared, ct, found, truth, meant)
+    return comparison
+
+
+def _compared(ct: TakenCT, found: np.ndarray, truth: np.ndarray, meant: Meant) -> Comparison:
+    """Touches no node."""
+    from ..metrics import detect_lesions
+
+    volume = ct.checked()
     box = bounding_box((found > 0) | (truth > 0)) or (slice(0, 1),) * 3
     found, truth = found[box], truth[box]
     spacing = volume.spacing[::-1]
@@ -68,10 +83,14 @@ def compare(segmentation_node, reference_node, ct_node, meant: Meant | None = No
 
 
 def _agreement(found: np.ndarray, truth: np.ndarray, spacing: np.ndarray) -> Agreement:
+    from ..metrics import Counts
+
     return Agreement(Counts.of(found, truth).dice, _hd95(found, truth, spacing))
 
 
 def _hd95(found: np.ndarray, truth: np.ndarray, spacing: np.ndarray) -> float | None:
+    from ..metrics import surface_distances
+
     try:
         return surface_distances(found, truth, spacing).hd95
     except RequirementError:

@@ -6,10 +6,10 @@ from __future__ import annotations
 import json
 
 from ..errors import InputError
-from ..pipelines.evidence import EVIDENCE
-from ..records.options import CaseOutput
+from ..records.options import EVIDENCE, CaseOutput
 from .nodes import companion_node, no_leftovers, remove_node
-from .percent import fill_percent, in_percent
+from .percent import fill_percent
+from .prepared import PreparedCase, prepared
 from .results import CaseNodes, check_present
 from .translation import _
 from .views import slice_composites
@@ -21,7 +21,7 @@ _OPACITY = 0.5
 _STEPS = 256  # as many colors as a volume's display maps its values to
 
 
-def show_evidence(output: CaseOutput, ct_node) -> CaseNodes:
+def show_evidence(output: CaseOutput | PreparedCase, ct_node) -> CaseNodes:
     """Nodes of an "evidence" run, shown in the foreground of the slice views that show the CT.
 
     The map belongs to the CT node; a second run fills it again.
@@ -30,8 +30,8 @@ def show_evidence(output: CaseOutput, ct_node) -> CaseNodes:
         InputError: the CT has left the scene or changed its size since the run began.
     """
     check_present(ct_node)
-    percent = in_percent(output.probabilities[EVIDENCE])
-    if percent.shape != ct_node.GetImageData().GetDimensions()[::-1]:
+    percent = prepared(output, ct_node).maps[EVIDENCE]
+    if percent.GetDimensions() != ct_node.GetImageData().GetDimensions():
         raise InputError(
             _("{name} has changed its size since it was analyzed; run the analysis again.").format(
                 name=ct_node.GetName()

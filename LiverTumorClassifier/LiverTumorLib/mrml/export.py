@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+
+import numpy as np
 
 from ..atomic import atomic_path
 from ..errors import OutputError
@@ -14,13 +17,14 @@ from ..files.labels import write_segmentation
 from ..files.upright import is_sheared
 from ..records.columns import BY_HAND_COLUMN, LESION_COLUMNS, headers, lesion_values, with_headers
 from ..records.judgments import JUDGMENT_COLUMNS
-from ..records.results import TUMOR
+from ..records.results import TUMOR, CaseResult
 from ..records.segments import LIVER_SEGMENT, Segment, lesion_segment
 from .kept_axes import count_drawn
 from .lesions import LesionLabels, lesion_labels
-from .results import measured_now
+from .measuring import TakenLesions
 from .segment_tags import own_tags
 from .segmentations import labels_from_segmentation
+from .serving import Steps
 from .translation import _
 from .volumes import ijk_to_world
 
@@ -28,14 +32,24 @@ SEGMENTATION_ENDING = ".seg.nrrd"
 NIFTI_ENDINGS = (".nii.gz", ".nii")
 
 
-def export_lesions(segmentation_node, ct_node, path: str | Path) -> None:
+def exporting_lesions(segmentation_node, ct_node, path: str | Path) -> Steps:
     """Write the lesions as CSV, measured on the segments as they are now: the columns of the command line's
     lesions.csv, and what a reader says of each. Rejected ones are among them, and said to be.
 
+    Returns:
+        the steps of a run.
+
     Raises:
-        InputError: see `lesion_labels`. OutputError: the file cannot be written.
+        InputError: see `TakenLesions`. OutputError: the file cannot be written.
     """
-    found, result = measured_now(segmentation_node, ct_node)
+    taken = TakenLesions.of(segmentation_node, ct_node)
+
+    def measure() -> tuple[LesionLabels, CaseResult]:
+        found = taken.numbered()
+        return found, taken.measured(found)
+
+    found, result = yield measure
+    taken.check_unchanged()
     count_drawn(segmentation_node, result.lesions)
     segments = {lesion.number: lesion for lesion in found.lesions}
     columns = (*LESION_COLUMNS, BY_HAND_COLUMN, *JUDGMENT_COLUMNS)
@@ -47,9 +61,12 @@ def export_lesions(segmentation_node, ct_node, path: str | Path) -> None:
     tables.write_table(path, rows, headers(columns))
 
 
-def export_labels(segmentation_node, ct_node, path: str | Path) -> None:
+def exporting_labels(segmentation_node, ct_node, path: str | Path) -> Steps:
     """Write the segments on the CT's grid, by the ending: as NIfTI labels (1 liver, 2 lesion), or as Slicer's .seg.nrrd
     with a segment for each lesion and what a reader says of it. Rejected lesions are liver in both.
+
+    Returns:
+        the steps of a run.
 
     Raises:
         OutputError: another ending, a tilted gantry's sheared grid that NIfTI cannot say, or the file cannot be
@@ -66,8 +83,10 @@ def export_labels(segmentation_node, ct_node, path: str | Path) -> None:
     matrix = ijk_to_world(ct_node)
     if path.name.lower().endswith(SEGMENTATION_ENDING):
         found = lesion_labels(segmentation_node, ct_node)
-        found = found.without([each.identifier for each in found.lesions if each.judgment.is_rejected])
-        write_segmentation(path, found.labels, matrix, [LIVER_SEGMENT, *_segments(segmentation_node, found)])
+        rejected = [each.identifier for each in found.lesions if each.judgment.is_rejected]
+        kept = yield lambda: found.without(rejected)
+        segments = [LIVER_SEGMENT, *_segments(segmentation_node, kept)]
+        yield lambda: write_segmentation(path, kept.labels, matrix, segments)
         return
     labels = labels_from_segmentation(segmentation_node, ct_node)
     if is_sheared(matrix):  # ITK would write another grid without a word
@@ -76,9 +95,13 @@ def export_labels(segmentation_node, ct_node, path: str | Path) -> None:
                 "{path} cannot be written as NIfTI, which has no room for the tilted gantry of {name}; choose {ending}."
             ).format(path=path, name=ct_node.GetName(), ending=SEGMENTATION_ENDING)
         )
+    yield partial(_write_nifti, path, labels, matrix)
+
+
+def _write_nifti(path: Path, labels: np.ndarray, ijk_to_ras: np.ndarray) -> None:
     with atomic_path(path) as temporary:
         try:
-            import_sitk().WriteImage(image_from(labels, matrix), str(temporary), useCompression=True)
+            import_sitk().WriteImage(image_from(labels, ijk_to_ras), str(temporary), useCompression=True)
         except RuntimeError as error:
             raise OutputError(
                 _("{path} cannot be written; choose another name or {ending}.").format(

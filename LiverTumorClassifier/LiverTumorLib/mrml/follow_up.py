@@ -8,11 +8,13 @@ import shutil
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 from ..batch.handed_dates import HandedDate, hand_over
+from ..ct import CTVolume
 from ..errors import InputError, OutputError
 from ..files.followup import RESULT
 from ..files.tables import read_json
@@ -26,15 +28,15 @@ from ..records.followup import FollowUp
 from ..records.options import Progress, RunOptions
 from ..records.results import LIVER
 from .follow_up_plot import plot_course
-from .lesions import lesion_labels
+from .lesions import LesionLabels, number_pieces, take_lesions
 from .nodes import companion_node, no_leftovers, place_beside
 from .results import check_present
 from .segment_contents import axes_by_hand, contents_of
 from .segmentations import ct_of, known_segments
-from .serving import ServedRun
+from .serving import ServedRun, Steps
 from .study_facts import date_of, facts_of, images_of
 from .translation import _
-from .volumes import ct_from_node
+from .volumes import TakenCT, take_ct
 
 FOLLOW_UP_ROLE = "LiverTumor.followUp"  # from the CT that the user looks at to what was found
 _CT_ROLE, _SEGMENTATION_ROLE = "LiverTumor.followUp.ct", "LiverTumor.followUp.segmentation"  # and the date's number
@@ -95,12 +97,15 @@ def start_follow_up(
         removed or a lesion changed meanwhile.
     """
     contents = [contents_of(date.segmentation) for date in dates]
-    handed = _handed(dates)
     options = FollowOptions(same_patient=same_patient, threads=threads)
 
-    def steps() -> Generator[ChildJob, Any, Any]:
+    def steps() -> Steps:
+        handed = yield from _handed(dates)
+        for date, before in zip(dates, contents, strict=True):
+            _check_unchanged(date, before)
         with _job_folder() as (folder, out):
-            yield _start(hand_over(handed, options, folder, out), progress)
+            job = yield lambda: _start(hand_over(handed, options, folder, out), progress)
+            yield job
             result = FollowUp.from_dict(read_json(out / RESULT))
         order = [_position(study.name, handed) for study in result.studies]
         for at in order:
@@ -125,14 +130,19 @@ def start_report(
         raise InputError(_("A CT or segmentation of the follow-up is no longer in the scene; compare the dates again."))
     if is_outdated(node):
         raise InputError(_("Lesions have changed since the dates were compared; compare them again first."))
-    handed = _handed(dates)
-    dicom = any(date.volume.images for date in handed)
 
-    def steps() -> Generator[ChildJob, Any, Path]:
+    def steps() -> Steps:
+        handed = yield from _handed(dates)
+        dicom = any(date.volume.images for date in handed)
         with _job_folder() as (place, out):
-            source = hand_over(handed, FollowOptions(), place, out, picture=True, dicom=dicom, result=kept.result)
-            yield _start(source, progress)
-            _move(out, folder)
+
+            def start() -> ChildJob:
+                source = hand_over(handed, FollowOptions(), place, out, picture=True, dicom=dicom, result=kept.result)
+                return _start(source, progress)
+
+            job = yield start
+            yield job
+            yield partial(_move, out, folder)
         return folder
 
     return ServedRun(steps(), finished)
@@ -201,22 +211,29 @@ def is_outdated(node) -> bool:
     return dates is None or [contents_of(date.segmentation) for date in dates] != list(contents)
 
 
-def _handed(dates: Sequence[DateNodes]) -> list[HandedDate]:
+def _handed(dates: Sequence[DateNodes]) -> Generator[Callable[[], Any], Any, list[HandedDate]]:
+    """The dates as the child gets them, one after the other. Raises InputError, see `take_ct` and `take_lesions`."""
     handed: list[HandedDate] = []
     for date in dates:
-        volume = ct_from_node(date.ct)
-        found = lesion_labels(date.segmentation, date.ct)
-        found = found.without([lesion.identifier for lesion in found.lesions if lesion.judgment.is_rejected])
-        numbers = [lesion.number for lesion in found.lesions]
-        taken = [other.volume.name for other in handed]
-        name = next(name for name in _names(volume.name) if name not in taken)
+        ct = take_ct(date.ct)
+        taken = take_lesions(date.segmentation, date.ct)
+        names = [other.volume.name for other in handed]
+        name = next(name for name in _names(ct.volume.name) if name not in names)
         facts = facts_of(date.ct)
         told = (date_of(date.ct), facts.series, facts.patient, facts.description)
-        drawn = axes_by_hand(date.segmentation)
-        handed.append(
-            HandedDate(replace(volume, name=name, images=images_of(date.ct)), found.labels, numbers, drawn, *told)
-        )
+        drawn, images = axes_by_hand(date.segmentation), images_of(date.ct)
+        volume, found = yield partial(_looked_at, ct, taken)
+        ct.check_unchanged()
+        numbers = [lesion.number for lesion in found.lesions]
+        handed.append(HandedDate(replace(volume, name=name, images=images), found.labels, numbers, drawn, *told))
     return handed
+
+
+def _looked_at(ct: TakenCT, taken: LesionLabels) -> tuple[CTVolume, LesionLabels]:
+    """The CT in HU and the lesions that count. Touches no node."""
+    found = number_pieces(taken)
+    rejected = [lesion.identifier for lesion in found.lesions if lesion.judgment.is_rejected]
+    return ct.copied(), found.without(rejected)
 
 
 def _names(name: str) -> Iterator[str]:

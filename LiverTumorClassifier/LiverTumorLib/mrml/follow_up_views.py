@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .bound_views import bind, nodes_of, turn_to_axial
+import numpy as np
+
+from ..records.followup import FollowUp
+from .bound_views import bind, nodes_of, set_apart, turn_to_axial
 from .follow_up import DateNodes
+from .linked_slices import LinkedSlices
 from .scans import result_segmentations, show_segmentations
 from .views import (
     fit,
@@ -22,8 +26,9 @@ from .views import (
 Place = tuple[float, float, float]
 
 
-def show_dates(prior: DateNodes, current: DateNodes) -> bool:
-    """Show two CT side by side, in views that the user has not given to another volume; whether both are seen.
+def show_dates(prior: DateNodes, current: DateNodes) -> tuple | None:
+    """Show two CT side by side, in views that the user has not given to another volume: the view (vtkMRMLSliceNode) of
+    each; None where there are no two.
 
     A view that shows one of them already keeps it, and one of the user's its direction too. The outlines of each date
     are drawn in its own views only: in the other's they would lie in the wrong place. `show_scan` ends all that.
@@ -45,7 +50,10 @@ def show_dates(prior: DateNodes, current: DateNodes) -> bool:
     show_segmentations(result_segmentations(scene), [prior.segmentation, current.segmentation])
     for date in (prior, current):
         _bind(date)
-    return None not in (first, second)
+    if first is None or second is None:
+        return None
+    set_apart(slice_nodes_of(prior.ct))
+    return _slice_node(first, prior.ct), _slice_node(second, current.ct)
 
 
 def show_pair(dates: Sequence[DateNodes], places: Sequence[Place | None], texts: Sequence[str]) -> None:
@@ -61,6 +69,34 @@ def show_pair(dates: Sequence[DateNodes], places: Sequence[Place | None], texts:
             jump_to(date.ct, place)
             mark_lesion(date.segmentation, place, text)
         _bind(date)
+
+
+def link_dates(linked: LinkedSlices, views: tuple, dates: Sequence[DateNodes], places, to_prior: np.ndarray) -> None:
+    """Let the views of two dates, which `show_dates` gives, scroll together as long as they show them.
+
+    Args:
+        places, to_prior: see `LinkedSlices.link`.
+    """
+
+    def holds() -> bool:
+        return all(
+            date.ct.GetScene() is not None and view in slice_nodes_of(date.ct)
+            for view, date in zip(views, dates, strict=True)
+        )
+
+    linked.link(views, places, to_prior, holds)
+
+
+def step_to_prior(result: FollowUp, prior: int, date: int) -> np.ndarray:
+    """The 3x3 matrix that turns a step in the liver of a date into one of an earlier date, by the registrations between
+    them; the identity where there are none."""
+    parts = result.linear_parts[prior:date]
+    if len(parts) < date - prior or None in parts:
+        return np.eye(3)
+    matrix = np.eye(3)
+    for part in parts:
+        matrix = matrix @ np.array(part)
+    return matrix
 
 
 def _view_of(ct, scene, free: list, taken):

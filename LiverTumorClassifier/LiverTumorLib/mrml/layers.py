@@ -7,15 +7,17 @@ through all voxels for each, which takes seconds for some dozens of lesions; her
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from ..ct.region import bounding_box
 from ..errors import InputError
+from .checksums import LABELMAP, checksums_of, remember, voxels_of
 from .translation import _
 from .volumes import local_ijk_to_ras, transform_between
 
-LABELMAP = "Binary labelmap"
 _SAME_PLACE = 1e-3  # voxels, by which two grids may be apart and are one
 
 
@@ -52,21 +54,45 @@ def merged_labels(segmentation_node, ct_node, values: Sequence[tuple[str, int]])
     return labels
 
 
-def write_layer(segmentation, labels: np.ndarray, ijk_to_ras: np.ndarray, values: Sequence[tuple[str, int]]) -> None:
+@dataclass(frozen=True)
+class Layer:
+    """Label values that are ready to be written. Made of voxels alone, which the background can do.
+
+    Attributes:
+        shape: (k, j, i) of the grid.
+        image: vtkOrientedImageData of their bounding box, which lies nowhere yet.
+        checksums: of each value from 1 to the greatest, see `checksums_of`.
+    """
+
+    shape: tuple[int, ...]
+    image: Any
+    checksums: dict[int, str]
+
+    @classmethod
+    def of(cls, labels: np.ndarray) -> Layer:
+        """The layer of labels, uint8 (k, j, i)."""
+        image = _oriented_image(labels)
+        voxels = voxels_of(image)
+        assert voxels is not None
+        values = range(1, int(voxels.max()) + 1)
+        return cls(labels.shape, image, checksums_of(voxels, image.GetExtent()[4::-2], values) if values else {})
+
+
+def write_layer(segmentation, layer: Layer, ijk_to_ras: np.ndarray, values: Sequence[tuple[str, int]]) -> None:
     """Give segments new voxels in one layer; the layers that they leave keep the others' voxels only.
 
     Args:
-        labels: uint8 (k, j, i).
         ijk_to_ras: 4x4, in the segmentation node's own coordinates.
         values: identifiers of segments, which are there, and the label of each.
     """
-    image = _oriented_image(labels, ijk_to_ras)
+    _set_geometry(layer.image, ijk_to_ras)
     identifiers = [identifier for identifier, _label in values]
     _leave_layers(segmentation, identifiers)
     for identifier, label in values:
         segment = segmentation.GetSegment(identifier)
         segment.SetLabelValue(label)
-        segment.AddRepresentation(LABELMAP, image)
+        segment.AddRepresentation(LABELMAP, layer.image)
+    remember(layer.image, dict(layer.checksums))
 
 
 def empty_segments(segmentation, identifiers: Sequence[str]) -> None:
@@ -79,17 +105,7 @@ def empty_segments(segmentation, identifiers: Sequence[str]) -> None:
 def start_empty(vtk_segment) -> None:
     """Give a segment a layer of its own with no voxel of it; Slicer itself cannot where it has no converters."""
     vtk_segment.SetLabelValue(1)
-    vtk_segment.AddRepresentation(LABELMAP, _oriented_image(np.zeros((1, 1, 1), np.uint8), np.eye(4)))
-
-
-def voxels_of(image) -> np.ndarray | None:
-    """The label values (k, j, i) of a layer, its own memory; None where it has none."""
-    from vtk.util.numpy_support import vtk_to_numpy
-
-    scalars = image.GetPointData().GetScalars() if image is not None else None
-    if scalars is None or not scalars.GetNumberOfTuples():
-        return None
-    return vtk_to_numpy(scalars).reshape(image.GetDimensions()[::-1])
+    vtk_segment.AddRepresentation(LABELMAP, _oriented_image(np.zeros((1, 1, 1), np.uint8)))
 
 
 def _by_layer(segmentation, values: Sequence[tuple[str, int]]) -> list[list[tuple[str, int]]]:
@@ -192,8 +208,8 @@ def _resampled(segmentation_node, ct_node, grid: np.ndarray, values: Sequence[tu
     return voxels.astype(np.uint8)
 
 
-def _oriented_image(labels: np.ndarray, ijk_to_ras: np.ndarray):
-    """The labels' bounding box as an image in place, which is smaller to keep and faster to make surfaces of."""
+def _oriented_image(labels: np.ndarray):
+    """The labels' bounding box as an image, which is smaller to keep and faster to make surfaces of."""
     import slicer
     import vtk
     from vtk.util.numpy_support import numpy_to_vtk
@@ -205,7 +221,6 @@ def _oriented_image(labels: np.ndarray, ijk_to_ras: np.ndarray):
     # The name that VTK gives; Slicer's DICOM export takes a segment for empty without it.
     scalars.SetName("ImageScalars")
     image.GetPointData().SetScalars(scalars)
-    _set_geometry(image, ijk_to_ras)
     return image
 
 

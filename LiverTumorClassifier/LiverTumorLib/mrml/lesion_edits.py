@@ -1,19 +1,25 @@
-"""What a reader does to the list of lesions: delete false ones, merge and split; `undo` takes each back."""
+"""What a reader does to the list of lesions: delete false ones, merge and split; `undo` takes each back.
+
+Each takes a moment, so there is a function that does it here and now, and one that gives the steps of a run, see
+`serving`. Nothing is written before all is measured.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from ..ct.region import box_of
 from ..errors import InputError
 from ..pipelines.lesion_edits import split_lesion as split_mask
-from ..records.results import TUMOR
-from .lesions import LesionLabels, lesion_labels, write_lesions
+from ..records.results import TUMOR, CaseResult
+from .layers import Layer
+from .lesions import LesionLabels, write_lesions
+from .measuring import TakenLesions
 from .nodes import no_leftovers
-from .results import MAPS, TABLES, CaseNodes, check_present, measure_again
+from .results import MAPS, TABLES, CaseNodes, check_present, show_measured
 from .segmentations import remove_segments
+from .serving import Steps, at_once
 from .translation import _
 from .undo import undoable
 from .volumes import voxel_mm
@@ -26,48 +32,64 @@ def delete_lesions(segmentation_node, ct_node, identifiers: Sequence[str]) -> Ca
         identifiers: of the lesions' segments.
 
     Raises:
-        InputError: a lesion is no longer there; see `lesion_labels` too.
+        InputError: a lesion is no longer there; see `TakenLesions` too.
     """
-    with edited(segmentation_node, ct_node) as found:
-        for identifier in identifiers:
-            found.label_of(identifier)
-        left = found.without(identifiers)
-        remove_segments(segmentation_node, identifiers)
-        write_lesions(segmentation_node, ct_node, left)
-        return measure_again(segmentation_node, ct_node)
+    return at_once(deleting_lesions(segmentation_node, ct_node, identifiers))
 
 
 def merge_lesions(segmentation_node, ct_node, identifiers: Sequence[str]) -> CaseNodes:
     """Make one lesion of several, which need not touch; it has the segment of the one with the lowest number.
 
     Raises:
-        InputError: fewer than two, or one that is no longer there; see `lesion_labels` too.
+        InputError: fewer than two, or one that is no longer there; see `TakenLesions` too.
     """
-    if len(set(identifiers)) < 2:
-        raise InputError(_("Choose two or more lesions in the table (Ctrl or Shift and a click) to merge them."))
-    with edited(segmentation_node, ct_node) as found:
-        first, *others = sorted(found.label_of(identifier) for identifier in set(identifiers))
-        gone = [found.lesions[label - TUMOR].identifier for label in others]
-        merged = found.without(gone, become=first)
-        remove_segments(segmentation_node, gone)
-        write_lesions(segmentation_node, ct_node, merged)
-        return measure_again(segmentation_node, ct_node)
+    return at_once(merging_lesions(segmentation_node, ct_node, identifiers))
 
 
 def split_lesion(segmentation_node, ct_node, identifier: str) -> CaseNodes:
     """Part a lesion into its pieces or, where it is one, at its narrowest place. The largest part keeps its number.
 
     Raises:
-        InputError: nothing to part it by, or it is no longer there; see `lesion_labels` too.
+        InputError: nothing to part it by, or it is no longer there; see `TakenLesions` too.
     """
-    with edited(segmentation_node, ct_node) as found:
+    return at_once(splitting_lesion(segmentation_node, ct_node, identifier))
+
+
+def deleting_lesions(segmentation_node, ct_node, identifiers: Sequence[str]) -> Steps:
+    """`delete_lesions` as the steps of a run; see `editing`."""
+
+    def left(found: LesionLabels) -> LesionLabels:
+        for identifier in identifiers:
+            found.label_of(identifier)
+        return found.without(identifiers)
+
+    return editing(segmentation_node, ct_node, left)
+
+
+def merging_lesions(segmentation_node, ct_node, identifiers: Sequence[str]) -> Steps:
+    """`merge_lesions` as the steps of a run; see `editing`."""
+    if len(set(identifiers)) < 2:
+        raise InputError(_("Choose two or more lesions in the table (Ctrl or Shift and a click) to merge them."))
+
+    def merged(found: LesionLabels) -> LesionLabels:
+        first, *others = sorted(found.label_of(identifier) for identifier in set(identifiers))
+        return found.without([found.lesions[label - TUMOR].identifier for label in others], become=first)
+
+    return editing(segmentation_node, ct_node, merged)
+
+
+def splitting_lesion(segmentation_node, ct_node, identifier: str) -> Steps:
+    """`split_lesion` as the steps of a run; see `editing`."""
+    size = voxel_mm(ct_node)
+
+    def split(found: LesionLabels) -> LesionLabels:
         label = found.label_of(identifier)
         lesion = found.lesions[label - TUMOR]
         mask = found.labels == label
         if not mask.any():
             raise InputError(_("{name} has no voxels; choose another one.").format(name=lesion.name))
         box = box_of(mask)
-        parts = split_mask(mask[box], voxel_mm(ct_node))
+        parts = split_mask(mask[box], size)
         if parts is None:
             raise InputError(
                 _("{name} is one piece without a waist; part it with the scissors of the Segment Editor.").format(
@@ -79,20 +101,38 @@ def split_lesion(segmentation_node, ct_node, identifier: str) -> CaseNodes:
             number = LesionLabels(found.labels, lesions).free_number
             found.labels[box][parts == part] = TUMOR + len(lesions)
             lesions.append(replace(lesion, identifier="", number=number, name=""))
-        write_lesions(segmentation_node, ct_node, LesionLabels(found.labels, lesions))
-        return measure_again(segmentation_node, ct_node)
+        return LesionLabels(found.labels, lesions)
+
+    return editing(segmentation_node, ct_node, split)
 
 
-@contextmanager
-def edited(segmentation_node, ct_node) -> Iterator[LesionLabels]:
-    """Lesions that are changed in the block, so that `undo` brings back what was there.
+def editing(segmentation_node, ct_node, change: Callable[[LesionLabels], LesionLabels]) -> Steps:
+    """Change lesions, measure what came of it, and write it, so that `undo` brings back what was there.
 
-    The labels are a copy, so that all is as before when the block fails before it writes them.
+    Args:
+        change: makes others of the lesions; touches no node, and may write into the labels.
+
+    Returns:
+        the steps of a run, whose result is a `CaseNodes`.
 
     Raises:
-        InputError: the CT has left the scene; see `lesion_labels` too.
+        InputError: the CT has left the scene, or something was changed meanwhile; see `TakenLesions` too, and what
+            `change` raises.
     """
     check_present(ct_node)
-    found = lesion_labels(segmentation_node, ct_node)
+    taken = TakenLesions.of(segmentation_node, ct_node)
+
+    def work() -> tuple[list[str], LesionLabels, Layer, CaseResult]:
+        found = taken.numbered()
+        changed = change(found)
+        kept = {lesion.identifier for lesion in changed.lesions}
+        gone = [lesion.identifier for lesion in found.lesions if lesion.identifier not in kept]
+        return gone, changed, Layer.of(changed.labels), taken.measured(changed)
+
+    gone, changed, layer, result = yield work
+    check_present(ct_node)
+    taken.check_unchanged()
     with no_leftovers(ct_node.GetScene()), undoable(segmentation_node, TABLES, MAPS):
-        yield found
+        remove_segments(segmentation_node, gone)
+        write_lesions(segmentation_node, ct_node, changed.lesions, layer)
+        return show_measured(segmentation_node, ct_node, result)

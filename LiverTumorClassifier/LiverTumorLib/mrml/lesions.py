@@ -12,9 +12,10 @@ from ..errors import InputError
 from ..records.judgments import Judgment
 from ..records.results import LIVER, TUMOR
 from ..records.segments import LESION_SEGMENT, MOST_LESIONS, lesion_segment
-from .layers import merged_labels
+from .layers import Layer, merged_labels
 from .nodes import one_update
-from .segment_tags import by_hand, judgment_of, number_of, say_algorithm, set_judgment, set_number
+from .rejections import lend_rejected
+from .segment_tags import by_hand, judgment_of, number_of, say_algorithm, say_lent, set_judgment, set_number
 from .segmentations import add_segment, check_meant, known_segments, surface_follows, write_segments
 from .translation import _
 
@@ -116,10 +117,14 @@ def lesions_of(segmentation_node) -> list[LesionSegment]:
 
 
 def lesion_labels(segmentation_node, ct_node) -> LesionLabels:
-    """Liver and lesions on the CT's grid, each lesion with a number.
+    """Liver and lesions on the CT's grid, each lesion with a number, see `number_pieces`. Raises InputError, see
+    `take_lesions`."""
+    return number_pieces(take_lesions(segmentation_node, ct_node))
 
-    Of a segment without a number, each connected piece is a lesion of its own, the largest first: that of old scenes,
-    in which all lesions are one segment, or one that a user has drawn. Where lesions overlap, the last one counts.
+
+def take_lesions(segmentation_node, ct_node) -> LesionLabels:
+    """Liver and lesions on the CT's grid, those that have no number behind the others. Where lesions overlap, the last
+    one counts.
 
     Raises:
         InputError: see `labels_from_segmentation`; or more lesions than there is room for.
@@ -130,52 +135,18 @@ def lesion_labels(segmentation_node, ct_node) -> LesionLabels:
     check_room(len(lesions))
     values = [(identifier, LIVER) for identifier in known.get(LIVER, ())]
     values += [(lesion.identifier, label) for label, lesion in enumerate(lesions, start=TUMOR)]
-    return _with_numbers(LesionLabels(merged_labels(segmentation_node, ct_node, values), lesions))
+    return LesionLabels(merged_labels(segmentation_node, ct_node, values), lesions)
 
 
-def write_lesions(segmentation_node, ct_node, found: LesionLabels) -> None:
-    """Give the liver and the lesions the voxels of `found`, and those lesions a segment that have none.
+def number_pieces(found: LesionLabels) -> LesionLabels:
+    """Lesions of which each has a number; the labels may be changed for that. Touches no node.
 
-    Segments that are there keep their name and color.
+    Of a segment without a number, each connected piece is a lesion of its own, the largest first: that of old scenes,
+    in which all lesions are one segment, or one that a user has drawn. Without a voxel it is left out.
+
+    Raises:
+        InputError: more lesions than there is room for.
     """
-    segmentation = segmentation_node.GetSegmentation()
-    livers = known_segments(segmentation_node).get(LIVER, [])
-    with one_update(segmentation_node), surface_follows(segmentation_node):
-        values = [(identifier, LIVER) for identifier in livers]
-        for label, lesion in enumerate(found.lesions, start=TUMOR):
-            identifier = lesion.identifier
-            if not identifier:
-                segment = lesion_segment(lesion.number, label)
-                identifier = segmentation.GenerateUniqueSegmentID(segment.id)
-                add_segment(segmentation_node, replace(segment, id=identifier))
-            values.append((identifier, label))
-            vtk_segment = segmentation.GetSegment(identifier)
-            _take_number(vtk_segment, lesion.number)
-            set_judgment(vtk_segment, lesion.judgment)
-            if not lesion.by_hand and by_hand(vtk_segment):
-                say_algorithm(vtk_segment, "SEMIAUTOMATIC")
-        write_segments(segmentation_node, ct_node, found.labels, values)
-
-
-def adopt(segmentation_node, ct_node, found: LesionLabels) -> None:
-    """Give every lesion of `found`, which is what the segmentation holds, its number, and a segment of its own."""
-    segmentation = segmentation_node.GetSegmentation()
-    if any(not lesion.identifier for lesion in found.lesions):
-        write_lesions(segmentation_node, ct_node, found)
-    for lesion in found.lesions:
-        if lesion.identifier:
-            _take_number(segmentation.GetSegment(lesion.identifier), lesion.number)
-
-
-def _take_number(vtk_segment, number: int) -> None:
-    if number_of(vtk_segment) != number:
-        set_number(vtk_segment, number)
-        if vtk_segment.GetName() == LESION_SEGMENT.name:  # of an old scene
-            vtk_segment.SetName(lesion_segment(number, 0).name)
-
-
-def _with_numbers(found: LesionLabels) -> LesionLabels:
-    """Number the pieces of segments that have no number; without a voxel they get none, and are left out."""
     numbered = [lesion for lesion in found.lesions if lesion.number]
     new = found.lesions[len(numbered) :]
     if not new:
@@ -195,6 +166,43 @@ def _with_numbers(found: LesionLabels) -> LesionLabels:
         lesions.append(replace(lesion, identifier="" if place else lesion.identifier, number=number))
         number += 1
     return LesionLabels(labels, lesions)
+
+
+def write_lesions(segmentation_node, ct_node, lesions: Sequence[LesionSegment], layer: Layer) -> None:
+    """Give the liver and the lesions the voxels of a layer, and those lesions a segment that have none.
+
+    Segments that are there keep their name and color.
+
+    Args:
+        lesions: in the order of the layer's values, from 2 on; 1 is the liver.
+    """
+    segmentation = segmentation_node.GetSegmentation()
+    livers = known_segments(segmentation_node).get(LIVER, [])
+    with one_update(segmentation_node), surface_follows(segmentation_node):
+        values = [(identifier, LIVER) for identifier in livers]
+        for label, lesion in enumerate(lesions, start=TUMOR):
+            identifier = lesion.identifier
+            if not identifier:
+                segment = lesion_segment(lesion.number, label)
+                identifier = segmentation.GenerateUniqueSegmentID(segment.id)
+                add_segment(segmentation_node, replace(segment, id=identifier))
+            values.append((identifier, label))
+            vtk_segment = segmentation.GetSegment(identifier)
+            take_number(vtk_segment, lesion.number)
+            set_judgment(vtk_segment, lesion.judgment)
+            if not lesion.by_hand and by_hand(vtk_segment):
+                say_algorithm(vtk_segment, "SEMIAUTOMATIC")
+            say_lent(vtk_segment, False)
+        write_segments(segmentation_node, ct_node, layer, values)
+        lend_rejected(segmentation_node)
+
+
+def take_number(vtk_segment, number: int) -> None:
+    """Let a segment have the number of its lesion, and the name where it has that of old scenes."""
+    if number_of(vtk_segment) != number:
+        set_number(vtk_segment, number)
+        if vtk_segment.GetName() == LESION_SEGMENT.name:  # of an old scene
+            vtk_segment.SetName(lesion_segment(number, 0).name)
 
 
 def rejected_numbers(lesions: Sequence[LesionSegment]) -> dict[int, bool]:

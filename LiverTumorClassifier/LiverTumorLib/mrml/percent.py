@@ -10,13 +10,22 @@ from .nodes import one_update, place_beside
 from .volumes import MAP_ATTRIBUTE
 
 
-def in_percent(maps: np.ndarray) -> np.ndarray:
-    """Whole percent, rounded down, of a float16 map; most of it is 0, and half precision is slow to compute with."""
-    percent = np.zeros(maps.shape, np.uint8)
+def in_percent(maps: np.ndarray):
+    """vtkImageData of whole percent, rounded down, of a float16 map (k, j, i). Touches no node, so that the background
+    can make it."""
+    import vtk
+    from vtk.util.numpy_support import vtk_to_numpy
+
+    image = vtk.vtkImageData()
+    image.SetDimensions(maps.shape[::-1])
+    image.AllocateScalars(vtk.VTK_UNSIGNED_CHAR, 1)
+    percent = vtk_to_numpy(image.GetPointData().GetScalars()).reshape(maps.shape)
+    percent[:] = 0
+    # Most of a map is 0, and half precision is slow to compute with.
     if (box := bounding_box(maps.view(np.uint16))) is not None:
         for plane, own in zip(percent[box], maps[box], strict=True):
             plane[:] = own.astype(np.float32) * 100
-    return percent
+    return image
 
 
 def percent_of(node) -> np.ndarray:
@@ -26,9 +35,8 @@ def percent_of(node) -> np.ndarray:
     return slicer.util.arrayFromVolume(node)
 
 
-def fill_percent(node, percent: np.ndarray, ct_node) -> None:
-    """Put percent (k, j, i) on the CT's grid into a scalar volume node, shown from 0 to 100, beside the CT."""
-    import slicer
+def fill_percent(node, image, ct_node) -> None:
+    """Put percent on the CT's grid, see `in_percent`, into a scalar volume node, shown from 0 to 100, beside the CT."""
     import vtk
 
     matrix = vtk.vtkMatrix4x4()
@@ -36,7 +44,7 @@ def fill_percent(node, percent: np.ndarray, ct_node) -> None:
     with one_update(node):
         node.SetAndObserveImageData(vtk.vtkImageData())  # the one before may be kept for an undo
         show_percent(node)  # before there are voxels, of which VTK would make a histogram
-        slicer.util.updateVolumeFromArray(node, percent)
+        node.SetAndObserveImageData(image)
         node.SetIJKToRASMatrix(matrix)
         node.SetAttribute(MAP_ATTRIBUTE, "percent")
         node.SetAndObserveTransformNodeID(ct_node.GetTransformNodeID())

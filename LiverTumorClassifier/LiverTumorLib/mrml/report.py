@@ -10,18 +10,20 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..batch.report_task import WRITER, Reviewed, arguments
+from ..dicom.sending import Destination
 from ..errors import InputError
-from ..jobs import Writer, start_job
+from ..jobs import Job, Writer, start_job
 from ..records.options import Progress, RunOptions
 from .corrections import is_redrawn
 from .dicom_database import image_files
 from .kept_axes import axes_of, length_of
 from .lesions import lesion_labels, rejected_numbers
 from .results import LESIONS_ROLE, MODELS, SLICES_ROLE, SUMMARY_ROLE, CaseNodes
+from .runs import handed_over
 from .serving import ServedRun
 from .tables import records_of
 from .translation import _
-from .volumes import ct_from_node
+from .volumes import take_ct
 
 
 def start_report(
@@ -31,6 +33,7 @@ def start_report(
     *,
     page: Path | None = None,
     folder: Path | None = None,
+    destination: Destination | None = None,
     patient: bool = False,
 ) -> ServedRun:
     """Start to write a report; its result is a `CaseNodes` with the figures.
@@ -39,25 +42,31 @@ def start_report(
         receivers: of the progress and of the end.
         page: the PDF to write.
         folder: an existing folder for the DICOM objects: segmentation, structured report, and the page.
+        destination: a DICOM node that they are sent to from there.
         patient: say on the page who the patient is.
 
     Raises:
-        InputError: there is nothing to report, or DICOM is asked for and the CT is not from DICOM.
-        OutputError, WorkerError: the child cannot be started. The run ends with what `write_report` raises.
+        InputError: there is nothing to report, or DICOM is asked for and the CT is not from DICOM. The run ends with
+        what `check_ct`, `handed_over` and `write_report` raise, and OutputError or WorkerError where the child cannot
+        be started.
     """
     images = image_files(ct_node) if folder is not None or patient else []
-    volume = ct_from_node(ct_node, copy=False)  # it is written below
+    ct = take_ct(ct_node)
     found = lesion_labels(segmentation_node, ct_node)
     reviewed = replace(_reviewed(segmentation_node, found.lesions), patient=patient, images=images)
     progress, finished = receivers
+    doing = _("Writing the report") if destination is None else _("Writing the report and sending it")
 
     def listen(event: dict) -> None:
         if progress is not None and event["event"] == "progress":
-            progress(event["stage"], event["fraction"], _("Writing the report"))
+            progress(event["stage"], event["fraction"], doing)
+
+    def start() -> Job:
+        writer = Writer(WRITER, arguments(reviewed, page, folder, destination))
+        return start_job("report", ct.checked(), RunOptions(), on_event=listen, liver=found.labels, writer=writer)
 
     def steps():
-        writer = Writer(WRITER, arguments(reviewed, page, folder))
-        output = yield start_job("report", volume, RunOptions(), on_event=listen, liver=found.labels, writer=writer)
+        output = yield from handed_over(ct, start)
         return CaseNodes(output.result, segmentation_node)
 
     run = ServedRun(steps(), finished)

@@ -7,29 +7,36 @@ import math
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from ..ct import CTVolume, to_axial
+from ..ct import CTVolume
 from ..ct.orientation import is_resampled
 from ..errors import InputError, WorkerError
 from ..records.options import CaseOutput
 from ..records.results import CaseResult, CaseSummary, Lesion
 from ..records.segments import MOST_LESIONS
-from .corrections import checksums, is_corrected, mark_as_written
+from .checksums import checksums
+from .corrections import check_contents, contents, is_corrected, mark_as_written
 from .kept_axes import keep_axes
-from .lesions import LesionLabels, adopt, lesion_labels, lesions_of, rejected_numbers
+from .layers import Layer
+from .lesions import LesionLabels, lesions_of, rejected_numbers, take_number, write_lesions
+from .liver_checksum import liver_checksum
+from .measuring import TakenLesions, measured_now
 from .nodes import companion_node, no_leftovers, output_node, place_beside
 from .plots import plot_probability
-from .probabilities import ROLES, kept_probability, segment_again, show_probabilities
+from .prepared import PreparedCase, prepared
+from .probabilities import ROLES, TakenMaps, keep_threshold, show_probabilities
 from .segment_tags import judgment_of, number_of
-from .segmentations import labels_to_segmentation, own_lesions
+from .segmentations import layer_to_segmentation, own_lesions
+from .serving import Steps, at_once
 from .tables import fill_lesion_table, fill_slice_table, fill_summary_table, records_of
 from .translation import _
 from .undo import undoable
 from .views import remove_marker
-from .volumes import ct_from_node, ijk_to_world
+from .volumes import ijk_to_world
 
 LESIONS_ROLE = "LiverTumor.lesions"
 SUMMARY_ROLE = "LiverTumor.summary"
@@ -71,7 +78,9 @@ class CaseNodes:
         return self.result.summary
 
 
-def show_segmentation(output: CaseOutput, ct_node, segmentation_node=None, keep_corrections: bool = False) -> CaseNodes:
+def show_segmentation(
+    output: CaseOutput | PreparedCase, ct_node, segmentation_node=None, keep_corrections: bool = False
+) -> CaseNodes:
     """Nodes of a "segment" run.
 
     The tables belong to the segmentation node: with a given one, those of its last run are filled again, and `undo`
@@ -85,24 +94,25 @@ def show_segmentation(output: CaseOutput, ct_node, segmentation_node=None, keep_
         InputError: the CT has left the scene or changed its size since the run began.
     """
     check_present(ct_node)
-    if output.labels is None:
+    case = prepared(output, ct_node)
+    if case.layer is None:
         raise WorkerError(_("The run on {name} gave no labels back; run it again.").format(name=ct_node.GetName()))
     given = segmentation_node if segmentation_node is not None and segmentation_node.GetScene() is not None else None
     if keep_corrections and given is not None and is_corrected(given):
         given = None
     with no_leftovers(ct_node.GetScene()), undoable(given, TABLES, MAPS):
-        segmentation = labels_to_segmentation(output.labels, ct_node, given)
+        segmentation = layer_to_segmentation(case.layer, ct_node, given)
         mark_as_written(segmentation)
-        segmentation.SetAttribute(MODELS, json.dumps(output.result.models))
-        lesions, summary = _show_figures(segmentation, ct_node, output.result)
+        segmentation.SetAttribute(MODELS, json.dumps(case.result.models))
+        lesions, summary = _show_figures(segmentation, ct_node, case.result)
         slices = chart = None
-        if output.result.slices:
-            slices, chart = _show_slices(output, ct_node, _table(segmentation, SLICES_ROLE, ct_node, "slices"))
-        show_probabilities(output, ct_node, segmentation)
-        return CaseNodes(output.result, segmentation, lesions, summary, slices, chart)
+        if case.result.slices:
+            slices, chart = _show_slices(case, ct_node, _table(segmentation, SLICES_ROLE, ct_node, "slices"))
+        show_probabilities(case, ct_node, segmentation)
+        return CaseNodes(case.result, segmentation, lesions, summary, slices, chart)
 
 
-def show_slices(output: CaseOutput, ct_node, table_node=None) -> CaseNodes:
+def show_slices(output: CaseOutput | PreparedCase, ct_node, table_node=None) -> CaseNodes:
     """Nodes of a "classify" run: the slice table, and the plot that belongs to it.
 
     Raises:
@@ -124,45 +134,39 @@ def measure_again(segmentation_node, ct_node) -> CaseNodes:
     probability where the run has kept its map, or they are as they were.
 
     Raises:
-        InputError: see `ct_from_node` and `lesion_labels`.
+        InputError: see `TakenLesions`.
     """
-    found, result = measured_now(segmentation_node, ct_node)
-    is_split = any(not lesion.identifier for lesion in found.lesions)
-    kept = undoable(segmentation_node, TABLES, MAPS) if is_split else nullcontext()
+    return at_once(measuring_again(segmentation_node, ct_node))
+
+
+def measuring_again(segmentation_node, ct_node) -> Steps:
+    """`measure_again` as the steps of a run. Raises InputError too where something has changed meanwhile."""
+    taken = TakenLesions.of(segmentation_node, ct_node)
+
+    def measure() -> tuple[LesionLabels, CaseResult, Layer | None]:
+        found = taken.numbered()
+        is_split = any(not lesion.identifier for lesion in found.lesions)
+        return found, taken.measured(found), Layer.of(found.labels) if is_split else None
+
+    found, result, layer = yield measure
+    taken.check_unchanged()
+    kept = undoable(segmentation_node, TABLES, MAPS) if layer is not None else nullcontext()
     with no_leftovers(ct_node.GetScene()), kept:
         was_corrected = is_corrected(segmentation_node)
-        adopt(segmentation_node, ct_node, found)
+        if layer is not None:
+            write_lesions(segmentation_node, ct_node, found.lesions, layer)
+        for lesion in found.lesions:
+            if lesion.identifier:
+                take_number(segmentation_node.GetSegmentation().GetSegment(lesion.identifier), lesion.number)
         if not was_corrected:  # the lesions of an old scene have got segments of their own
             mark_as_written(segmentation_node)
-        tables = _show_measurements(segmentation_node, ct_node, result)
-        return CaseNodes(result, segmentation_node, *tables)
+        return show_measured(segmentation_node, ct_node, result)
 
 
-def measured_now(segmentation_node, ct_node) -> tuple[LesionLabels, CaseResult]:
-    """The lesions of a segmentation as they are now, and their figures; nothing in the scene is changed.
-
-    Raises:
-        InputError: see `ct_from_node` and `lesion_labels`.
-    """
-    from ..pipelines.doubt import corrected_notes
-    from ..pipelines.lesions import measure_numbered
-
-    volume = ct_from_node(ct_node, copy=False)
-    view = to_axial(volume)
-    found = lesion_labels(segmentation_node, ct_node)
-    labels = view.bring(found.labels)
-    numbers = [lesion.number for lesion in found.lesions]
-    probability = kept_probability(segmentation_node, volume.shape)
-    axial = None if probability is None else view.bring(probability)
-    lesions, summary = measure_numbered(
-        labels,
-        view.volume,
-        numbers,
-        rejected_numbers(found.lesions),
-        None if axial is None else lambda kji: axial[tuple(kji.T)] / 100,
-    )
-    summary.notes = corrected_notes(labels, view.volume, summary)
-    return found, CaseResult(volume.name, summary, lesions)
+def show_measured(segmentation_node, ct_node, result: CaseResult) -> CaseNodes:
+    """Fill the lesion and summary tables with what was measured on the segments as they are."""
+    tables = _show_measurements(segmentation_node, ct_node, result)
+    return CaseNodes(result, segmentation_node, *tables)
 
 
 def threshold_again(segmentation_node, ct_node, tumor_threshold: float, min_lesion_ml: float) -> CaseNodes:
@@ -173,10 +177,21 @@ def threshold_again(segmentation_node, ct_node, tumor_threshold: float, min_lesi
     `undo` brings them back.
 
     Raises:
-        InputError: see `segment_again`.
+        InputError: see `TakenMaps`.
     """
+    return at_once(trying_threshold(segmentation_node, ct_node, tumor_threshold, min_lesion_ml))
+
+
+def trying_threshold(segmentation_node, ct_node, tumor_threshold: float, min_lesion_ml: float) -> Steps:
+    """`threshold_again` as the steps of a run. Raises InputError too where something has changed meanwhile."""
+    taken = TakenMaps.of(segmentation_node, ct_node)
+    before = contents(segmentation_node)
+    layer, result = yield partial(taken.segmented, tumor_threshold, min_lesion_ml)
+    taken.check_unchanged()
+    check_contents(segmentation_node, before)
     with undoable(segmentation_node, TABLES, MAPS):
-        result = segment_again(segmentation_node, ct_node, tumor_threshold, min_lesion_ml)
+        layer_to_segmentation(layer, ct_node, segmentation_node)
+        keep_threshold(segmentation_node, tumor_threshold)
         mark_as_written(segmentation_node)
         tables = _show_figures(segmentation_node, ct_node, result)
     return CaseNodes(result, segmentation_node, *tables)
@@ -199,7 +214,7 @@ def _show_measurements(segmentation_node, ct_node, result: CaseResult) -> tuple:
     lesion_table = _table(segmentation_node, LESIONS_ROLE, ct_node, "lesions")
     fill_lesion_table(lesion_table, result.lesions, words)
     summary_table = _table(segmentation_node, SUMMARY_ROLE, ct_node, "summary")
-    fill_summary_table(summary_table, result.name, result.summary)
+    fill_summary_table(summary_table, result.name, result.summary, liver_checksum(segmentation_node))
     return lesion_table, summary_table
 
 
@@ -241,7 +256,7 @@ def ct_of_table(table_node):
     return table_node.GetNodeReference(CT_ROLE)
 
 
-def _show_slices(output: CaseOutput, ct_node, table) -> tuple:
+def _show_slices(output: CaseOutput | PreparedCase, ct_node, table) -> tuple:
     fill_slice_table(table, output.result.slices)
     table.SetNodeReferenceID(CT_ROLE, ct_node.GetID())
     place_beside(table, ct_node)

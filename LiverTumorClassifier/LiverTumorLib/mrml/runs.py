@@ -8,16 +8,18 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import fields
+from functools import partial
 
 import numpy as np
 
-from ..ct import CTVolume
-from ..errors import UsageError
-from ..jobs import start_job
-from ..records.options import CaseOutput, Progress, RunOptions
+from ..errors import InputError, UsageError
+from ..jobs import Job, start_job
+from ..records.options import Progress, RunOptions
+from .prepared import PreparedCase, prepare
 from .results import CaseNodes
-from .serving import ServedRun
+from .serving import ServedRun, Steps
 from .translation import _
+from .volumes import TakenCT
 
 
 class CaseRun(ServedRun):
@@ -25,22 +27,22 @@ class CaseRun(ServedRun):
 
     Args:
         task: "segment", "classify" or "evidence".
-        volume: the CT as it is now.
+        ct: as it is now.
         make_nodes: makes the nodes from the results; called once, on the thread that polls or waits.
         progress: called with (stage, fraction, message).
         finished: called with this run when it is over, whether it went well or not; `result` then returns or raises.
         liver: uint8 (k, j, i) on the volume's grid, a liver that is known already.
 
-    Raises:
-        UsageError, OutputError, WorkerError: the job cannot be started.
+    The result raises what `check_ct` raises, InputError where the CT was changed while it was handed over, and
+    UsageError, OutputError or WorkerError where the job cannot be started.
     """
 
     def __init__(
         self,
         task: str,
-        volume: CTVolume,
+        ct: TakenCT,
         options: RunOptions,
-        make_nodes: Callable[[CaseOutput], CaseNodes],
+        make_nodes: Callable[[PreparedCase], CaseNodes],
         progress: Progress | None = None,
         finished: Callable[[CaseRun], None] | None = None,
         liver: np.ndarray | None = None,
@@ -50,11 +52,30 @@ class CaseRun(ServedRun):
                 progress(event["stage"], event["fraction"], event["message"])
 
         def steps():
-            output = yield start_job(task, volume, options, on_event=listen, liver=liver)
-            return make_nodes(output)
+            output = yield from handed_over(
+                ct, lambda: start_job(task, ct.checked(), options, on_event=listen, liver=liver)
+            )
+            return make_nodes((yield partial(prepare, output, ct.volume.ijk_to_ras)))
 
         super().__init__(steps(), finished)
-        logging.info("%s of %s started", task, volume.name)
+        logging.info("%s of %s started", task, ct.volume.name)
+
+
+def handed_over(ct: TakenCT, start: Callable[[], Job]) -> Steps:
+    """A CT handed over to a child process, and what came of it.
+
+    Args:
+        start: checks the CT and starts the job. Touches no node.
+
+    Raises InputError where the CT was changed while it was handed over, and what `start` and the job raise.
+    """
+    job = yield start
+    try:
+        ct.check_unchanged()
+    except InputError:
+        job.cancel()
+        raise
+    return (yield job)
 
 
 def options_from(arguments: dict) -> RunOptions:

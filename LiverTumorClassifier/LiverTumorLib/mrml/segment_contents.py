@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from .corrections import checksums
+from .checksums import checksums
 from .kept_axes import axes_of, length_of
 from .lesions import lesions_of
 from .results import LESIONS_ROLE

@@ -8,7 +8,7 @@ from __future__ import annotations
 from urllib.parse import quote, unquote
 
 from ..records.judgments import KINDS, STATUSES, Judgment
-from ..records.segments import KIND_TAG, NOTE_TAG, NUMBER_TAG, STATUS_TAG
+from ..records.segments import KIND_TAG, LENT_TAG, NOTE_TAG, NUMBER_TAG, STATUS_TAG
 
 _ALGORITHM_TYPE, _ALGORITHM_NAME = "DICOM.SegmentAlgorithmType", "DICOM.SegmentAlgorithmName"
 _LONGEST_NOTE = 500
@@ -54,6 +54,19 @@ def set_judgment(vtk_segment, judgment: Judgment) -> None:
             vtk_segment.SetTag(name, text)
         else:
             vtk_segment.RemoveTag(name)
+
+
+def is_lent(vtk_segment) -> bool:
+    """Whether the liver's segment has got the voxels of a lesion too."""
+    return bool(tag(vtk_segment, LENT_TAG))
+
+
+def say_lent(vtk_segment, lent: bool) -> None:
+    """Keep whether the liver's segment has them."""
+    if lent:
+        vtk_segment.SetTag(LENT_TAG, "1")
+    else:
+        vtk_segment.RemoveTag(LENT_TAG)
 
 
 def own_tags(vtk_segment) -> tuple[tuple[str, str], ...]:

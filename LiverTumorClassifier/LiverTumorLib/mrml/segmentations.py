@@ -13,7 +13,8 @@ from ..errors import InputError
 from ..pipelines.lesions import number_lesions
 from ..records.results import LIVER, TUMOR
 from ..records.segments import LESION_SEGMENT, LIVER_SEGMENT, MOST_LESIONS, Segment, lesion_segments, meaning_of
-from .layers import LABELMAP, empty_segments, merged_labels, start_empty, write_layer
+from .checksums import LABELMAP
+from .layers import Layer, empty_segments, merged_labels, start_empty, write_layer
 from .nodes import one_update, output_node, place_beside
 from .segment_tags import by_hand, judgment_of, number_of, say_algorithm, set_number, tag
 from .translation import _
@@ -41,23 +42,36 @@ def labels_to_segmentation(labels: np.ndarray, ct_node, segmentation_node=None):
     Raises:
         InputError: the labels do not fit the CT node, or the given segmentation cannot hold label maps.
     """
-    check_size(labels, ct_node)
+    return layer_to_segmentation(numbered_layer(labels, ijk_to_world(ct_node)), ct_node, segmentation_node)
+
+
+def numbered_layer(labels: np.ndarray, ijk_to_ras: np.ndarray) -> Layer:
+    """The layer that `labels_to_segmentation` writes: 1 liver, 2 the largest lesion, 3 the next. Touches no node.
+
+    Args:
+        ijk_to_ras: 4x4 of the labels, in the world.
+    """
+    return Layer.of(_numbered(labels, ijk_to_ras))
+
+
+def layer_to_segmentation(layer: Layer, ct_node, segmentation_node=None):
+    """As `labels_to_segmentation`, of a `numbered_layer`."""
+    check_size(layer.shape, ct_node)
     node = output_node(
         ct_node.GetScene(), "vtkMRMLSegmentationNode", f"{ct_node.GetName()} segmentation", segmentation_node
     )
-    numbered = _numbered(labels, ct_node)
     with one_update(node), surface_follows(node):
         if node.GetDisplayNode() is None:
             node.CreateDefaultDisplayNodes()
         _make_labelmap_source(node)
         is_new = not node.GetSegmentation().GetNumberOfSegments()
         remove_segments(node, own_lesions(node))
-        count = int(numbered.max(initial=LIVER)) - LIVER
+        count = max(layer.checksums, default=LIVER) - LIVER
         segments = [LIVER_SEGMENT, *lesion_segments(count)]
         for segment in segments:
             add_segment(node, segment)
             say_algorithm(node.GetSegmentation().GetSegment(segment.id), "AUTOMATIC")
-        write_segments(node, ct_node, numbered, [(segment.id, segment.label) for segment in segments])
+        write_segments(node, ct_node, layer, [(segment.id, segment.label) for segment in segments])
         if is_new:
             node.GetDisplayNode().SetVisibility2DFill(False)  # which hides what is to be judged
             node.GetDisplayNode().SetSegmentOpacity3D(LIVER_SEGMENT.id, _LIVER_OPACITY)  # lesions lie inside
@@ -76,16 +90,16 @@ def surface_follows(segmentation_node) -> Iterator[None]:
         segmentation_node.CreateClosedSurfaceRepresentation()
 
 
-def write_segments(segmentation_node, ct_node, labels: np.ndarray, values: Sequence[tuple[str, int]]) -> None:
+def write_segments(segmentation_node, ct_node, layer: Layer, values: Sequence[tuple[str, int]]) -> None:
     """Give segments new voxels in one layer; the others stay as they are.
 
     Args:
-        labels: uint8 (k, j, i) on the CT's grid.
+        layer: on the CT's grid.
         values: identifiers of segments, which are there, and the label of each.
     """
     segmentation_node.SetAndObserveTransformNodeID(ct_node.GetTransformNodeID())
     segmentation_node.SetReferenceImageGeometryParameterFromVolumeNode(ct_node)
-    write_layer(segmentation_node.GetSegmentation(), labels, local_ijk_to_ras(ct_node), values)
+    write_layer(segmentation_node.GetSegmentation(), layer, local_ijk_to_ras(ct_node), values)
 
 
 def add_segment(segmentation_node, segment: Segment) -> None:
@@ -110,9 +124,9 @@ def remove_segments(segmentation_node, identifiers: Iterable[str]) -> None:
         segmentation.RemoveSegment(identifier)
 
 
-def check_size(labels: np.ndarray, ct_node) -> None:
-    """Raises InputError where labels do not have the size of the CT."""
-    if labels.shape != ct_node.GetImageData().GetDimensions()[::-1]:
+def check_size(shape: tuple[int, ...], ct_node) -> None:
+    """Raises InputError where a shape (k, j, i) of labels is not that of the CT."""
+    if shape != ct_node.GetImageData().GetDimensions()[::-1]:
         raise InputError(
             _("{name} has changed its size since it was analyzed; run the analysis again.").format(
                 name=ct_node.GetName()
@@ -194,13 +208,13 @@ def ct_of(segmentation_node):
     return segmentation_node.GetNodeReference(segmentation_node.GetReferenceImageGeometryReferenceRole())
 
 
-def _numbered(labels: np.ndarray, ct_node) -> np.ndarray:
+def _numbered(labels: np.ndarray, ijk_to_ras: np.ndarray) -> np.ndarray:
     """Labels with a value for each lesion: 2 for the largest, 3 for the next; as `measure_axial` numbers them, unless
     it measures a resampled volume."""
     result = (labels > 0).astype(np.uint8)
     if not (labels == TUMOR).any():
         return result
-    volume = CTVolume(labels, ijk_to_world(ct_node))
+    volume = CTVolume(labels, ijk_to_ras)
     # A view in axial order is the same memory.
     axial = result if is_resampled(volume) else to_axial(volume).bring(result)
     if (found := number_lesions(labels if axial is result else to_axial(volume).volume.array)) is not None:

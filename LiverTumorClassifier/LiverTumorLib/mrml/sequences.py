@@ -9,22 +9,26 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ..ct import CTVolume
 from ..errors import InputError
-from ..jobs import start_job
+from ..files import check_ct
+from ..jobs import Job, start_job
 from ..jobs.remaining import RemainingTime
 from ..records.columns import SUMMARY_COLUMNS
-from ..records.options import CaseOutput, Progress, RunOptions
+from ..records.options import Progress, RunOptions
 from ..records.results import CaseResult
 from .nodes import SEQUENCE_ROLE, companion_node, no_leftovers, one_update, place_beside
+from .prepared import PreparedCase, prepare
 from .results import CaseNodes, check_present
+from .runs import handed_over
 from .serving import ServedRun
 from .tables import fill_table, summary_row
 from .translation import _
 from .undo import forget
-from .volumes import ct_from_node, transform_between
+from .volumes import TakenCT, take_ct, transform_between
 
 if TYPE_CHECKING:
     import slicer
@@ -32,7 +36,7 @@ if TYPE_CHECKING:
 FRAMES_ROLE = "LiverTumor.frames"
 
 # Makes the nodes of a frame from its output; the second argument is the nodes of the frame before, to be written over.
-MakeNodes = Callable[[CaseOutput, CaseNodes | None], CaseNodes]
+MakeNodes = Callable[[PreparedCase, CaseNodes | None], CaseNodes]
 
 
 @dataclass(frozen=True)
@@ -63,12 +67,13 @@ class Frames:
         parts = (self.sequence.GetIndexName(), self.sequence.GetNthIndexValue(number), self.sequence.GetIndexUnit())
         return " ".join(part for part in parts if part)
 
-    def volume(self, number: int) -> CTVolume:
-        """A frame's CT, under the parent transform of the node that shows it. Raises InputError, see `ct_from_node`."""
-        # In the sequence's own scene, where it is under no transform.
-        frame = ct_from_node(self.sequence.GetNthDataNode(number))
-        matrix = transform_between(self.node, None) @ frame.ijk_to_ras
-        return replace(frame, ijk_to_ras=matrix, name=f"{self.node.GetName()}, {self.name(number)}")
+    def take(self, number: int) -> tuple[TakenCT, CTVolume]:
+        """A frame's CT in the sequence's own scene, where it is under no transform; and the same under the parent
+        transform of the node that shows it. Raises InputError, see `take_ct`."""
+        taken = take_ct(self.sequence.GetNthDataNode(number))
+        matrix = transform_between(self.node, None) @ taken.volume.ijk_to_ras
+        name = f"{self.node.GetName()}, {self.name(number)}"
+        return taken, replace(taken.volume, ijk_to_ras=matrix, name=name)
 
 
 def frames_of(volume_node) -> Frames | None:
@@ -96,8 +101,7 @@ class SequenceRun(ServedRun):
         progress, finished, liver: as for `CaseRun`; the liver is taken for that of every frame.
 
     Raises:
-        InputError: not of a sequence, or not a CT. UsageError, OutputError, WorkerError: the first job cannot be
-        started.
+        InputError: not of a sequence, or no CT. The result raises as that of `CaseRun`.
     """
 
     def __init__(
@@ -110,7 +114,7 @@ class SequenceRun(ServedRun):
         finished: Callable[[SequenceRun], None] | None = None,
         liver=None,
     ) -> None:
-        ct_from_node(volume_node, copy=False)  # what is not a CT is told before anything runs
+        take_ct(volume_node)  # what cannot be a CT is told before anything runs
         frames = frames_of(volume_node)
         if frames is None:
             raise InputError(
@@ -135,13 +139,16 @@ class SequenceRun(ServedRun):
 
             return listen
 
+        def start(volume: CTVolume, listen: Callable[[dict], None]) -> Job:
+            return start_job(task, check_ct(volume), options, on_event=listen, liver=liver)
+
         def steps():
-            outputs = []
+            cases = []
             for number in range(count):
-                outputs.append(
-                    (yield start_job(task, frames.volume(number), options, on_event=listener(number), liver=liver))
-                )
-            return show_frames(outputs, frames, make_nodes)
+                taken, volume = frames.take(number)
+                output = yield from handed_over(taken, partial(start, volume, listener(number)))
+                cases.append((yield partial(prepare, output, volume.ijk_to_ras)))
+            return show_frames(cases, frames, make_nodes)
 
         super().__init__(steps(), finished)
 
@@ -150,7 +157,7 @@ class SequenceRun(ServedRun):
         return self._left
 
 
-def show_frames(outputs: list[CaseOutput], frames: Frames, make_nodes: MakeNodes) -> CaseNodes:
+def show_frames(cases: list[PreparedCase], frames: Frames, make_nodes: MakeNodes) -> CaseNodes:
     """Nodes of all frames: each output node becomes the proxy of a sequence that the CT's browser moves; and a table of
     all frames.
 
@@ -163,7 +170,7 @@ def show_frames(outputs: list[CaseOutput], frames: Frames, make_nodes: MakeNodes
         InputError: the CT or its sequence has left the scene or changed since the run began.
     """
     check_present(frames.node)
-    if frames.sequence.GetScene() is None or frames.browser.GetScene() is None or frames.count != len(outputs):
+    if frames.sequence.GetScene() is None or frames.browser.GetScene() is None or frames.count != len(cases):
         raise InputError(
             _("The sequence of {name} was changed while it was analyzed, so its results were dropped.").format(
                 name=frames.node.GetName()
@@ -173,13 +180,13 @@ def show_frames(outputs: list[CaseOutput], frames: Frames, make_nodes: MakeNodes
         nodes: CaseNodes | None = None
         order = [number for number in range(frames.count) if number != frames.shown]
         for number in [*order, frames.shown]:  # last the one that is shown, so that its results are
-            nodes = made = make_nodes(outputs[number], nodes)
+            nodes = made = make_nodes(cases[number], nodes)
             for node in _outputs(made):
                 _sequence(node, frames).SetDataNodeAtValue(node, frames.sequence.GetNthIndexValue(number))
         for node in _outputs(made):
             _follow(node, frames.browser)
         forget(made.segmentationNode)  # which knows one frame after the other
-        results = [output.result for output in outputs]
+        results = [case.result for case in cases]
         return replace(made, frames=results, frameTable=_frame_table(_outputs(made)[0], results, frames))
 
 

@@ -1,4 +1,5 @@
-"""A run of child processes that Slicer's event loop finishes, or whoever waits for it."""
+"""A run of child processes, and of computing beside the window, that Slicer's event loop finishes, or whoever waits for
+it."""
 
 from __future__ import annotations
 
@@ -6,20 +7,21 @@ import time
 from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any
 
-from ..errors import Cancelled, LiverTumorError, UsageError
+from ..errors import Cancelled, UsageError
 from ..jobs.process import ChildJob
+from .background import Background
 from .translation import _
 
 if TYPE_CHECKING:
     import qt
 
-POLL_MS = 100
 _WAIT_S = 0.02
 
 _served: set[ServedRun] = set()
 
-# Yields the jobs of a run one after the other; each yield returns the job's output, or raises the error it ended with.
-Steps = Generator[ChildJob[Any], Any, Any]
+# Yields the jobs of a run one after the other, and functions that are computed in the background; each yield returns
+# the output, or raises the error it ended with. What stands between is done on the window's thread, and so is short.
+Steps = Generator[ChildJob[Any] | Callable[[], Any], Any, Any]
 
 
 class ServedRun:
@@ -41,9 +43,9 @@ class ServedRun:
         self._over = self._stopped = False
         self._outcome: Any = None
         self._timer: qt.QTimer | None = None
-        self.job: ChildJob[Any]
+        self.job: ChildJob[Any] | Background
         try:
-            self.job = next(steps)
+            self.job = _begun(next(steps))
         except StopIteration as end:  # there is nothing to do
             self._settle(end.value)
 
@@ -60,8 +62,8 @@ class ServedRun:
             import qt
 
             timer = self._timer = qt.QTimer()
-            timer.setInterval(POLL_MS)
             timer.connect("timeout()", self.poll)
+        self._timer.setInterval(self.job.poll_ms)
         self._timer.start()
         _served.add(self)
 
@@ -74,7 +76,7 @@ class ServedRun:
             if not self.job.poll():
                 return False
             self._stop_serving()  # what comes next, making nodes for one, may let events through
-            self.job = self._next_job()
+            self.job = _begun(self._next_step())
         except StopIteration as end:
             self._settle(end.value)
         except Exception as error:  # also one of a progress receiver: nobody would hear of it from a timer
@@ -101,7 +103,7 @@ class ServedRun:
                     app.processEvents()
                 self.job.ends_within(_WAIT_S)
         except KeyboardInterrupt:
-            self.job.cancel()
+            self.cancel()
             self._settle(Cancelled(_("The run was stopped.")))
         if not self._over:
             raise TimeoutError(_("The run is not over after {timeout} s.").format(timeout=timeout))
@@ -121,10 +123,13 @@ class ServedRun:
         if not self._over:
             self.job.cancel()
 
-    def _next_job(self) -> ChildJob[Any]:
+    def _next_step(self) -> ChildJob[Any] | Callable[[], Any]:
         try:
             output = self.job.output()
-        except LiverTumorError as error:
+            # A job that was started there is not lost: it is stopped as the next step.
+            if self._stopped and isinstance(self.job, Background) and not isinstance(output, ChildJob):
+                raise Cancelled(_("The run was stopped."))
+        except Exception as error:
             return self._steps.throw(error)
         return self._steps.send(output)
 
@@ -144,6 +149,25 @@ class ServedRun:
         if self._timer is not None:
             self._timer.stop()
             _served.discard(self)
+
+
+def at_once(steps: Steps) -> Any:
+    """Take steps that start no job here and now, for scripts and where no window waits; returns their result."""
+    try:
+        compute = next(steps)
+        while True:
+            try:
+                output = compute()
+            except Exception as error:
+                compute = steps.throw(error)
+            else:
+                compute = steps.send(output)
+    except StopIteration as end:
+        return end.value
+
+
+def _begun(step: ChildJob[Any] | Callable[[], Any]) -> ChildJob[Any] | Background:
+    return Background(step) if callable(step) else step
 
 
 def application():

@@ -10,7 +10,7 @@ from .runs import CaseRun, options_from
 from .segmentations import labels_from_segmentation
 from .sequences import SequenceRun
 from .serving import ServedRun
-from .volumes import ct_from_node
+from .volumes import take_ct
 
 
 def start_run(
@@ -40,7 +40,7 @@ def start_run(
         LiverTumorError: the volume is not a CT or not a sequence, an option is wrong, the run cannot be started, or
         ended badly.
     """
-    source = volume_node if all_frames else ct_from_node(volume_node, copy=False)  # it is written now
+    source = volume_node if all_frames else take_ct(volume_node)
     liver = labels_from_segmentation(liver_segmentation, volume_node) if liver_segmentation else None
     kind: type[SequenceRun | CaseRun] = SequenceRun if all_frames else CaseRun
     run = kind(task, source, options_from(options), make_nodes, *receivers, liver=liver)

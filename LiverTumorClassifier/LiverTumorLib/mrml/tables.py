@@ -19,9 +19,10 @@ from ..records.judgments import JUDGMENT_COLUMNS
 from ..records.results import CaseSummary, Lesion, SliceRecord
 from .nodes import one_update
 
+VOXELS_COLUMN = Column("voxels", "voxels", str, description="Checksum of the voxels that were measured.")
 SEGMENT_COLUMNS = (
     Column("segment", "segment", str, description="Identifier of the lesion's segment."),
-    Column("voxels", "voxels", str, description="Checksum of the voxels that were measured."),
+    VOXELS_COLUMN,
 )
 
 
@@ -44,9 +45,10 @@ def fill_slice_table(node, slices: Sequence[SliceRecord]) -> None:
     fill_table(node, SLICE_COLUMNS, [vars(record) for record in slices])
 
 
-def fill_summary_table(node, name: str, summary: CaseSummary) -> None:
-    """Replace a table node's content by one row with the figures of the case."""
-    fill_table(node, SUMMARY_COLUMNS, [summary_row(name, summary)])
+def fill_summary_table(node, name: str, summary: CaseSummary, voxels: str | None = None) -> None:
+    """Replace a table node's content by one row with the figures of the case, and a checksum of the liver they are
+    of."""
+    fill_table(node, (*SUMMARY_COLUMNS, VOXELS_COLUMN), [{**summary_row(name, summary), "voxels": voxels}])
 
 
 def summary_row(name: str, summary: CaseSummary) -> dict:

@@ -5,20 +5,22 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from ..atomic import atomic_path
-from ..ct.volume import AIR_HU
+from ..ct.volume import AIR_HU, CTVolume
 from ..errors import InputError, OutputError
 from ..files.itk import image_from, import_sitk
 from ..files.upright import upright
 from ..records.results import LIVER
 from .results import check_present
 from .segmentations import labels_from_segmentation
+from .serving import Steps
 from .translation import _
-from .volumes import ct_from_node
+from .volumes import take_ct
 
 IMAGES, MASKS = "images", "masks"
 _ENDING = ".nii.gz"
@@ -27,7 +29,7 @@ _LITS = re.compile(r"(volume|segmentation)-\d+.*", re.IGNORECASE)
 _MASK = re.compile(r".+[-_. ](seg|segmentation|labels?|labelmap|masks?|truth)", re.IGNORECASE)
 
 
-def add_training_case(segmentation_node, ct_node, folder: str | Path) -> str:
+def adding_training_case(segmentation_node, ct_node, folder: str | Path) -> Steps:
     """Add a CT with the labels of its segmentation as they are now (1 liver, 2 lesion; rejected lesions are liver) to a
     folder that `livertumor prepare` reads. Both files are written, or none; where a gantry was tilted, on an `upright`
     grid.
@@ -36,23 +38,30 @@ def add_training_case(segmentation_node, ct_node, folder: str | Path) -> str:
         folder: made where it is missing.
 
     Returns:
-        The name of the case, which is that of the volume without what file names cannot have.
+        the steps of a run, whose result is the name of the case: that of the volume without what file names cannot
+        have.
 
     Raises:
-        InputError: no liver in the segmentation; see `ct_from_node` and `labels_from_segmentation` too.
+        InputError: no liver in the segmentation, or the CT was changed meanwhile; see `take_ct`, `check_ct` and
+        `labels_from_segmentation` too.
         OutputError: there is a case of that name, the folder holds cases in another layout, or it cannot be written.
     """
     check_present(ct_node)
-    folder = Path(folder)
-    volume = ct_from_node(ct_node)
+    ct = take_ct(ct_node)
     labels = labels_from_segmentation(segmentation_node, ct_node)
+    volume = yield ct.copied
+    ct.check_unchanged()
+    name = yield partial(_write_case, volume, labels, Path(folder), segmentation_node.GetName())
+    return name
+
+
+def _write_case(volume: CTVolume, labels: np.ndarray, folder: Path, segmentation: str) -> str:
+    """Touches no node; `segmentation` is what the user calls the labels. For the rest see `adding_training_case`."""
     if not (labels == LIVER).any():
         raise InputError(
-            _("{name} has no liver, from which nothing can be learned; draw it first.").format(
-                name=segmentation_node.GetName()
-            )
+            _("{name} has no liver, from which nothing can be learned; draw it first.").format(name=segmentation)
         )
-    name = _case_name(ct_node.GetName())
+    name = _case_name(volume.name)
     image, mask = (folder / part / f"{name}{_ENDING}" for part in (IMAGES, MASKS))
     for found in _of_that_name(folder, name):
         raise OutputError(

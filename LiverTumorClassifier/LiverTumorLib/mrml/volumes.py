@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -19,30 +21,70 @@ _WINDOW_BEFORE = "LiverTumor.windowBefore"
 MAP_ATTRIBUTE = "LiverTumor.map"  # of a volume node that holds probabilities
 
 
-def ct_from_node(node, copy: bool = True) -> CTVolume:
+@dataclass(frozen=True)
+class TakenCT:
+    """A CT as it was when it was taken from its node, whose own memory the voxels are.
+
+    Attributes:
+        node: vtkMRMLScalarVolumeNode.
+        volume: its voxels, which nobody has looked at yet, in the world.
+        changed_at: VTK's time of the voxels' last change.
+    """
+
+    node: Any
+    volume: CTVolume
+    changed_at: int
+
+    def checked(self) -> CTVolume:
+        """The CT in HU. Touches no node, so that the background may ask. Raises InputError, see `check_ct`."""
+        return check_ct(self.volume)
+
+    def copied(self) -> CTVolume:
+        """As `checked`, but its voxels are its own: the node may change as soon as `check_unchanged` has found no
+        fault."""
+        volume = self.checked()
+        return replace(volume, array=volume.array.copy())
+
+    def check_unchanged(self) -> None:
+        """Raises InputError where voxels or grid are not what was taken: they changed while they were worked on."""
+        image = self.node.GetImageData()
+        if (
+            image is None
+            or image.GetMTime() != self.changed_at
+            or not np.array_equal(ijk_to_world(self.node), self.volume.ijk_to_ras)
+        ):
+            raise InputError(_("{name} was changed meanwhile; start again.").format(name=self.volume.name))
+
+
+def take_ct(node) -> TakenCT:
     """A scalar volume node's voxels and their place in the patient.
 
     The matrix is IJK to world RAS: a linear parent transform (also a chain of them) is part of it.
 
     Args:
         node: vtkMRMLScalarVolumeNode.
-        copy: copy the voxels, so that the node may change while they are analyzed; else they are the node's own.
-
-    Returns:
-        The CT in HU, named after the node.
 
     Raises:
         InputError: no volume, no voxels, a label map, a vector volume, MR or other non-CT, or a nonlinear parent
         transform.
     """
-    name = _check_kind(node)
-    _check_quantity(node, name)
-    matrix = ijk_to_world(node)
-    image = node.GetImageData()
     from vtk.util.numpy_support import vtk_to_numpy
 
+    name = _check_kind(node)
+    _check_quantity(node, name)
+    image = node.GetImageData()
     array = vtk_to_numpy(image.GetPointData().GetScalars()).reshape(image.GetDimensions()[::-1])
-    return check_ct(CTVolume(array.copy() if copy else array, matrix, name))
+    return TakenCT(node, CTVolume(array, ijk_to_world(node), name), image.GetMTime())
+
+
+def ct_from_node(node) -> CTVolume:
+    """A scalar volume node's CT in HU, named after the node; the voxels are a copy, so that the node may change while
+    they are analyzed.
+
+    Raises:
+        InputError: see `take_ct` and `check_ct`.
+    """
+    return take_ct(node).copied()
 
 
 def ct_to_node(volume: CTVolume, scene):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,13 +18,16 @@ from ..pipelines.lesions import summary_of
 from ..records.judgments import Judgment
 from ..records.results import CaseSummary
 from ..records.segments import LESION_SEGMENT
-from .corrections import checksums
+from .checksums import checksums
 from .lesions import LesionSegment, lesions_of
+from .liver_checksum import liver_checksum
 from .nodes import one_update
-from .results import LESIONS_ROLE, SUMMARY_ROLE
+from .rejections import lend_rejected
+from .results import LESIONS_ROLE, MAPS, SUMMARY_ROLE, TABLES
 from .segment_tags import judgment_of, set_judgment
 from .tables import fill_summary_table, records_of, set_cells
 from .translation import _
+from .undo import undoable
 from .volumes import voxel_ml
 
 _HIDDEN = "LiverTumor.hiddenLesions"  # of a display node: those that were hidden here, for they were rejected
@@ -78,7 +82,8 @@ def worklist(segmentation_node) -> list[Row]:
 
 
 def judge(segmentation_node, ct_node, identifiers: Sequence[str], **words: str) -> None:
-    """Say something of lesions, and let the tables and the views follow.
+    """Say something of lesions, and let the tables, the liver and the views follow. What changes the count of lesions
+    is taken back by `undo`.
 
     Args:
         identifiers: of the lesions' segments.
@@ -90,19 +95,22 @@ def judge(segmentation_node, ct_node, identifiers: Sequence[str], **words: str) 
     segmentation = segmentation_node.GetSegmentation()
     if any(segmentation.GetSegment(identifier) is None for identifier in identifiers):
         raise InputError(_("That lesion is no longer there; choose another one."))
-    before = _rejected(segmentation_node)
-    with one_update(segmentation_node):
-        for identifier in identifiers:
-            segment = segmentation.GetSegment(identifier)
-            set_judgment(segment, replace(judgment_of(segment), **words))
-    follow_judgments(segmentation_node)
-    if _rejected(segmentation_node) != before:
-        _count_again(segmentation_node, ct_node, before)
+    before, liver = _rejected(segmentation_node), liver_checksum(segmentation_node)
+    judged = {each: replace(judgment_of(segmentation.GetSegment(each)), **words) for each in identifiers}
+    counts_otherwise = any(judgment.is_rejected != (each in before) for each, judgment in judged.items())
+    with undoable(segmentation_node, TABLES, MAPS) if counts_otherwise else nullcontext():
+        with one_update(segmentation_node):
+            for identifier, judgment in judged.items():
+                set_judgment(segmentation.GetSegment(identifier), judgment)
+        follow_judgments(segmentation_node)
+        if counts_otherwise:
+            _count_again(segmentation_node, ct_node, before, liver)
 
 
 def follow_judgments(segmentation_node) -> None:
     """Show what the segments say in the lesion table, and hide lesions that have been rejected since it was last
-    looked; those that no longer are, are shown again."""
+    looked, which the liver gets; those that no longer are, are shown again."""
+    lend_rejected(segmentation_node)
     table = segmentation_node.GetNodeReference(LESIONS_ROLE)
     records = records_of(table)
     rows = {record.get("segment"): number for number, record in enumerate(records)}
@@ -123,8 +131,19 @@ def _rejected(segmentation_node) -> set[str]:
     return {lesion.identifier for lesion in lesions_of(segmentation_node) if lesion.judgment.is_rejected}
 
 
-def _count_again(segmentation_node, ct_node, before: set[str]) -> None:
-    """Bring the summary up to date where other lesions are rejected than `before`; nothing is measured for that."""
+def is_liver_changed(segmentation_node) -> bool:
+    """Whether the liver, with the lesions in it, is no longer what was measured, of which its volume, the tumor burden
+    and the depths of lesions are. Of scenes of earlier versions nobody knows."""
+    records = records_of(segmentation_node.GetNodeReference(SUMMARY_ROLE))
+    return any(record.get("voxels", "") not in ("", liver_checksum(segmentation_node)) for record in records)
+
+
+def _count_again(segmentation_node, ct_node, before: set[str], liver: str) -> None:
+    """Bring the summary up to date where other lesions are rejected than `before`; nothing is measured for that.
+
+    Args:
+        liver: the checksum of the liver before.
+    """
     table = segmentation_node.GetNodeReference(SUMMARY_ROLE)
     summary = _summary_from(table)
     if summary is None or summary.liver_ml is None:
@@ -148,7 +167,11 @@ def _count_again(segmentation_node, ct_node, before: set[str]) -> None:
         notes = notes.replace(sentence, "").strip()
     figures.notes = [*filter(None, [notes]), *burden_doubts(figures)]
     figures.suspicious_slices = summary.suspicious_slices
-    fill_summary_table(table, records_of(table)[0]["name"], figures)
+    [record] = records_of(table)
+    measured = record.get("voxels")
+    fill_summary_table(
+        table, record["name"], figures, liver_checksum(segmentation_node) if measured == liver else measured
+    )
 
 
 def _summary_from(table) -> CaseSummary | None:
@@ -156,7 +179,7 @@ def _summary_from(table) -> CaseSummary | None:
     records = records_of(table)
     if not records:
         return None
-    record = {key: value for key, value in records[0].items() if key != "name"}
+    record = {key: value for key, value in records[0].items() if key not in ("name", "voxels")}
     slices = [int(index) for index in record.pop("suspicious_slices", "").split(", ") if index]
     notes = record.pop("notes", "")
     return CaseSummary(**record, suspicious_slices=slices, notes=[notes] if notes else [])

@@ -14,16 +14,13 @@ from pynetdicom import AE
 from pynetdicom.presentation import build_context
 from pynetdicom.status import code_to_category
 
+from ..dicom.web_sender import Away, WebSender
 from .configuration import Target, read_token
 from .services import VERIFICATION
 from .tls import client_context
 
 _REFUSAL_S = 2.0
 _NO_ROOM = range(0xA700, 0xA800)
-
-
-class Away(Exception):
-    """A target cannot take anything at the moment; the text says why, and trying later is right."""
 
 
 class Sender(Protocol):
@@ -38,7 +35,11 @@ class Sender(Protocol):
 
 def sender_for(target: Target, ae_title: str, timeout_s: float) -> Sender:
     """The sender of a target. Raises UsageError where its TLS or its token is not right."""
-    return WebSender(target, timeout_s) if target.url is not None else DicomSender(target, ae_title, timeout_s)
+    if target.url is None:
+        return DicomSender(target, ae_title, timeout_s)
+    session = requests.Session() if target.authorities is None else _TrustingSession(target.authorities)
+    headers = {} if target.token_file is None else {"Authorization": f"Bearer {read_token(target.token_file)}"}
+    return WebSender(target.url, session, timeout_s, headers)
 
 
 class DicomSender:
@@ -138,42 +139,3 @@ class _TrustingSession(requests.Session):
     def merge_environment_settings(self, *args: Any, **kwargs: Any) -> Any:
         """See `requests`."""
         return super().merge_environment_settings(*args, **kwargs) | {"verify": self._authorities}
-
-
-class WebSender:
-    """STOW-RS to one server."""
-
-    def __init__(self, target: Target, timeout_s: float) -> None:
-        from dicomweb_client import DICOMwebClient
-
-        session = requests.Session() if target.authorities is None else _TrustingSession(target.authorities)
-        headers = {} if target.token_file is None else {"Authorization": f"Bearer {read_token(target.token_file)}"}
-        self._client = DICOMwebClient(
-            url=target.url or "", session=session, headers=headers, timeout=max(timeout_s, 60.0)
-        )
-        self._client.set_http_retry_params(retry=False)
-
-    def send(self, files: Sequence[Path]) -> Iterator[str]:
-        """See `Sender`."""
-        for file in files:
-            yield self._ask(lambda file=file: self._client.store_instances([dcmread(file)]))
-
-    def check(self) -> None:
-        """Search for no study in particular."""
-        self._ask(lambda: self._client.search_for_studies(limit=1))
-
-    def _ask(self, question) -> str:
-        errors = requests.exceptions
-        try:
-            answer = question()
-        except errors.HTTPError as error:
-            code = error.response.status_code if error.response is not None else 0
-            if code in (401, 403):
-                raise Away(f"it refuses access (HTTP {code}); check the token") from None
-            if code in (408, 413, 425, 429) or code >= 500 or code == 404:
-                raise Away(f"it answers HTTP {code}") from None
-            return f"HTTP {code}"
-        except errors.RequestException as error:
-            raise Away(f"it cannot be reached ({type(error).__name__})") from None
-        failed = getattr(answer, "FailedSOPSequence", None)
-        return f"failure 0x{int(failed[0].FailureReason):04X}" if failed else ""

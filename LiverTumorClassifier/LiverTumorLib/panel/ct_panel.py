@@ -15,7 +15,7 @@ from ..mrml.scans import show_scan
 from ..mrml.views import shown_volumes
 from ..mrml.volumes import is_map
 from .consent import ask_consent
-from .models import ModelChooser
+from .models import ModelChooser, find_models
 from .panel import Panel
 from .times import remember_times
 
@@ -98,8 +98,7 @@ class CTPanel(Panel):
         return next((problem for name in self.needed_models() if (problem := self.choosers[name].problem)), "")
 
     def enter(self) -> None:
-        for chooser in self.choosers.values():
-            chooser.refresh()
+        self._look_for_models()
         parameters = self.logic.getParameterNode()
         chosen = _choose(parameters)  # before the selector is connected, which takes the first volume there is
         self.use(parameters)
@@ -126,8 +125,12 @@ class CTPanel(Panel):
     def learn_times(self, nodes: CaseNodes) -> None:
         """Keep how long the models took, and show it with them."""
         remember_times(nodes.result)
+        self._look_for_models()
+
+    def _look_for_models(self) -> None:
+        models = find_models()
         for chooser in self.choosers.values():
-            chooser.refresh()
+            chooser.refresh(models)
 
     def _show_cards(self) -> None:
         """The cards of the models that a run would use."""

@@ -29,26 +29,23 @@ from ..mrml.follow_up import (
     start_report,
 )
 from ..mrml.follow_up_plot import CHART_ROLE
-from ..mrml.follow_up_views import show_dates, show_pair
 from ..mrml.scans import show_scan
 from ..mrml.segmentations import ct_of
 from ..mrml.study_facts import facts_of
-from ..mrml.volumes import place_in_slice
 from ..records.pairs import PairRow, pair_rows
 from .follow_up_dates import DateRows
 from .follow_up_text import (
     COLUMNS,
     day,
     first_lesion,
-    lesions_of,
     pair_record,
     response_text,
     targets_of,
-    track_of,
 )
 from .messages import confirmed, errors_shown
 from .record_table import RecordTable
 from .run_control import RunControl, RunTexts
+from .side_by_side import SideBySide
 from .timers import single_shot
 
 _SETTLE_MS = 300  # a brush stroke is many changes of a segment
@@ -83,6 +80,7 @@ class FollowUpPart(VTKObservationMixin):
             widgets, self._launch, self._show_results, self.show, _texts(), lambda node: _log(node), self._ask
         )
         self._dates = DateRows(ui.datesWidget, self.show, self._tell)
+        self._views = SideBySide(ui, self._tell)
         self._table = RecordTable(ui.pairTable, COLUMNS, self._on_row, stretched=(2, 3, 4))
         self._settled = single_shot(_SETTLE_MS, self._show_notes)
         ui.followUpCollapsibleButton.connect("contentsCollapsed(bool)", self._show_parts)
@@ -105,6 +103,7 @@ class FollowUpPart(VTKObservationMixin):
         """The panel goes."""
         self.removeObservers()
         self._settled.stop()
+        self._views.end()
         self.run.abandon()
 
     def show(self) -> None:
@@ -326,23 +325,11 @@ class FollowUpPart(VTKObservationMixin):
         if dates is None or self._kept is None or number >= len(self._rows):
             self._tell(_("A CT or segmentation of the follow-up is no longer in the scene; compare the dates again."))
             return
-        row, result = self._rows[number], self._kept.result
         with errors_shown(_("The lesion could not be shown."), self._tell):
-            shown = (dates[row.prior], dates[row.date])
-            if not show_dates(*shown):
-                self._tell(_("There are no two slice views for both dates; empty one, or choose another layout."))
-            places, texts, track = [], [], track_of(row, result)
-            for at, lesion, date in zip((row.prior, row.date), lesions_of(row, result), shown, strict=True):
-                if lesion is None:
-                    places.append(track.center_ras[at])
-                    texts.append(_("nothing here") if track.center_ras[at] else "")
-                else:
-                    places.append(place_in_slice(date.ct, lesion.centroid_ras, lesion.diameter_slice))
-                    text = _("Lesion {id}: {ml:.1f} ml, {mm:.0f} mm")
-                    texts.append(text.format(id=lesion.id, ml=lesion.volume_ml, mm=lesion.longest_diameter_mm))
-            show_pair(shown, places, texts)
+            self._views.show(dates, self._rows[number], self._kept.result)
 
     def _show_one(self, checked: bool = False) -> None:
+        self._views.end()
         if self._ct is not None:
             show_scan(self._ct, segmentation_node=self._segmentation)
 
@@ -373,6 +360,7 @@ class FollowUpPart(VTKObservationMixin):
         return run
 
     def _on_closing(self, caller, event) -> None:
+        self._views.end()
         self.run.abandon()
 
     def _on_removed(self, caller, event) -> None:
@@ -401,6 +389,7 @@ def _texts() -> RunTexts:
         start=_("Compare dates"),
         start_tip=_("Register the livers, pair the lesions and compare them, in the background."),
         cancel_tip=_("Stop; the scene stays as it was."),
+        starting=_("Starting..."),
         not_started=_("The comparison could not be started."),
         failed=_("The comparison failed."),
         stopped=_("Stopped; the scene is as it was."),

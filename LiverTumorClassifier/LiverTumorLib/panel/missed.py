@@ -9,9 +9,10 @@ import slicer
 from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
-from ..mrml.missed import Missed, forget_missed, is_missed_shown, show_missed, take_missed
+from ..mrml.missed import Missed, forget_missed, growing_missed, is_missed_shown, taking_missed
 from ..mrml.nodes import remove_node
 from ..mrml.views import end_placing, is_placing, start_placing
+from .run_control import RunControl
 from .timers import single_shot
 
 
@@ -21,17 +22,15 @@ class MissedPart(VTKObservationMixin):
     Args:
         ui: the panel's widgets: `missedButton`, `missedLabel`, `missedThresholdBox`, `takeMissedButton`,
             `dropMissedButton`.
-        work: what changes are made in, which shows their errors; called with the sentence for unexpected ones.
+        run: the panel's run control, which grows and measures.
         tell: shows a line of text.
-        changed: called when a lesion was added.
     """
 
-    def __init__(self, ui, work: Callable, tell: Callable[[str], None], changed: Callable[[], None]) -> None:
+    def __init__(self, ui, run: RunControl, tell: Callable[[str], None]) -> None:
         VTKObservationMixin.__init__(self)
         self._ui = ui
-        self._work = work
+        self._run = run
         self._tell = tell
-        self._changed = changed
         self._segmentation = self._ct = None
         self._seed: Any = None  # a Markups node while the user is about to click
         self._place: list[float] | None = None  # that was clicked, and not looked at yet
@@ -56,7 +55,10 @@ class MissedPart(VTKObservationMixin):
             self._stop_placing()
             self._forget()
         self._segmentation, self._ct = segmentation, ct
-        self._ui.missedButton.enabled = segmentation is not None and ct is not None
+        idle = not self._run.running
+        self._ui.missedButton.enabled = segmentation is not None and ct is not None and idle
+        self._ui.takeMissedButton.enabled = idle
+        self._ui.dropMissedButton.enabled = not self._run.computing
         self._show_preview(is_missed_shown(segmentation))
 
     def _on_button(self, checked: bool) -> None:
@@ -97,13 +99,20 @@ class MissedPart(VTKObservationMixin):
         self._ui.missedButton.checked = False
 
     def _grow(self, place: list[float], threshold: float | None = None) -> None:
-        missed = None
-        with self._work(_("The lesion could not be grown.")):
-            missed = show_missed(self._segmentation, self._ct, place, threshold)
-        self._grown_at = place if missed is not None else None
-        self._show_preview(missed is not None)
-        if missed is not None:
-            self._show_figures(missed)
+        segmentation, ct = self._segmentation, self._ct
+
+        def show(missed: Missed) -> str:
+            self._grown_at = place
+            if segmentation is self._segmentation and not self._run.has_next:
+                self._show_figures(missed)
+            return ""
+
+        self._run.compute(
+            lambda: growing_missed(segmentation, ct, place, threshold),
+            _("Growing the lesion"),
+            _("The lesion could not be grown."),
+            show,
+        )
 
     def _show_figures(self, missed: Missed) -> None:
         wasBlocked = self._ui.missedThresholdBox.blockSignals(True)
@@ -117,9 +126,13 @@ class MissedPart(VTKObservationMixin):
             self._grow(self._grown_at, percent / 100)
 
     def _take(self, checked: bool = False) -> None:
-        with self._work(_("The lesion could not be added.")):
-            take_missed(self._segmentation, self._ct)
-        self._changed()
+        segmentation, ct = self._segmentation, self._ct
+        self._run.compute(
+            lambda: taking_missed(segmentation, ct),
+            _("Adding and measuring the lesion"),
+            _("The lesion could not be added."),
+            lambda nodes: "",
+        )
 
     def _drop(self, checked: bool = False) -> None:
         self._forget()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 from slicer.i18n import tr as _
 
@@ -12,8 +13,27 @@ from ..models.catalogue import SHIPPED, bundle_folders
 from .times import known_time
 
 
+class Models(NamedTuple):
+    """The bundles of all tasks, and what is wrong with others, by the name of their folders."""
+
+    bundles: list[Bundle]
+    broken: dict[str, str]
+
+
+def find_models() -> Models:
+    """Look which models there are."""
+    models = Models([], {})
+    for folder in bundle_folders():
+        try:
+            models.bundles.append(load_bundle(folder))
+        except ModelError as error:
+            models.broken.setdefault(folder.name, str(error))
+    return models
+
+
 class ModelChooser:
-    """A combo box of the bundles of one task; the choice is the bundle's id, also one that is not installed here.
+    """A combo box of the bundles of one task; the choice is the bundle's id, also one that is not installed here. Empty
+    until `refresh`.
 
     Args:
         box: the QComboBox.
@@ -27,9 +47,9 @@ class ModelChooser:
         self._changed = changed
         self._chosen = ""
         self._ids: list[str] = []
+        self._installed: dict[str, Bundle] = {}
         self._broken: dict[str, str] = {}  # what is wrong, by the name of the folder
         box.connect("currentIndexChanged(int)", self._on_index)
-        self.refresh()
 
     @property
     def problem(self) -> str:
@@ -56,16 +76,10 @@ class ModelChooser:
             self._chosen = identifier
             self._fill()
 
-    def refresh(self) -> None:
-        """Look again which models there are."""
-        self._installed: dict[str, Bundle] = {}
-        self._broken = {}
-        for folder in bundle_folders():
-            try:
-                bundle = load_bundle(folder)
-            except ModelError as error:
-                self._broken.setdefault(folder.name, str(error))
-                continue
+    def refresh(self, models: Models) -> None:
+        """Offer the models that there are now."""
+        self._installed, self._broken = {}, models.broken
+        for bundle in models.bundles:
             if bundle.manifest.task == self._task:
                 self._installed.setdefault(bundle.id, bundle)
         self._fill()

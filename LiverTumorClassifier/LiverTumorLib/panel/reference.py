@@ -7,9 +7,10 @@ from collections.abc import Callable
 from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
-from ..mrml.comparison import Agreement, Comparison, compare
+from ..mrml.comparison import Agreement, Comparison, comparing
 from ..mrml.segmentations import Meant, known_segments
 from ..records.results import LIVER, TUMOR
+from .run_control import RunControl
 
 _WATCHED = ("SegmentAdded", "SegmentRemoved", "SegmentModified", "SourceRepresentationModified")
 
@@ -21,14 +22,14 @@ class ReferencePart(VTKObservationMixin):
         ui: the panel's widgets: `referenceSelector`, `referenceLiverBox`, `referenceTumorBox` with their labels,
         `compareButton` and
             `comparisonLabel`.
-        work: what the comparison is done in, which shows its errors; called with the sentence for unexpected ones.
+        run: the panel's run control, which compares.
         offer_distances: offers to install what measures surface distances, where it is missing.
     """
 
-    def __init__(self, ui, work: Callable, offer_distances: Callable[[], None]) -> None:
+    def __init__(self, ui, run: RunControl, offer_distances: Callable[[], None]) -> None:
         VTKObservationMixin.__init__(self)
         self._ui = ui
-        self._work = work
+        self._run = run
         self._offer_distances = offer_distances
         self._nodes: tuple = (None, None, None)
         self._boxes = {LIVER: ui.referenceLiverBox, TUMOR: ui.referenceTumorBox}
@@ -41,6 +42,7 @@ class ReferencePart(VTKObservationMixin):
     def show(self, segmentation, ct, reference) -> None:
         """Bring the part up to date; a text that speaks of other nodes, or of what they no longer hold, goes."""
         nodes = (segmentation, ct, reference if reference is not segmentation else None)
+        self._show_ready(nodes)
         if nodes == self._nodes and reference is not None:
             return
         self.removeObservers()
@@ -85,11 +87,12 @@ class ReferencePart(VTKObservationMixin):
 
     def _on_chosen(self, index: int = -1) -> None:
         self._tell("")
-        segmentation, ct, reference = self._nodes
-        ready = None not in (segmentation, ct, reference)
-        self._ui.compareButton.enabled = ready and bool(self.meant)
-        if ready and not self.meant:
+        self._show_ready(self._nodes)
+        if None not in self._nodes and not self.meant:
             self._tell(_("No name in the reference is a known one; choose which segments are liver and tumor."))
+
+    def _show_ready(self, nodes: tuple) -> None:
+        self._ui.compareButton.enabled = None not in nodes and bool(self.meant) and not self._run.running
 
     def _tell(self, text: str) -> None:
         self._ui.comparisonLabel.text = text
@@ -97,9 +100,20 @@ class ReferencePart(VTKObservationMixin):
 
     def _compare(self, checked: bool = False) -> None:
         self._offer_distances()
-        segmentation, ct, reference = self._nodes
-        with self._work(_("The segmentations could not be compared.")):
-            self._tell(_comparison_text(compare(segmentation, reference, ct, self.meant)))
+        nodes, meant = self._nodes, self.meant
+        segmentation, ct, reference = nodes
+
+        def show(found: Comparison) -> str:
+            if self._nodes == nodes:
+                self._tell(_comparison_text(found))
+            return ""
+
+        self._run.compute(
+            lambda: comparing(segmentation, reference, ct, meant),
+            _("Comparing the segmentations"),
+            _("The segmentations could not be compared."),
+            show,
+        )
 
 
 def _comparison_text(found: Comparison) -> str:

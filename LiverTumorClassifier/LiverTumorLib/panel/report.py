@@ -1,4 +1,5 @@
-"""The part of the segmentation panel that writes reports: a PDF, DICOM objects for a folder or Slicer's database."""
+"""The part of the segmentation panel that writes reports: a PDF, DICOM objects for a folder, Slicer's database or a
+node."""
 
 from __future__ import annotations
 
@@ -9,17 +10,19 @@ from pathlib import Path
 from slicer.i18n import tr as _
 
 from ..mrml.dicom_database import add_to_database, check_database, dicom_problem
+from ..mrml.dicom_node import NodeAddress, destination_of
 from ..mrml.report import start_report
 from ..mrml.results import CaseNodes
 from .files import ask_folder, ask_path
+from .node_dialog import ask_node
 from .run_control import RunControl
 
 
 class ReportPart:
-    """Three buttons that each start a run, which makes the files.
+    """Four buttons that each start a run, which makes the files.
 
     Args:
-        ui: the panel's widgets: `reportButton`, `dicomButton`, `sendButton`, `patientCheckBox`.
+        ui: the panel's widgets: `reportButton`, `dicomButton`, `databaseButton`, `nodeButton`, `patientCheckBox`.
         run: the panel's run control.
         offer_drawing: offers to install what draws the page, where it is missing. Raises RequirementError.
     """
@@ -31,7 +34,8 @@ class ReportPart:
         self._segmentation = self._ct = None
         ui.reportButton.connect("clicked(bool)", self._save_page)
         ui.dicomButton.connect("clicked(bool)", self._save_dicom)
-        ui.sendButton.connect("clicked(bool)", self._send)
+        ui.databaseButton.connect("clicked(bool)", self._store)
+        ui.nodeButton.connect("clicked(bool)", self._send)
 
     def show(self, segmentation, ct) -> None:
         """Bring the part up to date with the chosen segmentation and its CT."""
@@ -41,7 +45,8 @@ class ReportPart:
         self._ui.reportButton.enabled = ready
         tips = {
             self._ui.dicomButton: _("Write segmentation, structured report and page as DICOM files into a folder."),
-            self._ui.sendButton: _("Store segmentation, structured report and page in Slicer's DICOM database."),
+            self._ui.databaseButton: _("Store segmentation, structured report and page in Slicer's DICOM database."),
+            self._ui.nodeButton: _("Send segmentation, structured report and page to a DICOM node or DICOMweb server."),
             self._ui.patientCheckBox: _("Say on the page who the patient is, as the DICOM images do."),
         }
         for widget, tip in tips.items():
@@ -56,29 +61,44 @@ class ReportPart:
         if folder := ask_folder(_("Folder for the DICOM files")):
             self._start(_("Written to {path}").format(path=folder), folder=folder)
 
-    def _send(self, checked: bool = False) -> None:
-        self._start(_("Stored in Slicer's DICOM database."))
+    def _store(self, checked: bool = False) -> None:
+        self._start(_("Stored in Slicer's DICOM database."), to_database=True)
 
-    def _start(self, done: str, page: Path | None = None, folder: Path | None = None) -> None:
-        """Write a page, or DICOM objects with a page, which go to the database where no folder is given."""
+    def _send(self, checked: bool = False) -> None:
+        if node := ask_node():
+            self._start(_("Sent to {address}.").format(address=node.address.strip()), node=node)
+
+    def _start(
+        self,
+        done: str,
+        page: Path | None = None,
+        folder: Path | None = None,
+        to_database: bool = False,
+        node: NodeAddress | None = None,
+    ) -> None:
+        """Write a page, or DICOM objects with a page: into a folder, or for the database or a node."""
         patient = not dicom_problem(self._ct) and bool(self._ui.patientCheckBox.checked)
         segmentation, ct = self._segmentation, self._ct
         # Holds what is no file of the user's; gone with the last reference to it, whatever becomes of the run.
         scratch = tempfile.TemporaryDirectory(prefix="livertumor-report-")
 
         def launch(progress, finished):
-            to_database = page is None and folder is None
+            target = folder
             if to_database:
                 check_database()
+            destination = destination_of(node) if node is not None else None
             self._offer_drawing()
-            target = Path(scratch.name) / "objects" if to_database else folder
-            if to_database:
+            if to_database or node is not None:
+                target = Path(scratch.name) / "objects"
                 target.mkdir()
             drawn = page or Path(scratch.name) / "page.pdf"
-            return start_report(segmentation, ct, (progress, finished), page=drawn, folder=target, patient=patient)
+            receivers = (progress, finished)
+            return start_report(
+                segmentation, ct, receivers, page=drawn, folder=target, destination=destination, patient=patient
+            )
 
         def show(nodes: CaseNodes) -> str:
-            if page is None and folder is None:
+            if to_database:
                 add_to_database(Path(scratch.name) / "objects")
             scratch.cleanup()
             return done

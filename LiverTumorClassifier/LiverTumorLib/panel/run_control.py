@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from slicer.i18n import tr as _
 from ..errors import RequirementError
 from ..jobs.remaining import duration
 from ..mrml.results import CaseNodes
-from ..mrml.serving import ServedRun
+from ..mrml.serving import ServedRun, Steps
 from ..records.options import Progress
 from .messages import errors_shown
 
@@ -21,11 +22,12 @@ Launch = Callable[[Progress, Callable[[ServedRun], None]], ServedRun]
 
 @dataclass(frozen=True)
 class RunTexts:
-    """What the user reads of a run: on the button and its tool tip, and when it ends."""
+    """What the user reads of a run: on the button and its tool tip, while it starts, and when it ends."""
 
     start: str
     start_tip: str
     cancel_tip: str
+    starting: str
     not_started: str
     failed: str
     stopped: str
@@ -38,6 +40,7 @@ def analysis_texts() -> RunTexts:
         start=_("Apply"),
         start_tip=_("Start the analysis in the background."),
         cancel_tip=_("Stop the analysis; the scene stays as it was."),
+        starting=_("Starting..."),
         not_started=_("The analysis could not be started."),
         failed=_("The analysis failed."),
         stopped=_("Stopped; the scene is as it was."),
@@ -52,6 +55,16 @@ def analysis_log(nodes: CaseNodes) -> Iterator[str]:
     for stage, seconds in nodes.result.seconds.items():
         yield f"{stage}: {seconds:.1f} s"
     yield from nodes.summary.notes
+
+
+@dataclass(frozen=True)
+class _Purpose:
+    """What a run is for, and what comes of it; see `RunControl`."""
+
+    show: Callable[[Any], str]
+    texts: RunTexts
+    log_lines: Callable[[Any], Iterator[str]] = lambda outcome: iter(())
+    is_computing: bool = False
 
 
 class RunControl:
@@ -84,8 +97,9 @@ class RunControl:
         self._launch = launch
         self._install = install
         self._show_results = show_results
-        self._show = show_results  # of the run that continues
         self._changed = changed
+        self._current = _Purpose(show_results, self._texts, log_lines)  # of the run that continues
+        self._next: Callable[[], None] | None = None
         self._run: ServedRun | None = None
         self._starting = False
         self._stopping = False
@@ -100,6 +114,16 @@ class RunControl:
         """Whether there is a run, or one is about to be."""
         return self._run is not None or self._starting
 
+    @property
+    def computing(self) -> bool:
+        """Whether what goes on was started by `compute`: it works on what the scene shows, which better stays so."""
+        return self.running and self._current.is_computing
+
+    @property
+    def has_next(self) -> bool:
+        """Whether more was asked for meanwhile, which begins when what goes on is over."""
+        return self._next is not None
+
     def set_ready(self, problem: str) -> None:
         """Say why a run cannot be started now; "" when it can."""
         self._problem = problem
@@ -108,6 +132,7 @@ class RunControl:
     def abandon(self) -> None:
         """Stop the run, if there is one, and forget it; its results are not shown."""
         run, self._run = self._run, None
+        self._next = None
         if run is not None:
             run.cancel()
             self._tell(_("Stopped."))
@@ -118,29 +143,56 @@ class RunControl:
             self.start(self._launch, self._show_results)
         elif self._run is not None and not self._starting and not self._stopping:
             self._stopping = True
+            self._next = None
             self._ui.statusLabel.text = _("Stopping...")
             self._show_button()
             self._run.cancel()
 
     def start(self, launch: Launch, show_results: Callable[[Any], str]) -> None:
         """Start another run than that of the button, which stops it all the same; for the arguments see the class."""
+        self._start(launch, _Purpose(show_results, self._texts, self._log_lines), self._install)
+
+    def compute(self, steps: Callable[[], Steps], doing: str, failed: str, show: Callable[[Any], str]) -> None:
+        """Work on what the scene shows, beside the window; the button stops that too.
+
+        While this goes on for something else, the newest that was asked for is done next; while a child process runs,
+        nothing is.
+
+        Args:
+            steps: gives the steps, when it begins.
+            doing: what the user reads meanwhile.
+            failed: the sentence for an unexpected error.
+            show: called with the result; returns a line for the status label.
+        """
+        if self.computing:
+            self._next = partial(self.compute, steps, doing, failed, show)
+            return
+
+        def launch(progress: Progress, finished: Callable[[ServedRun], None]) -> ServedRun:
+            run = ServedRun(steps(), finished)
+            run.serve()
+            return run
+
+        tip = _("Stop this; the scene stays as it was.")
+        texts = replace(self._texts, starting=doing, not_started=failed, failed=failed, cancel_tip=tip)
+        self._start(launch, _Purpose(show, texts, is_computing=True), lambda: None)
+
+    def _start(self, launch: Launch, purpose: _Purpose, install: Callable[[], None]) -> None:
         import slicer
 
         if self.running:
             return
         self._ui.logText.clear()
         self._ui.progressBar.value = 0
-        self._show, self._stage, self._stopping = show_results, "", False
+        self._ui.progressBar.maximum = 0 if purpose.is_computing else 100  # 0: nobody knows how much is left
+        self._current, self._stage, self._stopping = purpose, "", False
         self._starting = True
         self._show_state()
         try:
-            with errors_shown(self._texts.not_started, self._tell):
-                self._install()
-                with slicer.util.WaitCursor():
-                    self._tell(_("Starting..."))
-                    # Handing the scan over takes a moment, in which the window does not paint.
-                    self._ui.statusLabel.repaint()
-                    self._run = launch(self._on_progress, self._on_finished)
+            with errors_shown(purpose.texts.not_started, self._tell):
+                install()
+                self._tell(purpose.texts.starting)
+                self._run = launch(self._on_progress, self._on_finished)
             # The second click of a double click must find the button as it is now, and not Cancel.
             slicer.app.processEvents()
         finally:
@@ -154,32 +206,34 @@ class RunControl:
             self._stage = stage
             self._log(message)
         if fraction >= 1:
-            message = self._texts.ending
+            message = self._current.texts.ending
         remaining = self._run.remaining_s
         left = _(", about {time} left").format(time=duration(remaining)) if remaining and fraction < 1 else ""
         self._ui.progressBar.value = round(100 * fraction)
         self._ui.statusLabel.text = f"{message}{left}"
-        if fraction >= 1:
-            self._ui.statusLabel.repaint()  # as in `start`
 
     def _on_finished(self, run: ServedRun) -> None:
         if run is not self._run:  # abandoned
             return
         self._run = None
         try:
-            with errors_shown(self._texts.failed, self._tell):
-                nodes = run.result()
-                for line in self._log_lines(nodes):
+            with errors_shown(self._current.texts.failed, self._tell):
+                outcome = run.result()
+                for line in self._current.log_lines(outcome):
                     self._log(line)
-                self._tell(self._show(nodes))
+                self._tell(self._current.show(outcome))
         finally:
             if self._stopping:
                 self._tell(self._texts.stopped)
             self._show_state()
+            go_on, self._next = self._next, None
+            if go_on is not None:
+                go_on()
 
     def _tell(self, text: str) -> None:
         self._ui.statusLabel.text = text
-        self._log(text)
+        if text:
+            self._log(text)
 
     def _log(self, text: str) -> None:
         self._ui.logText.appendPlainText(text)
@@ -192,7 +246,7 @@ class RunControl:
     def _show_button(self) -> None:
         button = self._ui.applyButton
         if self.running:
-            button.text, button.toolTip = _("Cancel"), self._texts.cancel_tip
+            button.text, button.toolTip = _("Cancel"), self._current.texts.cancel_tip
             button.enabled = not self._starting and not self._stopping
         else:
             button.text, button.toolTip = self._texts.start, self._problem or self._texts.start_tip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from typing import TYPE_CHECKING
 
 from slicer.i18n import tr as _
 
@@ -13,12 +14,15 @@ from ..mrml.scans import show_scan
 from ..mrml.segmentations import ct_of
 from ..mrml.volumes import toggle_liver_window
 from .ct_panel import CTPanel
-from .follow_up import FollowUpPart
 from .frames import offer_frames, wants_frames
 from .keys import Keys
-from .report import ReportPart
 from .run_control import ensure_requirements
-from .segmentation_results import SegmentationResults
+from .timers import single_shot
+
+if TYPE_CHECKING:
+    from .follow_up import FollowUpPart
+    from .report import ReportPart
+    from .segmentation_results import SegmentationResults
 
 _MODELS = {
     "liverModel": ("liverModelBox", "liver"),
@@ -35,18 +39,49 @@ class SegmentationPanel(CTPanel):
     def __init__(self, module, logic) -> None:
         super().__init__(module, logic, _MODELS)
         self._shown = None
-        self._report = ReportPart(self.ui, self.run, self._offer_drawing)
-        self.results = SegmentationResults(self.ui, lambda: self.parameters, self._offer_distances)
-        self.follow_up = FollowUpPart(self.ui, lambda: self.parameters, self._offer_drawing)
+        self._results: SegmentationResults | None = None
+        self._report: ReportPart | None = None
+        self._follow_up: FollowUpPart | None = None
+        self._opened = single_shot(0, self._make_parts)
+        self._opened.start()
         actions = {
             "N": lambda: self.results.step(1),
             "P": lambda: self.results.step(-1),
-            "A": self.results.accept,
-            "X": self.results.reject,
+            "A": lambda: self.results.accept(),
+            "X": lambda: self.results.reject(),
             "W": self._toggle_window,
         }
         self._keys = Keys(self.module.parent, actions)
-        self.enter()  # a reloaded module is not entered again
+        if self.module.parent.isEntered:  # a reloaded module is not entered again
+            self.enter()
+
+    def _make_parts(self) -> None:
+        """What is not seen first is made when the panel has been painted, a part a turn of the event loop."""
+        if self._results is None:
+            self._show_results(self.results)
+            self._opened.start()
+        elif self._follow_up is None:
+            self.follow_up.show()
+
+    @property
+    def results(self) -> SegmentationResults:
+        """The results part, made when it is first needed, and the report's, which lies in it."""
+        if self._results is None:
+            from .report import ReportPart
+            from .segmentation_results import SegmentationResults
+
+            self._results = SegmentationResults(self.ui, lambda: self.parameters, self.run, self._offer_distances)
+            self._report = ReportPart(self.ui, self.run, self._offer_drawing)
+        return self._results
+
+    @property
+    def follow_up(self) -> FollowUpPart:
+        """The follow-up part, made when it is first needed."""
+        if self._follow_up is None:
+            from .follow_up import FollowUpPart
+
+            self._follow_up = FollowUpPart(self.ui, lambda: self.parameters, self._offer_drawing)
+        return self._follow_up
 
     def enter(self) -> None:
         super().enter()
@@ -59,8 +94,11 @@ class SegmentationPanel(CTPanel):
     def cleanup(self) -> None:
         self._keys.off()
         super().cleanup()
-        self.results.cleanup()
-        self.follow_up.cleanup()
+        self._opened.stop()
+        if self._results is not None:
+            self._results.cleanup()
+        if self._follow_up is not None:
+            self._follow_up.cleanup()
 
     def install(self) -> None:
         super().install()
@@ -98,7 +136,7 @@ class SegmentationPanel(CTPanel):
 
     def on_parameters(self) -> None:
         super().on_parameters()
-        if self.parameters is None:
+        if self.parameters is None and self._report is not None:
             self._report.show(None, None)
 
     def show_results(self, nodes: CaseNodes) -> str:
@@ -121,9 +159,15 @@ class SegmentationPanel(CTPanel):
     def show_parameters(self) -> None:
         offer_frames(self.ui.framesCheckBox, self.parameters.inputVolume)
         self._show_chosen()
-        self.results.show()
-        self.follow_up.show()
-        self._report.show(*self.results.shown)
+        if self._results is not None or self.parameters.outputSegmentation is not None:
+            self._show_results(self.results)
+        if self._follow_up is not None:
+            self._follow_up.show()
+
+    def _show_results(self, results: SegmentationResults) -> None:
+        results.show()
+        if self._report is not None:
+            self._report.show(*results.shown)
 
     def _toggle_window(self) -> None:
         if self.parameters is not None and self.parameters.inputVolume is not None:

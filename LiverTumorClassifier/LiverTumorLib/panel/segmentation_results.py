@@ -4,18 +4,19 @@ files."""
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import slicer
 import vtk
 from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
-from ..mrml import can_undo, measure_again, threshold_again, undo
+from ..mrml import can_undo, undo
 from ..mrml.corrections import is_corrected
-from ..mrml.export import export_labels, export_lesions
+from ..mrml.export import exporting_labels, exporting_lesions
 from ..mrml.plots import CHART_ROLE
 from ..mrml.probabilities import kept_threshold, used_threshold
-from ..mrml.results import LESIONS_ROLE, SLICES_ROLE, SUMMARY_ROLE
+from ..mrml.results import LESIONS_ROLE, SLICES_ROLE, SUMMARY_ROLE, measuring_again, trying_threshold
 from ..mrml.segmentations import ct_of
 from ..mrml.tables import records_of
 from ..mrml.undo import changed_since
@@ -23,6 +24,7 @@ from ..mrml.views import remove_marker
 from .files import ask_path
 from .messages import confirmed, errors_shown
 from .reference import ReferencePart
+from .run_control import RunControl
 from .timers import single_shot
 from .training import TrainingPart
 from .worklist import WorklistPart
@@ -36,13 +38,15 @@ class SegmentationResults(VTKObservationMixin):
     Args:
         ui: the panel's widgets.
         parameters: gives the parameter node as it is now, or None.
+        run: the panel's run control, which also does what takes a moment.
         offer_distances: offers to install what measures surface distances, where it is missing.
     """
 
-    def __init__(self, ui, parameters: Callable, offer_distances: Callable[[], None]) -> None:
+    def __init__(self, ui, parameters: Callable, run: RunControl, offer_distances: Callable[[], None]) -> None:
         VTKObservationMixin.__init__(self)
         self._ui = ui
         self._parameters = parameters
+        self._run = run
         self._followed: list = []
         self._settled = single_shot(_SETTLE_MS, self._threshold_again)
         ui.thresholdSlider.connect("valueChanged(double)", self._on_slider)
@@ -53,10 +57,10 @@ class SegmentationResults(VTKObservationMixin):
         ui.plotButton.connect("clicked(bool)", self._show_plot)
         ui.csvButton.connect("clicked(bool)", self._export_csv)
         ui.labelsButton.connect("clicked(bool)", self._export_labels)
-        self._training = TrainingPart(ui, self._work, self._tell)
+        self._training = TrainingPart(ui, run)
         self._showing = False
-        self._reference = ReferencePart(ui, self._work, offer_distances)
-        self._worklist = WorklistPart(ui, self._work, self._tell, self.show)
+        self._reference = ReferencePart(ui, run, offer_distances)
+        self._worklist = WorklistPart(ui, run, self._work, self._tell, self.show)
 
     def step(self, by: int) -> None:
         """Show the next lesion, or the one before."""
@@ -109,8 +113,6 @@ class SegmentationResults(VTKObservationMixin):
         lesions = segmentation.GetNodeReference(LESIONS_ROLE) if segmentation is not None else None
         summary = segmentation.GetNodeReference(SUMMARY_ROLE) if segmentation is not None else None
         self._follow([table for table in (lesions, summary) if table is not None])
-        self._ui.resultsCollapsibleButton.enabled = segmentation is not None
-        self._ui.resultsCollapsibleButton.visible = segmentation is not None
         figures = records_of(summary)
         self._ui.summaryLabel.text = (
             _summary_text(figures[0], records_of(self._slices)) if figures else _("Press Apply to get results.")
@@ -122,10 +124,12 @@ class SegmentationResults(VTKObservationMixin):
         self._show_threshold(used_threshold(segmentation) if segmentation is not None else None, kept)
         ready = segmentation is not None and ct is not None
         for button in (self._ui.measureButton, self._ui.csvButton, self._ui.labelsButton):
-            button.enabled = ready
-        self._ui.undoButton.enabled = can_undo(segmentation)
+            button.enabled = ready and not self._run.running
+        self._ui.undoButton.enabled = can_undo(segmentation) and not self._run.computing
         self._training.show(segmentation, ct)
         self._reference.show(segmentation, ct, self._parameters().referenceSegmentation if ready else None)
+        self._ui.resultsCollapsibleButton.enabled = segmentation is not None
+        self._ui.resultsCollapsibleButton.visible = segmentation is not None  # last, or Qt lays out all of it each time
 
     def _follow(self, tables: list) -> None:
         """Tables change without the panel too: from the console, or when another frame of a sequence is shown."""
@@ -137,7 +141,7 @@ class SegmentationResults(VTKObservationMixin):
 
     def _show_threshold(self, threshold: float | None, kept: bool) -> None:
         slider = self._ui.thresholdSlider
-        slider.enabled = kept
+        slider.enabled = kept and (not self._run.running or self._run.computing)  # or it would slip from the hand
         slider.toolTip = (
             _("Probability from which a voxel counts as tumor; tried at once on the kept maps. Undo takes it back.")
             if kept
@@ -146,7 +150,7 @@ class SegmentationResults(VTKObservationMixin):
                 "run."
             )
         )
-        if threshold is not None and not self._settled.active:
+        if threshold is not None and not self._settled.active and not self._run.computing and not self._run.has_next:
             self._showing = True
             slider.value = threshold
             self._showing = False
@@ -168,15 +172,19 @@ class SegmentationResults(VTKObservationMixin):
         segmentation, ct = self._segmentation, self._ct
         if segmentation is None or ct is None:
             return
+        threshold, least_ml = round(self._ui.thresholdSlider.value, 2), self._parameters().minLesionMl
         lost = _("Another threshold replaces what you have corrected in {name}; Undo brings it back.").format(
             name=segmentation.GetName()
         )
         if not is_corrected(segmentation) or confirmed(lost):
-            with self._work(_("The threshold could not be changed.")):
-                threshold_again(
-                    segmentation, ct, round(self._ui.thresholdSlider.value, 2), self._parameters().minLesionMl
-                )
-        self.show()
+            self._run.compute(
+                lambda: trying_threshold(segmentation, ct, threshold, least_ml),
+                _("Trying the threshold {threshold:.2f}").format(threshold=threshold),
+                _("The threshold could not be changed."),
+                lambda nodes: "",
+            )
+        else:
+            self.show()
 
     def _undo(self, checked: bool = False) -> None:
         segmentation = self._segmentation
@@ -188,26 +196,35 @@ class SegmentationResults(VTKObservationMixin):
         self.show()
 
     def _measure_again(self, checked: bool = False) -> None:
-        with self._work(_("The segments could not be measured.")):
-            measure_again(self._segmentation, self._ct)
-            self.show()
+        segmentation, ct = self._segmentation, self._ct
+        self._run.compute(
+            lambda: measuring_again(segmentation, ct),
+            _("Measuring the lesions"),
+            _("The segments could not be measured."),
+            lambda nodes: "",
+        )
 
     def _show_plot(self, checked: bool = False) -> None:
         slicer.modules.plots.logic().ShowChartInLayout(self._chart)
 
     def _export_csv(self, checked: bool = False) -> None:
         if path := ask_path(self._ct, _("Lesions"), "lesions.csv", "CSV (*.csv)"):
-            with self._work(_("The lesions could not be written.")):
-                export_lesions(self._segmentation, self._ct, path)
-                self._tell(_("Written: {path}").format(path=path))
+            self._export(exporting_lesions, path, _("The lesions could not be written."))
 
     def _export_labels(self, checked: bool = False) -> None:
         if path := ask_path(
             self._ct, _("Labels"), "labels.nii.gz", "NIfTI (*.nii.gz *.nii);;Slicer segmentation (*.seg.nrrd)"
         ):
-            with self._work(_("The labels could not be written.")):
-                export_labels(self._segmentation, self._ct, path)
-                self._tell(_("Written: {path}").format(path=path))
+            self._export(exporting_labels, path, _("The labels could not be written."))
+
+    def _export(self, exporting: Callable, path: Path, failed: str) -> None:
+        segmentation, ct = self._segmentation, self._ct
+        self._run.compute(
+            lambda: exporting(segmentation, ct, path),
+            _("Writing {path}").format(path=path),
+            failed,
+            lambda nothing: _("Written: {path}").format(path=path),
+        )
 
     def _tell(self, text: str) -> None:
         self._ui.statusLabel.text = text

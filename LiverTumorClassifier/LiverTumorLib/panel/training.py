@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import slicer
 from slicer.i18n import tr as _
 
-from ..mrml.training import add_training_case
+from ..mrml.training import adding_training_case
 from .files import ask_folder
+from .run_control import RunControl
 
 _SETTING = "LiverTumor/TrainingFolder"  # of the user's settings
 
@@ -18,14 +17,12 @@ class TrainingPart:
 
     Args:
         ui: the panel's widgets: `trainingButton`, `trainingFolderButton`.
-        work: what it is done in, which shows errors; called with the sentence for unexpected ones.
-        tell: shows a line of text.
+        run: the panel's run control, which writes it.
     """
 
-    def __init__(self, ui, work: Callable, tell: Callable[[str], None]) -> None:
+    def __init__(self, ui, run: RunControl) -> None:
         self._ui = ui
-        self._work = work
-        self._tell = tell
+        self._run = run
         self._segmentation = self._ct = None
         ui.trainingButton.connect("clicked(bool)", self._add)
         ui.trainingFolderButton.connect("clicked(bool)", self._choose)
@@ -33,7 +30,7 @@ class TrainingPart:
     def show(self, segmentation, ct) -> None:
         """Bring the part up to date with the chosen segmentation."""
         self._segmentation, self._ct = segmentation, ct
-        self._ui.trainingButton.enabled = segmentation is not None and ct is not None
+        self._ui.trainingButton.enabled = segmentation is not None and ct is not None and not self._run.running
         self._ui.trainingButton.toolTip = _(
             "Write the CT and the labels as they are now into the folder of training data: {folder}"
         ).format(folder=self._folder or _("asked for with the first click"))
@@ -51,7 +48,11 @@ class TrainingPart:
     def _add(self, checked: bool = False) -> None:
         if not self._folder:
             self._choose()
-        if self._folder:
-            with self._work(_("The case could not be written.")):
-                name = add_training_case(self._segmentation, self._ct, self._folder)
-                self._tell(_("{name} is in {folder}.").format(name=name, folder=self._folder))
+        if folder := self._folder:
+            segmentation, ct = self._segmentation, self._ct
+            self._run.compute(
+                lambda: adding_training_case(segmentation, ct, folder),
+                _("Writing the case"),
+                _("The case could not be written."),
+                lambda name: _("{name} is in {folder}.").format(name=name, folder=folder),
+            )

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
-from ..mrml.lesion_edits import delete_lesions, merge_lesions, split_lesion
+from ..mrml.lesion_edits import deleting_lesions, merging_lesions, splitting_lesion
 from ..mrml.scans import show_scan
 from ..mrml.views import highlight, jump_to, mark_lesion, slice_nodes_of
 from ..mrml.volumes import place_in_slice
-from ..mrml.worklist import Row, follow_judgments, judge, worklist
+from ..mrml.worklist import Row, follow_judgments, is_liver_changed, judge, worklist
 from ..records.judgments import ACCEPTED, KINDS, REJECTED, Judgment
 from .axes import AxesPart
 from .messages import errors_shown
 from .missed import MissedPart
 from .record_table import RecordTable, Shown
+from .run_control import RunControl
 from .timers import single_shot
 
 _SETTLE_MS = 300  # while somebody draws in the Segment Editor
@@ -55,22 +56,27 @@ class WorklistPart(VTKObservationMixin):
     Args:
         ui: the panel's widgets: `lesionTable`, `changedLabel`, those that judge and edit, and those of `MissedPart` and
             `AxesPart`.
+        run: the panel's run control, which also does what takes a moment.
         work: what changes are made in, which shows their errors; called with the sentence for unexpected ones.
         tell: shows a line of text.
         changed: called when the figures have changed.
     """
 
-    def __init__(self, ui, work: Callable, tell: Callable[[str], None], changed: Callable[[], None]) -> None:
+    def __init__(
+        self, ui, run: RunControl, work: Callable, tell: Callable[[str], None], changed: Callable[[], None]
+    ) -> None:
         VTKObservationMixin.__init__(self)
         self._ui = ui
+        self._run = run
         self._work = work
         self._tell = tell
         self._changed = changed
         self._segmentation = self._segments = self._ct = None
         self._rows: list[Row] = []
+        self._liver_changed = False
         self._table = RecordTable(ui.lesionTable, _COLUMNS, self._on_row, stretched=_READER, several=True)
         self._axes = AxesPart(ui, work, self._on_axes)
-        self._missed = MissedPart(ui, work, tell, changed)
+        self._missed = MissedPart(ui, run, tell)
         self._settled = single_shot(_SETTLE_MS, self._refresh)
         for kind, title in zip(KINDS, _kind_titles(), strict=True):
             ui.kindBox.addItem(title, kind)
@@ -96,7 +102,8 @@ class WorklistPart(VTKObservationMixin):
         self._follow(segmentation.GetSegmentation() if segmentation is not None else None)
         self._segmentation, self._ct = segmentation, ct
         self._rows = worklist(segmentation) if segmentation is not None else []
-        self._table.show([_record(row, segmentation) for row in self._rows])
+        self._liver_changed = segmentation is not None and is_liver_changed(segmentation)
+        self._table.show([_record(row, segmentation, self._liver_changed) for row in self._rows])
         self._table.choose([number for number, row in enumerate(self._rows) if _key(row) in chosen])
         self._ui.lesionTable.visible = bool(self._rows)
         self._show_changed()
@@ -147,7 +154,8 @@ class WorklistPart(VTKObservationMixin):
             self.show(self._segmentation, self._ct)
 
     def _show_changed(self) -> None:
-        names = [row.name for row in self._rows if row.is_changed]
+        names = [_("the liver (its volume, the tumor burden, depths)")] if self._liver_changed else []
+        names += [row.name for row in self._rows if row.is_changed]
         text = ""
         if names:
             text = _("Changed since measured: {names}. Press Measure again.").format(names=", ".join(names))
@@ -160,9 +168,11 @@ class WorklistPart(VTKObservationMixin):
         """Bring what judges and edits up to date with the chosen lesions."""
         ui, judgments = self._ui, [row.judgment for row in self.chosen if row.lesion is not None]
         count = len(judgments)
-        for button in (ui.acceptButton, ui.rejectButton, ui.kindBox, ui.noteEdit, ui.deleteButton):
-            button.enabled = count > 0
-        ui.mergeButton.enabled, ui.splitButton.enabled = count > 1, count == 1
+        for button in (ui.acceptButton, ui.rejectButton, ui.kindBox, ui.noteEdit):
+            button.enabled = count > 0 and not self._run.computing
+        idle = not self._run.running
+        ui.deleteButton.enabled = count > 0 and idle
+        ui.mergeButton.enabled, ui.splitButton.enabled = count > 1 and idle, count == 1 and idle
         for button, status in ((ui.acceptButton, ACCEPTED), (ui.rejectButton, REJECTED)):
             button.checked = count > 0 and all(judgment.status == status for judgment in judgments)
         alike = judgments[0] if count and len({(each.kind, each.note) for each in judgments}) == 1 else Judgment()
@@ -224,25 +234,24 @@ class WorklistPart(VTKObservationMixin):
             self._judge(note=note)
 
     def _judge(self, **words: str) -> None:
-        if self._identifiers and self._ct is not None:
+        if self._identifiers and self._ct is not None and not self._run.computing:
             with self._work(_("It could not be noted.")):
                 judge(self._segmentation, self._ct, self._identifiers, **words)
         self._changed()
 
     def _delete(self, checked: bool = False) -> None:
-        with self._work(_("The lesions could not be deleted.")):
-            delete_lesions(self._segmentation, self._ct, self._identifiers)
-        self._changed()
+        self._edit(deleting_lesions, self._identifiers, _("The lesions could not be deleted."))
 
     def _merge(self, checked: bool = False) -> None:
-        with self._work(_("The lesions could not be merged.")):
-            merge_lesions(self._segmentation, self._ct, self._identifiers)
-        self._changed()
+        self._edit(merging_lesions, self._identifiers, _("The lesions could not be merged."))
 
     def _split(self, checked: bool = False) -> None:
-        with self._work(_("The lesion could not be split.")):
-            split_lesion(self._segmentation, self._ct, self._identifiers[0])
-        self._changed()
+        self._edit(splitting_lesion, self._identifiers[0], _("The lesion could not be split."))
+
+    def _edit(self, editing: Callable, which: Sequence[str] | str, failed: str) -> None:
+        segmentation, ct = self._segmentation, self._ct
+        doing = _("Changing and measuring the lesions")
+        self._run.compute(lambda: editing(segmentation, ct, which), doing, failed, lambda nodes: "")
 
 
 def _kind_titles() -> list[str]:
@@ -253,7 +262,7 @@ def _key(row: Row) -> object:
     return row.lesion.identifier if row.lesion is not None else ("gone", row.figures.get("id"))
 
 
-def _record(row: Row, segmentation) -> dict:
+def _record(row: Row, segmentation, liver_changed: bool) -> dict:
     """What the table shows of a row."""
     figures = {name: None if value != value or value is None else value for name, value in row.figures.items()}
     judgment = row.judgment
@@ -261,7 +270,7 @@ def _record(row: Row, segmentation) -> dict:
     record = {
         **figures,
         "lesion": row.short_name,
-        "state": _state(row),
+        "state": _state(row, liver_changed),
         "said": " ".join(filter(None, (_MARKS[judgment.status], kind, judgment.note))),
         "faint": judgment.is_rejected or (row.lesion is None and row.is_changed),
     }
@@ -270,9 +279,9 @@ def _record(row: Row, segmentation) -> dict:
     return record
 
 
-def _state(row: Row) -> str:
+def _state(row: Row, liver_changed: bool) -> str:
     if not row.is_changed:
-        return ""
+        return _("liver changed") if liver_changed else ""
     if row.lesion is None:
         return _("deleted")
     return _("changed") if row.figures else _("new")

@@ -13,15 +13,13 @@ from ..ct import CTVolume, to_axial
 from ..ct.canvas import Canvas, lay_canvas, neighbor_channels
 from ..errors import ModelError
 from ..models.session import Session
-from ..records.options import CaseOutput, Progress, RunOptions, no_progress
+from ..records.options import EVIDENCE, CaseOutput, Progress, RunOptions, no_progress
 from ..records.results import CaseResult, CaseSummary
 from .classification import liver_labels, liver_stage
 from .run import Report, Run
 from .run import load_ahead as load_ahead
 from .slicemaps import SliceMaps
 from .slicewise import STEP, PreparedSlices, calibrated, liver_cells, logit
-
-EVIDENCE = "evidence"
 
 
 def map_evidence(

@@ -154,6 +154,8 @@ class FollowUp:
         found: the pairs as registration alone gives them.
         places: for each date, lesion and date the RAS mm at which registration puts it there; None where it cannot.
         scan_notes: those of the notes that no choice changes.
+        linear_parts: number n is the 3x3 matrix that turns directions of date n + 1 into those of date n, on average
+            over the liver; None where registration failed. Empty in files of versions before 0.2.
     """
 
     studies: list[StudyRecord]
@@ -165,6 +167,7 @@ class FollowUp:
     found: list[Link] = field(default_factory=list)
     places: list[list[list[Point | None]]] = field(default_factory=list)
     scan_notes: list[str] = field(default_factory=list)
+    linear_parts: list[list[list[float]] | None] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dictionaries and lists, ready for JSON."""
@@ -183,6 +186,7 @@ class FollowUp:
             [Link(**record) for record in data["found"]],
             [[[_place(place) for place in row] for row in rows] for rows in data["places"]],
             data["scan_notes"],
+            data.get("linear_parts", []),
         )
 
 

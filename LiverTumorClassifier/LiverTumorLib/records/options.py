@@ -24,6 +24,8 @@ Progress = Callable[[str, float, str], None]
 # What the page of a case is among its DICOM objects: an encapsulated PDF, or a Secondary Capture image.
 DICOM_PAGES = ("pdf", "capture")
 
+EVIDENCE = "evidence"  # the map of where the slice classifier sees tumor, among `CaseOutput.probabilities`
+
 
 def no_progress(stage: str, fraction: float, message: str) -> None:
     """The progress receiver of callers that want none."""

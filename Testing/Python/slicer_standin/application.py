@@ -202,6 +202,9 @@ def running(window: bool = True) -> Iterator[Application]:
         raise unheard[0]
 
 
+_TURNS = 3  # of the event loop, in which a panel may make what is not seen first
+
+
 def load_module(name: str) -> LoadedModule:
     """A module whose widget has been made, as it is before a user opens it."""
     module = getattr(slicer.modules, name.lower(), None)
@@ -213,7 +216,15 @@ def load_module(name: str) -> LoadedModule:
 
 
 def open_module(name: str):
-    """Open a module's panel as a user does; returns its widget object."""
+    """Open a module's panel as a user does, and wait until it is seen; returns its widget object."""
+    widget = show_module(name)
+    for _turn in range(_TURNS):
+        slicer.app.processEvents()
+    return widget
+
+
+def show_module(name: str):
+    """What Slicer does when a user opens a module, until its event loop turns again; returns its widget object."""
     module = load_module(name)
     module.widgetRepresentation().show()
     module.widgetRepresentation().isEntered = True

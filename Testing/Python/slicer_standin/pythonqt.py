@@ -69,8 +69,11 @@ class PythonQtObject:
 
 @cache
 def _properties(cls: type) -> frozenset[str]:
+    """All but those by which a layout asks for its children's sizes: PySide looks for them in Python each time, where
+    the answer would ask again, twice as often at each level of a form."""
     meta = cls.staticMetaObject
-    return frozenset(meta.property(index).name() for index in range(meta.propertyCount()))
+    names = frozenset(meta.property(index).name() for index in range(meta.propertyCount()))
+    return names - {"sizeHint", "minimumSizeHint"}
 
 
 @cache

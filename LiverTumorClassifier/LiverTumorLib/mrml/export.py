@@ -21,7 +21,7 @@ from ..records.results import TUMOR, CaseResult
 from ..records.segments import LIVER_SEGMENT, Segment, lesion_segment
 from .kept_axes import count_drawn
 from .lesions import LesionLabels, lesion_labels
-from .measuring import TakenLesions
+from .measuring import Measurable
 from .segment_tags import own_tags
 from .segmentations import labels_from_segmentation
 from .serving import Steps
@@ -40,12 +40,12 @@ def exporting_lesions(segmentation_node, ct_node, path: str | Path) -> Steps:
         the steps of a run.
 
     Raises:
-        InputError: see `TakenLesions`. OutputError: the file cannot be written.
+        InputError: see `Measurable`. OutputError: the file cannot be written.
     """
-    taken = TakenLesions.of(segmentation_node, ct_node)
+    taken = Measurable.of(segmentation_node, ct_node)
 
     def measure() -> tuple[LesionLabels, CaseResult]:
-        found = taken.numbered()
+        found = taken.lesions.labels()
         return found, taken.measured(found)
 
     found, result = yield measure

@@ -15,7 +15,7 @@ from ..pipelines.lesion_edits import split_lesion as split_mask
 from ..records.results import TUMOR, CaseResult
 from .layers import Layer
 from .lesions import LesionLabels, write_lesions
-from .measuring import TakenLesions
+from .measuring import Measurable
 from .nodes import no_leftovers
 from .results import MAPS, TABLES, CaseNodes, check_present, show_measured
 from .segmentations import remove_segments
@@ -32,7 +32,7 @@ def delete_lesions(segmentation_node, ct_node, identifiers: Sequence[str]) -> Ca
         identifiers: of the lesions' segments.
 
     Raises:
-        InputError: a lesion is no longer there; see `TakenLesions` too.
+        InputError: a lesion is no longer there; see `Measurable` too.
     """
     return at_once(deleting_lesions(segmentation_node, ct_node, identifiers))
 
@@ -41,7 +41,7 @@ def merge_lesions(segmentation_node, ct_node, identifiers: Sequence[str]) -> Cas
     """Make one lesion of several, which need not touch; it has the segment of the one with the lowest number.
 
     Raises:
-        InputError: fewer than two, or one that is no longer there; see `TakenLesions` too.
+        InputError: fewer than two, or one that is no longer there; see `Measurable` too.
     """
     return at_once(merging_lesions(segmentation_node, ct_node, identifiers))
 
@@ -50,7 +50,7 @@ def split_lesion(segmentation_node, ct_node, identifier: str) -> CaseNodes:
     """Part a lesion into its pieces or, where it is one, at its narrowest place. The largest part keeps its number.
 
     Raises:
-        InputError: nothing to part it by, or it is no longer there; see `TakenLesions` too.
+        InputError: nothing to part it by, or it is no longer there; see `Measurable` too.
     """
     return at_once(splitting_lesion(segmentation_node, ct_node, identifier))
 
@@ -116,14 +116,14 @@ def editing(segmentation_node, ct_node, change: Callable[[LesionLabels], LesionL
         the steps of a run, whose result is a `CaseNodes`.
 
     Raises:
-        InputError: the CT has left the scene, or something was changed meanwhile; see `TakenLesions` too, and what
+        InputError: the CT has left the scene, or something was changed meanwhile; see `Measurable` too, and what
             `change` raises.
     """
     check_present(ct_node)
-    taken = TakenLesions.of(segmentation_node, ct_node)
+    taken = Measurable.of(segmentation_node, ct_node)
 
     def work() -> tuple[list[str], LesionLabels, Layer, CaseResult]:
-        found = taken.numbered()
+        found = taken.lesions.labels()
         changed = change(found)
         kept = {lesion.identifier for lesion in changed.lesions}
         gone = [lesion.identifier for lesion in found.lesions if lesion.identifier not in kept]

@@ -122,6 +122,7 @@ def main() -> None:
     rows = scan_rows(ct, arguments.rounds, {"command, your scan": arguments.scan} if arguments.scan else {})
     rows += long_rows(ct, arguments) + cold_rows(ct, arguments.rounds) + batch_rows(ct, arguments.batch)
     rows += network_rows(bundles, arguments) + floor_rows(bundles, arguments)
+    rows += classified_rows(ct, arguments.rounds)
     rows += unet_rows(rows, bundles["liver"], arguments)
     if arguments.growth:
         rows += growth.rows(ct, arguments.rounds)
@@ -263,6 +264,13 @@ def cold_rows(ct: Path, rounds: int) -> list[dict]:
     runs = [measure_tree(program) for _ in range(rounds)]
     name = "cold start to one slice's probability"
     return [row(name, key, COMMAND[key], [run[key] for run in runs]) for key in ("wall_s", "cpu_s", "tree_peak_mb")]
+
+
+def classified_rows(ct: Path, rounds: int) -> list[dict]:
+    """All slices of the phantom classified, with a known liver and without; libraries are loaded already."""
+    program = [sys.executable, str(HERE / "classify.py"), str(ct.with_suffix(".npz"))]
+    runs = [json.loads(measure_tree(program)["output"]) for _ in range(rounds)]
+    return [row(asked.CLASSIFIED, name, "s", [run[name] for run in runs]) for name in runs[0]]
 
 
 def batch_rows(ct: Path, count: int) -> list[dict]:

@@ -16,9 +16,11 @@ SAMPLE_S = 0.02
 
 
 def environment() -> dict[str, str]:
-    """Finds the library, the trainer and these scripts, and sets no thread count."""
+    """Finds the library, the trainer and these scripts, and sets no thread count; Python keeps what it has compiled, as
+    where the library is installed."""
     here = Path(__file__).resolve().parent
     variables = worker_environment()
+    variables.pop("PYTHONDONTWRITEBYTECODE", None)
     paths = [str(here), str(here.parents[1] / "CompressionTrainer"), variables["PYTHONPATH"]]
     return variables | {"PYTHONPATH": os.pathsep.join(paths), "LC_ALL": "C.UTF-8"}
 

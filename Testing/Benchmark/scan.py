@@ -6,7 +6,6 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from unittest import mock
 
@@ -15,7 +14,7 @@ import numpy as np
 from LiverTumorLib.ct import CTVolume
 from LiverTumorLib.files import read_ct
 from LiverTumorLib.jobs import start_job
-from LiverTumorLib.models.session import Session
+from LiverTumorLib.models.runtimes import LiteRT
 from LiverTumorLib.pipelines.segmentation import segment_case
 from LiverTumorLib.records.options import CaseOutput, RunOptions
 from numpy.typing import NDArray
@@ -29,17 +28,17 @@ def segment_with_peer(volume: CTVolume, options: RunOptions, progress) -> CaseOu
 
 def segment_timed(volume: CTVolume, options: RunOptions, progress) -> CaseOutput:
     """`segment_case`, whose "stages" hold the computing time of the networks too."""
-    predict, spent = Session.predict_all, [0.0]
+    run, spent = LiteRT.run, []
 
-    def timed(session: Session, images: Sequence[np.ndarray] | np.ndarray) -> list[NDArray[np.float32]]:
-        begin = time.process_time()
-        answers = predict(session, images)
-        spent[0] += time.process_time() - begin
+    def timed(network: LiteRT, image: np.ndarray) -> list[NDArray[np.float32]]:
+        begin = time.thread_time()
+        answers = run(network, image)
+        spent.append(time.thread_time() - begin)
         return answers
 
-    with mock.patch.object(Session, "predict_all", timed):
+    with mock.patch.object(LiteRT, "run", timed):
         output = segment_case(volume, options, progress)
-    output.result.seconds["networks"] = spent[0]
+    output.result.seconds["networks"] = sum(spent)
     return output
 
 

@@ -3,6 +3,7 @@ again."""
 
 from __future__ import annotations
 
+import http.server
 import json
 import signal
 import socket
@@ -10,10 +11,12 @@ import sqlite3
 import ssl
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +36,32 @@ def free_port() -> int:
 def target(name: str, ae_title: str, port: int) -> str:
     """The lines of a configuration that send to a DICOM node on this machine."""
     return f'[[targets]]\nname = "{name}"\nae_title = "{ae_title}"\nhost = "127.0.0.1"\nport = {port}\n'
+
+
+@contextmanager
+def dicomweb_server(status: int) -> Iterator[tuple[str, list[tuple[str, str]]]]:
+    """A DICOMweb server that answers every STOW-RS with a status, as long as the block lasts: its address, and the path
+    and the Authorization of each request."""
+    asked: list[tuple[str, str]] = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            asked.append((self.path, self.headers["Authorization"]))
+            self.send_response(status)
+            self.send_header("Content-Type", "application/dicom+json")
+            self.end_headers()
+            self.wfile.write(b"{}" if status == 200 else b"[]")
+
+        def log_message(self, *_: object) -> None:
+            """Nothing."""
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/dicom-web", asked
+    finally:
+        server.shutdown()
 
 
 class RunningNode:

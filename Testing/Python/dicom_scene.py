@@ -75,3 +75,16 @@ def load_study(folder: Path, database: Database | None, **tags):
             database.files[uids[-1]] = file
     ct.SetAttribute("DICOM.instanceUIDs", " ".join(uids))
     return ct, output
+
+
+def analyzed_study(monkeypatch, folder: Path):
+    """The segmentation panel with results on a CT from DICOM, which Slicer's database knows; what it is given to store
+    lies in `database`."""
+    from panel_tools import apply, use_task  # which want the application
+    from slicer_standin import application
+
+    use_task(monkeypatch, "segment", "mrml_tasks:segment_with_maps")
+    load_study(folder / "study", open_database(monkeypatch, folder / "database"), PatientID="P7")
+    panel = application.open_module("LiverSegmentationMobileUNet").panel
+    apply(panel)
+    return panel

@@ -44,6 +44,7 @@ def test_everything_is_measured_and_written(tmp_path):
     assert 0 < value(whole, "share in the networks") < 100
     assert value("command, 60 slices", "cpu_s") > 0 and value("batch of 2", "scans a minute") > 0
     assert value("cold start to one slice's probability", "wall_s") > 0
+    assert value("all slices classified", "liver known") > 0 and value("all slices classified", "liver found too") > 0
     ratio = value("scan from memory", "run_s") / value("scan from memory, peer", "run_s")
     assert value("scan", "run_s, ours / peer") == pytest.approx(ratio)
     for network in ("liver", "tumor", "slice"):
@@ -74,6 +75,6 @@ def test_everything_is_measured_and_written(tmp_path):
         ".npz",
     ]
     head, _, *lines = (tmp_path / "out/benchmark.md").read_text().splitlines()
-    assert head == "| what | measured | asked | reached |" and len(lines) == 14
+    assert head == "| what | measured | asked | reached |" and len(lines) == 15
     measured = [line for line in lines if "not measured" not in line]
-    assert len(measured) >= 11 and all(line.endswith(("| yes |", "| no |")) for line in measured)
+    assert len(measured) >= 12 and all(line.endswith(("| yes |", "| no |")) for line in measured)

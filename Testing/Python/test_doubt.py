@@ -256,7 +256,15 @@ def test_a_given_liver_is_noted_and_kept(phantom):
 
 
 def test_table_json_picture_and_console_tell_it(tmp_path, capfd):
-    from LiverTumorLib.report.picture import case_figure
+    from LiverTumorLib.report.paper import Paper
+    from LiverTumorLib.report.picture import SIZE_INCH, draw_case
+
+    class WatchedPaper(Paper):
+        words = ""
+
+        def text(self, at, text, *more, **settings):
+            self.words += f"{text} "
+            super().text(at, text, *more, **settings)
 
     volume = not_livers.ellipse()
     nibabel.save(nibabel.Nifti1Image(volume.array.T, volume.ijk_to_ras), tmp_path / "ellipse.nii.gz")
@@ -272,11 +280,11 @@ def test_table_json_picture_and_console_tell_it(tmp_path, capfd):
     noted = CTVolume(
         volume.array, volume.ijk_to_ras, "ellipse", tuple(f"Note {number} of reading." for number in range(9))
     )
-    words = " ".join(
-        text.get_text()
-        for text in case_figure(noted, CaseOutput(result)).findobj(lambda each: hasattr(each, "get_text"))
+    paper = WatchedPaper(SIZE_INCH)
+    draw_case(paper, noted, CaseOutput(result))
+    assert NO_LIVER in paper.words and "ml was rejected: it takes" in paper.words, (
+        "doubts come first where not all notes have room"
     )
-    assert NO_LIVER in words and "ml was rejected: it takes" in words, "doubts come first where not all notes have room"
 
 
 @real

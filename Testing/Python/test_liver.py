@@ -66,14 +66,14 @@ def test_slices_far_from_the_liver_are_not_shown_to_the_network():
     ends = np.full((40, 160, 160), -1000, np.int16)
     volume = CTVolume(np.concatenate([ends, abdomen.array, ends]), abdomen.ijk_to_ras)
     session, shown = open_session(get_bundle(SHIPPED / "liver-roi"), 1), []
-    predict = session.predict_all
-    session.predict_all = lambda images: shown.append(len(images)) or predict(images)
+    predict = session.predict_each
+    session.predict_each = lambda images: predict(shown.append(image) or image for image in images)
     canvas, _ = lay_canvas(session.bundle.manifest.input, volume, None)
 
     def found(**organ) -> tuple[SliceMaps, int]:
         shown.clear()
         maps = map_slices(session, volume, canvas, range(volume.shape[0]), lambda fraction: None, **organ)
-        return clean_liver(maps.smoothed(SMOOTH_MM, float(volume.spacing[2])), 0.5), sum(shown)
+        return clean_liver(maps.smoothed(SMOOTH_MM, float(volume.spacing[2])), 0.5), len(shown)
 
     (whole, all_slices), (part, some) = found(), found(organ=0.5)
     assert np.array_equal(whole.ks, part.ks) and np.abs(whole.maps - part.maps).max() < 1e-6

@@ -11,6 +11,7 @@ from LiverTumorLib.ct.canvas import InputSpec
 from LiverTumorLib.errors import ModelError, OutputError, RequirementError, UsageError
 from LiverTumorLib.models.bundle import MODEL, ONNX, load_bundle, write_bundle
 from LiverTumorLib.models.catalogue import SHIPPED, get_bundle, list_bundles
+from LiverTumorLib.models.fastest import MEMORY
 from LiverTumorLib.models.manifest import Manifest
 from LiverTumorLib.models.session import open_session
 
@@ -166,6 +167,36 @@ def test_threads_do_not_change_the_answer():
     assert np.array_equal(open_session(bundle, 1).predict(images), open_session(bundle, 3).predict(images))
 
 
+def test_the_fastest_runtime_is_measured_once_and_only_where_it_is_asked_for(tmp_path, monkeypatch):
+    pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed")
+    monkeypatch.setenv("LIVERTUMOR_MODELS", str(tmp_path))
+    bundle, memory = get_bundle(SHIPPED / "liver-roi"), tmp_path / MEMORY
+    assert open_session(bundle, 1).runtime == "LiteRT" and not memory.exists()
+
+    monkeypatch.setenv("LIVERTUMOR_RUNTIME", "fastest")
+    measured = open_session(bundle, 1).runtime
+    [(key, title)] = json.loads(memory.read_text(encoding="utf-8")).items()
+    assert title == measured and bundle.manifest.files[MODEL]["sha256"] in key
+
+    for other in ("LiteRT", "ONNX Runtime"):  # what is remembered decides, so nothing is measured again
+        memory.write_text(json.dumps({key: other}), encoding="utf-8")
+        assert open_session(bundle, 1).runtime == other
+    memory.write_text("{", encoding="utf-8")
+    assert open_session(bundle, 1).runtime == measured
+
+    only = write_bundle(tmp_path / "mine", bundle.manifest, {MODEL: bundle.model.read_bytes()})
+    assert open_session(only, 1).runtime == "LiteRT", "it has no file for ONNX Runtime"
+
+
+def test_a_runtime_that_cannot_run_the_network_is_not_the_fastest(tmp_path, monkeypatch):
+    pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed")
+    monkeypatch.setenv("LIVERTUMOR_MODELS", str(tmp_path))
+    monkeypatch.setenv("LIVERTUMOR_RUNTIME", "fastest")
+    bundle = get_bundle(SHIPPED / "liver-roi")
+    files = {MODEL: b"no network", ONNX: (bundle.folder / ONNX).read_bytes()}
+    assert open_session(write_bundle(tmp_path / "mine", bundle.manifest, files), 1).runtime == "ONNX Runtime"
+
+
 def test_a_model_without_onnx_says_so_where_onnx_runtime_is_to_run_it(tmp_path, monkeypatch):
     pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed")
     bundle = write_bundle(tmp_path / "mine", _manifest(), {MODEL: b"weights"})
@@ -189,7 +220,9 @@ def test_an_onnx_file_that_is_no_network_is_refused(tmp_path, monkeypatch):
 def test_an_unknown_runtime_is_refused(tmp_path, monkeypatch):
     bundle = write_bundle(tmp_path / "mine", _manifest(), {MODEL: b"weights"})
     monkeypatch.setenv("LIVERTUMOR_RUNTIME", "openvino")
-    with pytest.raises(UsageError, match="LIVERTUMOR_RUNTIME is 'openvino'; it must be litert or onnx"):
+    with pytest.raises(
+        UsageError, match="LIVERTUMOR_RUNTIME is 'openvino'; it must be litert, onnx or fastest, or not"
+    ):
         open_session(bundle)
 
 

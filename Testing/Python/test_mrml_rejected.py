@@ -156,6 +156,14 @@ def test_layers_in_a_file_that_slicer_saved(found, ct, scene, tmp_path):  # noqa
     expected[ball(*BALLS[2]) | ball(*BALLS[3])] = 2
     np.testing.assert_array_equal(read, expected)
     np.testing.assert_allclose(matrix, GRID, atol=1e-9)
+    content = (tmp_path / "saved.seg.nrrd").read_bytes()
+    assert b"sizes: 2 44 40 14\n" in content
+    (tmp_path / "damaged.seg.nrrd").write_bytes(content.replace(b"sizes: 2 44 40", b"sizes: -2 -44 40"))
+    with pytest.raises(InputError, match="damaged header"):
+        read_labels(tmp_path / "damaged.seg.nrrd")
+    (tmp_path / "cut.seg.nrrd").write_bytes(content[:-20])
+    with pytest.raises(InputError, match="damaged or incomplete"):
+        read_labels(tmp_path / "cut.seg.nrrd")
     found.GetSegmentation().GetSegment("Liver").SetName("Spleen")
     found.GetSegmentation().GetSegment("Liver").SetTag(slicer.vtkSegment.GetTerminologyEntryTagName(), "")
     storage.WriteData(found)

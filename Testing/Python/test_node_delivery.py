@@ -1,7 +1,5 @@
 """Results on their way: what a target takes, what it refuses for good, and what is tried again."""
 
-import http.server
-import threading
 import time
 
 import pytest
@@ -18,7 +16,7 @@ from LiverTumorLib.node.workers import case_folder
 from pydicom.uid import SegmentationStorage
 from pynetdicom import AE, evt
 from pynetdicom.sop_class import CTImageStorage
-from running_node import free_port, small_object
+from running_node import dicomweb_server, free_port, small_object
 
 FILES = ("a.dcm", "b.dcm")
 
@@ -143,25 +141,8 @@ def test_waiting_grows_and_has_an_end():
     ],
 )
 def test_a_dicomweb_server(tmp_path, status, outcome):
-    asked = []
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_POST(self):
-            self.rfile.read(int(self.headers["Content-Length"]))
-            asked.append((self.path, self.headers["Authorization"]))
-            self.send_response(status)
-            self.send_header("Content-Type", "application/dicom+json")
-            self.end_headers()
-            self.wfile.write(b"[]" if status != 200 else b"{}")
-
-        def log_message(self, *_):
-            """Nothing."""
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
+    with dicomweb_server(status) as (url, asked):
         (tmp_path / "token").write_text("0123456789abcdef")
-        url = f"http://127.0.0.1:{server.server_port}/dicom-web"
         waiting = Waiting(tmp_path, Target("pacs", url=url, token_file=tmp_path / "token"))
         waiting.deliverer.step()
         assert asked[0] == ("/dicom-web/studies", "Bearer 0123456789abcdef")
@@ -169,8 +150,6 @@ def test_a_dicomweb_server(tmp_path, status, outcome):
             assert waiting.state[0] == outcome
         else:
             assert waiting.deliveries[0][:2] == ("pending", f"pacs is away: {outcome}")
-    finally:
-        server.shutdown()
 
 
 def test_a_dicomweb_server_that_is_away():

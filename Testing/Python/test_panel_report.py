@@ -9,7 +9,7 @@ pytest.importorskip("matplotlib", reason="the page needs matplotlib")
 
 import pydicom
 import slicer
-from dicom_scene import load_study, open_database
+from dicom_scene import analyzed_study
 from mrml_scene import GRIDS, add_ct
 from panel_tools import apply, spin, use_task
 from slicer_standin import application
@@ -19,12 +19,7 @@ NAME = "LiverSegmentationMobileUNet"
 
 @pytest.fixture
 def panel(app, monkeypatch, tmp_path):
-    """Results on a CT from DICOM, which Slicer's database knows."""
-    use_task(monkeypatch, "segment", "mrml_tasks:segment_with_maps")
-    load_study(tmp_path / "study", open_database(monkeypatch, tmp_path / "database"), PatientID="P7")
-    panel = application.open_module(NAME).panel
-    apply(panel)
-    return panel
+    return analyzed_study(monkeypatch, tmp_path)
 
 
 def wait(panel) -> str:

@@ -1,7 +1,6 @@
 """Sending results from the panel to a DICOM node: DCMTK's storescu against real peers, and a DICOMweb server."""
 
 import base64
-import http.server
 import shutil
 import socket
 import subprocess
@@ -17,17 +16,15 @@ pytest.importorskip("pynetdicom", reason="the packages of the node are not insta
 
 import pydicom
 import slicer
-from dicom_scene import load_study, open_database
+from dicom_scene import analyzed_study
 from LiverTumorLib.dicom.sending import Destination
 from LiverTumorLib.dicom.sending import send as send_objects
 from LiverTumorLib.errors import OutputError
-from panel_tools import apply, spin, use_task
+from panel_tools import spin
 from pydicom.uid import Comprehensive3DSRStorage, EncapsulatedPDFStorage, SegmentationStorage
 from pynetdicom import AE, AllStoragePresentationContexts, evt
-from running_node import free_port, small_object
-from slicer_standin import application
+from running_node import dicomweb_server, free_port, small_object
 
-NAME = "LiverSegmentationMobileUNet"
 ALL = {"SEG", "SR", "DOC"}
 
 pytestmark = pytest.mark.skipif(not shutil.which("storescu"), reason="DCMTK is not installed (Debian: dcmtk)")
@@ -35,12 +32,7 @@ pytestmark = pytest.mark.skipif(not shutil.which("storescu"), reason="DCMTK is n
 
 @pytest.fixture
 def panel(app, monkeypatch, tmp_path):
-    """Results on a CT from DICOM."""
-    use_task(monkeypatch, "segment", "mrml_tasks:segment_with_maps")
-    load_study(tmp_path / "study", open_database(monkeypatch, tmp_path / "database"), PatientID="P7")
-    panel = application.open_module(NAME).panel
-    apply(panel)
-    return panel
+    return analyzed_study(monkeypatch, tmp_path)
 
 
 @pytest.fixture
@@ -234,27 +226,9 @@ def test_a_node_that_does_not_answer_is_given_up_by_cancel(panel):
 
 @pytest.mark.parametrize("status, told", [(200, "Sent to"), (401, "it refuses access (HTTP 401)")])
 def test_a_dicomweb_server(panel, shown, status, told):
-    asked = []
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_POST(self):
-            self.rfile.read(int(self.headers["Content-Length"]))
-            asked.append((self.path, self.headers["Authorization"]))
-            self.send_response(status)
-            self.send_header("Content-Type", "application/dicom+json")
-            self.end_headers()
-            self.wfile.write(b"{}")
-
-        def log_message(self, *_):
-            """Nothing."""
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        send(panel, f"http://127.0.0.1:{server.server_port}/dicom-web", protocol="DICOMweb")
+    with dicomweb_server(status) as (url, asked):
+        send(panel, url, protocol="DICOMweb")
         assert told in wait(panel)
-    finally:
-        server.shutdown()
     user = base64.b64encode(b"reader:secret").decode()
     assert asked[0] == ("/dicom-web/studies", f"Basic {user}"), "as Slicer's settings say"
     assert len(asked) == (3 if status == 200 else 1) and len(shown) == (status != 200)

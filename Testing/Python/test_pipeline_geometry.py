@@ -5,6 +5,7 @@ Geometry does not depend on what the networks know, so plain thresholds on what 
 them here; the real networks run in test_pipelines.py.
 """
 
+from collections.abc import Iterator
 from types import SimpleNamespace
 
 import numpy as np
@@ -33,7 +34,7 @@ SPECS = {
 class Thresholds:
     """A session whose "network" knows HU only: probability rises around a threshold, as in the middle slice shown."""
 
-    runtime = "none"
+    runtime, lanes = "none", 2
 
     def __init__(self, task: str) -> None:
         self.spec, self.hu = SPECS[task]
@@ -44,14 +45,13 @@ class Thresholds:
             manifest=SimpleNamespace(task=task, input=self.spec, calibration=Calibration(), threshold=0.5, sure=0.0),
         )
 
-    def predict_all(self, images) -> list[np.ndarray]:
+    def predict_each(self, images) -> Iterator[list[np.ndarray]]:
         low, high = self.spec.window_hu
-        hu = np.stack(images)[..., 1] / np.float32(255) * (high - low) + low
-        probability = np.clip((hu - self.hu) / 40 + 0.5, 0, 1)
-        if self.task != "slice":
-            return [probability[..., None]]
-        tumor = probability.max(axis=(1, 2))
-        return [np.stack([1 - tumor, tumor], axis=-1)]
+        for image in images:
+            hu = image[..., 1] / np.float32(255) * (high - low) + low
+            probability = np.clip((hu - self.hu) / 40 + 0.5, 0, 1)
+            tumor = probability.max()
+            yield [np.stack([1 - tumor, tumor]) if self.task == "slice" else probability[..., None]]
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -162,8 +162,9 @@ class Everywhere(Thresholds):
         super().__init__(task)
         self.probability = probability
 
-    def predict_all(self, images) -> list[np.ndarray]:
-        return [np.full((len(images), *self.spec.size, 1), self.probability, np.float32)]
+    def predict_each(self, images) -> Iterator[list[np.ndarray]]:
+        for _ in images:
+            yield [np.full((*self.spec.size, 1), self.probability, np.float32)]
 
 
 @pytest.mark.parametrize(("probability", "beyond"), [(0.6, False), (0.9, True)])

@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import LiverTumorLib
-from LiverTumorLib.models.cpus import available_threads
+from LiverTumorLib.models.cpus import available_threads, processor_name
 
 FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8", "asimd", "asimddp")
 PACKAGES = ("numpy", "scipy", "ai-edge-litert", "onnxruntime", "tensorflow", "tensorflow-cpu", "tf_keras", "nibabel")
@@ -20,9 +20,8 @@ def describe_machine() -> dict:
     """Processor, load, and the versions of the packages that are installed."""
     info = Path("/proc/cpuinfo")
     text = info.read_text() if info.exists() else ""
-    name = re.search(r"^model name\s*: (.+)$", text, re.MULTILINE)
     return {
-        "processor": name[1] if name else platform.processor() or platform.machine(),
+        "processor": processor_name(),
         "cores": f"{available_threads()} of {os.cpu_count()}",
         "flags": [flag for flag in FLAGS if re.search(rf"\b{flag}\b", text)],
         "load_before": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,

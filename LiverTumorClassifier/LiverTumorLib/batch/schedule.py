@@ -10,7 +10,7 @@ from ..errors import Cancelled
 
 _Key = TypeVar("_Key")
 _Result = TypeVar("_Result")
-_POLL_S, _STOP_S = 0.02, 3.0
+_POLL_S, _STOP_S = 0.05, 3.0
 
 
 class Running(Protocol):

@@ -95,8 +95,10 @@ class Canvas:
 def body_canvas(volume: CTVolume, size: tuple[int, int], spacing_mm: float) -> Canvas:
     """The canvas centered on the patient's soft tissue, wherever the patient lies in the scan."""
     step = max(1, volume.shape[0] // 40)
-    tissue = volume.array[::step] > BODY_HU
-    center = _centroid(tissue.sum(axis=(0, 2))), _centroid(tissue.sum(axis=(0, 1)))
+    tissue = np.zeros(volume.shape[1:], np.int32)
+    for plane in volume.array[::step]:
+        tissue += plane > BODY_HU
+    center = _centroid(tissue.sum(axis=1)), _centroid(tissue.sum(axis=0))
     return Canvas((size[0], size[1]), spacing_mm, center, _in_plane(volume))
 
 

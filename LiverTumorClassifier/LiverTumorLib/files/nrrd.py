@@ -68,7 +68,7 @@ def layer_count(header: TextHeader) -> int:
 def read_layers(header: TextHeader, most_packed: float) -> tuple[np.ndarray, np.ndarray]:
     """The layers (k, j, i, layer) of a file with several, and their 4x4 IJK to RAS matrix. Raises InputError."""
     count, i, j, k = header.wholes("sizes")
-    if count < 1:
+    if min(count, i, j, k) < 1:
         raise header.damaged("sizes")
     fields = {name: value for name, value in header.fields.items() if name != "kinds"}
     directions = fields.get("space directions", "").strip()

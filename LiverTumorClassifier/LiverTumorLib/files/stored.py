@@ -26,7 +26,7 @@ MOST_PACKED = 1100  # deflate packs 1032 to 1 at best, which nothing but one val
 MOST_PACKED_CT = 100  # CT in a window pack to about 6, as float64 to some 30
 SMALL = 1 << 28  # bytes; what unpacks to less is unpacked whatever its ratio
 MOST_BEHIND = 1 << 26  # bytes behind the voxels
-_CHUNK = 1 << 17
+_CHUNK = 1 << 18
 # What files and decompressors raise on incomplete or damaged data.
 DAMAGE = (OSError, EOFError, ValueError, OverflowError, *InflateError)
 

@@ -12,6 +12,7 @@ from ..records.results import TUMOR, CaseResult, CaseSummary, SliceRecord
 from .doubt import liver_notes
 from .liver import segment_liver
 from .run import Report, Run
+from .run import load_ahead as load_ahead
 from .slicewise import score_slices
 
 

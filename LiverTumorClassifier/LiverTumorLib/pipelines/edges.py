@@ -8,7 +8,6 @@ short by a fraction of a millimeter.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -38,20 +37,24 @@ class EdgeMaps(RestoredMaps):
     intercept: SliceMaps
     volume: CTVolume
 
-    def restored(self, shape: tuple[int, int], least: float) -> Iterator[tuple[Box, NDArray[np.float32]]]:
+    @property
+    def starts(self) -> range:
+        return self.slope.starts
+
+    def block(self, start: int, shape: tuple[int, int], least: float) -> tuple[Box, NDArray[np.float32]] | None:
         from scipy.ndimage import gaussian_filter
 
         sigma = (0, SMOOTH_MM / float(self.volume.spacing[1]), SMOOTH_MM / float(self.volume.spacing[0]))
         restore = self.slope.canvas.restore_part
-        for (start, slope), (_, intercept) in zip(self.slope.blocks(), self.intercept.blocks(), strict=True):
-            block, (rows, columns) = restore(intercept, shape)
-            if (used := bounding_box(block)) is not None:
-                block, factor = block[used], restore(slope, shape)[0][used]
-                begins = (start, rows.start, columns.start)
-                k, j, i = (slice(at + side.start, at + side.stop) for at, side in zip(begins, used, strict=True))
-                density = _within_window(self.volume.array[k, j, i])
-                block += factor * gaussian_filter(density, sigma, truncate=3.0)
-                yield (k, j, i), np.clip(block, 0, 1, out=block)
+        block, (rows, columns) = restore(self.intercept.between(start), shape)
+        if (used := bounding_box(block)) is None:
+            return None
+        block, factor = block[used], restore(self.slope.between(start), shape)[0][used]
+        begins = (start, rows.start, columns.start)
+        k, j, i = (slice(at + side.start, at + side.stop) for at, side in zip(begins, used, strict=True))
+        density = _within_window(self.volume.array[k, j, i])
+        block += factor * gaussian_filter(density, sigma, truncate=3.0)
+        return (k, j, i), np.clip(block, 0, 1, out=block)
 
 
 def along_edges(maps: SliceMaps, volume: CTVolume) -> EdgeMaps:

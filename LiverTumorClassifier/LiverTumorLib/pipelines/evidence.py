@@ -17,6 +17,7 @@ from ..records.options import EVIDENCE, CaseOutput, Progress, RunOptions, no_pro
 from ..records.results import CaseResult, CaseSummary
 from .classification import liver_labels, liver_stage
 from .run import Report, Run
+from .run import load_ahead as load_ahead
 from .slicemaps import SliceMaps
 from .slicewise import STEP, PreparedSlices, calibrated, liver_cells, logit
 

@@ -13,6 +13,7 @@ from ..models.session import Session
 from ..records.options import CaseOutput, Progress, RunOptions
 from .classification import liver_labels, liver_stage, slice_records
 from .run import Run
+from .run import load_ahead as load_ahead
 from .slicewise import PreparedSlices, calibrated, slice_logits, smoothed_logits, smoothing_reach
 
 

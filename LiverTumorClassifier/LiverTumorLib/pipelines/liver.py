@@ -37,7 +37,7 @@ def segment_liver(run: Run, volume: CTVolume, options: RunOptions) -> tuple[np.n
         session, threshold = run.session(options.liver_model, "liver", options.liver_threshold)
         maps, sure = find_liver(session, volume, threshold, report)
         if maps is not None:
-            maps.paint(labels, threshold, LIVER)
+            maps.paint(labels, threshold, LIVER, session.lanes)
             # Noise at the edge leaves single voxels beside the liver and small holes in it.
             if (box := bounding_box(labels)) is not None:
                 largest = _largest_component(labels[box] > 0)

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..errors import UsageError
 from ..models.catalogue import get_bundle
-from ..models.session import Session, open_session
+from ..models.session import Session, load_runtimes, open_session
 from ..records.options import Progress
 
 # Name of each stage: (share of a run's time on a 512x512x129 CT, what the user reads).
@@ -22,6 +22,14 @@ STAGES = {
 }
 
 Report = Callable[[float], None]
+
+
+def load_ahead() -> None:
+    """Load the libraries that all stages need, which takes as long as reading a scan (see `jobs.worker`)."""
+    import scipy.ndimage
+    import scipy.sparse  # noqa: F401
+
+    load_runtimes()
 
 
 class Run:

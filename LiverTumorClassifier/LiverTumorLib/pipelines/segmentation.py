@@ -13,7 +13,14 @@ from .doubt import burden_doubts, liver_notes
 from .lesions import measure_axial
 from .liver import segment_liver
 from .run import Run
+from .run import load_ahead as load_for_all
 from .tumor import drop_small, find_tumor
+
+
+def load_ahead() -> None:
+    """As `run.load_ahead`, and what measures lesions."""
+    load_for_all()
+    import scipy.spatial  # noqa: F401
 
 
 def segment_case(
@@ -56,7 +63,7 @@ def segment_case(
             session, threshold = run.session(options.tumor_model, "tumor", options.tumor_threshold)
             if labels.any():
                 tumor = find_tumor(session, axial, labels, options.roi, options.roi_margin_mm, report, threshold)
-                tumor.paint(labels, threshold, TUMOR)
+                tumor.paint(labels, threshold, TUMOR, session.lanes)
                 drop_small(labels, axial, options.min_lesion_ml)
     records = slice_records(axial, labels)
     suspicious: list[int] = []

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +14,7 @@ from ..ct.canvas import Canvas
 from ..ct.region import Box
 
 # Slices brought to the scan's grid at a time: a float copy of a long scan would not fit an ordinary computer
-_BLOCK = 16
+_BLOCK = 8
 
 
 def smoothed(maps: np.ndarray, sigma_mm: tuple[float, float], voxel_mm: tuple[float, float]) -> np.ndarray:
@@ -31,23 +32,35 @@ def smoothed(maps: np.ndarray, sigma_mm: tuple[float, float], voxel_mm: tuple[fl
 class RestoredMaps(ABC):
     """Probability maps that can be brought to the scan's grid."""
 
+    @property
     @abstractmethod
-    def restored(self, shape: tuple[int, int], least: float) -> Iterator[tuple[Box, NDArray[np.float32]]]:
-        """Boxes (k, j, i) of axial slices of that shape, one behind the other, and the maps in them.
+    def starts(self) -> range:
+        """The first slices of the blocks of slices that the maps are for."""
 
-        Beyond the boxes all is 0; those that stay under `least` may be left out.
+    @abstractmethod
+    def block(self, start: int, shape: tuple[int, int], least: float) -> tuple[Box, NDArray[np.float32]] | None:
+        """A box (k, j, i) of axial slices of that shape in the block that starts there, and the maps in it.
+
+        Beyond the box all of the block is 0; None where all is, or where nothing reaches `least`.
         """
 
-    def paint(self, labels: np.ndarray, threshold: float, value: int) -> None:
+    def paint(self, labels: np.ndarray, threshold: float, value: int, threads: int = 1) -> None:
         """Set axial labels (k, j, i) to `value` where the maps, brought to the labels' grid, reach the threshold."""
-        for box, block in self.restored(labels.shape[1:], threshold):
-            labels[box][block >= threshold] = value
+
+        def paint_block(start: int) -> None:
+            if (found := self.block(start, labels.shape[1:], threshold)) is not None:
+                box, block = found
+                labels[box][block >= threshold] = value
+
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(paint_block, self.starts))
 
     def full(self, shape: tuple[int, int, int]) -> np.ndarray:
         """Maps on the axial grid of that shape, float16; 0 where there are none."""
         volume = np.zeros(shape, np.float16)
-        for box, block in self.restored(shape[1:], 0.0):
-            volume[box] = block
+        for start in self.starts:
+            if (found := self.block(start, shape[1:], 0.0)) is not None:
+                volume[found[0]] = found[1]
         return volume
 
 
@@ -67,11 +80,16 @@ class SliceMaps(RestoredMaps):
     maps: NDArray[np.float32]
     canvas: Canvas
 
-    def restored(self, shape: tuple[int, int], least: float) -> Iterator[tuple[Box, NDArray[np.float32]]]:
-        for start, block in self.blocks():
-            if block.max() >= least:
-                part, (rows, columns) = self.canvas.restore_part(block, shape)
-                yield (slice(start, start + len(block)), rows, columns), part
+    @property
+    def starts(self) -> range:
+        return range(int(self.ks[0]), int(self.ks[-1]) + 1, _BLOCK)
+
+    def block(self, start: int, shape: tuple[int, int], least: float) -> tuple[Box, NDArray[np.float32]] | None:
+        maps = self.between(start)
+        if maps.max() < least:
+            return None
+        part, (rows, columns) = self.canvas.restore_part(maps, shape)
+        return (slice(start, start + len(maps)), rows, columns), part
 
     def cropped(self, rows: slice, columns: slice) -> SliceMaps:
         """Some rows and columns of the canvas."""
@@ -96,13 +114,9 @@ class SliceMaps(RestoredMaps):
         step = float(self.ks[1] - self.ks[0]) if len(self.ks) > 1 else 1.0
         return SliceMaps(self.ks, smoothed(self.maps, sigma_mm, (slice_mm * step, self.canvas.spacing_mm)), self.canvas)
 
-    def blocks(self) -> Iterator[tuple[int, NDArray[np.float32]]]:
-        """(first axial index, maps of consecutive slices on the canvas) from the first to the last slice."""
-        stop = int(self.ks[-1]) + 1
-        for start in range(int(self.ks[0]), stop, _BLOCK):
-            yield start, self._between(np.arange(start, min(start + _BLOCK, stop)))
-
-    def _between(self, ks: NDArray[np.integer]) -> NDArray[np.float32]:
+    def between(self, start: int) -> NDArray[np.float32]:
+        """Maps on the canvas of all slices of the block that starts there."""
+        ks = np.arange(start, min(start + _BLOCK, int(self.ks[-1]) + 1))
         left = np.searchsorted(self.ks, ks, side="right") - 1
         right = np.minimum(left + 1, len(self.ks) - 1)
         share = (ks - self.ks[left]) / np.maximum(self.ks[right] - self.ks[left], 1)

@@ -20,7 +20,7 @@ SLICE_STEP_MM = 2.0
 LOGIT_SMOOTH_MM = 4.0
 # Share of a cell of the slice classifier that must be liver for the cell to count; chosen on validation patients.
 CELL_LIVER = 0.25
-# Slices a step: a step must stay well under the two seconds in which a run has to stop.
+# Slices between two reports: they must take well under the two seconds in which a run has to stop.
 STEP = 8
 # No liver in a scan is shorter than this, nor does smoothing along slices reach farther than it.
 LOOK_MM = 12.0
@@ -48,8 +48,10 @@ def map_slices(
     images = PreparedSlices(session.bundle.manifest.input, volume, canvas, offset_hu)
 
     def look(places: NDArray[np.intp], report: Report) -> None:
-        for start, (output, *_) in _predictions(session, volume, images, shown[places], report):
-            maps[places[start : start + len(output)]] = output[..., 0]
+        for place, (output, *_) in zip(
+            places, _predictions(session, volume, images, shown[places], report), strict=True
+        ):
+            maps[place] = output[..., 0]
 
     everywhere = np.arange(len(shown))
     if organ is None or len(shown) < 2:
@@ -76,10 +78,11 @@ def score_slices(
     canvas, offset_hu = lay_canvas(spec, volume, labels)
     logits = np.empty(len(ks), np.float32)
     images = PreparedSlices(spec, volume, canvas, offset_hu)
-    for start, outputs in _predictions(session, volume, images, ks, report):
-        block = ks[start : start + len(outputs[0])]
-        liver = canvas.sample(labels[block] > 0) if spec.region == "liver" and labels is not None else None
-        logits[start : start + len(block)] = slice_logits(outputs, liver)
+    for place, outputs in enumerate(_predictions(session, volume, images, ks, report)):
+        liver = None
+        if spec.region == "liver" and labels is not None:
+            liver = canvas.sample([labels[ks[place]] > 0])
+        logits[place] = slice_logits([output[None] for output in outputs], liver)[0]
     return calibrated(smoothed_logits(logits, float(volume.spacing[2])), session.bundle.manifest.calibration)
 
 
@@ -169,10 +172,14 @@ class PreparedSlices:
 
 def _predictions(
     session: Session, volume: CTVolume, images: PreparedSlices, ks: np.ndarray, report: Report
-) -> Iterator[tuple[int, list[NDArray[np.float32]]]]:
-    """Yield (position in ks, all raw outputs) a few slices at a time."""
+) -> Iterator[list[NDArray[np.float32]]]:
+    """Yield all raw outputs of one slice after the other; the next slices are prepared meanwhile."""
     offset = session.bundle.manifest.input.neighbor_mm / float(volume.spacing[2])
-    for start in range(0, len(ks), STEP):
-        report(start / len(ks))
-        block = ks[start : start + STEP]
-        yield start, session.predict_all([neighbor_channels(images, float(k), offset) for k in block])
+
+    def shown() -> Iterator[np.ndarray]:
+        for place, k in enumerate(ks):
+            if place % STEP == 0:
+                report(place / len(ks))
+            yield neighbor_channels(images, float(k), offset)
+
+    return session.predict_each(shown())

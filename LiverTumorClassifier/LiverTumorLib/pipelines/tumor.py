@@ -7,6 +7,8 @@ there; a believed tumor voxel outside the predicted liver counts as liver too.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from ..ct import CTVolume
@@ -72,13 +74,14 @@ def find_tumor(
     believed = within(liver, found.ks * volume.spacing[2], canvas.spacing_mm, margin_mm)
     believed &= liver | ~_fat_or_air(found, volume)
     smooth = found.smoothed(SMOOTH_MM, float(volume.spacing[2]))
-    maps = np.where(liver, smooth.maps, np.where(believed, less_sure(smooth.maps, threshold), 0))
+    maps, beyond = np.where(believed, smooth.maps, 0), believed & ~liver
+    maps[beyond] = less_sure(maps[beyond], threshold)
     return SliceMaps(found.ks, keep_sure(maps, threshold, session.bundle.manifest.sure), canvas)
 
 
 def less_sure(maps: np.ndarray, threshold: float) -> np.ndarray:
     """Probabilities beyond the predicted liver, lowered so that they reach the threshold where they are `BEYOND`."""
-    return np.interp(maps, (0, max(BEYOND, threshold), 1), (0, threshold, 1)).astype(maps.dtype)
+    return np.asarray(np.interp(maps, (0, max(BEYOND, threshold), 1), (0, threshold, 1)), maps.dtype)
 
 
 def keep_sure(maps: np.ndarray, threshold: float, sure: float) -> np.ndarray:
@@ -120,11 +123,15 @@ def within(mask: np.ndarray, heights_mm: np.ndarray, pixel_mm: float, margin_mm:
     """
     from scipy.ndimage import distance_transform_edt
 
-    # Slice by slice: the transform of a whole stack takes some forty bytes a pixel.
+    # Slice by slice, and no farther from the mask than is asked: the transform of a whole stack takes some forty bytes
+    # a pixel.
     distance = np.full(mask.shape, np.inf, np.float32)
+    reach = math.ceil(margin_mm / pixel_mm)
     for plane, own in zip(distance, mask, strict=True):
         if own.any():
-            plane[:] = distance_transform_edt(~own, sampling=pixel_mm)
+            used = (np.flatnonzero(own.any(axis=axis)) for axis in (1, 0))
+            around = tuple(slice(max(at[0] - reach, 0), at[-1] + reach + 1) for at in used)
+            plane[around] = distance_transform_edt(~own[around], sampling=pixel_mm)
     near = mask.copy()
     for height, plane in zip(heights_mm, near, strict=True):
         apart = np.abs(heights_mm - height)

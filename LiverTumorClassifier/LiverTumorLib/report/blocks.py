@@ -1,27 +1,15 @@
-"""The written part of the picture: case figures, lesion table, probability curve, notes."""
+"""What the picture of a case and the page of a study share: case figures, probability curve, notes."""
 
 from __future__ import annotations
 
 import textwrap
+from dataclasses import dataclass
 from itertools import groupby
 
-from ..records.results import CaseResult, CaseSummary, Lesion
+from ..records.results import CaseResult, CaseSummary, SliceRecord
 from .views import SEGMENT_COLOR
 
-TABLE_ROWS = 9
 _NOTE_LINES = 4
-_COLUMNS = (  # heading, unit, position of the right edge, text of a lesion
-    ("#", "", 0.05, lambda lesion: f"{lesion.id}"),
-    ("Volume", "ml", 0.24, lambda lesion: f"{lesion.volume_ml:.2f}"),
-    (
-        "Diameters",
-        "mm",
-        0.50,
-        lambda lesion: f"{lesion.longest_diameter_mm:.1f} × {lesion.perpendicular_diameter_mm:.1f}",
-    ),
-    ("Mean ± SD", "HU", 0.76, lambda lesion: f"{lesion.mean_hu:.0f} ± {lesion.sd_hu:.0f}"),
-    ("Position", "S mm", 0.97, lambda lesion: f"{lesion.centroid_ras[2]:.1f}"),
-)
 _GRAY, _LINE = "0.35", "0.85"
 
 
@@ -36,52 +24,52 @@ def main_figures(summary: CaseSummary) -> tuple[tuple[str, str], ...]:
     )
 
 
-def draw_figures(axes, result: CaseResult) -> None:
-    """Four large figures: liver, tumor, burden, lesions."""
-    axes.set_axis_off()
-    for row, (name, value) in enumerate(main_figures(result.summary)):
-        y = 0.98 - 0.205 * row
-        axes.text(0.0, y, name, fontsize=10, color=_GRAY, va="top")
-        axes.text(1.0, y + 0.02, value, fontsize=14, fontweight="bold", va="top", ha="right")
-        axes.plot([0, 1], [y - 0.135] * 2, color=_LINE, linewidth=0.8, clip_on=False)
-    axes.set_xlim(0, 1)
-    axes.set_ylim(0, 1)
+@dataclass(frozen=True)
+class Curve:
+    """Probability of tumor over slices by S position (mm).
+
+    Attributes:
+        points: positions, ascending, and probabilities.
+        ends: where the first slice begins and the last one ends.
+        gated: first and last position of each stretch of slices without liver.
+        marked: positions and probabilities of suspicious slices.
+        threshold: of the classifier; None where nothing tells it.
+    """
+
+    points: tuple[list[float], list[float]]
+    ends: tuple[float, float]
+    gated: list[tuple[float, float]]
+    marked: tuple[list[float], list[float]]
+    threshold: float | None
 
 
-def draw_lesions(axes, lesions: list[Lesion], searched: bool) -> None:
-    """The largest lesions as a table; says how many are left out, or why there are none."""
-    axes.set_axis_off()
-    axes.set_xlim(0, 1)
-    axes.set_ylim(0, 1)
-    if not lesions:
-        message = "No lesions found" if searched else "Lesions were not segmented"
-        axes.text(0.5, 0.5, message, ha="center", va="center", color=_GRAY, fontsize=11)
-        return
-    for heading, unit, right, _ in _COLUMNS:
-        axes.text(right, 1.0, heading, fontsize=9.5, color=_GRAY, ha="right", va="top")
-        axes.text(right, 0.935, unit, fontsize=8, color="0.5", ha="right", va="top")
-    axes.plot([0, 0.98], [0.87, 0.87], color="0.6", linewidth=0.8)
-    for row, lesion in enumerate(lesions[:TABLE_ROWS]):
-        y = 0.85 - 0.083 * row
-        for _, _, right, text in _COLUMNS:
-            axes.text(right, y, text(lesion), fontsize=9.5, ha="right", va="top")
-    if len(lesions) > TABLE_ROWS:
-        axes.text(
-            0.05,
-            0.85 - 0.083 * TABLE_ROWS,
-            f"… and {len(lesions) - TABLE_ROWS} more",
-            fontsize=9,
-            color=_GRAY,
-            va="top",
-        )
-
-
-def draw_curve(axes, result: CaseResult, shown_s: float) -> None:
-    """Probability of tumor over slices by S position; slices without liver shaded, suspicious ones marked."""
+def curve_of(result: CaseResult) -> Curve | None:
+    """The curve of a case; None where its slices were not classified."""
     records = sorted(
         (record for record in result.slices if record.probability is not None), key=lambda record: record.ras_s
     )
     if not records:
+        return None
+    positions = [record.ras_s for record in records]
+    half = (positions[-1] - positions[0]) / max(1, len(positions) - 1) / 2 or 0.5
+    groups = [(gated, list(group)) for gated, group in groupby(records, key=lambda record: record.field == "no liver")]
+    marked = [record for record in records if record.index in set(result.summary.suspicious_slices)]
+    return Curve(
+        points=_points(records),
+        ends=(positions[0] - half, positions[-1] + half),
+        gated=[(group[0].ras_s - half, group[-1].ras_s + half) for gated, group in groups if gated],
+        marked=_points(marked),
+        threshold=slice_threshold(result),
+    )
+
+
+def _points(records: list[SliceRecord]) -> tuple[list[float], list[float]]:
+    return [record.ras_s for record in records], [record.probability or 0.0 for record in records]
+
+
+def draw_curve(axes, result: CaseResult, shown_s: float) -> None:
+    """The curve of a case in matplotlib's `axes`; slices without liver shaded, suspicious ones marked."""
+    if (curve := curve_of(result)) is None:
         axes.set_axis_off()
         axes.text(
             0.5,
@@ -94,38 +82,22 @@ def draw_curve(axes, result: CaseResult, shown_s: float) -> None:
             transform=axes.transAxes,
         )
         return
-    positions = [record.ras_s for record in records]
-    half = (positions[-1] - positions[0]) / max(1, len(positions) - 1) / 2 or 0.5
-    for gated, group in groupby(records, key=lambda record: record.field == "no liver"):
-        if gated:
-            members = list(group)
-            axes.axvspan(members[0].ras_s - half, members[-1].ras_s + half, color="0.92", linewidth=0)
+    for first, last in curve.gated:
+        axes.axvspan(first, last, color="0.92", linewidth=0)
     axes.axvline(shown_s, color="0.5", linewidth=0.8, linestyle=(0, (1, 2)))
-    color = SEGMENT_COLOR[1]
     axes.plot(
-        positions,
-        [record.probability for record in records],
-        color=color,
+        *curve.points,
+        color=SEGMENT_COLOR[1],
         linewidth=1.6,
-        marker="o" if len(records) == 1 else None,
+        marker="o" if len(curve.points[0]) == 1 else None,
     )
-    suspicious = set(result.summary.suspicious_slices)
-    marked = [record for record in records if record.index in suspicious]
-    axes.plot(
-        [r.ras_s for r in marked],
-        [r.probability for r in marked],
-        "o",
-        color=(0.75, 0.2, 0.1),
-        markersize=3.2,
-        linestyle="none",
-    )
-    threshold = slice_threshold(result)
-    if threshold is not None:
-        axes.axhline(threshold, color="0.3", linewidth=0.9, linestyle="dashed")
+    axes.plot(*curve.marked, "o", color=(0.75, 0.2, 0.1), markersize=3.2, linestyle="none")
+    if curve.threshold is not None:
+        axes.axhline(curve.threshold, color="0.3", linewidth=0.9, linestyle="dashed")
         place = {"transform": axes.get_yaxis_transform(), "ha": "right", "fontsize": 8, "color": "0.3"}
-        axes.text(0.995, threshold + 0.015, f"threshold {threshold:.2f}", **place)
+        axes.text(0.995, curve.threshold + 0.015, f"threshold {curve.threshold:.2f}", **place)
     axes.set_ylim(-0.02, 1.05)
-    axes.set_xlim(positions[0] - half, positions[-1] + half)
+    axes.set_xlim(*curve.ends)
     axes.set_xlabel("S (mm)", fontsize=9, color=_GRAY, labelpad=2, loc="left")
     axes.tick_params(labelsize=8.5, colors=_GRAY)
     axes.set_yticks([0, 0.25, 0.5, 0.75, 1])

@@ -14,7 +14,8 @@ from ..records.followup import FollowUp, Track
 from .blocks import notes_text
 from .course import draw_course
 from .figure import new_figure
-from .picture import DISCLAIMER, DPI, SIZE_INCH
+from .paper import DPI
+from .picture import DISCLAIMER, SIZE_INCH
 from .views import SEGMENT_COLOR, WINDOW_HU, outline
 
 ROWS, COLUMNS, TABLE_ROWS = 4, 5, 10  # lesions and dates that are drawn, lesions in the table

@@ -4,7 +4,6 @@ them."""
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
@@ -13,13 +12,15 @@ from ..atomic import atomic_path
 from ..ct import CTVolume, to_axial
 from ..records.options import CaseOutput
 from ..records.results import LIVER, TUMOR
-from .blocks import curve_caption, draw_curve, draw_figures, draw_lesions, models_text, notes_text
-from .figure import new_figure
-from .views import AXIAL, CORONAL, SAGITTAL, SEGMENT_COLOR, TRUTH_COLOR, draw_cut, focus
+from .blocks import curve_caption, models_text, notes_text
+from .paper import Color, Paper
+from .picture_blocks import draw_curve, draw_cut, draw_figures, draw_lesions
+from .views import AXIAL, CORONAL, SAGITTAL, SEGMENT_COLOR, TRUTH_COLOR, cut_of, focus
 
-SIZE_INCH, DPI = (14.0, 8.6), 110  # 1540 x 946 pixels
+SIZE_INCH = (14.0, 8.6)  # 1540 x 946 pixels
 DISCLAIMER = "Research use only, not for diagnosis"
 BAD = (0.7, 0.15, 0.1)  # the color of what must not be overlooked
+_PALE = (0.4, 0.4, 0.4)
 _NAME_LENGTH = 70
 
 
@@ -35,49 +36,48 @@ def case_picture(path: str | Path, volume: CTVolume, output: CaseOutput, truth: 
     Raises:
         ValueError: labels or truth are on another grid than the volume.
         OutputError: the picture cannot be written.
-        RequirementError: matplotlib is not installed.
+        RequirementError: Pillow or matplotlib, which has the fonts, is not installed.
     """
-    figure = case_figure(volume, output, truth)
+    paper = Paper(SIZE_INCH)
+    draw_case(paper, volume, output, truth)
     with atomic_path(path) as temporary:
-        # Less effort than Pillow's own: of a CT, whose noise is nearly all of the file, it makes one as small.
-        figure.savefig(temporary, format="png", dpi=DPI, pil_kwargs={"compress_level": 3})
+        paper.save(temporary)
 
 
-def case_figure(volume: CTVolume, output: CaseOutput, truth: np.ndarray | None = None):
-    """The picture as a matplotlib figure; see `case_picture`."""
+def draw_case(paper: Paper, volume: CTVolume, output: CaseOutput, truth: np.ndarray | None = None) -> None:
+    """Draw the picture on a page; see `case_picture`."""
     for name, array in (("labels", output.labels), ("truth", truth)):
         if array is not None and array.shape != volume.shape:
             raise ValueError(f"{name} of shape {array.shape} are not on the volume's grid {volume.shape}")
     view = to_axial(volume)
     labels, truth = (None if array is None else view.bring(array) for array in (output.labels, truth))
-    result = output.result
+    result, page = output.result, paper.area
     at = focus(view.volume, result, labels, truth)
 
-    figure = new_figure(SIZE_INCH, DPI)
-    _header(figure, result.name or volume.name)
+    _header(paper, result.name or volume.name)
     for plane, box in (
         (AXIAL, (0.02, 0.42, 0.36, 0.455)),
         (CORONAL, (0.39, 0.42, 0.31, 0.455)),
         (SAGITTAL, (0.71, 0.42, 0.27, 0.455)),
     ):
-        draw_cut(figure.add_axes(box), plane, view.volume, labels, truth, at)
-    _legend(figure, labels is not None, truth is not None)
+        draw_cut(paper, page.part(*box), cut_of(plane, view.volume, labels, truth, at))
+    _legend(paper, labels is not None, truth is not None)
 
     for x, title in ((0.02, "Case"), (0.20, "Lesions"), (0.595, "Probability of tumor by slice")):
-        figure.text(x, 0.372, title, fontsize=11.5, fontweight="bold", va="bottom")
-    draw_figures(figure.add_axes((0.02, 0.135, 0.145, 0.225)), result)
-    draw_lesions(figure.add_axes((0.20, 0.115, 0.355, 0.245)), result.lesions, result.summary.lesion_count is not None)
-    draw_curve(figure.add_axes((0.625, 0.155, 0.355, 0.20)), result, float(view.volume.ras([at[2], at[1], at[0]])[2]))
-    figure.text(0.98, 0.117, curve_caption(result), fontsize=8.5, color="0.4", ha="right", va="center")
-    _footer(figure, output, volume)
-    return figure
+        paper.text(page.at(x, 0.372), title, 11.5, bold=True, down="bottom")
+    draw_figures(paper, page.part(0.02, 0.135, 0.145, 0.225), result)
+    searched = result.summary.lesion_count is not None
+    draw_lesions(paper, page.part(0.20, 0.115, 0.355, 0.245), result.lesions, searched)
+    shown_s = float(view.volume.ras([at[2], at[1], at[0]])[2])
+    draw_curve(paper, page.part(0.625, 0.155, 0.355, 0.20), result, shown_s)
+    paper.text(page.at(0.98, 0.117), curve_caption(result), 8.5, _PALE, across="right", down="center")
+    _footer(paper, output, volume)
 
 
-def _header(figure, name: str) -> None:
-    figure.text(
-        0.02, 0.965, shortened(name, _NAME_LENGTH), fontsize=16, fontweight="bold", va="center", parse_math=False
-    )
-    figure.text(0.98, 0.965, DISCLAIMER, fontsize=11, color=BAD, fontweight="bold", ha="right", va="center")
+def _header(paper: Paper, name: str) -> None:
+    page = paper.area
+    paper.text(page.at(0.02, 0.965), shortened(name, _NAME_LENGTH), 16, bold=True, down="center")
+    paper.text(page.at(0.98, 0.965), DISCLAIMER, 11, BAD, bold=True, across="right", down="center")
 
 
 def shortened(text: str, length: int) -> str:
@@ -85,32 +85,22 @@ def shortened(text: str, length: int) -> str:
     return text if len(text) <= length else f"{text[: length - 1]}…"
 
 
-def _legend(figure, has_labels: bool, has_truth: bool) -> None:
-    from matplotlib.lines import Line2D
-
-    entries: list[tuple[str, tuple[float, float, float] | str, Literal["solid", "dashed"]]] = []
+def _legend(paper: Paper, has_labels: bool, has_truth: bool) -> None:
+    entries: list[tuple[str, Color, tuple[float, float] | None]] = []
     if has_labels:
-        entries += [("Liver", SEGMENT_COLOR[LIVER], "solid"), ("Lesion", SEGMENT_COLOR[TUMOR], "solid")]
+        entries += [("Liver", SEGMENT_COLOR[LIVER], None), ("Lesion", SEGMENT_COLOR[TUMOR], None)]
     if has_truth:
-        entries.append(("Truth", TRUTH_COLOR, "dashed"))
-    if entries:
-        handles = [
-            Line2D([], [], color=color, linestyle=style, linewidth=2.2, label=name) for name, color, style in entries
-        ]
-        figure.legend(
-            handles=handles,
-            loc="lower right",
-            bbox_to_anchor=(0.985, 0.905),
-            ncols=len(entries),
-            frameon=False,
-            fontsize=9.5,
-        )
+        entries.append(("Truth", TRUTH_COLOR, (3.7, 1.6)))
+    for place, (name, color, dashes) in enumerate(reversed(entries)):
+        x = 0.94 - 0.07 * place
+        paper.lines([paper.area.at([x - 0.026, x - 0.006], [0.928] * 2)], color, 2.2, dashes)
+        paper.text(paper.area.at(x, 0.928), name, 9.5, down="center")
 
 
-def _footer(figure, output: CaseOutput, volume: CTVolume) -> None:
-    result = output.result
+def _footer(paper: Paper, output: CaseOutput, volume: CTVolume) -> None:
+    result, page = output.result, paper.area
     notes = list(dict.fromkeys([*result.summary.notes, *volume.notes]))  # doubts first: the last ones may be cut off
-    figure.text(0.02, 0.102, notes_text(notes, 190), fontsize=8.5, color=(0.6, 0.3, 0.0), va="top", parse_math=False)
+    paper.text(page.at(0.02, 0.102), notes_text(notes, 190), 8.5, (0.6, 0.3, 0.0))
     size = " × ".join(str(n) for n in volume.shape[::-1])
     spacing = " × ".join(f"{step:.2f}" for step in volume.spacing)
     seconds = f"; {sum(result.seconds.values()):.1f} s" if result.seconds else ""
@@ -118,4 +108,4 @@ def _footer(figure, output: CaseOutput, volume: CTVolume) -> None:
         f"LiverTumor {__version__}; models: {models_text(result.models)}; CT {size} voxels of {spacing} mm, window "
         f"40/400 HU{seconds}"
     )
-    figure.text(0.02, 0.014, made, fontsize=8.5, color="0.4", va="bottom", parse_math=False)
+    paper.text(page.at(0.02, 0.014), made, 8.5, _PALE, down="bottom")

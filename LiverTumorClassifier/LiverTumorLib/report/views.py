@@ -11,7 +11,7 @@ from ..records.results import LIVER, TUMOR, CaseResult
 from ..records.segments import SEGMENTS
 
 WINDOW_HU = (-160.0, 240.0)  # 40/400
-TRUTH_COLOR = (0.35, 0.85, 1.0)
+TRUTH_COLOR, LETTER_COLOR = (0.35, 0.85, 1.0), (1.0, 0.84, 0.37)
 SEGMENT_COLOR = {segment.label: segment.color for segment in SEGMENTS}
 
 
@@ -44,24 +44,19 @@ def focus(
         ijk = np.linalg.inv(volume.ijk_to_ras) @ [*lesion.centroid_ras, 1.0]
         k, j, i = np.clip([lesion.diameter_slice, round(ijk[1]), round(ijk[0])], 0, last)
         return int(k), int(j), int(i)
-    for mask in _masks(labels, truth):
-        if mask.any():
-            k = int(mask.sum(axis=(1, 2)).argmax())
-            rows, columns = np.nonzero(mask[k])
+    for array, least in ((labels, TUMOR), (truth, TUMOR), (labels, LIVER)):
+        if array is None:
+            continue
+        counts = [np.count_nonzero(plane >= least) for plane in array]  # a mask of all would take as much memory
+        if any(counts):
+            k = int(np.argmax(counts))
+            rows, columns = np.nonzero(array[k] >= least)
             return k, int(np.median(rows)), int(np.median(columns))
     k, j, i = (int(n) for n in (last + 1) // 2)
     scored = [(record.probability, -record.index) for record in result.slices if record.probability is not None]
     if scored:
         k = min(-max(scored)[1], int(last[0]))
     return k, j, i
-
-
-def _masks(labels: np.ndarray | None, truth: np.ndarray | None):
-    for array, label in ((labels, TUMOR), (truth, TUMOR)):
-        if array is not None:
-            yield array == label
-    if labels is not None:
-        yield labels > 0
 
 
 def body_box(volume: CTVolume) -> tuple[slice, slice]:
@@ -81,60 +76,101 @@ def body_box(volume: CTVolume) -> tuple[slice, slice]:
     return box[0], box[1]
 
 
+@dataclass(frozen=True)
+class Cut:
+    """What a cut shows, in mm from the outer corner of its first pixel.
+
+    Attributes:
+        hu: (y, x) values.
+        step: pixel size (x, y).
+        upward: y goes up in the picture, not down.
+        outlines: masks on the pixels, their colors, and whether their lines are dashed.
+        meets: (x, y) where the other cuts cross it.
+        shown: first and last x, and first and last y, of the body.
+        letters: at its left, right, and where it is not too flat at its top and bottom.
+        title: its name and where it is.
+    """
+
+    hu: np.ndarray
+    step: tuple[float, float]
+    upward: bool
+    outlines: list[tuple[np.ndarray, tuple[float, float, float], bool]]
+    meets: tuple[float, float]
+    shown: tuple[tuple[float, float], tuple[float, float]]
+    letters: tuple[str, ...]
+    title: str
+
+
+def cut_of(
+    plane: Plane, volume: CTVolume, labels: np.ndarray | None, truth: np.ndarray | None, at: tuple[int, int, int]
+) -> Cut:
+    """The cut of an axial volume, and labels and truth on its grid, through the voxel `at` (k, j, i)."""
+    x_axis, y_axis = [axis for axis in (2, 1, 0) if axis != plane.axis]
+    step_x, step_y = (float(volume.spacing[2 - axis]) for axis in (x_axis, y_axis))
+    through = tuple(at[axis] if axis == plane.axis else slice(None) for axis in range(3))
+    outlines = []
+    for array, colors, dashed in (
+        (labels, SEGMENT_COLOR, False),
+        (truth, dict.fromkeys(SEGMENT_COLOR, TRUTH_COLOR), True),
+    ):
+        if array is not None:
+            part = array[through]
+            outlines += [(part >= LIVER, colors[LIVER], dashed), (part == TUMOR, colors[TUMOR], dashed)]
+    rows, columns = body_box(volume)
+    body = {0: slice(0, volume.shape[0]), 1: rows, 2: columns}
+    wide, high = (
+        (body[axis].start * step, body[axis].stop * step) for axis, step in ((x_axis, step_x), (y_axis, step_y))
+    )
+    flat = high[1] - high[0] < 0.2 * (wide[1] - wide[0])
+    letter, position = (("S", 2), ("A", 1), ("R", 0))[plane.axis]
+    where = f"{letter} {volume.ras([at[2], at[1], at[0]])[position]:.1f} mm"
+    index = f", slice {at[0]} (0 to {volume.shape[0] - 1})" if plane is AXIAL else ""
+    return Cut(
+        hu=volume.array[through],
+        step=(step_x, step_y),
+        upward=y_axis == 0,
+        outlines=[outline for outline in outlines if outline[0].any()],
+        meets=((at[x_axis] + 0.5) * step_x, (at[y_axis] + 0.5) * step_y),
+        shown=(wide, high),
+        letters=plane.letters[:2] if flat else plane.letters,
+        title=f"{plane.name}   {where}{index}",
+    )
+
+
 def draw_cut(
     axes, plane: Plane, volume: CTVolume, labels: np.ndarray | None, truth: np.ndarray | None, at: tuple[int, int, int]
 ) -> None:
-    """Draw one cut of an axial volume into `axes`, in mm, with contours, orientation letters and the traces of the
-    other cuts."""
-    x_axis, y_axis = [axis for axis in (2, 1, 0) if axis != plane.axis]
-    step = {0: float(volume.spacing[2]), 1: float(volume.spacing[1]), 2: float(volume.spacing[0])}
-
-    def cut(array: np.ndarray) -> np.ndarray:
-        return np.take(array, at[plane.axis], axis=plane.axis)
-
-    width, height = volume.shape[x_axis] * step[x_axis], volume.shape[y_axis] * step[y_axis]
-    upward = y_axis == 0
-    extent = (0, width, 0, height) if upward else (0, width, height, 0)
+    """Draw one cut (see `cut_of`) into matplotlib's `axes`, in mm, with contours, orientation letters and the traces of
+    the other cuts."""
+    cut = cut_of(plane, volume, labels, truth, at)
+    rows, columns = cut.hu.shape
+    width, height = columns * cut.step[0], rows * cut.step[1]
     axes.set_facecolor("black")
     axes.set_anchor("N")
     axes.imshow(
-        cut(volume.array),
+        cut.hu,
         cmap="gray",
         vmin=WINDOW_HU[0],
         vmax=WINDOW_HU[1],
-        extent=extent,
-        origin="lower" if upward else "upper",
+        extent=(0, width, 0, height) if cut.upward else (0, width, height, 0),
+        origin="lower" if cut.upward else "upper",
         aspect="equal",
         interpolation="bilinear",
     )
-    xs = (np.arange(volume.shape[x_axis]) + 0.5) * step[x_axis]
-    ys = (np.arange(volume.shape[y_axis]) + 0.5) * step[y_axis]
-    for array, colors, style in (
-        (labels, SEGMENT_COLOR, "solid"),
-        (truth, dict.fromkeys(SEGMENT_COLOR, TRUTH_COLOR), "dashed"),
-    ):
-        if array is not None:
-            part = cut(array)
-            outline(axes, xs, ys, part >= LIVER, colors[LIVER], style)
-            outline(axes, xs, ys, part == TUMOR, colors[TUMOR], style)
-    for axis, draw in ((x_axis, axes.axvline), (y_axis, axes.axhline)):
-        draw((at[axis] + 0.5) * step[axis], color="white", linewidth=0.5, linestyle=(0, (1, 5)), alpha=0.6)
-    rows, columns = body_box(volume)
-    shown = {0: slice(0, volume.shape[0]), 1: rows, 2: columns}
-    axes.set_xlim(shown[x_axis].start * step[x_axis], shown[x_axis].stop * step[x_axis])
-    low, high = shown[y_axis].start * step[y_axis], shown[y_axis].stop * step[y_axis]
-    axes.set_ylim((low, high) if upward else (high, low))
+    xs, ys = (np.arange(columns) + 0.5) * cut.step[0], (np.arange(rows) + 0.5) * cut.step[1]
+    for mask, color, dashed in cut.outlines:
+        outline(axes, xs, ys, mask, color, "dashed" if dashed else "solid")
+    for draw, place in ((axes.axvline, cut.meets[0]), (axes.axhline, cut.meets[1])):
+        draw(place, color="white", linewidth=0.5, linestyle=(0, (1, 5)), alpha=0.6)
+    (left, right), (low, high) = cut.shown
+    axes.set_xlim(left, right)
+    axes.set_ylim((low, high) if cut.upward else (high, low))
     axes.set_xticks([])
     axes.set_yticks([])
     for spine in axes.spines.values():
         spine.set_visible(False)
-    thin = high - low < 0.2 * (shown[x_axis].stop - shown[x_axis].start) * step[x_axis]
-    _letters(axes, plane.letters[:2] if thin else plane.letters)
-    ijk = [at[2], at[1], at[0]]
-    letter, position = (("S", 2), ("A", 1), ("R", 0))[plane.axis]
-    where = f"{letter} {volume.ras(ijk)[position]:.1f} mm"
-    index = f", slice {at[0]} (0 to {volume.shape[0] - 1})" if plane is AXIAL else ""
-    axes.set_title(f"{plane.name}   {where}{index}", fontsize=10, color="0.25", pad=5)
+    _letters(axes, cut.letters)
+    axes.set_title(cut.title, fontsize=10, color="0.25", pad=5)
 
 
 def outline(axes, xs: np.ndarray, ys: np.ndarray, mask: np.ndarray, color: tuple, style: str) -> None:
@@ -142,10 +178,10 @@ def outline(axes, xs: np.ndarray, ys: np.ndarray, mask: np.ndarray, color: tuple
         return
     # a rim of background, so that contours close at the image border and one-pixel-thick images have any
     padded = np.pad(mask, 1).astype(np.float32)
-    axes.contour(_with_rim(xs), _with_rim(ys), padded, levels=[0.5], colors=[color], linewidths=1.3, linestyles=style)
+    axes.contour(with_rim(xs), with_rim(ys), padded, levels=[0.5], colors=[color], linewidths=1.3, linestyles=style)
 
 
-def _with_rim(centers: np.ndarray) -> np.ndarray:
+def with_rim(centers: np.ndarray) -> np.ndarray:
     """Pixel centers in mm and one more on each side; the first pixel starts at 0, so its center is half a step."""
     step = 2 * centers[0]
     return np.concatenate(([centers[0] - step], centers, [centers[-1] + step]))
@@ -155,4 +191,6 @@ def _letters(axes, letters: tuple[str, ...]) -> None:
     left, right = (0.012, 0.5, "left", "center"), (0.988, 0.5, "right", "center")
     top, bottom = (0.5, 0.985, "center", "top"), (0.5, 0.015, "center", "bottom")
     for letter, (x, y, ha, va) in zip(letters, (left, right, top, bottom), strict=False):
-        axes.text(x, y, letter, transform=axes.transAxes, ha=ha, va=va, color="#ffd75e", fontsize=10, fontweight="bold")
+        axes.text(
+            x, y, letter, transform=axes.transAxes, ha=ha, va=va, color=LETTER_COLOR, fontsize=10, fontweight="bold"
+        )

@@ -19,7 +19,7 @@ from .measuring import Measurable
 from .nodes import no_leftovers
 from .results import MAPS, TABLES, CaseNodes, check_present, show_measured
 from .segmentations import remove_segments
-from .serving import Steps, at_once
+from .serving import Computation, at_once
 from .translation import _
 from .undo import undoable
 from .volumes import voxel_mm
@@ -55,7 +55,7 @@ def split_lesion(segmentation_node, ct_node, identifier: str) -> CaseNodes:
     return at_once(splitting_lesion(segmentation_node, ct_node, identifier))
 
 
-def deleting_lesions(segmentation_node, ct_node, identifiers: Sequence[str]) -> Steps:
+def deleting_lesions(segmentation_node, ct_node, identifiers: Sequence[str]) -> Computation:
     """`delete_lesions` as the steps of a run; see `editing`."""
 
     def left(found: LesionLabels) -> LesionLabels:
@@ -66,7 +66,7 @@ def deleting_lesions(segmentation_node, ct_node, identifiers: Sequence[str]) -> 
     return editing(segmentation_node, ct_node, left)
 
 
-def merging_lesions(segmentation_node, ct_node, identifiers: Sequence[str]) -> Steps:
+def merging_lesions(segmentation_node, ct_node, identifiers: Sequence[str]) -> Computation:
     """`merge_lesions` as the steps of a run; see `editing`."""
     if len(set(identifiers)) < 2:
         raise InputError(_("Choose two or more lesions in the table (Ctrl or Shift and a click) to merge them."))
@@ -78,7 +78,7 @@ def merging_lesions(segmentation_node, ct_node, identifiers: Sequence[str]) -> S
     return editing(segmentation_node, ct_node, merged)
 
 
-def splitting_lesion(segmentation_node, ct_node, identifier: str) -> Steps:
+def splitting_lesion(segmentation_node, ct_node, identifier: str) -> Computation:
     """`split_lesion` as the steps of a run; see `editing`."""
     size = voxel_mm(ct_node)
 
@@ -106,7 +106,7 @@ def splitting_lesion(segmentation_node, ct_node, identifier: str) -> Steps:
     return editing(segmentation_node, ct_node, split)
 
 
-def editing(segmentation_node, ct_node, change: Callable[[LesionLabels], LesionLabels]) -> Steps:
+def editing(segmentation_node, ct_node, change: Callable[[LesionLabels], LesionLabels]) -> Computation:
     """Change lesions, measure what came of it, and write it, so that `undo` brings back what was there.
 
     Args:

@@ -22,7 +22,7 @@ from .nodes import companion_node, no_leftovers, one_update, remove_node
 from .probabilities import used_threshold
 from .results import check_present
 from .segmentations import add_segment, write_segments
-from .serving import Steps
+from .serving import Computation
 from .translation import _
 
 PREVIEW_ROLE = "LiverTumor.preview"
@@ -47,7 +47,7 @@ class Missed:
     highest: float
 
 
-def growing_missed(segmentation_node, ct_node, ras: Sequence[float], threshold: float | None = None) -> Steps:
+def growing_missed(segmentation_node, ct_node, ras: Sequence[float], threshold: float | None = None) -> Computation:
     """Grow a lesion around a place, and show it beside the segmentation; what was shown before goes, also
     where nothing comes of it.
 
@@ -85,7 +85,7 @@ def growing_missed(segmentation_node, ct_node, ras: Sequence[float], threshold: 
     return missed
 
 
-def taking_missed(segmentation_node, ct_node) -> Steps:
+def taking_missed(segmentation_node, ct_node) -> Computation:
     """Make what is shown a lesion with the next number; `undo` takes that back.
 
     Returns:

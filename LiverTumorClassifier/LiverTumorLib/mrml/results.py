@@ -31,7 +31,7 @@ from .prepared import PreparedCase, prepared
 from .probabilities import ROLES, TakenMaps, keep_threshold, show_probabilities
 from .segment_tags import judgment_of, number_of
 from .segmentations import layer_to_segmentation, own_lesions
-from .serving import Steps, at_once
+from .serving import Computation, at_once
 from .tables import fill_lesion_table, fill_slice_table, fill_summary_table, records_of
 from .translation import _
 from .undo import undoable
@@ -139,7 +139,7 @@ def measure_again(segmentation_node, ct_node) -> CaseNodes:
     return at_once(measuring_again(segmentation_node, ct_node))
 
 
-def measuring_again(segmentation_node, ct_node) -> Steps:
+def measuring_again(segmentation_node, ct_node) -> Computation:
     """`measure_again` as the steps of a run. Raises InputError too where something has changed meanwhile."""
     taken = Measurable.of(segmentation_node, ct_node)
 
@@ -182,7 +182,7 @@ def threshold_again(segmentation_node, ct_node, tumor_threshold: float, min_lesi
     return at_once(trying_threshold(segmentation_node, ct_node, tumor_threshold, min_lesion_ml))
 
 
-def trying_threshold(segmentation_node, ct_node, tumor_threshold: float, min_lesion_ml: float) -> Steps:
+def trying_threshold(segmentation_node, ct_node, tumor_threshold: float, min_lesion_ml: float) -> Computation:
     """`threshold_again` as the steps of a run. Raises InputError too where something has changed meanwhile."""
     taken = TakenMaps.of(segmentation_node, ct_node)
     before = contents(segmentation_node)

@@ -37,6 +37,7 @@ from benchmark import phantom, print_table, row  # noqa: E402
 from CompressionTrainerLib.evaluation.machine import describe_machine  # noqa: E402
 from LiverTumorLib.ct import CTVolume  # noqa: E402
 from LiverTumorLib.files import write_json, write_table  # noqa: E402
+from LiverTumorLib.jobs.process import ChildJob  # noqa: E402
 from mrml_scene import ct_to_node, scene_state  # noqa: E402
 from panel_tools import spin  # noqa: E402
 from PySide6 import QtCore, QtTest  # noqa: E402
@@ -126,11 +127,16 @@ def large_scan(volume: CTVolume) -> Figures:
         ct = ct_to_node(volume, slicer.mrmlScene)
         panel = application.open_module(SEGMENTATION).panel
         slicer.app.processEvents()
-        handing_over = seconds(lambda: click(panel.ui.applyButton))
+
+        def hand_over() -> None:
+            click(panel.ui.applyButton)
+            spin(lambda: isinstance(panel.run._run.job, ChildJob), PATIENCE_S)
+
+        handing_over = seconds(hand_over)
         run = panel.run._run
         with ticking() as gaps:
             spin(lambda: run.job.ends_within(0), PATIENCE_S)
-        taking_in = seconds(run.poll)
+        taking_in = seconds(lambda: spin(lambda: not panel.run.running, PATIENCE_S))
         check_results(panel)
         surfaces = seconds(lambda: click(panel.ui.show3DButton))
         figures = {
@@ -206,7 +212,7 @@ def cancel(volume: CTVolume, moment_s: float) -> Figures:
         panel = application.open_module(SEGMENTATION).panel
         before, files = scene_state(slicer.mrmlScene), temporary_files()
         click(panel.ui.applyButton)
-        job = panel.run._run.job
+        run = panel.run._run
         end = time.perf_counter() + moment_s
         spin(lambda: time.perf_counter() >= end or not panel.run.running)
         ended_by_itself = not panel.run.running
@@ -220,7 +226,7 @@ def cancel(volume: CTVolume, moment_s: float) -> Figures:
         changed = set(before.items()) ^ set(scene_state(slicer.mrmlScene).items())
         return {
             ("ready after", "s"): ready,
-            ("processes left", ""): float(job._process.poll() is None),
+            ("processes left", ""): float(isinstance(run.job, ChildJob) and run.job._process.poll() is None),
             ("temporary files left", ""): float(len(temporary_files() - files)),
             ("nodes changed", ""): float(len(changed) if not ended_by_itself else 0),
             ("ended before it was stopped", ""): float(ended_by_itself),

@@ -13,7 +13,7 @@ pytest.importorskip("PySide6.QtWidgets", reason="PySide6 is not installed")
 import slicer
 from LiverTumorLib.mrml import can_undo, ct_to_node, labels_from_segmentation
 from LiverTumorLib.mrml.worklist import worklist
-from mrml_scene import GRIDS, add_ct, scene_state
+from mrml_scene import GRIDS, add_ct
 from panel_tools import apply, idle, spin, use_task
 from slicer_standin import application
 from test_mrml_worklist import erase, labels, volume
@@ -126,14 +126,15 @@ def test_the_panel_says_what_it_does_and_what_would_collide_is_off(panel, held):
 
 
 def test_it_is_stopped(panel, said, held):  # noqa: F811
+    ct, segmentation = panel.parameters.inputVolume, panel.parameters.outputSegmentation
     choose(panel, 0)
-    before = scene_state(slicer.mrmlScene)
+    before = state_of(segmentation, ct)
     click(panel.ui.deleteButton)
     click(panel.ui.applyButton)
     held.set()
     idle(panel)
     assert panel.ui.statusLabel.text == "Stopped; the scene is as it was." and not said
-    assert scene_state(slicer.mrmlScene) == before and not can_undo(panel.parameters.outputSegmentation)
+    assert state_of(segmentation, ct) == before and not can_undo(segmentation)
 
 
 def test_the_scene_is_closed_meanwhile(panel, said, held):  # noqa: F811
@@ -185,7 +186,7 @@ def test_something_is_changed_meanwhile(panel, said, held, what):  # noqa: F811
 def test_the_newest_threshold_counts_and_undo_is_exact(panel, said, held):  # noqa: F811
     """The slider moves on while the threshold before is tried."""
     ct, segmentation = panel.parameters.inputVolume, panel.parameters.outputSegmentation
-    panel.parameters.minLesionMl = 0
+    panel.parameters.minLesionMl = 0.0
     before = state_of(segmentation, ct)
     panel.ui.thresholdSlider.value = 0.85
     spin(lambda: panel.run.computing, 10)

@@ -12,7 +12,7 @@ from ..ct.region import bounding_box
 from ..errors import RequirementError
 from ..records.results import LIVER, TUMOR
 from .segmentations import Meant, known_segments, labels_from_segmentation
-from .serving import Steps
+from .serving import Computation
 from .volumes import TakenCT, take_ct
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class Comparison:
     lesions: LesionDetection | None
 
 
-def comparing(segmentation_node, reference_node, ct_node, meant: Meant | None = None) -> Steps:
+def comparing(segmentation_node, reference_node, ct_node, meant: Meant | None = None) -> Computation:
     """Compare two segmentation nodes of one CT, as they are when this begins.
 
     Args:

@@ -21,10 +21,10 @@ from ..records.results import TUMOR, CaseResult
 from ..records.segments import LIVER_SEGMENT, Segment, lesion_segment
 from .kept_axes import count_drawn
 from .lesions import LesionLabels, lesion_labels
-from .measuring import TakenLesions
+from .measuring import Measurable
 from .segment_tags import own_tags
 from .segmentations import labels_from_segmentation
-from .serving import Steps
+from .serving import Computation
 from .translation import _
 from .volumes import ijk_to_world
 
@@ -32,7 +32,7 @@ SEGMENTATION_ENDING = ".seg.nrrd"
 NIFTI_ENDINGS = (".nii.gz", ".nii")
 
 
-def exporting_lesions(segmentation_node, ct_node, path: str | Path) -> Steps:
+def exporting_lesions(segmentation_node, ct_node, path: str | Path) -> Computation:
     """Write the lesions as CSV, measured on the segments as they are now: the columns of the command line's
     lesions.csv, and what a reader says of each. Rejected ones are among them, and said to be.
 
@@ -40,12 +40,12 @@ def exporting_lesions(segmentation_node, ct_node, path: str | Path) -> Steps:
         the steps of a run.
 
     Raises:
-        InputError: see `TakenLesions`. OutputError: the file cannot be written.
+        InputError: see `Measurable`. OutputError: the file cannot be written.
     """
-    taken = TakenLesions.of(segmentation_node, ct_node)
+    taken = Measurable.of(segmentation_node, ct_node)
 
     def measure() -> tuple[LesionLabels, CaseResult]:
-        found = taken.numbered()
+        found = taken.lesions.labels()
         return found, taken.measured(found)
 
     found, result = yield measure
@@ -61,7 +61,7 @@ def exporting_lesions(segmentation_node, ct_node, path: str | Path) -> Steps:
     tables.write_table(path, rows, headers(columns))
 
 
-def exporting_labels(segmentation_node, ct_node, path: str | Path) -> Steps:
+def exporting_labels(segmentation_node, ct_node, path: str | Path) -> Computation:
     """Write the segments on the CT's grid, by the ending: as NIfTI labels (1 liver, 2 lesion), or as Slicer's .seg.nrrd
     with a segment for each lesion and what a reader says of it. Rejected lesions are liver in both.
 

@@ -28,7 +28,7 @@ from ..records.followup import FollowUp
 from ..records.options import Progress, RunOptions
 from ..records.results import LIVER
 from .follow_up_plot import plot_course
-from .lesions import LesionLabels, number_pieces, take_lesions
+from .lesions import LesionLabels, TakenLesions, take_lesions
 from .nodes import companion_node, no_leftovers, place_beside
 from .results import check_present
 from .segment_contents import axes_by_hand, contents_of
@@ -229,9 +229,9 @@ def _handed(dates: Sequence[DateNodes]) -> Generator[Callable[[], Any], Any, lis
     return handed
 
 
-def _looked_at(ct: TakenCT, taken: LesionLabels) -> tuple[CTVolume, LesionLabels]:
+def _looked_at(ct: TakenCT, taken: TakenLesions) -> tuple[CTVolume, LesionLabels]:
     """The CT in HU and the lesions that count. Touches no node."""
-    found = number_pieces(taken)
+    found = taken.labels()
     rejected = [lesion.identifier for lesion in found.lesions if lesion.judgment.is_rejected]
     return ct.copied(), found.without(rejected)
 

@@ -21,6 +21,27 @@ from .volumes import local_ijk_to_ras, transform_between
 _SAME_PLACE = 1e-3  # voxels, by which two grids may be apart and are one
 
 
+@dataclass(frozen=True)
+class TakenSegments:
+    """Segments as they lie in their layers, whose own memory the voxels are.
+
+    Attributes:
+        shape: (k, j, i) of the CT's grid.
+        layers: label values (k, j, i) of each, where the first of them lies on the grid, and which of them, as what,
+            count.
+    """
+
+    shape: tuple[int, int, int]
+    layers: list[tuple[np.ndarray, np.ndarray, list[tuple[int, int]]]]
+
+    def merged(self) -> np.ndarray:
+        """See `merged_labels`. Touches no node."""
+        labels = np.zeros(self.shape, np.uint8)
+        for voxels, first, values in self.layers:
+            _paste(labels, voxels, first, values)
+        return labels
+
+
 def merged_labels(segmentation_node, ct_node, values: Sequence[tuple[str, int]]) -> np.ndarray:
     """Segments as label values on the CT's grid; where they overlap, the last one counts.
 
@@ -33,6 +54,15 @@ def merged_labels(segmentation_node, ct_node, values: Sequence[tuple[str, int]])
         uint8 (k, j, i).
 
     Raises:
+        InputError: see `take_segments`.
+    """
+    return take_segments(segmentation_node, ct_node, values).merged()
+
+
+def take_segments(segmentation_node, ct_node, values: Sequence[tuple[str, int]]) -> TakenSegments:
+    """What `merged_labels` needs of the nodes.
+
+    Raises:
         InputError: segments cannot be turned into voxels, or a nonlinear transform lies between them and the CT.
     """
     segmentation = segmentation_node.GetSegmentation()
@@ -43,15 +73,19 @@ def merged_labels(segmentation_node, ct_node, values: Sequence[tuple[str, int]])
             )
         )
     grid = transform_between(ct_node, segmentation_node) @ local_ijk_to_ras(ct_node)
-    labels = np.zeros(ct_node.GetImageData().GetDimensions()[::-1], np.uint8)
+    i, j, k = ct_node.GetImageData().GetDimensions()
+    taken = TakenSegments((k, j, i), [])
     for group in _by_layer(segmentation, values):
         image = segmentation.GetSegment(group[0][0]).GetRepresentation(LABELMAP)
+        voxels = voxels_of(image)
+        assert voxels is not None
         if (first := _first_voxel(image, grid)) is not None:
-            _paste(labels, image, first, [(segmentation.GetSegment(each).GetLabelValue(), v) for each, v in group])
+            own = [(segmentation.GetSegment(each).GetLabelValue(), value) for each, value in group]
         else:
-            resampled = _resampled(segmentation_node, ct_node, grid, group)
-            np.copyto(labels, resampled, where=resampled > 0)
-    return labels
+            voxels, first = _resampled(segmentation_node, ct_node, grid, group), np.zeros(3, int)
+            own = [(value, value) for _each, value in group]
+        taken.layers.append((voxels, first, own))
+    return taken
 
 
 @dataclass(frozen=True)
@@ -159,10 +193,8 @@ def _first_voxel(image, grid: np.ndarray) -> np.ndarray | None:
     return shift[::-1].astype(int) + image.GetExtent()[4::-2]
 
 
-def _paste(labels: np.ndarray, image, first: np.ndarray, values: list[tuple[int, int]]) -> None:
+def _paste(labels: np.ndarray, voxels: np.ndarray, first: np.ndarray, values: list[tuple[int, int]]) -> None:
     """Put those of a layer's values that are named, as other ones, into labels; what lies outside them is cut off."""
-    voxels = voxels_of(image)
-    assert voxels is not None
     starts = np.maximum(first, 0)
     stops = np.minimum(first + voxels.shape, labels.shape)
     if (stops <= starts).any():

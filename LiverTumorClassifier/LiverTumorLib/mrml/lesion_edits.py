@@ -15,11 +15,11 @@ from ..pipelines.lesion_edits import split_lesion as split_mask
 from ..records.results import TUMOR, CaseResult
 from .layers import Layer
 from .lesions import LesionLabels, write_lesions
-from .measuring import TakenLesions
+from .measuring import Measurable
 from .nodes import no_leftovers
 from .results import MAPS, TABLES, CaseNodes, check_present, show_measured
 from .segmentations import remove_segments
-from .serving import Steps, at_once
+from .serving import Computation, at_once
 from .translation import _
 from .undo import undoable
 from .volumes import voxel_mm
@@ -32,7 +32,7 @@ def delete_lesions(segmentation_node, ct_node, identifiers: Sequence[str]) -> Ca
         identifiers: of the lesions' segments.
 
     Raises:
-        InputError: a lesion is no longer there; see `TakenLesions` too.
+        InputError: a lesion is no longer there; see `Measurable` too.
     """
     return at_once(deleting_lesions(segmentation_node, ct_node, identifiers))
 
@@ -41,7 +41,7 @@ def merge_lesions(segmentation_node, ct_node, identifiers: Sequence[str]) -> Cas
     """Make one lesion of several, which need not touch; it has the segment of the one with the lowest number.
 
     Raises:
-        InputError: fewer than two, or one that is no longer there; see `TakenLesions` too.
+        InputError: fewer than two, or one that is no longer there; see `Measurable` too.
     """
     return at_once(merging_lesions(segmentation_node, ct_node, identifiers))
 
@@ -50,12 +50,12 @@ def split_lesion(segmentation_node, ct_node, identifier: str) -> CaseNodes:
     """Part a lesion into its pieces or, where it is one, at its narrowest place. The largest part keeps its number.
 
     Raises:
-        InputError: nothing to part it by, or it is no longer there; see `TakenLesions` too.
+        InputError: nothing to part it by, or it is no longer there; see `Measurable` too.
     """
     return at_once(splitting_lesion(segmentation_node, ct_node, identifier))
 
 
-def deleting_lesions(segmentation_node, ct_node, identifiers: Sequence[str]) -> Steps:
+def deleting_lesions(segmentation_node, ct_node, identifiers: Sequence[str]) -> Computation:
     """`delete_lesions` as the steps of a run; see `editing`."""
 
     def left(found: LesionLabels) -> LesionLabels:
@@ -66,7 +66,7 @@ def deleting_lesions(segmentation_node, ct_node, identifiers: Sequence[str]) -> 
     return editing(segmentation_node, ct_node, left)
 
 
-def merging_lesions(segmentation_node, ct_node, identifiers: Sequence[str]) -> Steps:
+def merging_lesions(segmentation_node, ct_node, identifiers: Sequence[str]) -> Computation:
     """`merge_lesions` as the steps of a run; see `editing`."""
     if len(set(identifiers)) < 2:
         raise InputError(_("Choose two or more lesions in the table (Ctrl or Shift and a click) to merge them."))
@@ -78,7 +78,7 @@ def merging_lesions(segmentation_node, ct_node, identifiers: Sequence[str]) -> S
     return editing(segmentation_node, ct_node, merged)
 
 
-def splitting_lesion(segmentation_node, ct_node, identifier: str) -> Steps:
+def splitting_lesion(segmentation_node, ct_node, identifier: str) -> Computation:
     """`split_lesion` as the steps of a run; see `editing`."""
     size = voxel_mm(ct_node)
 
@@ -106,7 +106,7 @@ def splitting_lesion(segmentation_node, ct_node, identifier: str) -> Steps:
     return editing(segmentation_node, ct_node, split)
 
 
-def editing(segmentation_node, ct_node, change: Callable[[LesionLabels], LesionLabels]) -> Steps:
+def editing(segmentation_node, ct_node, change: Callable[[LesionLabels], LesionLabels]) -> Computation:
     """Change lesions, measure what came of it, and write it, so that `undo` brings back what was there.
 
     Args:
@@ -116,14 +116,14 @@ def editing(segmentation_node, ct_node, change: Callable[[LesionLabels], LesionL
         the steps of a run, whose result is a `CaseNodes`.
 
     Raises:
-        InputError: the CT has left the scene, or something was changed meanwhile; see `TakenLesions` too, and what
+        InputError: the CT has left the scene, or something was changed meanwhile; see `Measurable` too, and what
             `change` raises.
     """
     check_present(ct_node)
-    taken = TakenLesions.of(segmentation_node, ct_node)
+    taken = Measurable.of(segmentation_node, ct_node)
 
     def work() -> tuple[list[str], LesionLabels, Layer, CaseResult]:
-        found = taken.numbered()
+        found = taken.lesions.labels()
         changed = change(found)
         kept = {lesion.identifier for lesion in changed.lesions}
         gone = [lesion.identifier for lesion in found.lesions if lesion.identifier not in kept]

@@ -12,7 +12,7 @@ from ..errors import InputError
 from ..records.judgments import Judgment
 from ..records.results import LIVER, TUMOR
 from ..records.segments import LESION_SEGMENT, MOST_LESIONS, lesion_segment
-from .layers import Layer, merged_labels
+from .layers import Layer, TakenSegments, take_segments
 from .nodes import one_update
 from .rejections import lend_rejected
 from .segment_tags import by_hand, judgment_of, number_of, say_algorithm, say_lent, set_judgment, set_number
@@ -116,15 +116,37 @@ def lesions_of(segmentation_node) -> list[LesionSegment]:
     return sorted(found, key=lambda lesion: (not lesion.number, lesion.number))
 
 
+@dataclass(frozen=True)
+class TakenLesions:
+    """Liver and lesions as they lie in their segments.
+
+    Attributes:
+        lesions: those without a number behind the others.
+    """
+
+    segments: TakenSegments
+    lesions: list[LesionSegment]
+
+    def labels(self) -> LesionLabels:
+        """On the CT's grid, each lesion with a number. Touches no node.
+
+        Of a segment without a number, each connected piece is a lesion of its own, the largest first: that of old
+        scenes, in which all lesions are one segment, or one that a user has drawn. Without a voxel it is left out.
+
+        Raises:
+            InputError: more lesions than there is room for.
+        """
+        return _with_numbers(LesionLabels(self.segments.merged(), self.lesions))
+
+
 def lesion_labels(segmentation_node, ct_node) -> LesionLabels:
-    """Liver and lesions on the CT's grid, each lesion with a number, see `number_pieces`. Raises InputError, see
-    `take_lesions`."""
-    return number_pieces(take_lesions(segmentation_node, ct_node))
+    """Liver and lesions on the CT's grid, each lesion with a number, see `TakenLesions`. Raises InputError, see
+    `take_lesions` too."""
+    return take_lesions(segmentation_node, ct_node).labels()
 
 
-def take_lesions(segmentation_node, ct_node) -> LesionLabels:
-    """Liver and lesions on the CT's grid, those that have no number behind the others. Where lesions overlap, the last
-    one counts.
+def take_lesions(segmentation_node, ct_node) -> TakenLesions:
+    """Liver and lesions on the CT's grid. Where lesions overlap, the last one counts.
 
     Raises:
         InputError: see `labels_from_segmentation`; or more lesions than there is room for.
@@ -135,18 +157,11 @@ def take_lesions(segmentation_node, ct_node) -> LesionLabels:
     check_room(len(lesions))
     values = [(identifier, LIVER) for identifier in known.get(LIVER, ())]
     values += [(lesion.identifier, label) for label, lesion in enumerate(lesions, start=TUMOR)]
-    return LesionLabels(merged_labels(segmentation_node, ct_node, values), lesions)
+    return TakenLesions(take_segments(segmentation_node, ct_node, values), lesions)
 
 
-def number_pieces(found: LesionLabels) -> LesionLabels:
-    """Lesions of which each has a number; the labels may be changed for that. Touches no node.
-
-    Of a segment without a number, each connected piece is a lesion of its own, the largest first: that of old scenes,
-    in which all lesions are one segment, or one that a user has drawn. Without a voxel it is left out.
-
-    Raises:
-        InputError: more lesions than there is room for.
-    """
+def _with_numbers(found: LesionLabels) -> LesionLabels:
+    """The labels may be changed for that."""
     numbered = [lesion for lesion in found.lesions if lesion.number]
     new = found.lesions[len(numbered) :]
     if not new:

@@ -10,40 +10,36 @@ import numpy as np
 from ..ct import to_axial
 from ..records.results import CaseResult
 from .corrections import Contents, check_contents, contents
-from .lesions import LesionLabels, number_pieces, rejected_numbers, take_lesions
+from .lesions import LesionLabels, TakenLesions, rejected_numbers, take_lesions
 from .probabilities import kept_probability
 from .volumes import TakenCT, take_ct
 
 
 @dataclass(frozen=True)
-class TakenLesions:
+class Measurable:
     """What it takes to measure a segmentation, as it was when it was taken.
 
     Attributes:
         segmentation_node: it was taken from.
         ct: on whose grid the lesions are.
-        found: liver and lesions; pieces that have no number are not told apart yet.
+        lesions: and the liver.
         probability: in percent, see `kept_probability`.
         contents: of the segmentation, see `contents`.
     """
 
     segmentation_node: Any
     ct: TakenCT
-    found: LesionLabels
+    lesions: TakenLesions
     probability: np.ndarray | None
     contents: Contents
 
     @classmethod
-    def of(cls, segmentation_node, ct_node) -> TakenLesions:
+    def of(cls, segmentation_node, ct_node) -> Measurable:
         """Raises InputError, see `take_ct` and `take_lesions`."""
         ct = take_ct(ct_node)
-        found = take_lesions(segmentation_node, ct_node)
+        lesions = take_lesions(segmentation_node, ct_node)
         probability = kept_probability(segmentation_node, ct.volume.shape)
-        return cls(segmentation_node, ct, found, probability, contents(segmentation_node))
-
-    def numbered(self) -> LesionLabels:
-        """Each lesion with a number. Touches no node. Raises InputError, see `number_pieces`."""
-        return number_pieces(self.found)
+        return cls(segmentation_node, ct, lesions, probability, contents(segmentation_node))
 
     def measured(self, found: LesionLabels) -> CaseResult:
         """The figures of lesions, those that were taken or what was made of them. Touches no node. Raises InputError,
@@ -75,8 +71,8 @@ def measured_now(segmentation_node, ct_node) -> tuple[LesionLabels, CaseResult]:
     """The lesions of a segmentation as they are now, and their figures; nothing in the scene is changed.
 
     Raises:
-        InputError: see `TakenLesions`.
+        InputError: see `Measurable`.
     """
-    taken = TakenLesions.of(segmentation_node, ct_node)
-    found = taken.numbered()
+    taken = Measurable.of(segmentation_node, ct_node)
+    found = taken.lesions.labels()
     return found, taken.measured(found)

@@ -17,12 +17,12 @@ from ..records.segments import LESION_SEGMENT, Segment
 from .layers import Layer, merged_labels
 from .lesion_edits import editing
 from .lesions import LesionLabels, LesionSegment
-from .measuring import TakenLesions
+from .measuring import Measurable
 from .nodes import companion_node, no_leftovers, one_update, remove_node
 from .probabilities import used_threshold
 from .results import check_present
 from .segmentations import add_segment, write_segments
-from .serving import Steps
+from .serving import Computation
 from .translation import _
 
 PREVIEW_ROLE = "LiverTumor.preview"
@@ -47,7 +47,7 @@ class Missed:
     highest: float
 
 
-def growing_missed(segmentation_node, ct_node, ras: Sequence[float], threshold: float | None = None) -> Steps:
+def growing_missed(segmentation_node, ct_node, ras: Sequence[float], threshold: float | None = None) -> Computation:
     """Grow a lesion around a place, and show it beside the segmentation; what was shown before goes, also
     where nothing comes of it.
 
@@ -65,7 +65,7 @@ def growing_missed(segmentation_node, ct_node, ras: Sequence[float], threshold: 
     """
     check_present(ct_node)
     try:
-        taken = TakenLesions.of(segmentation_node, ct_node)
+        taken = Measurable.of(segmentation_node, ct_node)
         if taken.probability is None:
             raise InputError(
                 _(
@@ -85,7 +85,7 @@ def growing_missed(segmentation_node, ct_node, ras: Sequence[float], threshold: 
     return missed
 
 
-def taking_missed(segmentation_node, ct_node) -> Steps:
+def taking_missed(segmentation_node, ct_node) -> Computation:
     """Make what is shown a lesion with the next number; `undo` takes that back.
 
     Returns:
@@ -123,13 +123,13 @@ def is_missed_shown(segmentation_node) -> bool:
     return segmentation_node is not None and segmentation_node.GetNodeReference(PREVIEW_ROLE) is not None
 
 
-def _grow(taken: TakenLesions, ras: Sequence[float], threshold: float | None, is_chosen: bool) -> tuple[Layer, Missed]:
+def _grow(taken: Measurable, ras: Sequence[float], threshold: float | None, is_chosen: bool) -> tuple[Layer, Missed]:
     """The lesion, ready to be shown, and its figures. Touches no node. Raises InputError, see `growing_missed`.
 
     Args:
         threshold: that the user has chosen, else that of the run.
     """
-    volume, probability, found = taken.ct.volume, taken.probability, taken.numbered()
+    volume, probability, found = taken.ct.volume, taken.probability, taken.lesions.labels()
     assert probability is not None
     seed = _seed(volume, ras, found, probability)
     k, j, i = (int(np.ceil(REACH_MM / size)) for size in volume.spacing[::-1])

@@ -24,14 +24,14 @@ from .kept_axes import keep_axes
 from .layers import Layer
 from .lesions import LesionLabels, lesions_of, rejected_numbers, take_number, write_lesions
 from .liver_checksum import liver_checksum
-from .measuring import TakenLesions, measured_now
+from .measuring import Measurable, measured_now
 from .nodes import companion_node, no_leftovers, output_node, place_beside
 from .plots import plot_probability
 from .prepared import PreparedCase, prepared
 from .probabilities import ROLES, TakenMaps, keep_threshold, show_probabilities
 from .segment_tags import judgment_of, number_of
 from .segmentations import layer_to_segmentation, own_lesions
-from .serving import Steps, at_once
+from .serving import Computation, at_once
 from .tables import fill_lesion_table, fill_slice_table, fill_summary_table, records_of
 from .translation import _
 from .undo import undoable
@@ -134,17 +134,17 @@ def measure_again(segmentation_node, ct_node) -> CaseNodes:
     probability where the run has kept its map, or they are as they were.
 
     Raises:
-        InputError: see `TakenLesions`.
+        InputError: see `Measurable`.
     """
     return at_once(measuring_again(segmentation_node, ct_node))
 
 
-def measuring_again(segmentation_node, ct_node) -> Steps:
+def measuring_again(segmentation_node, ct_node) -> Computation:
     """`measure_again` as the steps of a run. Raises InputError too where something has changed meanwhile."""
-    taken = TakenLesions.of(segmentation_node, ct_node)
+    taken = Measurable.of(segmentation_node, ct_node)
 
     def measure() -> tuple[LesionLabels, CaseResult, Layer | None]:
-        found = taken.numbered()
+        found = taken.lesions.labels()
         is_split = any(not lesion.identifier for lesion in found.lesions)
         return found, taken.measured(found), Layer.of(found.labels) if is_split else None
 
@@ -182,7 +182,7 @@ def threshold_again(segmentation_node, ct_node, tumor_threshold: float, min_lesi
     return at_once(trying_threshold(segmentation_node, ct_node, tumor_threshold, min_lesion_ml))
 
 
-def trying_threshold(segmentation_node, ct_node, tumor_threshold: float, min_lesion_ml: float) -> Steps:
+def trying_threshold(segmentation_node, ct_node, tumor_threshold: float, min_lesion_ml: float) -> Computation:
     """`threshold_again` as the steps of a run. Raises InputError too where something has changed meanwhile."""
     taken = TakenMaps.of(segmentation_node, ct_node)
     before = contents(segmentation_node)

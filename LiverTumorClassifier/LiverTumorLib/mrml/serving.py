@@ -22,6 +22,7 @@ _served: set[ServedRun] = set()
 # Yields the jobs of a run one after the other, and functions that are computed in the background; each yield returns
 # the output, or raises the error it ended with. What stands between is done on the window's thread, and so is short.
 Steps = Generator[ChildJob[Any] | Callable[[], Any], Any, Any]
+Computation = Generator[Callable[[], Any], Any, Any]  # steps without a job
 
 
 class ServedRun:
@@ -151,17 +152,17 @@ class ServedRun:
             _served.discard(self)
 
 
-def at_once(steps: Steps) -> Any:
-    """Take steps that start no job here and now, for scripts and where no window waits; returns their result."""
+def at_once(computation: Computation) -> Any:
+    """Take steps here and now, for scripts and where no window waits; returns their result."""
     try:
-        compute = next(steps)
+        compute = next(computation)
         while True:
             try:
                 output = compute()
             except Exception as error:
-                compute = steps.throw(error)
+                compute = computation.throw(error)
             else:
-                compute = steps.send(output)
+                compute = computation.send(output)
     except StopIteration as end:
         return end.value
 

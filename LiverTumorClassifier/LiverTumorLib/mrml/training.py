@@ -18,7 +18,7 @@ from ..files.upright import upright
 from ..records.results import LIVER
 from .results import check_present
 from .segmentations import labels_from_segmentation
-from .serving import Steps
+from .serving import Computation
 from .translation import _
 from .volumes import take_ct
 
@@ -29,7 +29,7 @@ _LITS = re.compile(r"(volume|segmentation)-\d+.*", re.IGNORECASE)
 _MASK = re.compile(r".+[-_. ](seg|segmentation|labels?|labelmap|masks?|truth)", re.IGNORECASE)
 
 
-def adding_training_case(segmentation_node, ct_node, folder: str | Path) -> Steps:
+def adding_training_case(segmentation_node, ct_node, folder: str | Path) -> Computation:
     """Add a CT with the labels of its segmentation as they are now (1 liver, 2 lesion; rejected lesions are liver) to a
     folder that `livertumor prepare` reads. Both files are written, or none; where a gantry was tilted, on an `upright`
     grid.

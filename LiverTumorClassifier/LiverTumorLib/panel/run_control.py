@@ -13,7 +13,7 @@ from slicer.i18n import tr as _
 from ..errors import RequirementError
 from ..jobs.remaining import duration
 from ..mrml.results import CaseNodes
-from ..mrml.serving import ServedRun, Steps
+from ..mrml.serving import Computation, ServedRun
 from ..records.options import Progress
 from .messages import errors_shown
 
@@ -152,7 +152,7 @@ class RunControl:
         """Start another run than that of the button, which stops it all the same; for the arguments see the class."""
         self._start(launch, _Purpose(show_results, self._texts, self._log_lines), self._install)
 
-    def compute(self, steps: Callable[[], Steps], doing: str, failed: str, show: Callable[[Any], str]) -> None:
+    def compute(self, steps: Callable[[], Computation], doing: str, failed: str, show: Callable[[Any], str]) -> None:
         """Work on what the scene shows, beside the window; the button stops that too.
 
         While this goes on for something else, the newest that was asked for is done next; while a child process runs,

@@ -68,6 +68,21 @@ def test_the_command_line_leaves_numpy_to_its_child():
     assert loaded & (HEAVY | {"numpy", "scipy", "CompressionTrainerLib"}) == set()
 
 
+def test_what_a_run_needs_is_loaded_ahead():
+    """While a file is read, so that no stage waits for a library."""
+    loaded = loaded_by(
+        "from LiverTumorLib.pipelines.segmentation import load_ahead, segment_case\n"
+        "from LiverTumorLib.phantom import make_phantom\n"
+        "volume, _ = make_phantom(shape=(40, 96, 96))\n"
+        "load_ahead()\n"
+        "before = {m for m in sys.modules if m.startswith(('scipy.', 'ai_edge_litert'))}\n"
+        "lesions = segment_case(volume).result.lesions\n"
+        "late = {m for m in sys.modules if m.startswith(('scipy.', 'ai_edge_litert'))} - before\n"
+        "assert lesions and not late, (lesions, late)"
+    )
+    assert {"scipy", "ai_edge_litert"} <= loaded
+
+
 def test_the_node_loads_no_inference_and_no_slicer():
     pytest.importorskip("pynetdicom", reason="the packages of the node are not installed")
     modules = [name for name in library_modules() if name.startswith("LiverTumorLib.node.")]

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from LiverTumorLib.ct.canvas import InputSpec
-from LiverTumorLib.errors import ModelError, OutputError, RequirementError, UsageError
+from LiverTumorLib.errors import Cancelled, ModelError, OutputError, RequirementError, UsageError
 from LiverTumorLib.models.bundle import MODEL, ONNX, load_bundle, write_bundle
 from LiverTumorLib.models.catalogue import SHIPPED, get_bundle, list_bundles
 from LiverTumorLib.models.fastest import MEMORY
@@ -165,6 +165,28 @@ def test_threads_do_not_change_the_answer():
     bundle = get_bundle("liver-roi")
     images = np.random.default_rng(0).integers(0, 255, (5, *bundle.manifest.input.size, 3), np.uint8)
     assert np.array_equal(open_session(bundle, 1).predict(images), open_session(bundle, 3).predict(images))
+
+
+def test_slices_are_made_as_the_networks_get_to_them_and_answered_in_order():
+    bundle = get_bundle("liver-roi")
+    session = open_session(bundle, 2)
+    images = np.random.default_rng(0).integers(0, 255, (12, *bundle.manifest.input.size, 3), np.uint8)
+    made = []
+
+    def shown(stop: int):
+        for number, image in enumerate(images):
+            if number == stop:
+                raise Cancelled("stopped")
+            made.append(number)
+            yield image
+
+    answers = session.predict_each(shown(12))
+    first = next(answers)
+    assert len(made) < len(images), "all were made before the first answer"
+    assert np.array_equal(np.stack([first[0], *(each[0] for each in answers)]), session.predict(images))
+    with pytest.raises(Cancelled):
+        list(session.predict_each(shown(7)))
+    assert len(session.predict(images)) == len(images), "a stopped run leaves its networks to the next"
 
 
 def test_the_fastest_runtime_is_measured_once_and_only_where_it_is_asked_for(tmp_path, monkeypatch):

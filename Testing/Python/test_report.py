@@ -11,12 +11,13 @@ import pytest
 pytest.importorskip("matplotlib", reason="the case picture needs matplotlib")
 
 from LiverTumorLib.ct import CTVolume
-from LiverTumorLib.errors import OutputError
+from LiverTumorLib.errors import OutputError, RequirementError
 from LiverTumorLib.phantom import make_phantom
 from LiverTumorLib.pipelines.lesions import measure
 from LiverTumorLib.records.options import CaseOutput
 from LiverTumorLib.records.results import CaseResult, CaseSummary, SliceRecord
 from LiverTumorLib.report import case_picture
+from LiverTumorLib.report import paper as paper_module
 from LiverTumorLib.report.paper import Paper
 from LiverTumorLib.report.picture import DISCLAIMER, SIZE_INCH, draw_case
 from LiverTumorLib.report.picture_blocks import contours, ticks
@@ -304,6 +305,15 @@ def test_wrong_grid_and_unwritable_target_are_refused(case, tmp_path):
     with pytest.raises(OutputError):
         case_picture(tmp_path / "folder.png", volume, output)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["folder.png"]
+
+
+def test_without_the_fonts_one_sentence_says_what_to_install(case, tmp_path, monkeypatch):
+    volume, _, output = case
+    monkeypatch.setattr(paper_module, "find_spec", lambda name: None)
+    paper_module._font.cache_clear()
+    with pytest.raises(RequirementError, match="pip install matplotlib"):
+        case_picture(tmp_path / "a.png", volume, output)
+    assert not list(tmp_path.iterdir())
 
 
 def test_matplotlib_is_not_loaded():

@@ -16,7 +16,7 @@ FORMER = Path(__file__).parent / "former" / "phantom.npz"
 MODELS = {
     "liver-roi": "59ae7955a5113ce2421f9612623e1049a5a6c71a51345f4af0a0da488a116714",
     "liver-tumor": "175397f3aefac11c1787ddb8729224065acfb79c80916dbcfe80318d977fdc7c",
-    "tumor-slice": "afbda2c88958197396be9c1d80388aa52142e3cbb48ca100da0901890a008a31",
+    "tumor-slice": "f12af6027602d94b7303f37f1cfee6216984133ca228532856e6b5f064d40baa",
 }
 pytestmark = pytest.mark.skipif(
     any(get_bundle(SHIPPED / id).describe()["sha256"] != sha256 for id, sha256 in MODELS.items()),
@@ -44,4 +44,4 @@ def test_figures_of_a_real_scan_are_the_former_ones():
     summary = segment_case(read_ct(DATA / "real-ct" / "lidc-0001" / "ct.nii.gz")).result.summary
     assert summary.liver_ml == pytest.approx(936.81, rel=0.001)
     assert summary.tumor_ml == pytest.approx(0.0, abs=0.01)
-    assert (summary.lesion_count, summary.suspicious_slices[:3]) == (0, [45, 46, 44])
+    assert (summary.lesion_count, summary.suspicious_slices) == (0, [])

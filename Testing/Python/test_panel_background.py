@@ -15,6 +15,7 @@ from LiverTumorLib.mrml import can_undo, ct_to_node, labels_from_segmentation
 from LiverTumorLib.mrml.worklist import worklist
 from mrml_scene import GRIDS, add_ct
 from panel_tools import apply, idle, spin, use_task
+from PySide6 import QtWidgets
 from slicer_standin import application
 from test_mrml_worklist import erase, labels, volume
 from test_panel_corrections import set_threshold, state_of
@@ -116,6 +117,8 @@ def test_the_panel_says_what_it_does_and_what_would_collide_is_off(panel, held):
     assert panel.run.computing and ui.statusLabel.text == "Measuring the lesions"
     assert ui.progressBar.isVisible() and ui.applyButton.text == "Cancel"
     assert not any(button.isEnabled() for button in others)
+    focused = QtWidgets.QApplication.focusWidget()
+    assert not isinstance(focused, QtWidgets.QAbstractSpinBox | QtWidgets.QLineEdit), "which would take the keys"
     panel.results.reject()  # its key
     assert not any(row.judgment.is_said for row in worklist(panel.parameters.outputSegmentation))
     held.set()

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 
 from ..ct import CTVolume
 from ..errors import InputError
-from ..files import check_ct
 from ..jobs import Job, start_job
 from ..jobs.remaining import RemainingTime
 from ..records.columns import SUMMARY_COLUMNS
@@ -140,6 +139,8 @@ class SequenceRun(ServedRun):
             return listen
 
         def start(volume: CTVolume, listen: Callable[[dict], None]) -> Job:
+            from ..files import check_ct
+
             return start_job(task, check_ct(volume), options, on_event=listen, liver=liver)
 
         def steps():

@@ -11,7 +11,6 @@ import numpy as np
 from ..ct import CTVolume
 from ..ct.orientation import axial_to_ras
 from ..errors import InputError
-from ..files import check_ct
 from .nodes import subject_hierarchy
 from .translation import _
 
@@ -36,7 +35,9 @@ class TakenCT:
     changed_at: int
 
     def checked(self) -> CTVolume:
-        """The CT in HU. Touches no node, so that the background may ask. Raises InputError, see `check_ct`."""
+        """The CT in HU. Touches no node, so that the background may ask. Raises InputError, see `files.check_ct`."""
+        from ..files import check_ct
+
         return check_ct(self.volume)
 
     def copied(self) -> CTVolume:

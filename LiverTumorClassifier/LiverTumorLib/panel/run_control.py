@@ -187,6 +187,7 @@ class RunControl:
         self._ui.progressBar.maximum = 0 if purpose.is_computing else 100  # 0: nobody knows how much is left
         self._current, self._stage, self._stopping = purpose, "", False
         self._starting = True
+        self._let_go_of_keyboard()
         self._show_state()
         try:
             with errors_shown(purpose.texts.not_started, self._tell):
@@ -198,6 +199,13 @@ class RunControl:
         finally:
             self._starting = False
             self._show_state()
+
+    def _let_go_of_keyboard(self) -> None:
+        """Of a button that was clicked and is off now, Qt would hand the keyboard to the next field, which would take
+        the panel's keys for its own."""
+        focused = self._ui.applyButton.window().focusWidget()
+        if focused is not None and focused.inherits("QAbstractButton"):
+            focused.clearFocus()
 
     def _on_progress(self, stage: str, fraction: float, message: str) -> None:
         if self._run is None or self._stopping:

@@ -192,9 +192,9 @@ def test_an_output_folder_that_cannot_be_written(work):
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs root to mount a small disk")
 def test_a_full_disk_leaves_nothing_half_written(work):
-    """Writes to a file system of 64 kB."""
+    """Writes to a file system of 128 kB."""
     Path("out").mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", "out"], capture_output=True).returncode:
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=128k", "tmpfs", "out"], capture_output=True).returncode:
         pytest.skip("no permission to mount")
     try:
         write_ct("a.nii")

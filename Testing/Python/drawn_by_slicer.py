@@ -146,20 +146,25 @@ def test_a_dragged_axis_is_drawn_where_it_was_left(measured):
     assert (np.abs(view.at(picture, before) - expected).max(axis=1) < 60).mean() < 0.5
 
 
-def test_outlines_of_another_date_are_not_drawn_in_the_view_of_the_prior():
+def views_of_two_dates(prior, current):
+    """The phantom at two dates with labels of each: the view that is drawn shows the first, Slicer's logic of another
+    one the second."""
     scene = new_scene()
     view = SliceViewOfSlicer(scene)
-    volume, truth = phantom()
     other = slicer.vtkMRMLSliceLogic()
     other.SetMRMLScene(scene)
     other.AddSliceNode("Yellow")
-    dates = [
-        DateNodes(ct, labels_to_segmentation(mask, ct))
-        for ct, mask in ((ct_to_node(volume, scene), mask) for mask in (truth, np.roll(truth, 12, axis=2)))
-    ]
-    k = int((truth == 2).sum(axis=(1, 2)).argmax())
+    nodes = [(ct_to_node(phantom()[0], scene), labels) for labels in (prior, current)]
+    dates = [DateNodes(ct, labels_to_segmentation(labels, ct)) for ct, labels in nodes]
     view.show(dates[0].ct)
     other.GetSliceCompositeNode().SetBackgroundVolumeID(dates[1].ct.GetID())
+    return view, other, dates
+
+
+def test_outlines_of_another_date_are_not_drawn_in_the_view_of_the_prior():
+    volume, truth = phantom()
+    view, _other, dates = views_of_two_dates(truth, np.roll(truth, 12, axis=2))
+    k = int((truth == 2).sum(axis=(1, 2)).argmax())
     view.node.SetSliceOffset(float(volume.ras([0, 0, k])[2]))
     both = view.draw()
     dates[1].segmentation.GetDisplayNode().SetVisibility(False)
@@ -171,15 +176,8 @@ def test_outlines_of_another_date_are_not_drawn_in_the_view_of_the_prior():
 
 
 def test_scrolling_one_date_draws_the_slice_of_the_other_that_belongs_to_it():
-    scene = new_scene()
-    view = SliceViewOfSlicer(scene)
     volume, truth = phantom()
-    other = slicer.vtkMRMLSliceLogic()
-    other.SetMRMLScene(scene)
-    yellow = other.AddSliceNode("Yellow")
-    dates = [DateNodes(ct, labels_to_segmentation(truth, ct)) for ct in (ct_to_node(volume, scene) for _ in range(2))]
-    view.show(dates[0].ct)
-    other.GetSliceCompositeNode().SetBackgroundVolumeID(dates[1].ct.GetID())
+    view, other, dates = views_of_two_dates(truth, truth)
     places = [volume.ras([80, 80, k]) for k in (18, 16)]
     views = show_dates(*dates)
     show_pair(dates, places, ["", ""])
@@ -194,7 +192,7 @@ def test_scrolling_one_date_draws_the_slice_of_the_other_that_belongs_to_it():
     assert (view.draw() != expected).any(), "else this test could not fail"
     link_dates(LinkedSlices(), views, dates, places, np.diag([1, 1, 2.0]))
     other.SetSliceOffset(places[1][2] + 2 * beside)  # as the mouse wheel does, and there the liver is half as high
-    assert yellow.GetSliceOffset() == other.GetSliceOffset()
+    assert other.GetSliceNode().GetSliceOffset() == other.GetSliceOffset()
     np.testing.assert_array_equal(view.draw(), expected)
 
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import math
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 from CompressionTrainerLib.data.unseen import check_unseen
@@ -47,7 +46,7 @@ def scores_of(number: int, networks: dict[str, Path], arguments: argparse.Namesp
             sys.exit(f"{cv} and {split.parent} have different folds.")
     models = {task: exported(cv, task, number, arguments) for task, cv in networks.items()}
     named = {f"{task}_model": model for task, model in models.items()}
-    options = replace(RunOptions(), slices="slice" in networks, **named)
+    options = RunOptions(slices="slice" in networks, **named)
     selection = select_cases(arguments.data, split, "test")
     for model in map(get_bundle, models.values()):
         check_unseen(model.id, model.manifest.training, selection.split, "test")

@@ -38,9 +38,15 @@ def checksums_of(voxels: np.ndarray, first: Sequence[int], values: Sequence[int]
         first: the place (k, j, i) of the first voxel.
     """
     return {
-        value: "" if box is None else _checksum(voxels[box] == value, box, first)
+        value: "" if box is None else mask_checksum(voxels[box] == value, _start(box, first))
         for value, box in _boxes(voxels, values).items()
     }
+
+
+def mask_checksum(mask: np.ndarray, start: Sequence[int]) -> str:
+    """A checksum of a mask (k, j, i) and of where its first voxel lies."""
+    place = ",".join(map(str, (*start, *mask.shape)))
+    return f"{zlib.crc32(np.packbits(mask).data, zlib.crc32(place.encode())):08x}"
 
 
 def remember(image, known: dict[int, str]) -> None:
@@ -90,8 +96,6 @@ def _moved(place: tuple[slice, ...] | None, outer: Box) -> Box | None:
     return k, j, i
 
 
-def _checksum(mask: np.ndarray, box: Box, first: Sequence[int]) -> str:
-    """Of a mask that fills a box of a layer."""
-    starts = [part.start + start for part, start in zip(box, first, strict=True)]
-    place = ",".join(map(str, (*starts, *mask.shape)))
-    return f"{zlib.crc32(np.packbits(mask).data, zlib.crc32(place.encode())):08x}"
+def _start(box: Box, first: Sequence[int]) -> list[int]:
+    """Where a box begins in a layer whose first voxel lies at `first`."""
+    return [part.start + start for part, start in zip(box, first, strict=True)]

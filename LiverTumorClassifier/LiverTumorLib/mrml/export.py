@@ -83,8 +83,7 @@ def exporting_labels(segmentation_node, ct_node, path: str | Path) -> Computatio
     matrix = ijk_to_world(ct_node)
     if path.name.lower().endswith(SEGMENTATION_ENDING):
         found = lesion_labels(segmentation_node, ct_node)
-        rejected = [each.identifier for each in found.lesions if each.judgment.is_rejected]
-        kept = yield lambda: found.without(rejected)
+        kept = yield found.without_rejected
         segments = [LIVER_SEGMENT, *_segments(segmentation_node, kept)]
         yield lambda: write_segmentation(path, kept.labels, matrix, segments)
         return

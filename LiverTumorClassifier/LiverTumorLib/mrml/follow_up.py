@@ -231,9 +231,8 @@ def _handed(dates: Sequence[DateNodes]) -> Generator[Callable[[], Any], Any, lis
 
 def _looked_at(ct: TakenCT, taken: TakenLesions) -> tuple[CTVolume, LesionLabels]:
     """The CT in HU and the lesions that count. Touches no node."""
-    found = taken.labels()
-    rejected = [lesion.identifier for lesion in found.lesions if lesion.judgment.is_rejected]
-    return ct.copied(), found.without(rejected)
+    found = taken.labels().without_rejected()
+    return ct.copied(), found
 
 
 def _names(name: str) -> Iterator[str]:

@@ -58,6 +58,10 @@ class LesionLabels:
                 return label
         raise InputError(_("That lesion is no longer there; choose another one."))
 
+    def without_rejected(self) -> LesionLabels:
+        """The labels when the rejected lesions are no more."""
+        return self.without([lesion.identifier for lesion in self.lesions if lesion.judgment.is_rejected])
+
     def without(self, identifiers: Sequence[str], become: int | None = None) -> LesionLabels:
         """The labels when some lesions are no more.
 

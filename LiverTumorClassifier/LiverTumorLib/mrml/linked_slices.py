@@ -25,11 +25,6 @@ class LinkedSlices:
         self._seen: list[np.ndarray] = []
         self._moving = False
 
-    @property
-    def is_linked(self) -> bool:
-        """Whether two views scroll together."""
-        return bool(self._nodes)
-
     def link(
         self,
         slice_nodes: tuple,

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import zlib
-
 import numpy as np
 
 from ..ct.region import bounding_box
-from .checksums import LABELMAP, voxels_of
+from .checksums import LABELMAP, mask_checksum, voxels_of
 from .segment_tags import by_hand, judgment_of
 from .segmentations import known_segments
 
@@ -48,16 +46,11 @@ def _checksum(layers: dict) -> str:
     first = next(iter(masks), None)
     match = slicer.vtkOrientedImageDataResample.DoGeometriesMatch
     if not all(match(image, first) for image in masks):
-        return " ".join(sorted(_of(start, mask) for start, mask in masks.values()))
+        return " ".join(sorted(mask_checksum(mask, start) for start, mask in masks.values()))
     if not masks:
         return ""
     low = np.min([start for start, _mask in masks.values()], axis=0)
     together = np.zeros(np.max([start + mask.shape for start, mask in masks.values()], axis=0) - low, bool)
     for start, mask in masks.values():
         together[tuple(slice(a, a + size) for a, size in zip(start - low, mask.shape, strict=True))] |= mask
-    return _of(low, together)
-
-
-def _of(start: np.ndarray, mask: np.ndarray) -> str:
-    """Of a mask and its place."""
-    return f"{zlib.crc32(np.packbits(mask).data, zlib.crc32(np.array([*start, *mask.shape], '<i8').data)):08x}"
+    return mask_checksum(together, low)

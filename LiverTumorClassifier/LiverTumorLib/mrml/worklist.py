@@ -95,9 +95,10 @@ def judge(segmentation_node, ct_node, identifiers: Sequence[str], **words: str) 
     segmentation = segmentation_node.GetSegmentation()
     if any(segmentation.GetSegment(identifier) is None for identifier in identifiers):
         raise InputError(_("That lesion is no longer there; choose another one."))
-    before, liver = _rejected(segmentation_node), liver_checksum(segmentation_node)
+    before = _rejected(segmentation_node)
     judged = {each: replace(judgment_of(segmentation.GetSegment(each)), **words) for each in identifiers}
     counts_otherwise = any(judgment.is_rejected != (each in before) for each, judgment in judged.items())
+    liver = liver_checksum(segmentation_node) if counts_otherwise else ""
     with undoable(segmentation_node, TABLES, MAPS) if counts_otherwise else nullcontext():
         with one_update(segmentation_node):
             for identifier, judgment in judged.items():

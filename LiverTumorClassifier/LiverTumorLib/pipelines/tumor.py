@@ -25,10 +25,10 @@ from .slicewise import map_slices
 SMOOTH_MM = (2.0, 1.0)
 # Beyond the predicted liver, what is darker than this on average over a few mm is fat, lung or bowel gas and no tumor.
 FAT_HU = -20.0
+_SMOOTH_MM = 2.0  # standard deviation of that average; single voxels are noise
 # Beyond the predicted liver tumor needs at least this probability: most of what is faint there is stomach, vessels or
 # kidney (measured out of fold, Docs/study.md).
 BEYOND = 0.75
-_SMOOTH_MM = 2.0  # standard deviation of that average; single voxels are noise
 
 
 def find_tumor(

@@ -25,7 +25,7 @@ pytest.importorskip("distributed", reason="the extra 'cluster' is not installed"
 pytest.importorskip("pyarrow", reason="the extra 'cluster' is not installed")
 
 import dask  # noqa: E402
-from distributed import Client  # noqa: E402
+from distributed import Client, Future  # noqa: E402
 
 
 @pytest.fixture
@@ -100,6 +100,27 @@ def test_a_scheduler_that_is_gone_when_work_is_handed_out_is_named(scheduler, mo
             with pytest.raises(errors.WorkerError, match=f"The scheduler at {address} has gone"):
                 list(distribution.distribute(client, _square, 2, range(9), str))
             assert len(asked) == 2
+    finally:
+        worker.kill()
+        worker.wait()
+
+
+def test_a_scheduler_that_is_gone_when_a_result_is_fetched_is_named(scheduler, monkeypatch):
+    process, address = scheduler
+    worker = start_dask("worker", address, "--nthreads", 1, "--death-timeout", 5)
+    result = Future.result
+
+    def killed_before(future: Future) -> object:
+        process.kill()
+        process.wait()
+        return result(future)
+
+    try:
+        with dask.config.set({"distributed.comm.timeouts.connect": "3s"}), Client(address) as client:
+            client.wait_for_workers(1, timeout=60)
+            monkeypatch.setattr(Future, "result", killed_before)
+            with pytest.raises(errors.WorkerError, match=f"The scheduler at {address} has gone"):
+                list(distribution.distribute(client, _square, 2, range(9), str))
     finally:
         worker.kill()
         worker.wait()

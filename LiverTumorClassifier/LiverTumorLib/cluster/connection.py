@@ -112,6 +112,8 @@ def connected(settings: ClusterSettings, say: Callable[[str], None], tasks: int)
             client.wait_for_workers(1, timeout={LOCAL: WORKER_S, SLURM: None}.get(settings.address, CONNECT_S))
         except TimeoutError:
             raise UsageError(f"The scheduler at {settings.address} has no workers; start some.") from None
+        except OSError as error:
+            raise UsageError(f"The scheduler at {settings.address} went away ({error}); is it running?") from error
         yield client
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
@@ -62,32 +63,28 @@ def distribute(
         WorkerError: the scheduler is gone.
     """
     from distributed import as_completed
-    from distributed.client import ClosedClientError
     from distributed.scheduler import KilledWorker
 
-    # A task of its own and no scattered data, which would be lost with the workers that hold them.
-    given = client.submit(_given, shared, key=f"shared-{uuid.uuid4().hex}")
     address = client.scheduler.address
+    with _scheduler(address):
+        # A task of its own and no scattered data, which would be lost with the workers that hold them.
+        given = client.submit(_given, shared, key=f"shared-{uuid.uuid4().hex}")
     to_do = iter(items)
     running: dict[str, tuple[Item, int]] = {}  # by the task's key: the item, and which try this is
     waiting = as_completed()
 
     def workers() -> dict[str, int]:
         """Their threads, by address."""
-        try:
+        with _scheduler(address):
             return client.nthreads()
-        except OSError as error:
-            raise _gone(address) from error
 
     def submit(item: Item, number: int, avoided: str | None = None) -> None:
         others = [worker for worker in workers() if worker != avoided] if avoided else []
         name = f"{key(item)}-{number}"
         running[name] = item, number
         chosen = {"workers": others, "allow_other_workers": True} if others else {}
-        try:
+        with _scheduler(address):
             waiting.add(client.submit(_do, do, given, item, key=name, **chosen))
-        except ClosedClientError as error:
-            raise _gone(address) from error
 
     threads, counted = 0, -_COUNT_S
 
@@ -103,7 +100,8 @@ def distribute(
         item, number = running.pop(future.key)
         outcome: Result | LiverTumorError
         try:
-            outcome = future.result()
+            with _scheduler(address):
+                outcome = future.result()
         except MachineFault as fault:
             if number < MOST_TRIES:
                 submit(item, number + 1, fault.worker)
@@ -114,16 +112,22 @@ def distribute(
                 f"It has killed {error.allowed_failures + 1} workers, so it was given up; look at their memory"
                 " (--worker-memory), or at its data."
             )
-        except CancelledError as error:
-            raise _gone(address) from error
         fill()
         yield item, outcome
 
 
-def _gone(address: str) -> WorkerError:
-    return WorkerError(
-        f"The scheduler at {address} has gone; what is finished stays, so start it and run the same command again."
-    )
+@contextlib.contextmanager
+def _scheduler(address: str) -> Iterator[None]:
+    """Raises WorkerError where the scheduler goes: as OSError while it is asked or a result is on its way, as cancelled
+    tasks or a closed client once Dask has given up reaching it. What `_do` raises is none of these."""
+    from distributed.client import ClosedClientError
+
+    try:
+        yield
+    except (OSError, CancelledError, ClosedClientError) as error:
+        raise WorkerError(
+            f"The scheduler at {address} has gone; what is finished stays, so start it and run the same command again."
+        ) from error
 
 
 def _given(shared: Any) -> Any:

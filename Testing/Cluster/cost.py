@@ -27,8 +27,10 @@ from pathlib import Path
 from distributed import Client, LocalCluster
 from killed_workers import make_scans
 from LiverTumorLib.batch.cases import Case
+from LiverTumorLib.batch.display import describe
 from LiverTumorLib.batch.folder import read_summary
-from LiverTumorLib.batch.runner import Batch, describe, done_row
+from LiverTumorLib.batch.runner import Batch
+from LiverTumorLib.batch.table import done_row
 from LiverTumorLib.cluster.distribution import distribute
 from LiverTumorLib.cluster.tasks import Done
 from LiverTumorLib.files.tables import lesion_rows

@@ -338,7 +338,7 @@ def _summary(folder: Path) -> Path:
 
 def _take_summary(path: Path) -> None:
     from LiverTumorLib.batch.folder import changed_files, check_free, edited_files, read_summary
-    from LiverTumorLib.batch.runner import TABLE_COLUMNS, _done_rows
+    from LiverTumorLib.batch.table import TABLE_COLUMNS, done_rows
     from LiverTumorLib.errors import OutputError
     from LiverTumorLib.files import write_table
 
@@ -347,7 +347,7 @@ def _take_summary(path: Path) -> None:
         edited_files(path.parent, summary, changed_files(path.parent, summary))
     with contextlib.suppress(OutputError):
         check_free(path.parent, "a", overwrite=False)
-    write_table(path.parent.parent / "cases.csv", list(_done_rows(path.parent.parent).values()), TABLE_COLUMNS)
+    write_table(path.parent.parent / "cases.csv", list(done_rows(path.parent.parent).values()), TABLE_COLUMNS)
 
 
 def _nested(make: Callable[[Path], Path]) -> Callable[[Path], Path]:

@@ -1,5 +1,5 @@
-"""Progress on a terminal: one line that is rewritten; where the output goes to a file, a plain line for each new
-stage."""
+"""What is told of a batch. Progress on a terminal: one line that is rewritten; where the output goes to a file, a plain
+line for each new stage."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import TextIO
 
 from ..jobs.protocol import WRITING
 from ..jobs.remaining import duration
+from ..records.results import CaseResult
 
 _UNSEEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
@@ -105,3 +106,23 @@ class CaseDisplay:
         """As of `Display`."""
         self._display.begin(*self._place)
         self._display.event(event)
+
+
+def describe(result: CaseResult) -> str:
+    """A case in one line."""
+    summary = result.summary
+    parts = []
+    if summary.liver_ml is not None:
+        parts.append(f"liver {summary.liver_ml:.0f} ml")
+    if summary.tumor_ml is not None and summary.lesion_count is not None:
+        burden = (
+            f", {summary.tumor_burden_percent:.1f} % of the liver" if summary.tumor_burden_percent is not None else ""
+        )
+        parts.append(
+            f"{summary.lesion_count} lesion{'s' * (summary.lesion_count != 1)}, {summary.tumor_ml:.2f} ml{burden}"
+        )
+    if summary.largest_diameter_mm:
+        parts.append(f"largest {summary.largest_diameter_mm:.0f} mm")
+    if summary.suspicious_slices:
+        parts.append(f"{len(summary.suspicious_slices)} suspicious slices")
+    return f"{result.name}: {'; '.join(parts) or 'done'}"

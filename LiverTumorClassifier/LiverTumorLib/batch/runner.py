@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 import time
@@ -14,48 +13,27 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from .. import __version__
 from ..atomic import printable
-from ..errors import (
-    Cancelled,
-    LiverTumorError,
-    OutputError,
-    ReaderError,
-    RequirementError,
-    SomeCasesFailed,
-)
-from ..files import write_table
+from ..errors import Cancelled, OutputError, ReaderError, RequirementError
 from ..files.held import remove_abandoned
-from ..files.tables import summary_row
 from ..jobs import Job, Source, WarmWorkers, Writer, start_job
 from ..jobs.source import memory_limit
 from ..models.bundle import Bundle
 from ..models.catalogue import get_bundle
 from ..models.cpus import available_threads
 from ..models.licenses import license_lines
-from ..records.columns import SUMMARY_COLUMNS, headers
 from ..records.options import DICOM_PAGES, RunOptions
-from ..records.results import CaseResult
 from .cases import Case
-from .display import CaseDisplay, Display
+from .display import CaseDisplay, Display, describe
 from .fallen import FallenReaders
-from .folder import (
-    UNFINISHED,
-    changed_files,
-    fingerprint,
-    look_into,
-    make_origin,
-    read_summary,
-    staged,
-    write_summary,
-)
-from .log import unexpected, with_log
+from .folder import UNFINISHED, fingerprint, look_into, make_origin, staged, write_summary
 from .schedule import Running, at_once
+from .table import check_table, done_row
+from .tally import Tally
 
 if TYPE_CHECKING:
     import numpy as np
 
 _Started = TypeVar("_Started", bound=Running)
-TABLE = "cases.csv"
-TABLE_COLUMNS = [*headers(SUMMARY_COLUMNS), "seconds", "status", "reason", "input"]
 
 
 @dataclass(frozen=True)
@@ -94,7 +72,7 @@ class Batch:
         at once what concerns all: ModelError, RequirementError, OutputError, Cancelled.
         """
         models = self.prepare()
-        tally = _Tally(self, cases, display)
+        tally = Tally(self.out, cases, display)
         workers = WarmWorkers()
         start: Callable[..., Running] = workers.start if len(cases) > 1 else start_job
         count = min(self.at_once, len(cases))
@@ -113,7 +91,7 @@ class Batch:
         """As `run`, one case after the other, for who must not wait: yields the job of each case that is not done
         already, to be resumed when it is over."""
         models = self.prepare()
-        with _Tally(self, cases, display) as tally:
+        with Tally(self.out, cases, display) as tally:
             for number, case in enumerate(cases, 1):
                 shown = CaseDisplay(display, number, len(cases), case.name)
                 outcome: dict | Exception
@@ -165,7 +143,7 @@ class Batch:
         models = self.models()
         self.check_packages()
         self.prepare_folder()
-        _check_table(self.out, self.overwrite)
+        check_table(self.out, self.overwrite)
         return models
 
     def check_packages(self) -> None:
@@ -288,123 +266,3 @@ class Batch:
         for bundle in bundles:
             bundle.verify()
         return [bundle.describe() for bundle in bundles]
-
-
-class _Tally:
-    """What has become of the cases of a batch: keeps its table, and in the end says or raises what there is to say."""
-
-    def __init__(self, batch: Batch, cases: list[Case], display: Display) -> None:
-        self._out, self._total, self._display = batch.out, len(cases), display
-        self._table = _done_rows(batch.out)
-        self._failed: dict[str, LiverTumorError] = {}
-        self._finished = 0
-        self._unwritten: OutputError | None = None
-
-    def __enter__(self) -> _Tally:
-        return self
-
-    def add(self, case: Case, outcome: dict | Exception) -> None:
-        """A case is over: its row of the table, or what it failed with."""
-        if not isinstance(outcome, Exception):
-            self._table[case.name] = outcome
-            self._finished += 1
-        else:
-            error = with_log(outcome) if isinstance(outcome, LiverTumorError) else unexpected(outcome)
-            self._failed[case.name] = error
-            self._table.setdefault(case.name, failure_row(case.name, case.path, error))  # what is there already stays
-            if self._total > 1:
-                self._display.warn(f"{case.name}: failed. {error}")
-        self._write(self._table)
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
-        self._display.clear()
-        if isinstance(error, (KeyboardInterrupt, Cancelled)):
-            if self._total == 1:
-                raise Cancelled("Stopped; no result was written.") from None
-            raise Cancelled(
-                f"Stopped; {self._finished} of {self._total} cases are done, the same command continues with the rest."
-            ) from None
-        if error is None:
-            self._write(self._table | _done_rows(self._out))  # also what another run has done meanwhile
-            self._conclude()
-
-    def _conclude(self) -> None:
-        if self._total == 1 and self._failed:
-            raise next(iter(self._failed.values()))
-        if self._unwritten is not None and not self._failed:
-            raise self._unwritten
-        if self._total > 1:
-            self._display.say(f"{self._finished} of {self._total} cases have results; {self._out / TABLE} lists them.")
-        if self._unwritten is not None:
-            self._display.warn(str(self._unwritten))
-        if self._failed:
-            reasons = "".join(f"\n  {name}: {error}" for name, error in self._failed.items())
-            raise SomeCasesFailed(f"{len(self._failed)} of {self._total} cases have no result:{reasons}")
-
-    def _write(self, table: dict[str, dict]) -> None:
-        """Write the table, and keep what prevents it: the cases matter more."""
-        self._unwritten = None
-        try:
-            write_table(self._out / TABLE, list(table.values()), TABLE_COLUMNS)
-        except OutputError as error:
-            self._unwritten = error
-
-
-def _check_table(out: Path, overwrite: bool) -> None:
-    """Raises OutputError where the folder has a table that is not ours."""
-    path = out / TABLE
-    if path.exists() and not overwrite:
-        try:
-            with open(path, newline="", encoding="utf-8") as file:
-                ours = next(csv.reader(file), None) == TABLE_COLUMNS
-        except (OSError, ValueError):
-            ours = False
-        if not ours:
-            raise OutputError(
-                f"{path} is not a table of this version; use --overwrite to replace it, or another --out."
-            )
-
-
-def _done_rows(out: Path) -> dict[str, dict]:
-    """Rows of the cases that have results in this folder."""
-    found = {folder: read_summary(folder) for folder in sorted(out.iterdir()) if folder.is_dir()}
-    done = [
-        summary for folder, summary in found.items() if summary and not changed_files(folder, summary, contents=False)
-    ]
-    return {summary["case"]["name"]: done_row(summary) for summary in done}
-
-
-def done_row(summary: dict) -> dict:
-    """The row of a case with results, from its summary."""
-    row = summary_row(CaseResult.from_dict(summary["case"]))
-    return row | {
-        "seconds": summary["seconds"],
-        "status": "done",
-        "reason": None,
-        "input": summary["origin"]["input"]["path"],
-    }
-
-
-def failure_row(name: str, path: str | Path, error: LiverTumorError) -> dict:
-    """The row of a case without results."""
-    return {SUMMARY_COLUMNS[0].header: name, "status": "failed", "reason": str(error), "input": printable(path)}
-
-
-def describe(result: CaseResult) -> str:
-    """A case in one line."""
-    summary = result.summary
-    parts = []
-    if summary.liver_ml is not None:
-        parts.append(f"liver {summary.liver_ml:.0f} ml")
-    if summary.tumor_ml is not None and summary.lesion_count is not None:
-        burden = (
-            f", {summary.tumor_burden_percent:.1f} % of the liver" if summary.tumor_burden_percent is not None else ""
-        )
-        parts.append(
-            f"{summary.lesion_count} lesion{'s' * (summary.lesion_count != 1)}, {summary.tumor_ml:.2f} ml{burden}"
-        )
-    if summary.largest_diameter_mm:
-        parts.append(f"largest {summary.largest_diameter_mm:.0f} mm")
-    if summary.suspicious_slices:
-        parts.append(f"{len(summary.suspicious_slices)} suspicious slices")
-    return f"{result.name}: {'; '.join(parts) or 'done'}"

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 from .. import __version__
 from ..batch.cases import Case
 from ..batch.display import Display
-from ..batch.runner import TABLE, TABLE_COLUMNS, Batch, failure_row
+from ..batch.runner import Batch
+from ..batch.table import TABLE, TABLE_COLUMNS, failure_row
 from ..errors import Cancelled, LiverTumorError, SomeCasesFailed
 from ..files import write_json, write_table
 from .connection import ClusterSettings, connected

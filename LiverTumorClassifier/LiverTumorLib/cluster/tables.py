@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..atomic import atomic_path
-from ..batch.runner import TABLE_COLUMNS
+from ..batch.table import TABLE_COLUMNS
 from ..records.columns import LESION_COLUMNS, SUMMARY_COLUMNS
 
 if TYPE_CHECKING:

@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..batch.cases import Case
-from ..batch.display import Display
+from ..batch.display import Display, describe
 from ..batch.folder import SUMMARY, read_summary
-from ..batch.runner import Batch, describe, done_row
+from ..batch.runner import Batch
+from ..batch.table import done_row
 from ..errors import OutputError, WorkerError
 from ..files.tables import lesion_rows
 from ..jobs import WarmWorkers

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from ..batch.cases import find_cases
 from ..batch.display import Display
-from ..batch.runner import TABLE, Batch
+from ..batch.runner import Batch
+from ..batch.table import TABLE
 from ..jobs import Job
 from ..records.options import CaseOutput, Progress, RunOptions, no_progress
 from .serving import ServedRun

@@ -30,6 +30,7 @@ SLOW_FILES = (
     "test_compression_*.py",
     "test_dicom_results.py",
     "test_docs.py",
+    "test_evaluate_cases.py",
     "test_evaluate_command.py",
     "test_export_command.py",
     "test_extension_archive.py",

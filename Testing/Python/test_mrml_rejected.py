@@ -6,6 +6,20 @@ import pytest
 pytest.importorskip("slicer_core", reason="slicer-core is not installed")
 
 import slicer
+from lesions_scene import (  # noqa: F401 - fixtures
+    BALLS,
+    GRID,
+    MISSED,
+    ball,
+    ct_fixture,
+    draw,
+    erase,
+    figures,
+    found_fixture,
+    labels,
+    lesion_rows,
+    scene_fixture,
+)
 from LiverTumorLib.errors import InputError
 from LiverTumorLib.files import read_labels
 from LiverTumorLib.mrml import measure_again, undo
@@ -16,23 +30,9 @@ from LiverTumorLib.mrml.segment_contents import contents_of
 from LiverTumorLib.mrml.segment_tags import judgment_of, set_judgment
 from LiverTumorLib.mrml.worklist import follow_judgments, is_liver_changed, judge, worklist
 from LiverTumorLib.records.judgments import Judgment
-from test_mrml_worklist import (  # noqa: F401 - fixtures
-    BALLS,
-    GRID,
-    MISSED,
-    ball,
-    ct,
-    draw,
-    erase,
-    figures,
-    found,
-    labels,
-    lesion_rows,
-    scene,
-)
 
 
-def voxels(segmentation, ct, identifier) -> np.ndarray:  # noqa: F811
+def voxels(segmentation, ct, identifier) -> np.ndarray:
     return merged_labels(segmentation, ct, [(identifier, 1)]) > 0
 
 
@@ -42,7 +42,7 @@ def state(segmentation) -> tuple:
     return contents(segmentation), contents_of(segmentation), figures(segmentation), lesion_rows(segmentation), seen
 
 
-def test_the_liver_gets_the_voxels_and_gives_them_back(found, ct):  # noqa: F811
+def test_the_liver_gets_the_voxels_and_gives_them_back(found, ct):
     before, liver, lesion = state(found), voxels(found, ct, "Liver"), voxels(found, ct, "Lesion 1")
     judge(found, ct, ["Lesion 1"], status="rejected")
     np.testing.assert_array_equal(voxels(found, ct, "Liver"), liver | lesion)
@@ -55,7 +55,7 @@ def test_the_liver_gets_the_voxels_and_gives_them_back(found, ct):  # noqa: F811
     assert found.GetSegmentation().GetNumberOfLayers() == 1
 
 
-def test_undo_brings_back_what_was_there(found, ct):  # noqa: F811
+def test_undo_brings_back_what_was_there(found, ct):
     before = state(found)
     judge(found, ct, ["Lesion 1", "Lesion 3"], status="rejected")
     rejected = state(found)
@@ -66,7 +66,7 @@ def test_undo_brings_back_what_was_there(found, ct):  # noqa: F811
     assert state(found) == before
 
 
-def test_a_later_edit_leaves_rejected_lesions_to_the_liver(found, ct):  # noqa: F811
+def test_a_later_edit_leaves_rejected_lesions_to_the_liver(found, ct):
     judge(found, ct, ["Lesion 1"], status="rejected")
     delete_lesions(found, ct, ["Lesion 2"])
     np.testing.assert_array_equal(voxels(found, ct, "Liver"), (labels() > 0) & ~ball(*BALLS[3]))
@@ -75,7 +75,7 @@ def test_a_later_edit_leaves_rejected_lesions_to_the_liver(found, ct):  # noqa: 
     np.testing.assert_array_equal(voxels(found, ct, "Liver"), (labels() > 0) & ~ball(*BALLS[1]) & ~ball(*BALLS[3]))
 
 
-def test_a_scene_in_which_a_lesion_was_rejected_before(found, ct):  # noqa: F811
+def test_a_scene_in_which_a_lesion_was_rejected_before(found, ct):
     """By an earlier version, which left a hole in the liver."""
     set_judgment(found.GetSegmentation().GetSegment("Lesion 1"), Judgment("rejected"))
     follow_judgments(found)
@@ -87,7 +87,7 @@ def test_a_scene_in_which_a_lesion_was_rejected_before(found, ct):  # noqa: F811
 
 
 @pytest.mark.parametrize("grid", ["its own layer", "a smaller layer", "another grid"])
-def test_a_liver_in_a_layer_of_its_own(found, ct, grid):  # noqa: F811
+def test_a_liver_in_a_layer_of_its_own(found, ct, grid):
     """As from another program, or drawn in the Segment Editor."""
     hole, lesion = (labels() == 1), ball(*BALLS[1])
     found.GetSegmentation().RemoveSegment("Liver")
@@ -119,7 +119,7 @@ def test_a_liver_in_a_layer_of_its_own(found, ct, grid):  # noqa: F811
     assert contents(found) == before
 
 
-def test_what_was_drawn_by_hand_may_be_anywhere(found, ct):  # noqa: F811
+def test_what_was_drawn_by_hand_may_be_anywhere(found, ct):
     drawn = draw(found, "Metastasis", ball((0, 0, 0), 3))
     measure_again(found, ct)
     liver = voxels(found, ct, "Liver")
@@ -128,7 +128,7 @@ def test_what_was_drawn_by_hand_may_be_anywhere(found, ct):  # noqa: F811
     assert not is_liver_changed(found), "its figures leave the lesion out"
 
 
-def test_a_segmentation_without_a_liver(found, ct):  # noqa: F811
+def test_a_segmentation_without_a_liver(found, ct):
     found.GetSegmentation().RemoveSegment("Liver")
     judge(found, ct, ["Lesion 1"], status="rejected")
     assert judgment_of(found.GetSegmentation().GetSegment("Lesion 1")).is_rejected
@@ -136,7 +136,7 @@ def test_a_segmentation_without_a_liver(found, ct):  # noqa: F811
         judge(found, ct, ["Liver"], status="rejected")
 
 
-def test_surfaces_follow(found, ct):  # noqa: F811
+def test_surfaces_follow(found, ct):
     def points() -> int:
         return found.GetSegmentation().GetSegment("Liver").GetRepresentation("Closed surface").GetNumberOfPoints()
 
@@ -146,7 +146,7 @@ def test_surfaces_follow(found, ct):  # noqa: F811
     assert points() < before, "the hole has a surface too"
 
 
-def test_layers_in_a_file_that_slicer_saved(found, ct, scene, tmp_path):  # noqa: F811
+def test_layers_in_a_file_that_slicer_saved(found, ct, scene, tmp_path):
     judge(found, ct, ["Lesion 1"], status="rejected")
     storage = scene.AddNewNodeByClass("vtkMRMLSegmentationStorageNode")
     storage.SetFileName(str(tmp_path / "saved.seg.nrrd"))
@@ -171,7 +171,7 @@ def test_layers_in_a_file_that_slicer_saved(found, ct, scene, tmp_path):  # noqa
         read_labels(tmp_path / "saved.seg.nrrd")
 
 
-def test_a_liver_that_was_edited_is_noticed(found, ct):  # noqa: F811
+def test_a_liver_that_was_edited_is_noticed(found, ct):
     assert not is_liver_changed(found)
     erase(found, "Liver")
     assert is_liver_changed(found)
@@ -182,7 +182,7 @@ def test_a_liver_that_was_edited_is_noticed(found, ct):  # noqa: F811
     assert not is_liver_changed(found)
 
 
-def test_a_lesion_that_grows_within_the_liver_does_not_change_that(found, ct):  # noqa: F811
+def test_a_lesion_that_grows_within_the_liver_does_not_change_that(found, ct):
     """Its volume is that of both."""
     draw(found, "Metastasis", ball(*MISSED))
     image = found.GetSegmentation().GetSegment("Liver").GetRepresentation(LABELMAP)

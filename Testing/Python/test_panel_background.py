@@ -11,13 +11,13 @@ pytest.importorskip("slicer_core", reason="slicer-core is not installed")
 pytest.importorskip("PySide6.QtWidgets", reason="PySide6 is not installed")
 
 import slicer
+from lesions_scene import erase, labels, volume
 from LiverTumorLib.mrml import can_undo, ct_to_node, labels_from_segmentation
 from LiverTumorLib.mrml.worklist import worklist
 from mrml_scene import GRIDS, add_ct
 from panel_tools import apply, idle, spin, use_task
 from PySide6 import QtWidgets
 from slicer_standin import application
-from test_mrml_worklist import erase, labels, volume
 from test_panel_corrections import set_threshold, state_of
 from test_panel_worklist import choose, click, column, panel, said  # noqa: F401 fixtures
 

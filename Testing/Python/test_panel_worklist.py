@@ -7,13 +7,13 @@ pytest.importorskip("slicer_core", reason="slicer-core is not installed")
 pytest.importorskip("PySide6.QtWidgets", reason="PySide6 is not installed")
 
 import slicer
+from lesions_scene import BALLS, MISSED, ball, case, draw, erase, labels, old_result, ras, volume
 from LiverTumorLib.mrml import ct_to_node, labels_from_segmentation, show_segmentation
 from LiverTumorLib.mrml.results import SUMMARY_ROLE
 from LiverTumorLib.mrml.tables import records_of
 from panel_tools import idle, spin
 from PySide6 import QtCore, QtTest
 from slicer_standin import application
-from test_mrml_worklist import BALLS, MISSED, ball, case, draw, erase, labels, old_result, ras, volume
 
 NAME = "LiverSegmentationMobileUNet"
 

@@ -71,7 +71,7 @@ def test_the_harness_tells_of_crashes_hangs_and_silent_changes(tmp_path):
     code = f"""
 import os, sys
 sys.path.insert(0, {str(FUZZ)!r})
-import fuzz, targets
+import fuzz, target, targets
 def make(folder):
     (folder / "a").write_bytes(bytes(8))
     return folder / "a"
@@ -81,9 +81,9 @@ def take(path):
             os.abort()
         while sys.argv[-1] == "hang":
             pass
-        raise targets.Changed("a")
+        raise target.Changed("a")
 for name in ("crash", "hang", "changed"):
-    targets.TARGETS[name] = targets.Target(name, make, take)
+    targets.TARGETS[name] = target.Target(name, make, take)
 fuzz.HANG_S = 0.5
 fuzz.__file__ = __file__
 if __name__ == "__main__":

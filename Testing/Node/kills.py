@@ -22,7 +22,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import generate_uid
 from pynetdicom import AE, _config, evt
 from pynetdicom.sop_class import CTImageStorage
-from running_node import AE_TITLE, RunningNode, free_port, small_object, target
+from running_node import AE_TITLE, RunningNode, small_object, target
 
 _config.LOG_HANDLER_LEVEL = "none"
 
@@ -31,14 +31,15 @@ class Pacs:
     """A node that gets the results, in memory; `received` counts each object by UID."""
 
     def __init__(self, port: int | None = None) -> None:
-        self.port, self.received = port or free_port(), Counter()
+        self.received: Counter[str] = Counter()
         self.contents: dict[str, set[bytes]] = {}
         entity = AE("PACS")
         for context in _everything():
             entity.add_supported_context(context)
         self._server = entity.start_server(
-            ("127.0.0.1", self.port), block=False, evt_handlers=[(evt.EVT_C_STORE, self._store)]
+            ("127.0.0.1", port or 0), block=False, evt_handlers=[(evt.EVT_C_STORE, self._store)]
         )
+        self.port = self._server.server_address[1]
 
     def _store(self, event: evt.Event) -> int:
         sop = str(event.request.AffectedSOPInstanceUID)

@@ -24,9 +24,10 @@ from typing import Any
 import numpy as np
 from certificates import Certificate
 from LiverTumorLib.phantom import make_phantom
+from ports import free_port
 from pydicom.dataset import Dataset
 from pydicom.uid import generate_uid
-from running_node import AE_TITLE, RunningNode, free_port, small_object, target
+from running_node import AE_TITLE, RunningNode, small_object, target
 
 _ROUTE = """
 function OnStableSeries(series, tags, metadata)

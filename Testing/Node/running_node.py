@@ -3,10 +3,10 @@ again."""
 
 from __future__ import annotations
 
+import contextlib
 import http.server
 import json
 import signal
-import socket
 import sqlite3
 import ssl
 import subprocess
@@ -16,21 +16,14 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 from ct_slice import ct_slice
+from ports import free_port
 from pydicom.dataset import Dataset, FileDataset
 
 AE_TITLE = "LIVERTUMOR"
-
-
-def free_port() -> int:
-    """A port that nobody has at the moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def target(name: str, ae_title: str, port: int) -> str:
@@ -38,7 +31,7 @@ def target(name: str, ae_title: str, port: int) -> str:
     return f'[[targets]]\nname = "{name}"\nae_title = "{ae_title}"\nhost = "127.0.0.1"\nport = {port}\n'
 
 
-@contextmanager
+@contextlib.contextmanager
 def dicomweb_server(status: int) -> Iterator[tuple[str, list[tuple[str, str]]]]:
     """A DICOMweb server that answers every STOW-RS with a status, as long as the block lasts: its address, and the path
     and the Authorization of each request."""
@@ -109,7 +102,7 @@ class RunningNode:
     def __exit__(self, *_: object) -> None:
         self.kill()
 
-    def start(self, timeout: float = 60) -> None:
+    def start(self, timeout: float = 180) -> None:
         """Start, and wait until it answers."""
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(self._command, stdout=log, stderr=log)
@@ -132,7 +125,7 @@ class RunningNode:
     def stop(self) -> int:
         """Politely; returns the exit code."""
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(20)
+        return self.process.wait(60)
 
     def ask(self, path: str) -> str:
         """What the page says."""
@@ -158,7 +151,7 @@ class RunningNode:
         """The states of all series, by number."""
         return [state for (state,) in self.rows("SELECT state FROM series ORDER BY id")]
 
-    def wait_for(self, holds: Callable[[], bool], timeout: float = 60) -> None:
+    def wait_for(self, holds: Callable[[], bool], timeout: float = 180) -> None:
         """Wait until something holds."""
         deadline = time.monotonic() + timeout
         while not holds():

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from job_tools import PATIENCE_S
 from LiverTumorLib.ct.canvas import InputSpec
 from LiverTumorLib.models.bundle import write_bundle
 from LiverTumorLib.models.manifest import Manifest
@@ -59,7 +60,8 @@ def command(*arguments: str, tasks: bool = True) -> list[str]:
 
 def run(*arguments: str, tasks: bool = True, check: int | None = 0, **more) -> subprocess.CompletedProcess:
     """Run the program and see that it ended with the exit code `check`, and that no traceback reached the user."""
-    done = subprocess.run(command(*arguments, tasks=tasks), capture_output=True, encoding="utf-8", timeout=120, **more)
+    words = command(*arguments, tasks=tasks)
+    done = subprocess.run(words, capture_output=True, encoding="utf-8", timeout=PATIENCE_S, **more)
     assert "Traceback" not in done.stdout + done.stderr
     assert check is None or done.returncode == check, done.stdout + done.stderr
     return done

@@ -63,7 +63,7 @@ class Reader:
     def key(self, letter: str) -> None:
         window = self.panel.module.parent
         window.activateWindow()
-        spin(lambda: window.isActiveWindow, 10)
+        spin(lambda: window.isActiveWindow)
         QtTest.QTest.keyClick(window, getattr(QtCore.Qt.Key, f"Key_{letter}"))
         self.actions += 1
 
@@ -106,7 +106,7 @@ class Reader:
         seed = scene.GetNthNodeByClass(scene.GetNumberOfNodesByClass(kind) - 1, kind)
         seed.AddControlPointWorld(*place)  # as the view does
         self.actions += 1
-        spin(lambda: self.ui.takeMissedButton.isVisible(), 10)
+        spin(lambda: self.ui.takeMissedButton.isVisible())
 
     def take_missed(self) -> None:
         self.click(self.ui.takeMissedButton)

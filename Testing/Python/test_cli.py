@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from cli_tools import AFFINE, command, posix, rows, run, write_ct
+from job_tools import PATIENCE_S
 from LiverTumorLib import __version__, errors
 from LiverTumorLib.files import read_labels
 from LiverTumorLib.models.catalogue import SHIPPED
@@ -105,7 +106,8 @@ def test_on_a_terminal_one_line_is_rewritten(work):
 
     write_ct("a.nii")
     controller, terminal = pty.openpty()
-    subprocess.run(command("segment", "a.nii", "--out", "out"), stderr=terminal, stdout=subprocess.DEVNULL, timeout=60)
+    words = command("segment", "a.nii", "--out", "out")
+    subprocess.run(words, stderr=terminal, stdout=subprocess.DEVNULL, timeout=PATIENCE_S)
     os.close(terminal)
     text = os.read(controller, 100_000).decode()
     os.close(controller)
@@ -136,7 +138,7 @@ def test_a_damaged_model_is_refused_before_any_work(work):
 def test_something_unexpected_is_one_sentence_and_a_log(work):
     code = "import LiverTumorLib.cli.models as models; from LiverTumorLib.cli import main\n"
     code += "models.show_list = lambda arguments: 1 / 0\nexit(main(['models']))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE_S)
     assert done.returncode == errors.LiverTumorError.exit_code and len(done.stderr.splitlines()) == 1
     log = re.fullmatch(
         r"livertumor: Something unexpected .*ZeroDivisionError.*; details are in (\S+\.log)\.\n", done.stderr
@@ -147,7 +149,7 @@ def test_something_unexpected_is_one_sentence_and_a_log(work):
 @posix
 def test_a_reader_that_goes_away_is_no_crash(work):
     shell = " ".join(map(repr, command("models"))) + " | true"
-    done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, timeout=PATIENCE_S)
     assert done.stderr == ""
 
 

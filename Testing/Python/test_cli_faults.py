@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from cli_tools import command, posix, rows, run, write_ct
-from job_tools import comes
+from job_tools import PATIENCE_S, comes
 from LiverTumorLib import errors
 from test_cli_resume import workers_in
 
@@ -23,7 +23,7 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="Linux' devices, limi
 
 def shell(words: str, **more) -> subprocess.CompletedProcess:
     return subprocess.run(
-        ["sh", "-c", words], capture_output=True, encoding="utf-8", errors="replace", timeout=120, **more
+        ["sh", "-c", words], capture_output=True, encoding="utf-8", errors="replace", timeout=PATIENCE_S, **more
     )
 
 
@@ -106,7 +106,7 @@ def test_an_output_folder_that_vanishes_meanwhile_is_made_again(work):
     [worker] = first_worker()
     shutil.rmtree("out")
     os.kill(worker, signal.SIGKILL)
-    stderr = program.communicate(timeout=60)[1]
+    stderr = program.communicate(timeout=PATIENCE_S)[1]
     assert (
         program.returncode == errors.SomeCasesFailed.exit_code
         and "killed from outside" in stderr
@@ -123,7 +123,7 @@ def test_two_runs_in_one_folder_do_every_case(work):
         subprocess.Popen(command("segment", "in", "--out", "out"), stderr=subprocess.PIPE, encoding="utf-8")
         for _ in range(2)
     ]
-    told = [program.communicate(timeout=120)[1] for program in both]
+    told = [program.communicate(timeout=PATIENCE_S)[1] for program in both]
     assert "unexpected" not in "".join(told)
     assert {row["case"]: row["status"] for row in rows("out/cases.csv")} == dict.fromkeys("abc", "done")
     assert run("segment", "in", "--out", "out").stdout.count("already done") == 3

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from cli_tools import command, posix, rows, run, snapshot, write_ct
-from job_tools import comes
+from job_tools import PATIENCE_S, comes
 from LiverTumorLib.errors import OutputError
 
 
@@ -72,7 +72,7 @@ folder.os = type("os", (), dict(vars(os), replace=staticmethod(until_killed)))
 sys.exit(main(sys.argv[1:]))
 """
     words = command("segment", "a.nii", "--out", "out", "--nifti", tasks=False)
-    killed = subprocess.run([words[0], "-c", kill, *words[3:], "--no-picture"], capture_output=True, timeout=60)
+    killed = subprocess.run([words[0], "-c", kill, *words[3:], "--no-picture"], capture_output=True, timeout=PATIENCE_S)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     assert not Path("out/a/summary.json").exists() and ".livertumor-moving" in names("out/a")
     Path("out/a/notes.txt").write_text("mine")
@@ -92,8 +92,10 @@ def test_what_is_left_when_parent_and_child_are_killed_goes_with_the_next_start(
     )
     assert comes(lambda: list(temp.glob("livertumor-job-*/output")))
     assert comes(lambda: workers_in(temp))
-    for number in [program.pid, *workers_in(temp)]:
-        os.kill(number, signal.SIGKILL)
+    both = [program.pid, *workers_in(temp)]
+    for number in [signal.SIGSTOP, signal.SIGKILL]:  # so that neither sees the other's end
+        for process in both:
+            os.kill(process, number)
     program.wait()
     assert comes(lambda: not workers_in(temp)) and len(list(temp.iterdir())) == 1
     foreign = temp / "livertumor-job-without-lock"

@@ -15,7 +15,7 @@ from threading import Thread
 import numpy as np
 import pytest
 from cluster_scans import NAMES, assert_same_results, statuses, table
-from job_tools import comes
+from job_tools import PATIENCE_S, comes
 from LiverTumorLib import errors
 from LiverTumorLib.batch.cases import Case
 from LiverTumorLib.batch.display import Display
@@ -78,7 +78,7 @@ def test_a_worker_that_is_killed_costs_nothing(scans, alone, tmp_path):
         assert comes(lambda: any(out.glob(".*.unfinished")))
         first = killed_worker(process.pid)
         assert comes(lambda: killed_worker(process.pid) not in (None, first)), "the next one, while it starts"
-        assert process.wait(120) == 0
+        assert process.wait(PATIENCE_S) == 0
     assert_same_results(out, alone)
 
 

@@ -14,7 +14,7 @@ from threading import Thread
 import numpy as np
 import pytest
 from cluster_scans import NAMES, assert_same_results
-from job_tools import comes
+from job_tools import PATIENCE_S, comes
 from LiverTumorLib import errors
 from LiverTumorLib.batch.folder import write_volume
 from LiverTumorLib.cli import main
@@ -58,7 +58,7 @@ def test_a_scheduler_that_dies_leaves_what_is_finished(scans, alone, scheduler, 
     out = tmp_path / "out"
     worker = start_dask("worker", address, "--nthreads", 1, "--death-timeout", 5)
     with Client(address) as client:
-        client.wait_for_workers(1, timeout=60)
+        client.wait_for_workers(1, timeout=PATIENCE_S)
 
     def kill_it() -> None:
         assert comes(lambda: any(out.glob("*/summary.json")))
@@ -68,7 +68,7 @@ def test_a_scheduler_that_dies_leaves_what_is_finished(scans, alone, scheduler, 
     killer.start()
     begin = time.monotonic()
     assert segment(scans, "--out", out, "--cluster", address) == errors.WorkerError.exit_code
-    assert f"The scheduler at {address} has gone" in last_line(capsys) and time.monotonic() - begin < 100
+    assert f"The scheduler at {address} has gone" in last_line(capsys) and time.monotonic() - begin < 300
     killer.join()
     worker.kill()
     worker.wait()
@@ -85,7 +85,7 @@ def test_a_scheduler_that_is_gone_when_work_is_handed_out_is_named(scheduler, mo
     try:
         quick = dask.config.set({"distributed.comm.timeouts.connect": "3s"})
         with quick, Client(address) as client:
-            client.wait_for_workers(1, timeout=60)
+            client.wait_for_workers(1, timeout=PATIENCE_S)
             asked, nthreads = [], client.nthreads
 
             def dying() -> dict[str, int]:
@@ -117,7 +117,7 @@ def test_a_scheduler_that_is_gone_when_a_result_is_fetched_is_named(scheduler, m
 
     try:
         with dask.config.set({"distributed.comm.timeouts.connect": "3s"}), Client(address) as client:
-            client.wait_for_workers(1, timeout=60)
+            client.wait_for_workers(1, timeout=PATIENCE_S)
             monkeypatch.setattr(Future, "result", killed_before)
             with pytest.raises(errors.WorkerError, match=f"The scheduler at {address} has gone"):
                 list(distribution.distribute(client, _square, 2, range(9), str))
@@ -131,7 +131,7 @@ def _square(power: int, number: int) -> int:
 
 
 def test_a_scheduler_without_workers_is_not_waited_for(scans, scheduler, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("LiverTumorLib.cluster.connection.CONNECT_S", 3)
+    monkeypatch.setattr("LiverTumorLib.cluster.connection.CONNECT_S", 8)
     address = scheduler[1]
     assert segment(scans, "--out", tmp_path / "out", "--cluster", address) == errors.UsageError.exit_code
     assert f"The scheduler at {address} has no workers" in last_line(capsys)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from cluster_scans import NAMES, assert_same_results, statuses
-from job_tools import comes
+from job_tools import PATIENCE_S, comes
 from LiverTumorLib.errors import UsageError
 from slurm_node import NoSlurm, slurm_of_one_node
 
@@ -51,7 +51,7 @@ def test_jobs_of_slurm_find_what_one_process_finds_also_where_they_are_ended(slu
         assert comes(lambda: any((tmp_path / "out").glob(".*.unfinished")) or batch.poll() is not None)
         ended = jobs(slurm)
         subprocess.run(["scancel", *ended], env=os.environ | slurm, check=True)
-        assert ended and batch.wait(120) == 0
+        assert ended and batch.wait(PATIENCE_S) == 0
     assert_same_results(tmp_path / "out", alone)
     assert statuses(tmp_path / "out") == dict.fromkeys(NAMES, "done")
     assert comes(lambda: not jobs(slurm))
@@ -59,6 +59,6 @@ def test_jobs_of_slurm_find_what_one_process_finds_also_where_they_are_ended(slu
 
 def test_what_slurm_does_not_take_is_said_in_its_words(slurm, scans, tmp_path):
     with start(slurm, tmp_path, scans, "--worker-memory", "900TB") as batch:
-        said = batch.communicate(timeout=60)[1].splitlines()[-1]
+        said = batch.communicate(timeout=PATIENCE_S)[1].splitlines()[-1]
     assert batch.returncode == UsageError.exit_code
     assert "Slurm cannot be used" in said and "Requested node configuration is not available" in said

@@ -71,7 +71,7 @@ def test_progress_is_told_to_a_program_that_listens(good, tmp_path):
     listening, told = os.pipe()  # a stdin that stays open: closing it would stop the command
     try:
         environment = {"PYTHONPATH": ":".join(sys.path)}
-        done = subprocess.run(command, capture_output=True, stdin=listening, text=True, env=environment, timeout=120)
+        done = subprocess.run(command, capture_output=True, stdin=listening, text=True, env=environment, timeout=600)
     finally:
         os.close(listening), os.close(told)
     events = [json.loads(line) for line in done.stdout.splitlines()]

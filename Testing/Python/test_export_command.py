@@ -16,6 +16,7 @@ pytest.importorskip("tensorflow", reason="the trainer's tests need TensorFlow")
 from CompressionTrainerLib.data.training_data import TrainingData
 from CompressionTrainerLib.environment.child import PROGRAM, CommandJob
 from CompressionTrainerLib.environment.process import child_environment
+from job_tools import keeps_its_promise
 from LiverTumorLib.errors import LiverTumorError
 from LiverTumorLib.jobs.folder import new_job_folder
 from tiny_training import TINY, untrained_run, write_data
@@ -51,19 +52,25 @@ def test_a_stop_inside_a_conversion_ends_the_command_and_leaves_no_file(words, t
     out, scratch = tmp_path / "model", tmp_path / "scratch"
     scratch.mkdir()
     monkeypatch.setenv("TMPDIR", str(scratch))  # of the child; this process has chosen its own already
-    job = CommandJob(
-        [*PROGRAM, *words, "--out", str(out)], new_job_folder(), None, child_environment(), tmp_path / "log.txt"
-    )
-    while job.stage != "convert" or not inside_the_converter(job._process.pid):
-        assert not job.poll(), (tmp_path / "log.txt").read_text()
-        time.sleep(0.01)
-    begin = time.monotonic()
-    stop(job)
-    assert job.ends_within(900) and time.monotonic() - begin < 2
-    with pytest.raises(LiverTumorError):
-        job.output()
-    with pytest.raises(ProcessLookupError):
-        os.killpg(job._process.pid, 0)
-    assert [path for folder in (out, Path(words[1]) / "float") for path in folder.rglob("*")] == []
-    left = [path.name for path in scratch.rglob("*") if path.is_file()]
-    assert all("autograph" in name for name in left), "TensorFlow's own, some kilobytes of code, may stay"
+
+    def attempt() -> float:
+        job = CommandJob(
+            [*PROGRAM, *words, "--out", str(out)], new_job_folder(), None, child_environment(), tmp_path / "log.txt"
+        )
+        while job.stage != "convert" or not inside_the_converter(job._process.pid):
+            assert not job.poll(), (tmp_path / "log.txt").read_text()
+            time.sleep(0.01)
+        begin = time.monotonic()
+        stop(job)
+        assert job.ends_within(900)
+        took = time.monotonic() - begin
+        with pytest.raises(LiverTumorError):
+            job.output()
+        with pytest.raises(ProcessLookupError):
+            os.killpg(job._process.pid, 0)
+        assert [path for folder in (out, Path(words[1]) / "float") for path in folder.rglob("*")] == []
+        left = [path.name for path in scratch.rglob("*") if path.is_file()]
+        assert all("autograph" in name for name in left), "TensorFlow's own, some kilobytes of code, may stay"
+        return took
+
+    keeps_its_promise(2, attempt)

@@ -37,13 +37,13 @@ def test_a_few_inputs_of_each_kind(tmp_path):
         "--inputs",
         "12",
         "--seconds",
-        "20",
+        "120",
         "--findings",
         str(tmp_path / "findings"),
     ]
     for package in ("nibabel", "pydicom", "SimpleITK"):
         pytest.importorskip(package)
-    done = subprocess.run([*command, *KINDS], capture_output=True, text=True, timeout=600)
+    done = subprocess.run([*command, *KINDS], capture_output=True, text=True, timeout=1800)
     assert done.returncode == 0 and f"{12 * len(KINDS)} inputs, 0 findings" in done.stdout, done.stdout + done.stderr
 
 
@@ -100,7 +100,7 @@ if __name__ == "__main__":
             str(tmp_path / "findings"),
             name,
         ]
-        done = subprocess.run(words, capture_output=True, text=True, timeout=120)
+        done = subprocess.run(words, capture_output=True, text=True, timeout=600)
         assert done.returncode == 1 and told in done.stdout, done.stdout + done.stderr
     assert {path.name.partition("-")[0] for path in (tmp_path / "findings").iterdir()} == {"crash", "hang", "changed"}
 

@@ -39,7 +39,7 @@ def loaded_by(code: str) -> set[str]:
         f"import sys, json; sys.path[:0] = {paths!r}\n{code}\nprint(json.dumps(sorted({{m.partition('.')[0] for m in "
         f"sys.modules}})))"
     )
-    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=600)
     assert run.returncode == 0, run.stderr
     return set(json.loads(run.stdout.splitlines()[-1]))
 

@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,26 +18,24 @@ from LiverTumorLib.jobs import JobState
 from LiverTumorLib.records.options import RunOptions
 
 
-def stops(task: str, temp: Path, tmp_path: Path, python: list[str] | None = None) -> Iterator[float]:
-    """Start a task and stop it, again and again; gives the seconds from the stop until neither a process nor a file is
-    left."""
-    while True:
-        note = tmp_path / f"pids {time.monotonic_ns()}"
-        job = start(task, ct([str(note)]), python=python)
-        numbers = [*pids(note, 2 if task == "family" else 1), job._process.pid]
-        assert len(list(temp.iterdir())) == 1
-        begin = time.monotonic()
-        job.cancel()
-        assert gone(numbers)
-        with pytest.raises(Cancelled):
-            job.wait(timeout=PATIENCE_S)
-        assert list(temp.iterdir()) == []
-        yield time.monotonic() - begin
+def seconds_to_stop(task: str, temp: Path, tmp_path: Path, python: list[str] | None = None) -> float:
+    """Start a task and stop it; returns the seconds from the stop until neither a process nor a file is left."""
+    note = tmp_path / f"pids {time.monotonic_ns()}"
+    job = start(task, ct([str(note)]), python=python)
+    numbers = [*pids(note, 2 if task == "family" else 1), job._process.pid]
+    assert len(list(temp.iterdir())) == 1
+    begin = time.monotonic()
+    job.cancel()
+    assert gone(numbers)
+    with pytest.raises(Cancelled):
+        job.wait(timeout=PATIENCE_S)
+    assert list(temp.iterdir()) == []
+    return time.monotonic() - begin
 
 
 @pytest.mark.parametrize("task", ["polite", "busy", pytest.param("deaf", marks=posix), "family"])
 def test_a_stop_leaves_no_process_and_no_file_after_two_seconds(temp, tmp_path, task):
-    keeps_its_promise(2, stops(task, temp, tmp_path))
+    keeps_its_promise(2, lambda: seconds_to_stop(task, temp, tmp_path))
 
 
 @posix
@@ -49,38 +46,36 @@ def test_a_stop_reaches_through_a_launcher(temp, tmp_path):
         "import subprocess, sys; sys.exit(subprocess.call([sys.executable, *sys.argv[1:]]))",
     ]
     assert start("whole", python=launcher).wait(timeout=PATIENCE_S).result.name == "case"
-    keeps_its_promise(2, stops("deaf", temp, tmp_path, launcher))
+    keeps_its_promise(2, lambda: seconds_to_stop("deaf", temp, tmp_path, launcher))
 
 
 @pytest.mark.parametrize("task", ["polite", "busy"])
 def test_a_stop_before_the_child_is_up(temp, task):
-    def attempts() -> Iterator[float]:
-        while True:
-            job = start(task)
-            job.cancel()
-            begin = time.monotonic()
-            with pytest.raises(Cancelled):
-                job.wait(timeout=PATIENCE_S)
-            yield time.monotonic() - begin
+    def attempt() -> float:
+        job = start(task)
+        job.cancel()
+        begin = time.monotonic()
+        with pytest.raises(Cancelled):
+            job.wait(timeout=PATIENCE_S)
+        return time.monotonic() - begin
 
-    keeps_its_promise(2, attempts())
+    keeps_its_promise(2, attempt)
 
 
 def test_a_stop_does_not_hold_up_the_window(temp, tmp_path):
-    def attempts() -> Iterator[float]:
-        while True:
-            note = tmp_path / f"pids {time.monotonic_ns()}"
-            job = start("busy", ct([str(note)]))
-            pids(note)
-            begin = time.monotonic()
-            job.cancel()
-            job.cancel()
-            took = time.monotonic() - begin
-            with pytest.raises(Cancelled):
-                job.wait(timeout=PATIENCE_S)
-            yield took
+    def attempt() -> float:
+        note = tmp_path / f"pids {time.monotonic_ns()}"
+        job = start("busy", ct([str(note)]))
+        pids(note)
+        begin = time.monotonic()
+        job.cancel()
+        job.cancel()
+        took = time.monotonic() - begin
+        with pytest.raises(Cancelled):
+            job.wait(timeout=PATIENCE_S)
+        return took
 
-    keeps_its_promise(0.1, attempts())
+    keeps_its_promise(0.1, attempt)
 
 
 def test_a_failing_event_receiver_stops_the_run(temp):
@@ -119,25 +114,24 @@ while end == "killed" or not (os.path.exists(note) and os.path.getsize(note)):
 @pytest.mark.parametrize("task", ["polite", "busy"])
 @pytest.mark.parametrize("end", ["killed", "returns", "interrupted"])
 def test_no_child_outlives_its_parent(temp, tmp_path, task, end):
-    def attempts() -> Iterator[float]:
-        while True:
-            note = tmp_path / f"pids {time.monotonic_ns()}"
-            arguments = [sys.executable, "-c", PARENT, str(note), str(temp), task, end]
-            parent = subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True)
-            numbers = pids(note)
-            if end == "killed":
-                parent.kill()
-            elif end == "interrupted":
-                parent.send_signal(signal.SIGINT)
-            errors = parent.communicate(timeout=PATIENCE_S)[1]
-            begin = time.monotonic()
-            assert ("Cancelled: The run was stopped." in errors) == (end == "interrupted")
-            assert end == "interrupted" or not errors
-            assert gone(numbers)
-            assert list(temp.iterdir()) == []
-            yield time.monotonic() - begin
+    def attempt() -> float:
+        note = tmp_path / f"pids {time.monotonic_ns()}"
+        arguments = [sys.executable, "-c", PARENT, str(note), str(temp), task, end]
+        parent = subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True)
+        numbers = pids(note)
+        if end == "killed":
+            parent.kill()
+        elif end == "interrupted":
+            parent.send_signal(signal.SIGINT)
+        errors = parent.communicate(timeout=PATIENCE_S)[1]
+        begin = time.monotonic()
+        assert ("Cancelled: The run was stopped." in errors) == (end == "interrupted")
+        assert end == "interrupted" or not errors
+        assert gone(numbers)
+        assert list(temp.iterdir()) == []
+        return time.monotonic() - begin
 
-    keeps_its_promise(2, attempts())
+    keeps_its_promise(2, attempt)
 
 
 def test_the_worker_by_hand_without_a_pipe_for_stdin(tmp_path, monkeypatch):

@@ -13,10 +13,11 @@ from LiverTumorLib.node.figures import Figures
 from LiverTumorLib.node.queue import Queue
 from LiverTumorLib.node.targets import Away, sender_for
 from LiverTumorLib.node.workers import case_folder
+from ports import free_port
 from pydicom.uid import SegmentationStorage
 from pynetdicom import AE, evt
 from pynetdicom.sop_class import CTImageStorage
-from running_node import dicomweb_server, free_port, small_object
+from running_node import dicomweb_server, small_object
 
 FILES = ("a.dcm", "b.dcm")
 
@@ -59,10 +60,9 @@ def serve():
         entity.require_calling_aet = list(calling)
         for each in classes:
             entity.add_supported_context(each)
-        port = free_port()
         handlers = [(evt.EVT_C_STORE, lambda event: status)]
-        servers.append(entity.start_server(("127.0.0.1", port), block=False, evt_handlers=handlers))
-        return Target("pacs", "PACS", "127.0.0.1", port)
+        servers.append(entity.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers))
+        return Target("pacs", "PACS", *servers[-1].server_address)
 
     yield start
     for server in servers:
@@ -156,4 +156,4 @@ def test_a_dicomweb_server_that_is_away():
     begin = time.monotonic()
     with pytest.raises(Away, match="it cannot be reached"):
         sender_for(Target("web", url=f"http://127.0.0.1:{free_port()}"), "X", 1.0).check()
-    assert time.monotonic() - begin < 10
+    assert time.monotonic() - begin < 60

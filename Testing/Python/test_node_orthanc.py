@@ -41,7 +41,7 @@ def add_target(node, text):
 
 def test_dcmtk_is_answered(tmp_path, work, study):
     with RunningNode(tmp_path, command=TASKS) as node:
-        subprocess.run(["echoscu", "-aec", AE_TITLE, "127.0.0.1", str(node.port)], check=True, timeout=30)
+        subprocess.run(["echoscu", "-aec", AE_TITLE, "127.0.0.1", str(node.port)], check=True, timeout=300)
         storescu(study[0], node.port, AE_TITLE)
         node.wait_for(lambda: node.states() == ["done"])
 

@@ -41,7 +41,7 @@ def send_series(node, images, **tags):
 
 def asked(node, path, method="GET", body=None, **headers):
     """Status, headers and text of an answer."""
-    connection = http.client.HTTPConnection("127.0.0.1", node.page_port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", node.page_port, timeout=120)
     given = {name.replace("_", "-"): value for name, value in headers.items()}
     connection.request(method, path, body, given)
     answer = connection.getresponse()
@@ -144,7 +144,7 @@ def test_in_a_browser(tmp_path, width):
                     [*command, f"--user-data-dir={home}", f"--screenshot={picture}", address],
                     check=True,
                     capture_output=True,
-                    timeout=60,
+                    timeout=300,
                     env={**os.environ, "TMPDIR": home},
                 )
             drawn = imread(picture)

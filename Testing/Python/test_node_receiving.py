@@ -14,10 +14,11 @@ from cli_tools import HERE, posix
 from hostile import attack, hostile_node
 from kills import Pacs, killed, small_series
 from LiverTumorLib.cli import main
+from ports import free_port
 from pydicom.uid import ExplicitVRLittleEndian, JPEG2000Lossless, JPEGLSLossless, MRImageStorage, generate_uid
 from pynetdicom import AE
 from pynetdicom.sop_class import CTImageStorage
-from running_node import AE_TITLE, RunningNode, free_port, is_stored, small_object
+from running_node import AE_TITLE, RunningNode, is_stored, small_object
 
 TASKS = [sys.executable, str(HERE / "cli_with_tasks.py")]
 SMALL = {"images": [3, 100]}
@@ -126,7 +127,7 @@ def test_one_folder_and_each_port_are_one_nodes(tmp_path, capsys):
             (free_port(), node.page_port, "The page's port", ["--check"]),
         ):
             other.write_text(f'folder = "other"\n[dicom]\nport = {dicom}\n[page]\nport = {page}\n')
-            done = subprocess.run([*TASKS, "listen", str(other), *words], capture_output=True, text=True, timeout=60)
+            done = subprocess.run([*TASKS, "listen", str(other), *words], capture_output=True, text=True, timeout=300)
             (said,) = (line for line in done.stderr.splitlines() if line.startswith("livertumor:"))
             assert done.returncode == 9 and told in said and "in use by another program" in said
 
@@ -139,13 +140,13 @@ def test_an_address_of_another_machine(tmp_path, capsys):
 
 
 def test_a_broken_association_leaves_the_quiet_time_to_decide(tmp_path):
-    with RunningNode(tmp_path, command=TASKS, rules=SMALL, dicom={"quiet_s": 3.0, "settle_s": 0.1}) as node:
+    with RunningNode(tmp_path, command=TASKS, rules=SMALL, dicom={"quiet_s": 600.0, "settle_s": 0.1}) as node:
         objects = series(4)
         send(node, objects[:2], release=False)
         time.sleep(1.0)
         assert node.states() == ["receiving"], "the rest is waited for"
         send(node, objects[2:])
-        node.wait_for(lambda: node.states() == ["done"], 30)
+        node.wait_for(lambda: node.states() == ["done"])
 
 
 def test_data_that_cannot_be_read_fail_once_and_may_be_tried_again(tmp_path):
@@ -181,7 +182,7 @@ def test_a_target_that_is_away_gets_all_when_it_is_back(tmp_path):
         assert node.ask("/healthz") == "ok\n", "the node itself is well"
         pacs = Pacs(port)
         try:
-            node.wait_for(lambda: node.states() == ["done"], 60)
+            node.wait_for(lambda: node.states() == ["done"])
             assert len(pacs.received) == node.rows("SELECT count(*) FROM deliveries")[0][0] > 0
         finally:
             pacs.close()

@@ -15,13 +15,12 @@ from lesions_scene import erase, labels, volume
 from LiverTumorLib.mrml import can_undo, ct_to_node, labels_from_segmentation
 from LiverTumorLib.mrml.worklist import worklist
 from mrml_scene import GRIDS, add_ct
-from panel_tools import apply, idle, spin, use_task
+from panel_tools import PATIENCE_S, apply, idle, spin, use_task
 from PySide6 import QtWidgets
 from slicer_standin import application
 from test_panel_corrections import set_threshold, state_of
 from test_panel_worklist import choose, click, column, panel, said  # noqa: F401 fixtures
 
-PATIENCE_S = 30
 CHECKED = "LiverTumorLib.files.intensity.check_units"
 WRITTEN = "LiverTumorLib.jobs.protocol._save"
 MEASURED = "LiverTumorLib.pipelines.lesions._lesion"
@@ -145,7 +144,7 @@ def test_the_scene_is_closed_meanwhile(panel, said, held):  # noqa: F811
     run = panel.run._run
     slicer.mrmlScene.Clear()
     held.set()
-    spin(run.poll, 10)
+    spin(run.poll)
     assert not said and not panel.run.running
     assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLTableNode") == 0
 
@@ -192,13 +191,13 @@ def test_the_newest_threshold_counts_and_undo_is_exact(panel, said, held):  # no
     panel.parameters.minLesionMl = 0.0
     before = state_of(segmentation, ct)
     panel.ui.thresholdSlider.value = 0.85
-    spin(lambda: panel.run.computing, 10)
+    spin(lambda: panel.run.computing)
     assert panel.ui.thresholdSlider.isEnabled()
     for value in (0.3, 0.25):
         panel.ui.thresholdSlider.value = value
-        spin(lambda: not panel.results._settled.active, 10)
+        spin(lambda: not panel.results._settled.active)
     held.set()
-    spin(lambda: not panel.run.running and not panel.run.has_next, 10)
+    spin(lambda: not panel.run.running and not panel.run.has_next)
     assert segmentation.GetAttribute("LiverTumor.threshold") == "0.25" and panel.ui.thresholdSlider.value == 0.25
     assert np.count_nonzero(labels_from_segmentation(segmentation, ct) == 2) > np.count_nonzero(labels() == 2)
     click(panel.ui.undoButton)

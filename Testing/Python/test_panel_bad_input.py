@@ -54,7 +54,7 @@ def endless(name, monkeypatch):
 
 def told(panel) -> str:
     """What the user reads, when nothing runs anymore."""
-    spin(lambda: not panel.run.running, 30)
+    spin(lambda: not panel.run.running)
     assert panel.ui.applyButton.text == "Apply"
     return panel.ui.statusLabel.text
 

@@ -34,7 +34,7 @@ def cancel_after(panel, files, moment_s: float) -> None:
     spin(lambda: time.monotonic() >= end or not panel.run.running)
     assert panel.run.running, "it was over before it was stopped"
     panel.ui.applyButton.click()
-    spin(lambda: not panel.run.running, 10)
+    spin(lambda: not panel.run.running)
     assert panel.ui.statusLabel.text == "Stopped; the scene is as it was."
     assert scene_state(slicer.mrmlScene) == before
     if isinstance(run.job, ChildJob):  # else it was stopped before there was one

@@ -133,7 +133,7 @@ def test_live_mode_follows_the_view(app, live):
     view, latencies = axial_view(app), []
     for k in (18, 20, 1, int(np.flatnonzero(has_liver)[0])):
         view.mrmlSliceNode().SetSliceOffset(slice_height(k))
-        spin(lambda k=k: live.ui.liveLabel.text.startswith(f"Slice {k} "), 10)
+        spin(lambda k=k: live.ui.liveLabel.text.startswith(f"Slice {k} "))
         latencies.append(live.live.latency_s)
         (text,) = texts_in(view.sliceView())
         assert float(text.split("p = ")[1].split()[0]) == pytest.approx(expected[k], abs=0.006)
@@ -163,12 +163,12 @@ def test_live_mode_leaves_nothing_behind(app, live):
     application.leave_module(NAME)
     assert texts_in(view) == [] and view.renderings > drawn
     assert not live.ui.liveButton.checked and not live.live.on
-    spin(lambda: worker.poll() is not None, 10)
+    spin(lambda: worker.poll() is not None)
 
 
 def test_live_mode_ends_with_its_worker_its_scan_or_its_scene(app, live, caplog):
     os.killpg(live.live._job._process.pid, signal.SIGKILL)
-    spin(lambda: not live.live.on, 10)
+    spin(lambda: not live.live.on)
     assert "ended without a result" in live.ui.liveLabel.text and not live.ui.liveButton.checked
     live.ui.liveButton.click()
     assert live.live.on

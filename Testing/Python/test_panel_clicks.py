@@ -71,7 +71,7 @@ def test_keys_go_through_the_lesions_and_set_the_window(app, monkeypatch):
     red = app.layoutManager().sliceWidget("Red").mrmlSliceNode()
     window = panel.module.parent
     window.activateWindow()
-    spin(lambda: window.isActiveWindow, 10)
+    spin(lambda: window.isActiveWindow)
     lesions = records_of(panel.parameters.outputSegmentation)
     assert len(lesions) == 2
     for key, row in (("N", 0), ("N", 1), ("N", 0), ("P", 1)):

@@ -85,7 +85,7 @@ def _map_state(node):
 
 def set_threshold(panel, value: float) -> None:
     panel.ui.thresholdSlider.value = value
-    spin(lambda: not panel.results._settled.active, 10)
+    spin(lambda: not panel.results._settled.active)
     idle(panel)
 
 
@@ -195,4 +195,4 @@ undo(segmentation)
 assert labels_from_segmentation(segmentation, ct).any()
 """
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    subprocess.run([sys.executable, "-c", code], check=True, env=environment, timeout=120)
+    subprocess.run([sys.executable, "-c", code], check=True, env=environment, timeout=600)

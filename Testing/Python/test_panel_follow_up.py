@@ -16,6 +16,7 @@ pytest.importorskip("SimpleITK", reason="registration needs SimpleITK")
 import slicer
 from follow_up_scene import CURRENT, add_comparison, add_date, add_to_hierarchy, add_two, delete_largest
 from followup_phantoms import rods
+from job_tools import keeps_its_promise
 from LiverTumorLib.mrml import ct_from_node, ct_to_node, labels_to_segmentation
 from LiverTumorLib.mrml.follow_up import FOLLOW_UP_ROLE, kept_in
 from LiverTumorLib.mrml.follow_up_plot import CHART_ROLE
@@ -244,23 +245,26 @@ def test_a_target_is_large_enough_and_one_of_two(panel, dates):
 
 def test_canceling_takes_less_than_two_seconds_and_leaves_the_scene_as_it_was(panel, dates, temp):
     choose_ct(panel, dates[0].ct)
-    panel.ui.compareDatesButton.click()
-    spin(lambda: panel.ui.followUpProgressBar.value > 2)
-    assert (
-        panel.ui.compareDatesButton.text == "Cancel"
-        and "Registering the liver of Summer" in panel.ui.followUpStatusLabel.text
-    )
-    start = time.monotonic()
-    panel.ui.compareDatesButton.click()
-    spin(lambda: not panel.follow_up.run.running)
-    assert time.monotonic() - start < 2
-    assert panel.ui.followUpStatusLabel.text == "Stopped; the scene is as it was."
-    assert slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLTextNode") is None and list(temp.iterdir()) == []
+
+    def attempt() -> float:
+        panel.ui.compareDatesButton.click()
+        spin(lambda: panel.ui.followUpProgressBar.value > 2)
+        assert panel.ui.compareDatesButton.text == "Cancel"
+        assert "Registering the liver of Summer" in panel.ui.followUpStatusLabel.text
+        begin = time.monotonic()
+        panel.ui.compareDatesButton.click()
+        spin(lambda: not panel.follow_up.run.running)
+        took = time.monotonic() - begin
+        assert panel.ui.followUpStatusLabel.text == "Stopped; the scene is as it was."
+        assert slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLTextNode") is None and list(temp.iterdir()) == []
+        return took
+
+    keeps_its_promise(2, attempt)
 
 
 def test_lesions_that_change_afterwards_are_told(compared, dates):
     delete_largest(dates[0].segmentation)
-    spin(lambda: "Lesions have changed since" in compared.ui.followUpNotesLabel.text, 5)
+    spin(lambda: "Lesions have changed since" in compared.ui.followUpNotesLabel.text)
 
 
 def test_a_comparison_that_is_deleted_is_shown_no_longer(compared, dates):

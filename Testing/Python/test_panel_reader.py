@@ -120,7 +120,7 @@ def test_ten_minutes_with_two_dates(app, monkeypatch, tmp_path, capfd):
         assert state(panel) == rejected and column(panel, "lesion") == ["1", "2", "3"] and not said
         mouse.click(ui.undoButton)
         assert state(panel) == found and not ui.undoButton.isEnabled()
-        spin(lambda: "Lesions have changed since" in ui.followUpNotesLabel.text, 10)
+        spin(lambda: "Lesions have changed since" in ui.followUpNotesLabel.text)
     assert "vtkSegmentationHistory" not in capfd.readouterr().err, "it has nothing to warn of"
 
 

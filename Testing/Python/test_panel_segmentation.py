@@ -95,14 +95,14 @@ def test_the_phantom_from_opening_to_results(app, tmp_path):
     assert own == load_bundle(SHIPPED / "liver-tumor").manifest.threshold
     assert segmentation.GetNodeReference(MARKER_ROLE) is not None
     panel.ui.thresholdSlider.value = 0.97
-    spin(lambda: panel.ui.summaryLabel.text != summary, 30)
+    spin(lambda: panel.ui.summaryLabel.text != summary)
     idle(panel)
     after = labels_from_segmentation(segmentation, ct)
     assert segmentation.GetNodeReference(MARKER_ROLE) is None  # lesions have other numbers now
     assert 0 < np.count_nonzero(after == 2) < np.count_nonzero(before == 2)
     assert set(np.flatnonzero(after == 2)) <= set(np.flatnonzero(before == 2))
     panel.ui.thresholdSlider.value = own
-    spin(lambda: panel.ui.summaryLabel.text == summary, 30)
+    spin(lambda: panel.ui.summaryLabel.text == summary)
     idle(panel)
     # The maps are kept in half precision, so a voxel right at the threshold may fall to the other side.
     assert np.count_nonzero(labels_from_segmentation(segmentation, ct) != before) < 1e-5 * before.size
@@ -265,7 +265,7 @@ def test_apply_becomes_cancel_and_leaves_the_scene_as_it_was(endless):
     assert endless.ui.statusLabel.text.startswith("Working")
     endless.ui.applyButton.click()
     assert not endless.ui.applyButton.enabled
-    spin(lambda: not endless.run.running, 10)
+    spin(lambda: not endless.run.running)
     assert endless.ui.applyButton.text == "Apply" and endless.ui.applyButton.enabled
     assert "Stopped" in endless.ui.statusLabel.text
     assert node_names() == before
@@ -283,14 +283,14 @@ def reload_module(panel):
 def test_what_ends_the_module_or_the_scene_ends_the_run(endless, interrupt):
     worker = worker_of(endless)
     interrupt(endless)
-    spin(lambda: not is_alive(worker), 10)
+    spin(lambda: not is_alive(worker))
     panel = application.open_module(NAME).panel
     assert panel.ui.applyButton.text == "Apply"
     assert not slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
     if interrupt is close_scene:
         assert not panel.ui.applyButton.enabled
         add_ct(slicer.mrmlScene)
-    spin(lambda: panel.ui.applyButton.enabled, 5)
+    spin(lambda: panel.ui.applyButton.enabled)
 
 
 def test_reload_takes_the_library_as_it_is_now(quick, monkeypatch):

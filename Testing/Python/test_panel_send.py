@@ -21,9 +21,10 @@ from LiverTumorLib.dicom.sending import Destination
 from LiverTumorLib.dicom.sending import send as send_objects
 from LiverTumorLib.errors import OutputError
 from panel_tools import spin
+from ports import free_port
 from pydicom.uid import Comprehensive3DSRStorage, EncapsulatedPDFStorage, SegmentationStorage
 from pynetdicom import AE, AllStoragePresentationContexts, evt
-from running_node import dicomweb_server, free_port, small_object
+from running_node import dicomweb_server, small_object
 
 ALL = {"SEG", "SR", "DOC"}
 
@@ -61,9 +62,8 @@ def serve():
         for context in AllStoragePresentationContexts:
             if context.abstract_syntax != lacks:
                 entity.add_supported_context(context.abstract_syntax)
-        port = free_port()
-        servers.append(entity.start_server(("127.0.0.1", port), block=False, evt_handlers=[(evt.EVT_C_STORE, take)]))
-        return f"127.0.0.1:{port}", arrived
+        servers.append(entity.start_server(("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_STORE, take)]))
+        return f"127.0.0.1:{servers[-1].server_address[1]}", arrived
 
     yield start
     for server in servers:

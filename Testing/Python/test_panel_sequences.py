@@ -104,7 +104,7 @@ def test_what_is_said_of_a_lesion_in_a_frame_stays_with_it(ct):
     assert "0 lesions" in panel.ui.summaryLabel.text
     for number, rejected in ((1, False), (0, True), (2, False)):
         show_frame(ct, number)
-        spin(lambda: not settled.active, 10)
+        spin(lambda: not settled.active)
         assert display.GetSegmentVisibility("Lesion 1") is not rejected
         assert [row.judgment.is_rejected for row in worklist(segmentation)] == [rejected]
         assert lesion_rows(segmentation)[0]["status"] == ("rejected" if rejected else "")
@@ -180,7 +180,7 @@ def test_cancel_between_and_in_frames_leaves_the_scene_as_it_was(ct, monkeypatch
     spin(lambda: panel.ui.statusLabel.text.startswith("Frame 3 of 3"))
     assert panel.ui.progressBar.value >= 66
     panel.ui.applyButton.click()
-    spin(lambda: not panel.run.running, 10)
+    spin(lambda: not panel.run.running)
     assert "Stopped" in panel.ui.statusLabel.text
     assert slicer.mrmlScene.GetNumberOfNodes() == before
 

@@ -216,7 +216,7 @@ def test_a_training_outlives_the_scene_but_not_its_module(folder, app, tmp_path)
     assert panel.parameters.outputFolder == "" and panel.run.running and panel.ui.applyButton.text == "Cancel"
     assert process.poll() is None
     slicer.util.reloadScriptedModule(NAME)
-    spin(lambda: process.poll() is not None, 20)
+    spin(lambda: process.poll() is not None)
     panel = application.open_module(NAME).panel
     assert panel.ui.applyButton.text == "Start" and not panel.run.running
     assert not slicer.util.getNodesByClass("vtkMRMLTableNode")

@@ -265,7 +265,7 @@ def test_a_run_that_is_over_is_forgotten(scans):
     spin(lambda: not panel.run.running)
     # More than one look: Qt frees a receiver when events are served, and `collect` does nothing while another thread
     # is at it.
-    spin(lambda: gc.collect() >= 0 and run() is None, 20)
+    spin(lambda: gc.collect() >= 0 and run() is None)
 
 
 def test_results_reach_the_scene_after_the_choices_are_gone(scans, caplog):

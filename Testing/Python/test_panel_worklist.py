@@ -68,7 +68,7 @@ def figures(panel) -> dict:
 
 
 def settle(panel) -> None:
-    spin(lambda: not panel.results._worklist._settled.active, 10)
+    spin(lambda: not panel.results._worklist._settled.active)
 
 
 def test_the_table_follows_the_segment_editor(panel):
@@ -101,7 +101,7 @@ def test_a_liver_that_was_edited_is_said(panel):
     said = "Changed since measured: the liver (its volume, the tumor burden, depths). Press Measure again."
     assert panel.ui.changedLabel.text == said and panel.ui.changedLabel.isVisible()
     click(panel.ui.measureButton)
-    spin(lambda: not panel.ui.changedLabel.isVisible(), 10)
+    spin(lambda: not panel.ui.changedLabel.isVisible())
 
 
 def test_a_rejection_is_undone(panel):
@@ -145,7 +145,7 @@ def test_a_lesion_is_judged(panel):
 def test_keys_judge(panel):
     window = panel.module.parent
     window.activateWindow()
-    spin(lambda: window.isActiveWindow, 10)
+    spin(lambda: window.isActiveWindow)
     for key in "NANXN":
         QtTest.QTest.keyClick(window, getattr(QtCore.Qt.Key, f"Key_{key}"))
     assert column(panel, "reader") == ["✓", "✗", ""]
@@ -192,7 +192,7 @@ def test_a_missed_lesion_is_added_by_a_click(panel, said):
     click(panel.ui.missedButton)
     seed = scene.GetNthNodeByClass(scene.GetNumberOfNodesByClass("vtkMRMLMarkupsFiducialNode") - 1, NODE)
     seed.AddControlPointWorld(*ras(MISSED[0]))
-    spin(lambda: panel.ui.takeMissedButton.isVisible(), 10)
+    spin(lambda: panel.ui.takeMissedButton.isVisible())
     assert not panel.ui.missedButton.checked and "ml above" in panel.ui.missedLabel.text
     assert column(panel, "lesion") == ["1", "2", "3"]
     before = panel.ui.missedLabel.text
@@ -213,7 +213,7 @@ def test_a_missed_lesion_is_added_by_a_click(panel, said):
     click(panel.ui.missedButton)
     seed = scene.GetNthNodeByClass(scene.GetNumberOfNodesByClass("vtkMRMLMarkupsFiducialNode") - 1, NODE)
     seed.AddControlPointWorld(*ras((8, 90, 10)))
-    spin(lambda: bool(said), 10)
+    spin(lambda: bool(said))
     assert "outside of Liver" in said.pop() and scene.GetNumberOfNodes() == nodes
 
 
@@ -232,7 +232,7 @@ def test_a_segment_that_is_gone_is_said(panel, said):
 def test_the_segmentation_is_deleted(panel, said):
     click(panel.ui.missedButton)
     slicer.mrmlScene.RemoveNode(panel.parameters.outputSegmentation)
-    spin(lambda: panel.parameters.outputSegmentation is None, 10)
+    spin(lambda: panel.parameters.outputSegmentation is None)
     assert not panel.ui.missedButton.checked and not said
     assert slicer.mrmlScene.GetFirstNodeByClass(NODE) is None
 

@@ -36,7 +36,7 @@ WITHOUT = (
 def test_a_missing_package_is_one_sentence_that_says_what_to_install(tmp_path, words, package):
     code = WITHOUT.format(paths=[str(ROOT / "LiverTumorClassifier"), str(ROOT / "CompressionTrainer")], package=package)
     done = subprocess.run(
-        [sys.executable, "-c", code, *words, *DATA], capture_output=True, text=True, cwd=tmp_path, timeout=120
+        [sys.executable, "-c", code, *words, *DATA], capture_output=True, text=True, cwd=tmp_path, timeout=600
     )
     assert done.returncode == RequirementError.exit_code and done.stdout == ""
     (sentence,) = done.stderr.strip().splitlines()
@@ -53,7 +53,7 @@ def test_a_missing_tensorboard_is_said_where_it_was_asked_for(tmp_path):
     )
     words = ["train", str(CONFIG), "--out", "out", "--tensorboard", *DATA]
     done = subprocess.run(
-        [sys.executable, "-c", code, *words], capture_output=True, text=True, cwd=tmp_path, timeout=120
+        [sys.executable, "-c", code, *words], capture_output=True, text=True, cwd=tmp_path, timeout=600
     )
     assert done.returncode == RequirementError.exit_code
     assert "of which tensorboard cannot be found" in done.stderr

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 
 import numpy as np
 import pytest
@@ -14,20 +13,13 @@ from CompressionTrainerLib.training.batches import training_batches
 from CompressionTrainerLib.training.state import LAST, is_finished, read_state
 from CompressionTrainerLib.training.strategy import make_strategy
 from LiverTumorLib.errors import UsageError
+from ports import free_port
 from test_training_resume import PATIENCE_S, start, weights
 from tiny_fit import tiny_config, tiny_slices
 
 
-def free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
-
-
 def test_two_workers_train_one_network_and_only_the_first_writes(tmp_path):
-    cluster = {"worker": [f"127.0.0.1:{port}" for port in free_ports(2)]}
+    cluster = {"worker": [f"127.0.0.1:{port}" for port in (free_port(), free_port())]}
     folders = [tmp_path / "worker0", tmp_path / "worker1"]
     workers = []
     for index, folder in enumerate(folders):

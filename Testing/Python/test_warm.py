@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from cli_tools import posix, write_ct
 from cli_tools import work as work
+from job_tools import PATIENCE_S
 from LiverTumorLib.batch.schedule import at_once
 from LiverTumorLib.errors import Cancelled, InputError
 from LiverTumorLib.jobs import Source, WarmJob, WarmWorkers, Writer
@@ -87,4 +88,4 @@ def test_cases_at_once_are_done_by_as_many_workers_and_stopped_together(workers)
     jobs: list[WarmJob] = []
     with pytest.raises(Cancelled):
         list(at_once(2, ((name, stopped(name)) for name in names)))
-    assert len(jobs) == 2 and all(job.ends_within(3) for job in jobs)
+    assert len(jobs) == 2 and all(job.ends_within(PATIENCE_S) for job in jobs)

@@ -74,10 +74,19 @@ class Reader:
         """A node in its list, which opens and is clicked on."""
         box = selector.findChild(QtWidgets.QComboBox)
         self.click(box)
-        QtTest.QTest.qWait(QtWidgets.QApplication.doubleClickInterval() + 50)  # else Qt takes it for one double click
         view = box.view()
         index = view.model().index(box.findText(name), 0)
-        self.click(view.viewport(), view.visualRect(index).center())
+
+        def chosen() -> bool:
+            # A list that has just opened takes no click for as long as the second of a double click may come, and on a
+            # busy machine for longer.
+            QtTest.QTest.qWait(QtWidgets.QApplication.doubleClickInterval() + 50)
+            if view.isVisible():
+                self.mouse.click(view.viewport(), view.visualRect(index).center())
+            return QtWidgets.QComboBox.currentText(box) == name
+
+        spin(chosen)
+        self.actions += 1
 
     def open_module(self) -> None:
         """Slicer's list of modules, and the module in it, which stand outside of the panel."""

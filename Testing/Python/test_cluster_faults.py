@@ -56,7 +56,7 @@ def last_line(capsys) -> str:
 def test_a_scheduler_that_dies_leaves_what_is_finished(scans, alone, scheduler, tmp_path, capsys):
     process, address = scheduler
     out = tmp_path / "out"
-    worker = start_dask("worker", address, "--nthreads", 1, "--death-timeout", 5)
+    worker = start_dask("worker", address, "--nthreads", 1, "--no-nanny", "--death-timeout", PATIENCE_S)
     with Client(address) as client:
         client.wait_for_workers(1, timeout=PATIENCE_S)
 
@@ -81,7 +81,7 @@ def test_a_scheduler_that_dies_leaves_what_is_finished(scans, alone, scheduler, 
 
 def test_a_scheduler_that_is_gone_when_work_is_handed_out_is_named(scheduler, monkeypatch):
     process, address = scheduler
-    worker = start_dask("worker", address, "--nthreads", 1, "--death-timeout", 5)
+    worker = start_dask("worker", address, "--nthreads", 1, "--no-nanny", "--death-timeout", PATIENCE_S)
     try:
         quick = dask.config.set({"distributed.comm.timeouts.connect": "3s"})
         with quick, Client(address) as client:
@@ -107,7 +107,7 @@ def test_a_scheduler_that_is_gone_when_work_is_handed_out_is_named(scheduler, mo
 
 def test_a_scheduler_that_is_gone_when_a_result_is_fetched_is_named(scheduler, monkeypatch):
     process, address = scheduler
-    worker = start_dask("worker", address, "--nthreads", 1, "--death-timeout", 5)
+    worker = start_dask("worker", address, "--nthreads", 1, "--no-nanny", "--death-timeout", PATIENCE_S)
     result = Future.result
 
     def killed_before(future: Future) -> object:

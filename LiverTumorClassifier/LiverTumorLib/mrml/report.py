@@ -14,11 +14,11 @@ from ..dicom.sending import Destination
 from ..errors import InputError
 from ..jobs import Job, Writer, start_job
 from ..records.options import Progress, RunOptions
+from .case_nodes import LESIONS_ROLE, MODELS, SLICES_ROLE, SUMMARY_ROLE, CaseNodes
 from .corrections import is_redrawn
 from .dicom_database import image_files
 from .kept_axes import axes_of, length_of
 from .lesions import lesion_labels, rejected_numbers
-from .results import LESIONS_ROLE, MODELS, SLICES_ROLE, SUMMARY_ROLE, CaseNodes
 from .runs import handed_over
 from .serving import ServedRun
 from .tables import records_of

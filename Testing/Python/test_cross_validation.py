@@ -3,6 +3,7 @@ chosen on all."""
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from CompressionTrainerLib.evaluation.out_of_fold import (
     by_patient,
     pooled,
     scores,
+    summarize,
 )
 from LiverTumorLib.errors import InputError, SomeCasesFailed, UsageError
 
@@ -87,7 +89,7 @@ def held(case: str, blobs: list[tuple[int, float, float, bool]]) -> HeldOut:
         probability[1:4, 1:4, start : start + 3] = round(rim * 255)
         probability[2, 2, start + 1] = round(core * 255)
         truth[1:4, 1:4, start : start + 3] = true
-    return HeldOut(case, case, probability, truth, 1.0)
+    return HeldOut(case, case, "tumor", probability, truth, 1.0, 100.0)
 
 
 def test_a_low_threshold_draws_what_is_sure_somewhere_and_leaves_out_what_is_not():
@@ -106,7 +108,8 @@ def test_a_low_threshold_draws_what_is_sure_somewhere_and_leaves_out_what_is_not
 def test_the_table_of_scores_agrees_with_the_masks_themselves():
     rng = np.random.default_rng(3)
     noise = rng.random((6, 12, 12))
-    case = HeldOut("n", "n", np.rint(noise * 255).astype(np.uint8), noise + rng.normal(0, 0.2, noise.shape) > 0.8, 0.02)
+    probability, truth = np.rint(noise * 255).astype(np.uint8), noise + rng.normal(0, 0.2, noise.shape) > 0.8
+    case = HeldOut("n", "n", "tumor", probability, truth, 0.02, 4.0)
     table = scores(case)
     for point in (Point(0.5, 0.5), Point(0.6, 0.9), Point(0.85, 0.95)):
         assert table[point] == pytest.approx(at_point(case, point).dice)
@@ -114,7 +117,7 @@ def test_the_table_of_scores_agrees_with_the_masks_themselves():
 
 def test_a_person_with_many_scans_counts_once():
     good, bad = held("a", [(1, 0.9, 0.9, True)]), held("b", [(1, 0.2, 0.2, True)])
-    one = [good, bad, HeldOut("b2", "b", bad.probability, bad.truth, 1.0)]
+    one = [good, bad, replace(bad, case="b2")]
     plane = by_patient(one, [scores(case) for case in one])
     assert plane[Point(0.5, 0.5)] == pytest.approx(0.5)
     figures = pooled([at_point(case, Point(0.5, 0.5)) for case in one])
@@ -126,6 +129,21 @@ def test_tumor_free_cases_count_by_what_is_invented():
     assert scores(clean)[Point(0.5, 0.5)] == 1.0 and scores(invented)[Point(0.5, 0.5)] == 0.0
     figures = pooled([at_point(case, Point(0.5, 0.5)) for case in (clean, invented)])
     assert figures["false_ml_without_truth"] == {"a": 0.0, "b": 27.0}
+
+
+def test_of_a_liver_the_largest_region_counts_at_one_threshold_if_a_slice_shows_enough_of_it():
+    spleen = held("a", [(1, 0.9, 0.6, True), (10, 0.9, 0.9, False)])
+    spleen.probability[1:4, 1:4, 4] = round(0.6 * 255)  # the liver is the larger one now
+    case = replace(spleen, task="liver")
+    at = scores(case)
+    assert all(point.threshold == point.sure for point in at) and at[Point(0.5, 0.5)] == pytest.approx(54 / 63)
+    assert at[Point(0.8, 0.8)] == 0.0, "the spleen is the largest there"
+    assert at_point(case, Point(0.5, 0.5)).extra == 0
+    stray = replace(held("b", [(1, 0.9, 0.9, False)]), task="liver")  # 900 mm2 in each slice
+    assert scores(stray)[Point(0.5, 0.5)] == 0.0 and scores(replace(stray, pixel_mm2=80.0))[Point(0.5, 0.5)] == 1.0
+    points = summarize([case, stray])["points"]
+    assert points["chosen"] == points["one_threshold"] and points["half"]["score"] == pytest.approx(54 / 63)
+    assert points["half"]["false_ml_without_truth"] == {"b": 27.0}, "told, but the pipeline's checks are for it"
 
 
 def test_the_command_trains_a_network_a_fold_and_goes_on_where_it_was(tmp_path, capsys):

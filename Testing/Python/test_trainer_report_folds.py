@@ -39,20 +39,21 @@ def test_networks_are_held_together_over_all_folds(tmp_path):
     assert "networks-2" in page.tables and "networks-3" not in page.tables
 
 
-def held_out(name, *tumors):
+def held_out(name, *tumors, task="tumor"):
     """A case of 0.1 ml voxels: for each (size, core, rim) a box of size^3 voxels; without any a case free of tumor."""
     probability, truth = np.zeros((12, 12, 60), np.uint8), np.zeros((12, 12, 60), bool)
     for place, (size, core, rim) in enumerate(tumors):
         box = np.s_[1 : 1 + size, 1 : 1 + size, 1 + 15 * place : 1 + 15 * place + size]
         probability[box], truth[box] = round(rim * 255), True
         probability[2, 2, 2 + 15 * place] = round(core * 255)
-    return HeldOut(name, name, probability, truth, 0.1)
+    return HeldOut(name, name, task, probability, truth, 0.1, 50.0)
 
 
 def write_cross_validation(folder, task="tumor", done=(1, 2, 3)):
     """Three cases with lesions of 2.7 and 51.2 ml, which a low and a high threshold draw whole, and a free one."""
     config = load_config({"tumor": "liver-tumor", "liver": "liver-roi"}[task])
-    cases = [held_out(str(n), (3, 0.9, 0.25), (8, 0.9 - 0.2 * n, 0.3)) for n in range(3)] + [held_out("free")]
+    cases = [held_out(str(n), (3, 0.9, 0.25), (8, 0.9 - 0.2 * n, 0.3), task=task) for n in range(3)]
+    cases.append(held_out("free", task=task))
     write_figures(folder, config, cases, {"folds": 3, "folds_done": list(done)})
     return json.loads((folder / "cross-validation.json").read_text(encoding="utf-8"))
 
@@ -91,7 +92,9 @@ def test_folds_that_are_not_done_are_named_and_the_liver_has_no_lesions(tmp_path
     text = (tmp_path / "page.html").read_text(encoding="utf-8")
     page = Page(text)
     assert "Only the folds 1, 3 are done so far" in text and "held-out-lesions-1" not in page.tables
-    assert not any("lesion" in column for column in page.tables["held-out-1"][0])
+    assert not any("lesion" in column or "high" in column for column in page.tables["held-out-1"][0])
+    assert [row["operating point"] for row in cells(page, "held-out-1")] == ["chosen", "one threshold of 0.5"]
+    assert len(page.images) == 1, "one threshold has no plane of pairs"
 
 
 def held_out_slices(name, tumor, logits):

@@ -39,9 +39,10 @@ def _region_figures(held: list[HeldOut]) -> tuple[dict, list[dict], str]:
     chosen = Point(points["chosen"]["threshold"], points["chosen"]["sure"])
     rows = [asdict(at_point(case, chosen)) for case in held]
     dice, half = points["chosen"]["mean_dice"], points["half"]["mean_dice"]
+    where = f" where {chosen.sure:g} is reached" if chosen.sure > chosen.threshold else ""
     words = (
-        f"mean Dice {dice['value']:.3f} ({dice['low']:.3f} to {dice['high']:.3f}) at threshold {chosen.threshold:g} "
-        f"where {chosen.sure:g} is reached; at 0.5 {half['value']:.3f}"
+        f"mean Dice {dice['value']:.3f} ({dice['low']:.3f} to {dice['high']:.3f}) at threshold {chosen.threshold:g}"
+        f"{where}; at 0.5 {half['value']:.3f}"
     )
     return figures, [{key: value for key, value in row.items() if key != "lesions"} for row in rows], words
 

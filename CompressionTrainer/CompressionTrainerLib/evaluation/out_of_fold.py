@@ -1,8 +1,8 @@
 """What a network answers about patients that it was not trained on, and the operating point that suits all of them.
 
-Chosen together are the threshold from which a pixel belongs to a lesion and a higher one, `sure`, that a lesion must
-reach somewhere (hysteresis; Canny, PAMI 1986, for edges): a low threshold draws the whole lesion, and `sure` keeps
-faint false ones away.
+For tumor, chosen together are the threshold from which a pixel belongs to a lesion and a higher one, `sure`, that a
+lesion must reach somewhere (hysteresis; Canny, PAMI 1986, for edges): a low threshold draws the whole lesion, and
+`sure` keeps faint false ones away.
 """
 
 from __future__ import annotations
@@ -37,16 +37,19 @@ class HeldOut:
 
     Attributes:
         case, patient: ids.
+        task: "liver" or "tumor".
         probability: uint8 (k, rows, columns), 255 is 1, smoothed as in inference; for tumor 0 outside the true liver.
         truth: bool of that shape.
-        voxel_ml: volume of a voxel of the canvas.
+        voxel_ml, pixel_mm2: volume of a voxel and area of a pixel of the canvas.
     """
 
     case: str
     patient: str
+    task: str
     probability: np.ndarray
     truth: np.ndarray
     voxel_ml: float
+    pixel_mm2: float
 
 
 @dataclass(frozen=True)
@@ -109,23 +112,43 @@ def in_liver(case: CaseSlices) -> np.ndarray:
 def with_truth(probability: np.ndarray, case: CaseSlices, spec: InputSpec, task: str) -> HeldOut:
     """A kept answer beside the truth of its case; see `HeldOut`."""
     truth = (case.liver if task == "liver" else case.tumor)[INNER] >= 128
-    voxel_ml = spec.spacing_mm**2 * case.slice_mm / 1000
-    return HeldOut(case.case, case.patient, probability, truth, voxel_ml)
+    pixel_mm2 = spec.spacing_mm**2
+    return HeldOut(case.case, case.patient, task, probability, truth, pixel_mm2 * case.slice_mm / 1000, pixel_mm2)
+
+
+def regions(case: HeldOut, threshold: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Connected regions from a threshold on, of which those are kept that the pipeline keeps: tumor of SMALLEST_ML or
+    more, the largest liver if a slice shows SMALLEST_LIVER_MM2 of it.
+
+    Returns:
+        the regions' numbers, int (k, rows, columns), 0 elsewhere; by number their sizes in voxels and their highest
+        probability as 0..255, below 0 for what is not kept.
+    """
+    numbered, count = label(case.probability >= threshold * 255)
+    sizes = np.bincount(numbered.ravel(), minlength=count + 1)
+    peak = np.full(count + 1, -1.0)
+    if count:
+        peak[1:] = largest(case.probability, numbered, range(1, count + 1))
+        if case.task == "tumor":
+            peak[sizes * case.voxel_ml < SMALLEST_ML] = -1
+        else:
+            liver_number = 1 + sizes[1:].argmax()
+            area = np.count_nonzero(numbered == liver_number, axis=(1, 2)).max() * case.pixel_mm2
+            peak[np.arange(count + 1) != liver_number] = -1
+            if area < liver.SMALLEST_LIVER_MM2:
+                peak[:] = -1
+    return numbered, sizes, peak
 
 
 def scores(case: HeldOut) -> dict[Point, float]:
-    """Score of a case at every pair of thresholds: its Dice or, without truth, 1 for nothing found, falling to 0 at
-    FALSE_TUMOR_ML."""
+    """Score of a case at every operating point, for tumor pairs of thresholds, for the liver one threshold: its Dice
+    or, without truth, 1 for nothing found, falling to 0 at FALSE_TUMOR_ML."""
     result, true = {}, np.count_nonzero(case.truth)
     for threshold in THRESHOLDS:
-        numbered, count = label(case.probability >= threshold * 255)
-        sizes = np.bincount(numbered.ravel(), minlength=count + 1)
-        overlap = np.bincount(numbered[case.truth], minlength=count + 1)
-        peak = np.concatenate([[0], largest(case.probability, numbered, range(1, count + 1))]) if count else np.zeros(1)
-        kept = sizes * case.voxel_ml >= SMALLEST_ML
-        for sure in THRESHOLDS[threshold <= THRESHOLDS]:
-            chosen = kept & (peak >= sure * 255)
-            chosen[0] = False
+        numbered, sizes, peak = regions(case, threshold)
+        overlap = np.bincount(numbered[case.truth], minlength=len(sizes))
+        for sure in THRESHOLDS[threshold <= THRESHOLDS] if case.task == "tumor" else [threshold]:
+            chosen = peak >= sure * 255
             found = int(sizes[chosen].sum())
             score = (
                 2 * int(overlap[chosen].sum()) / (found + true)
@@ -160,8 +183,13 @@ def best_point(plane: dict[Point, float], tie: float = 0.005) -> Point:
 
 def summarize(held: Sequence[HeldOut]) -> dict:
     """The mean score at every operating point, and the figures at POINTS: the best one, the best of those with one
-    threshold, and 0.5."""
-    plane = by_patient(held, [scores(case) for case in held])
+    threshold, and 0.5.
+
+    Scans without liver do not decide the liver's, as in `export`: what is found in them the pipeline's own checks
+    reject for other reasons than its probability.
+    """
+    deciding = [case for case in held if case.task == "tumor" or case.truth.any()] or held
+    plane = by_patient(deciding, [scores(case) for case in deciding])
     one_threshold = {point: score for point, score in plane.items() if point.threshold == point.sure}
     points = dict(zip(POINTS, (best_point(plane), best_point(one_threshold), Point(0.5, 0.5)), strict=True))
 
@@ -177,12 +205,8 @@ def summarize(held: Sequence[HeldOut]) -> dict:
 
 def at_point(case: HeldOut, point: Point) -> CaseAtPoint:
     """A case at an operating point, lesion by lesion."""
-    numbered, count = label(case.probability >= point.threshold * 255)
-    keep = np.zeros(count + 1, bool)
-    if count:
-        big = np.bincount(numbered.ravel(), minlength=count + 1)[1:] * case.voxel_ml >= SMALLEST_ML
-        keep[1:] = big & (largest(case.probability, numbered, range(1, count + 1)) >= point.sure * 255)
-    found = keep[numbered]
+    numbered, _, peak = regions(case, point.threshold)
+    found = (peak >= point.sure * 255)[numbered]
     both, predicted, true = (int(np.count_nonzero(mask)) for mask in (found & case.truth, found, case.truth))
     detection = detect_lesions(found, case.truth, case.voxel_ml)
     return CaseAtPoint(

@@ -55,15 +55,17 @@ def _blocks(place: int, found: CrossValidation) -> list[Text | Table | Figure]:
     content, task = found.content, found.task
     points, chosen = content["points"], content["points"]["chosen"]
     blocks: list[Text | Table | Figure] = [Text(_counted(found))]
-    rows = [_point_row(title, points[name], task) for name, title in _POINTS.items()]
+    names = _POINTS if task == "tumor" else ("chosen", "half")  # for the liver all have one threshold
+    rows = [_point_row(_POINTS[name], points[name], task) for name in names]
     blocks.append(
         Table(f"held-out-{place}", f"{found.name}: all patients held out", rows, f"{_score_words(task)} {INTERVALS}")
     )
-    caption = (
-        f"{found.name}: a pixel belongs to a region from the low threshold on, and a region counts only where it "
-        f"reaches the high one somewhere. Chosen: {chosen['threshold']:g} and {chosen['sure']:g}."
-    )
-    blocks.append(Figure(f"plane-{place}", caption, plot_plane(content["plane"], points)))
+    if task == "tumor":
+        caption = (
+            f"{found.name}: a pixel belongs to a region from the low threshold on, and a region counts only where it "
+            f"reaches the high one somewhere. Chosen: {chosen['threshold']:g} and {chosen['sure']:g}."
+        )
+        blocks.append(Figure(f"plane-{place}", caption, plot_plane(content["plane"], points)))
     caption = (
         f"{found.name}: Dice of each case at the chosen operating point; dashed the mean, shaded its 95 % interval."
     )
@@ -99,10 +101,11 @@ def _score_words(task: str) -> str:
 
 
 def _point_row(title: str, point: dict, task: str) -> dict:
+    low, high = f"{point['threshold']:g}", f"{point['sure']:g}"
+    thresholds = {"low threshold": low, "high threshold": high} if task == "tumor" else {"threshold": low}
     row = {
         "operating point": title,
-        "low threshold": f"{point['threshold']:g}",
-        "high threshold": f"{point['sure']:g}",
+        **thresholds,
         "score": number(point["score"]),
         "Dice": interval(point["mean_dice"]),
     }

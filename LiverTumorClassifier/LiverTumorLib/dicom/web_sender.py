@@ -51,7 +51,7 @@ class WebSender:
             answer = question()
         except exceptions.HTTPError as error:
             code = error.response.status_code if error.response is not None else 0
-            if code in (401, 403):
+            if error.response is not None and code in (401, 403):
                 raise Away(f"it refuses access (HTTP {code}); {_what_to_check(error.response)}") from None
             if code in (408, 413, 425, 429) or code >= 500 or code == 404:
                 raise Away(f"it answers HTTP {code}") from None

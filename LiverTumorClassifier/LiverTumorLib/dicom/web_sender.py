@@ -64,7 +64,7 @@ class WebSender:
 
 def _what_to_check(refused: requests.Response) -> str:
     """By what the request that was refused had said of the user."""
-    kind = refused.request.headers.get("Authorization", "").partition(" ")[0]
+    kind = str(refused.request.headers.get("Authorization", "")).partition(" ")[0]
     if not kind:
         return "it was given neither a token nor user and password"
     return "check the token" if kind == "Bearer" else "check user and password"

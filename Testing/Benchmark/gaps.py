@@ -120,7 +120,8 @@ class Steps:
         from LiverTumorLib.mrml.axes import axis_lines
 
         TASKS["segment"] = "gaps:truth_task"
-        self._step("open the panel: what is folded", lambda: panel.follow_up)
+        made = lambda started: panel.ui.datesWidget.layout() is not None  # noqa: E731
+        self._step("open the panel: what is folded", lambda: None, made)
         panel.ui.keepCheckBox.click()
         self._run("Apply", panel.ui.applyButton, panel.run)
         over = lambda started: not panel.run.running  # noqa: E731

@@ -8,7 +8,7 @@ from LiverTumorLib.mrml import ct_to_node, labels_to_segmentation, show_segmenta
 from LiverTumorLib.mrml.axes import axis_lines, show_axes, take_axes
 from LiverTumorLib.mrml.follow_up import DateNodes
 from LiverTumorLib.mrml.follow_up_views import link_dates, show_dates, show_pair
-from LiverTumorLib.mrml.lesions import lesion_labels, lesions_of
+from LiverTumorLib.mrml.lesions import lesions_of, take_lesions
 from LiverTumorLib.mrml.linked_slices import LinkedSlices
 from LiverTumorLib.mrml.segmentations import ct_of
 from LiverTumorLib.mrml.views import end_placing, highlight, is_placing, mark_lesion, show_marker, start_placing
@@ -214,7 +214,7 @@ def test_each_lesion_has_an_outline_of_its_own(seen):
 
 def outline(view, segmentation, lesion, k: int) -> np.ndarray:
     """Which places at a lesion's rim have the color of its segment."""
-    found = lesion_labels(segmentation, ct_of(segmentation))
+    found = take_lesions(segmentation, ct_of(segmentation)).labels()
     own = found.labels[k] == found.label_of(lesion.identifier)
     rim = places(binary_dilation(own) & ~binary_erosion(own), k)
     color = np.array(segmentation.GetSegmentation().GetSegment(lesion.identifier).GetColor()) * 255

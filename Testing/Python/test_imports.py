@@ -117,3 +117,25 @@ def test_a_module_file_loads_nothing_heavy(module):
     loaded = loaded_by(f"import slicer_standin; slicer_standin.install()\nimport {module}")
     assert loaded & HEAVY == set()
     assert "LiverTumorLib" not in loaded  # it may lie in a folder that Slicer knows only when all modules are found
+
+
+def test_a_panel_opens_without_what_its_folded_parts_need():
+    """They are made when the panel has been painted; Slicer's window stands still until then."""
+    pytest.importorskip("slicer_core", reason="slicer-core is not installed")
+    parts = ("batch", "dicom", "followup", "jobs", "report", "mrml.results", "mrml.worklist", "panel.worklist")
+    later = tuple(f"LiverTumorLib.{part}" for part in parts)
+    loaded_by(
+        "import slicer_standin; slicer_standin.install()\nimport LiverTumorLib.panel.segmentation\n"
+        f"later = {{name for name in sys.modules if name.startswith({later})}}\n"
+        "assert not later, later"
+    )
+
+
+def test_all_that_the_mrml_part_offers_is_there():
+    """Most of it is loaded as it is asked for, and one of its modules is called like what is in it."""
+    pytest.importorskip("slicer_core", reason="slicer-core is not installed")
+    modules = "".join(f"import {name}\n" for name in library_modules() if name.startswith("LiverTumorLib.mrml."))
+    loaded_by(
+        f"import slicer_standin; slicer_standin.install()\n{modules}import LiverTumorLib.mrml as mrml\n"
+        "assert all(callable(getattr(mrml, name)) for name in mrml.__all__)"
+    )

@@ -9,8 +9,8 @@ import slicer
 from LiverTumorLib.errors import InputError
 from LiverTumorLib.mrml import can_undo, measure_again, show_segmentation, undo
 from LiverTumorLib.mrml.axes import are_by_hand, axis_lines, measure_by_voxels, show_axes, shown_lesion, take_axes
+from LiverTumorLib.mrml.case_nodes import LESIONS_ROLE, SUMMARY_ROLE
 from LiverTumorLib.mrml.kept_axes import LONG, SHORT, axes_of
-from LiverTumorLib.mrml.results import LESIONS_ROLE, SUMMARY_ROLE
 from LiverTumorLib.mrml.tables import records_of
 from LiverTumorLib.mrml.views import remove_marker
 from LiverTumorLib.pipelines.lesions import measure

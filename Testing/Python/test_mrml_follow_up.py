@@ -20,6 +20,7 @@ from LiverTumorLib.dicom import write_dicom
 from LiverTumorLib.errors import InputError
 from LiverTumorLib.followup.byhand import choose_prior
 from LiverTumorLib.mrml import ct_to_node, labels_to_segmentation, measure_again
+from LiverTumorLib.mrml.case_nodes import LESIONS_ROLE
 from LiverTumorLib.mrml.follow_up import (
     DateNodes,
     choose,
@@ -34,7 +35,6 @@ from LiverTumorLib.mrml.follow_up_plot import CHART_ROLE, COURSE_ROLE
 from LiverTumorLib.mrml.follow_up_views import step_to_prior
 from LiverTumorLib.mrml.kept_axes import LONG, draw_axis
 from LiverTumorLib.mrml.lesions import lesions_of
-from LiverTumorLib.mrml.results import LESIONS_ROLE
 from LiverTumorLib.mrml.segment_tags import set_judgment
 from LiverTumorLib.mrml.study_facts import date_of, facts_of, give_date
 from LiverTumorLib.mrml.tables import records_of

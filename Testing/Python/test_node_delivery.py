@@ -152,6 +152,15 @@ def test_a_dicomweb_server(tmp_path, status, outcome):
             assert waiting.deliveries[0][:2] == ("pending", f"pacs is away: {outcome}")
 
 
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_dicomweb_server_that_asks_who_it_is(tmp_path, status):
+    with dicomweb_server(status) as (url, _asked):
+        waiting = Waiting(tmp_path, Target("pacs", url=url))
+        waiting.deliverer.step()
+        told = f"it refuses access (HTTP {status}); it was given neither a token nor user and password"
+        assert waiting.deliveries[0][:2] == ("pending", f"pacs is away: {told}")
+
+
 def test_a_dicomweb_server_that_is_away():
     begin = time.monotonic()
     with pytest.raises(Away, match="it cannot be reached"):

@@ -8,7 +8,7 @@ pytest.importorskip("PySide6.QtWidgets", reason="PySide6 is not installed")
 import numpy as np
 import slicer
 from LiverTumorLib.mrml.axes import axis_lines, shown_lesion
-from LiverTumorLib.mrml.results import LESIONS_ROLE
+from LiverTumorLib.mrml.case_nodes import LESIONS_ROLE
 from LiverTumorLib.mrml.tables import records_of
 from LiverTumorLib.mrml.views import MARKER_ROLE
 from mrml_scene import GRIDS, add_ct

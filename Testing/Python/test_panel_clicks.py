@@ -92,6 +92,6 @@ def test_keys_go_through_the_lesions_and_set_the_window(app, monkeypatch):
 def records_of(segmentation) -> list[dict]:
     """The rows of the lesion table."""
     from LiverTumorLib.mrml import tables
-    from LiverTumorLib.mrml.results import LESIONS_ROLE
+    from LiverTumorLib.mrml.case_nodes import LESIONS_ROLE
 
     return tables.records_of(segmentation.GetNodeReference(LESIONS_ROLE))

@@ -12,9 +12,9 @@ pytest.importorskip("PySide6.QtWidgets", reason="PySide6 is not installed")
 import numpy as np
 import slicer
 from LiverTumorLib.mrml import labels_from_segmentation
+from LiverTumorLib.mrml.case_nodes import LESIONS_ROLE, SLICES_ROLE, SUMMARY_ROLE
 from LiverTumorLib.mrml.corrections import is_corrected
 from LiverTumorLib.mrml.probabilities import ROLES
-from LiverTumorLib.mrml.results import LESIONS_ROLE, SLICES_ROLE, SUMMARY_ROLE
 from mrml_scene import GRIDS, add_ct
 from panel_tools import apply, idle, spin, use_task
 from slicer_standin import application

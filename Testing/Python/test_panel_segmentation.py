@@ -18,9 +18,17 @@ import slicer
 from LiverTumorLib.files import read_labels
 from LiverTumorLib.models.bundle import load_bundle
 from LiverTumorLib.models.catalogue import SHIPPED
-from LiverTumorLib.mrml import ct_from_node, ct_to_node, labels_from_segmentation, labels_to_segmentation
+from LiverTumorLib.mrml import (
+    ct_from_node,
+    ct_to_node,
+    labels_from_segmentation,
+    labels_to_segmentation,
+    show_segmentation,
+)
 from LiverTumorLib.mrml.views import MARKER_ROLE
 from LiverTumorLib.phantom import make_phantom
+from LiverTumorLib.records.options import CaseOutput
+from LiverTumorLib.records.results import CaseResult, CaseSummary
 from mrml_scene import GRIDS, add_ct, make_ct, make_labels
 from panel_tools import add_phantom, apply, idle, phantom, spin, use_task, worker_of
 from slicer_standin import ModuleParent, application
@@ -111,6 +119,26 @@ def test_the_phantom_from_opening_to_results(app, tmp_path):
     assert segmentation.GetSegmentation().ContainsRepresentation("Closed surface") and panel.ui.statusLabel.text == ""
     application.screenshot(NAME, tmp_path / "panel.png")
     assert (tmp_path / "panel.png").stat().st_size > 10_000
+
+
+def test_what_is_not_seen_first_is_made_a_part_a_turn(app):
+    """The window stands still while a part is made; a scene that was saved with results is opened as quickly."""
+    ct = add_ct(slicer.mrmlScene)
+    nodes = show_segmentation(CaseOutput(CaseResult("ct", CaseSummary(liver_ml=1.0), []), LABELS), ct)
+    application.load_module(NAME)
+    logic = getattr(slicer.modules, f"{NAME}Widget").logic
+    logic.getParameterNode().inputVolume = ct
+    logic.getParameterNode().outputSegmentation = nodes.segmentationNode
+    ui = application.show_module(NAME).panel.ui
+
+    def made() -> list[bool]:
+        return [ui.kindBox.count > 0, ui.resultsCollapsibleButton.visible, ui.datesWidget.layout() is not None]
+
+    assert made() == [False, False, False]
+    turns = []
+    spin(lambda: turns.append(made()) or all(made()))
+    assert [True, True, False] in turns, "each in a turn of its own"
+    assert ui.reportButton.enabled and ui.summaryLabel.text.startswith("ct: liver 1 ml")
 
 
 def test_doubts_are_shown_and_stay(app):

@@ -224,7 +224,9 @@ def test_a_node_that_does_not_answer_is_given_up_by_cancel(panel):
         reached[0].close()
 
 
-@pytest.mark.parametrize("status, told", [(200, "Sent to"), (401, "it refuses access (HTTP 401)")])
+@pytest.mark.parametrize(
+    "status, told", [(200, "Sent to"), (401, "it refuses access (HTTP 401); check user and password")]
+)
 def test_a_dicomweb_server(panel, shown, status, told):
     with dicomweb_server(status) as (url, asked):
         send(panel, url, protocol="DICOMweb")

@@ -10,8 +10,8 @@ pytest.importorskip("PySide6.QtWidgets", reason="PySide6 is not installed")
 import slicer
 from LiverTumorLib.errors import Cancelled, InputError
 from LiverTumorLib.mrml import frames_of, labels_from_segmentation, labels_to_segmentation
+from LiverTumorLib.mrml.case_nodes import LESIONS_ROLE
 from LiverTumorLib.mrml.evidence import evidence_of
-from LiverTumorLib.mrml.results import LESIONS_ROLE
 from LiverTumorLib.mrml.sequences import SEQUENCE_ROLE
 from LiverTumorLib.mrml.tables import records_of
 from LiverTumorLib.mrml.worklist import worklist

@@ -9,7 +9,7 @@ pytest.importorskip("PySide6.QtWidgets", reason="PySide6 is not installed")
 import slicer
 from lesions_scene import BALLS, MISSED, ball, case, draw, erase, labels, old_result, ras, volume
 from LiverTumorLib.mrml import ct_to_node, labels_from_segmentation, show_segmentation
-from LiverTumorLib.mrml.results import SUMMARY_ROLE
+from LiverTumorLib.mrml.case_nodes import SUMMARY_ROLE
 from LiverTumorLib.mrml.tables import records_of
 from panel_tools import idle, spin
 from PySide6 import QtCore, QtTest

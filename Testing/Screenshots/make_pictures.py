@@ -32,7 +32,7 @@ from LiverTumorLib.mrml import (  # noqa: E402
     measure_again,  # noqa: E402
 )
 from LiverTumorLib.mrml.axes import show_axes  # noqa: E402
-from LiverTumorLib.mrml.results import LESIONS_ROLE  # noqa: E402
+from LiverTumorLib.mrml.case_nodes import LESIONS_ROLE  # noqa: E402
 from LiverTumorLib.mrml.tables import records_of  # noqa: E402
 from LiverTumorLib.mrml.views import mark_lesion  # noqa: E402
 from LiverTumorLib.mrml.volumes import place_in_slice, toggle_liver_window  # noqa: E402

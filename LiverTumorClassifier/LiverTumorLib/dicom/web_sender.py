@@ -51,8 +51,8 @@ class WebSender:
             answer = question()
         except exceptions.HTTPError as error:
             code = error.response.status_code if error.response is not None else 0
-            if code in (401, 403):
-                raise Away(f"it refuses access (HTTP {code}); check the token") from None
+            if error.response is not None and code in (401, 403):
+                raise Away(f"it refuses access (HTTP {code}); {_what_to_check(error.response)}") from None
             if code in (408, 413, 425, 429) or code >= 500 or code == 404:
                 raise Away(f"it answers HTTP {code}") from None
             return f"HTTP {code}"
@@ -60,3 +60,11 @@ class WebSender:
             raise Away(f"it cannot be reached ({type(error).__name__})") from None
         failed = getattr(answer, "FailedSOPSequence", None)
         return f"failure 0x{int(failed[0].FailureReason):04X}" if failed else ""
+
+
+def _what_to_check(refused: requests.Response) -> str:
+    """By what the request that was refused had said of the user."""
+    kind = str(refused.request.headers.get("Authorization", "")).partition(" ")[0]
+    if not kind:
+        return "it was given neither a token nor user and password"
+    return "check the token" if kind == "Bearer" else "check user and password"

@@ -3,14 +3,21 @@
 Works in Slicer and with the slicer-core package alone. Nodes go to the scene of the CT node.
 """
 
-from .evidence import remove_evidence, show_evidence
-from .results import CaseNodes, measure_again, show_segmentation, show_slices, threshold_again
-from .runs import CaseRun, options_from
-from .segmentations import labels_from_segmentation, labels_to_segmentation
-from .sequences import SequenceRun, frames_of
-from .start import start_run
-from .undo import can_undo, undo
-from .volumes import ct_from_node, ct_to_node
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from .undo import can_undo, undo  # a module has the name of a function: it cannot be loaded later
+
+if TYPE_CHECKING:
+    from .case_nodes import CaseNodes
+    from .evidence import remove_evidence, show_evidence
+    from .frames import frames_of
+    from .results import measure_again, show_segmentation, show_slices, threshold_again
+    from .runs import CaseRun, options_from
+    from .segmentations import labels_from_segmentation, labels_to_segmentation
+    from .sequences import SequenceRun
+    from .start import start_run
+    from .volumes import ct_from_node, ct_to_node
 
 __all__ = [
     "CaseNodes",
@@ -32,3 +39,29 @@ __all__ = [
     "threshold_again",
     "undo",
 ]
+
+_PLACES = {
+    "CaseNodes": "case_nodes",
+    "CaseRun": "runs",
+    "SequenceRun": "sequences",
+    "ct_from_node": "volumes",
+    "ct_to_node": "volumes",
+    "frames_of": "frames",
+    "labels_from_segmentation": "segmentations",
+    "labels_to_segmentation": "segmentations",
+    "measure_again": "results",
+    "options_from": "runs",
+    "remove_evidence": "evidence",
+    "show_evidence": "evidence",
+    "show_segmentation": "results",
+    "show_slices": "results",
+    "start_run": "start",
+    "threshold_again": "results",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Loaded as it is asked for: a panel opens without what a run needs."""
+    if name in _PLACES:
+        return getattr(importlib.import_module(f".{_PLACES[name]}", __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

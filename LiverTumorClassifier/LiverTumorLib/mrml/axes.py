@@ -11,9 +11,9 @@ import numpy as np
 from ..errors import InputError
 from ..records.judgments import REJECTED
 from ..records.results import Line
+from .case_nodes import LESIONS_ROLE, SUMMARY_ROLE
 from .kept_axes import AXES, LONG, Axis, axes_of, draw_axis, length_of, measured_lengths, reset_axes
 from .nodes import companion_node, one_update
-from .results import LESIONS_ROLE, SUMMARY_ROLE
 from .tables import records_of, set_cells
 from .translation import _
 from .undo import undoable

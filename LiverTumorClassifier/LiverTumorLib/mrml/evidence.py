@@ -7,10 +7,10 @@ import json
 
 from ..errors import InputError
 from ..records.options import EVIDENCE, CaseOutput
+from .case_nodes import CaseNodes, check_present
 from .nodes import companion_node, no_leftovers, remove_node
 from .percent import fill_percent
 from .prepared import PreparedCase, prepared
-from .results import CaseNodes, check_present
 from .translation import _
 from .views import slice_composites
 

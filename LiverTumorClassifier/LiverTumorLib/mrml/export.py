@@ -19,11 +19,12 @@ from ..records.columns import BY_HAND_COLUMN, LESION_COLUMNS, headers, lesion_va
 from ..records.judgments import JUDGMENT_COLUMNS
 from ..records.results import TUMOR, CaseResult
 from ..records.segments import LIVER_SEGMENT, Segment, lesion_segment
+from .corrections import check_contents, contents
 from .kept_axes import count_drawn
-from .lesions import LesionLabels, lesion_labels
+from .lesions import LesionLabels, take_lesions
 from .measuring import Measurable
 from .segment_tags import own_tags
-from .segmentations import labels_from_segmentation
+from .segmentations import take_labels
 from .serving import Computation
 from .translation import _
 from .volumes import ijk_to_world
@@ -71,7 +72,7 @@ def exporting_labels(segmentation_node, ct_node, path: str | Path) -> Computatio
     Raises:
         OutputError: another ending, a tilted gantry's sheared grid that NIfTI cannot say, or the file cannot be
           written.
-        InputError: see `labels_from_segmentation`.
+        InputError: see `labels_from_segmentation`; or something was changed meanwhile.
     """
     path = Path(path)
     if not path.name.lower().endswith((SEGMENTATION_ENDING, *NIFTI_ENDINGS)):
@@ -80,20 +81,23 @@ def exporting_labels(segmentation_node, ct_node, path: str | Path) -> Computatio
                 path=path, ending=SEGMENTATION_ENDING
             )
         )
-    matrix = ijk_to_world(ct_node)
+    matrix, before = ijk_to_world(ct_node), contents(segmentation_node)
     if path.name.lower().endswith(SEGMENTATION_ENDING):
-        found = lesion_labels(segmentation_node, ct_node)
-        kept = yield found.without_rejected
+        lesions = take_lesions(segmentation_node, ct_node)
+        kept = yield lambda: lesions.labels().without_rejected()
+        check_contents(segmentation_node, before)
         segments = [LIVER_SEGMENT, *_segments(segmentation_node, kept)]
         yield lambda: write_segmentation(path, kept.labels, matrix, segments)
         return
-    labels = labels_from_segmentation(segmentation_node, ct_node)
+    taken = take_labels(segmentation_node, ct_node)
     if is_sheared(matrix):  # ITK would write another grid without a word
         raise OutputError(
             _(
                 "{path} cannot be written as NIfTI, which has no room for the tilted gantry of {name}; choose {ending}."
             ).format(path=path, name=ct_node.GetName(), ending=SEGMENTATION_ENDING)
         )
+    labels = yield taken.merged
+    check_contents(segmentation_node, before)
     yield partial(_write_nifti, path, labels, matrix)
 
 

@@ -13,11 +13,13 @@ from ..ct.region import box_of
 from ..errors import InputError
 from ..pipelines.lesion_edits import split_lesion as split_mask
 from ..records.results import TUMOR, CaseResult
+from .case_nodes import TABLES, CaseNodes, check_present
 from .layers import Layer
 from .lesions import LesionLabels, write_lesions
 from .measuring import Measurable
 from .nodes import no_leftovers
-from .results import MAPS, TABLES, CaseNodes, check_present, show_measured
+from .probabilities import MAPS
+from .results import show_measured
 from .segmentations import remove_segments
 from .serving import Computation, at_once
 from .translation import _

@@ -143,12 +143,6 @@ class TakenLesions:
         return _with_numbers(LesionLabels(self.segments.merged(), self.lesions))
 
 
-def lesion_labels(segmentation_node, ct_node) -> LesionLabels:
-    """Liver and lesions on the CT's grid, each lesion with a number, see `TakenLesions`. Raises InputError, see
-    `take_lesions` too."""
-    return take_lesions(segmentation_node, ct_node).labels()
-
-
 def take_lesions(segmentation_node, ct_node) -> TakenLesions:
     """Liver and lesions on the CT's grid. Where lesions overlap, the last one counts.
 

@@ -14,13 +14,13 @@ from ..errors import InputError
 from ..pipelines.lesion_edits import Voxel, grow_lesion
 from ..records.results import LIVER, TUMOR
 from ..records.segments import LESION_SEGMENT, Segment
+from .case_nodes import check_present
 from .layers import Layer, merged_labels
 from .lesion_edits import editing
 from .lesions import LesionLabels, LesionSegment
 from .measuring import Measurable
 from .nodes import companion_node, no_leftovers, one_update, remove_node
 from .probabilities import used_threshold
-from .results import check_present
 from .segmentations import add_segment, write_segments
 from .serving import Computation
 from .translation import _

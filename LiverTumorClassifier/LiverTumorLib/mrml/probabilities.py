@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .prepared import PreparedCase
 
 ROLES = {"liver": "LiverTumor.liverProbability", "tumor": "LiverTumor.tumorProbability"}
+MAPS = tuple(ROLES.values())
 _THRESHOLD = "LiverTumor.threshold"
 _GIVEN_LIVER = 0.5  # a liver that was drawn, not predicted, is 0 or 1
 

@@ -14,11 +14,11 @@ from ..dicom.sending import Destination
 from ..errors import InputError
 from ..jobs import Job, Writer, start_job
 from ..records.options import Progress, RunOptions
-from .corrections import is_redrawn
+from .case_nodes import LESIONS_ROLE, MODELS, SLICES_ROLE, SUMMARY_ROLE, CaseNodes
+from .corrections import check_contents, contents, is_redrawn
 from .dicom_database import image_files
 from .kept_axes import axes_of, length_of
-from .lesions import lesion_labels, rejected_numbers
-from .results import LESIONS_ROLE, MODELS, SLICES_ROLE, SUMMARY_ROLE, CaseNodes
+from .lesions import rejected_numbers, take_lesions
 from .runs import handed_over
 from .serving import ServedRun
 from .tables import records_of
@@ -47,13 +47,13 @@ def start_report(
 
     Raises:
         InputError: there is nothing to report, or DICOM is asked for and the CT is not from DICOM. The run ends with
-        what `check_ct`, `handed_over` and `write_report` raise, and OutputError or WorkerError where the child cannot
-        be started.
+            what `check_ct`, `check_contents`, `handed_over` and `write_report` raise, and OutputError or WorkerError
+            where the child cannot be started.
     """
+    if not records_of(segmentation_node.GetNodeReference(SUMMARY_ROLE)):
+        raise InputError(_("There are no results to report; press Apply first."))
     images = image_files(ct_node) if folder is not None or patient else []
-    ct = take_ct(ct_node)
-    found = lesion_labels(segmentation_node, ct_node)
-    reviewed = replace(_reviewed(segmentation_node, found.lesions), patient=patient, images=images)
+    ct, lesions, before = take_ct(ct_node), take_lesions(segmentation_node, ct_node), contents(segmentation_node)
     progress, finished = receivers
     doing = _("Writing the report") if destination is None else _("Writing the report and sending it")
 
@@ -61,11 +61,15 @@ def start_report(
         if progress is not None and event["event"] == "progress":
             progress(event["stage"], event["fraction"], doing)
 
-    def start() -> Job:
-        writer = Writer(WRITER, arguments(reviewed, page, folder, destination))
-        return start_job("report", ct.checked(), RunOptions(), on_event=listen, liver=found.labels, writer=writer)
-
     def steps():
+        found = yield lesions.labels
+        check_contents(segmentation_node, before)
+        reviewed = replace(_reviewed(segmentation_node, found.lesions), patient=patient, images=images)
+        writer = Writer(WRITER, arguments(reviewed, page, folder, destination))
+
+        def start() -> Job:
+            return start_job("report", ct.checked(), RunOptions(), on_event=listen, liver=found.labels, writer=writer)
+
         output = yield from handed_over(ct, start)
         return CaseNodes(output.result, segmentation_node)
 
@@ -78,8 +82,6 @@ def _reviewed(segmentation_node, lesions: list) -> Reviewed:
     """What the nodes say beside CT and labels."""
     records = records_of(segmentation_node.GetNodeReference(LESIONS_ROLE))
     summaries = records_of(segmentation_node.GetNodeReference(SUMMARY_ROLE))
-    if not summaries:
-        raise InputError(_("There are no results to report; press Apply first."))
     corrected = is_redrawn(segmentation_node)
     probabilities = {} if corrected else {str(row["id"]): row.get("mean_probability", math.nan) for row in records}
     axes = axes_of(segmentation_node, records)

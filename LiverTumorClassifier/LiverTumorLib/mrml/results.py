@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 
 from ..ct import CTVolume
 from ..ct.orientation import is_resampled
-from ..errors import InputError, WorkerError
+from ..errors import WorkerError
 from ..records.options import CaseOutput
-from ..records.results import CaseResult, CaseSummary, Lesion
+from ..records.results import CaseResult, Lesion
 from ..records.segments import MOST_LESIONS
+from .case_nodes import CT_ROLE, LESIONS_ROLE, MODELS, SLICES_ROLE, SUMMARY_ROLE, TABLES, CaseNodes, check_present
 from .checksums import checksums
 from .corrections import check_contents, contents, is_corrected, mark_as_written
 from .kept_axes import keep_axes
@@ -28,7 +26,7 @@ from .measuring import Measurable, measured_now
 from .nodes import companion_node, no_leftovers, output_node, place_beside
 from .plots import plot_probability
 from .prepared import PreparedCase, prepared
-from .probabilities import ROLES, TakenMaps, keep_threshold, show_probabilities
+from .probabilities import MAPS, TakenMaps, keep_threshold, show_probabilities
 from .segment_tags import judgment_of, number_of
 from .segmentations import layer_to_segmentation, own_lesions
 from .serving import Computation, at_once
@@ -37,45 +35,6 @@ from .translation import _
 from .undo import undoable
 from .views import remove_marker
 from .volumes import ijk_to_world
-
-LESIONS_ROLE = "LiverTumor.lesions"
-SUMMARY_ROLE = "LiverTumor.summary"
-SLICES_ROLE = "LiverTumor.slices"
-MODELS = "LiverTumor.models"  # what a run says of its models, an attribute of its segmentation
-TABLES = (LESIONS_ROLE, SUMMARY_ROLE, SLICES_ROLE)
-MAPS = tuple(ROLES.values())
-CT_ROLE = "LiverTumor.ct"  # from a slice table to the volume it speaks of
-
-
-@dataclass(frozen=True)
-class CaseNodes:
-    """The nodes of one case and the figures in them; None for what the run did not make.
-
-    Attributes:
-        result: the figures as records (lesions, slices, models, seconds).
-        segmentationNode: vtkMRMLSegmentationNode with the segments Liver and Lesion 1, Lesion 2 …
-        lesionTable, summaryTable, sliceTable: vtkMRMLTableNode.
-        plotChart: vtkMRMLPlotChartNode of the tumor probability over the slices.
-        evidenceVolume: vtkMRMLScalarVolumeNode, where the slice classifier sees tumor, in percent.
-        frames, frameTable: figures of every frame where all of a sequence were analyzed, and a vtkMRMLTableNode with
-        their summaries;
-            the other nodes then show the frame that the CT node shows.
-    """
-
-    result: CaseResult
-    segmentationNode: Any = None
-    lesionTable: Any = None
-    summaryTable: Any = None
-    sliceTable: Any = None
-    plotChart: Any = None
-    evidenceVolume: Any = None
-    frames: Sequence[CaseResult] = ()
-    frameTable: Any = None
-
-    @property
-    def summary(self) -> CaseSummary:
-        """Volumes in ml, tumor burden in percent, number of lesions, suspicious slices, notes."""
-        return self.result.summary
 
 
 def show_segmentation(
@@ -272,13 +231,3 @@ def _table(owner, role: str, ct_node, what: str):
     table = companion_node(owner, role, "vtkMRMLTableNode", f"{ct_node.GetName()} {what}")
     place_beside(table, ct_node)
     return table
-
-
-def check_present(ct_node) -> None:
-    """Raises InputError where the CT has left the scene."""
-    if ct_node.GetScene() is None:
-        raise InputError(
-            _("{name} was removed while it was analyzed, so its results were dropped; load it again.").format(
-                name=ct_node.GetName()
-            )
-        )

@@ -15,8 +15,8 @@ import numpy as np
 from ..errors import InputError, UsageError
 from ..jobs import Job, start_job
 from ..records.options import Progress, RunOptions
+from .case_nodes import CaseNodes
 from .prepared import PreparedCase, prepare
-from .results import CaseNodes
 from .serving import ServedRun, Steps
 from .translation import _
 from .volumes import TakenCT

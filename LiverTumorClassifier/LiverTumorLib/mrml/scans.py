@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from .bound_views import release_views
+from .case_nodes import SUMMARY_ROLE
 from .evidence import put_in_front
-from .results import SUMMARY_ROLE
 from .segmentations import ct_of
 from .views import show_ct, show_marker
 

@@ -6,10 +6,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from .case_nodes import LESIONS_ROLE
 from .checksums import checksums
 from .kept_axes import axes_of, length_of
 from .lesions import lesions_of
-from .results import LESIONS_ROLE
 from .segmentations import known_segments
 from .tables import records_of
 

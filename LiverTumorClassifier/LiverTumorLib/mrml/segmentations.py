@@ -14,7 +14,7 @@ from ..pipelines.lesions import number_lesions
 from ..records.results import LIVER, TUMOR
 from ..records.segments import LESION_SEGMENT, LIVER_SEGMENT, MOST_LESIONS, Segment, lesion_segments, meaning_of
 from .checksums import LABELMAP
-from .layers import Layer, empty_segments, merged_labels, start_empty, write_layer
+from .layers import Layer, TakenSegments, empty_segments, start_empty, take_segments, write_layer
 from .nodes import one_update, output_node, place_beside
 from .segment_tags import by_hand, judgment_of, number_of, say_algorithm, set_number, tag
 from .translation import _
@@ -179,6 +179,15 @@ def labels_from_segmentation(segmentation_node, ct_node, meant: Meant | None = N
         uint8 (k, j, i); 1 liver, 2 lesion.
 
     Raises:
+        InputError: see `take_labels`.
+    """
+    return take_labels(segmentation_node, ct_node, meant).merged()
+
+
+def take_labels(segmentation_node, ct_node, meant: Meant | None = None) -> TakenSegments:
+    """What `labels_from_segmentation` needs of the nodes; its `merged` gives the labels.
+
+    Raises:
         InputError: the segmentation has none of the segments, or a nonlinear transform lies between it and the CT.
     """
     segmentation = segmentation_node.GetSegmentation()
@@ -189,7 +198,7 @@ def labels_from_segmentation(segmentation_node, ct_node, meant: Meant | None = N
     as_liver = [each for each in rejected if not by_hand(segmentation.GetSegment(each))]
     values = [(each, LIVER) for each in (*meant.get(LIVER, ()), *as_liver)]
     values += [(each, TUMOR) for each in lesions if each not in rejected]
-    return merged_labels(segmentation_node, ct_node, values)
+    return take_segments(segmentation_node, ct_node, values)
 
 
 def check_meant(segmentation_node, meant: Meant) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..records.options import Progress
-from .results import CaseNodes
+from .case_nodes import CaseNodes
 from .runs import CaseRun, options_from
 from .segmentations import labels_from_segmentation
 from .sequences import SequenceRun

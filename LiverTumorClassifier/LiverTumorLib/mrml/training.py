@@ -16,7 +16,7 @@ from ..errors import InputError, OutputError
 from ..files.itk import image_from, import_sitk
 from ..files.upright import upright
 from ..records.results import LIVER
-from .results import check_present
+from .case_nodes import check_present
 from .segmentations import labels_from_segmentation
 from .serving import Computation
 from .translation import _

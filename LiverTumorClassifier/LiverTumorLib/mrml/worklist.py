@@ -18,12 +18,13 @@ from ..pipelines.lesions import summary_of
 from ..records.judgments import Judgment
 from ..records.results import CaseSummary
 from ..records.segments import LESION_SEGMENT
+from .case_nodes import LESIONS_ROLE, SUMMARY_ROLE, TABLES
 from .checksums import checksums
 from .lesions import LesionSegment, lesions_of
 from .liver_checksum import liver_checksum
 from .nodes import one_update
+from .probabilities import MAPS
 from .rejections import lend_rejected
-from .results import LESIONS_ROLE, MAPS, SUMMARY_ROLE, TABLES
 from .segment_tags import judgment_of, set_judgment
 from .tables import fill_summary_table, records_of, set_cells
 from .translation import _

@@ -7,7 +7,8 @@ from slicer.i18n import tr as _
 
 from ..errors import LiverTumorError
 from ..mrml import ct_from_node, labels_from_segmentation
-from ..mrml.results import CaseNodes, ct_of_table
+from ..mrml.case_nodes import CaseNodes
+from ..mrml.results import ct_of_table
 from ..mrml.scans import show_scan
 from ..records.options import RunOptions
 from .ct_panel import CTPanel

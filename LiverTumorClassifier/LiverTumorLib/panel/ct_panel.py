@@ -10,7 +10,7 @@ from slicer.i18n import tr as _
 
 from ..errors import Cancelled
 from ..mrml import segmentations
-from ..mrml.results import CaseNodes
+from ..mrml.case_nodes import CaseNodes
 from ..mrml.scans import show_scan
 from ..mrml.views import shown_volumes
 from ..mrml.volumes import is_map

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import slicer
 from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
+from ..mrml.case_nodes import CaseNodes
 from ..mrml.evidence import evidence_of, remove_evidence
-from ..mrml.results import CaseNodes
 from ..mrml.scans import show_scan
 from .messages import errors_shown
-from .run_control import Launch, RunControl
+from .run_control import RunControl
+
+if TYPE_CHECKING:
+    from .run_control import Launch
 
 
 class EvidenceOverlay(VTKObservationMixin):

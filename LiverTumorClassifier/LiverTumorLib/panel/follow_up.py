@@ -34,14 +34,7 @@ from ..mrml.segmentations import ct_of
 from ..mrml.study_facts import facts_of
 from ..records.pairs import PairRow, pair_rows
 from .follow_up_dates import DateRows
-from .follow_up_text import (
-    COLUMNS,
-    day,
-    first_lesion,
-    pair_record,
-    response_text,
-    targets_of,
-)
+from .follow_up_text import COLUMNS, day, first_lesion, pair_record, response_text, targets_of
 from .messages import confirmed, errors_shown
 from .record_table import RecordTable
 from .run_control import RunControl, RunTexts

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from slicer.i18n import tr as _
 
-from ..mrml.sequences import frames_of
+from ..mrml.frames import frames_of
 
 
 def offer_frames(box, volume_node) -> None:

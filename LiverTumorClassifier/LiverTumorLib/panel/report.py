@@ -9,10 +9,10 @@ from pathlib import Path
 
 from slicer.i18n import tr as _
 
+from ..mrml.case_nodes import CaseNodes
 from ..mrml.dicom_database import add_to_database, check_database, dicom_problem
 from ..mrml.dicom_node import NodeAddress, destination_of
 from ..mrml.report import start_report
-from ..mrml.results import CaseNodes
 from .files import ask_folder, ask_path
 from .node_dialog import ask_node
 from .run_control import RunControl

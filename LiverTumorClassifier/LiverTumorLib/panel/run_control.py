@@ -6,18 +6,19 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from slicer.i18n import tr as _
 
 from ..errors import RequirementError
-from ..jobs.remaining import duration
-from ..mrml.results import CaseNodes
-from ..mrml.serving import Computation, ServedRun
-from ..records.options import Progress
 from .messages import errors_shown
 
-Launch = Callable[[Progress, Callable[[ServedRun], None]], ServedRun]
+if TYPE_CHECKING:
+    from ..mrml.case_nodes import CaseNodes
+    from ..mrml.serving import Computation, ServedRun
+    from ..records.options import Progress
+
+    Launch = Callable[[Progress, Callable[[ServedRun], None]], ServedRun]
 
 
 @dataclass(frozen=True)
@@ -168,6 +169,8 @@ class RunControl:
             self._next = partial(self.compute, steps, doing, failed, show)
             return
 
+        from ..mrml.serving import ServedRun
+
         def launch(progress: Progress, finished: Callable[[ServedRun], None]) -> ServedRun:
             run = ServedRun(steps(), finished)
             run.serve()
@@ -210,6 +213,8 @@ class RunControl:
     def _on_progress(self, stage: str, fraction: float, message: str) -> None:
         if self._run is None or self._stopping:
             return
+        from ..jobs.remaining import duration
+
         if stage != self._stage:
             self._stage = stage
             self._log(message)

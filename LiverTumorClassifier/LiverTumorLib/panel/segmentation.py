@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from slicer.i18n import tr as _
 
 from ..errors import RequirementError
+from ..mrml.case_nodes import SUMMARY_ROLE, CaseNodes
 from ..mrml.corrections import is_corrected
-from ..mrml.results import SUMMARY_ROLE, CaseNodes
 from ..mrml.scans import show_scan
 from ..mrml.segmentations import ct_of
 from ..mrml.volumes import toggle_liver_window
@@ -57,21 +57,32 @@ class SegmentationPanel(CTPanel):
 
     def _make_parts(self) -> None:
         """What is not seen first is made when the panel has been painted, a part a turn of the event loop."""
-        if self._results is None:
-            self._show_results(self.results)
-            self._opened.start()
+        if self._report is None:
+            self._report = self.report
+        elif self._results is None:
+            self._show_results()
         elif self._follow_up is None:
-            self.follow_up.show()
+            self._follow_up = self.follow_up
+        else:
+            return
+        self._opened.start()
+
+    @property
+    def report(self) -> ReportPart:
+        """The report part, made when it is first needed."""
+        if self._report is None:
+            from .report import ReportPart
+
+            self._report = ReportPart(self.ui, self.run, self._offer_drawing)
+        return self._report
 
     @property
     def results(self) -> SegmentationResults:
-        """The results part, made when it is first needed, and the report's, which lies in it."""
+        """The results part, made when it is first needed; the report's lies in it."""
         if self._results is None:
-            from .report import ReportPart
             from .segmentation_results import SegmentationResults
 
             self._results = SegmentationResults(self.ui, lambda: self.parameters, self.run, self._offer_distances)
-            self._report = ReportPart(self.ui, self.run, self._offer_drawing)
         return self._results
 
     @property
@@ -149,7 +160,7 @@ class SegmentationPanel(CTPanel):
             before = self.chosen_segmentation()
             self.parameters.outputSegmentation = new
         show_scan(ct, segmentation_node=new)
-        self.results.show()
+        self._show_results()
         if before is not None and before is not new and is_corrected(before):
             return _("Done, in {new}: {old} holds corrections of yours and stays as it is.").format(
                 new=new.GetName(), old=before.GetName()
@@ -159,15 +170,14 @@ class SegmentationPanel(CTPanel):
     def show_parameters(self) -> None:
         offer_frames(self.ui.framesCheckBox, self.parameters.inputVolume)
         self._show_chosen()
-        if self._results is not None or self.parameters.outputSegmentation is not None:
-            self._show_results(self.results)
+        if self._results is not None:
+            self._show_results()
         if self._follow_up is not None:
             self._follow_up.show()
 
-    def _show_results(self, results: SegmentationResults) -> None:
-        results.show()
-        if self._report is not None:
-            self._report.show(*results.shown)
+    def _show_results(self) -> None:
+        self.report.show(*self.results.shown)
+        self.results.show()
 
     def _toggle_window(self) -> None:
         if self.parameters is not None and self.parameters.inputVolume is not None:

@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
 
 from ..ct import CTVolume
 from ..errors import InputError
@@ -29,9 +28,6 @@ from .tables import fill_table, summary_row
 from .translation import _
 from .undo import forget
 from .volumes import take_ct
-
-if TYPE_CHECKING:
-    pass
 
 FRAMES_ROLE = "LiverTumor.frames"
 

@@ -6,11 +6,11 @@ import pytest
 import slicer
 from LiverTumorLib.mrml import ct_to_node, labels_to_segmentation, show_segmentation
 from LiverTumorLib.mrml.axes import axis_lines, show_axes, take_axes
+from LiverTumorLib.mrml.case_nodes import ct_of
 from LiverTumorLib.mrml.follow_up import DateNodes
 from LiverTumorLib.mrml.follow_up_views import link_dates, show_dates, show_pair
 from LiverTumorLib.mrml.lesions import lesions_of, take_lesions
 from LiverTumorLib.mrml.linked_slices import LinkedSlices
-from LiverTumorLib.mrml.segmentations import ct_of
 from LiverTumorLib.mrml.views import end_placing, highlight, is_placing, mark_lesion, show_marker, start_placing
 from LiverTumorLib.mrml.worklist import judge
 from LiverTumorLib.pipelines.lesions import measure

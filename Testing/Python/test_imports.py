@@ -122,7 +122,8 @@ def test_a_module_file_loads_nothing_heavy(module):
 def test_a_panel_opens_without_what_its_folded_parts_need():
     """They are made when the panel has been painted; Slicer's window stands still until then."""
     pytest.importorskip("slicer_core", reason="slicer-core is not installed")
-    parts = ("batch", "dicom", "followup", "jobs", "report", "mrml.results", "mrml.worklist", "panel.worklist")
+    parts = ["batch", "dicom", "followup", "jobs", "report", "mrml.history", "mrml.results", "mrml.segmentations"]
+    parts += ["mrml.worklist", "panel.consent", "panel.worklist"]
     later = tuple(f"LiverTumorLib.{part}" for part in parts)
     loaded_by(
         "import slicer_standin; slicer_standin.install()\nimport LiverTumorLib.panel.segmentation\n"
@@ -132,7 +133,7 @@ def test_a_panel_opens_without_what_its_folded_parts_need():
 
 
 def test_all_that_the_mrml_part_offers_is_there():
-    """Most of it is loaded as it is asked for, and one of its modules is called like what is in it."""
+    """It is loaded as it is asked for."""
     pytest.importorskip("slicer_core", reason="slicer-core is not installed")
     modules = "".join(f"import {name}\n" for name in library_modules() if name.startswith("LiverTumorLib.mrml."))
     loaded_by(

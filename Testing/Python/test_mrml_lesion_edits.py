@@ -23,9 +23,9 @@ from lesions_scene import (  # noqa: F401 - fixtures
 from LiverTumorLib.errors import InputError
 from LiverTumorLib.mrml import can_undo, labels_from_segmentation, measure_again, show_segmentation, undo
 from LiverTumorLib.mrml.corrections import is_corrected
+from LiverTumorLib.mrml.history import changed_since
 from LiverTumorLib.mrml.lesion_edits import delete_lesions, merge_lesions, split_lesion
 from LiverTumorLib.mrml.missed import forget_missed, growing_missed, is_missed_shown, taking_missed
-from LiverTumorLib.mrml.undo import changed_since
 from LiverTumorLib.mrml.worklist import judge, worklist
 from mrml_scene import at_once_of
 

@@ -184,7 +184,7 @@ def test_without_slicers_converters_nothing_is_kept(tmp_path):
     code = """
 import mrml_scene
 from LiverTumorLib.mrml import can_undo, labels_from_segmentation, labels_to_segmentation, undo
-from LiverTumorLib.mrml.undo import undoable
+from LiverTumorLib.mrml.history import undoable
 volume = mrml_scene.make_ct()
 ct = mrml_scene.ct_to_node(volume, mrml_scene.new_scene())
 segmentation = labels_to_segmentation(mrml_scene.make_labels(volume), ct)

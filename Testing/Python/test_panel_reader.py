@@ -15,9 +15,8 @@ import numpy as np
 import slicer
 from follow_up_scene import SHIFT
 from LiverTumorLib.mrml import labels_from_segmentation
-from LiverTumorLib.mrml.case_nodes import LESIONS_ROLE, SUMMARY_ROLE
+from LiverTumorLib.mrml.case_nodes import LESIONS_ROLE, SUMMARY_ROLE, ct_of
 from LiverTumorLib.mrml.corrections import contents
-from LiverTumorLib.mrml.segmentations import ct_of
 from LiverTumorLib.mrml.tables import records_of
 from panel_tools import spin, use_task
 from reader_walk import MISSED, TASK, Mouse, Reader, add_dates

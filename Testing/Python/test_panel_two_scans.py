@@ -13,11 +13,10 @@ import numpy as np
 import slicer
 from LiverTumorLib.errors import InputError
 from LiverTumorLib.mrml import ct_from_node, labels_to_segmentation
-from LiverTumorLib.mrml.case_nodes import SLICES_ROLE, SUMMARY_ROLE
+from LiverTumorLib.mrml.case_nodes import SLICES_ROLE, SUMMARY_ROLE, ct_of
 from LiverTumorLib.mrml.percent import fill_percent, in_percent
 from LiverTumorLib.mrml.plots import CHART_ROLE
 from LiverTumorLib.mrml.results import ct_of_table
-from LiverTumorLib.mrml.segmentations import ct_of
 from LiverTumorLib.mrml.views import MARKER_ROLE
 from mrml_scene import GRIDS, add_ct, make_ct, make_labels
 from panel_tools import apply, idle, spin, use_task

@@ -6,12 +6,11 @@ Works in Slicer and with the slicer-core package alone. Nodes go to the scene of
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from .undo import can_undo, undo  # a module has the name of a function: it cannot be loaded later
-
 if TYPE_CHECKING:
     from .case_nodes import CaseNodes
     from .evidence import remove_evidence, show_evidence
     from .frames import frames_of
+    from .history import can_undo, undo
     from .results import measure_again, show_segmentation, show_slices, threshold_again
     from .runs import CaseRun, options_from
     from .segmentations import labels_from_segmentation, labels_to_segmentation
@@ -44,6 +43,7 @@ _PLACES = {
     "CaseNodes": "case_nodes",
     "CaseRun": "runs",
     "SequenceRun": "sequences",
+    "can_undo": "history",
     "ct_from_node": "volumes",
     "ct_to_node": "volumes",
     "frames_of": "frames",
@@ -57,6 +57,7 @@ _PLACES = {
     "show_slices": "results",
     "start_run": "start",
     "threshold_again": "results",
+    "undo": "history",
 }
 
 

@@ -12,11 +12,11 @@ from ..errors import InputError
 from ..records.judgments import REJECTED
 from ..records.results import Line
 from .case_nodes import LESIONS_ROLE, SUMMARY_ROLE
+from .history import undoable
 from .kept_axes import AXES, LONG, Axis, axes_of, draw_axis, length_of, measured_lengths, reset_axes
 from .nodes import companion_node, one_update
 from .tables import records_of, set_cells
 from .translation import _
-from .undo import undoable
 from .views import LONG_AXIS_ROLE, SHORT_AXIS_ROLE
 from .volumes import ijk_to_world, place_in_slice
 

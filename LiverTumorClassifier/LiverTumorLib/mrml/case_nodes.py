@@ -57,3 +57,8 @@ def check_present(ct_node) -> None:
                 name=ct_node.GetName()
             )
         )
+
+
+def ct_of(segmentation_node):
+    """The volume node that gave a segmentation its grid; None where there is none anymore."""
+    return segmentation_node.GetNodeReference(segmentation_node.GetReferenceImageGeometryReferenceRole())

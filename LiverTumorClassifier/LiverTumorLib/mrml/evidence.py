@@ -4,15 +4,18 @@ own."""
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 from ..errors import InputError
 from ..records.options import EVIDENCE, CaseOutput
 from .case_nodes import CaseNodes, check_present
 from .nodes import companion_node, no_leftovers, remove_node
 from .percent import fill_percent
-from .prepared import PreparedCase, prepared
 from .translation import _
 from .views import slice_composites
+
+if TYPE_CHECKING:
+    from .prepared import PreparedCase
 
 EVIDENCE_ROLE = "LiverTumor.evidence"
 COLORS_ROLE = "LiverTumor.evidenceColors"
@@ -29,6 +32,8 @@ def show_evidence(output: CaseOutput | PreparedCase, ct_node) -> CaseNodes:
     Raises:
         InputError: the CT has left the scene or changed its size since the run began.
     """
+    from .prepared import prepared  # a panel opens without it
+
     check_present(ct_node)
     percent = prepared(output, ct_node).maps[EVIDENCE]
     if percent.GetDimensions() != ct_node.GetImageData().GetDimensions():

@@ -27,12 +27,12 @@ from ..jobs.process import ChildJob
 from ..records.followup import FollowUp
 from ..records.options import Progress, RunOptions
 from ..records.results import LIVER
-from .case_nodes import check_present
+from .case_nodes import check_present, ct_of
 from .follow_up_plot import plot_course
 from .lesions import LesionLabels, TakenLesions, take_lesions
 from .nodes import companion_node, no_leftovers, place_beside
 from .segment_contents import axes_by_hand, contents_of
-from .segmentations import ct_of, known_segments
+from .segmentations import known_segments
 from .serving import ServedRun, Steps
 from .study_facts import date_of, facts_of, images_of
 from .translation import _

@@ -14,6 +14,7 @@ from ..errors import InputError
 from ..pipelines.lesion_edits import split_lesion as split_mask
 from ..records.results import TUMOR, CaseResult
 from .case_nodes import TABLES, CaseNodes, check_present
+from .history import undoable
 from .layers import Layer
 from .lesions import LesionLabels, write_lesions
 from .measuring import Measurable
@@ -23,7 +24,6 @@ from .results import show_measured
 from .segmentations import remove_segments
 from .serving import Computation, at_once
 from .translation import _
-from .undo import undoable
 from .volumes import voxel_mm
 
 

@@ -18,6 +18,7 @@ from ..records.segments import MOST_LESIONS
 from .case_nodes import CT_ROLE, LESIONS_ROLE, MODELS, SLICES_ROLE, SUMMARY_ROLE, TABLES, CaseNodes, check_present
 from .checksums import checksums
 from .corrections import check_contents, contents, is_corrected, mark_as_written
+from .history import undoable
 from .kept_axes import keep_axes
 from .layers import Layer
 from .lesions import LesionLabels, lesions_of, rejected_numbers, take_number, write_lesions
@@ -32,7 +33,6 @@ from .segmentations import layer_to_segmentation, own_lesions
 from .serving import Computation, at_once
 from .tables import fill_lesion_table, fill_slice_table, fill_summary_table, records_of
 from .translation import _
-from .undo import undoable
 from .views import remove_marker
 from .volumes import ijk_to_world
 

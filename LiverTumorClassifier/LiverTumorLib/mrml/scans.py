@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from .bound_views import release_views
-from .case_nodes import SUMMARY_ROLE
+from .case_nodes import SUMMARY_ROLE, ct_of
 from .evidence import put_in_front
-from .segmentations import ct_of
 from .views import show_ct, show_marker
 
 _HIDDEN = "LiverTumor.hidden"  # of a segmentation's display, where it was hidden here and not by the user

@@ -212,11 +212,6 @@ def check_meant(segmentation_node, meant: Meant) -> None:
         )
 
 
-def ct_of(segmentation_node):
-    """The volume node that gave a segmentation its grid; None where there is none anymore."""
-    return segmentation_node.GetNodeReference(segmentation_node.GetReferenceImageGeometryReferenceRole())
-
-
 def _numbered(labels: np.ndarray, ijk_to_ras: np.ndarray) -> np.ndarray:
     """Labels with a value for each lesion: 2 for the largest, 3 for the next; as `measure_axial` numbers them, unless
     it measures a resampled volume."""

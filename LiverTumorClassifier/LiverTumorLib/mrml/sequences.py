@@ -20,13 +20,13 @@ from ..records.options import Progress, RunOptions
 from ..records.results import CaseResult
 from .case_nodes import CaseNodes, check_present
 from .frames import Frames, frames_of
+from .history import forget
 from .nodes import SEQUENCE_ROLE, companion_node, no_leftovers, one_update, place_beside
 from .prepared import PreparedCase, prepare
 from .runs import handed_over
 from .serving import ServedRun
 from .tables import fill_table, summary_row
 from .translation import _
-from .undo import forget
 from .volumes import take_ct
 
 FRAMES_ROLE = "LiverTumor.frames"

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 
 from ..records.results import TUMOR
 from .nodes import companion_node, one_update, remove_node
-from .segmentations import known_segments
 from .volumes import is_map
 
 MARKER_ROLE = "LiverTumor.marker"
@@ -174,6 +173,8 @@ def jump_to_slice(ct_node, s: float) -> None:
 
 def highlight(segmentation_node, identifier: str | None) -> None:
     """Make the outlines of all lesions but one paler; of none without it."""
+    from .segmentations import known_segments  # a panel opens without it
+
     display = segmentation_node.GetDisplayNode()
     if display is not None:
         with one_update(display):

@@ -20,6 +20,7 @@ from ..records.results import CaseSummary
 from ..records.segments import LESION_SEGMENT
 from .case_nodes import LESIONS_ROLE, SUMMARY_ROLE, TABLES
 from .checksums import checksums
+from .history import undoable
 from .lesions import LesionSegment, lesions_of
 from .liver_checksum import liver_checksum
 from .nodes import one_update
@@ -28,7 +29,6 @@ from .rejections import lend_rejected
 from .segment_tags import judgment_of, set_judgment
 from .tables import fill_summary_table, records_of, set_cells
 from .translation import _
-from .undo import undoable
 from .volumes import voxel_ml
 
 _HIDDEN = "LiverTumor.hiddenLesions"  # of a display node: those that were hidden here, for they were rejected

@@ -9,12 +9,11 @@ import slicer
 from slicer.i18n import tr as _
 
 from ..errors import Cancelled
-from ..mrml import segmentations
 from ..mrml.case_nodes import CaseNodes
+from ..mrml.case_nodes import ct_of as ct_of_segmentation
 from ..mrml.scans import show_scan
 from ..mrml.views import shown_volumes
 from ..mrml.volumes import is_map
-from .consent import ask_consent
 from .models import ModelChooser, find_models
 from .panel import Panel
 from .times import remember_times
@@ -40,6 +39,8 @@ class CTPanel(Panel):
 
     def install(self) -> None:
         """Ask for the user's consent to the licenses of the models. Raises RequirementError, Cancelled."""
+        from .consent import ask_consent  # a panel opens without it
+
         bundles = [self.choosers[name].bundle for name in self.needed_models()]
         try:
             ask_consent(bundle for bundle in bundles if bundle is not None)
@@ -73,7 +74,7 @@ class CTPanel(Panel):
             class_name, ct_of_result: of nodes that may be results, and their CT, None for nodes that are none.
         """
         parameters = self.parameters
-        if self.own_output("liverSegmentation", segmentations.ct_of) is None:
+        if self.own_output("liverSegmentation", ct_of_segmentation) is None:
             parameters.liverSegmentation = None
         if self.own_output(output, ct_of) is None:
             nodes = slicer.util.getNodesByClass(class_name)

@@ -16,6 +16,7 @@ from slicer.util import VTKObservationMixin
 from ..errors import Cancelled, InputError, OutputError, UsageError
 from ..followup.byhand import choose_prior
 from ..followup.recist import MOST_TARGETS, measurable_mm
+from ..mrml.case_nodes import ct_of
 from ..mrml.follow_up import (
     FOLLOW_UP_ROLE,
     DateNodes,
@@ -30,7 +31,6 @@ from ..mrml.follow_up import (
 )
 from ..mrml.follow_up_plot import CHART_ROLE
 from ..mrml.scans import show_scan
-from ..mrml.segmentations import ct_of
 from ..mrml.study_facts import facts_of
 from ..records.pairs import PairRow, pair_rows
 from .follow_up_dates import DateRows

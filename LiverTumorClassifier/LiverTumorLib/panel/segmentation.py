@@ -8,10 +8,8 @@ from typing import TYPE_CHECKING
 from slicer.i18n import tr as _
 
 from ..errors import RequirementError
-from ..mrml.case_nodes import SUMMARY_ROLE, CaseNodes
-from ..mrml.corrections import is_corrected
+from ..mrml.case_nodes import SUMMARY_ROLE, CaseNodes, ct_of
 from ..mrml.scans import show_scan
-from ..mrml.segmentations import ct_of
 from ..mrml.volumes import toggle_liver_window
 from .ct_panel import CTPanel
 from .frames import offer_frames, wants_frames
@@ -151,6 +149,8 @@ class SegmentationPanel(CTPanel):
             self._report.show(None, None)
 
     def show_results(self, nodes: CaseNodes) -> str:
+        from ..mrml.corrections import is_corrected  # a panel opens without it
+
         ct = ct_of(nodes.segmentationNode)
         self.learn_times(nodes)
         if other := self.chosen_meanwhile(ct):

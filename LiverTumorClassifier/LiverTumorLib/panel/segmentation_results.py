@@ -12,15 +12,14 @@ from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
 from ..mrml import can_undo, undo
-from ..mrml.case_nodes import LESIONS_ROLE, SLICES_ROLE, SUMMARY_ROLE
+from ..mrml.case_nodes import LESIONS_ROLE, SLICES_ROLE, SUMMARY_ROLE, ct_of
 from ..mrml.corrections import is_corrected
 from ..mrml.export import exporting_labels, exporting_lesions
+from ..mrml.history import changed_since
 from ..mrml.plots import CHART_ROLE
 from ..mrml.probabilities import kept_threshold, used_threshold
 from ..mrml.results import measuring_again, trying_threshold
-from ..mrml.segmentations import ct_of
 from ..mrml.tables import records_of
-from ..mrml.undo import changed_since
 from ..mrml.views import remove_marker
 from .files import ask_path
 from .messages import confirmed, errors_shown

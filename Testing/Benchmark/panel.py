@@ -18,6 +18,7 @@ and panel.csv. Asserts nothing about time.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import tempfile
 import time
@@ -66,6 +67,14 @@ def main() -> None:
         text = f"shape of the {name} scan (default: {' '.join(map(str, shape))})"
         parser.add_argument(f"--{name}", type=int, nargs=3, default=shape, metavar=("K", "J", "I"), help=text)
     arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        # Of this process and its children, so that no other program's files are counted.
+        os.environ["TMPDIR"] = tempfile.tempdir = folder
+        measure_all(arguments)
+
+
+def measure_all(arguments: argparse.Namespace) -> None:
+    """Measure, print and write everything."""
     usual, large = (load(arguments.out, tuple(shape)) for shape in (arguments.phantom, arguments.large))
     about = describe_machine() | {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),

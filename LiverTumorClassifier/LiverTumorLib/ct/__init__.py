@@ -1,7 +1,8 @@
 """CT geometry and intensity: the volume type, orientation, what a network is shown of it, filters."""
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from ..lazy import lazily
 
 if TYPE_CHECKING:
     from .orientation import AxialView, to_axial
@@ -9,11 +10,4 @@ if TYPE_CHECKING:
 
 __all__ = ["AxialView", "CTVolume", "to_axial"]
 
-_PLACES = {"AxialView": "orientation", "CTVolume": "volume", "to_axial": "orientation"}
-
-
-def __getattr__(name: str) -> Any:
-    """Loaded as it is asked for: whoever starts a child that does the work needs no NumPy itself."""
-    if name in _PLACES:
-        return getattr(importlib.import_module(f".{_PLACES[name]}", __name__), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = lazily(__name__, {"AxialView": "orientation", "CTVolume": "volume", "to_axial": "orientation"})

@@ -3,8 +3,9 @@
 Works in Slicer and with the slicer-core package alone. Nodes go to the scene of the CT node.
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from ..lazy import lazily
 
 if TYPE_CHECKING:
     from .case_nodes import CaseNodes
@@ -39,30 +40,26 @@ __all__ = [
     "undo",
 ]
 
-_PLACES = {
-    "CaseNodes": "case_nodes",
-    "CaseRun": "runs",
-    "SequenceRun": "sequences",
-    "can_undo": "history",
-    "ct_from_node": "volumes",
-    "ct_to_node": "volumes",
-    "frames_of": "frames",
-    "labels_from_segmentation": "segmentations",
-    "labels_to_segmentation": "segmentations",
-    "measure_again": "results",
-    "options_from": "runs",
-    "remove_evidence": "evidence",
-    "show_evidence": "evidence",
-    "show_segmentation": "results",
-    "show_slices": "results",
-    "start_run": "start",
-    "threshold_again": "results",
-    "undo": "history",
-}
-
-
-def __getattr__(name: str) -> Any:
-    """Loaded as it is asked for: a panel opens without what a run needs."""
-    if name in _PLACES:
-        return getattr(importlib.import_module(f".{_PLACES[name]}", __name__), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = lazily(
+    __name__,
+    {
+        "CaseNodes": "case_nodes",
+        "CaseRun": "runs",
+        "SequenceRun": "sequences",
+        "can_undo": "history",
+        "ct_from_node": "volumes",
+        "ct_to_node": "volumes",
+        "frames_of": "frames",
+        "labels_from_segmentation": "segmentations",
+        "labels_to_segmentation": "segmentations",
+        "measure_again": "results",
+        "options_from": "runs",
+        "remove_evidence": "evidence",
+        "show_evidence": "evidence",
+        "show_segmentation": "results",
+        "show_slices": "results",
+        "start_run": "start",
+        "threshold_again": "results",
+        "undo": "history",
+    },
+)

@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 
 import LiverTumorLib
+import numpy as np
 import slicer
 from LiverTumorLib.jobs.process import ChildJob
 from LiverTumorLib.jobs.protocol import TASKS
@@ -38,24 +39,29 @@ def use_task(monkeypatch, task: str, entry: str) -> None:
 
 
 def spin(until, patience_s: float = PATIENCE_S) -> list[float]:
-    """Serve the event loop until something holds; returns the seconds between two turns of it."""
-    start = last = time.monotonic()
-    gaps = []
+    """Serve the event loop until something holds; returns the seconds that this thread has computed in each turn of
+    it, which do not depend on what else the machine does."""
+    start = time.monotonic()
+    turns = []
     while not until():
         assert time.monotonic() - start < patience_s, "it did not happen"
+        begin = time.thread_time()
         slicer.app.processEvents()
+        turns.append(time.thread_time() - begin)
         time.sleep(0.005)
-        now = time.monotonic()
-        gaps.append(now - last)
-        last = now
-    return gaps
+    return turns
 
 
 def apply(panel) -> list[float]:
-    """Click Apply and wait for the end of the run."""
+    """Click Apply and wait for the end of the run; returns what `spin` does."""
     panel.ui.applyButton.click()
     assert panel.run.running, panel.ui.statusLabel.text
     return spin(lambda: not panel.run.running)
+
+
+def assert_alive(turns: list[float]) -> None:
+    """The window answered while something ran beside it: it was served often, and had little to do each time."""
+    assert len(turns) > 20 and np.percentile(turns, 95) < 0.1
 
 
 def idle(panel) -> None:

@@ -23,6 +23,7 @@ from LiverTumorLib.pipelines.segmentation import segment_case
 from LiverTumorLib.pipelines.survey import survey
 from LiverTumorLib.records.options import CaseOutput, RunOptions
 from LiverTumorLib.records.results import CaseResult, CaseSummary
+from scipy.ndimage import uniform_filter1d
 
 DATA = Path(os.environ.get("LIVERTUMOR_TEST_DATA", ""))
 real = pytest.mark.skipif(
@@ -313,14 +314,18 @@ def test_a_few_scattered_voxels_are_no_crash(phantom):
 
 
 def test_it_takes_little_time(phantom):
-    """On 512 x 512 x 140 voxels; the time of the processor, since the machine may be busy."""
+    """On 512 x 512 x 140 voxels: less than one pass of a smoothing filter, in time of the processor, since the
+    machine may be busy."""
     volume, mask = (
         np.repeat(np.repeat(np.repeat(array, 2, 0), 4, 1), 4, 2) for array in (phantom[0].array, phantom[1])
     )
     scan = CTVolume(volume, phantom[0].ijk_to_ras @ np.diag([0.25, 0.25, 0.5, 1]))
-    times = []
-    for _ in range(5):
+
+    def took(work) -> float:
         start = time.process_time()
-        notes = doubts(survey(mask, scan, 0.95))
-        times.append(time.process_time() - start)
-    assert notes == [] and min(times) < 0.06
+        work()
+        return time.process_time() - start
+
+    assert doubts(survey(mask, scan, 0.95)) == []
+    of_doubts = min(took(lambda: doubts(survey(mask, scan, 0.95))) for _ in range(3))
+    assert of_doubts < min(took(lambda: uniform_filter1d(volume, 3)) for _ in range(3))

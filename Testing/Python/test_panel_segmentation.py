@@ -30,7 +30,7 @@ from LiverTumorLib.phantom import make_phantom
 from LiverTumorLib.records.options import CaseOutput
 from LiverTumorLib.records.results import CaseResult, CaseSummary
 from mrml_scene import GRIDS, add_ct, make_ct, make_labels
-from panel_tools import add_phantom, apply, idle, phantom, spin, use_task, worker_of
+from panel_tools import add_phantom, apply, assert_alive, idle, phantom, spin, use_task, worker_of
 from slicer_standin import ModuleParent, application
 
 NAME = "LiverSegmentationMobileUNet"
@@ -73,8 +73,7 @@ def test_the_phantom_from_opening_to_results(app, tmp_path):
     panel = application.open_module(NAME).panel
     assert panel.parameters.inputVolume is ct
     panel.ui.keepCheckBox.click()
-    gaps = apply(panel)
-    assert np.percentile(gaps, 95) < 0.1
+    assert_alive(apply(panel))
     segmentation = panel.parameters.outputSegmentation
     lesions = panel.ui.lesionTable.rowCount
     assert f"{lesions} lesions" in panel.ui.summaryLabel.text and panel.ui.summaryLabel.text.startswith(

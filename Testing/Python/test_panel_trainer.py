@@ -9,7 +9,6 @@ import sys
 import types
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 pytest.importorskip("slicer_core", reason="slicer-core is not installed")
@@ -19,7 +18,7 @@ pytest.importorskip("tensorflow", reason="the trainer's tests need TensorFlow")
 import slicer
 from LiverTumorLib.errors import Cancelled, OutputError
 from LiverTumorLib.models.catalogue import get_bundle
-from panel_tools import spin
+from panel_tools import assert_alive, spin
 from slicer_standin import application
 from tiny_training import write_data
 from trainer_panel import NAME, PATIENCE_S, choose, finish, folder_fixture, stages, start  # noqa: F401  a fixture
@@ -39,7 +38,7 @@ def children_of(pid: int) -> set[int]:
 def trained(folder):
     """A training that is killed from outside, started, stopped after its first epoch, started again; what was seen on
     the way."""
-    seen = types.SimpleNamespace(states=[], values=[], gaps=[])
+    seen = types.SimpleNamespace(states=[], values=[], turns=[])
     with application.running() as app:
         panel = application.open_module(NAME).panel
         choose(panel, folder)
@@ -69,7 +68,7 @@ def trained(folder):
             seen.values.append(panel.ui.progressBar.value)
             return not panel.run.running
 
-        seen.gaps = spin(ended, PATIENCE_S)
+        seen.turns = spin(ended, PATIENCE_S)
         seen.end, seen.log = panel.ui.statusLabel.text, panel.ui.logText.toPlainText()
         seen.after = stages(panel)
         app.processEvents()
@@ -91,7 +90,7 @@ def test_a_training_from_its_start_to_its_models(trained, folder):
     ]
     assert [stage for stage in dict.fromkeys(running) if stage] == list(trained.before)
     assert trained.values == sorted(trained.values) and 0 < trained.values[len(trained.values) // 2] <= 100
-    assert np.percentile(trained.gaps, 95) < 0.1  # the window stays alive
+    assert_alive(trained.turns)
 
 
 def test_a_stop_leaves_no_process_and_the_next_start_goes_on(trained):

@@ -31,7 +31,7 @@ from LiverTumorLib.pipelines.lesions import measure  # noqa: E402
 from LiverTumorLib.records.options import CaseOutput  # noqa: E402
 from LiverTumorLib.records.results import CaseResult  # noqa: E402
 
-FORM = f"{MODULES[1]}/Resources/UI/LiverSegmentationMobileUNet.ui"
+FORMS = Path(MODULES[1], "Resources", "UI").glob("*.ui")
 SHAPE = (300, 512, 512)
 COARSE = 4  # the phantom is made this many times smaller along each axis, and then of blocks
 TRUTH = "LIVERTUMOR_GAPS_TRUTH"
@@ -107,7 +107,8 @@ class Steps:
 
         slicer.util.addVolumeFromArray(self._volume.array, self._volume.ijk_to_ras, self._volume.name)
         # PySide makes its enumerations when they are first needed, which PythonQt in Slicer has from the beginning.
-        slicer.util.childWidgetVariables(slicer.util.loadUI(FORM))
+        for form in FORMS:
+            slicer.util.childWidgetVariables(slicer.util.loadUI(str(form)))
         self._step("idle, before", lambda: None, lambda started: time.perf_counter() > started + IDLE_S)
         panel = None
 
@@ -120,7 +121,7 @@ class Steps:
         from LiverTumorLib.mrml.axes import axis_lines
 
         TASKS["segment"] = "gaps:truth_task"
-        made = lambda started: panel.ui.datesWidget.layout() is not None  # noqa: E731
+        made = lambda started: hasattr(panel.ui, "datesWidget") and panel.ui.datesWidget.layout() is not None  # noqa: E731
         self._step("open the panel: what is folded", lambda: None, made)
         panel.ui.keepCheckBox.click()
         self._run("Apply", panel.ui.applyButton, panel.run)

@@ -49,14 +49,21 @@ def wrapper(name: str):
     return getattr(load(name), f"{name}Logic")().getParameterNode()
 
 
-def panel(name: str) -> ElementTree.Element:
-    return ElementTree.parse(ROOT / name / "Resources" / "UI" / f"{name}.ui").getroot()
+def forms(name: str) -> dict[str, ElementTree.Element]:
+    """The module's form and the parts of it that have files of their own, by the files' names."""
+    files = (ROOT / name / "Resources" / "UI").glob("*.ui")
+    return {file.stem: ElementTree.parse(file).getroot() for file in files}
 
 
-def parameters_in(ui: ElementTree.Element) -> dict[str, str]:
+def widgets_of(name: str) -> list[ElementTree.Element]:
+    """All widgets of the module's panel but the forms themselves."""
+    return [widget for form in forms(name).values() for widget in form.find("widget").iterfind(".//widget")]
+
+
+def parameters_in(widgets: list[ElementTree.Element]) -> dict[str, str]:
     """Class of the widget connected to each parameter."""
     found = {}
-    for widget in ui.iter("widget"):
+    for widget in widgets:
         for prop in widget.findall("property"):
             if prop.get("name") == "SlicerParameterName":
                 found[prop.findtext("string")] = widget.get("class")
@@ -107,7 +114,7 @@ def test_defaults_and_changes_of_switches(scene):
 @pytest.mark.parametrize("name", MODULES)
 def test_the_panel_connects_every_parameter_to_a_fitting_widget(name):
     types = get_type_hints(getattr(load(name), f"{name}ParameterNode"))
-    connected = parameters_in(panel(name))
+    connected = parameters_in(widgets_of(name))
     # Model ids are chosen otherwise.
     assert connected.keys() == {parameter for parameter, kind in types.items() if kind is not str}
     widgets = {bool: "QCheckBox", int: "QSpinBox", float: "QDoubleSpinBox"}
@@ -117,28 +124,33 @@ def test_the_panel_connects_every_parameter_to_a_fitting_widget(name):
 
 @pytest.mark.parametrize("name", WITH_RUNS)
 def test_every_node_selector_is_given_the_scene(name):
-    ui = panel(name)
-    assert ui.findtext("class") == ui.find("widget").get("name") == name
-    selectors = {widget.get("name") for widget in ui.iter("widget") if widget.get("class") == "qMRMLNodeComboBox"}
-    connections = {
-        (c.findtext("sender"), c.findtext("signal"), c.findtext("slot")): set() for c in ui.iter("connection")
-    }
-    for connection in ui.iter("connection"):
-        key = connection.findtext("sender"), connection.findtext("signal"), connection.findtext("slot")
-        connections[key].add(connection.findtext("receiver"))
-    assert connections == {(name, "mrmlSceneChanged(vtkMRMLScene*)", "setMRMLScene(vtkMRMLScene*)"): selectors}
+    for form, ui in forms(name).items():
+        assert ui.findtext("class") == ui.find("widget").get("name") == form
+        selectors = {widget.get("name") for widget in ui.iter("widget") if widget.get("class") == "qMRMLNodeComboBox"}
+        connections = {
+            (form, "mrmlSceneChanged(vtkMRMLScene*)", each, "setMRMLScene(vtkMRMLScene*)") for each in selectors
+        }
+        parts = ("sender", "signal", "receiver", "slot")
+        assert {tuple(map(made.findtext, parts)) for made in ui.iter("connection")} == connections
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_the_parts_of_a_panel_name_their_widgets_differently(name):
+    """They are used as one form, in which one would take the place of the other."""
+    names = [each.get("name") for form in forms(name).values() for each in form.iter() if each.tag in ("widget", "layout")]
+    assert len(names) == len(set(names)) > 0
 
 
 @pytest.mark.parametrize("name", MODULES)
 def test_every_input_of_the_panel_is_explained(name):
-    for widget in panel(name).iter("widget"):
+    for widget in widgets_of(name):
         if widget.get("class") not in ("QLabel", "qMRMLWidget", "ctkCollapsibleButton", "ctkSliderWidget"):
             assert any(prop.get("name") == "toolTip" for prop in widget.findall("property")), widget.get("name")
 
 
 @pytest.mark.parametrize("name", MODULES)
 def test_widgets_used_by_the_code_are_in_the_panel(name):
-    named = {widget.get("name") for widget in panel(name).iter("widget")}
+    named = {widget.get("name") for widget in widgets_of(name)}
     files = [
         ROOT / name / f"{name}.py",
         *(ROOT / "LiverTumorClassifier/LiverTumorLib/panel" / file for file in PANEL_FILES.get(name, ())),

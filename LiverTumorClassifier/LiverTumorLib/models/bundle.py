@@ -3,7 +3,6 @@ executed."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -63,6 +62,8 @@ class Bundle:
 
 
 def _sha256(path: Path) -> str:
+    import hashlib
+
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -101,6 +102,8 @@ def write_bundle(folder: Path, manifest: Manifest, files: dict[str, bytes]) -> B
     Raises:
         OutputError: the folder cannot be written.
     """
+    import hashlib
+
     entries = {
         name: {**manifest.files.get(name, {}), "sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
         for name, content in files.items()

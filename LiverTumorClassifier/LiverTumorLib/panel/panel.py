@@ -3,6 +3,7 @@ to the scene."""
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import slicer
@@ -27,15 +28,23 @@ class Panel(VTKObservationMixin):
         # Of the class that the module wraps its parameter node with; None while there is none.
         self.parameters: Any = None
         self._guiTag = None
-        form = slicer.util.loadUI(module.resourcePath(f"UI/{module.moduleName}.ui"))
-        module.layout.addWidget(form)
-        self.ui = slicer.util.childWidgetVariables(form)
-        form.setMRMLScene(slicer.mrmlScene)
+        self.ui = SimpleNamespace()  # all widgets of the form, by name
+        self.load_form(module.moduleName, module.layout)
         self.run = self.make_run_control()
         scene = slicer.mrmlScene
         self.addObserver(scene, scene.StartCloseEvent, self._on_scene_closing)
         self.addObserver(scene, scene.EndCloseEvent, self._on_scene_closed)
         self.addObserver(scene, scene.NodeRemovedEvent, self._on_node_removed)
+
+    def load_form(self, name: str, layout) -> None:
+        """Put a form, or a part of it that has a file of its own, into a layout; all of it is used as one form."""
+        form = slicer.util.loadUI(self.module.resourcePath(f"UI/{name}.ui"))
+        layout.addWidget(form)
+        vars(self.ui).update(vars(slicer.util.childWidgetVariables(form)))
+        form.setMRMLScene(slicer.mrmlScene)
+        if self._guiTag is not None:
+            self.parameters.disconnectGui(self._guiTag)
+            self._guiTag = self.parameters.connectGui(self.ui)
 
     def make_run_control(self) -> RunControl:
         """What starts and stops a run."""

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from slicer.i18n import tr as _
 
@@ -21,8 +20,7 @@ if TYPE_CHECKING:
     Launch = Callable[[Progress, Callable[[ServedRun], None]], ServedRun]
 
 
-@dataclass(frozen=True)
-class RunTexts:
+class RunTexts(NamedTuple):
     """What the user reads of a run: on the button and its tool tip, while it starts, and when it ends."""
 
     start: str
@@ -58,8 +56,7 @@ def analysis_log(nodes: CaseNodes) -> Iterator[str]:
     yield from nodes.summary.notes
 
 
-@dataclass(frozen=True)
-class _Purpose:
+class _Purpose(NamedTuple):
     """What a run is for, and what comes of it; see `RunControl`."""
 
     show: Callable[[Any], str]
@@ -177,7 +174,7 @@ class RunControl:
             return run
 
         tip = _("Stop this; the scene stays as it was.")
-        texts = replace(self._texts, starting=doing, not_started=failed, failed=failed, cancel_tip=tip)
+        texts = self._texts._replace(starting=doing, not_started=failed, failed=failed, cancel_tip=tip)
         self._start(launch, _Purpose(show, texts, is_computing=True), lambda: None)
 
     def _start(self, launch: Launch, purpose: _Purpose, install: Callable[[], None]) -> None:

@@ -40,7 +40,10 @@ class SegmentationPanel(CTPanel):
         self._results: SegmentationResults | None = None
         self._report: ReportPart | None = None
         self._follow_up: FollowUpPart | None = None
-        self._opened = single_shot(0, self._make_parts)
+        # What is not seen first is made when the panel has been painted, a step a turn of the event loop.
+        steps = (self._load_results, lambda: self.report, self._show_results, self._load_follow_up, lambda: self.follow_up)
+        self._steps = iter(steps)
+        self._opened = single_shot(0, self._next_step)
         self._opened.start()
         actions = {
             "N": lambda: self.results.step(1),
@@ -53,17 +56,18 @@ class SegmentationPanel(CTPanel):
         if self.module.parent.isEntered:  # a reloaded module is not entered again
             self.enter()
 
-    def _make_parts(self) -> None:
-        """What is not seen first is made when the panel has been painted, a part a turn of the event loop."""
-        if self._report is None:
-            self._report = self.report
-        elif self._results is None:
-            self._show_results()
-        elif self._follow_up is None:
-            self._follow_up = self.follow_up
-        else:
-            return
-        self._opened.start()
+    def _next_step(self) -> None:
+        if (step := next(self._steps, None)) is not None:
+            step()
+            self._opened.start()
+
+    def _load_results(self) -> None:
+        if not hasattr(self.ui, "summaryLabel"):
+            self.load_form("LiverSegmentationMobileUNetResults", self.ui.resultsCollapsibleButton.layout())
+
+    def _load_follow_up(self) -> None:
+        if not hasattr(self.ui, "datesWidget"):
+            self.load_form("LiverSegmentationMobileUNetFollowUp", self.ui.followUpCollapsibleButton.layout())
 
     @property
     def report(self) -> ReportPart:
@@ -71,6 +75,7 @@ class SegmentationPanel(CTPanel):
         if self._report is None:
             from .report import ReportPart
 
+            self._load_results()
             self._report = ReportPart(self.ui, self.run, self._offer_drawing)
         return self._report
 
@@ -80,6 +85,7 @@ class SegmentationPanel(CTPanel):
         if self._results is None:
             from .segmentation_results import SegmentationResults
 
+            self._load_results()
             self._results = SegmentationResults(self.ui, lambda: self.parameters, self.run, self._offer_distances)
         return self._results
 
@@ -89,6 +95,7 @@ class SegmentationPanel(CTPanel):
         if self._follow_up is None:
             from .follow_up import FollowUpPart
 
+            self._load_follow_up()
             self._follow_up = FollowUpPart(self.ui, lambda: self.parameters, self._offer_drawing)
         return self._follow_up
 

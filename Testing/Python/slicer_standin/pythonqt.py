@@ -116,16 +116,14 @@ class UiLoader(QtUiTools.QUiLoader):
     def load(self, device, parent=None):
         """Connections are made here: Qt cannot make those between signals and slots with MRML types written in
         Python."""
-        tree = ElementTree.fromstring(bytes(device.readAll().data()))
-        connections = tree.find("connections")
+        form, start, connections = bytes(device.readAll().data()).partition(b"<connections>")
+        connections, end, rest = connections.partition(b"</connections>")
         made = [
             tuple(c.findtext(tag) for tag in ("sender", "signal", "receiver", "slot"))
-            for c in (() if connections is None else connections)
+            for c in ElementTree.fromstring(start + connections + end or b"<connections/>")
         ]
-        if connections is not None:
-            tree.remove(connections)
         buffer = QtCore.QBuffer()
-        buffer.setData(ElementTree.tostring(tree))
+        buffer.setData(form + rest)
         buffer.open(QtCore.QIODevice.OpenModeFlag.ReadOnly)
         widget = super().load(buffer, parent)
         if widget is None:

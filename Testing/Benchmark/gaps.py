@@ -31,7 +31,7 @@ from LiverTumorLib.pipelines.lesions import measure  # noqa: E402
 from LiverTumorLib.records.options import CaseOutput  # noqa: E402
 from LiverTumorLib.records.results import CaseResult  # noqa: E402
 
-FORMS = Path(MODULES[1], "Resources", "UI").glob("*.ui")
+FORMS = sorted(Path(MODULES[1], "Resources", "UI").glob("*.ui"))
 SHAPE = (300, 512, 512)
 COARSE = 4  # the phantom is made this many times smaller along each axis, and then of blocks
 TRUTH = "LIVERTUMOR_GAPS_TRUTH"

@@ -137,7 +137,9 @@ def test_every_node_selector_is_given_the_scene(name):
 @pytest.mark.parametrize("name", MODULES)
 def test_the_parts_of_a_panel_name_their_widgets_differently(name):
     """They are used as one form, in which one would take the place of the other."""
-    names = [each.get("name") for form in forms(name).values() for each in form.iter() if each.tag in ("widget", "layout")]
+    names = [
+        each.get("name") for form in forms(name).values() for each in form.iter() if each.tag in ("widget", "layout")
+    ]
     assert len(names) == len(set(names)) > 0
 
 

@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any
 from .. import __version__
 from ..atomic import atomic_path, printable
 from ..errors import OutputError
-from ..files import write_json, write_table
+from ..files import read_json, write_json, write_table
 from ..files.held import HeldFolder
-from ..files.tables import lesion_rows, read_json, slice_rows, summary_row
+from ..files.tables import lesion_rows, slice_rows, summary_row
 from ..jobs.source import files_of
 from ..records.columns import LESION_COLUMNS, SLICE_COLUMNS, headers
 from ..records.options import CaseOutput

@@ -14,8 +14,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from ..errors import Cancelled, InputError, OutputError, RequirementError, UsageError
+from ..files import read_json
 from ..files.followup import RESULT
-from ..files.tables import read_json
 from ..followup import FollowOptions
 from ..jobs import start_job
 from ..records.followup import FollowUp

@@ -4,12 +4,13 @@ tables and JSON."""
 from typing import TYPE_CHECKING
 
 from ..lazy import lazily
-from .tables import read_json, write_json, write_table
 
 if TYPE_CHECKING:
     from .intensity import check_ct
+    from .json_files import read_json, write_json
     from .labels import read_labels, write_label_nifti, write_segmentation
     from .reading import read_ct
+    from .tables import write_table
 
 __all__ = [
     "check_ct",
@@ -27,8 +28,11 @@ __getattr__ = lazily(
     {
         "check_ct": "intensity",
         "read_ct": "reading",
+        "read_json": "json_files",
         "read_labels": "labels",
+        "write_json": "json_files",
         "write_label_nifti": "labels",
         "write_segmentation": "labels",
+        "write_table": "tables",
     },
 )

@@ -7,7 +7,8 @@ from typing import Any
 
 from ..records.followup import FollowUp
 from ..records.pairs import PairRow, pair_rows
-from .tables import write_json, write_table
+from .json_files import write_json
+from .tables import write_table
 
 RESULT, LESIONS, RESPONSES, PAIRS = "followup.json", "lesions.csv", "response.csv", "pairs.csv"
 PAIR_COLUMNS = ("earlier date", "earlier lesion", "later date", "later lesion")

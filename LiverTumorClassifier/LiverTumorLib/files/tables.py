@@ -1,13 +1,12 @@
-"""CSV tables and JSON."""
+"""CSV tables."""
 
 from __future__ import annotations
 
 import csv
-import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..atomic import atomic_path
 from ..records.columns import (
@@ -18,11 +17,13 @@ from ..records.columns import (
     summary_values,
     with_headers,
 )
-from ..records.results import CaseResult
+from .json_files import plain
+
+if TYPE_CHECKING:
+    from ..records.results import CaseResult
 
 Row = dict[str, Any]  # from column header to value
 
-LONGEST_JSON = 32 << 20  # bytes
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
@@ -62,52 +63,8 @@ def write_table(path: str | Path, rows: Sequence[Mapping[str, Any]], columns: li
         writer.writerows({key: _cell(value) for key, value in row.items()} for row in rows)
 
 
-def write_json(path: str | Path, data: Any) -> None:
-    """Write data as indented UTF-8 JSON; numpy values become plain ones, NaN and infinities null.
-
-    Raises:
-        OutputError: the file cannot be written.
-    """
-    text = json.dumps(_plain(data), indent=2, ensure_ascii=False, allow_nan=False)
-    with atomic_path(path) as temporary:
-        temporary.write_text(text + "\n", encoding="utf-8")
-
-
-def read_json(path: str | Path) -> Any:
-    """Data from a JSON file of anybody's.
-
-    Raises:
-        OSError: it cannot be read.
-        ValueError: no JSON, NaN or an infinity in it, nested too deeply, or longer than LONGEST_JSON.
-    """
-    with open(path, "rb") as file:
-        content = file.read(LONGEST_JSON + 1)
-    if len(content) > LONGEST_JSON:
-        raise ValueError(f"it is longer than {LONGEST_JSON >> 20} MB")
-    try:
-        return json.loads(content.decode("utf-8"), parse_constant=_no_number)
-    except RecursionError:
-        raise ValueError("it is nested too deeply") from None
-
-
-def _no_number(text: str) -> None:
-    raise ValueError(f"{text} is not a number")
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    if hasattr(value, "tolist"):
-        return _plain(value.tolist())
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return str(value) if isinstance(value, Path) else value
-
-
 def _cell(value: Any) -> Any:
-    value = _plain(value)
+    value = plain(value)
     if isinstance(value, list):
         value = "; ".join(str(item) for item in value)
     if isinstance(value, str) and value.startswith(_FORMULA) and not _is_number(value):

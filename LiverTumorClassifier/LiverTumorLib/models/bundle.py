@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..atomic import atomic_path
 from ..errors import ModelError
-from ..files.tables import read_json
+from ..files import read_json
 from .manifest import SCHEMA, Manifest
 
 MANIFEST = "manifest.json"

@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 import numpy as np
 
 from ..errors import OutputError
-from ..files.tables import read_json, write_json
+from ..files import read_json, write_json
 from .bundle import Bundle
 from .catalogue import user_folder
 from .cpus import processor_name

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
-from ..records.results import CaseResult, CaseSummary
 from .translation import _
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..records.results import CaseResult, CaseSummary
 
 LESIONS_ROLE = "LiverTumor.lesions"
 SUMMARY_ROLE = "LiverTumor.summary"

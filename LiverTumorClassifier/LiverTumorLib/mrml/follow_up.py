@@ -16,8 +16,8 @@ from typing import Any
 from ..batch.handed_dates import HandedDate, hand_over
 from ..ct import CTVolume
 from ..errors import InputError, OutputError
+from ..files import read_json
 from ..files.followup import RESULT
-from ..files.tables import read_json
 from ..followup import FollowOptions
 from ..followup.byhand import HandPair
 from ..followup.conclusion import conclude

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from ..ct import CTVolume
-from .volumes import TakenCT, take_ct, transform_between
-
 if TYPE_CHECKING:
     import slicer
+
+    from ..ct import CTVolume
+    from .volumes import TakenCT
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,8 @@ class Frames:
     def take(self, number: int) -> tuple[TakenCT, CTVolume]:
         """A frame's CT in the sequence's own scene, where it is under no transform; and the same under the parent
         transform of the node that shows it. Raises InputError, see `take_ct`."""
+        from .volumes import take_ct, transform_between  # a panel opens without it
+
         taken = take_ct(self.sequence.GetNthDataNode(number))
         matrix = transform_between(self.node, None) @ taken.volume.ijk_to_ras
         name = f"{self.node.GetName()}, {self.name(number)}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 
+MAP_ATTRIBUTE = "LiverTumor.map"  # of a volume node that holds probabilities
 SEQUENCE_ROLE = "LiverTumor.sequence"  # from an output node to the sequence of its frames
 
 
@@ -29,6 +30,11 @@ def remove_node(node) -> None:
     for index in reversed(range(node.GetNumberOfDisplayNodes())):
         scene.RemoveNode(node.GetNthDisplayNode(index))
     scene.RemoveNode(node)
+
+
+def is_map(node) -> bool:
+    """Whether a volume node holds probabilities that a run has found."""
+    return node.GetAttribute(MAP_ATTRIBUTE) is not None
 
 
 def place_beside(node, reference) -> None:

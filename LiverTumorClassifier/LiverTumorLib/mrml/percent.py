@@ -6,8 +6,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..ct.region import bounding_box
-from .nodes import one_update, place_beside
-from .volumes import MAP_ATTRIBUTE
+from .nodes import MAP_ATTRIBUTE, one_update, place_beside
 
 
 def in_percent(maps: np.ndarray):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from .bound_views import release_views
 from .case_nodes import SUMMARY_ROLE, ct_of
-from .evidence import put_in_front
 from .views import show_ct, show_marker
 
 _HIDDEN = "LiverTumor.hidden"  # of a segmentation's display, where it was hidden here and not by the user
@@ -17,6 +16,8 @@ def show_scan(ct_node, before=None, segmentation_node=None) -> None:
         before: the CT that was chosen until now; see `show_ct`, which also says which views are left alone.
         segmentation_node: which of the CT's is shown; all of them without it.
     """
+    from .evidence import put_in_front  # a panel opens without it
+
     release_views(ct_node.GetScene())
     show_ct(ct_node, before)
     put_in_front(ct_node)

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..records.results import TUMOR
-from .nodes import companion_node, one_update, remove_node
-from .volumes import is_map
+from .nodes import companion_node, is_map, one_update, remove_node
 
 MARKER_ROLE = "LiverTumor.marker"
 LONG_AXIS_ROLE, SHORT_AXIS_ROLE = "LiverTumor.longAxis", "LiverTumor.shortAxis"
@@ -173,7 +171,8 @@ def jump_to_slice(ct_node, s: float) -> None:
 
 def highlight(segmentation_node, identifier: str | None) -> None:
     """Make the outlines of all lesions but one paler; of none without it."""
-    from .segmentations import known_segments  # a panel opens without it
+    from ..records.results import TUMOR  # a panel opens without it
+    from .segmentations import known_segments
 
     display = segmentation_node.GetDisplayNode()
     if display is not None:

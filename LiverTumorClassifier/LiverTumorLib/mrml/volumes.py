@@ -11,13 +11,12 @@ import numpy as np
 from ..ct import CTVolume
 from ..ct.orientation import axial_to_ras
 from ..errors import InputError
-from .nodes import subject_hierarchy
+from .nodes import is_map, subject_hierarchy
 from .translation import _
 
 SOFT_TISSUE = (400.0, 40.0)  # window and level, HU
 LIVER_WINDOW = (200.0, 60.0)  # in which the networks see the liver
 _WINDOW_BEFORE = "LiverTumor.windowBefore"
-MAP_ATTRIBUTE = "LiverTumor.map"  # of a volume node that holds probabilities
 
 
 @dataclass(frozen=True)
@@ -130,11 +129,6 @@ def place_in_slice(node, ras: Sequence[float], axial_index: int) -> tuple[float,
     ijk = np.linalg.solve(to_ras, [*ras, 1.0])
     ijk[2] = axial_index
     return tuple((to_ras @ ijk)[:3].tolist())
-
-
-def is_map(node) -> bool:
-    """Whether a volume node holds probabilities that a run has found."""
-    return node.GetAttribute(MAP_ATTRIBUTE) is not None
 
 
 def local_ijk_to_ras(node) -> np.ndarray:

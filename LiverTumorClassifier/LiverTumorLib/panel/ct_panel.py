@@ -11,9 +11,9 @@ from slicer.i18n import tr as _
 from ..errors import Cancelled
 from ..mrml.case_nodes import CaseNodes
 from ..mrml.case_nodes import ct_of as ct_of_segmentation
+from ..mrml.nodes import is_map
 from ..mrml.scans import show_scan
 from ..mrml.views import shown_volumes
-from ..mrml.volumes import is_map
 from .models import ModelChooser, find_models
 from .panel import Panel
 from .times import remember_times

@@ -10,8 +10,8 @@ import slicer
 from slicer.i18n import tr as _
 
 from ..mrml.follow_up import DateNodes, segmentation_of
+from ..mrml.nodes import is_map
 from ..mrml.study_facts import date_of, give_date
-from ..mrml.volumes import is_map
 
 
 @dataclass

@@ -10,7 +10,6 @@ from slicer.i18n import tr as _
 from ..errors import RequirementError
 from ..mrml.case_nodes import SUMMARY_ROLE, CaseNodes, ct_of
 from ..mrml.scans import show_scan
-from ..mrml.volumes import toggle_liver_window
 from .ct_panel import CTPanel
 from .frames import offer_frames, wants_frames
 from .keys import Keys
@@ -41,7 +40,13 @@ class SegmentationPanel(CTPanel):
         self._report: ReportPart | None = None
         self._follow_up: FollowUpPart | None = None
         # What is not seen first is made when the panel has been painted, a step a turn of the event loop.
-        steps = (self._load_results, lambda: self.report, self._show_results, self._load_follow_up, lambda: self.follow_up)
+        steps = (
+            self._load_results,
+            lambda: self.report,
+            self._show_results,
+            self._load_follow_up,
+            lambda: self.follow_up,
+        )
         self._steps = iter(steps)
         self._opened = single_shot(0, self._next_step)
         self._opened.start()
@@ -187,6 +192,8 @@ class SegmentationPanel(CTPanel):
         self.results.show()
 
     def _toggle_window(self) -> None:
+        from ..mrml.volumes import toggle_liver_window  # a panel opens without it
+
         if self.parameters is not None and self.parameters.inputVolume is not None:
             toggle_liver_window(self.parameters.inputVolume)
 

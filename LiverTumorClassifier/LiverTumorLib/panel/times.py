@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from ..models.bundle import Bundle
-from ..records.results import CaseResult
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..models.bundle import Bundle
+    from ..records.results import CaseResult
 
 _STAGES = {"liver": "liver", "tumor": "tumor", "slice": "slices"}  # the stage of a run that a model of a task works in
 _KEY = "LiverTumor/secondsPerSlice/{id}-{sha256:.8}"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+from functools import partial
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from slicer.i18n import tr as _
@@ -17,6 +19,8 @@ from .run_control import ensure_requirements
 from .timers import single_shot
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .follow_up import FollowUpPart
     from .report import ReportPart
     from .segmentation_results import SegmentationResults
@@ -39,15 +43,7 @@ class SegmentationPanel(CTPanel):
         self._results: SegmentationResults | None = None
         self._report: ReportPart | None = None
         self._follow_up: FollowUpPart | None = None
-        # What is not seen first is made when the panel has been painted, a step a turn of the event loop.
-        steps = (
-            self._load_results,
-            lambda: self.report,
-            self._show_results,
-            self._load_follow_up,
-            lambda: self.follow_up,
-        )
-        self._steps = iter(steps)
+        self._steps = iter(self._steps_after_opening())
         self._opened = single_shot(0, self._next_step)
         self._opened.start()
         actions = {
@@ -60,6 +56,27 @@ class SegmentationPanel(CTPanel):
         self._keys = Keys(self.module.parent, actions)
         if self.module.parent.isEntered:  # a reloaded module is not entered again
             self.enter()
+
+    def _steps_after_opening(self) -> tuple[Callable[[], object], ...]:
+        """What is not seen first is made when the panel has been painted, a step a turn of the event loop; most of the
+        time goes into importing what the parts use."""
+
+        def library(name: str) -> Callable[[], object]:
+            return partial(import_module, f"..{name}", __package__)
+
+        return (
+            self._load_results,
+            library("mrml.corrections"),
+            library("dicom"),
+            library("mrml.report"),
+            lambda: self.report,
+            library("mrml.export"),
+            self._show_results,
+            self._load_follow_up,
+            library("followup.follow"),
+            library("batch.handed_dates"),
+            lambda: self.follow_up,
+        )
 
     def _next_step(self) -> None:
         if (step := next(self._steps, None)) is not None:

@@ -76,7 +76,6 @@ class FollowUpPart(VTKObservationMixin):
         self._views = SideBySide(ui, self._tell)
         self._table = RecordTable(ui.pairTable, COLUMNS, self._on_row, stretched=(2, 3, 4))
         self._settled = single_shot(_SETTLE_MS, self._show_notes)
-        ui.followUpCollapsibleButton.connect("contentsCollapsed(bool)", self._show_parts)
         ui.addDateButton.connect("clicked(bool)", lambda checked: self._dates.add())
         ui.followUpIntervalBox.connect("currentIndexChanged(int)", lambda index: self._show_table())
         ui.priorLesionBox.connect("currentIndexChanged(int)", self._on_prior)
@@ -182,8 +181,8 @@ class FollowUpPart(VTKObservationMixin):
         box.visible = len(studies) > 2
         self._show_table()
 
-    def _show_parts(self, collapsed: bool = False) -> None:
-        """What is empty takes no room, also after the section was opened, which shows all that is in it."""
+    def _show_parts(self) -> None:
+        """What is empty takes no room."""
         self._ui.followUpResultsWidget.visible = self._kept is not None
         self._ui.followUpProgressBar.visible = self.run.running
 

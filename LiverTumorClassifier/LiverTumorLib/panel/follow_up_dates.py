@@ -159,4 +159,5 @@ class DateRows:
 
         edit = qt.QLineEdit()
         edit.placeholderText = _("YYYY-MM-DD")
+        edit.minimumWidth = 6 * edit.fontMetrics().height()  # or the selectors beside it leave it too little
         return edit

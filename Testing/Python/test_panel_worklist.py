@@ -71,6 +71,17 @@ def settle(panel) -> None:
     spin(lambda: not panel.results._worklist._settled.active)
 
 
+def test_a_lesion_that_a_key_leads_to_shows_its_own_judgment(panel):
+    panel.results.step(1)
+    assert panel.ui.acceptButton.enabled
+    panel.results.accept()
+    assert panel.ui.acceptButton.checked
+    panel.results.step(1)
+    assert panel.ui.lesionTable.currentRow() == 1 and not panel.ui.acceptButton.checked
+    panel.results.step(-1)
+    assert panel.ui.acceptButton.checked
+
+
 def test_the_table_follows_the_segment_editor(panel):
     segmentation = panel.parameters.outputSegmentation
     assert column(panel, "lesion") == ["1", "2", "3"] and not panel.ui.changedLabel.isVisible()

@@ -181,7 +181,8 @@ class WorklistPart(VTKObservationMixin):
             ui.noteEdit.text = alike.note
 
     def _on_row(self, number: int) -> None:
-        """Show a lesion in the slice of its longest diameter."""
+        """Show a lesion in the slice of its longest diameter, and what has been said of it."""
+        self._show_chosen()
         segmentation, ct = self._segmentation, self._ct
         if number >= len(self._rows) or ct is None or segmentation.GetScene() is None:
             return

@@ -109,6 +109,20 @@ def draw(segmentation, name: str, mask: np.ndarray) -> str:
     return identifier
 
 
+def paint(segmentation, name: str, mask: np.ndarray, overlap: bool = False) -> str:
+    """As by the Segment Editor's brush, which takes from other segments what it paints, unless overlap is allowed."""
+    if not overlap:
+        segments = segmentation.GetSegmentation()
+        images = {segments.GetSegment(each).GetRepresentation("Binary labelmap") for each in segments.GetSegmentIDs()}
+        for image in images:
+            first, size = image.GetExtent()[::2][::-1], image.GetDimensions()[::-1]
+            voxels = vtk_to_numpy(image.GetPointData().GetScalars()).reshape(size)
+            voxels[mask[tuple(slice(a, a + n) for a, n in zip(first, size, strict=True))]] = 0
+            image.GetPointData().GetScalars().Modified()
+            image.Modified()
+    return draw(segmentation, name, mask)
+
+
 def ras(place) -> list[float]:
     return (np.array(GRID) @ [*place[::-1], 1.0])[:3].tolist()
 

@@ -1,0 +1,264 @@
+"""Lesions that are drawn by hand over the liver or over one another, and rejected: nothing is lost of either."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("slicer_core", reason="slicer-core is not installed")
+
+from lesions_scene import (  # noqa: F401 - fixtures
+    BALLS,
+    GRID,
+    MISSED,
+    ball,
+    ct_fixture,
+    draw,
+    figures,
+    found_fixture,
+    labels,
+    lesion_rows,
+    paint,
+    ras,
+    scene_fixture,
+)
+from LiverTumorLib.files import read_labels
+from LiverTumorLib.mrml import labels_from_segmentation, measure_again, undo
+from LiverTumorLib.mrml.corrections import contents
+from LiverTumorLib.mrml.export import exporting_labels
+from LiverTumorLib.mrml.layers import LABELMAP, merged_labels
+from LiverTumorLib.mrml.lesion_edits import delete_lesions, merge_lesions, split_lesion
+from LiverTumorLib.mrml.lesions import take_lesions
+from LiverTumorLib.mrml.missed import growing_missed, taking_missed
+from LiverTumorLib.mrml.segment_contents import contents_of
+from LiverTumorLib.mrml.worklist import follow_judgments, is_liver_changed, judge, worklist
+from mrml_scene import at_once_of
+
+export_labels = at_once_of(exporting_labels)
+VOXEL_ML = abs(np.linalg.det(GRID[:3, :3])) / 1000
+EDGE = (7, 20, 3), 4  # middle and radius of a ball that is half outside of the liver
+
+
+def voxels(segmentation, ct, identifier) -> np.ndarray:
+    return merged_labels(segmentation, ct, [(identifier, 1)]) > 0
+
+
+def state(segmentation) -> tuple:
+    return contents(segmentation), contents_of(segmentation), figures(segmentation), lesion_rows(segmentation)
+
+
+def check_everywhere(segmentation, ct, expected, path) -> None:
+    """The liver and the lesions that count, wherever they go to."""
+    np.testing.assert_array_equal(labels_from_segmentation(segmentation, ct), expected)
+    np.testing.assert_array_equal(
+        np.minimum(take_lesions(segmentation, ct).labels().without_rejected().labels, 2), expected
+    )
+    for ending in (".seg.nrrd", ".nii.gz"):
+        export_labels(segmentation, ct, path / f"labels{ending}")
+        np.testing.assert_array_equal(np.minimum(read_labels(path / f"labels{ending}")[0], 2), expected)
+
+
+@pytest.mark.parametrize("overlap", [False, True])
+@pytest.mark.parametrize("place", [MISSED, EDGE])
+def test_a_lesion_drawn_by_hand_and_rejected_leaves_no_hole(found, ct, tmp_path, place, overlap):
+    liver = voxels(found, ct, "Liver")
+    drawn = paint(found, "Metastasis", ball(*place), overlap)
+    measure_again(found, ct)
+    before, liver_before = state(found), voxels(found, ct, "Liver")
+    assert figures(found)["liver_ml"] == pytest.approx(((labels() > 0) | ball(*place)).sum() * VOXEL_ML, abs=1e-3)
+    judge(found, ct, [drawn], status="rejected")
+    np.testing.assert_array_equal(voxels(found, ct, "Liver"), liver, "what was liver, and no more")
+    np.testing.assert_array_equal(voxels(found, ct, drawn), ball(*place))
+    check_everywhere(found, ct, labels(), tmp_path)
+    assert figures(found)["liver_ml"] == pytest.approx((labels() > 0).sum() * VOXEL_ML, abs=1e-3)
+    assert not is_liver_changed(found)
+    counted = figures(found)
+    measure_again(found, ct)
+    assert figures(found) == {**counted, "notes": figures(found)["notes"]}, "as if it had been measured"
+    judge(found, ct, [drawn], status="")
+    np.testing.assert_array_equal(voxels(found, ct, "Liver"), liver_before)
+    assert state(found)[:2] == before[:2] and figures(found)["liver_ml"] == before[2]["liver_ml"]
+
+
+def test_undo_brings_back_what_was_drawn(found, ct):
+    drawn = paint(found, "Metastasis", ball(*EDGE))
+    measure_again(found, ct)
+    before = state(found)
+    judge(found, ct, [drawn], status="rejected")
+    undo(found)
+    assert state(found) == before
+    judge(found, ct, [drawn], status="rejected")
+    np.testing.assert_array_equal(voxels(found, ct, "Liver"), labels() == 1)
+
+
+def test_a_lesion_that_was_never_measured(found, ct, tmp_path):
+    """It is drawn and rejected at once."""
+    drawn = paint(found, "Metastasis", ball(*EDGE))
+    judge(found, ct, [drawn], status="rejected")
+    check_everywhere(found, ct, labels(), tmp_path)
+
+
+def test_the_liver_as_the_reader_has_corrected_it(found, ct, tmp_path):
+    """What was added to it before a lesion is drawn there counts, what was erased does not."""
+    segments = found.GetSegmentation()
+    added, erased = ball((7, 20, 3), 2) & (labels() == 0), ball((7, 36, 20), 3)
+    segments.RemoveSegment(paint(found, "Spleen", erased))
+    drawn = segments.GetSegment(draw(found, "Liver of the reader", voxels(found, ct, "Liver") | added))
+    segments.GetSegment("Liver").AddRepresentation(LABELMAP, drawn.GetRepresentation(LABELMAP))
+    segments.GetSegment("Liver").SetLabelValue(1)
+    drawn.RemoveRepresentation(LABELMAP)
+    segments.RemoveSegment(segments.GetSegmentIdBySegment(drawn))
+    follow_judgments(found)  # as the panel does after each stroke
+    corrected = labels()
+    corrected[erased & (corrected == 1)] = 0
+    corrected[added] = 1
+    check_everywhere(found, ct, corrected, tmp_path)
+    one, two = paint(found, "Metastasis", ball(*EDGE)), paint(found, "Lesion", ball((7, 36, 20), 4))
+    follow_judgments(found)
+    judge(found, ct, [one, two], status="rejected")
+    check_everywhere(found, ct, corrected, tmp_path)
+
+
+def test_a_liver_that_no_run_has_found(found, ct, tmp_path):
+    """Where nobody saw the liver before the lesion was drawn, what it encloses is liver."""
+    found.RemoveAttribute("LiverTumor.liver")
+    inside, edge = paint(found, "Metastasis", ball(*MISSED)), paint(found, "Lesion", ball(*EDGE))
+    judge(found, ct, [inside, edge], status="rejected")
+    expected = labels()
+    expected[ball(*EDGE)] = 0
+    check_everywhere(found, ct, expected, tmp_path)
+
+
+@pytest.mark.parametrize("which", ["the network's", "the drawn one"])
+def test_one_of_two_overlapping_lesions_is_rejected(found, ct, tmp_path, which):
+    over = ball((7, 20, 25), 3)
+    one = ball(*BALLS[1])
+    drawn = draw(found, "Metastasis", over)
+    measure_again(found, ct)
+    before = state(found)
+    both = figures(found)["tumor_ml"]
+    rows = {row["segment"]: row["volume_ml"] for row in lesion_rows(found)}
+    assert rows["Lesion 1"] == pytest.approx(one.sum() * VOXEL_ML, abs=1e-4), "each is measured as a whole"
+    assert rows[drawn] == pytest.approx(over.sum() * VOXEL_ML, abs=1e-4)
+    assert both == pytest.approx(((labels() == 2) | over).sum() * VOXEL_ML, abs=1e-3), "and what both have, once"
+    gone, kept = ("Lesion 1", drawn) if which == "the network's" else (drawn, "Lesion 1")
+    judge(found, ct, [gone], status="rejected")
+    expected = labels()
+    expected[one] = 1
+    expected[one if kept == "Lesion 1" else over] = 2
+    check_everywhere(found, ct, expected, tmp_path)
+    np.testing.assert_array_equal(voxels(found, ct, gone), one if gone == "Lesion 1" else over)
+    liver = (labels() == 1) | (one & ~over) if gone == "Lesion 1" else labels() == 1
+    np.testing.assert_array_equal(voxels(found, ct, "Liver"), liver, "and nothing of the other lesion")
+    counted = figures(found)
+    assert counted["tumor_ml"] == pytest.approx((expected == 2).sum() * VOXEL_ML, abs=1e-3)
+    assert counted["liver_ml"] == pytest.approx((labels() > 0).sum() * VOXEL_ML, abs=1e-3)
+    measure_again(found, ct)
+    assert figures(found) == {**counted, "notes": figures(found)["notes"]}
+    judge(found, ct, [gone], status="")
+    assert state(found)[:2] == before[:2] and figures(found)["tumor_ml"] == both
+
+
+def test_both_of_two_overlapping_lesions_are_rejected_and_taken_back(found, ct, tmp_path):
+    drawn = draw(found, "Metastasis", ball((7, 20, 25), 3))
+    measure_again(found, ct)
+    before = state(found)
+    judge(found, ct, ["Lesion 1"], status="rejected")
+    judge(found, ct, [drawn], status="rejected")
+    expected = labels()
+    expected[ball(*BALLS[1])] = 1
+    check_everywhere(found, ct, expected, tmp_path)
+    judge(found, ct, ["Lesion 1"], status="")
+    check_everywhere(found, ct, labels(), tmp_path)
+    judge(found, ct, [drawn], status="")
+    assert state(found)[:2] == before[:2] and figures(found) == before[2]
+
+
+def test_an_edit_keeps_what_lies_beneath_another_lesion(found, ct, tmp_path):
+    over = ball((7, 20, 25), 3)
+    drawn = draw(found, "Metastasis", over)
+    measure_again(found, ct)
+    delete_lesions(found, ct, ["Lesion 2"])
+    np.testing.assert_array_equal(voxels(found, ct, "Lesion 1"), ball(*BALLS[1]))
+    np.testing.assert_array_equal(voxels(found, ct, drawn), over)
+    delete_lesions(found, ct, [drawn])
+    expected = labels()
+    expected[ball(*BALLS[2])] = 1
+    check_everywhere(found, ct, expected, tmp_path)
+    np.testing.assert_array_equal(voxels(found, ct, "Lesion 1"), ball(*BALLS[1]))
+    undo(found)
+    undo(found)
+    np.testing.assert_array_equal(voxels(found, ct, drawn), over)
+
+
+def test_overlapping_lesions_are_merged(found, ct, tmp_path):
+    over = ball((7, 20, 25), 3)
+    drawn = draw(found, "Metastasis", over)
+    last = draw(found, "Tumor", ball((7, 20, 22), 2))  # over both
+    measure_again(found, ct)
+    merge_lesions(found, ct, ["Lesion 1", drawn])
+    merged = ball(*BALLS[1]) | over
+    np.testing.assert_array_equal(voxels(found, ct, "Lesion 1"), merged)
+    np.testing.assert_array_equal(voxels(found, ct, last), ball((7, 20, 22), 2))
+    assert figures(found)["tumor_ml"] == pytest.approx(((labels() == 2) | over).sum() * VOXEL_ML, abs=1e-3)
+    judge(found, ct, [last], status="rejected")
+    expected = labels()
+    expected[merged] = 2
+    check_everywhere(found, ct, expected, tmp_path)
+    judge(found, ct, ["Lesion 1"], status="rejected")
+    expected[merged] = 1
+    check_everywhere(found, ct, expected, tmp_path)
+
+
+def test_a_lesion_beneath_another_one_is_split(found, ct):
+    one, two, over = ball((7, 9, 11), 4), ball((7, 9, 17), 4), ball((7, 9, 19), 2)
+    lesion, last = draw(found, "Lesion", one | two), draw(found, "Tumor", over)
+    measure_again(found, ct)
+    split_lesion(found, ct, lesion)
+    new = worklist(found)[-1].lesion.identifier
+    parts = voxels(found, ct, lesion), voxels(found, ct, new)
+    np.testing.assert_array_equal(parts[0] | parts[1], one | two)
+    assert not (parts[0] & parts[1]).any() and parts[0].sum() == pytest.approx(parts[1].sum(), rel=0.2)
+    np.testing.assert_array_equal(voxels(found, ct, last), over)
+
+
+@pytest.mark.parametrize("overlap", [False, True])
+def test_a_drawn_lesion_is_deleted(found, ct, tmp_path, overlap):
+    drawn = paint(found, "Metastasis", ball(*EDGE), overlap)
+    measure_again(found, ct)
+    delete_lesions(found, ct, [drawn])
+    check_everywhere(found, ct, labels(), tmp_path)
+
+
+def test_a_rejected_lesion_stays_so_while_others_are_edited(found, ct, tmp_path):
+    drawn = paint(found, "Metastasis", ball(*EDGE))
+    measure_again(found, ct)
+    before = contents(found)
+    judge(found, ct, [drawn], status="rejected")
+    at_once_of(growing_missed)(found, ct, ras(MISSED[0]))
+    at_once_of(taking_missed)(found, ct)
+    expected = labels()
+    expected[ball(*MISSED)] = 2
+    check_everywhere(found, ct, expected, tmp_path)
+    judge(found, ct, ["Lesion 5"], status="rejected")
+    check_everywhere(found, ct, labels(), tmp_path)
+    delete_lesions(found, ct, ["Lesion 5"])
+    judge(found, ct, [drawn], status="")
+    assert contents(found) == before
+
+
+def test_a_scene_that_slicer_saved(found, ct, scene, tmp_path):
+    drawn = paint(found, "Metastasis", ball(*EDGE))
+    measure_again(found, ct)
+    before = contents(found)
+    judge(found, ct, [drawn], status="rejected")
+    attributes = {name: found.GetAttribute(name) for name in found.GetAttributeNames()}
+    storage = scene.AddNewNodeByClass("vtkMRMLSegmentationStorageNode")
+    storage.SetFileName(str(tmp_path / "saved.seg.nrrd"))
+    assert storage.WriteData(found) == 1
+    np.testing.assert_array_equal(read_labels(tmp_path / "saved.seg.nrrd")[0], labels())
+    read = scene.AddNewNodeByClass("vtkMRMLSegmentationNode")
+    assert storage.ReadData(read) == 1
+    for name, value in attributes.items():
+        read.SetAttribute(name, value)
+    np.testing.assert_array_equal(labels_from_segmentation(read, ct), labels())
+    judge(read, ct, [drawn], status="")
+    assert contents(read) == before

@@ -12,6 +12,7 @@ from lesions_scene import (  # noqa: F401 - fixtures
     ball,
     ct_fixture,
     draw,
+    erase,
     figures,
     found_fixture,
     labels,
@@ -20,14 +21,17 @@ from lesions_scene import (  # noqa: F401 - fixtures
     ras,
     scene_fixture,
 )
+from LiverTumorLib.errors import InputError
 from LiverTumorLib.files import read_labels
 from LiverTumorLib.mrml import labels_from_segmentation, measure_again, undo
 from LiverTumorLib.mrml.corrections import contents
-from LiverTumorLib.mrml.export import exporting_labels
+from LiverTumorLib.mrml.export import exporting_labels, exporting_lesions
+from LiverTumorLib.mrml.kept_axes import LONG, draw_axis
 from LiverTumorLib.mrml.layers import LABELMAP, merged_labels
 from LiverTumorLib.mrml.lesion_edits import delete_lesions, merge_lesions, split_lesion
 from LiverTumorLib.mrml.lesions import take_lesions
 from LiverTumorLib.mrml.missed import growing_missed, taking_missed
+from LiverTumorLib.mrml.report import start_report
 from LiverTumorLib.mrml.segment_contents import contents_of
 from LiverTumorLib.mrml.worklist import follow_judgments, is_liver_changed, judge, worklist
 from mrml_scene import at_once_of
@@ -262,3 +266,49 @@ def test_a_scene_that_slicer_saved(found, ct, scene, tmp_path):
     np.testing.assert_array_equal(labels_from_segmentation(read, ct), labels())
     judge(read, ct, [drawn], status="")
     assert contents(read) == before
+
+
+def test_a_lesion_does_not_inherit_the_axis_of_another_one(found, ct):
+    """That was drawn for a lesion in it, which is deleted or merged into it."""
+    drawn = draw(found, "Metastasis", ball((7, 20, 21), 2))
+    measure_again(found, ct)
+    before = {row["id"]: row["longest_diameter_mm"] for row in lesion_rows(found)}
+    draw_axis(found, lesion_rows(found), 4, LONG, (tuple(ras((7, 20, 20))), tuple(ras((7, 20, 22)))))
+    [*_, row] = measure_again(found, ct).result.lesions
+    assert row.axes_by_hand == "long" and row.longest_diameter_mm != before[4]
+    for edit in (lambda: delete_lesions(found, ct, [drawn]), lambda: merge_lesions(found, ct, ["Lesion 1", drawn])):
+        edit()
+        assert {row["id"]: row["longest_diameter_mm"] for row in lesion_rows(found)} == {n: before[n] for n in BALLS}
+        undo(found)
+        assert lesion_rows(found)[3]["axes_by_hand"] == "long"
+
+
+@pytest.mark.parametrize("change", ["voxels", "judgment", "removed"])
+@pytest.mark.parametrize("export", [exporting_labels, exporting_lesions])
+@pytest.mark.parametrize("ending", [".seg.nrrd", ".nii.gz"])
+def test_what_changes_while_it_is_exported_is_said(found, ct, scene, tmp_path, export, ending, change):
+    path = tmp_path / f"lesions{ending if export is exporting_labels else '.csv'}"
+    steps = export(found, ct, path)
+    output = next(steps)()  # in the background, while the user goes on
+    _change(found, scene, change)
+    with pytest.raises(InputError, match="^Liver segmentation was changed meanwhile; start again.$"):
+        steps.send(output)
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("change", ["voxels", "judgment", "removed"])
+def test_what_changes_before_a_report_is_written_is_said(found, ct, scene, tmp_path, change):
+    run = start_report(found, ct, page=tmp_path / "page.pdf")
+    _change(found, scene, change)
+    with pytest.raises(InputError, match="^Liver segmentation was changed meanwhile; start again.$"):
+        run.wait(60)
+    assert not (tmp_path / "page.pdf").exists()
+
+
+def _change(segmentation, scene, what: str) -> None:
+    if what == "voxels":
+        erase(segmentation, "Lesion 2")
+    elif what == "judgment":
+        segmentation.GetSegmentation().GetSegment("Lesion 2").SetTag("LiverTumor.Status", "rejected")
+    else:
+        scene.RemoveNode(segmentation)

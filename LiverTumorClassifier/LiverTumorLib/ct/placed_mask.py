@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from .region import bounding_box, components, outermost
 
 _MOST_VOXELS = 1 << 31
+_Numbers = Sequence[int] | NDArray[np.int_]
 
 
 @dataclass(frozen=True)
@@ -30,12 +31,13 @@ class PlacedMask:
     first: tuple[int, ...] = (0, 0, 0)
 
     @classmethod
-    def of(cls, mask: np.ndarray, first: Sequence[int] = (0, 0, 0)) -> PlacedMask:
+    def of(cls, mask: np.ndarray, first: _Numbers = (0, 0, 0)) -> PlacedMask:
         """That of a mask (k, j, i), without the empty room around it."""
         box = bounding_box(mask)
         if box is None:
             return cls(np.zeros((0, 0, 0), bool))
-        return cls(mask[box].astype(bool, copy=False), _added(first, [part.start for part in box]))
+        k, j, i = (int(start) + part.start for start, part in zip(first, box, strict=True))
+        return cls(mask[box].astype(bool, copy=False), (k, j, i))
 
     @classmethod
     def union(cls, *masks: PlacedMask) -> PlacedMask:
@@ -51,7 +53,7 @@ class PlacedMask:
             together[box] |= mask.voxels
         return cls(together, tuple(low.tolist()))
 
-    def within(self, first: Sequence[int], shape: Sequence[int]) -> NDArray[np.bool_]:
+    def within(self, first: _Numbers, shape: _Numbers) -> NDArray[np.bool_]:
         """The part of it in a box that begins at `first`, as a mask of that box."""
         found = np.zeros(shape, bool)
         low = np.maximum(self.first, first)
@@ -75,7 +77,7 @@ class PlacedMask:
     def text(self) -> str:
         """Its box and its voxels in some hundred times fewer letters, none of which is a bar or a colon."""
         numbers = " ".join(map(str, (*self.first, *self.voxels.shape)))
-        return f"{numbers} {base64.b64encode(zlib.compress(np.packbits(self.voxels), 1)).decode('ascii')}"
+        return f"{numbers} {base64.b64encode(zlib.compress(np.packbits(self.voxels).tobytes(), 1)).decode('ascii')}"
 
     @classmethod
     def from_text(cls, text: str) -> PlacedMask:
@@ -105,7 +107,3 @@ def enclosed(part: NDArray[np.bool_], around: NDArray[np.bool_]) -> NDArray[np.b
         voxels = pieces.voxels(np.arange(len(pieces.sizes)) == number)
         result[voxels] = not rim[voxels].any()
     return result.reshape(part.shape)
-
-
-def _added(first: Sequence[int], to: Sequence[int]) -> tuple[int, ...]:
-    return tuple(int(a) + int(b) for a, b in zip(first, to, strict=True))

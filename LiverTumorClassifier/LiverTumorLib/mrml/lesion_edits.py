@@ -15,8 +15,9 @@ from ..ct.region import box_of
 from ..errors import InputError
 from ..pipelines.lesion_edits import split_lesion as split_mask
 from ..records.results import TUMOR, CaseResult
-from .case_nodes import TABLES, CaseNodes, check_present
+from .case_nodes import LESIONS_ROLE, TABLES, CaseNodes, check_present
 from .history import undoable
+from .kept_axes import forget_axes
 from .known_liver import see_liver
 from .layers import Layer
 from .lesions import LesionLabels, write_lesions
@@ -24,8 +25,10 @@ from .measuring import Measurable
 from .nodes import no_leftovers
 from .probabilities import MAPS
 from .results import show_measured
+from .segment_tags import number_of
 from .segmentations import remove_segments
 from .serving import Computation, at_once
+from .tables import records_of
 from .translation import _
 from .volumes import voxel_mm
 
@@ -68,7 +71,7 @@ def deleting_lesions(segmentation_node, ct_node, identifiers: Sequence[str]) -> 
             found.label_of(identifier)
         return found.without(identifiers)
 
-    return editing(segmentation_node, ct_node, left)
+    return editing(segmentation_node, ct_node, left, identifiers)
 
 
 def merging_lesions(segmentation_node, ct_node, identifiers: Sequence[str]) -> Computation:
@@ -80,7 +83,7 @@ def merging_lesions(segmentation_node, ct_node, identifiers: Sequence[str]) -> C
         first, *others = sorted(found.label_of(identifier) for identifier in set(identifiers))
         return found.without([found.lesions[label - TUMOR].identifier for label in others], become=first)
 
-    return editing(segmentation_node, ct_node, merged)
+    return editing(segmentation_node, ct_node, merged, identifiers)
 
 
 def splitting_lesion(segmentation_node, ct_node, identifier: str) -> Computation:
@@ -116,14 +119,17 @@ def splitting_lesion(segmentation_node, ct_node, identifier: str) -> Computation
                 beneath[number] = np.ravel_multi_index(places, found.labels.shape)
         return replace(found, lesions=lesions, beneath=beneath)
 
-    return editing(segmentation_node, ct_node, split)
+    return editing(segmentation_node, ct_node, split, [identifier])
 
 
-def editing(segmentation_node, ct_node, change: Callable[[LesionLabels], LesionLabels]) -> Computation:
+def editing(
+    segmentation_node, ct_node, change: Callable[[LesionLabels], LesionLabels], changed_ones: Sequence[str] = ()
+) -> Computation:
     """Change lesions, measure what came of it, and write it, so that `undo` brings back what was there.
 
     Args:
         change: makes others of the lesions; touches no node, and may write into the labels.
+        changed_ones: the segments of lesions that it changes, of which axes that were drawn by hand no longer hold.
 
     Returns:
         the steps of a run, whose result is a `CaseNodes`.
@@ -147,6 +153,9 @@ def editing(segmentation_node, ct_node, change: Callable[[LesionLabels], LesionL
     taken.check_unchanged()
     with no_leftovers(ct_node.GetScene()), undoable(segmentation_node, TABLES, MAPS):
         see_liver(segmentation_node)
+        segments = map(segmentation_node.GetSegmentation().GetSegment, changed_ones)
+        numbers = [number for segment in segments if (number := number_of(segment)) is not None]
+        forget_axes(segmentation_node, records_of(segmentation_node.GetNodeReference(LESIONS_ROLE)), numbers)
         remove_segments(segmentation_node, gone)
         write_lesions(segmentation_node, ct_node, changed.lesions, layers)
         return show_measured(segmentation_node, ct_node, result)

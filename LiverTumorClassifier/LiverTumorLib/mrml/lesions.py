@@ -90,9 +90,9 @@ class LesionLabels:
         beneath = {lesion.number: self.beneath[lesion.number] for lesion in kept if lesion.number in self.beneath}
         if become is not None:
             table[gone] = table[become]
-            own = [self.lesions[label - TUMOR].number for label in (become, *gone)]
-            if lost := [self.beneath[number] for number in own if number in self.beneath]:
-                beneath[own[0]] = np.unique(np.concatenate(lost))
+            numbers = [self.lesions[label - TUMOR].number for label in (become, *gone)]
+            if parts := [self.beneath[number] for number in numbers if number in self.beneath]:
+                beneath[numbers[0]] = np.unique(np.concatenate(parts))
         labels = self.labels.copy()
         if (box := bounding_box(labels)) is not None:
             labels[box] = table[labels[box]]
@@ -101,10 +101,10 @@ class LesionLabels:
             flat[self.outside[flat[self.outside] == LIVER]] = 0
         for label, lesion in enumerate(kept, start=TUMOR):
             if lesion.number in beneath:
-                own = beneath.pop(lesion.number)
-                flat[own[flat[own] <= LIVER]] = label
-                if len(own := own[flat[own] != label]):
-                    beneath[lesion.number] = own
+                lost = beneath.pop(lesion.number)
+                flat[lost[flat[lost] <= LIVER]] = label
+                if len(lost := lost[flat[lost] != label]):
+                    beneath[lesion.number] = lost
         return LesionLabels(labels, kept, self.outside, beneath)
 
     def layers(self) -> list[tuple[Layer, dict[int, int]]]:
@@ -244,7 +244,7 @@ def write_lesions(
     """
     segmentation = segmentation_node.GetSegmentation()
     see_liver(segmentation_node)
-    identifiers = {LIVER: known_segments(segmentation_node).get(LIVER, [None])[0]}
+    identifiers = dict(zip([LIVER], known_segments(segmentation_node).get(LIVER, ()), strict=False))
     with one_update(segmentation_node), surface_follows(segmentation_node):
         for label, lesion in enumerate(lesions, start=TUMOR):
             identifier = lesion.identifier
@@ -260,7 +260,7 @@ def write_lesions(
                 say_algorithm(vtk_segment, "SEMIAUTOMATIC")
             say_lent(vtk_segment, None)
         for layer, values in layers:
-            own = [(identifiers[label], value) for label, value in values.items() if identifiers[label] is not None]
+            own = [(identifiers[label], value) for label, value in values.items() if label in identifiers]
             write_segments(segmentation_node, ct_node, layer, own)
         lend_rejected(segmentation_node)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from ..ct import CTVolume, to_axial
-from ..ct.region import Box, Components, bounding_box, components, outermost
+from ..ct.region import Box, Components, bounding_box, box_of, components, outermost
 from ..records.results import TUMOR, CaseSummary, Lesion, Line
 
 # Gives the tumor probability at axial voxel coordinates (n, 3) in (k, j, i) order.
@@ -96,9 +96,10 @@ def measure_numbered(
         for label, (number, place) in enumerate(zip(numbers, places, strict=True), start=TUMOR):
             own = None if place is None else inside[place] == label
             tumor_voxels += 0 if own is None or number in rejected else int(np.count_nonzero(own))
-            if whole and number in whole and (place := bounding_box(whole[number][box])) is not None:
+            if whole is not None and number in whole:
+                place = box_of(whole[number][box])
                 own = whole[number][box][place]
-            if own is not None:
+            if place is not None and own is not None:
                 corner = [outer.start + inner.start for outer, inner in zip(box, place, strict=True)]
                 lesions.append(_lesion(number, own, corner, volume, probability_at, surface))
     lesions.sort(key=lambda lesion: lesion.id)

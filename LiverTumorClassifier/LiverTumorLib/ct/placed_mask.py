@@ -6,7 +6,7 @@ import base64
 import binascii
 import math
 import zlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,6 +38,23 @@ class PlacedMask:
             return cls(np.zeros((0, 0, 0), bool))
         k, j, i = (int(start) + part.start for start, part in zip(first, box, strict=True))
         return cls(mask[box].astype(bool, copy=False), (k, j, i))
+
+    @classmethod
+    def of_values(cls, labels: np.ndarray, values: Collection[int], first: _Numbers = (0, 0, 0)) -> PlacedMask:
+        """Where labels (k, j, i) have one of some values, none of which is 0."""
+        box = bounding_box(labels)
+        if box is None:
+            return cls.of(labels)
+        inside = labels[box]
+        if len(values) == 1:
+            mask = inside == next(iter(values))
+        elif labels.dtype == np.uint8:
+            table = np.zeros(256, bool)
+            table[list(values)] = True
+            mask = table[inside]
+        else:
+            mask = np.isin(inside, list(values))
+        return cls.of(mask, np.add(first, [part.start for part in box]))
 
     @classmethod
     def union(cls, *masks: PlacedMask) -> PlacedMask:

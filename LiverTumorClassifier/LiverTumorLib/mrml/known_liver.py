@@ -15,6 +15,7 @@ import numpy as np
 from ..ct.placed_mask import PlacedMask, enclosed
 from ..records.results import LIVER, TUMOR
 from .checksums import LABELMAP, checksums, voxels_of
+from .layers import Layer
 from .lending import places_of
 from .segment_tags import by_hand
 from .segmentations import known_segments
@@ -36,9 +37,10 @@ class KnownLiver:
     image: Any
 
 
-def forget_liver(segmentation_node) -> None:
-    """Let the liver be what its segment says now, with the lesions of programs; those drawn by hand may be anywhere."""
-    segmentation_node.RemoveAttribute(_LIVER)
+def liver_found(segmentation_node, layer: Layer) -> None:
+    """Keep what a run has found, whose labels have just been written."""
+    if (image := _layer_of_liver(segmentation_node)) is not None:
+        _keep(segmentation_node, {"grid": _grid(image), "mask": layer.liver})
 
 
 def see_liver(segmentation_node) -> None:
@@ -48,8 +50,13 @@ def see_liver(segmentation_node) -> None:
     if image is None or (kept.get("contents") == contents and kept.get("grid") == _grid(image)):
         return
     if (known := known_liver(segmentation_node)) is not None:
-        kept = {"contents": contents, "grid": _grid(image), "mask": known.mask.text()}
-        segmentation_node.SetAttribute(_LIVER, json.dumps(kept))
+        _keep(segmentation_node, {"grid": _grid(image), "mask": known.mask.text()})
+
+
+def still_known(segmentation_node) -> None:
+    """What is liver is the same as when it was last looked at, whatever its segment and the lesions have got now."""
+    if kept := _kept(segmentation_node):
+        _keep(segmentation_node, kept)
 
 
 def known_liver(segmentation_node) -> KnownLiver | None:
@@ -92,6 +99,10 @@ def _contents(segmentation_node) -> list[str]:
     known = known_segments(segmentation_node)
     found = checksums(segmentation_node.GetSegmentation(), [each for own in known.values() for each in own])
     return [f"{identifier} {own}" for identifier, own in found.items()]
+
+
+def _keep(segmentation_node, kept: dict) -> None:
+    segmentation_node.SetAttribute(_LIVER, json.dumps({**kept, "contents": _contents(segmentation_node)}))
 
 
 def _kept(segmentation_node) -> dict:

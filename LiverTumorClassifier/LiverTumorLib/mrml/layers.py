@@ -133,11 +133,13 @@ class Layer:
         shape: (k, j, i) of the grid.
         image: vtkOrientedImageData of their bounding box, which lies nowhere yet.
         checksums: of each value from 1 to the greatest, see `checksums_of`.
+        liver: of the labels of a run, where any value is, as `PlacedMask.text`.
     """
 
     shape: tuple[int, ...]
     image: Any
     checksums: dict[int, str]
+    liver: str = ""
 
     @classmethod
     def of(cls, labels: np.ndarray) -> Layer:

@@ -97,15 +97,14 @@ def _on_grid_of(target, image, values: list[int]) -> PlacedMask:
     """Where a layer has one of some values, on the grid of another one."""
     import slicer
 
-    mask = np.isin(_voxels(image), values)
     if not _is_same_grid(image, target):
         alone, moved = slicer.vtkOrientedImageData(), slicer.vtkOrientedImageData()
         alone.DeepCopy(image)
-        _voxels(alone)[...] = mask
+        _voxels(alone)[...] = np.isin(_voxels(image), values)
         resample = slicer.vtkOrientedImageDataResample.ResampleOrientedImageToReferenceOrientedImage
         resample(alone, target, moved, False, True)  # to the nearest voxel, as large as it needs to be
-        image, mask = moved, _voxels(moved) == 1
-    return PlacedMask.of(mask, image.GetExtent()[4::-2])
+        image, values = moved, [1]
+    return PlacedMask.of_values(_voxels(image), values, image.GetExtent()[4::-2])
 
 
 def _copied(image, first: np.ndarray, shape: tuple[int, ...]):

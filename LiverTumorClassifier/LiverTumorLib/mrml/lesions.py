@@ -175,12 +175,14 @@ class TakenLesions:
             InputError: more lesions than there is room for.
         """
         labels = self.segments.merged()
+        outside = np.flatnonzero(labels >= TUMOR)
         if self.liver is not None:
-            outside = (labels >= TUMOR) & (self.liver.merged() == 0)
+            outside = outside[self.liver.merged().reshape(-1)[outside] == 0]
         else:  # what was drawn by hand may be anywhere
-            outside = np.isin(labels, [TUMOR + at for at, lesion in enumerate(self.lesions) if lesion.by_hand])
+            drawn = [TUMOR + at for at, lesion in enumerate(self.lesions) if lesion.by_hand]
+            outside = outside[np.isin(labels.reshape(-1)[outside], drawn)]
         beneath = self.segments.beneath(labels)
-        return _with_numbers(LesionLabels(labels, self.lesions, np.flatnonzero(outside)), beneath)
+        return _with_numbers(LesionLabels(labels, self.lesions, outside), beneath)
 
 
 def take_lesions(segmentation_node, ct_node) -> TakenLesions:

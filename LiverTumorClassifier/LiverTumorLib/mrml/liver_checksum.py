@@ -44,6 +44,12 @@ def liver_extent(segmentation_node) -> Extent:
     return extent_of(segmentation, liver)
 
 
+def shared_ml(segmentation, identifiers: Collection[str]) -> float:
+    """By how much the volumes of segments together are larger than what they cover together."""
+    layers = {segmentation.GetSegment(each).GetRepresentation(LABELMAP) for each in identifiers}
+    return extent_of(segmentation, identifiers).shared_ml if len(layers) > 1 else 0.0
+
+
 def extent_of(segmentation, identifiers: Collection[str]) -> Extent:
     """What segments cover together; where their layers have several grids, as if those did not overlap."""
     layers: dict = {}  # the values in them that count, and those that do not
@@ -66,7 +72,8 @@ def _extent(layers: dict) -> Extent:
     masks: dict = {}
     for image, (counting, others) in layers.items():
         if (voxels := voxels_of(image)) is not None:
-            mask = PlacedMask.of(np.isin(voxels, counting) if others else voxels != 0, image.GetExtent()[4::-2])
+            first = image.GetExtent()[4::-2]
+            mask = PlacedMask.of_values(voxels, counting, first) if others else PlacedMask.of(voxels != 0, first)
             if mask.voxels.size:
                 masks[image] = mask
     sizes = [int(np.count_nonzero(mask.voxels)) * _voxel_ml(image) for image, mask in masks.items()]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..records.results import LIVER, TUMOR
 from .checksums import LABELMAP
 from .corrections import still_as_written
-from .known_liver import known_liver, see_liver
+from .known_liver import known_liver, see_liver, still_known
 from .lending import lend, places_of, take_back
 from .nodes import one_update
 from .segment_tags import is_lent, judgment_of, lent_voxels, say_lent
@@ -36,8 +36,9 @@ def lend_rejected(segmentation_node) -> None:
                 take_back(segmentation, identifier, liver, lent_voxels(lesions[identifier]))
                 say_lent(lesions[identifier], None)
         counted = [each for each in lesions if not is_rejected[each]]
-        free = found.mask.without(places_of(segmentation, counted, found.image))
+        elsewhere = [each for each in counted if lesions[each].GetRepresentation(LABELMAP) is not found.image]
+        free = found.mask.without(places_of(segmentation, elsewhere, found.image)) if elsewhere else found.mask
         for identifier in due:
             if is_rejected[identifier]:
                 say_lent(lesions[identifier], lend(segmentation, identifier, liver, free))
-    see_liver(segmentation_node)
+    still_known(segmentation_node)

@@ -20,7 +20,7 @@ from .checksums import checksums
 from .corrections import check_contents, contents, is_corrected, mark_as_written
 from .history import undoable
 from .kept_axes import keep_axes
-from .known_liver import forget_liver, see_liver
+from .known_liver import liver_found, see_liver
 from .layers import Layer
 from .lesions import LesionLabels, lesions_of, rejected_numbers, take_number, write_lesions
 from .liver_checksum import liver_extent
@@ -63,8 +63,7 @@ def show_segmentation(
     with no_leftovers(ct_node.GetScene()), undoable(given, TABLES, MAPS):
         segmentation = layer_to_segmentation(case.layer, ct_node, given)
         mark_as_written(segmentation)
-        forget_liver(segmentation)
-        see_liver(segmentation)
+        liver_found(segmentation, case.layer)
         segmentation.SetAttribute(MODELS, json.dumps(case.result.models))
         lesions, summary = _show_figures(segmentation, ct_node, case.result)
         slices = chart = None
@@ -156,8 +155,7 @@ def trying_threshold(segmentation_node, ct_node, tumor_threshold: float, min_les
         layer_to_segmentation(layer, ct_node, segmentation_node)
         keep_threshold(segmentation_node, tumor_threshold)
         mark_as_written(segmentation_node)
-        forget_liver(segmentation_node)
-        see_liver(segmentation_node)
+        liver_found(segmentation_node, layer)
         tables = _show_figures(segmentation_node, ct_node, result)
     return CaseNodes(result, segmentation_node, *tables)
 

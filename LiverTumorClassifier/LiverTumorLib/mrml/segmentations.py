@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 
 from ..ct import CTVolume, to_axial
 from ..ct.orientation import is_resampled
+from ..ct.placed_mask import PlacedMask
 from ..errors import InputError
 from ..pipelines.lesions import number_lesions
 from ..records.results import LIVER, TUMOR
 from ..records.segments import LESION_SEGMENT, LIVER_SEGMENT, MOST_LESIONS, Segment, lesion_segments, meaning_of
-from .checksums import LABELMAP
+from .checksums import LABELMAP, voxels_of
 from .layers import Layer, TakenSegments, empty_segments, start_empty, take_segments, write_layer
 from .nodes import one_update, output_node, place_beside
 from .segment_tags import by_hand, is_lent, judgment_of, number_of, say_algorithm, set_number, tag
@@ -51,7 +53,9 @@ def numbered_layer(labels: np.ndarray, ijk_to_ras: np.ndarray) -> Layer:
     Args:
         ijk_to_ras: 4x4 of the labels, in the world.
     """
-    return Layer.of(_numbered(labels, ijk_to_ras))
+    layer = Layer.of(_numbered(labels, ijk_to_ras))
+    voxels = voxels_of(layer.image)
+    return replace(layer, liver=PlacedMask.of(voxels, layer.image.GetExtent()[4::-2]).text())
 
 
 def layer_to_segmentation(layer: Layer, ct_node, segmentation_node=None):

@@ -22,7 +22,7 @@ from .case_nodes import LESIONS_ROLE, SUMMARY_ROLE, TABLES
 from .checksums import checksums
 from .history import undoable
 from .lesions import LesionSegment, lesions_of
-from .liver_checksum import Extent, extent_of, liver_extent
+from .liver_checksum import Extent, liver_extent, shared_ml
 from .nodes import one_update
 from .probabilities import MAPS
 from .rejections import lend_rejected
@@ -150,7 +150,7 @@ def _count_again(segmentation_node, ct_node, before: Extent) -> None:
     summary = _summary_from(table)
     if summary is None or summary.liver_ml is None:
         return
-    rejected = _rejected(segmentation_node)
+    segmentation, rejected = segmentation_node.GetSegmentation(), _rejected(segmentation_node)
     records = records_of(segmentation_node.GetNodeReference(LESIONS_ROLE))
     counted = [record for record in records if record["segment"] not in rejected]
     now = liver_extent(segmentation_node)
@@ -159,7 +159,7 @@ def _count_again(segmentation_node, ct_node, before: Extent) -> None:
         [record["volume_ml"] for record in counted],
         [record["longest_diameter_mm"] for record in counted],
         voxel_ml(ct_node),
-        extent_of(segmentation_node.GetSegmentation(), {record["segment"] for record in counted}).shared_ml,
+        shared_ml(segmentation, {each for record in counted if segmentation.GetSegment(each := record["segment"])}),
     )
     notes = " ".join(summary.notes)
     for sentence in burden_doubts(summary):

@@ -121,9 +121,10 @@ def test_the_liver_as_the_reader_has_corrected_it(found, ct, tmp_path):
     check_everywhere(found, ct, corrected, tmp_path)
 
 
-def test_a_liver_that_no_run_has_found(found, ct, tmp_path):
+@pytest.mark.parametrize("kept", [None, "[", "[1]", '{"mask": 3}'])
+def test_a_liver_that_no_run_has_found(found, ct, tmp_path, kept):
     """Where nobody saw the liver before the lesion was drawn, what it encloses is liver."""
-    found.RemoveAttribute("LiverTumor.liver")
+    found.SetAttribute("LiverTumor.liver", kept)
     inside, edge = paint(found, "Metastasis", ball(*MISSED)), paint(found, "Lesion", ball(*EDGE))
     judge(found, ct, [inside, edge], status="rejected")
     expected = labels()

@@ -105,10 +105,11 @@ class PlacedMask:
         if len(shape) != 3 or min(shape) < 0 or count > _MOST_VOXELS:
             raise ValueError("no box of a mask")
         try:
-            bits = zlib.decompressobj().decompress(base64.b64decode(packed, validate=True), count // 8 + 1)
+            stream, size = zlib.decompressobj(), (count + 7) // 8
+            bits = stream.decompress(base64.b64decode(packed, validate=True), size + 1)
         except (binascii.Error, zlib.error) as error:
             raise ValueError("no voxels of a mask") from error
-        if len(bits) != (count + 7) // 8:
+        if len(bits) != size or not stream.eof:
             raise ValueError("not the voxels of that box")
         return cls(np.unpackbits(np.frombuffer(bits, np.uint8), count=count).view(bool).reshape(shape), (k, j, i))
 

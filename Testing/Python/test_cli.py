@@ -22,6 +22,7 @@ from LiverTumorLib.models.catalogue import SHIPPED
 def test_version_and_help(work):
     assert run("--version").stdout == f"livertumor {__version__}\n"
     assert {"segment", "classify", "models", "demo"} <= set(run("--help").stdout.split())
+    assert run(tasks=False, check=errors.UsageError.exit_code).stderr == run("--help").stdout
     assert "--min-lesion-ml" in run("segment", "--help").stdout
     assert "--min-lesion-ml" not in run("classify", "--help").stdout
     assert "--nonsense" in run("segment", "a.nii", "--out", "o", "--nonsense", check=errors.UsageError.exit_code).stderr

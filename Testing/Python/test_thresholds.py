@@ -1,9 +1,11 @@
 """Operating points of slice classifiers, on scores that are made up."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from CompressionTrainerLib.data.slices import BORDER, CaseSlices
 from CompressionTrainerLib.evaluation.text import one_answer
 from CompressionTrainerLib.export import thresholds
 from CompressionTrainerLib.export.card import answers_alike, model_card
@@ -19,6 +21,19 @@ class Case:
 
     def ks(self, wanted) -> np.ndarray:
         return np.flatnonzero(wanted)
+
+
+def test_a_smaller_region_beside_the_liver_does_not_raise_its_threshold(monkeypatch):
+    shape = (9, 64, 64)
+    liver, probability = np.zeros((2, *shape), np.float32)
+    liver[:, 8:40, 8:56] = 255
+    probability[liver > 0], probability[:, 48:60, 8:30] = 0.7, 0.6  # a spleen, nearly as sure
+    bordered = np.pad(liver, ((0, 0), (BORDER, BORDER), (BORDER, BORDER)))
+    case = CaseSlices("1", "1", bordered, bordered, 0 * bordered, np.ones(9, bool), np.zeros(9, bool), slice_mm=2.0)
+    monkeypatch.setattr(thresholds, "predictions", lambda session, case: [probability[..., None]])
+    session = SimpleNamespace(bundle=get_bundle("liver-roi"))
+    threshold, dice = thresholds.liver_threshold(session, [case])
+    assert threshold == 0.5 and dice[0.5] == dice[0.55] > 0.95 and dice[0.9] == 0
 
 
 @pytest.fixture

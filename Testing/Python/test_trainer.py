@@ -19,7 +19,7 @@ from CompressionTrainerLib.data.training_data import TrainingData
 from CompressionTrainerLib.export.bundle import export_run
 from CompressionTrainerLib.export.settings import ExportSettings
 from CompressionTrainerLib.export.tflite import float_tflite
-from CompressionTrainerLib.export.thresholds import case_scores, nearest_to_half
+from CompressionTrainerLib.export.thresholds import case_score, nearest_to_half
 from CompressionTrainerLib.networks.tflite_file import float_tensors, keras_weights
 from CompressionTrainerLib.stages.quantize import QuantizeSettings, quantize_run
 from CompressionTrainerLib.training.config import load_config
@@ -170,11 +170,13 @@ def test_scores_of_a_case_are_dice_in_the_liver_and_without_tumor_how_little_is_
     output[:, BORDER + 2 : BORDER + 6, BORDER:-BORDER] = 1  # beside the liver, where no tumor is looked for
     case = CaseSlices(0, 0, output, liver, tumor, np.ones(9, bool), np.zeros(9, bool), slice_mm=2.0)
     inner = output[:, BORDER:-BORDER, BORDER:-BORDER]
-    assert case_scores(inner, case, spec, "tumor", [0.45, 0.95]) == [0, 1], "29 ml are too much, nothing is right"
+    assert case_score(inner, case, spec, "tumor", 0.45) == 0, "29 ml are too much"
+    assert case_score(inner, case, spec, "tumor", 0.95) == 1, "nothing is right"
     one_slice = np.where(np.arange(9)[:, None, None] == 4, inner, 0)
-    assert case_scores(one_slice, case, spec, "tumor", [0.3])[0] == pytest.approx(1 - 3.2 / 5, abs=0.15)
+    assert case_score(one_slice, case, spec, "tumor", 0.3) == pytest.approx(1 - 3.2 / 5, abs=0.15)
     tumor[found] = 255
-    assert case_scores(inner, case, spec, "tumor", [0.45, 0.95]) == pytest.approx([1, 0], abs=0.02)
+    assert case_score(inner, case, spec, "tumor", 0.45) == pytest.approx(1, abs=0.02)
+    assert case_score(inner, case, spec, "tumor", 0.95) == 0
 
 
 def test_a_plateau_gives_the_threshold_in_its_middle_and_a_peak_its_own():

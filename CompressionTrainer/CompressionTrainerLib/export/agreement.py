@@ -12,7 +12,7 @@ from LiverTumorLib.pipelines.slicewise import calibrated
 
 from ..data.slices import CaseSlices
 from ..evaluation.out_of_fold import in_liver
-from .thresholds import case_scores, liver_slice_logits, predictions
+from .thresholds import case_score, liver_slice_logits, predictions
 
 
 def agreement(int8: Session, plain: Session, cases: Sequence[CaseSlices], *, truth: bool = True) -> dict[str, float]:
@@ -23,7 +23,7 @@ def agreement(int8: Session, plain: Session, cases: Sequence[CaseSlices], *, tru
         "slices" that were looked at, "mean_difference" and "worst_difference" of the probability, and for a slice
         classifier the share of slices with the "same_decision"; for a segmentation "mean_dice" and "worst_dice" between
         the masks of a case, 1 where both are empty, and for `truth` "truth_dice" and "float_truth_dice", the mean over
-        cases of their score against the truth (see `case_scores`).
+        cases of their score against the truth (see `case_score`).
     """
     manifest = int8.bundle.manifest
     slices = same = values = 0
@@ -32,11 +32,8 @@ def agreement(int8: Session, plain: Session, cases: Sequence[CaseSlices], *, tru
     for case in cases:  # one after the other: the maps of all would fill the memory
         ours, theirs = (_probability(session, case) for session in (int8, plain))
         if truth and manifest.task != "slice":
-            both = [
-                case_scores(output, case, manifest.input, manifest.task, [manifest.threshold])[0]
-                for output in (ours, theirs)
-            ]
-            scores.append(both)
+            asked = (case, manifest.input, manifest.task, manifest.threshold)
+            scores.append([case_score(output, *asked) for output in (ours, theirs)])
         if manifest.task == "tumor":
             believed = in_liver(case)
             ours, theirs = ours * believed, theirs * believed

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from LiverTumorLib.ct.canvas import InputSpec, neighbor_channels
@@ -15,7 +15,6 @@ from ..evaluation.out_of_fold import FALSE_TUMOR_ML, Point, as_held_out, as_in_i
 from ..evaluation.out_of_fold_slices import choose_calibration, liver_logits
 
 TIE = 0.01  # Dice
-CANDIDATES = np.round(np.arange(0.05, 0.91, 0.05), 2)
 
 
 def predictions(session: Session, case: CaseSlices) -> list[np.ndarray]:
@@ -25,18 +24,15 @@ def predictions(session: Session, case: CaseSlices) -> list[np.ndarray]:
 
 
 def liver_threshold(session: Session, cases: Sequence[CaseSlices]) -> tuple[float, dict[float, float]]:
-    """Threshold with about the best median Dice over cases (see `nearest_to_half`), and that Dice by threshold (on the
-    network's canvas).
+    """Threshold with about the best median Dice over cases (see `nearest_to_half`), and that Dice by threshold, of the
+    largest region (on the network's canvas).
 
     With the mean, one patient with a large mass beside the liver would decide. Scans without liver have no Dice and do
     not.
     """
     spec, shown = session.bundle.manifest.input, [case for case in cases if case.has_liver.any()]
-    scored = [case_scores(predictions(session, case)[0][..., 0], case, spec, "liver", CANDIDATES) for case in shown]
-    dice = {
-        float(threshold): float(np.median(values))
-        for threshold, values in zip(CANDIDATES, np.transpose(scored), strict=True)
-    }
+    scored = [scores(as_held_out(predictions(session, case)[0][..., 0], case, spec, "liver")) for case in shown]
+    dice = {point.threshold: float(np.median([table[point] for table in scored])) for point in scored[0]}
     return nearest_to_half(dice), dice
 
 
@@ -50,26 +46,18 @@ def tumor_point(session: Session, cases: Sequence[CaseSlices]) -> tuple[Point, f
     return point, plane[point]
 
 
-def case_scores(
-    output: np.ndarray, case: CaseSlices, spec: InputSpec, task: str, thresholds: Iterable[float]
-) -> list[float]:
-    """Score of a case at each threshold: Dice with the truth where there is any, and without any 1 for nothing found,
+def case_score(output: np.ndarray, case: CaseSlices, spec: InputSpec, task: str, threshold: float) -> float:
+    """Score of a case at a threshold: Dice with the truth where there is any, and without any 1 for nothing found,
     falling to 0 at FALSE_TUMOR_ML. Tumor counts in the true liver only, as inference looks for it in the predicted one.
 
     Args:
         output: probability (k, rows, columns) as the network gives it.
     """
     truth = (case.liver if task == "liver" else case.tumor)[INNER] >= 128
-    output = as_in_inference(output, case, spec, task)
-    voxel_ml = spec.spacing_mm**2 * case.slice_mm / 1000
-    scored: list[float] = []
-    for threshold in thresholds:
-        found = output >= threshold
-        if truth.any():
-            scored.append(2 * np.count_nonzero(found & truth) / (np.count_nonzero(found) + np.count_nonzero(truth)))
-        else:
-            scored.append(max(0.0, 1 - np.count_nonzero(found) * voxel_ml / FALSE_TUMOR_ML))
-    return scored
+    found = as_in_inference(output, case, spec, task) >= threshold
+    if truth.any():
+        return 2 * np.count_nonzero(found & truth) / (np.count_nonzero(found) + np.count_nonzero(truth))
+    return max(0.0, 1 - np.count_nonzero(found) * spec.spacing_mm**2 * case.slice_mm / 1000 / FALSE_TUMOR_ML)
 
 
 def nearest_to_half(scores: dict[float, float]) -> float:

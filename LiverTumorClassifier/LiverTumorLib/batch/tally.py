@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from ..errors import Cancelled, LiverTumorError, OutputError, SomeCasesFailed
@@ -43,9 +44,7 @@ class Tally:
         if isinstance(error, (KeyboardInterrupt, Cancelled)):
             if self._total == 1:
                 raise Cancelled("Stopped; no result was written.") from None
-            raise Cancelled(
-                f"Stopped; {self._finished} of {self._total} cases are done, the same command continues with the rest."
-            ) from None
+            raise stopped(self._finished, self._total) from None
         if error is None:
             self._write(self._table | done_rows(self._out))  # also what another run has done meanwhile
             self._conclude()
@@ -55,13 +54,10 @@ class Tally:
             raise next(iter(self._failed.values()))
         if self._unwritten is not None and not self._failed:
             raise self._unwritten
-        if self._total > 1:
-            self._display.say(f"{self._finished} of {self._total} cases have results; {self._out / TABLE} lists them.")
         if self._unwritten is not None:
             self._display.warn(str(self._unwritten))
-        if self._failed:
-            reasons = "".join(f"\n  {name}: {error}" for name, error in self._failed.items())
-            raise SomeCasesFailed(f"{len(self._failed)} of {self._total} cases have no result:{reasons}")
+        if self._total > 1:
+            conclude(self._display, self._finished, self._failed, self._out / TABLE)
 
     def _write(self, table: dict[str, dict]) -> None:
         """Write the table, and keep what prevents it: the cases matter more."""
@@ -70,3 +66,17 @@ class Tally:
             write_table(self._out / TABLE, list(table.values()), TABLE_COLUMNS)
         except OutputError as error:
             self._unwritten = error
+
+
+def stopped(finished: int, total: int) -> Cancelled:
+    """What ends a batch that the user has stopped."""
+    return Cancelled(f"Stopped; {finished} of {total} cases are done, the same command continues with the rest.")
+
+
+def conclude(display: Display, finished: int, failed: Mapping[str, LiverTumorError], table: Path | str) -> None:
+    """Say how many cases of a batch have results; raises SomeCasesFailed with the reasons of those that have none."""
+    total = finished + len(failed)
+    display.say(f"{finished} of {total} cases have results; {table} lists them.")
+    if failed:
+        reasons = "".join(f"\n  {name}: {error}" for name, error in failed.items())
+        raise SomeCasesFailed(f"{len(failed)} of {total} cases have no result:{reasons}")

@@ -78,7 +78,10 @@ def main(argv: list[str] | None = None) -> int:
     try:
         with _terminate_is_interrupt():
             words = sys.argv[1:] if argv is None else argv
-            arguments = build_parser(words[0] if words else None).parse_args(words)
+            if not words:
+                build_parser().print_help(sys.stderr)
+                return 2
+            arguments = build_parser(words[0]).parse_args(words)
             code = arguments.func(arguments) or 0
             print(end="", flush=True)  # where the reader of a pipe has gone, the flush at exit would say so on stderr
             return code

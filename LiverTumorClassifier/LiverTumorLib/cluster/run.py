@@ -18,7 +18,8 @@ from ..batch.cases import Case
 from ..batch.display import Display
 from ..batch.runner import Batch
 from ..batch.table import TABLE, TABLE_COLUMNS, failure_row
-from ..errors import Cancelled, LiverTumorError, SomeCasesFailed
+from ..batch.tally import conclude, stopped
+from ..errors import Cancelled, LiverTumorError
 from ..files import write_json, write_table
 from .connection import ClusterSettings, connected
 from .distribution import distribute
@@ -70,15 +71,10 @@ class ClusterBatch:
                 finally:
                     self._write_tables(cases, work, begin)
         except (KeyboardInterrupt, Cancelled):
-            raise Cancelled(
-                f"Stopped; {len(self._done)} of {len(cases)} cases are done, the same command continues with the rest."
-            ) from None
+            raise stopped(len(self._done), len(cases)) from None
         finally:
             display.clear()
-        display.say(f"{len(self._done)} of {len(cases)} cases have results; {self._place(TABLE)} lists them.")
-        if self._failed:
-            reasons = "".join(f"\n  {name}: {error}" for name, error in self._failed.items())
-            raise SomeCasesFailed(f"{len(self._failed)} of {len(cases)} cases have no result:{reasons}")
+        conclude(display, len(self._done), self._failed, self._place(TABLE))
 
     def _collect(self, client: Client, work: Work, cases: Sequence[Case | RemoteCase], display: Display) -> None:
         begin = time.monotonic()

@@ -55,6 +55,7 @@ def numbered_layer(labels: np.ndarray, ijk_to_ras: np.ndarray) -> Layer:
     """
     layer = Layer.of(_numbered(labels, ijk_to_ras))
     voxels = voxels_of(layer.image)
+    assert voxels is not None
     return replace(layer, liver=PlacedMask.of(voxels, layer.image.GetExtent()[4::-2]).text())
 
 

@@ -32,6 +32,7 @@ from .translation import _
 from .volumes import voxel_ml
 
 _HIDDEN = "LiverTumor.hiddenLesions"  # of a display node: those that were hidden here, for they were rejected
+_ROUNDED_ML = 0.0006  # by which a volume in the summary may be rounded
 
 
 @dataclass(frozen=True)
@@ -154,8 +155,9 @@ def _count_again(segmentation_node, ct_node, before: Extent) -> None:
     records = records_of(segmentation_node.GetNodeReference(LESIONS_ROLE))
     counted = [record for record in records if record["segment"] not in rejected]
     now = liver_extent(segmentation_node)
+    away = summary.liver_ml - before.ml  # what was measured before a change, or on another grid
     figures = summary_of(
-        summary.liver_ml + now.ml - before.ml,
+        now.ml + (away if abs(away) > _ROUNDED_ML else 0.0),
         [record["volume_ml"] for record in counted],
         [record["longest_diameter_mm"] for record in counted],
         voxel_ml(ct_node),

@@ -313,3 +313,62 @@ def _change(segmentation, scene, what: str) -> None:
         segmentation.GetSegmentation().GetSegment("Lesion 2").SetTag("LiverTumor.Status", "rejected")
     else:
         scene.RemoveNode(segmentation)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_whatever_a_reader_does_in_whatever_order(found, ct, seed):
+    """Against plain masks: of each lesion, and of the liver, which nobody erases."""
+    random = np.random.default_rng(seed)
+    liver = labels() > 0
+    masks = {f"Lesion {number}": ball(*place) for number, place in BALLS.items()}
+    rejected: set[str] = set()
+    for _step in range(14):
+        before = state(found)
+        chosen = str(random.choice(list(masks)))
+        kind = random.choice(["paint", "overlap", "reject", "reject", "reject", "delete", "merge"])
+        others = [each for each in masks if each != chosen]
+        undone = (masks.copy(), rejected.copy())
+        if kind in ("paint", "overlap"):
+            place = [int(random.integers(2, size - 2)) for size in liver.shape]
+            mask = ball(place, int(random.integers(2, 6)))
+            if kind == "paint":
+                masks = {each: own & ~mask for each, own in masks.items()}
+            masks[paint(found, "Metastasis", mask, kind == "overlap")] = mask
+            measure_again(found, ct)
+        elif kind == "reject":
+            rejected ^= {chosen}
+            judge(found, ct, [chosen], status="rejected" if chosen in rejected else "accepted")
+        elif kind == "delete" and others:
+            del masks[chosen]
+            rejected -= {chosen}
+            delete_lesions(found, ct, [chosen])
+        elif kind == "merge" and others:
+            numbers = {row.lesion.identifier: row.lesion.number for row in worklist(found)}
+            first, second = sorted((chosen, str(random.choice(others))), key=numbers.get)
+            masks[first] = masks[first] | masks.pop(second)
+            rejected -= {second}
+            merge_lesions(found, ct, [first, second])
+        else:
+            continue
+        check_model(found, ct, liver, masks, rejected)
+        if kind in ("reject", "delete", "merge") and random.random() < 0.4:
+            undo(found)
+            assert state(found) == before
+            masks, rejected = undone
+            check_model(found, ct, liver, masks, rejected)
+
+
+def check_model(segmentation, ct, liver, masks, rejected) -> None:
+    counted = np.any([mask for each, mask in masks.items() if each not in rejected] or [np.zeros_like(liver)], axis=0)
+    expected = np.where(counted, 2, liver.astype(np.uint8))
+    np.testing.assert_array_equal(labels_from_segmentation(segmentation, ct), expected)
+    found = take_lesions(segmentation, ct).labels().without_rejected()
+    np.testing.assert_array_equal(np.minimum(found.labels, 2), expected)
+    for each, mask in masks.items():
+        np.testing.assert_array_equal(voxels(segmentation, ct, each), mask)
+    rows = {row["segment"]: row["volume_ml"] for row in lesion_rows(segmentation)}
+    sizes = {each: mask.sum() * VOXEL_ML for each, mask in masks.items() if mask.any()}
+    assert rows == pytest.approx(sizes, abs=1e-4)
+    assert figures(segmentation)["tumor_ml"] == pytest.approx(counted.sum() * VOXEL_ML, abs=6e-4)
+    assert figures(segmentation)["liver_ml"] == pytest.approx((liver | counted).sum() * VOXEL_ML, abs=6e-4)
+    assert not is_liver_changed(segmentation)

@@ -12,7 +12,7 @@ from ..errors import InputError
 from ..records.judgments import Judgment
 from ..records.results import LIVER, TUMOR
 from ..records.segments import LESION_SEGMENT, MOST_LESIONS, lesion_segment
-from .known_liver import known_liver, see_liver
+from .known_liver import known_liver
 from .layers import Layer, TakenSegments, take_mask, take_segments
 from .nodes import one_update
 from .rejections import lend_rejected
@@ -238,14 +238,14 @@ def write_lesions(
 ) -> None:
     """Give the liver and the lesions the voxels of layers, and those lesions a segment that have none.
 
-    Segments that are there keep their name and color.
+    Segments that are there keep their name and color. What is liver is that of the last `see_liver`, to which lesions
+    were there that have been taken away since.
 
     Args:
         lesions: in the order of their labels, from 2 on; 1 is the liver.
         layers: of `LesionLabels.layers`.
     """
     segmentation = segmentation_node.GetSegmentation()
-    see_liver(segmentation_node)
     identifiers = dict(zip([LIVER], known_segments(segmentation_node).get(LIVER, ()), strict=False))
     with one_update(segmentation_node), surface_follows(segmentation_node):
         for label, lesion in enumerate(lesions, start=TUMOR):

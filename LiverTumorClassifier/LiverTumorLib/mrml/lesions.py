@@ -105,6 +105,7 @@ class LesionLabels:
                 flat[lost[flat[lost] <= LIVER]] = label
                 if len(lost := lost[flat[lost] != label]):
                     beneath[lesion.number] = lost
+        _let_count(flat, kept, beneath)
         return LesionLabels(labels, kept, self.outside, beneath)
 
     def layers(self) -> list[tuple[Layer, dict[int, int]]]:
@@ -121,6 +122,25 @@ class LesionLabels:
         """The number of one more lesion. Raises InputError where there is no room for one."""
         check_room(len(self.lesions) + 1)
         return max((lesion.number for lesion in self.lesions), default=0) + 1
+
+
+def _let_count(flat: np.ndarray, lesions: list[LesionSegment], beneath: dict[int, np.ndarray]) -> None:
+    """Lift lesions that count above rejected ones, among which one may have become by a merge.
+
+    Args:
+        flat: the labels, flattened; changed as `beneath` is, see `LesionLabels`.
+    """
+    rejected = {TUMOR + at: lesion.number for at, lesion in enumerate(lesions) if lesion.judgment.is_rejected}
+    for label, lesion in enumerate(lesions, start=TUMOR):
+        for other, number in rejected.items() if label not in rejected else ():
+            own = beneath.get(lesion.number, np.zeros(0, np.intp))
+            is_under = flat[own] == other
+            if is_under.any():
+                beneath[number] = np.concatenate([beneath.get(number, own[:0]), own[is_under]])
+                beneath[lesion.number] = own[~is_under]
+                flat[own[is_under]] = label
+    for number in [number for number, own in beneath.items() if not len(own)]:
+        del beneath[number]
 
 
 def check_room(count: int) -> None:

@@ -315,14 +315,14 @@ def _change(segmentation, scene, what: str) -> None:
         scene.RemoveNode(segmentation)
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", [0, 1, 105, 115])
 def test_whatever_a_reader_does_in_whatever_order(found, ct, seed):
     """Against plain masks: of each lesion, and of the liver, which nobody erases."""
     random = np.random.default_rng(seed)
     liver = labels() > 0
     masks = {f"Lesion {number}": ball(*place) for number, place in BALLS.items()}
     rejected: set[str] = set()
-    for _step in range(14):
+    for _step in range(20):
         before = state(found)
         chosen = str(random.choice(list(masks)))
         kind = random.choice(["paint", "overlap", "reject", "reject", "reject", "delete", "merge"])

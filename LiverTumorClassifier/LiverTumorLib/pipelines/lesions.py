@@ -283,8 +283,8 @@ def _largest_axes(own: np.ndarray, voxel_mm: tuple[float, float]) -> tuple[Axes,
     """The axes of the slice of a lesion that has the longest, and that slice; of equal ones the later."""
     largest: dict[int, Axes] = {}
     longest = 0.0
-    extents = [np.ptp(_ends_of_rows(plane), axis=0) * voxel_mm for plane in own]
-    for k in np.argsort([-np.hypot(*extent) for extent in extents], kind="stable").tolist():
+    extents = {k: np.ptp(_ends_of_rows(plane), axis=0) * voxel_mm for k, plane in enumerate(own) if plane.any()}
+    for k in sorted(extents, key=lambda k: -np.hypot(*extents[k])):
         if max(np.hypot(*extents[k]), *voxel_mm) + 1e-9 < longest:  # nor into any slice that is left
             break
         largest[k] = axial_axes(own[k], voxel_mm)

@@ -95,18 +95,32 @@ def erase(segmentation, identifier: str) -> None:
     image.Modified()
 
 
-def draw(segmentation, name: str, mask: np.ndarray) -> str:
+def draw(segmentation, name: str, mask: np.ndarray, grid: np.ndarray = GRID) -> str:
     """As by the Segment Editor: a segment with a layer of its own."""
     image = slicer.vtkOrientedImageData()
-    image.SetDimensions(*SHAPE[::-1])
+    image.SetDimensions(*mask.shape[::-1])
     image.GetPointData().SetScalars(numpy_to_vtk(mask.astype(np.uint8).ravel(), deep=True))
-    image.SetGeometryFromImageToWorldMatrix(slicer.util.vtkMatrixFromArray(GRID))
+    image.SetGeometryFromImageToWorldMatrix(slicer.util.vtkMatrixFromArray(grid))
     segment = slicer.vtkSegment()
     segment.SetName(name)
     segment.AddRepresentation("Binary labelmap", image)
     identifier = segmentation.GetSegmentation().GenerateUniqueSegmentID("Segment_1")
     segmentation.GetSegmentation().AddSegment(segment, identifier)
     return identifier
+
+
+def paint(segmentation, name: str, mask: np.ndarray, overlap: bool = False, grid: np.ndarray = GRID) -> str:
+    """As by the Segment Editor's brush, which takes from other segments what it paints, unless overlap is allowed."""
+    if not overlap:
+        segments = segmentation.GetSegmentation()
+        images = {segments.GetSegment(each).GetRepresentation("Binary labelmap") for each in segments.GetSegmentIDs()}
+        for image in images:
+            first, size = image.GetExtent()[::2][::-1], image.GetDimensions()[::-1]
+            voxels = vtk_to_numpy(image.GetPointData().GetScalars()).reshape(size)
+            voxels[mask[tuple(slice(a, a + n) for a, n in zip(first, size, strict=True))]] = 0
+            image.GetPointData().GetScalars().Modified()
+            image.Modified()
+    return draw(segmentation, name, mask, grid)
 
 
 def ras(place) -> list[float]:

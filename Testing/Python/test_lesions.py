@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from LiverTumorLib.ct import CTVolume
-from LiverTumorLib.pipelines.lesions import axial_axes, measure
+from LiverTumorLib.pipelines.lesions import axial_axes, measure, measure_numbered
 from LiverTumorLib.records.results import LIVER, TUMOR
 from scipy.spatial import Delaunay
 
@@ -79,6 +79,16 @@ def test_lesions_are_numbered_by_size_and_corners_connect():
     lesions, summary = measure(labels, CTVolume(np.zeros(labels.shape, np.int16), np.eye(4)))
     assert [(lesion.id, round(lesion.volume_ml * 1000)) for lesion in lesions] == [(1, 36), (2, 5)]
     assert summary.tumor_ml == pytest.approx(0.041)
+
+
+def test_a_lesion_of_two_pieces_with_slices_between():
+    """As it is merged."""
+    labels = np.zeros((12, 9, 9), np.uint8)
+    labels[1:11, 1:8, 1:8] = 1
+    labels[2, 3:5, 3:5], labels[8, 3, 2:7] = 2, 2
+    [lesion], _summary = measure_numbered(labels, CTVolume(np.zeros(labels.shape, np.int16), np.eye(4)), [4])
+    assert (lesion.id, lesion.first_slice, lesion.last_slice, lesion.diameter_slice) == (4, 2, 8, 8)
+    assert lesion.longest_diameter_mm == pytest.approx(4.0)
 
 
 def test_a_lesion_at_the_surface_is_at_distance_zero():

@@ -15,12 +15,15 @@ import highdicom
 import pydicom
 import slicer
 from dicom_scene import load_study, open_database
+from lesions_scene import paint
 from LiverTumorLib.errors import InputError
-from LiverTumorLib.mrml import show_segmentation
+from LiverTumorLib.mrml import measure_again, show_segmentation
 from LiverTumorLib.mrml.axes import axis_lines, show_axes, take_axes
 from LiverTumorLib.mrml.dicom_database import add_to_database
+from LiverTumorLib.mrml.layers import merged_labels
 from LiverTumorLib.mrml.report import start_report
-from LiverTumorLib.mrml.worklist import judge
+from LiverTumorLib.mrml.volumes import ijk_to_world
+from LiverTumorLib.mrml.worklist import judge, worklist
 from mrml_scene import add_ct, add_transform, make_ct, make_labels, new_scene
 
 
@@ -104,6 +107,32 @@ def test_a_rejected_lesion_is_told_but_is_none(study, tmp_path):
     volume = found.get_volume(segment_numbers=[2], combine_segments=True).array
     assert int((volume > 0).sum()) == round(1000 * lesions[1].volume_ml / np.prod(ct.GetSpacing()))
     assert "Lesion 1" not in str(objects["SR"])
+
+
+@pytest.mark.parametrize("overlap", [False, True])
+def test_a_rejected_lesion_that_was_drawn_by_hand_leaves_no_hole(study, tmp_path, overlap):
+    """Over the liver, what is outside of it, and a lesion of the network's, which stays whole."""
+    ct, segmentation, lesions = study
+    found = merged_labels(segmentation, ct, [("Liver", 1), ("Lesion 1", 2), ("Lesion 2", 3)])
+    mask = np.zeros(found.shape, bool)
+    k, j, i = np.argwhere(found == 2).mean(axis=0).astype(int)
+    mask[k : k + 2, j : j + 3] = True
+    if not overlap:
+        mask &= found < 2
+    assert (mask & (found == 0)).any() and (mask & (found == 1)).any()
+    drawn = paint(segmentation, "Metastasis", mask, overlap, ijk_to_world(ct))
+    measure_again(segmentation, ct)
+    assert worklist(segmentation)[2].lesion.identifier == drawn
+    judge(segmentation, ct, [row.lesion.identifier for row in worklist(segmentation)[2:]], status="rejected")
+    (tmp_path / "out").mkdir()
+    result = start_report(segmentation, ct, folder=tmp_path / "out").wait(120).result
+    voxel_ml = np.prod(ct.GetSpacing()) / 1000
+    assert result.summary.liver_ml == pytest.approx((found > 0).sum() * voxel_ml, abs=1e-3)
+    assert [lesion.volume_ml for lesion in result.lesions[:2]] == [lesion.volume_ml for lesion in lesions]
+    read = highdicom.seg.segread(next((tmp_path / "out").glob("*.seg.dcm")))
+    for number in (1, 2, 3):
+        volume = read.get_volume(segment_numbers=[number], combine_segments=True).array
+        assert int((volume > 0).sum()) == int((found == number if number > 1 else found > 0).sum())
 
 
 def test_segments_that_somebody_has_changed_are_called_so(study, tmp_path):

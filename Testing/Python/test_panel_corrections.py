@@ -75,7 +75,11 @@ def state_of(segmentation, ct) -> dict:
             records_of(segmentation.GetNodeReference(role)) for role in (LESIONS_ROLE, SUMMARY_ROLE, SLICES_ROLE)
         ],
         "maps": [_map_state(segmentation.GetNodeReference(role)) for role in ROLES.values()],
-        "attributes": {name: segmentation.GetAttribute(name) for name in segmentation.GetAttributeNames()},
+        "attributes": {
+            name: segmentation.GetAttribute(name)
+            for name in segmentation.GetAttributeNames()
+            if name != "LiverTumor.liver"  # which says when the liver was last looked at
+        },
     }
 
 

@@ -7,7 +7,7 @@ pytest.importorskip("slicer_core", reason="slicer-core is not installed")
 pytest.importorskip("PySide6.QtWidgets", reason="PySide6 is not installed")
 
 import slicer
-from lesions_scene import BALLS, MISSED, ball, case, draw, erase, labels, old_result, ras, volume
+from lesions_scene import BALLS, MISSED, ball, case, draw, erase, labels, old_result, paint, ras, volume
 from LiverTumorLib.mrml import ct_to_node, labels_from_segmentation, show_segmentation
 from LiverTumorLib.mrml.case_nodes import SUMMARY_ROLE
 from LiverTumorLib.mrml.tables import records_of
@@ -123,6 +123,35 @@ def test_a_rejection_is_undone(panel):
     click(panel.ui.undoButton)
     assert figures(panel) == before and not panel.ui.rejectButton.checked
     assert panel.parameters.outputSegmentation.GetDisplayNode().GetSegmentVisibility("Lesion 1")
+
+
+def test_a_lesion_that_was_painted_over_the_liver_is_rejected(panel):
+    """And what has been erased from the liver before stays so."""
+    segmentation, ct = panel.parameters.outputSegmentation, panel.parameters.inputVolume
+    erased, painted = ball((7, 34, 20), 2), ball((7, 34, 20), 4)
+    segmentation.GetSegmentation().RemoveSegment(paint(segmentation, "Gallbladder", erased))
+    settle(panel)
+    expected = labels()
+    expected[erased] = 0
+    paint(segmentation, "Metastasis", painted)
+    settle(panel)
+    choose(panel, 3)
+    click(panel.ui.rejectButton)
+    settle(panel)
+    np.testing.assert_array_equal(labels_from_segmentation(segmentation, ct), expected)
+    assert column(panel, "lesion")[3] == "Metastasis" and panel.ui.undoButton.enabled
+    click(panel.ui.undoButton)
+    settle(panel)
+    click(panel.ui.measureButton)
+    idle(panel)
+    with_lesion = figures(panel)
+    click(panel.ui.rejectButton)
+    assert figures(panel)["liver_ml"] < with_lesion["liver_ml"], "what was no liver before"
+    click(panel.ui.measureButton)
+    idle(panel)
+    np.testing.assert_array_equal(labels_from_segmentation(segmentation, ct), expected)
+    click(panel.ui.rejectButton)
+    assert figures(panel)["liver_ml"] == with_lesion["liver_ml"]
 
 
 def test_a_lesion_is_judged(panel):

@@ -13,6 +13,7 @@ import numpy as np
 
 from .. import __version__
 from ..ct import CTVolume, to_axial
+from ..ct.placed_mask import PlacedMask
 from ..dicom.sending import Destination, send
 from ..errors import InputError
 from ..pipelines.doubt import corrected_notes
@@ -33,7 +34,9 @@ class Reviewed:
     Attributes:
         numbers: of the lesions, in the order of their labels 2, 3 ….
         names, judgments: of lesions, by number; judgments as dictionaries.
-        rejected: numbers of lesions that do not count, and whether each is liver then.
+        rejected: numbers of lesions that do not count.
+        outside: voxels of lesions that are no liver without them, as a `PlacedMask.text`.
+        whole: lesions that lie beneath others in the labels, by number, likewise.
         axes: of lesions whose axes are drawn by hand, by number: fields of `Lesion`.
         probabilities: mean ones of lesions, by number, where they are still those of the voxels.
         corrected: somebody has changed the segments since the run.
@@ -47,7 +50,9 @@ class Reviewed:
     numbers: list[int]
     names: dict[str, str]
     judgments: dict[str, dict[str, str]]
-    rejected: dict[str, bool]
+    rejected: list[int]
+    outside: str
+    whole: dict[str, str]
     axes: dict[str, dict[str, Any]]
     probabilities: dict[str, float]
     corrected: bool
@@ -131,18 +136,20 @@ def write_report(
 def measured(volume: CTVolume, labels: np.ndarray, facts: Reviewed) -> CaseResult:
     """The figures of the labels as they are; axes that were drawn by hand count in place of those of the voxels."""
     view = to_axial(volume)
-    axial = view.bring(labels)
-    rejected = {int(number): is_liver for number, is_liver in facts.rejected.items()}
-    lesions, summary = measure_numbered(axial, view.volume, facts.numbers, rejected)
+    liver = view.bring(_without_rejected(labels, facts))
+    whole = {int(number): view.bring(_mask(text, labels.shape)) for number, text in facts.whole.items()}
+    lesions, summary = measure_numbered(
+        view.bring(labels), view.volume, facts.numbers, facts.rejected, liver=liver, whole=whole
+    )
     for lesion in lesions:
         for name, value in facts.axes.get(str(lesion.id), {}).items():
             setattr(lesion, name, value)
         lesion.__post_init__()
         lesion.mean_probability = facts.probabilities.get(str(lesion.id))
-    counted = [lesion.longest_diameter_mm for lesion in lesions if lesion.id not in rejected]
+    counted = [lesion.longest_diameter_mm for lesion in lesions if lesion.id not in facts.rejected]
     summary.largest_diameter_mm = max(counted, default=None)
     summary.suspicious_slices = facts.suspicious_slices
-    summary.notes = corrected_notes(axial, view.volume, summary) if facts.corrected else list(facts.notes)
+    summary.notes = corrected_notes(liver, view.volume, summary) if facts.corrected else list(facts.notes)
     slices = [SliceRecord(**record) for record in facts.slices]
     return CaseResult(volume.name, summary, lesions, slices, facts.models)
 
@@ -150,11 +157,23 @@ def measured(volume: CTVolume, labels: np.ndarray, facts: Reviewed) -> CaseResul
 def labels_of(labels: np.ndarray, facts: Reviewed, counted: list[Lesion], told_apart: bool) -> np.ndarray:
     """Labels without rejected lesions; those that count are all 2, or 2 the first of the list, 3 the next."""
     values = np.arange(len(facts.numbers) + TUMOR, dtype=np.uint8)
-    for label, number in enumerate(facts.numbers, start=TUMOR):
-        values[label] = LIVER if facts.rejected.get(str(number), True) else 0
+    values[TUMOR:] = LIVER
     for place, lesion in enumerate(counted):
         values[facts.numbers.index(lesion.id) + TUMOR] = TUMOR + place * told_apart
-    return values[labels]
+    return values[_without_rejected(labels, facts)]
+
+
+def _without_rejected(labels: np.ndarray, facts: Reviewed) -> np.ndarray:
+    """Labels in which rejected lesions are liver, or nothing where they lie outside of it."""
+    values = np.arange(len(facts.numbers) + TUMOR, dtype=np.uint8)
+    values[[label for label, number in enumerate(facts.numbers, start=TUMOR) if number in facts.rejected]] = LIVER
+    found = values[labels]
+    found[(found == LIVER) & _mask(facts.outside, labels.shape)] = 0
+    return found
+
+
+def _mask(text: str, shape: tuple[int, ...]) -> np.ndarray:
+    return PlacedMask.from_text(text).within((0, 0, 0), shape)
 
 
 def check_in_place(volume: CTVolume) -> None:

@@ -14,7 +14,16 @@ from ..ct.volume import LPS_RAS
 from ..errors import InputError
 from ..records.judgments import REJECTED
 from ..records.results import LIVER, TUMOR
-from ..records.segments import NUMBER_TAG, SEGMENTS, STATUS_TAG, Segment, meaning_of
+from ..records.segments import (
+    ALGORITHM_TAG,
+    LENT_TAG,
+    NUMBER_TAG,
+    PROGRAM_ALGORITHMS,
+    SEGMENTS,
+    STATUS_TAG,
+    Segment,
+    meaning_of,
+)
 from .inflate import gzipped_labels
 from .kinds import NRRD, kind_of
 from .nifti import import_nibabel
@@ -36,8 +45,8 @@ def read_labels(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
 
     Returns:
         uint8 labels in (k, j, i) order and the 4x4 IJK to RAS matrix. Where a .seg.nrrd has segments that are all known
-        to be the liver or lesions, these are 1 and 2, and rejected lesions 1; else values are as they are in the file.
-        Where segments of several layers overlap, the lesion counts.
+        to be the liver or lesions, these are 1 and 2; else values are as they are in the file. Of a rejected lesion is
+        liver what the liver's segment has got of it. Where segments of several layers overlap, the lesion counts.
 
     Raises:
         InputError: unreadable, not 3-D, values that are not whole numbers from 0 to 255, or several layers of segments
@@ -96,8 +105,14 @@ def _meanings(header: TextHeader) -> list[tuple[int, int, int]] | None:
         meaning = TUMOR if tags.get(NUMBER_TAG) else meaning_of(name, tags.get("TerminologyEntry", ""))
         if meaning is None or not value.isdecimal() or not 0 < int(value) < 256 or not layer.isdecimal():
             return None
-        found.append((int(layer), int(value), LIVER if tags.get(STATUS_TAG) == REJECTED else meaning))
+        found.append((int(layer), int(value), _rejected_meaning(tags) if tags.get(STATUS_TAG) == REJECTED else meaning))
     return found or None
+
+
+def _rejected_meaning(tags: dict[str, str]) -> int:
+    """What the voxels of a rejected lesion are by themselves: liver only where a program had found them and the liver's
+    segment, as in files of earlier versions, has not got what is liver of them."""
+    return 0 if tags.get(LENT_TAG) or tags.get(ALGORITHM_TAG) not in PROGRAM_ALGORITHMS else LIVER
 
 
 def write_segmentation(

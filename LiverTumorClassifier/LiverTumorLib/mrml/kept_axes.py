@@ -115,6 +115,13 @@ def reset_axes(segmentation_node, records: list[dict], number: int) -> None:
     _keep_drawn(segmentation_node, [each for each in _drawn(segmentation_node) if each != own])
 
 
+def forget_axes(segmentation_node, records: list[dict], numbers: Collection[int]) -> None:
+    """Forget what was drawn by hand for lesions that are no longer what they were, or it could become that of another
+    one in the same place."""
+    owned = [drawn for number, drawn in _owned(segmentation_node, records).items() if number in numbers]
+    _keep_drawn(segmentation_node, [each for each in _drawn(segmentation_node) if each not in owned])
+
+
 def length_of(ends: Line) -> float:
     """Length of a line in mm, rounded as the measurements are."""
     return round(math.dist(*ends), 2)

@@ -12,8 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from ..ct.placed_mask import PlacedMask
 from ..ct.region import bounding_box
 from ..errors import InputError
+from ..records.results import TUMOR
 from .checksums import LABELMAP, checksums_of, remember, voxels_of
 from .translation import _
 from .volumes import local_ijk_to_ras, transform_between
@@ -40,6 +42,25 @@ class TakenSegments:
         for voxels, first, values in self.layers:
             _paste(labels, voxels, first, values)
         return labels
+
+    def beneath(self, labels: np.ndarray) -> dict[int, np.ndarray]:
+        """For each lesion that has voxels under another one's label their indices into the flattened labels.
+
+        Args:
+            labels: as `merged`.
+        """
+        found: dict[int, list[np.ndarray]] = {}
+        for voxels, first, values in self.layers if len(self.layers) > 1 else ():
+            own, box = _overlap(labels, voxels, first)
+            mapped = _mapped(own, [(value, label) for value, label in values if label >= TUMOR])
+            covered = np.nonzero((mapped > 0) & (labels[box] != mapped))
+            places = np.ravel_multi_index(
+                [at + part.start for at, part in zip(covered, box, strict=True)], labels.shape
+            )
+            lost = mapped[covered]
+            for label in np.unique(lost).tolist():
+                found.setdefault(label, []).append(places[lost == label])
+        return {label: np.concatenate(parts) for label, parts in found.items()}
 
 
 def merged_labels(segmentation_node, ct_node, values: Sequence[tuple[str, int]]) -> np.ndarray:
@@ -88,6 +109,22 @@ def take_segments(segmentation_node, ct_node, values: Sequence[tuple[str, int]])
     return taken
 
 
+def take_mask(segmentation_node, ct_node, mask: PlacedMask, image) -> TakenSegments:
+    """A mask as 1 on the CT's grid, as `take_segments`.
+
+    Args:
+        image: the layer on whose grid the mask is.
+    """
+    grid = transform_between(ct_node, segmentation_node) @ local_ijk_to_ras(ct_node)
+    i, j, k = ct_node.GetImageData().GetDimensions()
+    voxels = mask.voxels.view(np.uint8)
+    if (first := _first_voxel(image, grid)) is not None:
+        first = first - image.GetExtent()[4::-2] + mask.first
+    else:
+        voxels, first = _moved(image, mask, grid, (k, j, i)), np.zeros(3, int)
+    return TakenSegments((k, j, i), [(voxels, first, [(1, 1)])])
+
+
 @dataclass(frozen=True)
 class Layer:
     """Label values that are ready to be written. Made of voxels alone, which the background can do.
@@ -96,11 +133,13 @@ class Layer:
         shape: (k, j, i) of the grid.
         image: vtkOrientedImageData of their bounding box, which lies nowhere yet.
         checksums: of each value from 1 to the greatest, see `checksums_of`.
+        liver: of the labels of a run, where any value is, as `PlacedMask.text`.
     """
 
     shape: tuple[int, ...]
     image: Any
     checksums: dict[int, str]
+    liver: str = ""
 
     @classmethod
     def of(cls, labels: np.ndarray) -> Layer:
@@ -195,23 +234,33 @@ def _first_voxel(image, grid: np.ndarray) -> np.ndarray | None:
 
 def _paste(labels: np.ndarray, voxels: np.ndarray, first: np.ndarray, values: list[tuple[int, int]]) -> None:
     """Put those of a layer's values that are named, as other ones, into labels; what lies outside them is cut off."""
-    starts = np.maximum(first, 0)
-    stops = np.minimum(first + voxels.shape, labels.shape)
-    if (stops <= starts).any():
-        return
-    own = voxels[tuple(slice(a, b) for a, b in zip(starts - first, stops - first, strict=True))]
-    into = labels[tuple(slice(a, b) for a, b in zip(starts, stops, strict=True))]
-    if own.dtype == np.uint8:
+    own, box = _overlap(labels, voxels, first)
+    into = labels[box]
+    for plane, target in zip(own, into, strict=True):
+        if plane.any():
+            mapped = _mapped(plane, values)
+            np.copyto(target, mapped, where=mapped > 0)
+
+
+def _mapped(voxels: np.ndarray, values: list[tuple[int, int]]) -> np.ndarray:
+    """Those of a layer's values that are named, as other ones."""
+    if voxels.dtype == np.uint8:
         table = np.zeros(256, np.uint8)
         for value, label in values:
             table[value] = label
-        for plane, target in zip(own, into, strict=True):
-            if plane.any():
-                mapped = table[plane]
-                np.copyto(target, mapped, where=mapped > 0)
-        return
+        return table[voxels]
+    mapped = np.zeros(voxels.shape, np.uint8)
     for value, label in values:
-        into[own == value] = label
+        mapped[voxels == value] = label
+    return mapped
+
+
+def _overlap(labels: np.ndarray, voxels: np.ndarray, first: np.ndarray) -> tuple[np.ndarray, tuple[slice, ...]]:
+    """The part of a layer that lies in labels, and where."""
+    starts = np.maximum(first, 0)
+    stops = np.maximum(np.minimum(first + voxels.shape, labels.shape), starts)
+    own = tuple(slice(a, b) for a, b in zip(starts - first, stops - first, strict=True))
+    return voxels[own], tuple(slice(a, b) for a, b in zip(starts, stops, strict=True))
 
 
 def _resampled(segmentation_node, ct_node, grid: np.ndarray, values: Sequence[tuple[str, int]]) -> np.ndarray:
@@ -220,7 +269,7 @@ def _resampled(segmentation_node, ct_node, grid: np.ndarray, values: Sequence[tu
     import vtk
 
     geometry = slicer.vtkOrientedImageData()
-    geometry.SetExtent(*(bound for size in ct_node.GetImageData().GetDimensions() for bound in (0, size - 1)))
+    geometry.SetExtent(*_extent((0, 0, 0), ct_node.GetImageData().GetDimensions()[::-1]))
     _set_geometry(geometry, grid)
     identifiers, labels = vtk.vtkStringArray(), vtk.vtkIntArray()
     for identifier, label in values:
@@ -240,20 +289,48 @@ def _resampled(segmentation_node, ct_node, grid: np.ndarray, values: Sequence[tu
     return voxels.astype(np.uint8)
 
 
+def _moved(image, mask: PlacedMask, grid: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
+    """A mask on a layer's grid resampled to another one, to the nearest voxel."""
+    import slicer
+
+    own, geometry, moved = (slicer.vtkOrientedImageData() for _number in range(3))
+    own.CopyDirections(image)
+    own.SetSpacing(image.GetSpacing())
+    own.SetOrigin(image.GetOrigin())
+    own.SetExtent(*_extent(mask.first, mask.voxels.shape))
+    own.GetPointData().SetScalars(_scalars(mask.voxels))
+    geometry.SetExtent(*_extent((0, 0, 0), shape))
+    _set_geometry(geometry, grid)
+    slicer.vtkOrientedImageDataResample.ResampleOrientedImageToReferenceOrientedImage(own, geometry, moved, False)
+    voxels = voxels_of(moved)
+    assert voxels is not None
+    return voxels
+
+
 def _oriented_image(labels: np.ndarray):
     """The labels' bounding box as an image, which is smaller to keep and faster to make surfaces of."""
     import slicer
-    import vtk
-    from vtk.util.numpy_support import numpy_to_vtk
 
     box = bounding_box(labels) or (slice(0, 1),) * 3  # an image needs a voxel
     image = slicer.vtkOrientedImageData()
-    image.SetExtent(*(bound for part in box[::-1] for bound in (part.start, part.stop - 1)))
-    scalars = numpy_to_vtk(labels[box].astype(np.uint8).ravel(), deep=True, array_type=vtk.VTK_UNSIGNED_CHAR)
+    image.SetExtent(*_extent([part.start for part in box], [part.stop - part.start for part in box]))
+    image.GetPointData().SetScalars(_scalars(labels[box]))
+    return image
+
+
+def _scalars(voxels: np.ndarray):
+    import vtk
+    from vtk.util.numpy_support import numpy_to_vtk
+
+    scalars = numpy_to_vtk(voxels.astype(np.uint8).ravel(), deep=True, array_type=vtk.VTK_UNSIGNED_CHAR)
     # The name that VTK gives; Slicer's DICOM export takes a segment for empty without it.
     scalars.SetName("ImageScalars")
-    image.GetPointData().SetScalars(scalars)
-    return image
+    return scalars
+
+
+def _extent(first: Sequence[int], shape: Sequence[int]) -> list[int]:
+    """Of a box (k, j, i), as VTK has it."""
+    return [bound for a, n in zip(first[::-1], shape[::-1], strict=True) for bound in (int(a), int(a + n - 1))]
 
 
 def _set_geometry(image, ijk_to_ras: np.ndarray) -> None:

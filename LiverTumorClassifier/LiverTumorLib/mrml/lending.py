@@ -5,28 +5,45 @@ Slicer keeps segments that do not overlap in one layer, so the one that gives ge
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import numpy as np
 
+from ..ct.placed_mask import PlacedMask
 from ..ct.region import bounding_box
 from .checksums import LABELMAP, voxels_of
 
 
-def lend(segmentation, lender: str, borrower: str) -> bool:
-    """Let a segment have the voxels of another one too, but for those that a third one in its layer has.
+def places_of(segmentation, identifiers: Iterable[str], image) -> PlacedMask:
+    """Where any of some segments has a voxel, on the grid of a layer, as the nearest voxel of it."""
+    layers: dict = {}
+    for identifier in identifiers:
+        segment = segmentation.GetSegment(identifier)
+        own = segment.GetRepresentation(LABELMAP)
+        if voxels_of(own) is not None:
+            layers.setdefault(own, []).append(segment.GetLabelValue())
+    return PlacedMask.union(*(_on_grid_of(image, own, values) for own, values in layers.items()))
 
-    Returns whether both segments have voxels, without which nothing is done.
+
+def lend(segmentation, lender: str, borrower: str, allowed: PlacedMask) -> PlacedMask | None:
+    """Let a segment have voxels of another one too, which gets a layer of its own.
+
+    Args:
+        allowed: which voxels, on the borrower's grid; those that the borrower or any segment of its layer has already
+            stay as they are.
+
+    Returns:
+        the voxels that were lent; None where one of the segments has none at all, without which nothing is done.
     """
     own, other = segmentation.GetSegment(lender), segmentation.GetSegment(borrower)
     image, target = own.GetRepresentation(LABELMAP), other.GetRepresentation(LABELMAP)
     voxels, borrowed = voxels_of(image), voxels_of(target)
     if voxels is None or borrowed is None or not (borrowed == other.GetLabelValue()).any():
-        return False
+        return None
     mask = voxels == own.GetLabelValue()
     if (box := bounding_box(mask)) is None:
-        return False
+        return None
     first = np.add(image.GetExtent()[4::-2], [part.start for part in box])
     apart = _copied(image, first, mask[box].shape)
     _voxels(apart)[...] = mask[box]
@@ -34,23 +51,31 @@ def lend(segmentation, lender: str, borrower: str) -> bool:
     own.AddRepresentation(LABELMAP, apart)
     voxels[box][mask[box]] = 0  # or its value could become another segment's
     _modified(image)
-    mask, at = _on_grid_of(target, apart, 1)
-    _make_room(target, at, mask.shape)
-    with _changed(target, at, mask) as (view, part):
-        view[part & (view == 0)] = other.GetLabelValue()
-    return True
+    lent = _on_grid_of(target, apart, [1]).common(allowed)
+    _make_room(target, lent)
+    with _changed(target, lent) as (view, part):
+        part &= view == 0
+        view[part] = other.GetLabelValue()
+        return PlacedMask(part, lent.first)
 
 
-def take_back(segmentation, lender: str, borrower: str) -> None:
-    """Take from a segment the voxels that another one has, which then shares its layer again where there is room."""
+def take_back(segmentation, lender: str, borrower: str, lent: PlacedMask | None) -> None:
+    """Take from a segment the voxels that another one has lent it, which then shares its layer again where there is
+    room.
+
+    Args:
+        lent: which of them; without it all that the lender has.
+    """
     own, other = segmentation.GetSegment(lender), segmentation.GetSegment(borrower)
     image, target = own.GetRepresentation(LABELMAP), other.GetRepresentation(LABELMAP)
     if voxels_of(image) is None or voxels_of(target) is None:
         return
-    mask, at = _on_grid_of(target, image, own.GetLabelValue())
-    with _changed(target, at, mask) as (view, part):
+    mask = _on_grid_of(target, image, [own.GetLabelValue()])
+    with _changed(target, mask if lent is None else mask.common(lent)) as (view, part):
         view[part & (view == other.GetLabelValue())] = 0
-        if image is not target and _is_same_grid(image, target) and part.shape == mask.shape and not view[part].any():
+    with _changed(target, mask) as (view, part):
+        is_whole = part.shape == mask.voxels.shape and part.size > 0
+        if image is not target and _is_same_grid(image, target) and is_whole and not view[part].any():
             view[part] = own_value = _free_value(segmentation, target)
             own.SetLabelValue(own_value)
             own.AddRepresentation(LABELMAP, target)
@@ -68,18 +93,18 @@ def _is_same_grid(image, other) -> bool:
     return slicer.vtkOrientedImageDataResample.DoGeometriesMatch(image, other)
 
 
-def _on_grid_of(target, image, value: int) -> tuple[np.ndarray, np.ndarray]:
-    """Where a layer has a value, on the grid of another one: a mask, and its first voxel (k, j, i) there."""
+def _on_grid_of(target, image, values: list[int]) -> PlacedMask:
+    """Where a layer has one of some values, on the grid of another one."""
     import slicer
 
     if not _is_same_grid(image, target):
         alone, moved = slicer.vtkOrientedImageData(), slicer.vtkOrientedImageData()
         alone.DeepCopy(image)
-        _voxels(alone)[...] = _voxels(image) == value
+        _voxels(alone)[...] = np.isin(_voxels(image), values)
         resample = slicer.vtkOrientedImageDataResample.ResampleOrientedImageToReferenceOrientedImage
         resample(alone, target, moved, False, True)  # to the nearest voxel, as large as it needs to be
-        image, value = moved, 1
-    return _voxels(image) == value, np.array(image.GetExtent()[4::-2])
+        image, values = moved, [1]
+    return PlacedMask.of_values(_voxels(image), values, image.GetExtent()[4::-2])
 
 
 def _copied(image, first: np.ndarray, shape: tuple[int, ...]):
@@ -92,25 +117,27 @@ def _copied(image, first: np.ndarray, shape: tuple[int, ...]):
     return copy
 
 
-def _make_room(image, first: np.ndarray, shape: tuple[int, ...]) -> None:
-    """Enlarge a layer, in place for all that share it, so that it reaches over a box of its grid."""
-    start = np.array(image.GetExtent()[4::-2])
-    low, high = np.minimum(start, first), np.maximum(start + _voxels(image).shape, np.add(first, shape))
-    if (high - low != _voxels(image).shape).any():
+def _make_room(image, mask: PlacedMask) -> None:
+    """Enlarge a layer, in place for all that share it, so that it reaches over a mask."""
+    if not mask.voxels.size:
+        return
+    start, size = np.array(image.GetExtent()[4::-2]), _voxels(image).shape
+    low, high = np.minimum(start, mask.first), np.maximum(start + size, np.add(mask.first, mask.voxels.shape))
+    if (high - low != size).any():
         image.DeepCopy(_copied(image, low, tuple(high - low)))
 
 
 @contextmanager
-def _changed(image, first: np.ndarray, mask: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """The voxels of a layer in a box of its grid, to be changed, and that part of the box's mask."""
-    voxels, start = _voxels(image), np.array(image.GetExtent()[4::-2])
+def _changed(image, mask: PlacedMask) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """The voxels of a layer in the box of a mask, to be changed, and that part of the mask, to be changed too."""
+    voxels, start, first = _voxels(image), np.array(image.GetExtent()[4::-2]), np.array(mask.first)
     low = np.maximum(start, first)
-    high = np.maximum(low, np.minimum(start + voxels.shape, np.add(first, mask.shape)))
+    high = np.maximum(low, np.minimum(start + voxels.shape, first + mask.voxels.shape))
 
     def part(of: np.ndarray) -> tuple[slice, ...]:
         return tuple(slice(a, b) for a, b in zip(low - of, high - of, strict=True))
 
-    yield voxels[part(start)], mask[part(first)]
+    yield voxels[part(start)], mask.voxels[part(first)]
     _modified(image)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -12,7 +12,8 @@ from ..errors import InputError
 from ..records.judgments import Judgment
 from ..records.results import LIVER, TUMOR
 from ..records.segments import LESION_SEGMENT, MOST_LESIONS, lesion_segment
-from .layers import Layer, TakenSegments, take_segments
+from .known_liver import known_liver
+from .layers import Layer, TakenSegments, take_mask, take_segments
 from .nodes import one_update
 from .rejections import lend_rejected
 from .segment_tags import by_hand, judgment_of, number_of, say_algorithm, say_lent, set_judgment, set_number
@@ -44,12 +45,17 @@ class LesionLabels:
     """Liver and lesions on a CT's grid.
 
     Attributes:
-        labels: uint8 (k, j, i); 1 liver, 2 the first lesion of the list, 3 the next.
+        labels: uint8 (k, j, i); 1 liver, 2 the first lesion of the list, 3 the next. Where lesions overlap, that of the
+            last one that is not rejected.
         lesions: those of the labels, in their order.
+        outside: indices into the flattened labels of voxels of lesions that are no liver without them.
+        beneath: by the number of a lesion the indices of its voxels that have another one's label.
     """
 
     labels: np.ndarray
     lesions: list[LesionSegment]
+    outside: np.ndarray = field(default_factory=lambda: np.zeros(0, np.intp))
+    beneath: dict[int, np.ndarray] = field(default_factory=dict)
 
     def label_of(self, identifier: str) -> int:
         """The label of a lesion. Raises InputError where it is there no longer."""
@@ -57,6 +63,12 @@ class LesionLabels:
             if lesion.identifier == identifier:
                 return label
         raise InputError(_("That lesion is no longer there; choose another one."))
+
+    def whole(self, label: int) -> np.ndarray:
+        """All voxels of a lesion, as a bool mask (k, j, i)."""
+        mask: np.ndarray = self.labels == label
+        mask.reshape(-1)[self.beneath.get(self.lesions[label - TUMOR].number, [])] = True
+        return mask
 
     def without_rejected(self) -> LesionLabels:
         """The labels when the rejected lesions are no more."""
@@ -66,30 +78,69 @@ class LesionLabels:
         """The labels when some lesions are no more.
 
         Args:
-            become: the label that their voxels get; without it they become liver, but for those drawn by hand, which
-                may have been drawn anywhere.
+            become: the label that their voxels get; without it those become liver that are liver without them, and
+                those that lie in another lesion too belong to that one.
         """
         table = np.zeros(256, np.uint8)
         table[LIVER] = LIVER
         kept = [lesion for lesion in self.lesions if lesion.identifier not in identifiers]
         for label, lesion in enumerate(self.lesions, start=TUMOR):
-            if lesion in kept:
-                table[label] = TUMOR + kept.index(lesion)
-            elif become is None:
-                table[label] = 0 if lesion.by_hand else LIVER
+            table[label] = TUMOR + kept.index(lesion) if lesion in kept else LIVER
+        gone = [label for label, lesion in enumerate(self.lesions, start=TUMOR) if lesion not in kept]
+        beneath = {lesion.number: self.beneath[lesion.number] for lesion in kept if lesion.number in self.beneath}
         if become is not None:
-            gone = [label for label, lesion in enumerate(self.lesions, start=TUMOR) if lesion not in kept]
             table[gone] = table[become]
+            numbers = [self.lesions[label - TUMOR].number for label in (become, *gone)]
+            if parts := [self.beneath[number] for number in numbers if number in self.beneath]:
+                beneath[numbers[0]] = np.unique(np.concatenate(parts))
         labels = self.labels.copy()
         if (box := bounding_box(labels)) is not None:
             labels[box] = table[labels[box]]
-        return LesionLabels(labels, kept)
+        flat = labels.reshape(-1)
+        if become is None:
+            flat[self.outside[flat[self.outside] == LIVER]] = 0
+        for label, lesion in enumerate(kept, start=TUMOR):
+            if lesion.number in beneath:
+                lost = beneath.pop(lesion.number)
+                flat[lost[flat[lost] <= LIVER]] = label
+                if len(lost := lost[flat[lost] != label]):
+                    beneath[lesion.number] = lost
+        _let_count(flat, kept, beneath)
+        return LesionLabels(labels, kept, self.outside, beneath)
+
+    def layers(self) -> list[tuple[Layer, dict[int, int]]]:
+        """The labels as layers that can be written, and for the labels of the liver and the lesions in each their value
+        there: one of them all, and one for each lesion that lies beneath another one."""
+        covered = [TUMOR + at for at, lesion in enumerate(self.lesions) if lesion.number in self.beneath]
+        labels = np.where(np.isin(self.labels, covered), 0, self.labels) if covered else self.labels
+        together = range(LIVER, TUMOR + len(self.lesions))
+        found = [(Layer.of(labels), {label: label for label in together if label not in covered})]
+        return found + [(Layer.of(self.whole(label).view(np.uint8)), {label: 1}) for label in covered]
 
     @property
     def free_number(self) -> int:
         """The number of one more lesion. Raises InputError where there is no room for one."""
         check_room(len(self.lesions) + 1)
         return max((lesion.number for lesion in self.lesions), default=0) + 1
+
+
+def _let_count(flat: np.ndarray, lesions: list[LesionSegment], beneath: dict[int, np.ndarray]) -> None:
+    """Lift lesions that count above rejected ones, among which one may have become by a merge.
+
+    Args:
+        flat: the labels, flattened; changed as `beneath` is, see `LesionLabels`.
+    """
+    rejected = {TUMOR + at: lesion.number for at, lesion in enumerate(lesions) if lesion.judgment.is_rejected}
+    for label, lesion in enumerate(lesions, start=TUMOR):
+        for other, number in rejected.items() if label not in rejected else ():
+            own = beneath.get(lesion.number, np.zeros(0, np.intp))
+            is_under = flat[own] == other
+            if is_under.any():
+                beneath[number] = np.concatenate([beneath.get(number, own[:0]), own[is_under]])
+                beneath[lesion.number] = own[~is_under]
+                flat[own[is_under]] = label
+    for number in [number for number, own in beneath.items() if not len(own)]:
+        del beneath[number]
 
 
 def check_room(count: int) -> None:
@@ -125,11 +176,14 @@ class TakenLesions:
     """Liver and lesions as they lie in their segments.
 
     Attributes:
+        segments: the lesions that count last.
         lesions: those without a number behind the others.
+        liver: what is liver where no lesion counts; None where there is no liver.
     """
 
     segments: TakenSegments
     lesions: list[LesionSegment]
+    liver: TakenSegments | None = None
 
     def labels(self) -> LesionLabels:
         """On the CT's grid, each lesion with a number. Touches no node.
@@ -140,11 +194,19 @@ class TakenLesions:
         Raises:
             InputError: more lesions than there is room for.
         """
-        return _with_numbers(LesionLabels(self.segments.merged(), self.lesions))
+        labels = self.segments.merged()
+        outside = np.flatnonzero(labels >= TUMOR)
+        if self.liver is not None:
+            outside = outside[self.liver.merged().reshape(-1)[outside] == 0]
+        else:  # what was drawn by hand may be anywhere
+            drawn = [TUMOR + at for at, lesion in enumerate(self.lesions) if lesion.by_hand]
+            outside = outside[np.isin(labels.reshape(-1)[outside], drawn)]
+        beneath = self.segments.beneath(labels)
+        return _with_numbers(LesionLabels(labels, self.lesions, outside), beneath)
 
 
 def take_lesions(segmentation_node, ct_node) -> TakenLesions:
-    """Liver and lesions on the CT's grid. Where lesions overlap, the last one counts.
+    """Liver and lesions on the CT's grid. Where lesions overlap, the last one that is not rejected counts.
 
     Raises:
         InputError: see `labels_from_segmentation`; or more lesions than there is room for.
@@ -153,17 +215,25 @@ def take_lesions(segmentation_node, ct_node) -> TakenLesions:
     check_meant(segmentation_node, known)
     lesions = lesions_of(segmentation_node)
     check_room(len(lesions))
+    labeled = sorted(enumerate(lesions, start=TUMOR), key=lambda each: not each[1].judgment.is_rejected)
     values = [(identifier, LIVER) for identifier in known.get(LIVER, ())]
-    values += [(lesion.identifier, label) for label, lesion in enumerate(lesions, start=TUMOR)]
-    return TakenLesions(take_segments(segmentation_node, ct_node, values), lesions)
+    values += [(lesion.identifier, label) for label, lesion in labeled]
+    segments, liver = take_segments(segmentation_node, ct_node, values), known_liver(segmentation_node)
+    found = None if liver is None else take_mask(segmentation_node, ct_node, liver.mask, liver.image)
+    return TakenLesions(segments, lesions, found)
 
 
-def _with_numbers(found: LesionLabels) -> LesionLabels:
-    """The labels may be changed for that."""
+def _with_numbers(found: LesionLabels, beneath: dict[int, np.ndarray]) -> LesionLabels:
+    """The labels may be changed for that.
+
+    Args:
+        beneath: as in `LesionLabels`, but by labels.
+    """
     numbered = [lesion for lesion in found.lesions if lesion.number]
     new = found.lesions[len(numbered) :]
+    lost = {lesion.number: beneath[at] for at, lesion in enumerate(numbered, start=TUMOR) if at in beneath}
     if not new:
-        return found
+        return replace(found, beneath=lost)
     labels, pieces = found.labels, []
     for label, lesion in enumerate(new, start=TUMOR + len(numbered)):
         parts = components(labels == label)
@@ -177,36 +247,43 @@ def _with_numbers(found: LesionLabels) -> LesionLabels:
     for _size, lesion, place, parts, part in pieces:
         labels.reshape(-1)[parts.voxels(np.arange(len(parts.sizes)) == part)] = TUMOR + len(lesions)
         lesions.append(replace(lesion, identifier="" if place else lesion.identifier, number=number))
+        if not place and (label := TUMOR + found.lesions.index(lesion)) in beneath:
+            lost[number] = beneath[label]
         number += 1
-    return LesionLabels(labels, lesions)
+    return replace(found, lesions=lesions, beneath=lost)
 
 
-def write_lesions(segmentation_node, ct_node, lesions: Sequence[LesionSegment], layer: Layer) -> None:
-    """Give the liver and the lesions the voxels of a layer, and those lesions a segment that have none.
+def write_lesions(
+    segmentation_node, ct_node, lesions: Sequence[LesionSegment], layers: Sequence[tuple[Layer, dict[int, int]]]
+) -> None:
+    """Give the liver and the lesions the voxels of layers, and those lesions a segment that have none.
 
-    Segments that are there keep their name and color.
+    Segments that are there keep their name and color. What is liver is that of the last `see_liver`, to which lesions
+    were there that have been taken away since.
 
     Args:
-        lesions: in the order of the layer's values, from 2 on; 1 is the liver.
+        lesions: in the order of their labels, from 2 on; 1 is the liver.
+        layers: of `LesionLabels.layers`.
     """
     segmentation = segmentation_node.GetSegmentation()
-    livers = known_segments(segmentation_node).get(LIVER, [])
+    identifiers = dict(zip([LIVER], known_segments(segmentation_node).get(LIVER, ()), strict=False))
     with one_update(segmentation_node), surface_follows(segmentation_node):
-        values = [(identifier, LIVER) for identifier in livers]
         for label, lesion in enumerate(lesions, start=TUMOR):
             identifier = lesion.identifier
             if not identifier:
                 segment = lesion_segment(lesion.number, label)
                 identifier = segmentation.GenerateUniqueSegmentID(segment.id)
                 add_segment(segmentation_node, replace(segment, id=identifier))
-            values.append((identifier, label))
+            identifiers[label] = identifier
             vtk_segment = segmentation.GetSegment(identifier)
             take_number(vtk_segment, lesion.number)
             set_judgment(vtk_segment, lesion.judgment)
             if not lesion.by_hand and by_hand(vtk_segment):
                 say_algorithm(vtk_segment, "SEMIAUTOMATIC")
-            say_lent(vtk_segment, False)
-        write_segments(segmentation_node, ct_node, layer, values)
+            say_lent(vtk_segment, None)
+        for layer, values in layers:
+            own = [(identifiers[label], value) for label, value in values.items() if label in identifiers]
+            write_segments(segmentation_node, ct_node, layer, own)
         lend_rejected(segmentation_node)
 
 
@@ -218,6 +295,6 @@ def take_number(vtk_segment, number: int) -> None:
             vtk_segment.SetName(lesion_segment(number, 0).name)
 
 
-def rejected_numbers(lesions: Sequence[LesionSegment]) -> dict[int, bool]:
-    """The numbers of rejected lesions, and whether each is liver then: what was drawn by hand may be anywhere."""
-    return {lesion.number: not lesion.by_hand for lesion in lesions if lesion.judgment.is_rejected}
+def rejected_numbers(lesions: Sequence[LesionSegment]) -> list[int]:
+    """The numbers of rejected lesions."""
+    return [lesion.number for lesion in lesions if lesion.judgment.is_rejected]

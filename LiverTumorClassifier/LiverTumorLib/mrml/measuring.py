@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..ct import to_axial
-from ..records.results import CaseResult
+from ..records.results import TUMOR, CaseResult
 from .corrections import Contents, check_contents, contents
 from .lesions import LesionLabels, TakenLesions, rejected_numbers, take_lesions
 from .probabilities import kept_probability
@@ -48,16 +48,23 @@ class Measurable:
         from ..pipelines.lesions import measure_numbered
 
         view = to_axial(self.ct.checked())
-        labels = view.bring(found.labels)
+        rejected = rejected_numbers(found.lesions)
+        liver = view.bring(found.without_rejected().labels if rejected else found.labels)
         axial = None if self.probability is None else view.bring(self.probability)
         lesions, summary = measure_numbered(
-            labels,
+            view.bring(found.labels),
             view.volume,
             [lesion.number for lesion in found.lesions],
-            rejected_numbers(found.lesions),
+            rejected,
             None if axial is None else lambda kji: axial[tuple(kji.T)] / 100,
+            liver=liver,
+            whole={
+                lesion.number: view.bring(found.whole(label))
+                for label, lesion in enumerate(found.lesions, start=TUMOR)
+                if lesion.number in found.beneath
+            },
         )
-        summary.notes = corrected_notes(labels, view.volume, summary)
+        summary.notes = corrected_notes(liver, view.volume, summary)
         return CaseResult(self.ct.volume.name, summary, lesions)
 
     def check_unchanged(self) -> None:

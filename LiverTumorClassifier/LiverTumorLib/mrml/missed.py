@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -105,7 +105,7 @@ def taking_missed(segmentation_node, ct_node) -> Computation:
         if not mask.any():
             raise InputError(_("Nothing of it is left beside the other lesions; click again."))
         found.labels[mask] = TUMOR + len(found.lesions)
-        return LesionLabels(found.labels, [*found.lesions, LesionSegment("", found.free_number, "")])
+        return replace(found, lesions=[*found.lesions, LesionSegment("", found.free_number, "")])
 
     nodes = yield from editing(segmentation_node, ct_node, added)
     forget_missed(segmentation_node)

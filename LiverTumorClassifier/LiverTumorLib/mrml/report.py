@@ -9,16 +9,20 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from ..batch.report_task import WRITER, Reviewed, arguments
+from ..ct.placed_mask import PlacedMask
 from ..dicom.sending import Destination
 from ..errors import InputError
 from ..jobs import Job, Writer, start_job
 from ..records.options import Progress, RunOptions
+from ..records.results import TUMOR
 from .case_nodes import LESIONS_ROLE, MODELS, SLICES_ROLE, SUMMARY_ROLE, CaseNodes
 from .corrections import check_contents, contents, is_redrawn
 from .dicom_database import image_files
 from .kept_axes import axes_of, length_of
-from .lesions import rejected_numbers, take_lesions
+from .lesions import LesionLabels, rejected_numbers, take_lesions
 from .runs import handed_over
 from .serving import ServedRun
 from .tables import records_of
@@ -64,7 +68,7 @@ def start_report(
     def steps():
         found = yield lesions.labels
         check_contents(segmentation_node, before)
-        reviewed = replace(_reviewed(segmentation_node, found.lesions), patient=patient, images=images)
+        reviewed = replace(_reviewed(segmentation_node, found), patient=patient, images=images)
         writer = Writer(WRITER, arguments(reviewed, page, folder, destination))
 
         def start() -> Job:
@@ -78,8 +82,9 @@ def start_report(
     return run
 
 
-def _reviewed(segmentation_node, lesions: list) -> Reviewed:
-    """What the nodes say beside CT and labels."""
+def _reviewed(segmentation_node, found: LesionLabels) -> Reviewed:
+    """What the nodes say beside CT and labels, and what one label a voxel cannot say."""
+    lesions = found.lesions
     records = records_of(segmentation_node.GetNodeReference(LESIONS_ROLE))
     summaries = records_of(segmentation_node.GetNodeReference(SUMMARY_ROLE))
     corrected = is_redrawn(segmentation_node)
@@ -89,7 +94,8 @@ def _reviewed(segmentation_node, lesions: list) -> Reviewed:
     return Reviewed(
         numbers=[lesion.number for lesion in lesions],
         names={str(lesion.number): lesion.name for lesion in lesions},
-        rejected={str(number): is_liver for number, is_liver in rejected_numbers(lesions).items()},
+        rejected=rejected_numbers(lesions),
+        **_hidden(found),
         judgments={str(lesion.number): vars(lesion.judgment) for lesion in lesions if lesion.judgment.is_said},
         axes={str(number): _by_hand(own) for number, own in axes.items() if own.by_hand},
         probabilities={number: value for number, value in probabilities.items() if not math.isnan(value)},
@@ -102,6 +108,18 @@ def _reviewed(segmentation_node, lesions: list) -> Reviewed:
         notes=[notes] if notes else [],
         models=json.loads(segmentation_node.GetAttribute(MODELS) or "[]"),
     )
+
+
+def _hidden(found: LesionLabels) -> dict:
+    """The fields of `Reviewed` that hold masks."""
+    outside = np.zeros(found.labels.shape, bool)
+    outside.reshape(-1)[found.outside] = True
+    whole = {
+        str(lesion.number): PlacedMask.of(found.whole(label)).text()
+        for label, lesion in enumerate(found.lesions, start=TUMOR)
+        if lesion.number in found.beneath
+    }
+    return {"outside": PlacedMask.of(outside).text(), "whole": whole}
 
 
 def _by_hand(axes) -> dict:

@@ -20,9 +20,10 @@ from .checksums import checksums
 from .corrections import check_contents, contents, is_corrected, mark_as_written
 from .history import undoable
 from .kept_axes import keep_axes
+from .known_liver import liver_found, see_liver
 from .layers import Layer
 from .lesions import LesionLabels, lesions_of, rejected_numbers, take_number, write_lesions
-from .liver_checksum import liver_checksum
+from .liver_checksum import liver_extent
 from .measuring import Measurable, measured_now
 from .nodes import companion_node, no_leftovers, output_node, place_beside
 from .plots import plot_probability
@@ -62,6 +63,7 @@ def show_segmentation(
     with no_leftovers(ct_node.GetScene()), undoable(given, TABLES, MAPS):
         segmentation = layer_to_segmentation(case.layer, ct_node, given)
         mark_as_written(segmentation)
+        liver_found(segmentation, case.layer)
         segmentation.SetAttribute(MODELS, json.dumps(case.result.models))
         lesions, summary = _show_figures(segmentation, ct_node, case.result)
         slices = chart = None
@@ -102,18 +104,19 @@ def measuring_again(segmentation_node, ct_node) -> Computation:
     """`measure_again` as the steps of a run. Raises InputError too where something has changed meanwhile."""
     taken = Measurable.of(segmentation_node, ct_node)
 
-    def measure() -> tuple[LesionLabels, CaseResult, Layer | None]:
+    def measure() -> tuple[LesionLabels, CaseResult, list[tuple[Layer, dict[int, int]]]]:
         found = taken.lesions.labels()
         is_split = any(not lesion.identifier for lesion in found.lesions)
-        return found, taken.measured(found), Layer.of(found.labels) if is_split else None
+        return found, taken.measured(found), found.layers() if is_split else []
 
-    found, result, layer = yield measure
+    found, result, layers = yield measure
     taken.check_unchanged()
-    kept = undoable(segmentation_node, TABLES, MAPS) if layer is not None else nullcontext()
+    kept = undoable(segmentation_node, TABLES, MAPS) if layers else nullcontext()
     with no_leftovers(ct_node.GetScene()), kept:
         was_corrected = is_corrected(segmentation_node)
-        if layer is not None:
-            write_lesions(segmentation_node, ct_node, found.lesions, layer)
+        see_liver(segmentation_node)
+        if layers:
+            write_lesions(segmentation_node, ct_node, found.lesions, layers)
         for lesion in found.lesions:
             if lesion.identifier:
                 take_number(segmentation_node.GetSegmentation().GetSegment(lesion.identifier), lesion.number)
@@ -152,6 +155,7 @@ def trying_threshold(segmentation_node, ct_node, tumor_threshold: float, min_les
         layer_to_segmentation(layer, ct_node, segmentation_node)
         keep_threshold(segmentation_node, tumor_threshold)
         mark_as_written(segmentation_node)
+        liver_found(segmentation_node, layer)
         tables = _show_figures(segmentation_node, ct_node, result)
     return CaseNodes(result, segmentation_node, *tables)
 
@@ -173,7 +177,7 @@ def _show_measurements(segmentation_node, ct_node, result: CaseResult) -> tuple:
     lesion_table = _table(segmentation_node, LESIONS_ROLE, ct_node, "lesions")
     fill_lesion_table(lesion_table, result.lesions, words)
     summary_table = _table(segmentation_node, SUMMARY_ROLE, ct_node, "summary")
-    fill_summary_table(summary_table, result.name, result.summary, liver_checksum(segmentation_node))
+    fill_summary_table(summary_table, result.name, result.summary, liver_extent(segmentation_node).checksum)
     return lesion_table, summary_table
 
 

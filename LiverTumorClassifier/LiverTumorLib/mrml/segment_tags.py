@@ -7,10 +7,19 @@ from __future__ import annotations
 
 from urllib.parse import quote, unquote
 
+from ..ct.placed_mask import PlacedMask
 from ..records.judgments import KINDS, STATUSES, Judgment
-from ..records.segments import KIND_TAG, LENT_TAG, NOTE_TAG, NUMBER_TAG, STATUS_TAG
+from ..records.segments import (
+    ALGORITHM_TAG,
+    KIND_TAG,
+    LENT_TAG,
+    NOTE_TAG,
+    NUMBER_TAG,
+    PROGRAM_ALGORITHMS,
+    STATUS_TAG,
+)
 
-_ALGORITHM_TYPE, _ALGORITHM_NAME = "DICOM.SegmentAlgorithmType", "DICOM.SegmentAlgorithmName"
+_ALGORITHM_NAME = "DICOM.SegmentAlgorithmName"
 _LONGEST_NOTE = 500
 
 
@@ -57,27 +66,35 @@ def set_judgment(vtk_segment, judgment: Judgment) -> None:
 
 
 def is_lent(vtk_segment) -> bool:
-    """Whether the liver's segment has got the voxels of a lesion too."""
+    """Whether the liver's segment has got the voxels of a lesion too, those of them that are liver."""
     return bool(tag(vtk_segment, LENT_TAG))
 
 
-def say_lent(vtk_segment, lent: bool) -> None:
-    """Keep whether the liver's segment has them."""
-    if lent:
-        vtk_segment.SetTag(LENT_TAG, "1")
+def lent_voxels(vtk_segment) -> PlacedMask | None:
+    """Which voxels the liver's segment has got, on its grid; None, as earlier versions wrote it, where it has all."""
+    try:
+        return PlacedMask.from_text(tag(vtk_segment, LENT_TAG))
+    except ValueError:
+        return None
+
+
+def say_lent(vtk_segment, lent: PlacedMask | None) -> None:
+    """Keep which voxels the liver's segment has got; None where it has got nothing."""
+    if lent is not None:
+        vtk_segment.SetTag(LENT_TAG, lent.text())
     else:
         vtk_segment.RemoveTag(LENT_TAG)
 
 
 def own_tags(vtk_segment) -> tuple[tuple[str, str], ...]:
     """The tags that are kept here, but for the number, with their values."""
-    names = (STATUS_TAG, KIND_TAG, NOTE_TAG, _ALGORITHM_TYPE, _ALGORITHM_NAME)
+    names = (STATUS_TAG, KIND_TAG, NOTE_TAG, ALGORITHM_TAG, _ALGORITHM_NAME)
     return tuple((name, value) for name in names if (value := tag(vtk_segment, name)))
 
 
 def by_hand(vtk_segment) -> bool:
     """Whether a segment was drawn by hand, as far as its tags say."""
-    return tag(vtk_segment, _ALGORITHM_TYPE) not in ("AUTOMATIC", "SEMIAUTOMATIC")
+    return tag(vtk_segment, ALGORITHM_TAG) not in PROGRAM_ALGORITHMS
 
 
 def say_algorithm(vtk_segment, kind: str) -> None:
@@ -86,5 +103,5 @@ def say_algorithm(vtk_segment, kind: str) -> None:
     Args:
         kind: AUTOMATIC, or SEMIAUTOMATIC where a user has had a part in it.
     """
-    vtk_segment.SetTag(_ALGORITHM_TYPE, kind)
+    vtk_segment.SetTag(ALGORITHM_TAG, kind)
     vtk_segment.SetTag(_ALGORITHM_NAME, "LiverTumor")

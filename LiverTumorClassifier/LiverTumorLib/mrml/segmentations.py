@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 
 from ..ct import CTVolume, to_axial
 from ..ct.orientation import is_resampled
+from ..ct.placed_mask import PlacedMask
 from ..errors import InputError
 from ..pipelines.lesions import number_lesions
 from ..records.results import LIVER, TUMOR
 from ..records.segments import LESION_SEGMENT, LIVER_SEGMENT, MOST_LESIONS, Segment, lesion_segments, meaning_of
-from .checksums import LABELMAP
+from .checksums import LABELMAP, voxels_of
 from .layers import Layer, TakenSegments, empty_segments, start_empty, take_segments, write_layer
 from .nodes import one_update, output_node, place_beside
-from .segment_tags import by_hand, judgment_of, number_of, say_algorithm, set_number, tag
+from .segment_tags import by_hand, is_lent, judgment_of, number_of, say_algorithm, set_number, tag
 from .translation import _
 from .volumes import ijk_to_world, local_ijk_to_ras
 
@@ -51,7 +53,10 @@ def numbered_layer(labels: np.ndarray, ijk_to_ras: np.ndarray) -> Layer:
     Args:
         ijk_to_ras: 4x4 of the labels, in the world.
     """
-    return Layer.of(_numbered(labels, ijk_to_ras))
+    layer = Layer.of(_numbered(labels, ijk_to_ras))
+    voxels = voxels_of(layer.image)
+    assert voxels is not None
+    return replace(layer, liver=PlacedMask.of(voxels, layer.image.GetExtent()[4::-2]).text())
 
 
 def layer_to_segmentation(layer: Layer, ct_node, segmentation_node=None):
@@ -168,9 +173,9 @@ def own_lesions(segmentation_node) -> list[str]:
 def labels_from_segmentation(segmentation_node, ct_node, meant: Meant | None = None) -> np.ndarray:
     """Labels of a segmentation on the CT's grid, for example after a user's corrections.
 
-    A rejected lesion is liver, unless it was drawn by hand, which may be anywhere. Where segments overlap, the lesion
-    counts. Another grid or another linear parent transform is resampled to the nearest voxel; segments that are missing
-    are empty.
+    Of a rejected lesion that is liver what the liver's segment has got of it, see `rejections`. Where segments overlap,
+    the lesion that counts does. Another grid or another linear parent transform is resampled to the nearest voxel;
+    segments that are missing are empty.
 
     Args:
         meant: which segments count, and as what; without it `known_segments`.
@@ -195,7 +200,8 @@ def take_labels(segmentation_node, ct_node, meant: Meant | None = None) -> Taken
     check_meant(segmentation_node, meant)
     lesions = meant.get(TUMOR, [])
     rejected = [each for each in lesions if judgment_of(segmentation.GetSegment(each)).is_rejected]
-    as_liver = [each for each in rejected if not by_hand(segmentation.GetSegment(each))]
+    segments = {each: segmentation.GetSegment(each) for each in rejected}
+    as_liver = [each for each, segment in segments.items() if not by_hand(segment) and not is_lent(segment)]
     values = [(each, LIVER) for each in (*meant.get(LIVER, ()), *as_liver)]
     values += [(each, TUMOR) for each in lesions if each not in rejected]
     return take_segments(segmentation_node, ct_node, values)

@@ -22,7 +22,7 @@ from .case_nodes import LESIONS_ROLE, SUMMARY_ROLE, TABLES
 from .checksums import checksums
 from .history import undoable
 from .lesions import LesionSegment, lesions_of
-from .liver_checksum import liver_checksum
+from .liver_checksum import Extent, liver_extent, shared_ml
 from .nodes import one_update
 from .probabilities import MAPS
 from .rejections import lend_rejected
@@ -32,6 +32,7 @@ from .translation import _
 from .volumes import voxel_ml
 
 _HIDDEN = "LiverTumor.hiddenLesions"  # of a display node: those that were hidden here, for they were rejected
+_ROUNDED_ML = 0.0006  # by which a volume in the summary may be rounded
 
 
 @dataclass(frozen=True)
@@ -99,14 +100,14 @@ def judge(segmentation_node, ct_node, identifiers: Sequence[str], **words: str) 
     before = _rejected(segmentation_node)
     judged = {each: replace(judgment_of(segmentation.GetSegment(each)), **words) for each in identifiers}
     counts_otherwise = any(judgment.is_rejected != (each in before) for each, judgment in judged.items())
-    liver = liver_checksum(segmentation_node) if counts_otherwise else ""
+    liver = liver_extent(segmentation_node) if counts_otherwise else None
     with undoable(segmentation_node, TABLES, MAPS) if counts_otherwise else nullcontext():
         with one_update(segmentation_node):
             for identifier, judgment in judged.items():
                 set_judgment(segmentation.GetSegment(identifier), judgment)
         follow_judgments(segmentation_node)
-        if counts_otherwise:
-            _count_again(segmentation_node, ct_node, before, liver)
+        if liver is not None:
+            _count_again(segmentation_node, ct_node, liver)
 
 
 def follow_judgments(segmentation_node) -> None:
@@ -137,32 +138,30 @@ def is_liver_changed(segmentation_node) -> bool:
     """Whether the liver, with the lesions in it, is no longer what was measured, of which its volume, the tumor burden
     and the depths of lesions are. Of scenes of earlier versions nobody knows."""
     records = records_of(segmentation_node.GetNodeReference(SUMMARY_ROLE))
-    return any(record.get("voxels", "") not in ("", liver_checksum(segmentation_node)) for record in records)
+    return any(record.get("voxels", "") not in ("", liver_extent(segmentation_node).checksum) for record in records)
 
 
-def _count_again(segmentation_node, ct_node, before: set[str], liver: str) -> None:
-    """Bring the summary up to date where other lesions are rejected than `before`; nothing is measured for that.
+def _count_again(segmentation_node, ct_node, before: Extent) -> None:
+    """Bring the summary up to date where other lesions are rejected than before; nothing is measured for that.
 
     Args:
-        liver: the checksum of the liver before.
+        before: of the liver.
     """
     table = segmentation_node.GetNodeReference(SUMMARY_ROLE)
     summary = _summary_from(table)
     if summary is None or summary.liver_ml is None:
         return
-    rejected = _rejected(segmentation_node)
+    segmentation, rejected = segmentation_node.GetSegmentation(), _rejected(segmentation_node)
     records = records_of(segmentation_node.GetNodeReference(LESIONS_ROLE))
-    drawn = {lesion.identifier for lesion in lesions_of(segmentation_node) if lesion.by_hand}
-    liver_ml = summary.liver_ml
-    for record in records:  # a lesion that was drawn by hand may be anywhere, and is no liver without the lesion
-        if record["segment"] in drawn and record["segment"] in rejected ^ before:
-            liver_ml += record["volume_ml"] * (-1 if record["segment"] in rejected else 1)
     counted = [record for record in records if record["segment"] not in rejected]
+    now = liver_extent(segmentation_node)
+    away = summary.liver_ml - before.ml  # what was measured before a change, or on another grid
     figures = summary_of(
-        liver_ml,
+        now.ml + (away if abs(away) > _ROUNDED_ML else 0.0),
         [record["volume_ml"] for record in counted],
         [record["longest_diameter_mm"] for record in counted],
         voxel_ml(ct_node),
+        shared_ml(segmentation, {each for record in counted if segmentation.GetSegment(each := record["segment"])}),
     )
     notes = " ".join(summary.notes)
     for sentence in burden_doubts(summary):
@@ -171,9 +170,7 @@ def _count_again(segmentation_node, ct_node, before: set[str], liver: str) -> No
     figures.suspicious_slices = summary.suspicious_slices
     [record] = records_of(table)
     measured = record.get("voxels")
-    fill_summary_table(
-        table, record["name"], figures, liver_checksum(segmentation_node) if measured == liver else measured
-    )
+    fill_summary_table(table, record["name"], figures, now.checksum if measured == before.checksum else measured)
 
 
 def _summary_from(table) -> CaseSummary | None:

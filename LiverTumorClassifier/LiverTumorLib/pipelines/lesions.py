@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from ..ct import CTVolume, to_axial
-from ..ct.region import Box, Components, bounding_box, components, outermost
+from ..ct.region import Box, Components, bounding_box, box_of, components, outermost
 from ..records.results import TUMOR, CaseSummary, Lesion, Line
 
 # Gives the tumor probability at axial voxel coordinates (n, 3) in (k, j, i) order.
@@ -66,15 +66,20 @@ def measure_numbered(
     labels: np.ndarray,
     volume: CTVolume,
     numbers: Sequence[int],
-    rejected: Mapping[int, bool] | None = None,
+    rejected: Collection[int] = (),
     probability_at: ProbabilityAt | None = None,
+    *,
+    liver: np.ndarray | None = None,
+    whole: Mapping[int, np.ndarray] | None = None,
 ) -> tuple[list[Lesion], CaseSummary]:
     """As `measure_axial`, for lesions that somebody has told apart: they may touch, or consist of several pieces.
 
     Args:
         labels: uint8 (k, j, i) in axial order; 1 liver, and 2, 3 … the lesions.
         numbers: of the lesions, in the order of their labels.
-        rejected: numbers of lesions that are measured, but do not count in the summary, and whether each is liver then.
+        rejected: numbers of lesions that are measured, but do not count in the summary.
+        liver: anything but 0 where the liver is with the lesions that count; without it where the labels are not 0.
+        whole: by number the voxels (k, j, i) of lesions that lie beneath others in the labels.
 
     Returns:
         lesions by their numbers, but for those without a voxel, and the summary.
@@ -82,31 +87,42 @@ def measure_numbered(
     from scipy.ndimage import find_objects
 
     lesions: list[Lesion] = []
-    if (liver := bounding_box(labels)) is not None:
-        inside = labels[liver]
+    tumor_voxels = 0
+    liver = labels if liver is None else liver
+    if (box := bounding_box(labels)) is not None:
+        inside = labels[box]
         places = find_objects(inside, TUMOR + len(numbers) - 1)[TUMOR - 1 :]
-        surface = _surface_mm(labels, liver, volume) if any(places) else None
+        surface = _surface_mm(liver, box, volume) if any(places) else None
         for label, (number, place) in enumerate(zip(numbers, places, strict=True), start=TUMOR):
-            if place is not None:
-                corner = [outer.start + inner.start for outer, inner in zip(liver, place, strict=True)]
-                lesions.append(_lesion(number, inside[place] == label, corner, volume, probability_at, surface))
+            own = None if place is None else inside[place] == label
+            tumor_voxels += 0 if own is None or number in rejected else int(np.count_nonzero(own))
+            if whole is not None and number in whole:
+                place = box_of(whole[number][box])
+                own = whole[number][box][place]
+            if place is not None and own is not None:
+                corner = [outer.start + inner.start for outer, inner in zip(box, place, strict=True)]
+                lesions.append(_lesion(number, own, corner, volume, probability_at, surface))
     lesions.sort(key=lambda lesion: lesion.id)
-    rejected = rejected or {}
-    counted = [lesion for lesion in lesions if lesion.id not in rejected]
-    outside = [lesion.volume_ml for lesion in lesions if not rejected.get(lesion.id, True)]
-    volumes, diameters = [lesion.volume_ml for lesion in counted], [lesion.longest_diameter_mm for lesion in counted]
-    liver_voxels = int(np.count_nonzero(labels)) - _voxels(outside, volume.voxel_ml)
-    return lesions, _summary(liver_voxels, _voxels(volumes, volume.voxel_ml), diameters, volume.voxel_ml)
+    diameters = [lesion.longest_diameter_mm for lesion in lesions if lesion.id not in rejected]
+    return lesions, _summary(int(np.count_nonzero(liver)), tumor_voxels, diameters, volume.voxel_ml)
 
 
 def summary_of(
-    liver_ml: float, volumes_ml: Sequence[float], diameters_mm: Sequence[float], voxel_ml: float
+    liver_ml: float,
+    volumes_ml: Sequence[float],
+    diameters_mm: Sequence[float],
+    voxel_ml: float,
+    shared_ml: float = 0.0,
 ) -> CaseSummary:
     """The figures of a case from those of its lesions that count, as they would be measured; `liver_ml` is with them.
 
     Volumes of tables are rounded; they are brought back to whole voxels.
+
+    Args:
+        shared_ml: what several of the lesions have, for each but one.
     """
-    return _summary(_voxels([liver_ml], voxel_ml), _voxels(volumes_ml, voxel_ml), diameters_mm, voxel_ml)
+    tumor_voxels = _voxels(volumes_ml, voxel_ml) - _voxels([shared_ml], voxel_ml)
+    return _summary(_voxels([liver_ml], voxel_ml), tumor_voxels, diameters_mm, voxel_ml)
 
 
 def _voxels(volumes_ml: Sequence[float], voxel_ml: float) -> int:
@@ -267,8 +283,8 @@ def _largest_axes(own: np.ndarray, voxel_mm: tuple[float, float]) -> tuple[Axes,
     """The axes of the slice of a lesion that has the longest, and that slice; of equal ones the later."""
     largest: dict[int, Axes] = {}
     longest = 0.0
-    extents = [np.ptp(_ends_of_rows(plane), axis=0) * voxel_mm for plane in own]
-    for k in np.argsort([-np.hypot(*extent) for extent in extents], kind="stable").tolist():
+    extents = {k: np.ptp(_ends_of_rows(plane), axis=0) * voxel_mm for k, plane in enumerate(own) if plane.any()}
+    for k in sorted(extents, key=lambda k: -np.hypot(*extents[k])):
         if max(np.hypot(*extents[k]), *voxel_mm) + 1e-9 < longest:  # nor into any slice that is left
             break
         largest[k] = axial_axes(own[k], voxel_mm)

@@ -74,7 +74,9 @@ LIVER_SEGMENT, LESION_SEGMENT = SEGMENTS
 
 # Of Slicer's tags: the number of a lesion, and what a reader says of it.
 NUMBER_TAG, STATUS_TAG, KIND_TAG, NOTE_TAG = (f"LiverTumor.{name}" for name in ("Number", "Status", "Type", "Note"))
-LENT_TAG = "LiverTumor.Lent"  # of a rejected lesion, whose voxels the liver's segment has too
+LENT_TAG = "LiverTumor.Lent"  # of a rejected lesion, of which the liver's segment has what is liver
+ALGORITHM_TAG = "DICOM.SegmentAlgorithmType"
+PROGRAM_ALGORITHMS = ("AUTOMATIC", "SEMIAUTOMATIC")  # what it says of a segment that was not drawn by hand
 MOST_LESIONS = 250  # with a segment of their own: label values of one byte, which all segments share a layer by
 _GOLDEN_RATIO = 0.618034  # by which steps around a circle never come close to one another soon
 _HUES = (-0.04, 0.17)  # of the circle of hues, from the lesions' own to where the liver's and the preview's begin

@@ -68,6 +68,7 @@ class SegmentationPanel(CTPanel):
             self._load_results,
             library("mrml.corrections"),
             library("dicom"),
+            library("batch.report_task"),
             library("mrml.report"),
             lambda: self.report,
             library("mrml.export"),

@@ -202,7 +202,7 @@ def running(window: bool = True) -> Iterator[Application]:
         raise unheard[0]
 
 
-_TURNS = 12  # of the event loop, in which a panel may make what is not seen first
+_TURNS = 13  # of the event loop, in which a panel may make what is not seen first
 
 
 def load_module(name: str) -> LoadedModule:

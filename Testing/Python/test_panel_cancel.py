@@ -12,7 +12,7 @@ pytest.importorskip("PySide6.QtWidgets", reason="PySide6 is not installed")
 import slicer
 from LiverTumorLib.jobs.process import ChildJob
 from mrml_scene import add_ct, scene_state
-from panel_tools import add_phantom, apply, spin, use_task
+from panel_tools import add_phantom, spin, use_task
 from slicer_standin import application
 
 NAME = "LiverSegmentationMobileUNet"
@@ -25,13 +25,12 @@ def files(tmp_path, monkeypatch):
     return tmp_path
 
 
-def cancel_after(panel, files, moment_s: float) -> None:
-    """Start a run, stop it, and compare what is there with what was."""
+def cancel_when(panel, files, comes) -> None:
+    """Start a run, stop it when `comes()` is true, and compare what is there with what was."""
     before = scene_state(slicer.mrmlScene)
     panel.ui.applyButton.click()
     run = panel.run._run
-    end = time.monotonic() + moment_s
-    spin(lambda: time.monotonic() >= end or not panel.run.running)
+    spin(lambda: comes() or not panel.run.running)
     assert panel.run.running, "it was over before it was stopped"
     panel.ui.applyButton.click()
     spin(lambda: not panel.run.running)
@@ -47,16 +46,13 @@ def test_cancel_at_any_moment(app, files, monkeypatch):
     add_ct(slicer.mrmlScene)
     panel = application.open_module(NAME).panel
     for moment_s in (0.0, *np.random.default_rng(4).uniform(0, 1.5, 3)):
-        cancel_after(panel, files, moment_s)
+        end = time.monotonic() + moment_s
+        cancel_when(panel, files, lambda end=end: time.monotonic() >= end)
 
 
 @pytest.mark.slow
 def test_cancel_at_ten_moments_of_a_real_run(app, files):
     add_phantom()
     panel = application.open_module(NAME).panel
-    begin = time.monotonic()
-    apply(panel)
-    run_s = time.monotonic() - begin
-    panel.parameters.outputSegmentation = None
-    for moment_s in np.random.default_rng(10).uniform(0, 0.8 * run_s, 10):
-        cancel_after(panel, files, moment_s)
+    for percent in np.random.default_rng(10).uniform(0, 80, 10):
+        cancel_when(panel, files, lambda percent=percent: panel.ui.progressBar.value >= percent)

@@ -12,7 +12,7 @@ from ..errors import InputError
 from ..records.judgments import Judgment
 from ..records.results import LIVER, TUMOR
 from ..records.segments import LESION_SEGMENT, MOST_LESIONS, lesion_segment
-from .known_liver import known_liver
+from .known_liver import known_liver, still_known
 from .layers import Layer, TakenSegments, take_mask, take_segments
 from .nodes import one_update
 from .rejections import lend_rejected
@@ -284,6 +284,7 @@ def write_lesions(
         for layer, values in layers:
             own = [(identifiers[label], value) for label, value in values.items() if label in identifiers]
             write_segments(segmentation_node, ct_node, layer, own)
+        still_known(segmentation_node)
         lend_rejected(segmentation_node)
 
 

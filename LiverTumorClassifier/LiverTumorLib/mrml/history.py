@@ -2,40 +2,58 @@
 maps.
 
 Slicer's scene has an undo too (`vtkMRMLScene.SaveStateForUndo`), but it is off for all nodes unless an application
-switches it on, and
-then for everything; the Segment Editor's belongs to its widget. Both use, or could use, `vtkSegmentationHistory`,
-which is used here.
+switches it on, and then for everything; the Segment Editor's belongs to its widget. Both use, or could use,
+`vtkSegmentationHistory`, which is used here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from .corrections import Contents, contents
 from .nodes import one_update, remove_node
 from .percent import show_percent
 
+if TYPE_CHECKING:
+    from .serving import Computation
+
 MOST_STATES = 8  # of all segmentations of the scene; each holds a copy of the segments, and the kept maps of a run
 
-_states: list[_State] = []
+_states: list[State] = []
 
 
 @contextmanager
-def undoable(segmentation_node, tables: tuple[str, ...], maps: tuple[str, ...]) -> Iterator[None]:
+def undoable(
+    segmentation_node, tables: tuple[str, ...], maps: tuple[str, ...], state: State | None = None
+) -> Iterator[None]:
     """Keep what a segmentation holds, so that `undo` brings it back, unless the block fails.
 
     Args:
         segmentation_node: None, or one that is new, has nothing to go back to.
         tables, maps: the references to the tables and to the volumes that belong to it.
+        state: what it holds, of `keeping`.
     """
-    state = _State(segmentation_node, tables, maps) if segmentation_node is not None and _can_copy() else None
+    state = state or _state(segmentation_node, tables, maps)
     yield
     _states[:] = [kept for kept in _states if kept.node.GetScene() is not None]
     if state is not None:
         state.after = contents(segmentation_node)
         _states.append(state)
         del _states[:-MOST_STATES]
+
+
+def keeping(segmentation_node, tables: tuple[str, ...], maps: tuple[str, ...]) -> Computation:
+    """Steps of a run that give a state for `undoable`, in a turn of the event loop of its own: segments that were drawn
+    on a large CT take as long to copy as what comes after it takes."""
+    state = _state(segmentation_node, tables, maps)
+    yield lambda: None
+    return state
+
+
+def _state(segmentation_node, tables: tuple[str, ...], maps: tuple[str, ...]) -> State | None:
+    return State(segmentation_node, tables, maps) if segmentation_node is not None and _can_copy() else None
 
 
 def can_undo(segmentation_node) -> bool:
@@ -69,14 +87,14 @@ def _can_copy() -> bool:
     return factory.ConstructRepresentationObjectByClass("vtkOrientedImageData") is not None
 
 
-def _latest(segmentation_node) -> _State | None:
+def _latest(segmentation_node) -> State | None:
     return next(
         (state for state in reversed(_states) if segmentation_node is not None and state.node is segmentation_node),
         None,
     )
 
 
-class _State:
+class State:
     """A segmentation as it was, with what belongs to it."""
 
     def __init__(self, node, tables: tuple[str, ...], maps: tuple[str, ...]) -> None:

@@ -18,7 +18,7 @@ from ..records.segments import MOST_LESIONS
 from .case_nodes import CT_ROLE, LESIONS_ROLE, MODELS, SLICES_ROLE, SUMMARY_ROLE, TABLES, CaseNodes, check_present
 from .checksums import checksums
 from .corrections import check_contents, contents, is_corrected, mark_as_written
-from .history import undoable
+from .history import keeping, undoable
 from .kept_axes import keep_axes
 from .known_liver import liver_found, see_liver
 from .layers import Layer
@@ -149,9 +149,10 @@ def trying_threshold(segmentation_node, ct_node, tumor_threshold: float, min_les
     taken = TakenMaps.of(segmentation_node, ct_node)
     before = contents(segmentation_node)
     layer, result = yield partial(taken.segmented, tumor_threshold, min_lesion_ml)
+    state = yield from keeping(segmentation_node, TABLES, MAPS)
     taken.check_unchanged()
     check_contents(segmentation_node, before)
-    with undoable(segmentation_node, TABLES, MAPS):
+    with undoable(segmentation_node, TABLES, MAPS, state):
         layer_to_segmentation(layer, ct_node, segmentation_node)
         keep_threshold(segmentation_node, tumor_threshold)
         mark_as_written(segmentation_node)

@@ -1,11 +1,8 @@
 """The panel of LiverSegmentationMobileUNet in real Qt, over real MRML, with real clicks and a real worker."""
 
 import csv
-import importlib
 import os
 import sys
-import types
-import urllib.request
 
 import not_livers
 import numpy as np
@@ -19,19 +16,17 @@ from LiverTumorLib.files import read_labels
 from LiverTumorLib.models.bundle import load_bundle
 from LiverTumorLib.models.catalogue import SHIPPED
 from LiverTumorLib.mrml import (
-    ct_from_node,
     ct_to_node,
     labels_from_segmentation,
     labels_to_segmentation,
     show_segmentation,
 )
 from LiverTumorLib.mrml.views import MARKER_ROLE
-from LiverTumorLib.phantom import make_phantom
 from LiverTumorLib.records.options import CaseOutput
 from LiverTumorLib.records.results import CaseResult, CaseSummary
 from mrml_scene import GRIDS, add_ct, make_ct, make_labels
 from panel_tools import add_phantom, apply, assert_alive, idle, phantom, spin, use_task, worker_of
-from slicer_standin import ModuleParent, application
+from slicer_standin import application
 
 NAME = "LiverSegmentationMobileUNet"
 LABELS = make_labels(make_ct())
@@ -352,46 +347,6 @@ def test_a_deleted_parameter_node_is_made_anew(quick):
     assert quick.parameters.parameterNode.GetScene() is slicer.mrmlScene
     apply(quick)
     assert quick.ui.lesionTable.rowCount == 1
-
-
-def test_the_phantom_is_a_sample(app, monkeypatch, tmp_path):
-    """Registered when the application has started, as a file with all that Slicer's Sample Data module asks of one."""
-    registered = []
-
-    class SampleDataLogic:
-        @staticmethod
-        def registerCustomSampleDataSource(
-            category, sampleName, uris, fileNames, nodeNames, checksums, thumbnailFileName
-        ):
-            registered.append((uris, fileNames, checksums, thumbnailFileName))
-            assert (category, sampleName, nodeNames) == ("LiverTumor", "LiverTumorPhantom", "LiverTumorPhantom")
-
-    monkeypatch.setitem(sys.modules, "SampleData", types.SimpleNamespace(SampleDataLogic=SampleDataLogic))
-    module = importlib.import_module(NAME)
-    module.LiverSegmentationMobileUNet(ModuleParent(module.__file__))
-    app.startupCompleted.emit()
-    # Tests before this one may have made modules too, which wait for the same application.
-    uri, name, checksum, thumbnail = registered[0]
-    assert all(entry == registered[0] for entry in registered)
-    path, _ = urllib.request.urlretrieve(uri, tmp_path / name)  # as Slicer does
-    assert slicer.util.computeChecksum("SHA256", str(path)) == checksum.removeprefix("SHA256:")
-    assert path.stat().st_size < 2e6 and read_png(thumbnail).GetDimensions()[:2] == (192, 192)
-    volume = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "LiverTumorPhantom")
-    storage = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLVolumeArchetypeStorageNode")
-    storage.SetFileName(str(path))
-    assert storage.ReadData(volume)
-    loaded, expected = ct_from_node(volume), make_phantom(1, (42, 176, 176))[0]
-    np.testing.assert_allclose(loaded.ijk_to_ras, expected.ijk_to_ras, atol=1e-6)
-    np.testing.assert_array_equal(loaded.array, expected.array)
-
-
-def read_png(path: str):
-    import vtk
-
-    reader = vtk.vtkPNGReader()
-    reader.SetFileName(path)
-    reader.Update()
-    return reader.GetOutput()
 
 
 def test_without_a_main_window(monkeypatch):

@@ -14,8 +14,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections import defaultdict
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -45,9 +43,9 @@ LIMITS = {"random forest": (0.1, 0.2, 0.3), "logistic regression": (0.05, 0.1, 0
 SURE = (0.5, 0.55, 0.6, 0.7)
 
 
-def lesions_of(case: LabeledCase, options: RunOptions) -> Iterator[tuple[list[float], float, float]]:
-    """Of each lesion that is found in a case its features (see NAMES), its ml and how many of them are tumor; first of
-    all, in the place of a lesion, no features, the ml of tumor found and true."""
+def lesions_of(case: LabeledCase, options: RunOptions) -> tuple[float, list[tuple[list[float], float, float]]]:
+    """How many ml of a case are tumor; and of each lesion that is found in it its features (see NAMES), its ml and how
+    many of them are tumor."""
     labeled = read_case_apart(case)
     volume, truth = labeled.volume, labeled.labels == TUMOR
     output = segment_case(volume, options)
@@ -57,7 +55,7 @@ def lesions_of(case: LabeledCase, options: RunOptions) -> Iterator[tuple[list[fl
     liver = output.labels > 0
     healthy = volume.array[liver & (output.labels != TUMOR)].astype(np.float32)
     voxel_mm = volume.spacing[::-1]
-    yield [], 0.0, float(truth.sum() * volume.voxel_ml)
+    found = []
     regions, _ = label(output.labels == TUMOR)
     for number, box in enumerate(find_objects(regions), start=1):
         box = tuple(slice(max(part.start - AROUND_PX, 0), part.stop + AROUND_PX) for part in box)
@@ -71,7 +69,8 @@ def lesions_of(case: LabeledCase, options: RunOptions) -> Iterator[tuple[list[fl
         features = [np.log(ml), sure.max(), sure.mean(), np.percentile(sure, 90), hu.mean() - np.median(healthy)]
         features += [hu.std(), np.median(healthy), healthy.std(), depth.max(), depth.mean()]
         features += [(depth < SURFACE_MM).mean(), radius, radius / ball, slices.max(), slices.mean(), len(slices)]
-        yield features, float(ml), float((own & truth[box]).sum() * volume.voxel_ml)
+        found.append((features, float(ml), float((own & truth[box]).sum() * volume.voxel_ml)))
+    return float(truth.sum() * volume.voxel_ml), found
 
 
 class Found:
@@ -82,13 +81,11 @@ class Found:
         self.patients: list[str] = []
         self._cases: list[str] = []
         self._ml: list[tuple[float, float]] = []
-        self._true_ml: dict[str, float] = defaultdict(float)
+        self._true_ml: dict[str, float] = {}
 
     def add(self, case: LabeledCase, options: RunOptions) -> None:
-        for features, ml, true_ml in lesions_of(case, options):
-            if not features:
-                self._true_ml[case.id] = true_ml
-                continue
+        self._true_ml[case.id], found = lesions_of(case, options)
+        for features, ml, true_ml in found:
             self.features.append(features)
             self.patients.append(case.patient)
             self._cases.append(case.id)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .region import bounding_box, components, outermost
+from .region import bounding_box, components, outermost, shared_boxes
 
 _MOST_VOXELS = 1 << 31
 _Numbers = Sequence[int] | NDArray[np.int_]
@@ -73,14 +73,8 @@ class PlacedMask:
     def within(self, first: _Numbers, shape: _Numbers) -> NDArray[np.bool_]:
         """The part of it in a box that begins at `first`, as a mask of that box."""
         found = np.zeros(shape, bool)
-        low = np.maximum(self.first, first)
-        high = np.minimum(np.add(self.first, self.voxels.shape), np.add(first, shape))
-        if (low < high).all():
-            into, own = (
-                tuple(slice(a, b) for a, b in zip(low - start, high - start, strict=True))
-                for start in (np.array(first), np.array(self.first))
-            )
-            found[into] = self.voxels[own]
+        into, own = shared_boxes(first, found.shape, self.first, self.voxels.shape)
+        found[into] = self.voxels[own]
         return found
 
     def common(self, other: PlacedMask) -> PlacedMask:

@@ -6,6 +6,7 @@ them than voxels, and no volume of numbers is made.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,6 +41,28 @@ def box_of(mask: np.ndarray) -> Box:
     if box is None:
         raise ValueError("the mask is empty")
     return box
+
+
+def shared_boxes(
+    first: Sequence[int] | NDArray[np.int_],
+    shape: Sequence[int],
+    other: Sequence[int] | NDArray[np.int_],
+    other_shape: Sequence[int],
+) -> tuple[Box, Box]:
+    """What two arrays that lie on one grid have in common, as a box of each; of no voxel where they do not meet.
+
+    Args:
+        first, other: where on the grid (k, j, i) the first voxel of each lies.
+        shape, other_shape: of the arrays.
+    """
+    low = np.maximum(first, other)
+    high = np.maximum(low, np.minimum(np.add(first, shape), np.add(other, other_shape)))
+
+    def box(start: Sequence[int] | NDArray[np.int_]) -> Box:
+        k, j, i = (slice(int(a), int(b)) for a, b in zip(low - start, high - start, strict=True))
+        return k, j, i
+
+    return box(first), box(other)
 
 
 def outermost(mask: NDArray[np.bool_], outside: bool) -> NDArray[np.bool_]:

@@ -9,7 +9,7 @@ switches it on, and then for everything; the Segment Editor's belongs to its wid
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING
 
 from .corrections import Contents, contents
@@ -24,29 +24,30 @@ MOST_STATES = 8  # of all segmentations of the scene; each holds a copy of the s
 _states: list[State] = []
 
 
-@contextmanager
-def undoable(
-    segmentation_node, tables: tuple[str, ...], maps: tuple[str, ...], state: State | None = None
-) -> Iterator[None]:
+def undoable(segmentation_node, tables: tuple[str, ...], maps: tuple[str, ...]) -> AbstractContextManager[None]:
     """Keep what a segmentation holds, so that `undo` brings it back, unless the block fails.
 
     Args:
         segmentation_node: None, or one that is new, has nothing to go back to.
         tables, maps: the references to the tables and to the volumes that belong to it.
-        state: what it holds, of `keeping`.
     """
-    state = state or _state(segmentation_node, tables, maps)
+    return undoable_to(_state(segmentation_node, tables, maps))
+
+
+@contextmanager
+def undoable_to(state: State | None) -> Iterator[None]:
+    """`undoable` to a state of `keeping`."""
     yield
     _states[:] = [kept for kept in _states if kept.node.GetScene() is not None]
     if state is not None:
-        state.after = contents(segmentation_node)
+        state.after = contents(state.node)
         _states.append(state)
         del _states[:-MOST_STATES]
 
 
 def keeping(segmentation_node, tables: tuple[str, ...], maps: tuple[str, ...]) -> Computation:
-    """Steps of a run that give a state for `undoable`, in a turn of the event loop of its own: segments that were drawn
-    on a large CT take as long to copy as what comes after it takes."""
+    """Steps of a run that give a state for `undoable_to`, in a turn of the event loop of its own: segments drawn
+    on a large CT take as long to copy as what comes after takes."""
     state = _state(segmentation_node, tables, maps)
     yield lambda: None
     return state

@@ -15,7 +15,7 @@ import numpy as np
 from ..ct.placed_mask import PlacedMask, enclosed
 from ..records.results import LIVER, TUMOR
 from .checksums import LABELMAP, checksums, voxels_of
-from .layers import Layer
+from .layers import Layer, image_to_world
 from .lending import places_of
 from .segment_tags import by_hand
 from .segmentations import known_segments
@@ -124,9 +124,4 @@ def _mask_of(kept: dict, image) -> PlacedMask | None:
 
 
 def _grid(image) -> list[float]:
-    import slicer
-    import vtk
-
-    matrix = vtk.vtkMatrix4x4()
-    image.GetImageToWorldMatrix(matrix)
-    return np.round(slicer.util.arrayFromVTKMatrix(matrix)[:3].ravel(), _ROUNDED).tolist()
+    return np.round(image_to_world(image)[:3].ravel(), _ROUNDED).tolist()

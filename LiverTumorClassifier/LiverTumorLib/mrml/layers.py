@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..ct.placed_mask import PlacedMask
-from ..ct.region import bounding_box
+from ..ct.region import bounding_box, shared_boxes
 from ..errors import InputError
 from ..records.results import TUMOR
 from .checksums import LABELMAP, checksums_of, remember, voxels_of
@@ -51,8 +51,8 @@ class TakenSegments:
         """
         found: dict[int, list[np.ndarray]] = {}
         for voxels, first, values in self.layers if len(self.layers) > 1 else ():
-            own, box = _overlap(labels, voxels, first)
-            mapped = _mapped(own, [(value, label) for value, label in values if label >= TUMOR])
+            box, own = shared_boxes((0, 0, 0), labels.shape, first, voxels.shape)
+            mapped = _mapped(voxels[own], [(value, label) for value, label in values if label >= TUMOR])
             covered = np.nonzero((mapped > 0) & (labels[box] != mapped))
             places = np.ravel_multi_index(
                 [at + part.start for at, part in zip(covered, box, strict=True)], labels.shape
@@ -216,15 +216,19 @@ def _leave_layers(segmentation, identifiers: Sequence[str]) -> None:
             image.Modified()
 
 
-def _first_voxel(image, grid: np.ndarray) -> np.ndarray | None:
-    """Where the first voxel (k, j, i) of a layer lies on a grid; None where the layer is on another grid."""
+def image_to_world(image) -> np.ndarray:
+    """4x4 matrix of a layer's grid, from (i, j, k) to RAS."""
     import slicer
     import vtk
 
     matrix = vtk.vtkMatrix4x4()
     image.GetImageToWorldMatrix(matrix)
-    own = slicer.util.arrayFromVTKMatrix(matrix)
-    between = np.linalg.solve(grid, own)  # from the layer's voxels to the grid's
+    return slicer.util.arrayFromVTKMatrix(matrix)
+
+
+def _first_voxel(image, grid: np.ndarray) -> np.ndarray | None:
+    """Where the first voxel (k, j, i) of a layer lies on a grid; None where the layer is on another grid."""
+    between = np.linalg.solve(grid, image_to_world(image))  # from the layer's voxels to the grid's
     reach = max(map(abs, image.GetExtent())) + 1
     shift = np.rint(between[:3, 3])
     if np.abs(between[:3, :3] - np.eye(3)).max() * reach + np.abs(between[:3, 3] - shift).max() > _SAME_PLACE:
@@ -234,9 +238,8 @@ def _first_voxel(image, grid: np.ndarray) -> np.ndarray | None:
 
 def _paste(labels: np.ndarray, voxels: np.ndarray, first: np.ndarray, values: list[tuple[int, int]]) -> None:
     """Put those of a layer's values that are named, as other ones, into labels; what lies outside them is cut off."""
-    own, box = _overlap(labels, voxels, first)
-    into = labels[box]
-    for plane, target in zip(own, into, strict=True):
+    box, own = shared_boxes((0, 0, 0), labels.shape, first, voxels.shape)
+    for plane, target in zip(voxels[own], labels[box], strict=True):
         if plane.any():
             mapped = _mapped(plane, values)
             np.copyto(target, mapped, where=mapped > 0)
@@ -253,14 +256,6 @@ def _mapped(voxels: np.ndarray, values: list[tuple[int, int]]) -> np.ndarray:
     for value, label in values:
         mapped[voxels == value] = label
     return mapped
-
-
-def _overlap(labels: np.ndarray, voxels: np.ndarray, first: np.ndarray) -> tuple[np.ndarray, tuple[slice, ...]]:
-    """The part of a layer that lies in labels, and where."""
-    starts = np.maximum(first, 0)
-    stops = np.maximum(np.minimum(first + voxels.shape, labels.shape), starts)
-    own = tuple(slice(a, b) for a, b in zip(starts - first, stops - first, strict=True))
-    return voxels[own], tuple(slice(a, b) for a, b in zip(starts, stops, strict=True))
 
 
 def _resampled(segmentation_node, ct_node, grid: np.ndarray, values: Sequence[tuple[str, int]]) -> np.ndarray:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import numpy as np
 
 from ..ct.placed_mask import PlacedMask
-from ..ct.region import bounding_box
+from ..ct.region import bounding_box, shared_boxes
 from .checksums import LABELMAP, voxels_of
 
 
@@ -130,14 +130,9 @@ def _make_room(image, mask: PlacedMask) -> None:
 @contextmanager
 def _changed(image, mask: PlacedMask) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """The voxels of a layer in the box of a mask, to be changed, and that part of the mask, to be changed too."""
-    voxels, start, first = _voxels(image), np.array(image.GetExtent()[4::-2]), np.array(mask.first)
-    low = np.maximum(start, first)
-    high = np.maximum(low, np.minimum(start + voxels.shape, first + mask.voxels.shape))
-
-    def part(of: np.ndarray) -> tuple[slice, ...]:
-        return tuple(slice(a, b) for a, b in zip(low - of, high - of, strict=True))
-
-    yield voxels[part(start)], mask.voxels[part(first)]
+    voxels = _voxels(image)
+    own, part = shared_boxes(image.GetExtent()[4::-2], voxels.shape, mask.first, mask.voxels.shape)
+    yield voxels[own], mask.voxels[part]
     _modified(image)
 
 

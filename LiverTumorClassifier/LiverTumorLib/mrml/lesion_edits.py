@@ -16,7 +16,7 @@ from ..errors import InputError
 from ..pipelines.lesion_edits import split_lesion as split_mask
 from ..records.results import TUMOR, CaseResult
 from .case_nodes import LESIONS_ROLE, TABLES, CaseNodes, check_present
-from .history import keeping, undoable
+from .history import keeping, undoable_to
 from .kept_axes import forget_axes
 from .known_liver import see_liver
 from .layers import Layer
@@ -152,7 +152,7 @@ def editing(
     before = yield from keeping(segmentation_node, TABLES, MAPS)
     check_present(ct_node)
     taken.check_unchanged()
-    with no_leftovers(ct_node.GetScene()), undoable(segmentation_node, TABLES, MAPS, before):
+    with no_leftovers(ct_node.GetScene()), undoable_to(before):
         see_liver(segmentation_node)
         segments = map(segmentation_node.GetSegmentation().GetSegment, changed_ones)
         numbers = [number for segment in segments if (number := number_of(segment)) is not None]

@@ -70,6 +70,11 @@ class LesionLabels:
         mask.reshape(-1)[self.beneath.get(self.lesions[label - TUMOR].number, [])] = True
         return mask
 
+    @property
+    def covered(self) -> dict[int, LesionSegment]:
+        """By label the lesions that have voxels beneath another one."""
+        return {label: each for label, each in enumerate(self.lesions, start=TUMOR) if each.number in self.beneath}
+
     def without_rejected(self) -> LesionLabels:
         """The labels when the rejected lesions are no more."""
         return self.without([lesion.identifier for lesion in self.lesions if lesion.judgment.is_rejected])
@@ -111,7 +116,7 @@ class LesionLabels:
     def layers(self) -> list[tuple[Layer, dict[int, int]]]:
         """The labels as layers that can be written, and for the labels of the liver and the lesions in each their value
         there: one of them all, and one for each lesion that lies beneath another one."""
-        covered = [TUMOR + at for at, lesion in enumerate(self.lesions) if lesion.number in self.beneath]
+        covered = list(self.covered)
         labels = np.where(np.isin(self.labels, covered), 0, self.labels) if covered else self.labels
         together = range(LIVER, TUMOR + len(self.lesions))
         found = [(Layer.of(labels), {label: label for label in together if label not in covered})]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..ct import to_axial
-from ..records.results import TUMOR, CaseResult
+from ..records.results import CaseResult
 from .corrections import Contents, check_contents, contents
 from .lesions import LesionLabels, TakenLesions, rejected_numbers, take_lesions
 from .probabilities import kept_probability
@@ -58,11 +58,7 @@ class Measurable:
             rejected,
             None if axial is None else lambda kji: axial[tuple(kji.T)] / 100,
             liver=liver,
-            whole={
-                lesion.number: view.bring(found.whole(label))
-                for label, lesion in enumerate(found.lesions, start=TUMOR)
-                if lesion.number in found.beneath
-            },
+            whole={lesion.number: view.bring(found.whole(label)) for label, lesion in found.covered.items()},
         )
         summary.notes = corrected_notes(liver, view.volume, summary)
         return CaseResult(self.ct.volume.name, summary, lesions)

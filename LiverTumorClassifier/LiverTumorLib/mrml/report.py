@@ -17,7 +17,6 @@ from ..dicom.sending import Destination
 from ..errors import InputError
 from ..jobs import Job, Writer, start_job
 from ..records.options import Progress, RunOptions
-from ..records.results import TUMOR
 from .case_nodes import LESIONS_ROLE, MODELS, SLICES_ROLE, SUMMARY_ROLE, CaseNodes
 from .corrections import check_contents, contents, is_redrawn
 from .dicom_database import image_files
@@ -114,11 +113,7 @@ def _hidden(found: LesionLabels) -> dict:
     """The fields of `Reviewed` that hold masks."""
     outside = np.zeros(found.labels.shape, bool)
     outside.reshape(-1)[found.outside] = True
-    whole = {
-        str(lesion.number): PlacedMask.of(found.whole(label)).text()
-        for label, lesion in enumerate(found.lesions, start=TUMOR)
-        if lesion.number in found.beneath
-    }
+    whole = {str(lesion.number): PlacedMask.of(found.whole(label)).text() for label, lesion in found.covered.items()}
     return {"outside": PlacedMask.of(outside).text(), "whole": whole}
 
 

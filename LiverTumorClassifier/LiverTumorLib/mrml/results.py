@@ -18,12 +18,12 @@ from ..records.segments import MOST_LESIONS
 from .case_nodes import CT_ROLE, LESIONS_ROLE, MODELS, SLICES_ROLE, SUMMARY_ROLE, TABLES, CaseNodes, check_present
 from .checksums import checksums
 from .corrections import check_contents, contents, is_corrected, mark_as_written
-from .history import keeping, undoable
+from .history import keeping, undoable, undoable_to
 from .kept_axes import keep_axes
 from .known_liver import liver_found, see_liver
 from .layers import Layer
 from .lesions import LesionLabels, lesions_of, rejected_numbers, take_number, write_lesions
-from .liver_checksum import liver_extent
+from .liver_extent import liver_extent
 from .measuring import Measurable, measured_now
 from .nodes import companion_node, no_leftovers, output_node, place_beside
 from .plots import plot_probability
@@ -152,7 +152,7 @@ def trying_threshold(segmentation_node, ct_node, tumor_threshold: float, min_les
     state = yield from keeping(segmentation_node, TABLES, MAPS)
     taken.check_unchanged()
     check_contents(segmentation_node, before)
-    with undoable(segmentation_node, TABLES, MAPS, state):
+    with undoable_to(state):
         layer_to_segmentation(layer, ct_node, segmentation_node)
         keep_threshold(segmentation_node, tumor_threshold)
         mark_as_written(segmentation_node)

@@ -22,7 +22,7 @@ from .case_nodes import LESIONS_ROLE, SUMMARY_ROLE, TABLES
 from .checksums import checksums
 from .history import undoable
 from .lesions import LesionSegment, lesions_of
-from .liver_checksum import Extent, liver_extent, shared_ml
+from .liver_extent import Extent, liver_extent, shared_ml
 from .nodes import one_update
 from .probabilities import MAPS
 from .rejections import lend_rejected

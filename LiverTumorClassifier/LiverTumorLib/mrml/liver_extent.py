@@ -9,6 +9,7 @@ import numpy as np
 
 from ..ct.placed_mask import PlacedMask
 from .checksums import LABELMAP, mask_checksum, voxels_of
+from .layers import image_to_world
 from .segment_tags import by_hand, is_lent, judgment_of
 from .segmentations import known_segments
 
@@ -90,9 +91,4 @@ def _extent(layers: dict) -> Extent:
 
 
 def _voxel_ml(image) -> float:
-    import slicer
-    import vtk
-
-    matrix = vtk.vtkMatrix4x4()
-    image.GetImageToWorldMatrix(matrix)
-    return abs(np.linalg.det(slicer.util.arrayFromVTKMatrix(matrix)[:3, :3])) / 1000
+    return abs(np.linalg.det(image_to_world(image)[:3, :3])) / 1000

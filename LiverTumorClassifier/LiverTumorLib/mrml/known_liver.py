@@ -40,51 +40,53 @@ class KnownLiver:
 def liver_found(segmentation_node, layer: Layer) -> None:
     """Keep what a run has found, whose labels have just been written."""
     if (image := _layer_of_liver(segmentation_node)) is not None:
-        _keep(segmentation_node, {"grid": _grid(image), "mask": layer.liver})
+        _keep(segmentation_node, {"grid": _grid(image), "mask": layer.liver}, _contents(segmentation_node))
 
 
 def see_liver(segmentation_node) -> None:
     """Look at the liver, and keep what is liver with the segmentation, unless it has no voxel."""
-    kept, contents = _kept(segmentation_node), _contents(segmentation_node)
-    image = _layer_of_liver(segmentation_node)
-    if image is None or (kept.get("contents") == contents and kept.get("grid") == _grid(image)):
+    if (image := _layer_of_liver(segmentation_node)) is None:
         return
-    if (known := known_liver(segmentation_node)) is not None:
-        _keep(segmentation_node, {"grid": _grid(image), "mask": known.mask.text()})
+    kept, contents = _kept(segmentation_node), _contents(segmentation_node)
+    if kept.get("contents") == contents and kept.get("grid") == _grid(image):
+        return
+    if (mask := _looked_at(segmentation_node, image, _mask_of(kept, image))) is not None:
+        _keep(segmentation_node, {"grid": _grid(image), "mask": mask.text()}, contents)
 
 
 def still_known(segmentation_node) -> None:
     """What is liver is the same as when it was last looked at, whatever its segment and the lesions have got now."""
     if kept := _kept(segmentation_node):
-        _keep(segmentation_node, kept)
+        _keep(segmentation_node, kept, _contents(segmentation_node))
 
 
 def known_liver(segmentation_node) -> KnownLiver | None:
     """What is liver now: its segment, and those voxels of lesions that were liver when it was last looked at. Where
     nobody has looked, those of lesions that a program has drawn, and what of the others is enclosed by them all."""
-    segmentation, known = segmentation_node.GetSegmentation(), known_segments(segmentation_node)
-    image = _layer_of_liver(segmentation_node)
-    if image is None:
+    if (image := _layer_of_liver(segmentation_node)) is None:
         return None
     kept = _kept(segmentation_node)
-    before = _mask_of(kept, image)
-    if before is not None and kept.get("contents") == _contents(segmentation_node):
-        return KnownLiver(before, image)
+    mask = _mask_of(kept, image)
+    if mask is None or kept.get("contents") != _contents(segmentation_node):
+        mask = _looked_at(segmentation_node, image, mask)
+    return None if mask is None else KnownLiver(mask, image)
+
+
+def _looked_at(segmentation_node, image, before: PlacedMask | None) -> PlacedMask | None:
+    """The mask of `known_liver` as the segments are now; `before` is that of the last look."""
+    segmentation, known = segmentation_node.GetSegmentation(), known_segments(segmentation_node)
     own = places_of(segmentation, known[LIVER], image)
     if not own.voxels.size:
         return None
     lesions = known.get(TUMOR, [])
     if before is not None:
-        lost = before.common(places_of(segmentation, lesions, image))
-        return KnownLiver(PlacedMask.union(own, lost), image)
+        return PlacedMask.union(own, before.common(places_of(segmentation, lesions, image)))
     drawn = [each for each in lesions if by_hand(segmentation.GetSegment(each))]
     own = PlacedMask.union(own, places_of(segmentation, [each for each in lesions if each not in drawn], image))
     doubtful = places_of(segmentation, drawn, image)
     first, shape = np.subtract(doubtful.first, 1), np.add(doubtful.voxels.shape, 2)
     around = own.within(first, shape)
-    return KnownLiver(
-        PlacedMask.union(own, PlacedMask.of(enclosed(doubtful.within(first, shape) & ~around, around), first)), image
-    )
+    return PlacedMask.union(own, PlacedMask.of(enclosed(doubtful.within(first, shape) & ~around, around), first))
 
 
 def _layer_of_liver(segmentation_node):
@@ -101,8 +103,8 @@ def _contents(segmentation_node) -> list[str]:
     return [f"{identifier} {own}" for identifier, own in found.items()]
 
 
-def _keep(segmentation_node, kept: dict) -> None:
-    segmentation_node.SetAttribute(_LIVER, json.dumps({**kept, "contents": _contents(segmentation_node)}))
+def _keep(segmentation_node, kept: dict, contents: list[str]) -> None:
+    segmentation_node.SetAttribute(_LIVER, json.dumps({**kept, "contents": contents}))
 
 
 def _kept(segmentation_node) -> dict:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 TESTING = Path(__file__).resolve().parents[1]
 ROOT = TESTING.parent
-MODULES = ("LiverTumorClassifier", "LiverSegmentationMobileUNet")
+MODULES = ("LiverTumorClassifier", "LiverSegmentationMobileUNet", "CompressionTrainer")
 sys.path[:0] = [str(TESTING / "Python"), *(str(ROOT / module) for module in MODULES)]
 
 import slicer_standin  # noqa: E402

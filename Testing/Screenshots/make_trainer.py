@@ -1,0 +1,63 @@
+"""Make the picture of the trainer's panel after a run: python Testing/Screenshots/make_trainer.py [DIR]
+
+The panel is the real one, opened by the tests' stand-in for the application, and the run a real one, of a tiny network
+on three phantoms: what it measures says nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+from make_pictures import ROOT, shrink  # first: it makes the stand-in, and where that lies, known
+
+import slicer  # isort: skip
+from slicer_standin import application  # isort: skip
+from tiny_training import TINY, write_data  # isort: skip
+from trainer_panel import NAME, choose, finish, start  # isort: skip
+
+WORKFLOW = """
+name = "tiny"
+network = "tiny.toml"
+[prune]
+sparsity = 0.2
+epochs = 1
+fine_tune = 1
+[quantize]
+epochs = 1
+[export]
+[variants]
+[compare]
+[benchmark]
+rounds = 1
+[report]
+"""
+SIZE = (440, 1300)  # of a panel that need not be scrolled
+
+
+def main(folder: Path) -> None:
+    """Write the picture into a folder."""
+    with tempfile.TemporaryDirectory() as scratch, application.running():
+        os.chdir(scratch)  # so that the panel shows short paths
+        data = Path("labeled-ct")
+        data.mkdir()
+        write_data(data)
+        Path("tiny.toml").write_text(TINY.format(task="slice", region="body"))
+        Path("workflow.toml").write_text(WORKFLOW)
+        panel = application.open_module(NAME).panel
+        choose(panel, data.parent, Path("my-run"))
+        panel.ui.dataPath.currentPath = str(data)
+        panel.ui.splitPath.currentPath = str(data / "split.json")
+        start(panel)
+        finish(panel)
+        slicer.modules.compressiontrainer.widgetRepresentation().resize(*SIZE)
+        picture = Path("picture.png").resolve()
+        application.screenshot(NAME, picture)
+        os.chdir(ROOT)
+        shrink(picture, folder / "trainer-panel.png")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "Docs" / "pictures")

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from .errors import OutputError
+
+_TEMPORARY = re.compile(r"\.[0-9a-f]{12}(\.|$)")
 
 
 @contextmanager
@@ -40,6 +43,11 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             temporary.unlink()
+
+
+def unfinished(folder: Path) -> list[Path]:
+    """What `atomic_path` leaves in a folder, if there is one, where its process is killed."""
+    return [path for path in folder.glob(".*") if _TEMPORARY.match(path.name)]
 
 
 def printable(path: str | Path) -> str:

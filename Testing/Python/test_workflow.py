@@ -5,6 +5,9 @@ import importlib.util
 import json
 import os
 import shutil
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +15,7 @@ from CompressionTrainerLib.reporting.inputs import _READERS
 from CompressionTrainerLib.workflow import checks
 from CompressionTrainerLib.workflow.commands import STAGES
 from CompressionTrainerLib.workflow.config import CONFIGS, load_workflow
+from CompressionTrainerLib.workflow.journal import MARK
 from CompressionTrainerLib.workflow.run import workflow_status
 from LiverTumorLib.cli import build_parser
 from LiverTumorLib.errors import InputError, OutputError, UsageError
@@ -135,6 +139,18 @@ def test_a_folder_of_the_users_is_never_touched(setup):
     with pytest.raises(OutputError, match="was not made by"):
         setup.overwrite()
     assert (setup.out / "prune/thesis.txt").read_text() == "years of work" and not (setup.out / "train").exists()
+
+
+def test_a_run_that_was_killed_while_it_marked_a_folder_goes_on(setup):
+    """As a trainer that is killed just as it begins: the folder is its own, though the mark is not whole."""
+    die = "import os, signal, sys; from LiverTumorLib.atomic import atomic_path\n"
+    die += "with atomic_path(sys.argv[1]): os.kill(os.getpid(), signal.SIGKILL)"
+    mark = setup.out / "train" / MARK
+    assert subprocess.run([sys.executable, "-c", die, mark]).returncode == -signal.SIGKILL
+    left = [path.name for path in mark.parent.iterdir()]
+    assert len(left) == 1 and left != [MARK]
+    assert setup.run() == ["train", "prune", "quantize", "export"]
+    assert not (mark.parent / left[0]).exists() and mark.is_file()
 
 
 def test_a_stage_that_is_no_longer_wanted_goes_only_when_asked(setup):

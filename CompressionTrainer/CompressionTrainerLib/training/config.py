@@ -64,6 +64,8 @@ class LossConfig:
         gamma: of the focal losses.
         false_positives, false_negatives: what they weigh in the Tversky loss.
         class_weights: of slices without and with tumor.
+        coarse_weights: what two more outputs weigh that a Mobile U-Net has while it trains, at 1/4 and at 1/8
+            resolution; () for none. See `networks.deep_supervision`.
     """
 
     kind: str = ""
@@ -71,6 +73,7 @@ class LossConfig:
     false_positives: float = 0.3
     false_negatives: float = 0.7
     class_weights: tuple[float, float] = (1.0, 1.0)
+    coarse_weights: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -175,6 +178,7 @@ def config_from_dict(content: dict, path: str | Path = "configuration") -> Train
         raise UsageError(f"{path}: [network] stride is {config.network.stride}; it must be 32, or 16 for MobileNetV2.")
     _check_numbers(path, config)
     _check_blocks(path, config)
+    _check_coarse_weights(path, config)
     _check_size(path, config)
     _choice(path, "[optimizer] schedule", config.optimizer.schedule, SCHEDULES)
     _choice(path, "[optimizer] precision", config.optimizer.precision, PRECISIONS)
@@ -234,6 +238,20 @@ def _check_blocks(path, config: TrainConfig) -> None:
         raise UsageError(
             f"{path}: [network] blocks is {blocks}; it must be from {low} to {BLOCKS}, and up to {high} it needs "
             "stride = 16."
+        )
+
+
+def _check_coarse_weights(path, config: TrainConfig) -> None:
+    weights = config.loss.coarse_weights
+    if weights == ():
+        return
+    if config.architecture != "mobile_unet":
+        raise UsageError(
+            f"{path}: [loss] coarse_weights is a setting of the Mobile U-Net's; {config.architecture} has none."
+        )
+    if not _numbers(weights, 2) or min(weights) < 0:
+        raise UsageError(
+            f"{path}: [loss] coarse_weights must be two numbers of at least 0, at 1/4 and at 1/8 resolution, or empty."
         )
 
 

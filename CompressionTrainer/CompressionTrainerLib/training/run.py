@@ -25,7 +25,7 @@ from .checks import check_classes, check_imagenet, require_usable, usable_cases
 from .config import TrainConfig
 from .keeper import Keeper
 from .memory import available_bytes, step_bytes
-from .objective import objective
+from .objective import learner_of, objective
 from .record import is_tflite, refuse_a_run, write_record
 from .schedule import make_optimizer, schedule_callbacks
 from .settings import TrainSettings
@@ -74,7 +74,8 @@ def train(
                 write_record(out, asked, split, settings.imagenet, settings.start)
             if cluster is not model.distribute_strategy:
                 model = _copy_in(cluster, config, model)
-            fit(model, config, slices, out, tensorboard=settings.tensorboard, report=report)
+            learner = learner_of(config, model)
+            fit(learner, config, slices, out, tensorboard=settings.tensorboard, report=report)
             return
         except BatchTooLarge:
             batch = config.optimizer.batch // 2

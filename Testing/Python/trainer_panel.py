@@ -32,18 +32,23 @@ threads = [1]
 def folder_fixture(tmp_path_factory) -> Path:
     """Data, a configuration and its network; the run goes into `out`."""
     folder = tmp_path_factory.mktemp("trainer")
-    (folder / "data").mkdir()
-    write_data(folder / "data")
-    (folder / "tiny.toml").write_text(TINY.format(task="slice", region="body"))
-    (folder / "workflow.toml").write_text(WORKFLOW)
+    write_inputs(folder)
     return folder
 
 
-def choose(panel, folder: Path, out: Path | None = None) -> None:
+def write_inputs(folder: Path, workflow: str = WORKFLOW, data: str = "data") -> None:
+    """Write what a run needs into a folder, the labeled CT into one of the name `data` in it."""
+    (folder / data).mkdir()
+    write_data(folder / data)
+    (folder / "tiny.toml").write_text(TINY.format(task="slice", region="body"))
+    (folder / "workflow.toml").write_text(workflow)
+
+
+def choose(panel, folder: Path, out: Path | None = None, data: str = "data") -> None:
     """Choose data, configuration and output folder as a user does; by default that of the training."""
-    panel.ui.dataPath.currentPath = str(folder / "data")
+    panel.ui.dataPath.currentPath = str(folder / data)
     panel.ui.splitBox.setCurrentIndex(2)
-    panel.ui.splitPath.currentPath = str(folder / "data" / "split.json")
+    panel.ui.splitPath.currentPath = str(folder / data / "split.json")
     panel.ui.configurationBox.setCurrentIndex(panel.ui.configurationBox.count - 1)
     panel.ui.configurationPath.currentPath = str(folder / "workflow.toml")
     panel.ui.nameEdit.text = "tiny-slice"

@@ -15,8 +15,7 @@ from make_pictures import ROOT, shrink  # first: it makes the stand-in, and wher
 
 import slicer  # isort: skip
 from slicer_standin import application  # isort: skip
-from tiny_training import TINY, write_data  # isort: skip
-from trainer_panel import NAME, choose, finish, start  # isort: skip
+from trainer_panel import NAME, choose, finish, start, write_inputs  # isort: skip
 
 WORKFLOW = """
 name = "tiny"
@@ -34,6 +33,7 @@ epochs = 1
 rounds = 1
 [report]
 """
+DATA = "labeled-ct"
 SIZE = (440, 1300)  # of a panel that need not be scrolled
 
 
@@ -41,15 +41,9 @@ def main(folder: Path) -> None:
     """Write the picture into a folder."""
     with tempfile.TemporaryDirectory() as scratch, application.running():
         os.chdir(scratch)  # so that the panel shows short paths
-        data = Path("labeled-ct")
-        data.mkdir()
-        write_data(data)
-        Path("tiny.toml").write_text(TINY.format(task="slice", region="body"))
-        Path("workflow.toml").write_text(WORKFLOW)
+        write_inputs(Path(), WORKFLOW, DATA)
         panel = application.open_module(NAME).panel
-        choose(panel, data.parent, Path("my-run"))
-        panel.ui.dataPath.currentPath = str(data)
-        panel.ui.splitPath.currentPath = str(data / "split.json")
+        choose(panel, Path(), Path("my-run"), DATA)
         start(panel)
         finish(panel)
         slicer.modules.compressiontrainer.widgetRepresentation().resize(*SIZE)

@@ -26,7 +26,7 @@ TASKS = tuple(LOSSES)
 
 
 CONFIGS = Path(__file__).parent / "configs"
-SCHEDULES = ("cosine", "plateau")
+SCHEDULES = ("cosine", "constant", "plateau")
 PRECISIONS = ("float32", "mixed_bfloat16")
 
 
@@ -35,9 +35,11 @@ class OptimizerConfig:
     """Adam, clipped at gradient norm `clip_norm` (0: not at all).
 
     Attributes:
-        schedule: "cosine", a linear warm-up of `warmup_epochs` and a half cosine to zero; or "plateau", a constant rate
-            that is multiplied by `plateau_factor` whenever the validation loss has not fallen for `plateau_patience`
-            epochs.
+        schedule: "cosine", a linear warm-up of `warmup_epochs` and a half cosine to zero; "constant", the same warm-up
+            and a rate that stays; or "plateau", a constant rate that is multiplied by `plateau_factor` whenever the
+            validation loss has not fallen for `plateau_patience` epochs.
+        average: keeps a moving average of the weights, in which each step's weigh 1 - `average`; it becomes the last
+            weights, while the best ones are those of an epoch. 0 averages nothing.
         stop_patience: epochs without a fall of the validation loss after which training stops; 0 goes through all
           epochs.
         precision: "float32", or "mixed_bfloat16": layers compute in bfloat16, weights and outputs stay float32.
@@ -49,6 +51,7 @@ class OptimizerConfig:
     warmup_epochs: float = 0.5
     clip_norm: float = 1.0
     schedule: str = "cosine"
+    average: float = 0.0
     plateau_factor: float = 0.5
     plateau_patience: int = 3
     stop_patience: int = 0
@@ -211,6 +214,7 @@ def _check_numbers(path, config: TrainConfig) -> None:
         "[network] width": not network.width > 0 and "above 0",
         "[network] dropout": not 0 <= network.dropout < 1 and "from 0 to below 1",
         "[optimizer] warmup_epochs": optimizer.warmup_epochs < 0 and "at least 0",
+        "[optimizer] average": not 0 <= optimizer.average < 1 and "from 0 to below 1",
         "[loss] class_weights": not (_numbers(config.loss.class_weights, 2) and min(config.loss.class_weights) > 0)
         and "two numbers above 0",
         "[augmentation] lesion_radius_mm": not (_numbers(lesions, 2) and 0 < lesions[0] <= lesions[1])

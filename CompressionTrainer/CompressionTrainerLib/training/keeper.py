@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -88,8 +89,12 @@ class Keeper(keras.callbacks.Callback):
         self._write_state([variable.numpy() for variable in self._variables()])
         self._write_files()
 
-    def finish(self) -> None:
-        """Say that nothing is left to do."""
+    def finish(self, averaged: bool = False) -> None:
+        """Say that nothing is left to do; `averaged` weights take the place of those of the last epoch."""
+        if averaged:
+            self._save_weights(LAST)
+            if not math.isfinite(self.state.best):  # nothing was measured: the last are the best
+                self._save_weights(BEST)
         self.state.finished = True
         self._write_state([])
 

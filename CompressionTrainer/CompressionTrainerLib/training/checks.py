@@ -94,10 +94,6 @@ def check_imagenet(config: TrainConfig, path: Path | None) -> None:
 
 def check_canvas(teacher: TrainConfig, student: TrainConfig) -> None:
     """Raises UsageError where a teacher's answers are not answers to what the student is asked."""
-    if student.loss.coarse_weights:
-        raise UsageError(
-            "The student's [loss] coarse_weights ask for outputs that its teacher does not have; leave them out."
-        )
     if teacher.task != student.task:
         raise UsageError(
             f"The teacher's task is '{teacher.task}' and the student's '{student.task}'; they must be the same."

@@ -26,7 +26,7 @@ TASKS = tuple(LOSSES)
 
 
 CONFIGS = Path(__file__).parent / "configs"
-SCHEDULES = ("cosine", "constant", "plateau")
+SCHEDULES = ("cosine", "plateau")
 PRECISIONS = ("float32", "mixed_bfloat16")
 
 
@@ -35,11 +35,9 @@ class OptimizerConfig:
     """Adam, clipped at gradient norm `clip_norm` (0: not at all).
 
     Attributes:
-        schedule: "cosine", a linear warm-up of `warmup_epochs` and a half cosine to zero; "constant", the same warm-up
-            and a rate that stays; or "plateau", a constant rate that is multiplied by `plateau_factor` whenever the
-            validation loss has not fallen for `plateau_patience` epochs.
-        average: keeps a moving average of the weights, in which each step's weigh 1 - `average`; it becomes the last
-            weights, while the best ones are those of an epoch. 0 averages nothing.
+        schedule: "cosine", a linear warm-up of `warmup_epochs` and a half cosine to zero; or "plateau", a constant rate
+            that is multiplied by `plateau_factor` whenever the validation loss has not fallen for `plateau_patience`
+            epochs.
         stop_patience: epochs without a fall of the validation loss after which training stops; 0 goes through all
           epochs.
         precision: "float32", or "mixed_bfloat16": layers compute in bfloat16, weights and outputs stay float32.
@@ -51,7 +49,6 @@ class OptimizerConfig:
     warmup_epochs: float = 0.5
     clip_norm: float = 1.0
     schedule: str = "cosine"
-    average: float = 0.0
     plateau_factor: float = 0.5
     plateau_patience: int = 3
     stop_patience: int = 0
@@ -67,8 +64,6 @@ class LossConfig:
         gamma: of the focal losses.
         false_positives, false_negatives: what they weigh in the Tversky loss.
         class_weights: of slices without and with tumor.
-        coarse_weights: what two more outputs weigh that a Mobile U-Net has while it trains, at 1/4 and at 1/8
-            resolution; () for none. See `networks.deep_supervision`.
     """
 
     kind: str = ""
@@ -76,7 +71,6 @@ class LossConfig:
     false_positives: float = 0.3
     false_negatives: float = 0.7
     class_weights: tuple[float, float] = (1.0, 1.0)
-    coarse_weights: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -181,7 +175,6 @@ def config_from_dict(content: dict, path: str | Path = "configuration") -> Train
         raise UsageError(f"{path}: [network] stride is {config.network.stride}; it must be 32, or 16 for MobileNetV2.")
     _check_numbers(path, config)
     _check_blocks(path, config)
-    _check_coarse_weights(path, config)
     _check_size(path, config)
     _choice(path, "[optimizer] schedule", config.optimizer.schedule, SCHEDULES)
     _choice(path, "[optimizer] precision", config.optimizer.precision, PRECISIONS)
@@ -214,7 +207,6 @@ def _check_numbers(path, config: TrainConfig) -> None:
         "[network] width": not network.width > 0 and "above 0",
         "[network] dropout": not 0 <= network.dropout < 1 and "from 0 to below 1",
         "[optimizer] warmup_epochs": optimizer.warmup_epochs < 0 and "at least 0",
-        "[optimizer] average": not 0 <= optimizer.average < 1 and "from 0 to below 1",
         "[loss] class_weights": not (_numbers(config.loss.class_weights, 2) and min(config.loss.class_weights) > 0)
         and "two numbers above 0",
         "[augmentation] lesion_radius_mm": not (_numbers(lesions, 2) and 0 < lesions[0] <= lesions[1])
@@ -242,20 +234,6 @@ def _check_blocks(path, config: TrainConfig) -> None:
         raise UsageError(
             f"{path}: [network] blocks is {blocks}; it must be from {low} to {BLOCKS}, and up to {high} it needs "
             "stride = 16."
-        )
-
-
-def _check_coarse_weights(path, config: TrainConfig) -> None:
-    weights = config.loss.coarse_weights
-    if weights == ():
-        return
-    if config.architecture != "mobile_unet":
-        raise UsageError(
-            f"{path}: [loss] coarse_weights is a setting of the Mobile U-Net's; {config.architecture} has none."
-        )
-    if not _numbers(weights, 2) or min(weights) < 0:
-        raise UsageError(
-            f"{path}: [loss] coarse_weights must be two numbers of at least 0, at 1/4 and at 1/8 resolution, or empty."
         )
 
 

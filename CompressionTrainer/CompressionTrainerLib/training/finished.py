@@ -65,7 +65,6 @@ def fine_tuning_config(config: TrainConfig, epochs: int, learning_rate: float | 
         epochs=epochs,
         learning_rate=learning_rate or config.optimizer.learning_rate,
         schedule="cosine",
-        average=0.0,
         warmup_epochs=0.0,
         stop_patience=0,
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import math
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -89,12 +88,8 @@ class Keeper(keras.callbacks.Callback):
         self._write_state([variable.numpy() for variable in self._variables()])
         self._write_files()
 
-    def finish(self, averaged: bool = False) -> None:
-        """Say that nothing is left to do; `averaged` weights take the place of those of the last epoch."""
-        if averaged:
-            self._save_weights(LAST)
-            if not math.isfinite(self.state.best):  # nothing was measured: the last are the best
-                self._save_weights(BEST)
+    def finish(self) -> None:
+        """Say that nothing is left to do."""
         self.state.finished = True
         self._write_state([])
 

@@ -2,19 +2,9 @@
 
 from __future__ import annotations
 
-from ..networks.deep_supervision import deeply_supervised
 from ..networks.keras_module import keras
 from .config import TrainConfig
 from .losses import BatchDice, bce_dice, cell_entropy, class_entropy, dice_loss, pixel_focal, tversky
-
-
-def learner_of(config: TrainConfig, model):
-    """What is trained for `model` to learn: the network itself, or with coarser outputs (deep supervision)."""
-    weights = config.loss.coarse_weights
-    if not weights:
-        return model
-    with model.distribute_strategy.scope():
-        return deeply_supervised(model, weights)
 
 
 def objective(config: TrainConfig, model) -> tuple[object, list, str]:

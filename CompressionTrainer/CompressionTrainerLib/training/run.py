@@ -15,24 +15,23 @@ from ..data.samples import load_sample
 from ..data.slices import subset_slices
 from ..data.splits import Split, load_split
 from ..data.training_data import TrainingData
-from ..networks.averaging import take_average
 from ..networks.build import build_network
 from ..networks.keras_module import keras, tf
 from ..networks.mobilenet_v2 import freeze_imagenet, load_imagenet, reestimate_batch_norm
 from ..progress import Console, ProgressReport
-from .batches import steps_per_epoch, training_batches
+from .batches import steps_per_epoch
 from .callbacks import PlainNames, SeedDropout, StopAtNaN, Tell
 from .checks import check_classes, check_imagenet, require_usable, usable_cases
 from .config import TrainConfig
 from .keeper import Keeper
 from .memory import available_bytes, step_bytes
-from .objective import learner_of, objective
+from .objective import objective
 from .record import is_tflite, refuse_a_run, write_record
 from .schedule import make_optimizer, schedule_callbacks
 from .settings import TrainSettings
 from .start import check_start, check_unseen_start, load_start
 from .state import read_state
-from .strategy import check_average, check_batch, make_strategy, shared_batches, writes
+from .strategy import check_batch, make_strategy, shared_batches, writes
 
 CALIBRATION_SLICES = 56
 
@@ -61,7 +60,6 @@ def train(
     cluster = make_strategy(settings.strategy)
     refuse_a_run(out)
     check_batch(cluster, config.optimizer.batch)
-    check_average(cluster, config.optimizer.average)
     check_imagenet(config, settings.imagenet)
     check_start(settings.start)
     slices, split = load_slices(config, data)
@@ -76,8 +74,7 @@ def train(
                 write_record(out, asked, split, settings.imagenet, settings.start)
             if cluster is not model.distribute_strategy:
                 model = _copy_in(cluster, config, model)
-            learner = learner_of(config, model)
-            fit(learner, config, slices, out, tensorboard=settings.tensorboard, report=report)
+            fit(model, config, slices, out, tensorboard=settings.tensorboard, report=report)
             return
         except BatchTooLarge:
             batch = config.optimizer.batch // 2
@@ -171,10 +168,7 @@ def fit(
                 "Another worker of this training has ended; start all of them again with the same command, and the "
                 "training continues."
             ) from error
-    if config.optimizer.average:
-        # The pictures of the last epoch once more.
-        take_average(model, training_batches(config, slices["train"], epochs - 1))
-    keeper.finish(averaged=config.optimizer.average > 0)
+    keeper.finish()
 
 
 class BatchTooLarge(LiverTumorError):

@@ -9,15 +9,11 @@ from .config import OptimizerConfig
 
 
 def make_optimizer(config: OptimizerConfig, steps: int):
-    """Adam (Kingma and Ba, ICLR 2015) with the configured learning rate and average of the weights; `steps` are those
-    of an epoch."""
-    rate, warmup = config.learning_rate, int(config.warmup_epochs * steps)
+    """Adam (Kingma and Ba, ICLR 2015) with the configured learning rate; `steps` are those of an epoch."""
+    rate = config.learning_rate
     if config.schedule == "cosine":
-        rate = WarmupCosine(rate, warmup, config.epochs * steps)
-    elif config.schedule == "constant":
-        rate = Warmup(rate, warmup)
-    average = {"use_ema": True, "ema_momentum": config.average} if config.average else {}
-    return keras.optimizers.Adam(rate, clipnorm=config.clip_norm or None, **average)
+        rate = WarmupCosine(rate, int(config.warmup_epochs * steps), config.epochs * steps)
+    return keras.optimizers.Adam(rate, clipnorm=config.clip_norm or None)
 
 
 def schedule_callbacks(config: OptimizerConfig) -> list:
@@ -45,17 +41,3 @@ class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
 
     def get_config(self) -> dict:
         return {"peak": self.peak, "warmup": self.warmup, "total": self.total}
-
-
-@keras.utils.register_keras_serializable("livertumor")
-class Warmup(keras.optimizers.schedules.LearningRateSchedule):
-    """Learning rate that rises linearly for `warmup` steps and then stays."""
-
-    def __init__(self, peak: float, warmup: int) -> None:
-        self.peak, self.warmup = peak, warmup
-
-    def __call__(self, step):
-        return self.peak * tf.minimum(1.0, (tf.cast(step, tf.float32) + 1) / max(self.warmup, 1))
-
-    def get_config(self) -> dict:
-        return {"peak": self.peak, "warmup": self.warmup}

@@ -39,13 +39,6 @@ def check_batch(strategy: tf.distribute.Strategy, batch: int) -> None:
         )
 
 
-def check_average(strategy: tf.distribute.Strategy, average: float) -> None:
-    """Raises UsageError where several replicas are to keep an average of the weights, whose batch norms nobody
-    shares."""
-    if average and strategy.num_replicas_in_sync > 1:
-        raise UsageError("[optimizer] average works on one device only; set it to 0, or train with --strategy none.")
-
-
 def writes(strategy: tf.distribute.Strategy) -> bool:
     """Whether this process is the one that writes files."""
     resolver = strategy.cluster_resolver

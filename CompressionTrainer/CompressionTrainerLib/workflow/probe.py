@@ -11,7 +11,7 @@ from ..data.slices import BORDER, CaseSlices
 from ..networks.keras_module import keras
 from ..training.batches import training_batches
 from ..training.config import TrainConfig
-from ..training.objective import learner_of, objective
+from ..training.objective import objective
 from ..training.run import starting_network
 from ..training.schedule import make_optimizer
 
@@ -24,7 +24,7 @@ def step_seconds(config: TrainConfig) -> float:
     network."""
     config = replace(config, sampling=replace(config.sampling, slices=config.optimizer.batch * (WARM_STEPS + STEPS)))
     cases = [_noise(config)]
-    model = learner_of(config, starting_network(config, {"train": cases}, None, None))
+    model = starting_network(config, {"train": cases}, None, None)
     loss, metrics, _ = objective(config, model)
     model.compile(make_optimizer(config.optimizer, WARM_STEPS + STEPS), loss, metrics)
     clock = _Clock()

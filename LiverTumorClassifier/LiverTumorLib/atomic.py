@@ -45,15 +45,25 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
             temporary.unlink()
 
 
-def unfinished(folder: Path) -> list[Path]:
-    """What `atomic_path` leaves in a folder, if there is one, where its process is killed."""
-    return [path for path in folder.glob(".*") if _TEMPORARY.match(path.name)]
+def holds_nothing(folder: Path) -> bool:
+    """Whether a folder is empty, but for what `atomic_path` leaves there where its process is killed."""
+    return set(folder.iterdir()) == set(_unfinished(folder))
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove what `atomic_path` has left in a folder, if there is one, where its process was killed."""
+    for path in _unfinished(folder):
+        path.unlink()
 
 
 def printable(path: str | Path) -> str:
     """A path as text that can be written; what is not UTF-8 in it (a name from an old archive) is shown as a question
     mark."""
     return os.fsencode(path).decode("utf-8", "replace")
+
+
+def _unfinished(folder: Path) -> list[Path]:
+    return [path for path in folder.glob(".*") if _TEMPORARY.match(path.name)]
 
 
 def _reason(error: OSError) -> str:

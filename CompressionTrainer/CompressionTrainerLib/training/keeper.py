@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from LiverTumorLib.atomic import atomic_path, unfinished
+from LiverTumorLib.atomic import atomic_path, remove_unfinished
 from LiverTumorLib.errors import InputError
 
 from ..networks.keras_module import keras
@@ -46,8 +46,7 @@ class Keeper(keras.callbacks.Callback):
         """
         self.set_model(model)
         if self._writes:
-            for path in unfinished(self._out):
-                path.unlink()
+            remove_unfinished(self._out)
         found = read_arrays(self._out)
         if found is None or found[0].batch != self.state.batch:
             return

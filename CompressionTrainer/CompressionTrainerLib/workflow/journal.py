@@ -13,7 +13,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from LiverTumorLib.atomic import unfinished
+from LiverTumorLib.atomic import holds_nothing, remove_unfinished
 from LiverTumorLib.errors import OutputError
 from LiverTumorLib.files import write_json
 
@@ -40,7 +40,7 @@ def standing(out: Path, stage: Stage) -> Standing:
     """
     mark = read(stage.folder / MARK)
     if mark is None:
-        if stage.folder.exists() and not _is_empty(stage.folder):
+        if stage.folder.exists() and not (stage.folder.is_dir() and holds_nothing(stage.folder)):
             raise OutputError(
                 f"{stage.folder} is there already and was not made by 'livertumor compress'; choose another --out."
             )
@@ -64,9 +64,7 @@ def left_over(out: Path, stages: list[Stage]) -> dict[Path, str]:
 
 def mark(stage: Stage) -> None:
     """Make a stage's folder, as one of the workflow's."""
-    if stage.folder.is_dir():
-        for path in unfinished(stage.folder):
-            path.unlink()
+    remove_unfinished(stage.folder)
     write_json(stage.folder / MARK, {"stage": stage.name, "identity": stage.identity, "parts": stage.parts})
 
 
@@ -110,11 +108,6 @@ def read(path: Path) -> dict | None:
     except (OSError, ValueError):
         return None
     return content if isinstance(content, dict) else None
-
-
-def _is_empty(folder: Path) -> bool:
-    """Whether nothing is in a folder but a mark that a killed process had begun to write."""
-    return folder.is_dir() and set(folder.iterdir()) == set(unfinished(folder))
 
 
 def _difference(before: dict, now: dict) -> str:

@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -83,6 +84,16 @@ sys.exit(main(sys.argv[1:]))
 
 @posix
 @pytest.mark.usefixtures("ctrl_c")
+def test_a_run_killed_just_before_its_files_move_is_done_again(work):
+    """What it had begun to write is no result of another run's."""
+    write_ct("a.nii")
+    die = "import os, sys; from LiverTumorLib.atomic import atomic_path\nwith atomic_path(sys.argv[1]): os._exit(9)"
+    assert subprocess.run([sys.executable, "-c", die, "out/a/.livertumor-moving"]).returncode == 9
+    assert len(names("out/a")) == 1
+    run("segment", "a.nii", "--out", "out")
+    assert "a: already done" in run("segment", "a.nii", "--out", "out").stdout
+
+
 def test_what_is_left_when_parent_and_child_are_killed_goes_with_the_next_start(work):
     write_ct("a slow.nii")
     write_ct("b.nii")

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import __version__
-from ..atomic import atomic_path, printable
+from ..atomic import atomic_path, holds_nothing, printable
 from ..errors import OutputError
 from ..files import read_json, write_json, write_table
 from ..files.held import HeldFolder
@@ -130,7 +130,7 @@ def check_free(folder: Path, name: str, overwrite: bool) -> None:
     """Raise OutputError where a case's results would replace something that nobody has allowed to be replaced."""
     if folder.exists() and not folder.is_dir():
         raise OutputError(f"{folder} is a file; choose another output folder.")
-    if folder.is_dir() and any(folder.iterdir()) and not overwrite and not _is_half_written(folder, name):
+    if folder.is_dir() and not (holds_nothing(folder) or overwrite or _is_half_written(folder, name)):
         raise OutputError(
             f"{folder} already holds something else than these results (another input, other options, or another "
             "version's); use --overwrite to replace it, or another --out."
